@@ -1,0 +1,59 @@
+# Every target is one step a person takes; `make` alone lists them.
+# PYTHON chooses the interpreter (3.11 or newer) that the virtual environment is made with.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+PEOPLE ?= 3000
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev run test test-containers e2e bench lint types layers requirements clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.run ## make .venv with everything that runs, and .venv/bin/friends-presence
+
+dev: $(VENV)/.dev ## the same, with the tools that test and check
+
+$(VENV)/.base: requirements/tools.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"friends-presence needs Python 3.11 or newer; {sys.executable} is {v.major}.{v.minor}. Try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
+	@$(PYTHON) -m venv $(VENV) 2>/dev/null || $(PYTHON) -m virtualenv $(VENV) || { \
+		echo "No venv module for $(PYTHON). On Debian: apt-get install python3-venv; then run make again."; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/tools.txt
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.base requirements/run.txt pyproject.toml
+	@$(UV) pip install --python $(BIN)/python --quiet --require-hashes -r requirements/run.txt
+	@$(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements/dev.txt
+	@$(UV) pip install --python $(BIN)/python --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+run: setup ## start the engines, the API, the bridge and the demo people; prints the address
+	@$(BIN)/friends-presence up $(ARGS)
+
+test: dev ## set everything up and pass the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: dev ## ruff, formatting included
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+types: dev ## mypy --strict
+	@$(BIN)/mypy
+
+layers: dev ## the import contracts of the design
+	@$(BIN)/lint-imports
+
+requirements: $(VENV)/.base ## compile the hashed requirement files again
+	@$(UV) pip compile requirements/tools.in $(COMPILE) -o requirements/tools.txt
+	@$(UV) pip compile pyproject.toml --group dev --extra local --extra speed --extra otel $(COMPILE) -o requirements/dev.txt
+	@$(UV) pip compile pyproject.toml --extra local --extra speed $(COMPILE) -c requirements/dev.txt -o requirements/run.txt
+
+COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+
+clean: ## remove .venv and what the tests left behind
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,5 @@
+"""Friends: model, rules, graph and HTTP API. Knows nothing of PubNub."""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
