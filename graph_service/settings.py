@@ -1,0 +1,242 @@
+"""Every option of the graph service: its name, default and limits. Knows no engine; reads the environment once.
+
+Options are environment variables without a prefix, named as the fields below in capitals. A secret may instead be
+named by file: ``JWT_SECRET_FILE=/run/secrets/jwt``. The object is frozen, made once by `load` and handed down.
+The bridge's options extend this class.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import limits
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from graph_service.errors import SetupError
+
+SHORTEST_SECRET = 32
+"""Characters; 256 bits of an HS256 key (RFC 7518, 3.2)."""
+
+
+def _split(given: object) -> object:
+    return (
+        tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+    )
+
+
+def _rate(given: str) -> str:
+    """A rate of the `limits` library, such as '100/second', or empty for none."""
+    if given:
+        limits.parse(given)
+    return given
+
+
+def _network(given: tuple[str, ...]) -> tuple[str, ...]:
+    for one in given:
+        ipaddress.ip_network(one)
+    return given
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""A list, comma separated in the environment."""
+Rate = Annotated[str, AfterValidator(_rate)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """The options of the graph and its API."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    environment: Literal["development", "production"] = "production"
+    """Production refuses unsafe options by name; development must be asked for."""
+
+    neo4j_uri: str = "bolt://127.0.0.1:7687"
+    neo4j_user: str = "neo4j"
+    neo4j_password: SecretStr = SecretStr("")
+    neo4j_database: str = "neo4j"
+    redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    """Valkey or Redis. Secret because it may hold a password."""
+
+    host: str = "127.0.0.1"
+    """Only this machine unless told otherwise."""
+    port: Port = 8080
+    """0 takes a free one."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that share the port."""
+    drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
+    """How long to answer, unready, after SIGTERM: what a load balancer needs to look elsewhere."""
+    grace_seconds: Annotated[float, Field(ge=0, le=300)] = 10.0
+    """How long running calls may take to end at a stop."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+
+    service_key: SecretStr | None = None
+    """What service routes want in X-Service-Key; without one they are closed."""
+    service_key_previous: SecretStr | None = None
+    """Still accepted while callers change to a new key."""
+    console_key: SecretStr | None = None
+    """Opens the operator console; without one it is closed."""
+    jwt_secret: SecretStr | None = None
+    """HS256 key of the products' tokens."""
+    jwt_jwks_url: str | None = None
+    """Where the RS256 or ES256 keys of the products' tokens are published."""
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
+    jwt_leeway: Annotated[float, Field(ge=0, le=300)] = 10.0
+    """Clock skew allowed between the issuer and us, in seconds."""
+
+    cors_origins: Words = ()
+    """Origins whose pages may call the API, such as https://app.example.com; none by default."""
+    trusted_proxies: Annotated[Words, AfterValidator(_network)] = ()
+    """Networks whose X-Forwarded-For is believed; none by default."""
+    max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 2**20
+    """1 MiB: a batch of 1,000 pairs of the longest ids is about 250 KB."""
+    max_header_bytes: Annotated[int, Field(ge=1024, le=64 * 2**10)] = 16 * 2**10
+
+    rate_limit_user: Rate = "100/second"
+    """Calls of one user, over all processes; empty for no limit."""
+    rate_limit_address: Rate = "20/second"
+    """Calls of one address that carry no valid token or key. Users behind one address do not share it."""
+    rate_limit_service: Rate = ""
+    """Calls with the service key; no limit by default, since imports run on it."""
+    rate_limit_when_down: Literal["local", "refuse"] = "local"
+    """Without Valkey every process counts for itself (local), or the API answers 503 (refuse)."""
+
+    friend_limit: Positive = 10_000
+    """Friends of one user."""
+    pending_limit: Positive = 1_000
+    """Requests of one user that wait for an answer, per direction."""
+
+    partitions: Annotated[int, Field(ge=1, le=1024)] = 20
+    """Sets of users owned by one bridge each; fixed for the life of a deployment."""
+    presence_shards: Annotated[int, Field(ge=1, le=65536)] = 100
+    """Presence channels; a multiple of PARTITIONS."""
+    presence_shard_levels: Literal[1, 2] = 1
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What the caller gives, then the environment, then the files it names. No .env files."""
+        return init_settings, env_settings, SecretFiles(settings_cls)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Relations between options, each told by name."""
+        if self.presence_shards % self.partitions:
+            raise ValueError(
+                f"PRESENCE_SHARDS ({self.presence_shards}) must be a multiple of PARTITIONS ({self.partitions})"
+            )
+        if self.jwt_secret and self.jwt_jwks_url:
+            raise ValueError("JWT_SECRET and JWT_JWKS_URL exclude each other: set only one")
+        if self.service_key_previous and not self.service_key:
+            raise ValueError("SERVICE_KEY_PREVIOUS needs SERVICE_KEY, the key that follows it")
+        if self.environment == "production" and (unsafe := unsafe_options(self)):
+            raise ValueError(
+                "; ".join(unsafe) + ". ENVIRONMENT=development allows it on a developer's machine"
+            )
+        return self
+
+
+class SecretFiles(PydanticBaseSettingsSource):
+    """Reads ``NAME_FILE`` for every secret option ``NAME``; one trailing newline is not part of the secret."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """The secret's text when its file is named, else None."""
+        option = field_name.upper()
+        path = os.environ.get(f"{option}_FILE")
+        if not path or "SecretStr" not in str(field.annotation):
+            return None, field_name, False
+        if os.environ.get(option):
+            raise SetupError(what=f"{option} and {option}_FILE are both set", todo="Set only one of them")
+        try:
+            return Path(path).read_text(encoding="utf-8").removesuffix("\n"), field_name, False
+        except OSError as error:
+            raise SetupError(
+                what=f"{option}_FILE: {path} cannot be read ({error.strerror})", todo="Name a readable file"
+            ) from error
+
+    def __call__(self) -> dict[str, Any]:
+        """Every secret that a file was named for."""
+        found = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def unsafe_options(settings: Settings) -> list[str]:
+    """What is set and must not be in production, each beginning with the option's name."""
+    short = {
+        "JWT_SECRET": settings.jwt_secret,
+        "SERVICE_KEY": settings.service_key,
+        "SERVICE_KEY_PREVIOUS": settings.service_key_previous,
+        "CONSOLE_KEY": settings.console_key,
+    }
+    found = [
+        f"{name} must have at least {SHORTEST_SECRET} characters"
+        for name, secret in short.items()
+        if secret and len(secret.get_secret_value()) < SHORTEST_SECRET
+    ]
+    if "*" in settings.cors_origins:
+        found.append("CORS_ORIGINS must name origins, not *")
+    if (settings.jwt_jwks_url or "https://").startswith("http://"):
+        found.append("JWT_JWKS_URL must be https")
+    if any(ipaddress.ip_network(proxy).prefixlen == 0 for proxy in settings.trusted_proxies):
+        found.append("TRUSTED_PROXIES must not be everybody")
+    return found
+
+
+def missing_to_serve(settings: Settings) -> list[str]:
+    """What an API cannot do without, each beginning with the option's name."""
+    found = []
+    if not (settings.jwt_secret or settings.jwt_jwks_url):
+        found.append("JWT_SECRET or JWT_JWKS_URL must be set: nobody could call the API")
+    if settings.environment == "production":
+        wanted = {"JWT_AUDIENCE": settings.jwt_audience, "JWT_ISSUER": settings.jwt_issuer}
+        found += [
+            f"{name} must be set, or tokens made for others would be accepted"
+            for name, v in wanted.items()
+            if not v
+        ]
+        if not settings.neo4j_password.get_secret_value():
+            found.append("NEO4J_PASSWORD must be set")
+    return found
+
+
+Options = TypeVar("Options", bound=Settings)
+
+
+def load(kind: type[Options] = Settings, **given: Any) -> Options:  # type: ignore[assignment]
+    """Read the options of `kind`; `given` comes before the environment.
+
+    Raises `SetupError`, which names every option that is wrong.
+    """
+    try:
+        return kind(**given)
+    except ValidationError as error:
+        wrong = "; ".join(_told(one["loc"], one["msg"]) for one in error.errors(include_input=False))
+        raise SetupError(what=wrong, todo="Correct the option and start again") from None
+
+
+def check_serving(settings: Settings) -> None:
+    """Raise `SetupError` unless an API can be served with these options."""
+    if missing := missing_to_serve(settings):
+        raise SetupError(what="; ".join(missing), todo="Set the option and start again")
+
+
+def _told(where: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return f"{str(where[0]).upper()}: {text}" if where else text
