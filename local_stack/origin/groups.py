@@ -1,0 +1,60 @@
+"""Channel groups: which channels each group holds.
+
+Knows the limits of the real product (PubNub docs, "Stream Controller"). Knows nothing of subscribers or HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+MAX_CHANNELS = 2000
+_RESERVED = frozenset(",:/\\*")
+
+
+class GroupError(ValueError):
+    """A change to a group that is refused; the text is the wire's."""
+
+
+@dataclass(slots=True)
+class Groups:
+    """The channel groups of one keyset; a group that holds no channel does not exist."""
+
+    _channels: dict[str, dict[str, None]] = field(default_factory=dict)
+
+    def names(self) -> list[str]:
+        """Every group, in the order they came to be."""
+        return list(self._channels)
+
+    def channels(self, group: str) -> list[str]:
+        """The channels of `group` in the order they were added; none for an unknown group."""
+        return list(self._channels.get(group, ()))
+
+    def add(self, group: str, channels: Iterable[str]) -> None:
+        """Puts `channels` into `group`. Raises `GroupError`."""
+        wanted = list(channels)
+        if reserved(group) or any(map(reserved, wanted)):
+            raise GroupError("Reserved character in input parameters.")
+        held = {**self._channels.get(group, {}), **dict.fromkeys(wanted)}
+        if len(held) > MAX_CHANNELS:
+            raise GroupError("Maximum channel count exceeded.")
+        if held:
+            self._channels[group] = held
+
+    def remove(self, group: str, channels: Iterable[str]) -> None:
+        """Takes `channels` out of `group`; those it does not hold are no error."""
+        gone = set(channels)
+        held = {name: None for name in self._channels.get(group, ()) if name not in gone}
+        if held:
+            self._channels[group] = held
+        else:
+            self.delete(group)
+
+    def delete(self, group: str) -> None:
+        """Ends `group`; an unknown one is no error."""
+        self._channels.pop(group, None)
+
+
+def reserved(name: str) -> bool:
+    """Whether `name` holds a character that names may not have."""
+    return not name or any(c in _RESERVED or c < " " for c in name)

@@ -1,0 +1,208 @@
+"""App Context state: user and channel metadata, memberships between them, and the events a change causes.
+
+Knows upserts (omitted members are kept, null clears, `custom` is replaced whole), eTags, `updated` stamps, what a
+reply shows for an `include`, and which events go to which channels (PubNub docs, recorded replies). Time comes in
+as a timetoken (100 ns units). Knows nothing of HTTP, paging, access or who listens.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Kind = Literal["uuid", "channel"]
+Fields = dict[str, Any]
+
+MEMBERS: dict[Kind, tuple[str, ...]] = {
+    "uuid": ("name", "externalId", "profileUrl", "email"),
+    "channel": ("name", "description"),
+}
+OPTIONAL = ("custom", "status", "type")
+PLAIN_MEMBERSHIP_ETAG = "AZO/t53al7m8fw"  # recorded for every membership without custom data
+_TITLES: dict[Kind, str] = {"uuid": "User", "channel": "Channel"}
+
+
+class NotFoundError(LookupError):
+    """Requested object was not found."""
+
+
+class ModifiedError(Exception):
+    """The object to update has been modified after it was read."""
+
+
+class MissingReferenceError(LookupError):
+    """A membership names a user or channel that has no metadata, while the keyset enforces integrity."""
+
+
+@dataclass(slots=True)
+class Entity:
+    """Metadata of one user or channel, or one membership's own data; a member that was never set is absent."""
+
+    fields: Fields = field(default_factory=dict)
+    updated: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """An App Context event: `data` goes to the subscribers of `channel` as an `e:2` message."""
+
+    channel: str
+    data: Fields
+
+
+@dataclass(slots=True)
+class ObjectStore:
+    """All App Context data of one keyset; `integrity` is the keyset's referential integrity switch."""
+
+    entities: dict[Kind, dict[str, Entity]] = field(default_factory=lambda: {"uuid": {}, "channel": {}})
+    channels_of: dict[str, dict[str, Entity]] = field(default_factory=dict)
+    users_of: dict[str, dict[str, Entity]] = field(default_factory=dict)
+    integrity: bool = False
+
+    def get(self, kind: Kind, name: str) -> Fields:
+        """The whole record of a user or channel. Raises `NotFoundError`."""
+        entity = self.entities[kind].get(name)
+        if entity is None:
+            raise NotFoundError
+        return _record(kind, name, entity)
+
+    def all(self, kind: Kind) -> list[Fields]:
+        """Every record of a kind, by id."""
+        return [_record(kind, name, entity) for name, entity in sorted(self.entities[kind].items())]
+
+    def put(
+        self, kind: Kind, name: str, changes: Fields, now: int, if_match: str | None = None
+    ) -> list[Event]:
+        """Creates or changes a user or channel; `changes` holds known members only.
+
+        Raises `ModifiedError` when `if_match` is given and is not the present eTag.
+        """
+        entity = self.entities[kind].get(name)
+        if if_match is not None and (entity is None or entity.etag != if_match):
+            raise ModifiedError(f"{_TITLES[kind]} to update has been modified after it was read.")
+        if entity is None:
+            entity = self.entities[kind][name] = Entity()
+        changed = _apply(entity, changes)
+        entity.updated = _stamp(now, 6)
+        entity.etag = _digest(entity.fields, entity.updated)
+        data = {"id": name, **changed, "eTag": entity.etag, "updated": entity.updated}
+        return [Event(name, _event("set", kind, data))]
+
+    def remove(self, kind: Kind, name: str) -> list[Event]:
+        """Deletes a user or channel; one that does not exist is no error and no event."""
+        if self.entities[kind].pop(name, None) is None:
+            return []
+        events = [Event(name, _event("delete", kind, {"id": name}))]
+        if self.integrity:
+            side = self.channels_of if kind == "uuid" else self.users_of
+            for other in list(side.get(name, ())):
+                user, channel = (name, other) if kind == "uuid" else (other, name)
+                events += self.leave(user, channel)
+        return events
+
+    def join(self, user: str, channel: str, changes: Fields, now: int) -> list[Event]:
+        """Creates or changes the membership of `user` in `channel`. Raises `MissingReferenceError`."""
+        if self.integrity and (user not in self.entities["uuid"] or channel not in self.entities["channel"]):
+            raise MissingReferenceError
+        membership = self.channels_of.setdefault(user, {}).setdefault(channel, Entity())
+        self.users_of.setdefault(channel, {})[user] = membership
+        changed = _apply(membership, changes)
+        membership.updated = _stamp(now, 9)
+        membership.etag = _short_digest(membership.fields)
+        data = {**_ends(user, channel), **changed, "eTag": membership.etag, "updated": membership.updated}
+        return _to_both(user, channel, _event("set", "membership", data))
+
+    def leave(self, user: str, channel: str) -> list[Event]:
+        """Ends a membership; one that does not exist is no error and no event."""
+        if self.channels_of.get(user, {}).pop(channel, None) is None:
+            return []
+        self.users_of[channel].pop(user, None)
+        for side, name in ((self.channels_of, user), (self.users_of, channel)):
+            if not side[name]:
+                del side[name]
+        return _to_both(user, channel, _event("delete", "membership", _ends(user, channel)))
+
+    def memberships(self, user: str) -> list[Fields]:
+        """Every membership of `user`, each with the channel's whole record, by channel id."""
+        return [self._membership("channel", *pair) for pair in sorted(self.channels_of.get(user, {}).items())]
+
+    def members(self, channel: str) -> list[Fields]:
+        """Every member of `channel`, each with the user's whole record, by user id."""
+        return [self._membership("uuid", *pair) for pair in sorted(self.users_of.get(channel, {}).items())]
+
+    def _membership(self, kind: Kind, other: str, own: Entity) -> Fields:
+        entity = self.entities[kind].get(other)
+        record = {"id": other} if entity is None else _record(kind, other, entity)
+        return {kind: record, **_optional(own), "updated": own.updated, "eTag": own.etag}
+
+
+def shown(record: Mapping[str, Any], include: Iterable[str]) -> Fields:
+    """What a reply shows of a whole `record`: `custom`, `status`, `type` and the other end only when included."""
+    wanted = frozenset(include)
+    view: Fields = {}
+    for name, value in record.items():
+        if name in {"uuid", "channel"}:
+            view[name] = _shown_end(name, value, wanted)
+        elif name not in OPTIONAL or name in wanted:
+            view[name] = value
+    return view
+
+
+def _shown_end(name: str, record: Mapping[str, Any], wanted: frozenset[str]) -> Fields:
+    inner = {part.partition(".")[2] for part in wanted if part.split(".")[0] == name}
+    return shown(record, inner) if inner - {"id"} else {"id": record["id"]}
+
+
+def _record(kind: Kind, name: str, entity: Entity) -> Fields:
+    plain = {member: entity.fields.get(member) for member in MEMBERS[kind]}
+    return {"id": name, **plain, **_optional(entity), "updated": entity.updated, "eTag": entity.etag}
+
+
+def _optional(entity: Entity) -> Fields:
+    return {member: entity.fields.get(member) for member in OPTIONAL}
+
+
+def _apply(entity: Entity, changes: Fields) -> Fields:
+    """Writes `changes` into the entity and returns those that made a difference."""
+    changed = {name: value for name, value in changes.items() if entity.fields.get(name) != value}
+    entity.fields = {name: value for name, value in {**entity.fields, **changes}.items() if value is not None}
+    return changed
+
+
+def _ends(user: str, channel: str) -> Fields:
+    return {"channel": {"id": channel}, "uuid": {"id": user}}
+
+
+def _event(event: str, kind: str, data: Fields) -> Fields:
+    return {"source": "objects", "version": "2.0", "event": event, "type": kind, "data": data}
+
+
+def _to_both(user: str, channel: str, data: Fields) -> list[Event]:
+    return [Event(name, data) for name in dict.fromkeys((channel, user))]
+
+
+def _stamp(now: int, digits: int) -> str:
+    """ISO 8601 in UTC of a timetoken, with `digits` decimals."""
+    seconds, ticks = divmod(now, 10_000_000)
+    text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{ticks * 100:09d}"[: 20 + digits] + "Z"
+
+
+def _canonical(fields: Fields) -> bytes:
+    return json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _digest(fields: Fields, updated: str) -> str:
+    return hashlib.blake2b(_canonical(fields) + updated.encode(), digest_size=16).hexdigest()
+
+
+def _short_digest(fields: Fields) -> str:
+    if not fields:
+        return PLAIN_MEMBERSHIP_ETAG
+    return base64.b64encode(hashlib.blake2b(_canonical(fields), digest_size=10).digest()).decode().rstrip("=")

@@ -1,0 +1,124 @@
+"""Access Manager v3 tokens: what they hold and how they are written.
+
+A token is base64url (padded: the Python client adds no padding of its own) of a CBOR map with byte-string keys
+(recorded): `v`, `t` seconds, `ttl` minutes, `res` and `pat` (kind -> name -> bits), `meta`, optional `uuid` and
+`cat`, `sig`. The construction that is signed is private to PubNub and to this origin, which alone verifies it.
+Knows no revocation and no clock beyond the `now` it is given.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import cbor2
+
+KINDS = {"channels": "chan", "groups": "grp", "spaces": "spc", "users": "usr", "uuids": "uuid"}
+MAX_TOKEN = 64 * 1024
+
+Bits = dict[str, dict[str, int]]
+
+
+class TokenError(ValueError):
+    """The token cannot be read, or was not signed with this keyset's secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token allows: `resources` and `patterns` map a kind (`chan`, `grp`, ...) to names and bits."""
+
+    issued: int
+    ttl: int
+    resources: Bits
+    patterns: Bits
+    meta: dict[str, Any] = field(default_factory=dict)
+    uuid: str | None = None
+    categories: dict[str, int] = field(default_factory=dict)
+
+    def expired(self, now: float) -> bool:
+        """Whether `ttl` minutes have passed since it was issued; `now` in Unix seconds."""
+        return now >= self.issued + self.ttl * 60
+
+
+def encode(claims: Claims, secret: str) -> str:
+    """The token that carries `claims`, signed with the keyset's secret key."""
+    body: dict[bytes, Any] = {
+        b"v": 2,
+        b"t": claims.issued,
+        b"ttl": claims.ttl,
+        b"res": _wire(claims.resources),
+        b"pat": _wire(claims.patterns),
+        b"meta": claims.meta,
+    }
+    if claims.categories:
+        body[b"cat"] = {name.encode(): bits for name, bits in claims.categories.items()}
+    if claims.uuid is not None:
+        body[b"uuid"] = claims.uuid
+    body[b"sig"] = _signature(body, secret)
+    return base64.urlsafe_b64encode(cbor2.dumps(body)).decode()
+
+
+def decode(token: str, secret: str) -> Claims:
+    """The claims of `token`. Raises `TokenError` when it is no token of this keyset."""
+    body = _opened(token)
+    given = body.pop(b"sig", None)
+    try:
+        genuine = isinstance(given, bytes) and hmac.compare_digest(given, _signature(body, secret))
+        return _claims(body) if genuine else _refuse()
+    except (KeyError, TypeError, ValueError, AttributeError, cbor2.CBORError):
+        raise TokenError("Invalid token") from None
+
+
+def _refuse() -> Claims:
+    raise TokenError("Invalid token")
+
+
+def _opened(token: str) -> dict[Any, Any]:
+    if len(token) > MAX_TOKEN:
+        raise TokenError("Invalid token")
+    try:
+        raw = base64.b64decode(token.rstrip("=") + "=" * (-len(token.rstrip("=")) % 4), b"-_", validate=True)
+        body = cbor2.loads(raw)
+    except (
+        binascii.Error,
+        ValueError,
+        cbor2.CBORError,
+        RecursionError,
+        OverflowError,
+        TypeError,
+        MemoryError,
+    ):
+        raise TokenError("Invalid token") from None
+    if not isinstance(body, dict):
+        raise TokenError("Invalid token")
+    return body
+
+
+def _claims(body: Mapping[Any, Any]) -> Claims:
+    return Claims(
+        issued=body[b"t"],
+        ttl=body[b"ttl"],
+        resources=_read(body[b"res"]),
+        patterns=_read(body[b"pat"]),
+        meta=dict(body[b"meta"]),
+        uuid=body.get(b"uuid"),
+        categories={name.decode(): bits for name, bits in body.get(b"cat", {}).items()},
+    )
+
+
+def _wire(bits: Bits) -> dict[bytes, dict[str, int]]:
+    """All five kinds, empty ones too: the JavaScript client needs the objects to be there."""
+    return {kind.encode(): dict(bits.get(kind, {})) for kind in KINDS.values()}
+
+
+def _read(wire: Mapping[bytes, Mapping[str, int]]) -> Bits:
+    return {kind.decode(): dict(names) for kind, names in wire.items()}
+
+
+def _signature(body: Mapping[bytes, Any], secret: str) -> bytes:
+    return hmac.digest(secret.encode(), cbor2.dumps(dict(body), canonical=True), hashlib.sha256)
