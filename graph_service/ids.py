@@ -11,6 +11,7 @@ import unicodedata
 from typing import Annotated
 
 from pydantic import AfterValidator, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from graph_service.errors import BadInput
 
@@ -71,7 +72,7 @@ def _shown(c: str) -> str:
 
 def _valid(user: str) -> str:
     if reason := why_not(user):
-        raise ValueError(reason)
+        raise PydanticCustomError("bad_id", "{reason}", {"reason": reason})
     return user
 
 

@@ -1,0 +1,189 @@
+"""Routes whose annotations validate what comes in, shape what goes out, and become the API document.
+
+A handler says by its annotations what it wants: ``web.Request``, the scheme's caller, path variables by name, a
+model called ``query``, a model called ``body``. What it returns is written as JSON, unless it is a response already.
+Knows pydantic and aiohttp; knows no route of its own, no use case and no way to know a caller.
+
+::
+
+    routes = TypedRoutes("friends")
+
+    @routes.get("/v1/friends/{user}", auth=USER, summary="One friend")
+    async def friend(request: web.Request, caller: Caller, user: UserId) -> Friend: ...
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar, get_type_hints
+
+from aiohttp import web
+from pydantic import TypeAdapter, ValidationError
+
+from graph_service.api.problems import Invalid, WrongMediaType, refused
+from graph_service.errors import FriendsError
+
+Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Any]])
+
+HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+"""On every JSON answer: they are about people, so nobody in between keeps them."""
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """One way of being admitted to a route."""
+
+    name: str
+    """As in the API document; empty for a public route."""
+    security: Mapping[str, str]
+    """The OpenAPI security scheme object."""
+    caller: type
+    """What `admit` returns; a handler's parameter with this annotation receives it."""
+    admit: Callable[[web.Request], Awaitable[object]]
+    """Returns the caller, or raises the `FriendsError` that says why not."""
+    problems: tuple[type[FriendsError], ...] = ()
+    """What `admit` may raise, for the API document."""
+
+
+@dataclass(frozen=True)
+class Extras:
+    """What a route adds to its annotations for the API document."""
+
+    summary: str
+    problems: tuple[type[FriendsError], ...] = ()
+    produces: str = "application/json"
+    """The media type of a handler that makes its own response."""
+
+
+@dataclass(frozen=True)
+class Route:
+    """A handler, compiled: given a request it answers with a response."""
+
+    method: str
+    path: str
+    handler: Callable[..., Awaitable[Any]]
+    auth: Scheme
+    tag: str
+    extras: Extras
+    wants: Wants = field(repr=False)
+
+    async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Admit the caller, validate, handle, write."""
+        caller = await self.auth.admit(request)
+        wants = self.wants
+        given: dict[str, Any] = dict.fromkeys(wants.caller, caller)
+        given.update(dict.fromkeys(wants.request, request))
+        for name, adapter in wants.path.items():
+            given[name] = _checked(adapter.validate_python, request.match_info[name], name)
+        if wants.query:
+            given["query"] = _query(wants.query, request)
+        if wants.body:
+            given["body"] = await _body(wants.body, request)
+        answer = await self.handler(**given)
+        if wants.answer is None:
+            return answer  # type: ignore[no-any-return]
+        text = wants.answer.dump_json(answer, by_alias=True)
+        return web.Response(body=text, content_type="application/json", headers=HEADERS)
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What a handler's annotations ask for."""
+
+    request: tuple[str, ...] = ()
+    caller: tuple[str, ...] = ()
+    path: Mapping[str, TypeAdapter[Any]] = field(default_factory=dict)
+    query: TypeAdapter[Any] | None = None
+    body: TypeAdapter[Any] | None = None
+    answer: TypeAdapter[Any] | None = None
+    """None when the handler returns a response of its own."""
+
+
+class TypedRoutes:
+    """A table of typed routes; several tables make one application and one API document."""
+
+    def __init__(self, tag: str) -> None:
+        self.tag = tag
+        self.routes: list[Route] = []
+
+    def get(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
+        """Read without changing anything; answers HEAD as well."""
+        return self.add("GET", path, auth, Extras(**extras))
+
+    def put(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
+        """Make it so; repeating changes nothing."""
+        return self.add("PUT", path, auth, Extras(**extras))
+
+    def post(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
+        """Do something with the body."""
+        return self.add("POST", path, auth, Extras(**extras))
+
+    def delete(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
+        """Make it gone; repeating changes nothing."""
+        return self.add("DELETE", path, auth, Extras(**extras))
+
+    def add(self, method: str, path: str, auth: Scheme, extras: Extras) -> Callable[[Handler], Handler]:
+        """A decorator that adds its handler to the table. `auth` is never optional: no route is open by omission."""
+
+        def take(handler: Handler) -> Handler:
+            wants = _wants(handler, set(re.findall(r"{(\w+)}", path)), auth)
+            self.routes.append(Route(method, path, handler, auth, self.tag, extras, wants))
+            return handler
+
+        return take
+
+    def mount(self, app: web.Application) -> None:
+        """Add every route to an application."""
+        for route in self.routes:
+            app.router.add_route(route.method, route.path, route.respond)
+            if route.method == "GET" and route.wants.answer is not None:
+                app.router.add_route("HEAD", route.path, route.respond)
+
+
+def _wants(handler: Callable[..., Any], path: set[str], auth: Scheme) -> Wants:
+    """Compile annotations; a parameter that nothing can fill is a mistake found at import."""
+    hints = get_type_hints(handler, include_extras=True)
+    answer = hints.pop("return")
+    named = {name: hints[name] for name in inspect.signature(handler).parameters}
+    known = (
+        {name for name, hint in named.items() if hint in (web.Request, auth.caller)}
+        | path
+        | {"query", "body"}
+    )
+    if unknown := (set(named) - known) | (path - set(named)):
+        raise TypeError(f"{handler.__name__}: nothing fills {sorted(unknown)}")
+    ready = isinstance(answer, type) and issubclass(answer, web.StreamResponse)
+    return Wants(
+        request=tuple(name for name, hint in named.items() if hint is web.Request),
+        caller=tuple(name for name, hint in named.items() if hint is auth.caller),
+        path={name: TypeAdapter(named[name]) for name in path},
+        query=TypeAdapter(named["query"]) if "query" in named else None,
+        body=TypeAdapter(named["body"]) if "body" in named else None,
+        answer=None if ready else TypeAdapter(answer),
+    )
+
+
+def _checked(validate: Callable[[Any], Any], given: object, where: str = "") -> Any:
+    try:
+        return validate(given)
+    except ValidationError as error:
+        raise refused(error, where) from None
+
+
+def _query(adapter: TypeAdapter[Any], request: web.Request) -> Any:
+    """The query as its model; a name given twice is refused, since which one counts would be a guess."""
+    given = dict(request.query)
+    if len(given) != len(request.query):
+        raise Invalid(errors=[{"field": "query", "reason": "a name is given more than once"}])
+    return _checked(adapter.validate_python, given)
+
+
+async def _body(adapter: TypeAdapter[Any], request: web.Request) -> Any:
+    """The body as its model, by JSON's own types: "1" is not a number."""
+    if request.content_type != "application/json":
+        raise WrongMediaType(given=request.headers.get("Content-Type", "nothing")[:100])
+    return _checked(partial(adapter.validate_json, strict=True), await request.read(), "body")
