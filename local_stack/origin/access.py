@@ -30,7 +30,7 @@ class Right(IntFlag):
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One right on one resource; `kind` is chan, grp or uuid."""
+    """One right on one resource; `kind` is chan, grp, uuid, or cat for all resources of the kind `name`."""
 
     kind: str
     name: str
@@ -93,6 +93,8 @@ class Access:
 
 def allows(claims: Claims, need: Need) -> bool:
     """Whether the literal grant on the resource, or else the patterns that match it, hold the right."""
+    if need.kind == "cat":
+        return bool(claims.categories.get(need.name, 0) & need.right)
     literal = claims.resources.get(need.kind, {}).get(need.name)
     if literal is not None and literal & need.right:
         return True

@@ -74,7 +74,7 @@ def _object(body: bytes) -> Fields:
         raise InputError(Detail("Request body is larger than 32 KiB.", "body"))
     try:
         document = strict_json.loads(body)
-    except ValueError:
+    except strict_json.NotJsonError:
         document = None
     if not isinstance(document, dict):
         raise InputError(Detail("Request body is not a JSON object.", "body"))

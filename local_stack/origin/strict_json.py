@@ -1,6 +1,6 @@
-"""JSON as the standard has it: no NaN, no Infinity, no number that would become one.
+"""JSON as the standard has it: no NaN, no Infinity, no number that would become one, no half of a character.
 
-Python's reader takes all three, and an answer that repeated them would be no JSON. Knows nothing of any protocol.
+Python's reader takes all of them, and an answer that repeated them would be no JSON. Knows nothing of any protocol.
 """
 
 from __future__ import annotations
@@ -10,12 +10,20 @@ import math
 from typing import Any
 
 
+class NotJsonError(ValueError):
+    """The text is not JSON."""
+
+
 def loads(text: str | bytes) -> Any:
-    """The value of `text`. Raises `ValueError` for anything that is not JSON, also when nested too deeply."""
+    """The value of `text`. Raises `NotJsonError` for anything that is not JSON, also when nested too deeply."""
     try:
-        return json.loads(text, parse_constant=_refused, parse_float=_finite)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+        text = text.decode() if isinstance(text, bytes) else text
+        value = json.loads(text, parse_constant=_refused, parse_float=_finite)
+        if "\\ud" in text.lower():
+            json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate cannot be encoded
+    except (ValueError, RecursionError) as error:
+        raise NotJsonError(str(error)) from None
+    return value
 
 
 def _refused(name: str) -> Any:

@@ -63,7 +63,7 @@ def test_every_change_makes_a_new_etag_and_the_old_one_is_refused() -> None:
 def test_an_etag_for_a_user_that_is_not_there_is_refused() -> None:
     """Nothing is created by it."""
     objects = store()
-    with pytest.raises(ModifiedError, match="^User to update"):
+    with pytest.raises(ModifiedError, match=r"^User to update"):
         objects.put("uuid", "u1", {}, NOW, if_match="x")
     with pytest.raises(NotFoundError):
         objects.get("uuid", "u1")
