@@ -1,9 +1,10 @@
-"""The vocabulary: what a flag, a told user and a friend are. Knows no engine, no HTTP and no PubNub."""
+"""The vocabulary: what a flag, a told user, a friend and a page are. Knows no engine, no HTTP and no PubNub."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +52,178 @@ class Told:
     visible_friends: Sequence[str]
     """Ids of the friends this user sees online: flagged and not invisible."""
     total_friends: int
+    ts: int
+    """The clock of the read, microseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class FriendRow:
+    """One friend as a list shows it. The invisible are shown offline."""
+
+    id: str
+    name: str
+    online: bool
+    last_seen: int
+    """Milliseconds since the epoch; 0 when never seen."""
+    since: int = 0
+    """Seconds since the epoch; 0 when not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class FriendPage:
+    """A page of friends in order of id."""
+
+    friends: Sequence[FriendRow]
+    next: str | None
+    """The last id of this page where there may be more: what the next page starts after."""
+    ts: int
+    """The clock of the read, microseconds since the epoch."""
+    total: int | None = None
+    """How many there are in all, where the query knows it."""
+
+
+@dataclass(frozen=True, slots=True)
+class FriendDetail:
+    """One friend, with the number of friends in common."""
+
+    friend: FriendRow
+    mutual: int
+    ts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """Someone on a list of requests or blocks."""
+
+    id: str
+    name: str
+    at: int
+    """When asked or blocked, milliseconds since the epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelationPage:
+    """A page of requests or blocks in order of id."""
+
+    people: Sequence[Relation]
+    next: str | None
+
+
+class State(StrEnum):
+    """What stands between two users after an action, as the acting one may see it."""
+
+    FRIENDS = "friends"
+    REQUESTED = "requested"
+    BLOCKED = "blocked"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an action left, and whether it changed anything."""
+
+    state: State
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SyncView:
+    """Who of a user's friends is online, from one read: the payload of friends.sync."""
+
+    online_friends: Sequence[str]
+    total_friends: int
+    ts: int
+
+
+class PairAnswer(StrEnum):
+    """What a bulk upsert did with one pair."""
+
+    CREATED = "created"
+    EXISTS = "exists"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One friendship of a bulk upsert."""
+
+    a: str
+    b: str
+    since: int = 0
+    """Seconds since the epoch; 0 when not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairResult:
+    """The answer to one pair, with the reason where it was refused."""
+
+    a: str
+    b: str
+    result: PairAnswer
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Someone a user may know, and why."""
+
+    id: str
+    name: str
+    online: bool
+    mutual_count: int
+    mutuals: Sequence[FriendRow]
+    """The first three by id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """Suggestions in order of their number of mutual friends."""
+
+    people: Sequence[Suggestion]
+    calculated_at: int
+    """When the walk was done, microseconds since the epoch by the graph's clock; flags are always fresh."""
+    kept: bool
+    """Whether the ranking is an earlier one that is still good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """One user's state for the product's own back end."""
+
+    id: str
+    online: bool
+    last_seen: int
+    """Milliseconds since the epoch; 0 when never seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """One end of a changed pair, as read after the change."""
+
+    id: str
+    exists: bool
+    """False where the user was erased."""
+    name: str
+    present: bool
+    """The flag itself."""
+    invisible: bool
+    presence_at: int
+    last_seen: int
+    asked: bool
+    """Whether this end has asked the other."""
+    blocked: bool
+    """Whether this end has blocked the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPair:
+    """A pair from the outbox with its present relation; both ends are told what they may see of it."""
+
+    node: str
+    """The outbox node, for `done`."""
+    a: End
+    b: End
+    friends: bool
+    since: int
     ts: int
     """The clock of the read, microseconds since the epoch."""

@@ -1,0 +1,7 @@
+// Waits until every index is ready to use.
+//
+// parameters: seconds: integer
+// returns:    nothing
+// locks:      none
+// plan:       ProcedureCall
+CALL db.awaitIndexes($seconds)

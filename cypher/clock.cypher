@@ -1,0 +1,7 @@
+// The graph's clock, which stamps every message.
+//
+// parameters: none
+// returns:    one row: ts (microseconds since the epoch)
+// locks:      none
+// plan:       Projection
+RETURN datetime.statement().epochSeconds * 1000000 + datetime.statement().microsecond AS ts

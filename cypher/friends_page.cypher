@@ -1,0 +1,18 @@
+// A page of a user's friends in order of id, all of them or just those online or offline.
+//
+// parameters: me: string, after: string ("" = from the start), limit: integer, online: boolean or null
+// returns:    one row of lists of equal length: ids, names, onlines, last_seens (ms), sinces (s); ts (microseconds)
+//             no row where the user does not exist
+// locks:      none
+// plan:       NodeUniqueIndexSeek, Expand(All)
+MATCH (me:User {id: $me})
+CALL (me) {
+  MATCH (me)-[r:FRIEND]-(f:User)
+  WHERE f.id > $after AND ($online IS NULL OR (f:Online AND f.invisible IS NULL) = $online)
+  WITH r, f ORDER BY f.id LIMIT $limit
+  RETURN collect(f.id) AS ids, collect(coalesce(f.name, "")) AS names,
+         collect(f:Online AND f.invisible IS NULL) AS onlines,
+         collect(coalesce(f.last_seen, 0)) AS last_seens, collect(coalesce(r.since, 0)) AS sinces
+}
+RETURN ids, names, onlines, last_seens, sinces,
+       datetime.statement().epochSeconds * 1000000 + datetime.statement().microsecond AS ts

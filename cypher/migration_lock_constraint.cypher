@@ -1,0 +1,8 @@
+// Makes sure that there is one migration lock.
+//
+// parameters: none
+// returns:    nothing
+// locks:      the schema, where the constraint is new
+// plan:       CreateConstraint
+CREATE CONSTRAINT friends_migration_lock IF NOT EXISTS
+FOR (l:__FriendsMigrationLock) REQUIRE l.name IS UNIQUE

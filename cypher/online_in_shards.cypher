@@ -1,0 +1,8 @@
+// Who is flagged online in these shards: what a bridge loads when it takes over a partition.
+//
+// parameters: shards: list of integers
+// returns:    one row: ids, ats (presence_at, ms), of equal length
+// locks:      none
+// plan:       NodeIndexSeek
+MATCH (o:Online) WHERE o.shard IN $shards
+RETURN collect(o.id) AS ids, collect(o.presence_at) AS ats

@@ -1,0 +1,14 @@
+// Second half of a bulk upsert: makes friends of pairs that pairs_lock found free, in the same transaction.
+// Pending requests between the two are answered by it.
+//
+// parameters: pairs: list of [low string, high string, since integer (s)], tell: boolean (write Outbox nodes)
+// returns:    one row: created
+// locks:      held by pairs_lock
+// plan:       NodeUniqueIndexSeek; Eager (requests are collected before they are deleted)
+UNWIND $pairs AS pair
+MATCH (a:User {id: pair[0]}), (b:User {id: pair[1]})
+WITH a, b, pair, [(a)-[r:REQUESTED]-(b) | r] AS answered
+FOREACH (r IN answered | DELETE r)
+CREATE (a)-[:FRIEND {since: pair[2]}]->(b)
+FOREACH (_ IN CASE WHEN $tell THEN [1] ELSE [] END | CREATE (:Outbox {a: pair[0], b: pair[1]}))
+RETURN count(*) AS created

@@ -1,0 +1,11 @@
+// State of many users, for the product's own back end. The invisible are shown offline.
+//
+// parameters: ids: list of strings
+// returns:    one row of lists of equal length: ids, onlines, last_seens (ms); ts (microseconds)
+// locks:      none
+// plan:       NodeUniqueIndexSeek
+UNWIND $ids AS id
+MATCH (u:User {id: id})
+RETURN collect(u.id) AS ids, collect(u:Online AND u.invisible IS NULL) AS onlines,
+       collect(coalesce(u.last_seen, 0)) AS last_seens,
+       datetime.statement().epochSeconds * 1000000 + datetime.statement().microsecond AS ts

@@ -1,0 +1,13 @@
+// A page of the requests that this user has made and nobody has answered, in order of id.
+//
+// parameters: me: string, after: string, limit: integer
+// returns:    one row of lists of equal length: ids, names, ats (ms)
+// locks:      none
+// plan:       NodeUniqueIndexSeek, Expand(All)
+MATCH (me:User {id: $me})
+CALL (me) {
+  MATCH (me)-[r:REQUESTED]->(f:User) WHERE f.id > $after
+  WITH r, f ORDER BY f.id LIMIT $limit
+  RETURN collect(f.id) AS ids, collect(coalesce(f.name, "")) AS names, collect(r.at) AS ats
+}
+RETURN ids, names, ats

@@ -1,0 +1,17 @@
+// Row 7 of the walk, and friends.sync: own state and online friends of each user, with the statement's clock.
+//
+// parameters: ids: list of strings
+// returns:    a row a user: id, name, present, invisible, presence_at, last_seen (ms),
+//             online: ids of the friends flagged online, hidden: those of them who are invisible,
+//             total: number of friends, ts (microseconds)
+// locks:      none; begun after the commit of settle, so that of two who arrive at once one sees the other
+// plan:       NodeUniqueIndexSeek
+UNWIND $ids AS id
+MATCH (u:User {id: id})
+WITH u, [(u)-[:FRIEND]-(f:Online) | f] AS friends
+RETURN u.id AS id, u.name AS name, u:Online AS present, coalesce(u.invisible, false) AS invisible,
+       coalesce(u.presence_at, 0) AS presence_at, coalesce(u.last_seen, 0) AS last_seen,
+       [f IN friends | f.id] AS online,
+       [f IN friends WHERE f.invisible | f.id] AS hidden,
+       COUNT { (u)-[:FRIEND]-() } AS total,
+       datetime.statement().epochSeconds * 1000000 + datetime.statement().microsecond AS ts

@@ -1,0 +1,97 @@
+"""Online flags: rows 6 and 7 of the walk, and what reads them whole. Knows queries, not presence events or inboxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graph_service.errors import UserNotFound
+from graph_service.model import Flag, Presence, Settled, SyncView, Told
+from graph_service.neo4j import Graph, Row
+
+
+class Flags:
+    """The settled state of users in the graph.
+
+    Every method raises GraphUnavailable when the graph does not answer.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    async def settle(self, flags: Sequence[Flag]) -> Settled:
+        """Writes flags where they are not older than the graph's, in one committed transaction.
+
+        Each user at most once. To tell anybody, call `tell` afterwards: it must begin after this commit.
+        """
+        ids = frozenset(flag.user for flag in flags)
+        if not ids:
+            return Settled(ids, ids, ids, ids)
+        rows = [[flag.user, flag.online, flag.at, flag.shard] for flag in flags]
+        answer = await self._graph.write("settle", rows=rows) or {}
+        changed, equal, older = (frozenset(answer[word]) for word in ("changed", "equal", "older"))
+        return Settled(changed, equal, older, ids - changed - equal - older)
+
+    async def tell(self, ids: Sequence[str]) -> list[Told]:
+        """Own state, online friends and clock of each user, from one statement; unknown ids are left out."""
+        return [_told(row) for row in await self._graph.rows("tell", ids=list(ids))]
+
+    async def sync(self, user: str) -> SyncView:
+        """What friends.sync tells.
+
+        Raises:
+            UserNotFound: no such user.
+        """
+        told = await self.tell([user])
+        if not told:
+            raise UserNotFound(id=user)
+        return SyncView(told[0].visible_friends, told[0].total_friends, told[0].ts)
+
+    async def online_in_shards(self, shards: Sequence[int]) -> dict[str, int]:
+        """Who is flagged online in these shards, with the `at` of the flag in milliseconds."""
+        row = await self._graph.row("online_in_shards", shards=list(shards)) or {}
+        return dict(zip(row["ids"], row["ats"], strict=True))
+
+    async def online_count(self) -> int:
+        """How many users are flagged online, the invisible among them."""
+        row = await self._graph.row("online_count") or {}
+        return int(row["online"])
+
+    async def presence(self, ids: Sequence[str]) -> list[Presence]:
+        """State of each known user, for the product's back end. The invisible are shown offline."""
+        row = await self._graph.row("presence_query", ids=list(ids)) or {}
+        columns = zip(row["ids"], row["onlines"], row["last_seens"], strict=True)
+        return [Presence(id_, online, last_seen) for id_, online, last_seen in columns]
+
+    async def set_visibility(self, user: str, invisible: bool) -> bool:
+        """Makes a user appear offline, or visible again; whether that changed anything. Tell friends afterwards.
+
+        Raises:
+            UserNotFound: no such user.
+        """
+        row = await self._graph.write("visibility", me=user, invisible=invisible)
+        if row is None:
+            raise UserNotFound(id=user)
+        return bool(row["changed"])
+
+    async def clock(self) -> int:
+        """The graph's clock, microseconds since the epoch."""
+        row = await self._graph.row("clock") or {}
+        return int(row["ts"])
+
+
+def _told(row: Row) -> Told:
+    hidden = set(row["hidden"])
+    online = row["online"]
+    return Told(
+        user=row["id"],
+        name=row["name"] or "",
+        online=row["present"] and not row["invisible"],
+        invisible=row["invisible"],
+        present=row["present"],
+        presence_at=row["presence_at"],
+        last_seen=row["last_seen"],
+        online_friends=online,
+        visible_friends=[friend for friend in online if friend not in hidden] if hidden else online,
+        total_friends=row["total"],
+        ts=row["ts"],
+    )
