@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from graph_service.errors import SetupError
@@ -63,7 +64,7 @@ def read_folder(folder: Path) -> list[Migration]:
         (parse(path.name, path.read_text("utf-8")) for path in folder.iterdir() if path.suffix == ".cypher"),
         key=lambda migration: int(migration.version),
     )
-    for one, other in zip(migrations, migrations[1:], strict=False):
+    for one, other in pairwise(migrations):
         if int(one.version) == int(other.version):
             raise BadMigrationFile(name=other.source, reason=f"has the version of {one.source}")
     return migrations

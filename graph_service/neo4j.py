@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import neo4j
 import stamina
@@ -27,7 +27,12 @@ T = TypeVar("T")
 Observer = Callable[[str, float, bool], None]
 """Told of each call: query name, seconds, whether it succeeded."""
 
-LOST = (failures.ServiceUnavailable, failures.SessionExpired, failures.TransientError, failures.ReadServiceUnavailable)
+LOST = (
+    failures.ServiceUnavailable,
+    failures.SessionExpired,
+    failures.TransientError,
+    failures.ReadServiceUnavailable,
+)
 
 
 class GraphRefused(SetupError):
@@ -54,7 +59,7 @@ class Transaction:
 
     async def run_text(self, text: str, parameters: Row) -> list[Row]:
         """Runs a text that is not in the catalogue and returns all its rows."""
-        return await (await self._tx.run(cast(LiteralString, text), parameters)).data()
+        return await (await self._tx.run(text, parameters)).data()
 
 
 class Graph:
@@ -87,11 +92,11 @@ class Graph:
 
     async def explain(self, text: str, **parameters: Any) -> Row:
         """The plan of a query as a nested dict of operatorType, args and children; nothing is run."""
-        return await self._observed("explain", self._explain(cast(LiteralString, f"EXPLAIN {text}"), parameters))
+        return await self._observed("explain", self._explain(f"EXPLAIN {text}", parameters))
 
     async def statement(self, text: str, **parameters: Any) -> list[Row]:
         """Runs a text that is not in the catalogue, in auto-commit: for migrations and engine checks."""
-        return await self._observed("statement", self._read(cast(LiteralString, text), parameters))
+        return await self._observed("statement", self._read(text, parameters))
 
     async def statements(self, texts: list[tuple[str, Row]]) -> None:
         """Runs texts that are not in the catalogue in one transaction: for migrations."""
@@ -110,26 +115,27 @@ class Graph:
         began, ok = time.perf_counter(), False
         try:
             answer = await call
-            ok = True
-            return answer
         except (failures.DriverError, failures.Neo4jError, OSError) as problem:
             if _is_ours(problem):
                 raise
             raise GraphUnavailable(reason=_reason(problem)) from problem
+        else:
+            ok = True
+            return answer
         finally:
             self._observe(name, time.perf_counter() - began, ok)
 
     @stamina.retry(on=LOST, timeout=5.0, wait_initial=0.02, wait_max=0.5)
-    async def _read(self, text: LiteralString, parameters: Row) -> list[Row]:
+    async def _read(self, text: str, parameters: Row) -> list[Row]:
         async with self._session() as session:
             return await (await session.run(text, parameters)).data()
 
-    async def _explain(self, text: LiteralString, parameters: Row) -> Row:
+    async def _explain(self, text: str, parameters: Row) -> Row:
         async with self._session() as session:
             summary = await (await session.run(text, parameters)).consume()
-        return cast(Row, summary.plan or {})
+        return cast("Row", summary.plan or {})
 
-    async def _execute(self, text: LiteralString, parameters: Row) -> Row | None:
+    async def _execute(self, text: str, parameters: Row) -> Row | None:
         answer = await self._driver.execute_query(text, parameters, database_=self._database)
         return answer.records[0].data() if answer.records else None
 
@@ -145,14 +151,16 @@ class Graph:
         )
 
 
-def _text(name: str) -> LiteralString:
-    return cast(LiteralString, queries.catalogue()[name].text)
+def _text(name: str) -> str:
+    return queries.catalogue()[name].text
 
 
 def _is_ours(problem: BaseException) -> bool:
     """Whether a query is wrong, rather than the server away, locked or full: a defect, not to be told as temporary."""
     code = getattr(problem, "code", None) or ""
-    return code.startswith(("Neo.ClientError.Statement", "Neo.ClientError.Schema", "Neo.ClientError.Procedure"))
+    return code.startswith(
+        ("Neo.ClientError.Statement", "Neo.ClientError.Schema", "Neo.ClientError.Procedure")
+    )
 
 
 def _reason(problem: BaseException) -> str:
@@ -196,7 +204,9 @@ async def check(graph: Graph, settings: Settings) -> str:
     try:
         agent = await graph.agent()
     except (failures.AuthError, failures.AuthConfigurationError) as problem:
-        raise GraphRefused(uri=settings.neo4j_uri, user=settings.neo4j_user, reason=_reason(problem)) from problem
+        raise GraphRefused(
+            uri=settings.neo4j_uri, user=settings.neo4j_user, reason=_reason(problem)
+        ) from problem
     except (failures.DriverError, failures.Neo4jError, OSError) as problem:
         raise GraphUnavailable(reason=f"{settings.neo4j_uri}: {_reason(problem)}") from problem
     name, _, version = agent.partition("/")
