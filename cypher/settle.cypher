@@ -1,14 +1,15 @@
 // Row 6 of the walk: writes settled flags where they are not older than what the graph has.
 //
 // parameters: rows: list of [id string, online boolean, at integer (ms), shard integer]; each id once
-// returns:    changed, equal, older: lists of ids; an id in none of them has no user
+// returns:    changed, equal, older: lists of ids; an id in none of them has no user;
+//             flipped: those whose flag itself is another now
 // locks:      the users, ascending by id
 // plan:       NodeUniqueIndexSeek; Eager (the lock is taken before anything is read)
 UNWIND $rows AS row
 MATCH (u:User {id: row[0]})
 WITH u, row ORDER BY u.id
 SET u.id = u.id
-WITH u, row, coalesce(u.presence_at, 0) AS had
+WITH u, row, coalesce(u.presence_at, 0) AS had, u:Online AS was
 FOREACH (_ IN CASE WHEN row[2] >= had THEN [1] ELSE [] END |
   SET u.presence_at = row[2], u.shard = row[3],
       u.last_seen = CASE WHEN u.invisible THEN u.last_seen ELSE row[2] END)
@@ -16,4 +17,5 @@ FOREACH (_ IN CASE WHEN row[2] >= had AND row[1] THEN [1] ELSE [] END | SET u:On
 FOREACH (_ IN CASE WHEN row[2] >= had AND NOT row[1] THEN [1] ELSE [] END | REMOVE u:Online)
 RETURN collect(CASE WHEN row[2] > had THEN row[0] END) AS changed,
        collect(CASE WHEN row[2] = had THEN row[0] END) AS equal,
-       collect(CASE WHEN row[2] < had THEN row[0] END) AS older
+       collect(CASE WHEN row[2] < had THEN row[0] END) AS older,
+       collect(CASE WHEN row[2] >= had AND row[1] <> was THEN row[0] END) AS flipped

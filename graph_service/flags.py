@@ -25,11 +25,12 @@ class Flags:
         """
         ids = frozenset(flag.user for flag in flags)
         if not ids:
-            return Settled(ids, ids, ids, ids)
+            return Settled(ids, ids, ids, ids, ids)
         rows = [[flag.user, flag.online, flag.at, flag.shard] for flag in flags]
         answer = await self._graph.write("settle", rows=rows) or {}
         changed, equal, older = (frozenset(answer[word]) for word in ("changed", "equal", "older"))
-        return Settled(changed, equal, older, ids - changed - equal - older)
+        unknown = ids - changed - equal - older
+        return Settled(changed, equal, older, unknown, frozenset(answer["flipped"]))
 
     async def tell(self, ids: Sequence[str]) -> list[Told]:
         """Own state, online friends and clock of each user, from one statement; unknown ids are left out."""

@@ -30,6 +30,8 @@ class Settled:
     """Users whose graph state is newer than the flag: nothing to do."""
     unknown: frozenset[str]
     """Ids without a user in the graph."""
+    flipped: frozenset[str]
+    """Users whose flag itself is another now; the rest of `changed` only has a newer time."""
 
 
 @dataclass(frozen=True, slots=True)

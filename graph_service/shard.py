@@ -1,0 +1,82 @@
+"""Which partition and which presence shard a user belongs to. Pure; knows no PubNub client and no queue.
+
+Both are functions of the id alone: the two first 64-bit words of its SHA-256, big endian, through jump hashing
+(Lamping and Veach, 2014). PubNub Functions, browsers and Python can all compute them; ``docs/schemas/shard.json``
+holds the vectors that every implementation must reproduce.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+_WORD = (1 << 64) - 1
+_FACTOR = 2862933555777941757
+_CHANNEL = re.compile(r"presence\.shard-(\d{1,6})(?:\.(\d{1,6}))?")
+
+
+def jump(key: int, buckets: int) -> int:
+    """The bucket, in ``0..buckets-1``, of a 64-bit key; growing the number of buckets moves only 1/n of the keys."""
+    bucket, following = -1, 0
+    while following < buckets:
+        bucket = following
+        key = (key * _FACTOR + 1) & _WORD
+        following = int((bucket + 1) * ((1 << 31) / ((key >> 33) + 1)))
+    return bucket
+
+
+def _words(user: str) -> tuple[int, int]:
+    digest = hashlib.sha256(user.encode()).digest()
+    return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big")
+
+
+@lru_cache(maxsize=1 << 18)
+def partition_of(user: str, partitions: int) -> int:
+    """The partition of a user. Kept for the users asked for lately, since fan-out asks for every recipient."""
+    return jump(_words(user)[0], partitions)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardMap:
+    """How users spread over presence channels; every process of a deployment must hold the same one."""
+
+    partitions: int = 20
+    """Fixed for the life of a deployment."""
+    shards: int = 100
+    """A multiple of `partitions`; may grow."""
+    levels: int = 1
+    """2 writes the same number as ``presence.shard-{partition}.{rest}``."""
+
+    def __post_init__(self) -> None:
+        if self.shards % self.partitions:
+            raise ValueError(f"{self.shards} shards are not a multiple of {self.partitions} partitions")
+
+    def partition(self, user: str) -> int:
+        """The partition of a user; the number of shards has no say in it."""
+        return partition_of(user, self.partitions)
+
+    def shard(self, user: str) -> int:
+        """The shard of a user; ``shard % partitions`` is the user's partition."""
+        first, second = _words(user)
+        return jump(first, self.partitions) + self.partitions * jump(second, self.shards // self.partitions)
+
+    def shards_of(self, partition: int) -> range:
+        """All shards of a partition."""
+        return range(partition, self.shards, self.partitions)
+
+    def channel(self, shard: int) -> str:
+        """The presence channel of a shard."""
+        if self.levels == 1:
+            return f"presence.shard-{shard}"
+        return f"presence.shard-{shard % self.partitions}.{shard // self.partitions}"
+
+    def parse(self, channel: str) -> int | None:
+        """The shard that a presence channel stands for, or None for any other channel."""
+        found = _CHANNEL.fullmatch(channel)
+        if found is None or (found[2] is None) != (self.levels == 1):
+            return None
+        if found[2] is None:
+            return int(found[1])
+        return int(found[1]) + self.partitions * int(found[2])

@@ -1,0 +1,100 @@
+"""Valkey or Redis: streams, leases and kept values. The only file that imports redis; knows no message's meaning.
+
+Streams are read without consumer groups: the owner of a key reads from the first entry and deletes what is done.
+All keys of one call that must change together carry one hash tag, so the same code runs on a Cluster.
+Every failure of the engine is raised as `QueueUnavailable`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+
+import redis.asyncio as redis
+from redis.exceptions import RedisError
+
+from graph_service.errors import QueueUnavailable
+
+Entry = tuple[str, bytes]
+"""An entry's id and its body."""
+
+_FIELD = b"e"
+FIRST = "0"
+"""The position before the first entry of any stream."""
+
+
+@contextmanager
+def _engine() -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError, TimeoutError) as error:
+        raise QueueUnavailable(reason=str(error) or type(error).__name__) from error
+
+
+class Valkey:
+    """One connection pool to one server."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator[Valkey]:
+        """Connect, and close at the end. Raises `QueueUnavailable` when nothing answers."""
+        client = redis.Redis.from_url(url, protocol=2, socket_connect_timeout=2, health_check_interval=15)
+        try:
+            with _engine():
+                await client.ping()
+            yield cls(client)
+        finally:
+            await client.aclose()
+
+    async def append(
+        self, entries: Sequence[tuple[str, bytes]], marks: Mapping[str, bytes] | None = None
+    ) -> None:
+        """Append (key, body) pairs in this order and set `marks`: all of it or nothing."""
+        with _engine():
+            async with self._client.pipeline(transaction=True) as pipe:
+                for key, body in entries:
+                    pipe.xadd(key, {_FIELD: body})
+                for key, value in (marks or {}).items():
+                    pipe.set(key, value)
+                await pipe.execute()
+
+    async def read(
+        self, positions: Mapping[str, str], count: int = 500, block: int | None = None
+    ) -> dict[str, list[Entry]]:
+        """The entries after each key's position, at most `count` a key; waits up to `block` milliseconds for any."""
+        if not positions:
+            return {}
+        with _engine():
+            found = await self._client.xread(dict(positions), count=count, block=block)
+        return {key.decode(): [(i.decode(), body[_FIELD]) for i, body in rows] for key, rows in found}
+
+    async def delete(self, ids: Mapping[str, Sequence[str]]) -> None:
+        """Delete entries by key and id; those already gone are no error."""
+        with _engine():
+            async with self._client.pipeline(transaction=False) as pipe:
+                for key, some in ids.items():
+                    if some:
+                        pipe.xdel(key, *some)
+                await pipe.execute()
+
+    async def lengths(self, keys: Sequence[str]) -> list[int]:
+        """The number of entries of each stream."""
+        with _engine():
+            async with self._client.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.xlen(key)
+                return list(await pipe.execute())
+
+    async def get(self, key: str) -> bytes | None:
+        """A kept value."""
+        with _engine():
+            value: bytes | None = await self._client.get(key)
+            return value
+
+    async def put(self, key: str, value: bytes, seconds: float | None = None) -> None:
+        """Keep a value, for ever or for so many seconds."""
+        with _engine():
+            await self._client.set(key, value, px=None if seconds is None else max(1, int(seconds * 1000)))

@@ -1,0 +1,107 @@
+"""Presence bodies as PubNub sends them, turned into `Seen` (row 2 of the walk). Pure; knows no network.
+
+Field shapes are those of recorded announce and interval events (PubNub docs: Presence Events); `precise_timestamp`
+is optional since older replies lack it, and arrays beside ``here_now_refresh`` are incomplete.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+TOO_FAR_AHEAD = 60_000
+"""Milliseconds that an event may lie ahead of PubNub's own time before it is pulled back to it."""
+
+_STATES = {"join": True, "leave": False, "timeout": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What PubNub last said of one user on one shard."""
+
+    user: str
+    online: bool
+    at: int
+    """Milliseconds since the epoch, by PubNub's clock."""
+    shard: int
+    reason: str
+    """The presence action, or who found it out: join, leave, timeout, reconcile, confirm."""
+
+    @property
+    def event_id(self) -> str:
+        """The id that this change keeps from here to the inbox."""
+        return f"evt_presence_{self.user}_{self.at}"
+
+
+@dataclass(slots=True)
+class Heard:
+    """All that one reply or webhook call said."""
+
+    seen: list[Seen] = field(default_factory=list)
+    doubtful: list[Seen] = field(default_factory=list)
+    """Users of both the join and the leave array of one interval: to be looked up."""
+    refresh: set[int] = field(default_factory=set)
+    """Shards whose event said that its arrays are incomplete."""
+    occupancy: dict[int, int] = field(default_factory=dict)
+    """The last number of occupants that each shard told of itself."""
+    unknown: list[str] = field(default_factory=list)
+    """Why a body was not understood, one text each."""
+
+    def take(self, shard: int, body: Any, published: int, now: int) -> None:
+        """Add one presence body of a shard; `published` is its publish time and `now` PubNub's time, both in ms."""
+        if not isinstance(body, Mapping):
+            self.unknown.append(f"a presence body of type {type(body).__name__}")
+            return
+        occupancy = _number(body.get("occupancy"))
+        if occupancy is not None:
+            self.occupancy[shard] = occupancy
+        action = body.get("action")
+        if action == "interval":
+            self._interval(shard, body, published, now)
+        elif action in _STATES and isinstance(body.get("uuid"), str) and body["uuid"]:
+            at = _at(body, published, now)
+            self.seen.append(Seen(body["uuid"], _STATES[action], at, shard, action))
+        elif action != "state-change":
+            self.unknown.append(f"presence action {action!r}")
+
+    def _interval(self, shard: int, body: Mapping[str, Any], published: int, now: int) -> None:
+        if body.get("here_now_refresh"):
+            self.refresh.add(shard)
+        # The stamp of an interval has whole seconds only and may lie before an announced event it follows.
+        at = max(_at(body, published, now), min(published, now + TOO_FAR_AHEAD))
+        said: dict[str, Seen] = {}
+        for action, user in _deltas(body):
+            event = Seen(user, _STATES[action], at, shard, action)
+            if user in said and said[user].online != event.online:
+                self.doubtful.append(event)
+            said[user] = event
+        doubted = {event.user for event in self.doubtful}
+        self.seen += [event for event in said.values() if event.user not in doubted]
+
+
+def _deltas(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The (action, user) pairs of an interval, joins first."""
+    for action in _STATES:
+        users = body.get(action)
+        if isinstance(users, list):
+            yield from ((action, user) for user in users if isinstance(user, str) and user)
+
+
+def _at(body: Mapping[str, Any], published: int, now: int) -> int:
+    """When it happened: the precise stamp, else the second's stamp made finer by the publish time."""
+    precise = _number(body.get("precise_timestamp"))
+    seconds = _number(body.get("timestamp"))
+    if precise is None and seconds is not None:
+        precise = published if 0 <= published - seconds * 1000 < 1000 else seconds * 1000
+    at = published if precise is None else precise
+    return now if at > now + TOO_FAR_AHEAD else at
+
+
+def _number(value: Any) -> int | None:
+    """Numbers as PubNub writes them: int or digits in a string (Events & Actions)."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    return int(value) if isinstance(value, str) and value.isascii() and value.isdigit() else None
