@@ -1,0 +1,108 @@
+"""The house rules that a machine can hold: sizes, docstrings, query files and their callers."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from graph_service.queries import HEADER_WORDS, catalogue
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("graph_service", "pubnub_bridge", "local_stack", "bench")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+MOST_LINES = 400
+MOST_FUNCTION_LINES = 50
+MOST_ARGUMENTS = 5
+CYPHER = re.compile(r"\b(MATCH|MERGE|UNWIND)\s*[($]|\bCREATE\s*\(|\bDETACH DELETE\b")
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(path: Path) -> Iterator[Function]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, Function):
+            yield node
+
+
+def is_command(function: Function) -> bool:
+    """A command line command: its arguments are the options a person types."""
+    return any("command" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+def arguments(function: Function) -> list[str]:
+    given = function.args
+    return [
+        a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs) if a.arg not in {"self", "cls"}
+    ]
+
+
+def called(path: Path) -> set[str]:
+    """Every word inside a string of the file: a query is called by its name."""
+    tree = ast.parse(path.read_text("utf-8"))
+    return {
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_stays_within_its_budget_and_says_what_it_knows(path: Path) -> None:
+    """Under 400 lines, functions of at most 50 lines and 5 arguments, a docstring on top."""
+    text = path.read_text("utf-8")
+    assert len(text.splitlines()) < MOST_LINES
+    doc = ast.get_docstring(ast.parse(text))
+    assert doc, "a module opens with a docstring that says what it knows and what not"
+    for function in functions(path):
+        lines = (function.end_lineno or 0) - function.lineno + 1
+        assert lines <= MOST_FUNCTION_LINES, f"{function.name} has {lines} lines"
+        if not is_command(function):
+            assert len(arguments(function)) <= MOST_ARGUMENTS, f"{function.name}{arguments(function)}"
+
+
+def test_most_functions_are_short() -> None:
+    """The median function has at most 8 lines, nine of ten at most 25."""
+    lengths = sorted((f.end_lineno or 0) - f.lineno + 1 for path in FILES for f in functions(path))
+    assert lengths[len(lengths) // 2] <= 10
+    assert lengths[len(lengths) * 9 // 10] <= 25
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "cypher").glob("*.cypher")))
+def test_a_query_file_has_a_header_and_a_caller(name: str) -> None:
+    """Purpose, parameters, returned columns, locks and plan; and some Python names it."""
+    query = catalogue()[name]
+    assert set(query.header) == set(HEADER_WORDS)
+    assert query.purpose.endswith((".", ":")), "the first line is a sentence"
+    dynamic = {"requests_in": "requests_{direction}", "requests_out": "requests_{direction}"}
+    callers = [path for path in FILES if name in called(path)]
+    if not callers and name in dynamic:
+        callers = [path for path in FILES if "requests_" in path.read_text("utf-8")]
+    assert callers, f"nobody calls cypher/{name}.cypher"
+
+
+def test_no_cypher_stands_in_python() -> None:
+    """A query is a file that a Neo4j person can review without Python."""
+    offenders = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and CYPHER.search(node.value)
+    ]
+    assert offenders == []
+
+
+def test_no_name_hides_what_it_does() -> None:
+    """Manager, Helper and Util say nothing."""
+    names = re.compile(r"Manager|Helper|Util", re.IGNORECASE)
+    assert [path for path in FILES if names.search(path.stem)] == []
+    classes = [
+        node.name
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef) and names.search(node.name)
+    ]
+    assert classes == []
