@@ -1,0 +1,236 @@
+"""App Context over HTTP: users, channels, memberships and members (`/v2/objects/...`).
+
+Knows paths, parameters, reply shapes and error bodies (PubNub docs, recorded replies). `If-Match` counts on a change
+of a user or channel only: the Python client repeats it on every later call. Knows no state of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from local_stack.origin import objects_page, permission
+from local_stack.origin.access import Need
+from local_stack.origin.call import CALL, Call
+from local_stack.origin.envelope import Envelope
+from local_stack.origin.envelope import Kind as Sent
+from local_stack.origin.objects_body import (
+    Detail,
+    InputError,
+    checked_id,
+    entity_changes,
+    membership_changes,
+)
+from local_stack.origin.objects_filter import FilterError, SortError, filter_test, sort_order, sort_records
+from local_stack.origin.objects_page import PageError
+from local_stack.origin.objects_store import (
+    MEMBERS,
+    Event,
+    Fields,
+    Kind,
+    MissingReferenceError,
+    ModifiedError,
+    NotFoundError,
+    shown,
+)
+from local_stack.origin.operations import needs
+from local_stack.origin.reply import Family, reply
+
+FORBIDDEN = 403
+Serve = Callable[[Call], Awaitable[web.Response]]
+NO_RIGHT = "Supplied authorization key does not have the permissions required to perform this operation."
+_NOUN: dict[Kind, str] = {"uuid": "user", "channel": "channel"}
+_PART: dict[Kind, str] = {"uuid": "uuid", "channel": "channel"}
+
+
+class RefusedError(Exception):
+    """Access Manager refuses the call."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+def _answers(serve: Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """`serve` with its errors as this family writes them."""
+
+    async def handler(request: web.Request) -> web.Response:
+        try:
+            return await serve(request[CALL])
+        except tuple(_ERRORS) as error:
+            return _ERRORS[type(error)](error)
+
+    return handler
+
+
+def _error(status: int, message: str, **more: Any) -> web.Response:
+    body = {"status": status, "error": {"message": message, "source": "objects", **more}}
+    return reply(body, status, Family.OBJECTS)
+
+
+def _invalid(details: Sequence[Detail]) -> web.Response:
+    wire = [{"message": d.message, "location": d.location, "locationType": d.location_type} for d in details]
+    return _error(400, "Request payload contained invalid input.", details=wire)
+
+
+_ERRORS: dict[type[Exception], Callable[[Any], web.Response]] = {
+    NotFoundError: lambda _: _error(404, "Requested object was not found."),
+    ModifiedError: lambda error: _error(412, str(error)),
+    RefusedError: lambda error: _error(error.status, NO_RIGHT if error.status == FORBIDDEN else str(error)),
+    InputError: lambda error: _invalid(error.details),
+    PageError: lambda error: _invalid([Detail(str(error), error.location, "query")]),
+    FilterError: lambda error: _invalid([Detail(str(error), "filter", "query")]),
+    SortError: lambda error: _invalid([Detail(str(error), "sort", "query")]),
+    MissingReferenceError: lambda _: _invalid([Detail("User or channel does not exist.", "set")]),
+}
+
+
+async def _check(call: Call, wanted: list[Need]) -> None:
+    refusal = permission.refusal(call, wanted, await call.request.read())
+    if refusal is not None:
+        raise RefusedError(refusal.status, refusal.message)
+
+
+def _id(call: Call, kind: Kind) -> str:
+    return checked_id(call.name(_PART[kind]), kind)
+
+
+def _named(kind: Kind, *names: str) -> dict[str, list[str]]:
+    return {"uuids" if kind == "uuid" else "channels": list(names)}
+
+
+def _tell(call: Call, events: list[Event]) -> None:
+    for event in events:
+        if event.data["type"] in call.keyset.settings.objects_events:
+            call.keyset.publish(Envelope(channel=event.channel, payload=event.data, kind=Sent.OBJECTS))
+
+
+def _listed(call: Call, records: list[Fields], names: Sequence[str], inner: Sequence[str]) -> web.Response:
+    """The page of `records` that is asked for; `inner` are the names that may only be filtered by."""
+    asked = objects_page.page_request(call.query)
+    order = sort_order(call.all("sort"), names)
+    if expression := call.query.get("filter"):
+        test = filter_test(expression, [*names, *inner])
+        records = [record for record in records if test(record)]
+    part, members = objects_page.cut(sort_records(records, order), asked)
+    data = [shown(record, asked.include) for record in part]
+    return reply({"status": 200, "data": data, **members}, 200, Family.OBJECTS)
+
+
+def _all(kind: Kind) -> Serve:
+    async def serve(call: Call) -> web.Response:
+        await _check(call, needs(f"list_{_NOUN[kind]}s"))
+        return _listed(call, call.keyset.objects.all(kind), _entity_names(kind), ["custom"])
+
+    return serve
+
+
+def _one(kind: Kind) -> Serve:
+    async def serve(call: Call) -> web.Response:
+        name = _id(call, kind)
+        await _check(call, needs(f"get_{_NOUN[kind]}", **_named(kind, name)))
+        return _shown_one(call, kind, name)
+
+    return serve
+
+
+def _put(kind: Kind) -> Serve:
+    async def serve(call: Call) -> web.Response:
+        name, body = _id(call, kind), await call.request.read()
+        await _check(call, needs(f"set_{_NOUN[kind]}", **_named(kind, name)))
+        changes = entity_changes(kind, body)
+        if_match = call.request.headers.get("If-Match")
+        _tell(call, call.keyset.objects.put(kind, name, changes, call.keyset.clock.timetoken(), if_match))
+        return _shown_one(call, kind, name)
+
+    return serve
+
+
+def _remove(kind: Kind) -> Serve:
+    async def serve(call: Call) -> web.Response:
+        name = _id(call, kind)
+        await _check(call, needs(f"delete_{_NOUN[kind]}", **_named(kind, name)))
+        _tell(call, call.keyset.objects.remove(kind, name))
+        return reply({"status": 200, "data": None}, 200, Family.OBJECTS)
+
+    return serve
+
+
+def _shown_one(call: Call, kind: Kind, name: str) -> web.Response:
+    data = shown(call.keyset.objects.get(kind, name), objects_page.included(call.query))
+    return reply({"status": 200, "data": data}, 200, Family.OBJECTS)
+
+
+async def _memberships(call: Call) -> web.Response:
+    user = _id(call, "uuid")
+    await _check(call, needs("get_memberships", uuids=[user]))
+    return _listed_memberships(call, user)
+
+
+async def _change_memberships(call: Call) -> web.Response:
+    user, objects = _id(call, "uuid"), call.keyset.objects
+    changes = membership_changes("channel", await call.request.read())
+    touched = [*(name for name, _ in changes.put), *changes.remove]
+    await _check(call, needs("set_memberships", channels=touched, uuids=[user]))
+    for channel, own in changes.put:
+        _tell(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
+    for channel in changes.remove:
+        _tell(call, objects.leave(user, channel))
+    return _listed_memberships(call, user)
+
+
+async def _members(call: Call) -> web.Response:
+    channel = _id(call, "channel")
+    await _check(call, needs("get_members", channels=[channel]))
+    return _listed_members(call, channel)
+
+
+async def _change_members(call: Call) -> web.Response:
+    channel, objects = _id(call, "channel"), call.keyset.objects
+    changes = membership_changes("uuid", await call.request.read())
+    await _check(call, needs("set_members", channels=[channel]))
+    for user, own in changes.put:
+        _tell(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
+    for user in changes.remove:
+        _tell(call, objects.leave(user, channel))
+    return _listed_members(call, channel)
+
+
+def _listed_memberships(call: Call, user: str) -> web.Response:
+    names = _membership_names("channel")
+    return _listed(call, call.keyset.objects.memberships(user), names, ["custom", "channel.custom"])
+
+
+def _listed_members(call: Call, channel: str) -> web.Response:
+    names = _membership_names("uuid")
+    return _listed(call, call.keyset.objects.members(channel), names, ["custom", "uuid.custom"])
+
+
+def _entity_names(kind: Kind) -> list[str]:
+    return ["id", *MEMBERS[kind], "status", "type", "updated"]
+
+
+def _membership_names(other: Kind) -> list[str]:
+    return ["status", "type", "updated", *(f"{other}.{name}" for name in _entity_names(other))]
+
+
+def _entity_routes(kind: Kind) -> list[web.RouteDef]:
+    every, one = f"/v2/objects/{{sub}}/{kind}s", f"/v2/objects/{{sub}}/{kind}s/{{{_PART[kind]}}}"
+    return [
+        web.get(every, _answers(_all(kind))),
+        web.get(one, _answers(_one(kind))),
+        web.patch(one, _answers(_put(kind))),
+        web.delete(one, _answers(_remove(kind))),
+    ]
+
+
+ROUTES = [
+    *_entity_routes("uuid"),
+    *_entity_routes("channel"),
+    web.get("/v2/objects/{sub}/uuids/{uuid}/channels", _answers(_memberships)),
+    web.patch("/v2/objects/{sub}/uuids/{uuid}/channels", _answers(_change_memberships)),
+    web.get("/v2/objects/{sub}/channels/{channel}/uuids", _answers(_members)),
+    web.patch("/v2/objects/{sub}/channels/{channel}/uuids", _answers(_change_members)),
+]
