@@ -14,7 +14,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import ValidationError
 
-from graph_service.errors import BadInput, FriendsError
+from graph_service.errors import BadInput, FriendsError, Unauthorized
 from graph_service.ids import BadId
 
 MEDIA_TYPE = "application/problem+json"
@@ -101,7 +101,7 @@ def response(error: FriendsError, request_id: str) -> web.Response:
     body = body_of(error, request_id)
     if "retryAfter" in body:
         headers["Retry-After"] = str(body["retryAfter"])
-    if error.status == 401:
+    if type(error) is Unauthorized:  # keys have no scheme that a client could be challenged with
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = str(error.fields["allowed"])

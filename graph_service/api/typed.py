@@ -1,20 +1,19 @@
 """Routes whose annotations validate what comes in, shape what goes out, and become the API document.
 
-A handler says by its annotations what it wants: ``web.Request``, the scheme's caller, path variables by name, a
-model called ``query``, a model called ``body``. What it returns is written as JSON, unless it is a response already.
+A handler says by its annotations what it wants: ``web.Request``, the scheme's caller, path variables by name (a
+trailing underscore set aside), a model called ``query``, a model called ``body``. What it returns is written as JSON, unless it is a response already.
 Knows pydantic and aiohttp; knows no route of its own, no use case and no way to know a caller.
 
 ::
 
     routes = TypedRoutes("friends")
 
-    @routes.get("/v1/friends/{user}", auth=USER, summary="One friend")
-    async def friend(request: web.Request, caller: Caller, user: UserId) -> Friend: ...
+    @routes.get("/v1/friends/{id}", auth=USER, summary="One friend")
+    async def friend(request: web.Request, caller: Caller, id_: UserId) -> Friend: ...
 """
 
 from __future__ import annotations
 
-import inspect
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -78,7 +77,8 @@ class Route:
         given: dict[str, Any] = dict.fromkeys(wants.caller, caller)
         given.update(dict.fromkeys(wants.request, request))
         for name, adapter in wants.path.items():
-            given[name] = _checked(adapter.validate_python, request.match_info[name], name)
+            variable = name.rstrip("_")
+            given[name] = _checked(adapter.validate_python, request.match_info[variable], variable)
         if wants.query:
             given["query"] = _query(wants.query, request)
         if wants.body:
@@ -148,21 +148,17 @@ def _wants(handler: Callable[..., Any], path: set[str], auth: Scheme) -> Wants:
     """Compile annotations; a parameter that nothing can fill is a mistake found at import."""
     hints = get_type_hints(handler, include_extras=True)
     answer = hints.pop("return")
-    named = {name: hints[name] for name in inspect.signature(handler).parameters}
-    known = (
-        {name for name, hint in named.items() if hint in (web.Request, auth.caller)}
-        | path
-        | {"query", "body"}
-    )
-    if unknown := (set(named) - known) | (path - set(named)):
-        raise TypeError(f"{handler.__name__}: nothing fills {sorted(unknown)}")
+    variables = {name for name in hints if name.rstrip("_") in path}
+    known = {name for name, hint in hints.items() if hint in (web.Request, auth.caller)} | {"query", "body"}
+    if set(hints) - known - variables or len(variables) < len(path):
+        raise TypeError(f"{handler.__name__}: {sorted(hints)} do not fit {sorted(path)} and its caller")
     ready = isinstance(answer, type) and issubclass(answer, web.StreamResponse)
     return Wants(
-        request=tuple(name for name, hint in named.items() if hint is web.Request),
-        caller=tuple(name for name, hint in named.items() if hint is auth.caller),
-        path={name: TypeAdapter(named[name]) for name in path},
-        query=TypeAdapter(named["query"]) if "query" in named else None,
-        body=TypeAdapter(named["body"]) if "body" in named else None,
+        request=tuple(name for name, hint in hints.items() if hint is web.Request),
+        caller=tuple(name for name, hint in hints.items() if hint is auth.caller),
+        path={name: TypeAdapter(hints[name]) for name in variables},
+        query=TypeAdapter(hints["query"]) if "query" in hints else None,
+        body=TypeAdapter(hints["body"]) if "body" in hints else None,
         answer=None if ready else TypeAdapter(answer),
     )
 

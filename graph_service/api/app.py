@@ -1,0 +1,85 @@
+"""The HTTP application: route tables, what they are served with, and what surrounds them. Knows no engine.
+
+Another package adds routes by handing over its own tables: they share callers, problems, limits and the document.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import aiohttp
+from aiohttp import web
+
+from graph_service.api import (
+    blocks,
+    docs,
+    friends,
+    friendships,
+    keys,
+    middleware,
+    openapi,
+    presence,
+    probes,
+    requests,
+    suggestions,
+    sync,
+    users,
+)
+from graph_service.api.auth import verifier
+from graph_service.api.callers import GATE, Gate, gate
+from graph_service.api.limits import RateLimits
+from graph_service.api.parts import DOCUMENT, PARTS, Parts
+from graph_service.api.typed import TypedRoutes
+from graph_service.settings import Settings
+
+OWN: tuple[TypedRoutes, ...] = (
+    friends.routes,
+    requests.routes,
+    blocks.routes,
+    suggestions.routes,
+    sync.routes,
+    users.routes,
+    presence.routes,
+    friendships.routes,
+    probes.routes,
+    docs.routes,
+)
+"""The routes of this package."""
+
+LONGEST_LINE = 64 * 1024
+"""Bytes that a request line or one header may have at all; MAX_HEADER_BYTES is refused with a problem before."""
+
+
+@asynccontextmanager
+async def open_gate(settings: Settings) -> AsyncIterator[Gate]:
+    """Who may come in, by the options; closes its connections at the end. Raises `SetupError` without a JWT option."""
+    limits = RateLimits(settings)
+    async with aiohttp.ClientSession() as session:
+        address = settings.jwt_jwks_url
+        published = keys.PublishedKeys(keys.from_address(session, address)) if address else None
+        try:
+            yield gate(settings, verifier(settings, published), limits)
+        finally:
+            if published:
+                await published.close()
+            await limits.close()
+
+
+def build_app(
+    settings: Settings, parts: Parts, gate: Gate, extra: Sequence[TypedRoutes] = ()
+) -> web.Application:
+    """The application with our routes and `extra` ones."""
+    app = web.Application(
+        middlewares=[middleware.observe, middleware.guard(settings)],
+        client_max_size=settings.max_body_bytes,
+        handler_args={"max_line_size": LONGEST_LINE, "max_field_size": LONGEST_LINE},
+    )
+    tables = [*OWN, *extra]
+    app[PARTS], app[GATE] = parts, gate
+    app[DOCUMENT] = json.dumps(openapi.document(tables), indent=1).encode()
+    app.on_response_prepare.append(middleware.headers(settings))
+    for table in tables:
+        table.mount(app)
+    return app

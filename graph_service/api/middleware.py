@@ -1,0 +1,133 @@
+"""What happens to every request: an id, limits of size, other origins, problems, one log line, one measurement.
+
+Knows requests and responses; knows no caller and no route. Labels are route templates, never paths, so ids of people
+reach neither metrics nor the access log by way of the address.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from graph_service import metrics
+from graph_service.api import problems
+from graph_service.errors import FriendsError
+from graph_service.settings import Settings
+
+REQUEST_ID = web.RequestKey("request_id", str)
+ACCEPTED_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII)
+QUIET = frozenset({"/livez", "/readyz", "/metrics"})
+"""Asked every few seconds by machines: logged at debug."""
+ALLOWED = {
+    "Access-Control-Allow-Methods": "GET, PUT, POST, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Request-Id",
+    "Access-Control-Max-Age": "600",
+}
+
+log = structlog.get_logger("graph_service.access")
+
+
+@web.middleware
+async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request an id, turn errors into problems, log and measure the answer."""
+    started = time.perf_counter()
+    request[REQUEST_ID] = request_id = _request_id(request.headers.get("X-Request-Id"))
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    metrics.RUNNING.inc()
+    status = 499  # the client went away
+    try:
+        response = await _answered(request, handler)
+        status = response.status
+    finally:
+        metrics.RUNNING.dec()
+        _record(request, status, time.perf_counter() - started)
+    return response
+
+
+async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        return error if error.status < 400 else _problem(request, problems.of_http(error))
+    except FriendsError as error:
+        return _problem(request, error)
+    except Exception:
+        if request.writer.output_size:
+            raise  # a stream that has begun cannot become a problem
+        log.exception("unexpected error")
+        return _problem(request, problems.Internal())
+
+
+def _problem(request: web.Request, error: FriendsError) -> web.Response:
+    if error.status >= 500 and error.code != "internal":
+        log.warning("problem", code=error.code, detail=str(error))
+    structlog.contextvars.bind_contextvars(code=error.code)
+    return problems.response(error, request[REQUEST_ID])
+
+
+def guard(settings: Settings) -> Middleware:
+    """Refuse headers that are too large; answer the preflight of allowed origins."""
+    origins = frozenset(settings.cors_origins)
+    most = settings.max_header_bytes
+
+    @web.middleware
+    async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if (
+            len(request.raw_path) + sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
+            > most
+        ):
+            raise problems.HeadersTooLarge(limit=most)
+        if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+            if not _allowed(request.headers.get(hdrs.ORIGIN), origins):
+                raise OriginRefused
+            return web.Response(status=204, headers=ALLOWED)
+        return await handler(request)
+
+    return guarded
+
+
+class OriginRefused(FriendsError):
+    """Pages of this origin may not call the API (CORS_ORIGINS)."""
+
+    code = "origin_refused"
+    status = 403
+
+
+def headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """A signal's receiver that adds the request id, and what an allowed origin's browser needs."""
+    origins = frozenset(settings.cors_origins)
+
+    async def add(request: web.Request, response: web.StreamResponse) -> None:
+        response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+        if origins:
+            response.headers.add(hdrs.VARY, hdrs.ORIGIN)
+            origin = request.headers.get(hdrs.ORIGIN)
+            if origin and _allowed(origin, origins):
+                response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+                response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = "X-Request-Id, Retry-After"
+
+    return add
+
+
+def _allowed(origin: str | None, origins: frozenset[str]) -> bool:
+    return origin is not None and (origin in origins or "*" in origins)
+
+
+def _request_id(given: str | None) -> str:
+    return given if given and ACCEPTED_ID.fullmatch(given) else secrets.token_hex(8)
+
+
+def _record(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource else "none"
+    method = request.method if resource else "any"
+    metrics.REQUESTS.labels(method, route, status).observe(seconds)
+    write = log.debug if route in QUIET else log.info
+    write("request", method=request.method, route=route, status=status, ms=round(seconds * 1000, 2))

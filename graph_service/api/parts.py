@@ -1,0 +1,43 @@
+"""What the routes are served with: the use cases and the checks of readiness, by key. Knows no way to make them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from graph_service.bulk import Bulk
+from graph_service.flags import Flags
+from graph_service.friends import Friends
+from graph_service.people import People
+from graph_service.suggestions import SuggestionsFor
+
+Check = Callable[[], Awaitable[object]]
+"""Returns when its part answers, raises when not."""
+
+
+@dataclass
+class Readiness:
+    """Whether this process should be sent calls."""
+
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    """By the name of the part that is asked."""
+    stopping: bool = False
+    """Set at the beginning of a stop, so that a load balancer looks elsewhere."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything that the routes of this package call."""
+
+    friends: Friends
+    bulk: Bulk
+    suggestions: SuggestionsFor
+    people: People
+    flags: Flags
+    readiness: Readiness = field(default_factory=Readiness)
+
+
+PARTS = web.AppKey("parts", Parts)
+DOCUMENT = web.AppKey("document", bytes)

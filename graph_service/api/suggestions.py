@@ -1,0 +1,24 @@
+"""The route of suggestions. Knows query and body; the walk is in the use case."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from graph_service.api.bodies import Suggestion, SuggestionPage, SuggestionsQuery, microseconds
+from graph_service.api.callers import USER, Caller
+from graph_service.api.parts import PARTS
+from graph_service.api.typed import TypedRoutes
+from graph_service.errors import UserNotFound
+
+routes = TypedRoutes("suggestions")
+
+
+@routes.get("/v1/suggestions", auth=USER, summary="Whom you may know", problems=(UserNotFound,))
+async def suggestions(request: web.Request, caller: Caller, query: SuggestionsQuery) -> SuggestionPage:
+    """Friends of friends, most mutual friends first, each with the reason: how many, who, and who is online."""
+    found = await request.app[PARTS].suggestions.top(caller.id, query.limit)
+    return SuggestionPage(
+        suggestions=[Suggestion.of(row) for row in found.people],
+        calculated_at=microseconds(found.calculated_at),
+        kept=found.kept,
+    )

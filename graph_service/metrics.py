@@ -1,0 +1,45 @@
+"""What the graph service counts, for Prometheus. Knows names and labels; knows no engine.
+
+With several processes on one port (WORKERS) the counts are kept in files under ``PROMETHEUS_MULTIPROC_DIR``, which
+`graph_service.serve` sets before this module is imported, so that any process can answer for all.
+"""
+
+from __future__ import annotations
+
+import os
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+    multiprocess,
+)
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+SECONDS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+
+REQUESTS = Histogram(
+    "friends_http_request_seconds",
+    "Duration of HTTP requests, by route template and status.",
+    ("method", "route", "status"),
+    buckets=SECONDS,
+)
+RUNNING = Gauge(
+    "friends_http_requests_running", "HTTP requests being answered now.", multiprocess_mode="livesum"
+)
+RATE_LIMITED = Counter("friends_http_rate_limited_total", "Calls refused over a rate, by kind.", ("kind",))
+REFUSED = Counter("friends_http_unauthorized_total", "Calls refused for want of a valid token or key.")
+
+
+def rendered() -> bytes:
+    """Everything counted so far, by all processes, in Prometheus' text format."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return generate_latest(REGISTRY)
+    together = CollectorRegistry()
+    multiprocess.MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+    return generate_latest(together)
