@@ -1,0 +1,239 @@
+"""The origin as a whole: its keysets, one clock, one way for every request.
+
+Each family of endpoints is a module with `ROUTES: list[web.RouteDef]`, whose patterns `router` explains. A pattern with
+`{sub}` belongs to a keyset: its handler finds a `Call` as `request[CALL]` with `.keyset`, `.uuid`, `.auth`, `.query`,
+`.now`, and reads parts of the path undecoded from `.raw`, or by `.name("uuid")` and `.names("channels")`; never from
+`match_info`. A handler asks `permission.allowed(call, operations.needs(...))` before it acts, tells subscribers with
+`call.keyset.publish(Envelope(...))`, says `call.keyset.group_changed(group)` where a group is another, and answers with
+`reply.reply(body, status, Family...)`. To serve one more family, add its module to `FAMILIES`.
+
+Knows keys, faults, preflight and the answers to what no family serves. Knows nothing of any family.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import structlog
+from aiohttp import hdrs, web
+
+from local_stack.origin import publish
+from local_stack.origin.call import CALL, Call, Pairs, parsed_query
+from local_stack.origin.clock import Clock
+from local_stack.origin.faults import Fault
+from local_stack.origin.keyset import Keyset
+from local_stack.origin.reply import PREFLIGHT, refused, reply, unknown_key, uri_too_long
+from local_stack.origin.router import Handler, Names, NoRoute, Router
+from local_stack.origin.settings import KeysetSettings
+
+FAMILIES = (
+    "subscribe",
+    "publish",
+    "presence_api",
+    "groups_api",
+    "history_api",
+    "actions_api",
+    "objects_api",
+    "access_api",
+    "unserved",
+)
+MAX_URI = 32 * 1024
+MAX_BODY = 1 << 20
+TICK_S = 0.02
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an origin is started. `port` 0 takes a free one; `control` serves `/_control/`."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    publish_key: str = "demo"
+    subscribe_key: str = "demo"
+    secret_key: str = "sec"  # noqa: S105 - the documented key of a test double
+    settings: KeysetSettings = field(default_factory=KeysetSettings)
+    control: bool = False
+    tls: ssl.SSLContext | None = None
+
+
+class Origin:
+    """Every keyset, the clock they share, and the one handler of all requests."""
+
+    def __init__(self, options: Options, clock: Clock | None = None) -> None:
+        self.clock = clock or Clock()
+        self.keysets: dict[str, Keyset] = {}
+        self.errors = 0
+        """Requests that a defect of the origin spoiled; zero unless something is wrong with it."""
+        self.add(options.publish_key, options.subscribe_key, options.secret_key, options.settings)
+        self._router = Router(_routes(options.control))
+
+    def add(
+        self, publish_key: str, subscribe_key: str, secret_key: str, settings: KeysetSettings | None = None
+    ) -> Keyset:
+        """A further keyset, replacing one of the same subscribe key."""
+        keyset = Keyset(publish_key, subscribe_key, secret_key, self.clock, settings or KeysetSettings())
+        self.keysets[subscribe_key] = keyset
+        return keyset
+
+    def tick(self) -> None:
+        """Lets everything happen that is due."""
+        now = self.clock.now
+        for keyset in self.keysets.values():
+            keyset.tick(now)
+
+    def move(self, until: float) -> None:
+        """Moves the clock to `until` (Unix seconds), stopping wherever something is due, so that it happens on time."""
+        while True:
+            dues = (keyset.due() for keyset in self.keysets.values())
+            due = min((at for at in dues if at is not None), default=until)
+            if due >= until:
+                break
+            self.clock.set(max(due, self.clock.now))
+            self.tick()
+        self.clock.set(until)
+        self.tick()
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers any request, in the shape of its family; never with a 500."""
+        try:
+            return await self._handled(request)
+        except asyncio.CancelledError:
+            raise
+        except web.HTTPException as error:
+            return refused(error.reason, "Balancer", error.status)
+        except Exception:  # noqa: BLE001 - a double that dies of one request is of no use to a test
+            self.errors += 1
+            _log.exception("origin.defect", method=request.method, path=request.path)
+            return refused("The origin failed to process this request", "Balancer", 400)
+
+    async def _handled(self, request: web.Request) -> web.StreamResponse:
+        target = request.raw_path
+        if len(target) > MAX_URI:
+            return uri_too_long()
+        if request.method == hdrs.METH_OPTIONS:
+            return web.Response(headers=PREFLIGHT)
+        path, _, query = target.partition("?")
+        try:
+            handler, parts = self._router.match(request.method, path)
+        except NoRoute as error:
+            return _not_here(error)
+        if "sub" not in parts:
+            request[ORIGIN] = self
+            request[publish.CLOCK] = self.clock
+            return await handler(request)
+        pairs = parsed_query(query)
+        return await self._called(request, handler, path, parts, pairs)
+
+    async def _called(
+        self, request: web.Request, handler: Handler, path: str, parts: Names, pairs: Pairs
+    ) -> web.StreamResponse:
+        """A request to a keyset, unless it has no such key or a fault strikes."""
+        keyset = self.keysets.get(parts["sub"])
+        if keyset is None:
+            return unknown_key()
+        if keyset.faults.rules:
+            fault = keyset.faults.of_call(path)
+            if fault is not None and (spoiled := await _spoiled(request, fault)) is not None:
+                return spoiled
+        request[CALL] = Call(request, keyset, self.clock.now, parts, pairs, dict(pairs))
+        return await handler(request)
+
+
+ORIGIN: web.RequestKey[Origin] = web.RequestKey("origin.origin", Origin)
+"""The origin itself, for calls that belong to no keyset."""
+
+
+@dataclass(slots=True)
+class Running:
+    """A started origin: where it listens, and how it ends."""
+
+    origin: Origin
+    host: str
+    port: int
+    _runner: web.ServerRunner
+    _ticker: asyncio.Task[None]
+
+    async def close(self) -> None:
+        """Stops listening and ends the open polls."""
+        self._ticker.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._ticker
+        await self._runner.cleanup()
+
+
+async def start(options: Options | None = None, clock: Clock | None = None) -> Running:
+    """Starts an origin in the running loop."""
+    options = options or Options()
+    origin = Origin(options, clock)
+    server = web.Server(
+        origin.handle,  # type: ignore[arg-type]
+        request_factory=_request,
+        handler_cancellation=True,
+        access_log=None,
+        keepalive_timeout=3600.0,
+        max_line_size=1 << 20,
+        max_field_size=1 << 16,
+    )
+    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, options.host, options.port, ssl_context=options.tls, backlog=4096)
+    await site.start()
+    port = runner.addresses[0][1]
+    ticker = asyncio.create_task(_tick(origin), name="origin-clock")
+    return Running(origin, options.host, port, runner, ticker)
+
+
+async def _tick(origin: Origin) -> None:
+    while True:
+        await asyncio.sleep(TICK_S)
+        try:
+            origin.tick()
+        except Exception:  # noqa: BLE001 - the clock must go on
+            origin.errors += 1
+            _log.exception("origin.defect", path="tick")
+
+
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
+    """What aiohttp's own application would make of a request; its argument types are private."""
+    return web.Request(
+        message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=MAX_BODY
+    )
+
+
+def _routes(control: bool) -> list[web.RouteDef]:
+    names = [*FAMILIES, "control"] if control else FAMILIES
+    modules = [f"{__package__}.{name}" for name in names]
+    return [route for module in modules if find_spec(module) for route in import_module(module).ROUTES]
+
+
+def _not_here(error: NoRoute) -> web.Response:
+    if error.allowed:
+        body = {"message": "Method Not Allowed", "error": True, "service": "Balancer", "status": 405}
+        return reply(body, 405, more={"Allow": ", ".join(error.allowed)})
+    return refused("Not Found", "Balancer", 404)
+
+
+async def _spoiled(request: web.Request, fault: Fault) -> web.StreamResponse | None:
+    """Carries a fault out; None where the call goes on afterwards."""
+    if fault.kind == "reset":
+        if request.transport is not None:
+            request.transport.abort()
+        raise asyncio.CancelledError
+    if fault.kind == "stall":
+        await asyncio.Event().wait()
+    if fault.kind == "slow":
+        await asyncio.sleep(fault.delay_ms / 1000)
+        return None
+    more: Mapping[str, str] = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
+    message = "Too Many Requests" if fault.status == 429 else "Service Unavailable"
+    body = {"message": message, "error": True, "service": "Balancer", "status": fault.status}
+    return reply(body, fault.status, more=more)

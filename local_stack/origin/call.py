@@ -1,0 +1,85 @@
+"""One request, read once: whose keyset, who calls, which names and parameters.
+
+Knows how names are spelled in paths and queries (`,` separates, the names themselves are percent-encoded, `,` alone
+means none; PubNub docs and SDK traffic). Knows nothing of what the call is for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from aiohttp import web
+
+if TYPE_CHECKING:
+    from local_stack.origin.keyset import Keyset
+
+Pairs = list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class Call:
+    """A request to one keyset.
+
+    `now` is in Unix seconds; `raw` holds the undecoded parts of the path by the names of the route's pattern; `pairs`
+    are the decoded query parameters in their order, `query` the same as a dict (the last of repeated ones wins).
+    """
+
+    request: web.Request
+    keyset: Keyset
+    now: float
+    raw: dict[str, str]
+    pairs: Pairs
+    query: dict[str, str]
+
+    @property
+    def uuid(self) -> str | None:
+        """Who calls, as they say; None when they do not."""
+        return self.query.get("uuid") or None
+
+    @property
+    def auth(self) -> str | None:
+        """The token or legacy key they show."""
+        return self.query.get("auth") or None
+
+    @property
+    def target(self) -> str:
+        """The raw request target: path and query as they came."""
+        return self.request.raw_path
+
+    def name(self, part: str) -> str:
+        """The decoded value of one part of the path."""
+        return unquote(self.raw[part])
+
+    def names(self, part: str) -> list[str]:
+        """The decoded names of a comma list in the path, without empty ones and repeats, in order."""
+        return list(dict.fromkeys(unquote(name) for name in self.raw[part].split(",") if name))
+
+    def listed(self, parameter: str) -> list[str]:
+        """The names of a comma list in the query, such as `channel-group`, without empty ones and repeats."""
+        return list(dict.fromkeys(name for name in self.query.get(parameter, "").split(",") if name))
+
+    def all(self, parameter: str) -> list[str]:
+        """Every value of a parameter that may be repeated, such as `sort`."""
+        return [value for name, value in self.pairs if name == parameter]
+
+
+CALL: Final = web.RequestKey("origin.call", Call)
+"""Where the call is kept on its request: `call: Call = request[CALL]`."""
+
+
+def parsed_query(text: str) -> Pairs:
+    """The decoded parameters of a raw query; nonsense is kept as text, never an error."""
+    pairs = []
+    for part in text.split("&"):
+        if part:
+            name, _, value = part.partition("=")
+            pairs.append((_decoded(name), _decoded(value)))
+    return pairs
+
+
+def _decoded(text: str) -> str:
+    if "+" in text:
+        text = text.replace("+", " ")
+    return unquote(text) if "%" in text else text

@@ -1,0 +1,164 @@
+"""The queue of one keyset: what was published lately on each channel, and who waits for what comes next.
+
+Knows cursors, the 100 messages kept for a subscriber, wildcards and presence names. Groups are resolved to channels by the caller.
+Time comes in as timetokens and seconds. Does no I/O: a waiter is only a callable.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from local_stack.origin.clock import TICKS
+from local_stack.origin.envelope import Event
+
+PRESENCE = "-pnpres"
+LEVELS = 3
+"""Levels of a channel name that a wildcard may span: `a.*` and `a.b.*`."""
+
+Source = tuple[str, str]
+"""A log to read and the name under which its events are handed over: (`ch`, `group`)."""
+Found = list[tuple[str, Event]]
+
+
+class Waiter:
+    """A subscriber waiting on `logs`; `wake(True)` when something came, `wake(False)` when `until` (seconds) passed."""
+
+    __slots__ = ("logs", "until", "wake")
+
+    def __init__(self, logs: tuple[str, ...], until: float, wake: Callable[[bool], None]) -> None:
+        self.logs = logs
+        self.until = until
+        self.wake = wake
+
+
+class Channels:
+    """The recent events of a keyset.
+
+    `keep` bounds the events of one channel, `keep_s` their age in seconds, `in_all` their number over all channels
+    (so that a day of load does not fill the memory).
+    """
+
+    def __init__(
+        self,
+        keep: int = 100,
+        keep_s: float = 1200.0,
+        in_all: int = 200_000,
+        wildcard_presence: Literal["none", "literal", "all"] = "literal",
+    ) -> None:
+        self.keep = keep
+        self.keep_s = keep_s
+        self.in_all = in_all
+        self.wildcard_presence = wildcard_presence
+        self._logs: dict[str, list[Event]] = {}
+        self._order: deque[Event] = deque()
+        self._waiting: dict[str, dict[Waiter, None]] = {}
+        self._waiters: OrderedDict[Waiter, None] = OrderedDict()
+
+    def append(self, event: Event) -> None:
+        """Queues `event` and wakes whoever waits for it. Events come in the order of their timetokens."""
+        self._order.append(event)
+        for log in self.logs_of(event.channel):
+            kept = self._logs.setdefault(log, [])
+            kept.append(event)
+            if len(kept) > self.keep:
+                del kept[0]
+            self.wake(log)
+        self._forget(event.timetoken)
+
+    def read(self, sources: Iterable[Source], after: int) -> Found:
+        """What came later than timetoken `after` on the sources, oldest first; once for each source that has it."""
+        found: Found = []
+        for log, match in sources:
+            kept = self._logs.get(log)
+            if kept is not None and kept[-1].timetoken > after:
+                found += [(match, event) for event in kept if event.timetoken > after]
+        if len(found) > 1:
+            found.sort(key=_timetoken)
+        return found
+
+    def wait(self, waiter: Waiter) -> None:
+        """Registers `waiter` until `leave`."""
+        self._waiters[waiter] = None
+        for log in waiter.logs:
+            self._waiting.setdefault(log, {})[waiter] = None
+
+    def leave(self, waiter: Waiter) -> None:
+        """Forgets `waiter`."""
+        self._waiters.pop(waiter, None)
+        for log in waiter.logs:
+            waiting = self._waiting.get(log)
+            if waiting is not None:
+                waiting.pop(waiter, None)
+                if not waiting:
+                    del self._waiting[log]
+
+    def wake(self, log: str) -> None:
+        """Wakes everyone who waits on `log`, for a message or because what they wait for has changed."""
+        for waiter in list(self._waiting.get(log, ())):
+            waiter.wake(True)
+
+    def expire(self, now: float) -> None:
+        """Ends the polls whose time is up. They all last equally long, so the oldest are the first."""
+        while self._waiters:
+            waiter = next(iter(self._waiters))
+            if waiter.until > now:
+                return
+            self.leave(waiter)
+            waiter.wake(False)
+
+    def due(self) -> float | None:
+        """When the next poll ends, in seconds."""
+        return next(iter(self._waiters)).until if self._waiters else None
+
+    @property
+    def waiters(self) -> int:
+        """How many polls are open."""
+        return len(self._waiters)
+
+    def events(self) -> list[Event]:
+        """Everything kept, oldest first."""
+        return list(self._order)
+
+    def clear(self) -> None:
+        """Forgets every event; those who wait go on waiting."""
+        self._logs.clear()
+        self._order.clear()
+
+    def logs_of(self, channel: str) -> list[str]:
+        """The logs an event of `channel` is kept in: the channel's own and those of the wildcards that match it."""
+        logs = [channel]
+        if "." not in channel:
+            return logs
+        base, suffix = (channel[: -len(PRESENCE)], PRESENCE) if channel.endswith(PRESENCE) else (channel, "")
+        wildcards = _wildcards(base)
+        logs += [name for name in (wildcard + suffix for wildcard in wildcards) if name != channel]
+        if suffix and self.wildcard_presence == "all":
+            logs += wildcards
+        elif suffix and self.wildcard_presence == "literal" and base.endswith(".*"):
+            logs.append(base)
+        return logs
+
+    def _forget(self, timetoken: int) -> None:
+        oldest = timetoken - int(self.keep_s * TICKS)
+        order = self._order
+        while order and (len(order) > self.in_all or order[0].timetoken < oldest):
+            event = order.popleft()
+            for log in self.logs_of(event.channel):
+                kept = self._logs.get(log)
+                if kept and kept[0] is event:
+                    del kept[0]
+                    if not kept:
+                        del self._logs[log]
+
+
+def _timetoken(found: tuple[str, Event]) -> int:
+    return found[1].timetoken
+
+
+def _wildcards(channel: str) -> list[str]:
+    """`a.b.c` is matched by `a.*` and `a.b.*`; a literal `a.*` only by itself."""
+    parts = channel.split(".")
+    depth = min(len(parts) - 1, LEVELS - 1)
+    return [".".join(parts[: level + 1]) + ".*" for level in range(depth)]

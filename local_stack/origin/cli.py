@@ -1,0 +1,67 @@
+"""The command that serves the origin until it is interrupted. Knows options; composes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from local_stack.origin.app import Options, start
+from local_stack.origin.settings import KeysetSettings, PresenceSettings
+
+
+def origin(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8090,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    publish_key: Annotated[str, typer.Option()] = "demo",
+    subscribe_key: Annotated[str, typer.Option()] = "demo",
+    secret_key: Annotated[str, typer.Option()] = "sec",  # noqa: S107 - a test double's
+    control: Annotated[
+        bool, typer.Option(help="Serve /_control/: clock, faults, keysets, counters.")
+    ] = False,
+    announce_max: Annotated[
+        int, typer.Option(help="Occupants above which presence is told in intervals.")
+    ] = 20,
+    interval: Annotated[float, typer.Option(help="Seconds between interval events.")] = 10.0,
+    deltas: Annotated[bool, typer.Option(help="Interval events name who came and went.")] = True,
+    access_manager: Annotated[bool, typer.Option(help="Refuse calls without a sufficient token.")] = False,
+    tls: Annotated[tuple[Path, Path] | None, typer.Option(help="Certificate and key files.")] = None,
+) -> None:
+    """Serve a local PubNub-compatible origin: a development and test double."""
+    presence = PresenceSettings(announce_max=announce_max, interval_s=interval, deltas=deltas)
+    settings = KeysetSettings(presence=presence, access_manager=access_manager)
+    context = _tls(*tls) if tls else None
+    options = Options(host, port, publish_key, subscribe_key, secret_key, settings, control, context)
+    with suppress(KeyboardInterrupt):
+        _runner()(_serve(options))
+
+
+async def _serve(options: Options) -> None:
+    running = await start(options)
+    typer.echo(f"origin: listening on {running.host}:{running.port}")
+    ended = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    await ended.wait()
+    await running.close()
+
+
+def _tls(certificate: Path, key: Path) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def _runner() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """uvloop's runner where it is installed, else asyncio's."""
+    try:
+        import uvloop  # noqa: PLC0415 - an extra
+    except ImportError:
+        return asyncio.run
+    return uvloop.run

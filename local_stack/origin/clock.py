@@ -1,0 +1,82 @@
+"""The origin's one clock: Unix seconds, and timetokens that never repeat.
+
+Knows how time can be real, shifted or frozen, and that a timetoken is 17 digits counting 100 ns, strictly increasing
+over the whole origin (recorded). Knows nothing of who asks, nor of what is due.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+TICKS = 10_000_000
+"""Timetoken units in a second."""
+
+
+class Clock:
+    """Real time by default; `freeze`, `set` and `advance` make it virtual.
+
+    `source` returns nanoseconds since the Unix epoch and is only replaced by tests.
+    """
+
+    def __init__(self, source: Callable[[], int] = time.time_ns) -> None:
+        self._source = source
+        self._shift = 0
+        self._frozen: int | None = None
+        self.last = 0
+        """The newest timetoken given out."""
+
+    @property
+    def frozen(self) -> bool:
+        """Whether time stands still until it is moved."""
+        return self._frozen is not None
+
+    @property
+    def nanoseconds(self) -> int:
+        """Nanoseconds since the Unix epoch."""
+        return self._source() + self._shift if self._frozen is None else self._frozen
+
+    @property
+    def now(self) -> float:
+        """Seconds since the Unix epoch."""
+        return self.nanoseconds / 1e9
+
+    def timetoken(self) -> int:
+        """The next timetoken: the present moment, or one more than the last if that is not later."""
+        self.last = max(self.last + 1, self.nanoseconds // 100)
+        return self.last
+
+    def freeze(self) -> None:
+        """Stops time at this moment."""
+        self._frozen = self.nanoseconds
+
+    def thaw(self) -> None:
+        """Lets time run on from where it is."""
+        if self._frozen is not None:
+            self._shift = self._frozen - self._source()
+            self._frozen = None
+
+    def set(self, seconds: float) -> None:
+        """Moves to `seconds` since the Unix epoch, backwards too; frozen stays frozen."""
+        self.advance(seconds - self.now)
+
+    def advance(self, seconds: float) -> None:
+        """Moves by `seconds`."""
+        moved = round(seconds * 1e9)
+        if self._frozen is None:
+            self._shift += moved
+        else:
+            self._frozen += moved
+
+    def saved(self) -> dict[str, Any]:
+        """What `restore` needs to stand where this clock stands."""
+        return {"now": self.now, "frozen": self.frozen, "last": self.last}
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        """Stands where the saved clock stood. Timetokens go on from the higher of the two, so none repeats."""
+        self.thaw()
+        self.set(saved["now"])
+        if saved["frozen"]:
+            self.freeze()
+        self.last = max(self.last, saved["last"])

@@ -1,0 +1,122 @@
+"""One keyset: its keys, its settings and every state object that belongs to it.
+
+Knows how a published envelope reaches the queue, the history and the counters. Reads the clock it was given; the
+state objects it holds do not. Knows nothing of HTTP.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from local_stack.origin.access import Access
+from local_stack.origin.actions import Actions
+from local_stack.origin.channels import PRESENCE, Channels
+from local_stack.origin.clock import Clock
+from local_stack.origin.envelope import Envelope, Event, Kind, event
+from local_stack.origin.faults import Faults
+from local_stack.origin.groups import Groups
+from local_stack.origin.history import History, Stored
+from local_stack.origin.objects_store import ObjectStore
+from local_stack.origin.presence import Presence, Visit
+from local_stack.origin.presence_events import QUIET, PresenceEvent, mirror, payload
+from local_stack.origin.settings import KeysetSettings
+
+Listener = Callable[[PresenceEvent], None]
+
+
+class Keyset:
+    """Keys and state. `settings` may be changed in place at any time; the state objects read it when they act."""
+
+    def __init__(
+        self, publish_key: str, subscribe_key: str, secret_key: str, clock: Clock, settings: KeysetSettings
+    ) -> None:
+        self.publish_key = publish_key
+        self.subscribe_key = subscribe_key
+        self.secret_key = secret_key
+        self.clock = clock
+        self.settings = settings
+        self.published: Counter[str] = Counter()
+        """How many events were published on each channel."""
+        self.listeners: list[Listener] = []
+        """Who else hears of presence: webhooks."""
+        self.faults = Faults()
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets everything but keys and settings."""
+        settings = self.settings
+        self.channels = Channels(
+            settings.queue_messages, settings.queue_s, wildcard_presence=settings.wildcard_presence
+        )
+        self.presence = Presence(settings.presence)
+        self.objects = ObjectStore()
+        self.access = Access()
+        self.groups = Groups()
+        self.history = History()
+        self.actions = Actions()
+        self.published.clear()
+
+    def publish(self, envelope: Envelope, *, store: bool = False, ttl_hours: int | None = None) -> int:
+        """Publishes `envelope` now and returns its timetoken; `store` also persists it for `ttl_hours`."""
+        timetoken = self.clock.timetoken()
+        self.published[envelope.channel] += 1
+        if store:
+            self._store(envelope, timetoken, ttl_hours)
+        told = event(envelope, timetoken, self.subscribe_key, self.settings.shard, self.settings.region)
+        if not self.faults.loses(told):
+            self.channels.append(told)
+        return timetoken
+
+    def announce(self, events: Iterable[PresenceEvent]) -> None:
+        """Publishes presence events on their `-pnpres` channels and tells the listeners."""
+        for told in events:
+            if told.action not in QUIET:
+                body = payload(told, self.settings.presence)
+                self.publish(Envelope(channel=told.channel + PRESENCE, payload=body, meta=mirror(told, body)))
+            for listener in self.listeners:
+                listener(told)
+
+    def visit(self, visit: Visit) -> None:
+        """A subscribe call or heartbeat was made."""
+        self.announce(self.presence.visit(visit, self.clock.now))
+
+    def leave(self, uuid: str, channels: Iterable[str]) -> None:
+        """`uuid` unsubscribed from `channels`, or its connection ended."""
+        self.announce(self.presence.leave(uuid, channels, self.clock.now))
+
+    def group_changed(self, group: str) -> None:
+        """The channels of `group` are others now: whoever polls it looks again."""
+        self.channels.wake(group_log(group))
+
+    def due(self) -> float | None:
+        """When `tick` next has something to do, in Unix seconds."""
+        return min(
+            (at for at in (self.presence.due(), self.channels.due()) if at is not None),
+            default=None,
+        )
+
+    def tick(self, now: float) -> None:
+        """Lets timeouts, intervals and idle polls happen that are due."""
+        self.announce(self.presence.run(now))
+        self.channels.expire(now)
+
+    def _store(self, envelope: Envelope, timetoken: int, ttl_hours: int | None) -> None:
+        stored = Stored(
+            channel=envelope.channel,
+            timetoken=timetoken,
+            message=envelope.payload,
+            uuid=envelope.publisher,
+            meta=envelope.meta,
+            message_type=None if envelope.kind is Kind.MESSAGE else int(envelope.kind),
+            custom_type=envelope.custom_type,
+        )
+        self.history.store(stored, ttl_hours)
+
+
+def group_log(group: str) -> str:
+    """The name under which those wait who poll `group`; no channel can be called so."""
+    return f"\0{group.removesuffix(PRESENCE)}"
+
+
+__all__ = ["Event", "Keyset", "Listener", "group_log"]

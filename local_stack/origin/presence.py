@@ -1,0 +1,278 @@
+"""Who is present where, and what is told of it: PubNub's presence as a state machine.
+
+Knows joins, leaves, timeouts, state, announce and interval mode, debounce (PubNub docs and recorded replies).
+Time comes in as Unix seconds; what happened goes out as a list of events. Knows nothing of HTTP, messages or groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any
+
+from local_stack.origin.presence_events import (
+    ACTIVE,
+    DELTAS,
+    INACTIVE,
+    INTERVAL,
+    JOIN,
+    LEAVE,
+    STATE,
+    TIMEOUT,
+    PresenceEvent,
+)
+from local_stack.origin.settings import PresenceSettings
+
+State = dict[str, Any]
+Events = list[PresenceEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A sign of life of `uuid` on `channels`: a subscribe call, or a heartbeat (`explicit`).
+
+    `timeout_s` is the `heartbeat` parameter, None where the client sent none. `states` maps channels to the state that
+    came along. `first` marks a handshake.
+    """
+
+    uuid: str
+    channels: tuple[str, ...]
+    explicit: bool = False
+    first: bool = False
+    timeout_s: float | None = None
+    states: Mapping[str, State] = field(default_factory=dict)
+
+
+class _Occupant:
+    __slots__ = ("deadline", "leaves_at", "queued", "state")
+
+    def __init__(self, state: State | None) -> None:
+        self.state = state
+        self.deadline = 0.0
+        self.queued = 0.0
+        self.leaves_at: float | None = None
+
+
+class _Room:
+    """One channel with somebody in it, or with an interval still to be told."""
+
+    __slots__ = ("deltas", "interval_at", "occupants")
+
+    def __init__(self) -> None:
+        self.occupants: dict[str, _Occupant] = {}
+        self.interval_at: float | None = None
+        self.deltas: dict[str, dict[str, None]] = {}
+
+
+class Presence:
+    """The presence of one keyset. Every method that takes `now` returns the events it caused, in order."""
+
+    def __init__(self, settings: PresenceSettings) -> None:
+        self.settings = settings
+        self._rooms: dict[str, _Room] = {}
+        self._where: dict[str, dict[str, None]] = {}
+        self._absent_states: dict[tuple[str, str], State] = {}
+        self._agenda: list[tuple[float, int, str, str | None]] = []
+        self._turn = 0
+
+    # -- what clients do
+
+    def visit(self, visit: Visit, now: float) -> Events:
+        """Makes the visitor present where they are not yet, and puts their timeout off where that applies."""
+        events: Events = []
+        for channel in visit.channels:
+            if not self.tracks(channel):
+                continue
+            room = self._rooms.get(channel)
+            occupant = room.occupants.get(visit.uuid) if room else None
+            if occupant is None:
+                self._join(channel, visit, now, events)
+            else:
+                self._again(channel, occupant, visit, now, events)
+        return events
+
+    def leave(self, uuid: str, channels: Iterable[str], now: float) -> Events:
+        """Takes `uuid` out of `channels`, after the debounce if there is one."""
+        events: Events = []
+        wait = self.settings.debounce_s
+        for channel in channels:
+            self._absent_states.pop((channel, uuid), None)
+            occupant = self._occupant(channel, uuid)
+            if occupant is None:
+                continue
+            if wait > 0:
+                occupant.leaves_at = now + wait if occupant.leaves_at is None else occupant.leaves_at
+                self._plan(occupant.leaves_at, channel, uuid)
+            else:
+                self._remove(LEAVE, channel, uuid, now, events)
+        return events
+
+    def set_state(self, uuid: str, states: Mapping[str, State], now: float) -> Events:
+        """Sets the state of `uuid` on each channel; told where they are present, kept for their join where not."""
+        events: Events = []
+        for channel, state in states.items():
+            occupant = self._occupant(channel, uuid)
+            if occupant is None:
+                self._absent_states[channel, uuid] = state
+            else:
+                self._change(channel, uuid, state, now, events)
+        return events
+
+    # -- what is asked
+
+    def tracks(self, channel: str) -> bool:
+        """Whether presence is kept for `channel` at all."""
+        return any(
+            channel.startswith(rule[:-1]) if rule.endswith("*") else channel == rule
+            for rule in self.settings.tracked
+        )
+
+    def here(self, channel: str) -> dict[str, State | None]:
+        """The occupants of `channel` with their states, in the order they came."""
+        room = self._rooms.get(channel)
+        return {uuid: occupant.state for uuid, occupant in room.occupants.items()} if room else {}
+
+    def occupancy(self, channel: str) -> int:
+        """How many are present on `channel`."""
+        room = self._rooms.get(channel)
+        return len(room.occupants) if room else 0
+
+    def where(self, uuid: str) -> list[str]:
+        """The channels `uuid` is present on."""
+        return list(self._where.get(uuid, ()))
+
+    def state(self, uuid: str, channel: str) -> State:
+        """The state of `uuid` on `channel`; empty when there is none."""
+        occupant = self._occupant(channel, uuid)
+        return (occupant.state if occupant else self._absent_states.get((channel, uuid))) or {}
+
+    def channels(self) -> list[str]:
+        """Every channel somebody is present on."""
+        return [channel for channel, room in self._rooms.items() if room.occupants]
+
+    # -- what time does
+
+    def due(self) -> float | None:
+        """When `run` next has something to look at, in Unix seconds."""
+        return self._agenda[0][0] if self._agenda else None
+
+    def run(self, now: float) -> Events:
+        """Lets everything happen that is due by `now`, each stamped with the moment it was due."""
+        events: Events = []
+        while self._agenda and self._agenda[0][0] <= now:
+            at, _, channel, uuid = heappop(self._agenda)
+            if uuid is None:
+                self._interval(channel, at, events)
+            else:
+                self._look(channel, uuid, at, events)
+        return events
+
+    def drop(self, channel: str) -> None:
+        """Forgets the presence of `channel` without telling anyone (a fault)."""
+        room = self._rooms.pop(channel, None)
+        for uuid in room.occupants if room else ():
+            self._absent(uuid, channel)
+
+    # -- inside
+
+    def _occupant(self, channel: str, uuid: str) -> _Occupant | None:
+        room = self._rooms.get(channel)
+        return room.occupants.get(uuid) if room else None
+
+    def _join(self, channel: str, visit: Visit, now: float, events: Events) -> None:
+        came = visit.states.get(channel)
+        kept = self._absent_states.pop((channel, visit.uuid), None)
+        occupant = _Occupant(kept if came is None else came)
+        room = self._rooms.setdefault(channel, _Room())
+        room.occupants[visit.uuid] = occupant
+        self._where.setdefault(visit.uuid, {})[channel] = None
+        self._prolong(channel, occupant, visit, now)
+        if len(room.occupants) == 1:
+            events.append(PresenceEvent(ACTIVE, channel, None, now, 1))
+        self._tell(JOIN, channel, visit.uuid, now, events)
+
+    def _again(self, channel: str, occupant: _Occupant, visit: Visit, now: float, events: Events) -> None:
+        occupant.leaves_at = None
+        if visit.explicit or self.settings.implicit_heartbeat:
+            self._prolong(channel, occupant, visit, now)
+        if visit.first and self.settings.repeat_join:
+            self._tell(JOIN, channel, visit.uuid, now, events)
+        came = visit.states.get(channel)
+        if came is not None and came != occupant.state:
+            self._change(channel, visit.uuid, came, now, events)
+
+    def _prolong(self, channel: str, occupant: _Occupant, visit: Visit, now: float) -> None:
+        occupant.deadline = now + (self.settings.timeout_s if visit.timeout_s is None else visit.timeout_s)
+        if not occupant.queued or occupant.deadline < occupant.queued:
+            occupant.queued = occupant.deadline
+            self._plan(occupant.deadline, channel, visit.uuid)
+
+    def _look(self, channel: str, uuid: str, at: float, events: Events) -> None:
+        """An occupant's entry of the agenda came up: a timeout, a leave whose debounce is over, or neither any more."""
+        occupant = self._occupant(channel, uuid)
+        if occupant is None:
+            return
+        if occupant.leaves_at is not None and occupant.leaves_at <= at:
+            self._remove(LEAVE, channel, uuid, at, events)
+        elif occupant.deadline <= at:
+            self._remove(TIMEOUT, channel, uuid, at, events)
+        elif occupant.queued <= at:
+            occupant.queued = occupant.deadline
+            self._plan(occupant.deadline, channel, uuid)
+
+    def _remove(self, action: str, channel: str, uuid: str, now: float, events: Events) -> None:
+        room = self._rooms[channel]
+        del room.occupants[uuid]
+        self._absent(uuid, channel)
+        self._tell(action, channel, uuid, now, events)
+        if not room.occupants:
+            events.append(PresenceEvent(INACTIVE, channel, None, now, 0))
+            if room.interval_at is None:
+                del self._rooms[channel]
+
+    def _absent(self, uuid: str, channel: str) -> None:
+        places = self._where.get(uuid)
+        if places is not None:
+            places.pop(channel, None)
+            if not places:
+                del self._where[uuid]
+
+    def _change(self, channel: str, uuid: str, state: State, now: float, events: Events) -> None:
+        room = self._rooms[channel]
+        room.occupants[uuid].state = state
+        events.append(PresenceEvent(STATE, channel, uuid, now, len(room.occupants), state))
+
+    def _tell(self, action: str, channel: str, uuid: str, now: float, events: Events) -> None:
+        """Announces a change, or keeps it for the interval: from the first change above the maximum on."""
+        room = self._rooms[channel]
+        occupancy = len(room.occupants)
+        if room.interval_at is None and occupancy > self.settings.announce_max:
+            room.interval_at = now + self.settings.interval_s
+            self._plan(room.interval_at, channel, None)
+        if room.interval_at is not None:
+            room.deltas.setdefault(action, {})[uuid] = None
+            return
+        occupant = room.occupants.get(uuid)
+        state = occupant.state if occupant else None
+        events.append(PresenceEvent(action, channel, uuid, now, occupancy, state))
+
+    def _interval(self, channel: str, at: float, events: Events) -> None:
+        room = self._rooms.get(channel)
+        if room is None or room.interval_at is None or room.interval_at > at:
+            return
+        deltas = {action: tuple(room.deltas[action]) for action in DELTAS if action in room.deltas}
+        room.deltas = {}
+        occupancy = len(room.occupants)
+        events.append(PresenceEvent(INTERVAL, channel, None, at, occupancy, deltas=deltas))
+        if occupancy > self.settings.announce_max:
+            room.interval_at = at + self.settings.interval_s
+            self._plan(room.interval_at, channel, None)
+        else:
+            room.interval_at = None
+            if not occupancy:
+                del self._rooms[channel]
+
+    def _plan(self, at: float, channel: str, uuid: str | None) -> None:
+        self._turn += 1
+        heappush(self._agenda, (at, self._turn, channel, uuid))

@@ -1,0 +1,178 @@
+"""Publish, fire, signal and time (PubNub docs, recorded replies).
+
+Knows the parameters of a message, its limits and the answers to bad ones. Leaves delivery to the keyset.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from local_stack.origin import strict_json
+from local_stack.origin.call import CALL, Call
+from local_stack.origin.clock import Clock
+from local_stack.origin.envelope import Envelope, Kind
+from local_stack.origin.names import channel_error
+from local_stack.origin.operations import needs
+from local_stack.origin.permission import allowed
+from local_stack.origin.reply import raw, reply
+
+CLOCK: web.RequestKey[Clock] = web.RequestKey("origin.clock", Clock)
+"""The origin's clock, for calls that belong to no keyset."""
+
+_CUSTOM_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,49}", re.ASCII)
+_TIMETOKEN = re.compile(r"[0-9]{17}", re.ASCII)
+_MAX_INFLATED = 1 << 20
+
+
+class BadMessageError(ValueError):
+    """A message is refused; the text is the wire's."""
+
+
+async def publish(request: web.Request) -> web.StreamResponse:
+    """GET and POST /publish/{pub}/{sub}/0/{channel}/0[/{message}]"""
+    call = request[CALL]
+    try:
+        text = await _text(call, call.keyset.settings.max_message_bytes, "Message Too Large")
+        envelope = _envelope(call, text, Kind.MESSAGE)
+        refusal = allowed(call, needs("publish", [envelope.channel]))
+        return refusal or _sent(call.keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call)))
+    except BadMessageError as error:
+        return _not_sent(call, error)
+
+
+async def signal(request: web.Request) -> web.StreamResponse:
+    """GET /signal/{pub}/{sub}/0/{channel}/0/{message}"""
+    call = request[CALL]
+    try:
+        text = await _text(call, call.keyset.settings.max_signal_bytes, "Signal size too large")
+        envelope = _envelope(call, text, Kind.SIGNAL)
+        refusal = allowed(call, needs("signal", [envelope.channel]))
+        return refusal or _sent(call.keyset.publish(envelope))
+    except BadMessageError as error:
+        return _not_sent(call, error)
+
+
+async def time(request: web.Request) -> web.StreamResponse:
+    """GET /time/0"""
+    return raw(f"[{request[CLOCK].timetoken()}]".encode())
+
+
+def _sent(timetoken: int) -> web.Response:
+    return raw(f'[1,"Sent","{timetoken}"]'.encode())
+
+
+def _not_sent(call: Call, error: BadMessageError) -> web.Response:
+    return reply([0, str(error), str(call.keyset.clock.timetoken())], 400)
+
+
+def _envelope(call: Call, text: str, kind: Kind) -> Envelope:
+    """Everything a publish or signal says. Raises `BadMessageError`."""
+    if call.raw["pub"] != call.keyset.publish_key:
+        raise BadMessageError("Invalid Key")
+    channel = call.name("channel")
+    refusal = channel_error(channel)
+    if refusal is not None:
+        raise BadMessageError(refusal)
+    query = call.query
+    return Envelope(
+        channel=channel,
+        payload=_json(text, "Invalid JSON"),
+        text=text,
+        kind=kind,
+        publisher=call.uuid,
+        sequence=_sequence(query.get("seqn")),
+        meta=_json(query["meta"], "Invalid meta") if query.get("meta") else None,
+        custom_type=_custom_type(query.get("custom_message_type")),
+        origin_timetoken=_origin_timetoken(query.get("ptto")),
+    )
+
+
+async def _text(call: Call, most: int, refusal: str) -> str:
+    """The message as JSON text of at most `most` bytes, from the body of a POST or the path of a GET."""
+    posted = call.request.method == "POST"
+    text = await _body(call.request) if posted else _decoded(call.raw["message"])
+    if len(text.encode()) > most:
+        raise BadMessageError(refusal)
+    return text
+
+
+async def _body(request: web.Request) -> str:
+    """The posted text, inflated where it was deflated. Raises `BadMessageError`."""
+    body = await request.read()
+    try:
+        if request.headers.get("Content-Encoding", "").lower() == "deflate":
+            body = inflated(body)
+        return body.decode()
+    except (UnicodeDecodeError, zlib.error):
+        raise BadMessageError("Invalid JSON") from None
+
+
+def inflated(body: bytes) -> bytes:
+    """The bytes of a deflated body, with or without a zlib header, up to a megabyte. Raises `zlib.error`."""
+    try:
+        return zlib.decompressobj().decompress(body, _MAX_INFLATED)
+    except zlib.error:
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, _MAX_INFLATED)
+
+
+def _decoded(message: str) -> str:
+    try:
+        return unquote(message, errors="strict")
+    except UnicodeDecodeError:
+        raise BadMessageError("Invalid JSON") from None
+
+
+def _json(text: str, refusal: str) -> Any:
+    try:
+        return strict_json.loads(text)
+    except ValueError:
+        raise BadMessageError(refusal) from None
+
+
+def _sequence(value: str | None) -> int | None:
+    return int(value) if value and value.isascii() and value.isdigit() and len(value) < 19 else None
+
+
+def _custom_type(value: str | None) -> str | None:
+    if not value:
+        return None
+    if not _CUSTOM_TYPE.fullmatch(value) or value.startswith(("pn_", "pn-")):
+        raise BadMessageError("Invalid custom_message_type")
+    return value
+
+
+def _origin_timetoken(value: str | None) -> int | None:
+    if not value:
+        return None
+    if not _TIMETOKEN.fullmatch(value):
+        raise BadMessageError("Invalid ptto")
+    return int(value)
+
+
+def _stored(call: Call) -> bool:
+    asked = call.query.get("store")
+    return call.keyset.settings.store if asked is None else asked not in ("0", "false")
+
+
+def _ttl(call: Call) -> int | None:
+    """Hours to keep the message; the Chat SDK sends the word `null`."""
+    value = call.query.get("ttl") or "0"
+    if value == "null":
+        return None
+    if not (value.isascii() and value.isdigit() and len(value) < 8):
+        raise BadMessageError("Invalid ttl")
+    return int(value)
+
+
+ROUTES = [
+    web.get("/publish/{pub}/{sub}/{signature}/{channel}/{callback}/{message:*}", publish),
+    web.post("/publish/{pub}/{sub}/{signature}/{channel}/{callback}", publish),
+    web.get("/signal/{pub}/{sub}/{signature}/{channel}/{callback}/{message:*}", signal),
+    web.post("/signal/{pub}/{sub}/{signature}/{channel}/{callback}", signal),
+    web.get("/time/{callback}", time),
+]
