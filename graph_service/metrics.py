@@ -32,8 +32,19 @@ REQUESTS = Histogram(
 RUNNING = Gauge(
     "friends_http_requests_running", "HTTP requests being answered now.", multiprocess_mode="livesum"
 )
+QUERIES = Histogram(
+    "friends_graph_query_seconds",
+    "Duration of calls to the graph, by query file and whether they succeeded.",
+    ("query", "ok"),
+    buckets=SECONDS,
+)
 RATE_LIMITED = Counter("friends_http_rate_limited_total", "Calls refused over a rate, by kind.", ("kind",))
 REFUSED = Counter("friends_http_unauthorized_total", "Calls refused for want of a valid token or key.")
+
+
+def query_observed(name: str, seconds: float, ok: bool) -> None:
+    """Counts one call to the graph."""
+    QUERIES.labels(name, str(ok).lower()).observe(seconds)
 
 
 def rendered() -> bytes:

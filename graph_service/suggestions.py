@@ -70,6 +70,11 @@ class SuggestionsFor:
         """Drops the kept answers of users whose friends or blocks changed."""
         await self._kept.drop([_key(user) for user in users])
 
+    async def erase(self, user: str) -> dict[str, int]:
+        """Forgets what is kept for one user, for the report of an erase. Others' answers name the user until read."""
+        await self.forget(user)
+        return {"dropped": 1}
+
     async def _ranking(self, me: str) -> tuple[Ranking, bool]:
         found = await self._kept.get(_key(me))
         if found is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any, cast
 
 import redis.asyncio as redis
 from redis.exceptions import RedisError
@@ -68,7 +69,7 @@ class Valkey:
         if not positions:
             return {}
         with _engine():
-            found = await self._client.xread(dict(positions), count=count, block=block)
+            found: Any = await self._client.xread(cast(Any, dict(positions)), count=count, block=block)
         return {key.decode(): [(i.decode(), body[_FIELD]) for i, body in rows] for key, rows in found}
 
     async def delete(self, ids: Mapping[str, Sequence[str]]) -> None:
@@ -91,10 +92,27 @@ class Valkey:
     async def get(self, key: str) -> bytes | None:
         """A kept value."""
         with _engine():
-            value: bytes | None = await self._client.get(key)
-            return value
+            return cast("bytes | None", await self._client.get(key))
 
     async def put(self, key: str, value: bytes, seconds: float | None = None) -> None:
         """Keep a value, for ever or for so many seconds."""
         with _engine():
             await self._client.set(key, value, px=None if seconds is None else max(1, int(seconds * 1000)))
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        """Delete values; those that are gone already are no error."""
+        with _engine():
+            async with self._client.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.delete(key)
+                await pipe.execute()
+
+    async def nudge(self, channel: str) -> None:
+        """Wake whoever listens on a channel. Nothing is kept: the listener also looks by itself."""
+        with _engine():
+            await self._client.publish(channel, b"")
+
+    async def ping(self) -> None:
+        """Returns when the engine answers."""
+        with _engine():
+            await self._client.ping()

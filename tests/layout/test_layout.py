@@ -23,6 +23,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def functions(path: Path) -> Iterator[Function]:
+    """Every function of a file, methods and inner ones included."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, Function):
             yield node
@@ -34,6 +35,7 @@ def is_command(function: Function) -> bool:
 
 
 def arguments(function: Function) -> list[str]:
+    """The names that a caller passes."""
     given = function.args
     return [
         a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs) if a.arg not in {"self", "cls"}

@@ -1,0 +1,22 @@
+"""``python -m graph_service``: the API alone, without PubNub's side. Knows only where to start."""
+
+from __future__ import annotations
+
+import sys
+
+from graph_service import app
+from graph_service.errors import FriendsError
+from graph_service.settings import load
+
+
+def main() -> int:
+    """Runs until stopped; a set-up error is one line that says what to do."""
+    try:
+        return app.run(load())
+    except FriendsError as problem:
+        sys.stderr.write(f"{problem}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Composition of the graph service: which engine is opened when, and what is made of them. Decides nothing itself.
+
+Opening order: graph (its schema version is checked; serving is refused when it is behind), Valkey, the gate, the
+port; closing is the reverse. The bridge opens the same parts and adds its own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import structlog
+
+from graph_service import logs, metrics, migrations, serve
+from graph_service.api.app import build_app, open_gate
+from graph_service.api.parts import Parts, Readiness
+from graph_service.api.typed import TypedRoutes
+from graph_service.bulk import Bulk
+from graph_service.errors import QueueUnavailable, SetupError
+from graph_service.flags import Flags
+from graph_service.friends import Friends
+from graph_service.kept import KeptAnswers
+from graph_service.neo4j import Graph, check, connect
+from graph_service.people import People
+from graph_service.settings import Settings, missing_to_serve
+from graph_service.shard import ShardMap
+from graph_service.suggestions import SuggestionsFor
+from graph_service.valkey import Valkey
+
+log = structlog.get_logger(__name__)
+
+RELAY_NUDGE = "fp:outbox:nudge"
+"""The channel on which a change of friends is announced, so that its relay need not wait for the next look."""
+
+Nudge = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Engines:
+    """The two engines, open and checked."""
+
+    graph: Graph
+    valkey: Valkey
+
+
+@asynccontextmanager
+async def engines(settings: Settings) -> AsyncIterator[Engines]:
+    """Opens and checks both.
+
+    Raises:
+        MigrationsBehind, EditedMigration, MissingMigration: the graph's schema is not this version's.
+        GraphRefused, NotNeo4j, GraphUnavailable, QueueUnavailable: an engine cannot be used.
+    """
+    async with AsyncExitStack() as stack:
+        graph = await stack.enter_async_context(connect(settings, metrics.query_observed))
+        agent = await check(graph, settings)
+        await migrations.refuse_when_behind(graph, migrations.folder())
+        valkey = await stack.enter_async_context(Valkey.open(settings.redis_url.get_secret_value()))
+        log.info("engines answer", graph=agent)
+        yield Engines(graph, valkey)
+
+
+def parts(settings: Settings, opened: Engines) -> Parts:
+    """The use cases over open engines, with the checks of readiness."""
+    graph, shards = (
+        opened.graph,
+        ShardMap(settings.partitions, settings.presence_shards, settings.presence_shard_levels),
+    )
+    suggestions = SuggestionsFor(graph, KeptAnswers(opened.valkey))
+
+    async def changed(a: str, b: str) -> None:
+        await suggestions.forget(a, b)
+        with suppress(QueueUnavailable):  # the change is committed, and its relay looks by itself
+            await opened.valkey.nudge(RELAY_NUDGE)
+
+    return Parts(
+        friends=Friends(graph, settings.friend_limit, settings.pending_limit, changed),
+        bulk=Bulk(graph, settings.friend_limit, changed),
+        suggestions=suggestions,
+        people=People(graph, shards.shard, changed, {"kept answers": suggestions.erase}),
+        flags=Flags(graph),
+        readiness=Readiness({"graph": lambda: graph.row("clock"), "queue": opened.valkey.ping}),
+    )
+
+
+async def serve_api(settings: Settings, extra: Sequence[TypedRoutes] = ()) -> None:
+    """Serves the API until SIGTERM or SIGINT."""
+    async with AsyncExitStack() as stack:
+        made = parts(settings, await stack.enter_async_context(engines(settings)))
+        gate = await stack.enter_async_context(open_gate(settings))
+        app = build_app(settings, made, gate, extra)
+        address = await stack.enter_async_context(serve.listening(app, settings))
+        log.info("listening", address=address.url)
+        await serve.until_stopped(settings, made.readiness)
+
+
+def run(settings: Settings) -> int:
+    """The whole life of a process that serves the API alone; its exit code.
+
+    Raises:
+        SetupError: an option is missing, or an engine cannot be used.
+    """
+    logs.setup(settings.log_level, settings.log_format)
+    if missing := missing_to_serve(settings):
+        raise SetupError(what="; ".join(missing), todo="Set it and start again")
+    began = time.monotonic()
+    code = serve.run(settings, serve_api)
+    log.info("stopped", seconds=round(time.monotonic() - began, 1), exit_code=code)
+    return code

@@ -1,0 +1,90 @@
+"""The command friends-presence: what a person types. Knows the other files' entry points; decides nothing itself.
+
+Other packages add their commands by the entry point group ``friends_presence.commands``, so nothing imports them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from importlib.metadata import entry_points
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import graph_service
+from graph_service import migrations
+from graph_service.errors import FriendsError
+from graph_service.neo4j import check, connect
+from graph_service.settings import Settings, load
+
+app = typer.Typer(
+    name="friends-presence",
+    help="A friend graph and live friend presence service.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+err = Console(stderr=True)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(graph_service.__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """A friend graph and live friend presence service."""
+
+
+@app.command()
+def migrate(
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be applied; change nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Apply the pending migrations to the graph."""
+    applied, pending = asyncio.run(_migrate(load(Settings), plan))
+    if as_json:
+        typer.echo(json.dumps({"applied": applied, "pending" if plan else "new": pending}))
+        return
+    table = Table("migration", "state")
+    for source in applied:
+        table.add_row(source, "applied before")
+    for source in pending:
+        table.add_row(source, "pending" if plan else "applied now")
+    Console().print(table)
+
+
+async def _migrate(settings: Settings, plan_only: bool) -> tuple[list[str], list[str]]:
+    known = migrations.folder()
+    async with connect(settings) as graph:
+        await check(graph, settings)
+        before = await migrations.plan(graph, known)
+        if plan_only:
+            await migrations.dry_run(graph, before.pending)
+            pending = list(before.pending)
+        else:
+            pending = await migrations.migrate(graph, known, settings.neo4j_user)
+    applied = [migration.source for migration in known if migration not in pending]
+    return applied, [migration.source for migration in pending]
+
+
+def main() -> None:
+    """Runs a command; an error of ours is one line that says what to do, and exit code 1."""
+    for point in sorted(entry_points(group="friends_presence.commands"), key=lambda point: point.name):
+        point.load()(app)
+    try:
+        app()
+    except FriendsError as problem:
+        err.print(f"[red]error[/red] ({problem.code}): ", end="")
+        err.print(str(problem), markup=False, highlight=False)
+        sys.exit(1)

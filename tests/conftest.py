@@ -1,0 +1,87 @@
+"""The engines that every test shares: one real Neo4j and one real Valkey a run, started from the same files as `up`.
+
+NEO4J_URI and REDIS_URL in the environment replace them. Each test gets an empty graph: the rows of other tests are
+gone, the schema stays.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import pytest
+
+from graph_service import migrations
+from graph_service.neo4j import Graph, connect
+from graph_service.settings import Settings
+
+
+@dataclass(frozen=True)
+class Servers:
+    """Where the engines of this run answer."""
+
+    neo4j_uri: str
+    neo4j_user: str
+    neo4j_password: str
+    redis_url: str
+
+    def settings(self, **more: object) -> Settings:
+        """Options that reach these engines."""
+        return Settings(**(self.options() | more))  # type: ignore[arg-type]
+
+    def options(self) -> dict[str, object]:
+        """The engines as options, for settings of other kinds."""
+        return {
+            "environment": "development",
+            "neo4j_uri": self.neo4j_uri,
+            "neo4j_user": self.neo4j_user,
+            "neo4j_password": self.neo4j_password,
+            "redis_url": self.redis_url,
+        }
+
+
+@pytest.fixture(scope="session")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
+    """Real engines, once a run."""
+    if "NEO4J_URI" in os.environ and "REDIS_URL" in os.environ:
+        env = os.environ
+        yield Servers(
+            env["NEO4J_URI"], env.get("NEO4J_USER", "neo4j"), env["NEO4J_PASSWORD"], env["REDIS_URL"]
+        )
+        return
+    from local_stack.engines import running
+
+    async with running(tmp_path_factory.mktemp("engines")) as engines:
+        neo4j = engines.neo4j
+        yield Servers(neo4j.uri, neo4j.user, neo4j.password, engines.redis_url)
+
+
+@pytest.fixture(scope="session")
+async def migrated(servers: Servers) -> AsyncIterator[Graph]:
+    """The graph with its schema."""
+    async with connect(servers.settings()) as graph:
+        await migrations.migrate(graph, migrations.folder())
+        yield graph
+
+
+@pytest.fixture
+async def graph(migrated: Graph) -> Graph:
+    """A graph without users."""
+    await wipe(migrated)
+    return migrated
+
+
+async def wipe(graph: Graph) -> None:
+    """Removes every user, relation and outbox node; constraints, indexes and migration records stay."""
+    await graph.statement(
+        "MATCH (n) WHERE n:User OR n:Outbox CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS"
+    )
+
+
+def pytest_report_header() -> list[str]:
+    """Says which engines this run uses, so that a figure can be believed."""
+    return [
+        f"graph: {os.environ.get('NEO4J_URI', 'Neo4j 5.26 from its jars')}",
+        f"queue: {os.environ.get('REDIS_URL', 'Valkey from its wheel')}",
+    ]

@@ -1,0 +1,88 @@
+"""Online flags on real Neo4j: rows 6 and 7 of the walk."""
+
+from __future__ import annotations
+
+from graph_service.flags import Flags
+from graph_service.friends import Friends
+from graph_service.model import Flag
+from graph_service.neo4j import Graph
+from tests.contract.test_friends import everybody
+
+
+async def friends_of(graph: Graph, me: str, *others: str) -> None:
+    """Makes friends."""
+    friends = Friends(graph)
+    for other in others:
+        await friends.ask(me, other)
+        await friends.ask(other, me)
+
+
+def flag(user: str, online: bool, at: int) -> Flag:
+    """A flag in shard 7."""
+    return Flag(user, online, at, 7)
+
+
+async def test_a_newer_flag_changes_an_equal_one_is_told_again_an_older_one_is_nothing(graph: Graph) -> None:
+    """And an id without a user is named."""
+    await everybody(graph, "ann", "ben", "cat")
+    flags = Flags(graph)
+    await flags.settle([flag("ben", True, 100), flag("cat", True, 100)])
+    settled = await flags.settle(
+        [flag("ann", True, 100), flag("ben", True, 100), flag("cat", False, 99), flag("ghost", True, 1)]
+    )
+    assert (settled.changed, settled.equal, settled.older, settled.unknown) == (
+        {"ann"}, {"ben"}, {"cat"}, {"ghost"},
+    )  # fmt: skip
+    assert await flags.online_in_shards([7]) == {"ann": 100, "ben": 100, "cat": 100}
+
+
+async def test_told_is_ones_own_state_and_the_friends_who_are_online(graph: Graph) -> None:
+    """With the number of all friends and the clock of the read."""
+    await everybody(graph, "ann", "ben", "cat", "dan", "stranger")
+    await friends_of(graph, "ann", "ben", "cat", "dan")
+    flags = Flags(graph)
+    before = await flags.clock()
+    await flags.settle([flag(user, True, 50) for user in ("ann", "ben", "cat", "stranger")])
+    (told,) = await flags.tell(["ann", "nobody"])
+    assert (told.user, told.name, told.online, told.presence_at, told.last_seen) == (
+        "ann",
+        "Ann",
+        True,
+        50,
+        50,
+    )
+    assert (sorted(told.online_friends), told.total_friends) == (["ben", "cat"], 3)
+    assert before <= told.ts <= await flags.clock()
+
+
+async def test_the_invisible_are_offline_to_others_and_see_others_all_the_same(graph: Graph) -> None:
+    """In told, in sync, in lists and in the query of the product; and last_seen stands still."""
+    await everybody(graph, "ann", "ben")
+    await friends_of(graph, "ann", "ben")
+    flags, friends = Flags(graph), Friends(graph)
+    await flags.settle([flag("ann", True, 50), flag("ben", True, 50)])
+    assert await flags.set_visibility("ben", invisible=True)
+    assert not await flags.set_visibility("ben", invisible=True)
+    (ann,) = await flags.tell(["ann"])
+    assert (list(ann.online_friends), list(ann.visible_friends)) == (["ben"], [])
+    (ben,) = await flags.tell(["ben"])
+    assert (ben.online, ben.present, ben.invisible, list(ben.visible_friends)) == (False, True, True, ["ann"])
+    seen = ben.last_seen
+    await flags.settle([flag("ben", False, seen + 1_000)])
+    await flags.settle([flag("ben", True, seen + 2_000)])
+    (row,) = (await friends.page("ann")).friends
+    assert (row.online, row.last_seen) == (False, seen)
+    assert (await friends.page("ann", "online")).friends == []
+    assert [friend.id for friend in (await friends.page("ann", "offline")).friends] == ["ben"]
+    assert not (await friends.one("ann", "ben")).friend.online
+    assert [(one.id, one.online, one.last_seen) for one in await flags.presence(["ben"])] == [
+        ("ben", False, seen)
+    ]
+    assert await flags.set_visibility("ben", invisible=False)
+    assert (await flags.sync("ann")).online_friends == ["ben"]
+
+
+async def test_nothing_to_settle_asks_nothing(graph: Graph) -> None:
+    """An empty batch has an empty answer."""
+    settled = await Flags(graph).settle([])
+    assert not settled.changed | settled.equal | settled.older | settled.unknown

@@ -1,0 +1,239 @@
+"""The rules of friendship on real Neo4j, in lock step with the reference model."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from itertools import product
+
+import pytest
+
+from graph_service.errors import (
+    BadInput,
+    BlockedByCaller,
+    FriendLimitReached,
+    FriendsError,
+    PendingLimitReached,
+    UserNotFound,
+)
+from graph_service.friends import Friends, NotFriends
+from graph_service.model import Outcome, State
+from graph_service.neo4j import Graph
+from graph_service.people import People, Person
+from tests.support.reference import ACTIONS, Reference
+
+Step = tuple[str, bool]
+"""An action, and whether the first of the two does it."""
+STEPS: list[Step] = list(product(ACTIONS, (True, False)))
+
+
+async def everybody(graph: Graph, *names: str) -> People:
+    """Creates users."""
+    people = People(graph, shard_of=lambda _: 0)
+    await people.upsert_many([Person(name, name.title()) for name in names])
+    return people
+
+
+async def visible(friends: Friends, me: str) -> dict[str, list[str]]:
+    """Everything that one user can see, as lists of ids."""
+    page = await friends.page(me)
+    into, out = await friends.requests(me, "in"), await friends.requests(me, "out")
+    blocks = await friends.blocks(me)
+    return {
+        "friends": [friend.id for friend in page.friends],
+        "in": [person.id for person in into.people],
+        "out": [person.id for person in out.people],
+        "blocks": [person.id for person in blocks.people],
+    }
+
+
+async def outcome(call: Callable[[], Outcome | Awaitable[Outcome]]) -> Outcome | tuple[str, str]:
+    """What a call answers, or the code and words of its refusal."""
+    try:
+        answer = call()
+        return await answer if isinstance(answer, Awaitable) else answer
+    except FriendsError as refusal:
+        return refusal.code, str(refusal)
+
+
+async def told(graph: Graph) -> list[tuple[str, str]]:
+    """The pairs of all outbox nodes."""
+    rows = await graph.statement("MATCH (o:Outbox) RETURN o.a AS a, o.b AS b")
+    return sorted((row["a"], row["b"]) for row in rows)
+
+
+def reachable_states() -> Iterator[list[Step]]:
+    """A shortest way to every state that two users can come to, by the model."""
+    seen: set[object] = set()
+    queue: list[list[Step]] = [[]]
+    while queue:
+        path = queue.pop(0)
+        model = Reference()
+        for step in path:
+            apply(model, step, "a", "b")
+        state = (frozenset(model.friends), frozenset(model.requests), frozenset(model.blocks))
+        if state in seen:
+            continue
+        seen.add(state)
+        yield path
+        queue.extend([*path, step] for step in STEPS)
+
+
+def apply(model: Reference, step: Step, a: str, b: str) -> Outcome | tuple[str, str]:
+    """One step on the model."""
+    action, first = step
+    try:
+        result: Outcome = getattr(model, action)(*((a, b) if first else (b, a)))
+    except FriendsError as refusal:
+        return refusal.code, str(refusal)
+    return result
+
+
+async def test_every_ordered_pair_of_actions_from_every_state_does_what_the_model_does(graph: Graph) -> None:
+    """Outcome of each step, and everything both can see after it, for either of the two as the actor."""
+    friends = Friends(graph)
+    walks = [[*path, *pair] for path in reachable_states() for pair in product(STEPS, repeat=2)]
+    assert len(walks) >= 900, "at least nine states of two users"
+    await everybody(graph, *(f"{side}{number}" for number in range(len(walks)) for side in "ab"))
+
+    async def walk(number: int, steps: list[Step]) -> list[tuple[str, str]]:
+        a, b = f"a{number}", f"b{number}"
+        model = Reference()
+        for position, step in enumerate(steps):
+            action, first = step
+            me, other = (a, b) if first else (b, a)
+            got = await outcome(partial(getattr(friends, action), me, other))
+            assert got == apply(model, step, a, b), (number, steps[: position + 1])
+            if position >= len(steps) - 2:
+                for user in (a, b):
+                    assert await visible(friends, user) == model.visible(user), (user, steps[: position + 1])
+        return model.told
+
+    limit = asyncio.Semaphore(16)
+
+    async def limited(number: int, steps: list[Step]) -> list[tuple[str, str]]:
+        async with limit:
+            return await walk(number, steps)
+
+    expected = await asyncio.gather(*(limited(number, steps) for number, steps in enumerate(walks)))
+    assert await told(graph) == sorted(pair for pairs in expected for pair in pairs)
+
+
+async def test_a_repeat_changes_nothing_and_says_so(graph: Graph) -> None:
+    """Asking, accepting and removing twice are the same as once."""
+    await everybody(graph, "ann", "ben")
+    friends = Friends(graph)
+    assert await friends.ask("ann", "ben") == Outcome(State.REQUESTED, changed=True)
+    assert await friends.ask("ann", "ben") == Outcome(State.REQUESTED, changed=False)
+    assert await friends.ask("ben", "ann") == Outcome(State.FRIENDS, changed=True)
+    assert await friends.ask("ben", "ann") == Outcome(State.FRIENDS, changed=False)
+    assert await friends.remove("ann", "ben") == Outcome(State.NONE, changed=True)
+    assert await friends.remove("ann", "ben") == Outcome(State.NONE, changed=False)
+    assert await told(graph) == [("ann", "ben")] * 3
+
+
+async def test_nobody_befriends_or_blocks_oneself(graph: Graph) -> None:
+    """The refusal names the field."""
+    await everybody(graph, "ann")
+    for action in ACTIONS:
+        with pytest.raises(BadInput, match="id: is your own"):
+            await getattr(Friends(graph), action)("ann", "ann")
+
+
+async def test_an_unknown_id_is_named(graph: Graph) -> None:
+    """Whichever of the two it is."""
+    await everybody(graph, "ann")
+    friends = Friends(graph)
+    with pytest.raises(UserNotFound, match="'ghost'"):
+        await friends.ask("ann", "ghost")
+    with pytest.raises(UserNotFound, match="'ghost'"):
+        await friends.block("ghost", "ann")
+    with pytest.raises(UserNotFound, match="'ghost'"):
+        await friends.page("ghost")
+
+
+async def test_to_the_blocked_one_a_block_is_an_unfriend(graph: Graph) -> None:
+    """Same lists and same answers; a later request is stored, pending, and hidden from the blocker."""
+    await everybody(graph, "ann", "ben", "cat")
+    friends = Friends(graph)
+    for other in ("ann", "cat"):
+        await friends.ask("ben", other)
+        await friends.ask(other, "ben")
+    await friends.block("ann", "ben")
+    await friends.remove("cat", "ben")
+    assert await visible(friends, "ben") == {"friends": [], "in": [], "out": [], "blocks": []}
+    assert (
+        await friends.ask("ben", "ann")
+        == await friends.ask("ben", "cat")
+        == Outcome(State.REQUESTED, changed=True)
+    )
+    assert (await visible(friends, "ben"))["out"] == ["ann", "cat"]
+    assert (await visible(friends, "ann"))["in"] == []
+    assert (await visible(friends, "cat"))["in"] == ["ben"]
+    with pytest.raises(BlockedByCaller, match="DELETE /v1/blocks/ben"):
+        await friends.ask("ann", "ben")
+    assert await friends.unblock("ann", "ben") == Outcome(State.NONE, changed=True)
+    assert (await visible(friends, "ann"))["in"] == ["ben"]
+
+
+async def test_limits_are_told_by_who_is_full(graph: Graph) -> None:
+    """The cap of friends holds for both ends, the cap of open requests for the asker."""
+    await everybody(graph, "ann", "ben", "cat", "dan")
+    friends = Friends(graph, friend_limit=1, pending_limit=1)
+    await friends.ask("ann", "ben")
+    with pytest.raises(PendingLimitReached, match="'ann' has reached the limit of 1 pending"):
+        await friends.ask("ann", "cat")
+    await friends.ask("ben", "ann")
+    with pytest.raises(FriendLimitReached, match="'ann' has reached the limit of 1 friends"):
+        await friends.ask("ann", "cat")
+    await friends.ask("dan", "ben")
+    with pytest.raises(FriendLimitReached, match="'ben'"):
+        await friends.ask("ben", "dan")
+    await friends.ask("cat", "dan")
+    await friends.remove("ann", "ben")
+    assert (await friends.ask("ben", "dan")).state is State.FRIENDS
+
+
+async def test_pages_hold_every_friend_once_in_order_of_id(graph: Graph) -> None:
+    """Whatever the page size; the last page says that it is the last."""
+    names = [f"f{number:03}" for number in range(25)]
+    await everybody(graph, "ann", *names)
+    friends = Friends(graph)
+    for name in names:
+        await friends.ask(name, "ann")
+        await friends.ask("ann", name)
+    for size in (1, 7, 24, 25, 26):
+        found, after = [], None
+        while True:
+            page = await friends.page("ann", after=after, limit=size)
+            assert len(page.friends) <= size
+            found += [friend.id for friend in page.friends]
+            after = page.next
+            if after is None:
+                break
+        assert found == names, size
+
+
+async def test_strangers_learn_nothing_of_each_other(graph: Graph) -> None:
+    """One friend and mutual friends are for friends only."""
+    await everybody(graph, "ann", "ben")
+    for call in (Friends(graph).one, Friends(graph).mutual):
+        with pytest.raises(NotFriends, match="'ben'"):
+            await call("ann", "ben")
+
+
+async def test_mutual_friends_are_counted_and_paged(graph: Graph) -> None:
+    """Those who are friends of both, in order of id, with the number in all."""
+    await everybody(graph, "ann", "ben", "m1", "m2", "m3", "only-ann")
+    friends = Friends(graph)
+    for one, other in [("ann", "ben"), ("ann", "only-ann")] + [
+        (side, name) for side in ("ann", "ben") for name in ("m1", "m2", "m3")
+    ]:
+        await friends.ask(one, other)
+        await friends.ask(other, one)
+    page = await friends.mutual("ann", "ben", limit=2)
+    assert ([friend.id for friend in page.friends], page.total, page.next) == (["m1", "m2"], 3, "m2")
+    rest = await friends.mutual("ann", "ben", after=page.next)
+    assert ([friend.id for friend in rest.friends], rest.next) == (["m3"], None)
+    assert (await friends.one("ann", "ben")).mutual == 3

@@ -1,0 +1,59 @@
+"""The plan of every query on the real server, against what its header promises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from graph_service.neo4j import Graph
+from graph_service.people import People, Person
+from graph_service.queries import catalogue
+
+PARAMETERS: dict[str, Any] = {
+    "me": "u1", "other": "u2", "id": "u1", "ids": ["u1", "u2"], "after": "", "limit": 10, "online": None,
+    "friend_limit": 10, "pending_limit": 10, "invisible": True, "shards": [1, 2], "pairs": [["u1", "u2", 0]],
+    "tell": True, "nodes": ["4:x:1"], "owner": "x", "seconds": 1, "version": "1", "description": "", "source": "",
+    "checksum": "", "took": 1, "by": "", "connected_as": "",
+}  # fmt: skip
+ROWS = {"settle": [["u1", True, 1, 0]], "people_upsert": [["u1", "One", 0]]}
+
+
+@pytest.fixture(scope="module")
+async def populated(migrated: Graph) -> Graph:
+    """Enough users that the planner prefers an index to a scan."""
+    await People(migrated, lambda _: 0).upsert_many([Person(f"u{number}", "") for number in range(1_000)])
+    return migrated
+
+
+def operators(plan: dict[str, Any]) -> list[str]:
+    """Every operator of a plan, with the kind of expansion in brackets."""
+    name = plan["operatorType"].partition("@")[0]
+    return [name, *(found for child in plan.get("children", []) for found in operators(child))]
+
+
+def pure_product(plan: dict[str, Any]) -> bool:
+    """Whether every product of the plan joins two unique seeks, which is how two known users are found."""
+    name = plan["operatorType"].partition("@")[0]
+    children = plan.get("children", [])
+    fine = name != "CartesianProduct" or all("NodeUniqueIndexSeek" in operators(child) for child in children)
+    return fine and all(pure_product(child) for child in children)
+
+
+@pytest.mark.parametrize("name", sorted(catalogue()))
+async def test_a_plan_holds_what_its_header_says_and_scans_nothing(populated: Graph, name: str) -> None:
+    """The operators named are there; no scan of all nodes, no open product, no Eager without a reason."""
+    query = catalogue()[name]
+    plan = await populated.explain(query.text, **PARAMETERS, rows=ROWS.get(name, []))
+    found = operators(plan)
+    wanted = {operator for operator in query.operators if operator != "Eager"}
+    assert wanted <= {simple(one) for one in found}, found
+    assert "AllNodesScan" not in found
+    assert pure_product(plan), found
+    if not query.may_be_eager:
+        assert not any("Eager" in one for one in found if not one.startswith("EagerAggregation")), found
+
+
+def simple(operator: str) -> str:
+    """An operator by the name that headers use: locking and write variants are the same look-up."""
+    return {"NodeUniqueIndexSeek(Locking)": "NodeUniqueIndexSeek"}.get(operator, operator)
