@@ -1,0 +1,153 @@
+"""Both engines, running: Neo4j and Valkey on one data folder, or by the addresses in NEO4J_URI and REDIS_URL.
+
+The one thing others need from here::
+
+    async with running(Path(".data")) as engines:
+        engines.neo4j.uri, engines.neo4j.user, engines.neo4j.password, engines.redis_url
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from graph_service.errors import Unavailable
+from local_stack.data_folder import DataFolder
+from local_stack.errors import Unreachable
+from local_stack.memory import Memory, of_machine, shared_out
+from local_stack.neo4j_server import USER, Neo4jEngine
+from local_stack.server import Server
+from local_stack.valkey_server import ValkeyEngine
+
+
+@dataclass(frozen=True)
+class Options:
+    """What may be chosen; 0 and None mean: you choose."""
+
+    neo4j_port: int = 0
+    redis_port: int = 0
+    heap: int | None = None
+    """MiB."""
+    page_cache: int | None = None
+    """MiB."""
+
+    def memory(self, environ: Mapping[str, str]) -> Memory:
+        """What Neo4j gets: as given here, or by NEO4J_HEAP and NEO4J_PAGE_CACHE, or a share of the machine's."""
+        heap = self.heap or int(environ.get("NEO4J_HEAP") or 0)
+        page_cache = self.page_cache or int(environ.get("NEO4J_PAGE_CACHE") or 0)
+        return shared_out(of_machine(), heap, page_cache)
+
+
+@dataclass(frozen=True)
+class Neo4jAddress:
+    """How to reach the graph."""
+
+    uri: str
+    user: str
+    password: str = field(repr=False)
+    agent: str = ""
+    """What the server calls itself, such as ``Neo4j/5.26.28``."""
+    server: Server | None = field(default=None, repr=False)
+    """The embedded server, which may be stopped, killed and started again; None when it runs elsewhere."""
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Both engines, ready."""
+
+    neo4j: Neo4jAddress
+    redis_url: str = field(repr=False)
+    """Holds a password."""
+    valkey: Server | None = field(default=None, repr=False)
+    """The embedded server; None when it runs elsewhere."""
+
+    @property
+    def servers(self) -> list[Server]:
+        """The embedded ones."""
+        return [server for server in (self.neo4j.server, self.valkey) if server]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One call of `running`: what its two halves share."""
+
+    folder: DataFolder
+    options: Options
+    environ: Mapping[str, str]
+    stack: AsyncExitStack
+    held: tuple[int, ...]
+
+    async def graph(self) -> Neo4jAddress:
+        """Neo4j by NEO4J_URI, or our own."""
+        if uri := self.environ.get("NEO4J_URI"):
+            return await self._given_graph(uri)
+        memory = self.options.memory(self.environ)
+        engine = Neo4jEngine(self.folder, memory=memory, held=self.held)
+        server = await self._started(Server(engine, self.options.neo4j_port))
+        return Neo4jAddress(engine.uri(server.port), USER, engine.password, server.agent, server)
+
+    async def queue(self) -> tuple[str, Server | None]:
+        """Valkey by REDIS_URL, or our own."""
+        if url := self.environ.get("REDIS_URL"):
+            return await self._given_queue(url), None
+        engine = ValkeyEngine(self.folder, held=self.held)
+        server = await self._started(Server(engine, self.options.redis_port))
+        return engine.url(server.port), server
+
+    async def _started(self, server: Server) -> Server:
+        self.stack.push_async_callback(server.stop)
+        await server.start()
+        return server
+
+    async def _given_graph(self, uri: str) -> Neo4jAddress:
+        from local_stack import probe  # noqa: PLC0415 - imports the driver
+
+        user, password = self.environ.get("NEO4J_USER", USER), self.environ.get("NEO4J_PASSWORD", "")
+        try:
+            return Neo4jAddress(uri, user, password, await probe.graph(uri, user, password))
+        except Unavailable as error:
+            raise Unreachable(variable="NEO4J_URI", address=uri, reason=error) from error
+
+    async def _given_queue(self, url: str) -> str:
+        from local_stack import probe  # noqa: PLC0415 - imports the client
+
+        try:
+            await probe.queue(url)
+        except Unavailable as error:
+            address = url.rpartition("@")[2].removeprefix("redis://")
+            raise Unreachable(variable="REDIS_URL", address=address, reason=error) from error
+        return url
+
+
+@asynccontextmanager
+async def running(
+    data: Path, options: Options | None = None, environ: Mapping[str, str] = os.environ
+) -> AsyncIterator[Engines]:
+    """Start what is not given by address, wait until all answer, stop it at the end.
+
+    They end with this process, however it ends. Raises the errors of `local_stack.errors`, and `GraphRefused` or
+    `NotNeo4j` when another server answers at NEO4J_URI.
+    """
+    folder = DataFolder.at(data)
+    async with AsyncExitStack() as stack:
+        held: tuple[int, ...] = ()
+        if not (environ.get("NEO4J_URI") and environ.get("REDIS_URL")):
+            lock = await folder.acquire()
+            stack.callback(lock.close)
+            held = (lock.descriptor,)
+        run = _Run(folder, options or Options(), environ, stack, held)
+        yield await _both(run)
+
+
+async def _both(run: _Run) -> Engines:
+    try:
+        async with asyncio.TaskGroup() as group:
+            graph = group.create_task(run.graph(), name="start Neo4j")
+            queue = group.create_task(run.queue(), name="start Valkey")
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return Engines(graph.result(), *queue.result())

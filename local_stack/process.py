@@ -1,0 +1,101 @@
+"""A program that runs while this process does, and never longer. Knows the supervisor, not what the program is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, cast
+
+SUPERVISOR = Path(__file__).with_name("supervisor.py")
+MAX_LOG = 8 * 2**20
+"""Bytes; a longer log is begun anew at the next start."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run."""
+
+    name: str
+    """As messages call it."""
+    command: Sequence[str | Path]
+    log: Path
+    """Where its output goes."""
+    grace: float = 30.0
+    """Seconds it may take to stop before it is killed."""
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    held: tuple[int, ...] = ()
+    """Descriptors that stay open until the program is gone."""
+
+
+class Process:
+    """One run of a program. It ends when `stop` is called, or when this process ends in whatever way."""
+
+    def __init__(self, program: Program, popen: subprocess.Popen[bytes], pid: int) -> None:
+        self.program = program
+        self.pid = pid
+        """Of the program itself."""
+        self._popen = popen
+
+    @classmethod
+    def start(cls, program: Program) -> Process:
+        """Run it. Returns once its process is there, which is long before it is ready."""
+        program.log.parent.mkdir(parents=True, exist_ok=True)
+        if program.log.exists() and program.log.stat().st_size > MAX_LOG:
+            program.log.unlink()
+        popen = subprocess.Popen(
+            [sys.executable, "-I", "-S", SUPERVISOR, str(program.grace), program.log, *program.command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=dict(program.environ),
+            pass_fds=program.held,
+            # Ctrl-C in a terminal reaches only this process, which then stops the programs in order.
+            start_new_session=True,
+        )
+        with cast("IO[bytes]", popen.stdout) as told:
+            line = told.readline()
+        if not line.strip():
+            raise ChildProcessError(f"{program.name} could not be started: {program.command[0]}")
+        return cls(program, popen, int(line))
+
+    @property
+    def exit_code(self) -> int | None:
+        """None while it runs; 128 + n when signal n ended it."""
+        return self._popen.poll()
+
+    async def ended(self) -> int:
+        """Wait for the end; returns the exit code."""
+        while (code := self.exit_code) is None:  # noqa: ASYNC110 - works in any loop, and in none of 3.11's threads
+            await asyncio.sleep(0.05)
+        return code
+
+    async def stop(self) -> int:
+        """Ask it to end, kill it after its grace; returns once it is gone."""
+        cast("IO[bytes]", self._popen.stdin).close()
+        return await self.ended()
+
+    async def kill(self) -> int:
+        """End it at once, as a crash would (SIGKILL)."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signal.SIGKILL)
+        return await self.ended()
+
+    def tail(self, lines: int = 15) -> str:
+        """The last lines of its log."""
+        return tail(self.program.log, lines)
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The last lines of a file; says so when there is none."""
+    try:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            return "".join(deque(file, lines)).rstrip() or "(empty)"
+    except OSError as error:
+        return f"(cannot be read: {error.strerror})"
