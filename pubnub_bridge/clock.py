@@ -1,0 +1,29 @@
+"""PubNub's time, as far as we know it. Deadlines and stamps are by this clock, so a skewed host does no harm."""
+
+from __future__ import annotations
+
+import time
+
+import aiohttp
+
+from pubnub_bridge.pool import Keyset
+
+
+class Clock:
+    """Milliseconds since the epoch by PubNub's clock: ours, corrected by its time call."""
+
+    def __init__(self) -> None:
+        self.offset = 0
+        """Milliseconds that PubNub is ahead of us."""
+
+    def now(self) -> int:
+        """PubNub's time."""
+        return time.time_ns() // 1_000_000 + self.offset
+
+    async def set(self, session: aiohttp.ClientSession, keyset: Keyset) -> None:
+        """Ask PubNub (`GET /time/0`). Raises what aiohttp raises, and then the correction stays."""
+        before = time.time_ns()
+        async with session.get(f"{keyset.base}/time/0", timeout=aiohttp.ClientTimeout(total=5)) as reply:
+            told = await reply.json(content_type=None)
+        middle = (before + time.time_ns()) // 2
+        self.offset = int(told[0]) // 10_000 - middle // 1_000_000

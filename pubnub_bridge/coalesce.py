@@ -1,0 +1,202 @@
+"""Coalescing (row 9 of the walk): all that waits for one inbox becomes as few messages as possible. Pure.
+
+Knows what waits, for how long, and which stream entries are still needed. Knows no stream and no HTTP. `now` is
+any clock in seconds. Rules:
+
+- of several events about one friend only the newest presence and the newest relation are told, never nothing;
+- a presence older than a queued end of that friendship is dropped;
+- one sync waits at most: a newer one replaces it, one read already replaces one that is only owed;
+- one letter an inbox is on its way at a time, so its order is kept, and letters keep a distance.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pubnub_bridge.notice import Event, Notice, SyncNotice
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to wait, in seconds."""
+
+    shortest: float = 0.0
+    """The window when calm."""
+    longest: float = 30.0
+    """The window in the worst storm."""
+    calm: int = 200
+    """Inboxes that may wait before the window opens."""
+    distance: float = 0.1
+    """Between two letters to one inbox: ten a second (PubNub docs: 10-15 messages/s a channel)."""
+    sync_distance: float = 1.0
+    """Between two syncs to one inbox."""
+
+    def window(self, waiting: int, rate: float) -> float:
+        """Twice the time in which `waiting` letters go out at `rate` letters a second; `shortest` when calm."""
+        if waiting <= self.calm:
+            return self.shortest
+        return min(self.longest, max(self.shortest, 2 * waiting / max(rate, 1.0)))
+
+
+@dataclass(slots=True)
+class Letter:
+    """What waits for one inbox."""
+
+    inbox: str
+    generation: int
+    """The oldest read that anything in it comes from."""
+    due: float
+    presence: dict[str, Event] = field(default_factory=dict)
+    relations: dict[str, Event] = field(default_factory=dict)
+    sync: SyncNotice | None = None
+    tries: int = 0
+
+    def events(self) -> list[Event]:
+        """What is told, relations first, in the order of their reads."""
+        told = list(self.relations.values())
+        for user, event in self.presence.items():
+            relation = self.relations.get(user)
+            if relation is None or relation.kind != "removed" or relation.ts < event.ts:
+                told.append(event)
+        return sorted(told, key=lambda event: event.ts) if self.relations else told
+
+    def put(self, event: Event) -> bool:
+        """Add one event; False where one about this friend was waiting already."""
+        slot = self.presence if event.kind in _PRESENCE else self.relations
+        other = slot.get(event.user)
+        if other is None or other.key <= event.key:
+            slot[event.user] = event
+        return other is None
+
+    def put_sync(self, notice: SyncNotice) -> None:
+        """Keep the better of two syncs: one read already, else the newer."""
+        if self.sync is None or self.sync.friends is None or (notice.ts > self.sync.ts):
+            self.sync = notice
+
+
+_PRESENCE = frozenset({"online", "offline"})
+
+
+class Coalesce:
+    """The inboxes of one partition."""
+
+    def __init__(self, pace: Pace | None = None) -> None:
+        self._pace = pace or Pace()
+        self._waiting: dict[str, Letter] = {}
+        self._under_way: dict[str, Letter] = {}
+        self._last: dict[str, float] = {}
+        self._last_sync: dict[str, float] = {}
+        self._asked: dict[str, float] = {}
+        self._due: list[tuple[float, str]] = []
+        self._open: dict[int, int] = {}
+        self._generation = 0
+        self.saved = 0
+        """Events that needed no message of their own."""
+
+    def __len__(self) -> int:
+        """How many inboxes wait."""
+        return len(self._waiting)
+
+    @property
+    def busy(self) -> int:
+        """How many inboxes wait or are being written to."""
+        return len(self._waiting) + len(self._under_way)
+
+    def add(self, notices: Iterable[Notice | SyncNotice], now: float, window: float = 0.0) -> int:
+        """Take what one read of the stream brought; each waits `window` seconds for company.
+
+        Returns the generation, which `finished` names once the entries of the read are not needed any more.
+        """
+        self._generation += 1
+        self._open[self._generation] = 0
+        for notice in notices:
+            if isinstance(notice, SyncNotice):
+                self._add_sync(notice, now)
+                continue
+            event = notice.event
+            for inbox in notice.recipients:
+                letter = self._waiting.get(inbox) or self._letter(inbox, now + window)
+                if not letter.put(event):
+                    self.saved += 1
+                letter.tries = max(letter.tries, notice.tries)
+        return self._generation
+
+    def next_due(self) -> float | None:
+        """When `take` has the next letter, or None."""
+        return self._due[0][0] if self._due else None
+
+    def take(self, now: float, limit: int) -> list[Letter]:
+        """Up to `limit` letters that are due. Each must be given back to `done`."""
+        taken: list[Letter] = []
+        while self._due and self._due[0][0] <= now and len(taken) < limit:
+            _, inbox = heapq.heappop(self._due)
+            letter = self._waiting.get(inbox)
+            if letter is None or letter.due > now or inbox in self._under_way:
+                continue
+            del self._waiting[inbox]
+            self._under_way[inbox] = letter
+            taken.append(letter)
+        return taken
+
+    def done(self, letter: Letter, now: float) -> None:
+        """A letter was published, or what failed of it was appended to the stream again."""
+        inbox = letter.inbox
+        del self._under_way[inbox]
+        self._open[letter.generation] -= 1
+        self._last[inbox] = now
+        if letter.sync is not None:
+            self._last_sync[inbox] = now
+        if waiting := self._waiting.get(inbox):
+            self._keep_distance(waiting)
+
+    def finished(self) -> list[int]:
+        """Generations of which nothing waits, and nothing of any older one either; each is told once."""
+        done = []
+        for generation, count in self._open.items():
+            if count:
+                break
+            done.append(generation)
+        for generation in done:
+            del self._open[generation]
+        return done
+
+    def forget(self, before: float) -> None:
+        """Drop the times of inboxes not written to since; call it now and then."""
+        for times in (self._last, self._last_sync, self._asked):
+            for inbox in [inbox for inbox, at in times.items() if at < before]:
+                del times[inbox]
+
+    def _add_sync(self, notice: SyncNotice, now: float) -> None:
+        inbox = notice.user
+        if notice.reason == "join" and now - self._asked.get(inbox, -JUST_SENT) < JUST_SENT:
+            return
+        if notice.reason == "asked":
+            self._asked[inbox] = now
+        letter = self._waiting.get(inbox) or self._letter(inbox, now)
+        letter.put_sync(notice)
+        self._keep_distance(letter)
+
+    def _letter(self, inbox: str, due: float) -> Letter:
+        letter = Letter(inbox, self._generation, due)
+        self._waiting[inbox] = letter
+        self._open[self._generation] += 1
+        last = self._last.get(inbox)
+        if last is not None and due < last + self._pace.distance:
+            letter.due = last + self._pace.distance
+        heapq.heappush(self._due, (letter.due, inbox))
+        return letter
+
+    def _keep_distance(self, letter: Letter) -> None:
+        """Plan a letter again, not too soon after the last one or, with a sync, after the last sync."""
+        inbox = letter.inbox
+        if inbox in self._last:
+            letter.due = max(letter.due, self._last[inbox] + self._pace.distance)
+        if letter.sync is not None and inbox in self._last_sync:
+            letter.due = max(letter.due, self._last_sync[inbox] + self._pace.sync_distance)
+        heapq.heappush(self._due, (letter.due, inbox))
+
+
+JUST_SENT = 15.0
+"""Seconds in which the server's own sync at a join is left out after one that the client asked for."""

@@ -1,0 +1,258 @@
+"""The hold (row 4 of the walk): what was seen becomes settled once it has lasted. Pure; one object a partition.
+
+Knows who is settled online, what waits for its deadline, and which entries of the seen stream are still needed.
+Knows no clock, no stream and no graph. All times are milliseconds by PubNub's clock, so a replay of the same
+entries decides the same. The rules, each forced by a counterexample of the simulation:
+
+- an older event than known is nothing new; its entry lives until the newer one is in the graph;
+- a deadline starts when the state first differs and is not moved by repeats;
+- a flap, or a repeat with a newer time, is written to the graph too, but friends are not told of it;
+- entries read again at a take-over are always written and told;
+- who is taken for settling counts as settled in the new state from that moment.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pubnub_bridge.presence import Seen
+
+GONE_KEPT = 10_000
+"""Users of a partition whose last leave is remembered, so that its repeats need no write."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldTimes:
+    """Milliseconds that a new state must last, by what was seen."""
+
+    online: int = 5000
+    leave: int = 5000
+    timeout: int = 5000
+
+    def of(self, seen: Seen) -> int:
+        """The hold of one event."""
+        if seen.online:
+            return self.online
+        return self.timeout if seen.reason == "timeout" else self.leave
+
+
+@dataclass(slots=True)
+class Change:
+    """One user's state on its way into the graph, and the entries that are done once it is there."""
+
+    user: str
+    online: bool
+    at: int
+    shard: int
+    since: int
+    """When the state first differed."""
+    due: int
+    """The deadline; for a flap or repeat it is already past."""
+    tell: bool
+    """False for a flap or a repeat: friends are told only where the graph says that its flag flipped."""
+    again: bool = False
+    """An entry of it was read again at a take-over, or the write was tried before: told in any case."""
+    entries: list[str] = field(default_factory=list)
+
+    @property
+    def event_id(self) -> str:
+        """The id that the change keeps to the inbox."""
+        return f"evt_presence_{self.user}_{self.at}"
+
+
+@dataclass(slots=True)
+class Noticed:
+    """What one entry led to, beside the deadlines."""
+
+    arrived: list[str] = field(default_factory=list)
+    """Users whose join followed an absence, held or settled: they get friends.sync at once."""
+    doubtful: list[Seen] = field(default_factory=list)
+    """Same time, different states: to be looked up before anything is decided."""
+    flaps: int = 0
+    repeats: int = 0
+
+
+class Hold:
+    """The users of one partition."""
+
+    def __init__(self, times: HoldTimes | None = None) -> None:
+        self._times = times or HoldTimes()
+        self._online: dict[str, int] = {}
+        self._gone: dict[str, int] = {}
+        self._waiting: dict[str, Change] = {}
+        self._ready: dict[str, Change] = {}
+        self._taken: dict[str, Change] = {}
+        self._deadlines: list[tuple[int, str]] = []
+        self._needed: dict[str, int] = {}
+        self._finished: deque[str] = deque()
+
+    def __len__(self) -> int:
+        """How many users wait for a deadline or a write."""
+        return len(self._waiting) + len(self._ready) + len(self._taken)
+
+    @property
+    def online(self) -> Mapping[str, int]:
+        """Who counts as settled online, with the newest time known."""
+        return self._online
+
+    @property
+    def oldest_due(self) -> int | None:
+        """The deadline of the oldest change not yet in the graph."""
+        dues = [change.due for some in (self._ready, self._taken) for change in some.values()]
+        first = self._next_waiting()
+        return min([*dues, *([] if first is None else [first])], default=None)
+
+    def load(self, online: Mapping[str, int]) -> None:
+        """Begin with who is flagged online in the graph."""
+        self._online = dict(online)
+
+    def see(self, seen: Sequence[Seen], entry: str, again: bool = False) -> Noticed:
+        """Take one entry of the stream; `again` where it may have been acted on before a take-over."""
+        noticed = Noticed()
+        self._needed[entry] = 1
+        for event in seen:
+            self._see(event, entry, again, noticed)
+        self._let_go([entry])
+        return noticed
+
+    def next_due(self) -> int | None:
+        """The next moment at which `take` has something: 0 for now, None for never."""
+        if any(user not in self._taken for user in self._ready):
+            return 0
+        return self._next_waiting()
+
+    def take(self, now: int, limit: int) -> list[Change]:
+        """Up to `limit` changes to be written now. Each must be given back to `resolved`."""
+        taken: list[Change] = []
+        for user in [user for user in self._ready if user not in self._taken][:limit]:
+            taken.append(self._ready.pop(user))
+            self._taken[user] = taken[-1]
+        while len(taken) < limit and self._deadlines and self._deadlines[0][0] <= now:
+            due, user = heapq.heappop(self._deadlines)
+            change = self._waiting.get(user)
+            if change is None or change.due != due:
+                continue
+            del self._waiting[user]
+            if user in self._taken:
+                self._make_ready(change)
+                continue
+            self._set(user, change.online, change.at)
+            self._taken[user] = change
+            taken.append(change)
+        return taken
+
+    def resolved(self, change: Change, present: tuple[bool, int] | None = None) -> None:
+        """The graph holds a time not older than the change's; `present` is its state where that is another one."""
+        self._taken.pop(change.user, None)
+        if present is not None and change.user not in self._ready:
+            self._set(change.user, *present)
+        self._let_go(change.entries)
+
+    def finished(self) -> list[str]:
+        """Entries that nobody needs any more, each told once."""
+        done = list(self._finished)
+        self._finished.clear()
+        return done
+
+    def looked_up(self, entry: str) -> None:
+        """A doubt of this entry is settled: what was found out stands in the stream."""
+        self._let_go([entry])
+
+    def confirmed(self, change: Change, at: int) -> None:
+        """A leave that was taken turned out to be one device of several: the user is present, as of `at`."""
+        change.online, change.tell, change.at = True, False, max(at, change.at + 1)
+        if change.user not in self._ready:
+            self._set(change.user, True, change.at)
+
+    def _see(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
+        known = self._unwritten(event.user)
+        newest = known.at if known else self._newest(event.user)
+        state = known.online if known else event.user in self._online
+        if event.at == newest and event.online != state:
+            self._needed[entry] += 1
+            noticed.doubtful.append(event)
+        elif event.at > newest or (event.at == newest and again and not known):
+            self._newer(event, entry, again, noticed)
+        elif known:
+            self._need(known, entry, again)
+
+    def _newer(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
+        waiting = self._waiting.get(event.user)
+        if waiting and waiting.online == event.online:
+            waiting.at, waiting.shard = event.at, event.shard
+            self._need(waiting, entry, again)
+            noticed.repeats += 1
+        elif event.online == (event.user in self._online):
+            self._back(event, entry, again, noticed)
+        else:
+            due = event.at + self._times.of(event)
+            change = Change(event.user, event.online, event.at, event.shard, event.at, due, tell=True)
+            self._need(change, entry, again)
+            self._waiting[event.user] = change
+            heapq.heappush(self._deadlines, (due, event.user))
+            if event.online:
+                noticed.arrived.append(event.user)
+
+    def _back(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
+        """The settled state once more: a flap where another waited, else a repeat. Written, not told."""
+        change = Change(event.user, event.online, event.at, event.shard, event.at, event.at, tell=False)
+        self._need(change, entry, again)
+        if waiting := self._waiting.pop(event.user, None):
+            noticed.flaps += 1
+            if event.online:
+                noticed.arrived.append(event.user)
+            _include(waiting, change)
+        else:
+            noticed.repeats += 1
+        self._make_ready(change)
+
+    def _make_ready(self, change: Change) -> None:
+        """Write it at the next turn; what was ready before is included in it."""
+        if earlier := self._ready.pop(change.user, None):
+            _include(earlier, change)
+            change.tell |= earlier.tell
+        self._set(change.user, change.online, change.at)
+        self._ready[change.user] = change
+
+    def _unwritten(self, user: str) -> Change | None:
+        """The newest change of a user that is not in the graph yet."""
+        return self._waiting.get(user) or self._ready.get(user) or self._taken.get(user)
+
+    def _newest(self, user: str) -> int:
+        return self._online.get(user, self._gone.get(user, -1))
+
+    def _set(self, user: str, online: bool, at: int) -> None:
+        (self._gone if online else self._online).pop(user, None)
+        (self._online if online else self._gone)[user] = at
+        while len(self._gone) > GONE_KEPT:
+            del self._gone[next(iter(self._gone))]
+
+    def _next_waiting(self) -> int | None:
+        while self._deadlines:
+            due, user = self._deadlines[0]
+            change = self._waiting.get(user)
+            if change is not None and change.due == due:
+                return due
+            heapq.heappop(self._deadlines)
+        return None
+
+    def _need(self, change: Change, entry: str, again: bool) -> None:
+        change.again |= again
+        if not change.entries or change.entries[-1] != entry:
+            change.entries.append(entry)
+            self._needed[entry] += 1
+
+    def _let_go(self, entries: Sequence[str]) -> None:
+        for entry in entries:
+            self._needed[entry] -= 1
+            if not self._needed[entry]:
+                del self._needed[entry]
+                self._finished.append(entry)
+
+
+def _include(earlier: Change, change: Change) -> None:
+    change.entries = earlier.entries + change.entries
+    change.again |= earlier.again

@@ -1,0 +1,45 @@
+"""Names of the keys in Valkey. Pure. All keys of a partition share its hash tag, so they live on one node."""
+
+from __future__ import annotations
+
+import re
+
+_PARTITION = re.compile(r"fp:\{(\d+)\}:")
+
+
+def seen(partition: int) -> str:
+    """Stream of presence events that are not in the graph yet."""
+    return f"fp:{{{partition}}}:seen"
+
+
+def inbox(partition: int) -> str:
+    """Stream of notices that are not published yet."""
+    return f"fp:{{{partition}}}:inbox"
+
+
+def cursor(partition: int) -> str:
+    """The subscribe cursor up to which everything stands in `seen`."""
+    return f"fp:{{{partition}}}:cursor"
+
+
+def dead(partition: int) -> str:
+    """Stream of messages that PubNub refused for their own sake."""
+    return f"fp:{{{partition}}}:dead"
+
+
+def why(partition: int, user: str) -> str:
+    """The last settled changes of a user."""
+    return f"fp:{{{partition}}}:why:{user}"
+
+
+def owner(partition: int) -> str:
+    """The lease of a partition."""
+    return f"fp:{{{partition}}}:owner"
+
+
+def partition_of(key: str) -> int:
+    """The partition in a key's hash tag."""
+    found = _PARTITION.match(key)
+    if found is None:
+        raise ValueError(f"{key} carries no partition")
+    return int(found[1])

@@ -1,0 +1,67 @@
+"""The log of what was seen (row 3 of the walk): what stands here is accepted and will be settled.
+
+Knows streams and keys; decides nothing. The subscribe cursor is inside the entry and beside the stream, set in the
+same transaction, so that an event is never skipped and the cursor outlives the last entry.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic_core import from_json
+
+from graph_service.valkey import Valkey
+from pubnub_bridge import keys
+from pubnub_bridge.presence import Seen
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Where a subscribe loop goes on: PubNub's timetoken and region."""
+
+    timetoken: str = "0"
+    region: int = 0
+
+
+def encode(seen: Sequence[Seen], cursor: Cursor | None = None) -> bytes:
+    """One entry of the stream."""
+    place = None if cursor is None else [cursor.timetoken, cursor.region]
+    rows = [[one.user, one.online, one.at, one.shard, one.reason] for one in seen]
+    return json.dumps([place, rows], separators=(",", ":")).encode()
+
+
+def decode(entry: bytes) -> list[Seen]:
+    """What an entry says was seen."""
+    return [Seen(*row) for row in from_json(entry)[1]]
+
+
+class Log:
+    """Appends to, and deletes from, the seen streams."""
+
+    def __init__(self, valkey: Valkey, partition: Callable[[str], int]) -> None:
+        self._valkey = valkey
+        self._partition = partition
+
+    async def append(self, seen: Sequence[Seen]) -> None:
+        """Accept events from anywhere. Raises QueueUnavailable, and then none is accepted."""
+        spread: dict[int, list[Seen]] = {}
+        for one in seen:
+            spread.setdefault(self._partition(one.user), []).append(one)
+        await self._valkey.append([(keys.seen(number), encode(some)) for number, some in spread.items()])
+
+    async def follow(self, partition: int, seen: Sequence[Seen], cursor: Cursor) -> None:
+        """Accept what one poll of this partition's shards brought, with the cursor after it."""
+        entries = [(keys.seen(partition), encode(seen, cursor))] if seen else []
+        place = json.dumps([cursor.timetoken, cursor.region]).encode()
+        await self._valkey.append(entries, {keys.cursor(partition): place})
+
+    async def cursor(self, partition: int) -> Cursor:
+        """Where to go on; the beginning where nothing is known."""
+        place = await self._valkey.get(keys.cursor(partition))
+        return Cursor() if place is None else Cursor(*json.loads(place))
+
+    async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
+        """Forget entries by partition: all they said is in the graph."""
+        await self._valkey.delete({keys.seen(number): ids for number, ids in entries.items() if ids})

@@ -1,0 +1,124 @@
+"""Notices: what waits in the inbox streams between settling and publishing (rows 7 to 9). Pure: values and codec.
+
+A notice is about one user and for many recipients of one partition. It carries only what one read of the graph
+said, stamped with that read's clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pydantic_core import from_json
+
+from graph_service.model import Told
+from pubnub_bridge import wire
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing to be told about one friend, encoded once."""
+
+    user: str
+    kind: str
+    """online, offline, requested, added or removed."""
+    at: int
+    ts: int
+    body: bytes
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """Of two events about one friend, the one with the higher key is told."""
+        return self.ts, self.at
+
+    @property
+    def is_presence(self) -> bool:
+        """Whether it tells a state rather than a relation."""
+        return self.kind in {"online", "offline"}
+
+
+@dataclass(frozen=True, slots=True)
+class SyncNotice:
+    """friends.sync for one user: read already, or only owed (`friends` is None) and read when it is sent."""
+
+    user: str
+    ts: int = 0
+    total: int = 0
+    friends: Sequence[str] | None = None
+    reason: str = ""
+    """Why it is owed: join, asked, lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One event and who is to be told of it."""
+
+    event: Event
+    recipients: Sequence[str]
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class Outgoing:
+    """Notices by recipient partition, on their way into the streams."""
+
+    partition: Callable[[str], int]
+    notices: dict[int, list[Notice | SyncNotice]] = field(default_factory=dict)
+
+    def tell(self, event: Event, recipients: Iterable[str], tries: int = 0) -> None:
+        """Add one event for these recipients."""
+        spread: dict[int, list[str]] = {}
+        for recipient in recipients:
+            spread.setdefault(self.partition(recipient), []).append(recipient)
+        for partition, some in spread.items():
+            self.notices.setdefault(partition, []).append(Notice(event, some, tries))
+
+    def sync(self, notice: SyncNotice) -> None:
+        """Add a friends.sync."""
+        self.notices.setdefault(self.partition(notice.user), []).append(notice)
+
+    def bodies(self) -> Mapping[int, bytes]:
+        """One stream entry a partition."""
+        return {partition: encode(some) for partition, some in self.notices.items()}
+
+
+def presence_event(told: Told) -> Event:
+    """What friends are told of a user, from row 7's read alone."""
+    if told.online:
+        body = wire.online(told.user, told.name, told.presence_at, told.ts)
+        return Event(told.user, "online", told.presence_at, told.ts, body)
+    body = wire.offline(told.user, told.last_seen, told.presence_at, told.ts)
+    return Event(told.user, "offline", told.presence_at, told.ts, body)
+
+
+def sync_of(told: Told, reason: str = "") -> SyncNotice:
+    """The friends.sync of a user from the same read."""
+    return SyncNotice(told.user, told.ts, told.total_friends, told.visible_friends, reason)
+
+
+def encode(notices: Iterable[Notice | SyncNotice]) -> bytes:
+    """One stream entry."""
+    return json.dumps([_row(notice) for notice in notices], separators=(",", ":")).encode()
+
+
+def decode(entry: bytes) -> list[Notice | SyncNotice]:
+    """The reverse of `encode`."""
+    return [_notice(row) for row in from_json(entry)]
+
+
+def _row(notice: Notice | SyncNotice) -> list[object]:
+    if isinstance(notice, SyncNotice):
+        friends = None if notice.friends is None else list(notice.friends)
+        return ["sync", notice.user, notice.ts, notice.total, friends, notice.reason]
+    event = notice.event
+    body = event.body.decode()
+    return [event.kind, event.user, event.at, event.ts, body, list(notice.recipients), notice.tries]
+
+
+def _notice(row: list[object]) -> Notice | SyncNotice:
+    if row[0] == "sync":
+        return SyncNotice(*row[1:])  # type: ignore[arg-type]
+    kind, user, at, ts, body, recipients, tries = row
+    event = Event(user, kind, at, ts, body.encode())  # type: ignore[arg-type, attr-defined]
+    return Notice(event, recipients, tries)  # type: ignore[arg-type]

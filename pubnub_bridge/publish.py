@@ -1,0 +1,250 @@
+"""Publishing (row 10 of the walk): letters go out, what fails is appended again, then entries are deleted.
+
+Knows coalescers, the pool, the circuit and the streams. At most `Limits.in_flight` publishes are under way; letters
+wait in the coalescer for a free one, so company gathers by itself when PubNub is slow. Nothing is dropped but what
+PubNub refuses for its own sake, and that is kept as a dead letter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from graph_service.errors import FriendsError
+from pubnub_bridge import wire
+from pubnub_bridge.circuit import Circuit
+from pubnub_bridge.coalesce import Coalesce, Letter, Pace
+from pubnub_bridge.inbox import Inbox
+from pubnub_bridge.notice import Notice, SyncNotice, decode
+from pubnub_bridge.pool import Answer, Outcome
+
+_log = structlog.get_logger(__name__)
+
+
+class Post(Protocol):
+    """What publishes one message."""
+
+    async def post(self, channel: str, body: bytes) -> Answer:
+        """Publish, and say what became of it; never raises for what the network does."""
+
+
+class SyncRead(Protocol):
+    """What reads syncs that are only owed."""
+
+    async def read(self, users: Sequence[str]) -> list[SyncNotice]:
+        """One friends.sync for each known user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How hard to push."""
+
+    in_flight: int = 100
+    """Publishes under way at once."""
+    quick_tries: int = 3
+    """Tries before a letter is appended to the stream again."""
+    tries: int = 5
+    """Times in the stream after which presence becomes an owed sync."""
+
+
+class Outbound:
+    """One partition's letters and the stream entries they come from."""
+
+    def __init__(self, partition: int, pace: Pace) -> None:
+        self.partition = partition
+        self.coalesce = Coalesce(pace)
+        self._entries: dict[int, list[str]] = {}
+
+    def add(self, entries: Sequence[tuple[str, bytes]], now: float, window: float) -> None:
+        """Take entries of the inbox stream."""
+        notices = [notice for _, body in entries for notice in decode(body)]
+        generation = self.coalesce.add(notices, now, window)
+        self._entries[generation] = [entry for entry, _ in entries]
+
+    def finished(self) -> list[str]:
+        """Entries to be deleted, each told once."""
+        return [entry for generation in self.coalesce.finished() for entry in self._entries.pop(generation)]
+
+
+class Publish:
+    """Publishes the letters of all partitions this process owns."""
+
+    def __init__(self, outbounds: Mapping[int, Outbound], post: Post, inbox: Inbox, syncs: SyncRead) -> None:
+        self._outbounds = outbounds
+        self._post = post
+        self._inbox = inbox
+        self._syncs = syncs
+        self.limits = Limits()
+        self.circuit = Circuit()
+        self.woken = asyncio.Event()
+        """Set it when there are new letters."""
+        self.sent = 0
+        self._free = 0
+        self._queue: asyncio.Queue[tuple[Outbound, Letter]] = asyncio.Queue()
+        self._rate = Rate()
+
+    @property
+    def rate(self) -> float:
+        """Letters a second, lately."""
+        return self._rate.value
+
+    async def run(self) -> None:
+        """Publish for ever."""
+        self._free = self.limits.in_flight
+        async with asyncio.TaskGroup() as group:
+            for number in range(self.limits.in_flight):
+                group.create_task(self._work(), name=f"publish-{number}")
+            group.create_task(self._dispatch(), name="publish-dispatch")
+            group.create_task(self._clean(), name="publish-clean")
+
+    async def _dispatch(self) -> None:
+        while True:
+            self.woken.clear()
+            taken = 0 if self.circuit.is_open else self._take(time.monotonic())
+            if not taken:
+                await self._rest()
+
+    def _take(self, now: float) -> int:
+        taken = 0
+        for outbound in self._outbounds.values():
+            letters = outbound.coalesce.take(now, self._free)
+            self._free -= len(letters)
+            taken += len(letters)
+            for letter in letters:
+                self._queue.put_nowait((outbound, letter))
+        return taken
+
+    async def _rest(self) -> None:
+        """Until a letter is due and a publish is free."""
+        if self._free <= 0 or self.circuit.is_open:
+            pause = 1.0
+        else:
+            dues = [due for o in self._outbounds.values() if (due := o.coalesce.next_due()) is not None]
+            pause = min([1.0, *(due - time.monotonic() for due in dues)])
+        try:
+            async with asyncio.timeout(max(0.0, pause)):
+                await self.woken.wait()
+        except TimeoutError:
+            pass
+
+    async def _work(self) -> None:
+        while True:
+            outbound, letter = await self._queue.get()
+            failed = await self._deliver(letter)
+            if failed:
+                await self._until_kept(outbound.partition, failed)
+            outbound.coalesce.done(letter, time.monotonic())
+            self._free += 1
+            self._rate.count(time.monotonic())
+            self.woken.set()
+
+    async def _deliver(self, letter: Letter) -> list[Notice | SyncNotice]:
+        """Publish a letter in order; returns what must be appended to the stream again."""
+        sync, failed = letter.sync, []
+        if sync is not None and sync.friends is None:
+            sync = await self._read(sync)
+            if sync is not None and sync.friends is None:
+                failed.append(sync)
+                sync = None
+        events = [(event.ts, event.body) for event in letter.events()]
+        bodies = wire.sync(sync.user, sync.friends or (), sync.total, sync.ts) if sync else []
+        for body in bodies:
+            if not await self._published(letter.inbox, body):
+                return self._again(letter)
+        for body in wire.batches(letter.inbox, events) if events else ():
+            if not await self._published(letter.inbox, body):
+                return failed + self._again(letter)
+        return list(failed)
+
+    def _again(self, letter: Letter) -> list[Notice | SyncNotice]:
+        """What a letter that failed leaves: its events with one more try, or after the last one an owed sync."""
+        events = letter.events()
+        owed = letter.sync is not None
+        if letter.tries >= self.limits.tries:
+            owed = owed or any(event.is_presence for event in events)
+            events = [event for event in events if not event.is_presence]
+        back: list[Notice | SyncNotice] = [Notice(e, [letter.inbox], letter.tries + 1) for e in events]
+        return [*back, SyncNotice(letter.inbox, reason="lost")] if owed else back
+
+    async def _read(self, sync: SyncNotice) -> SyncNotice | None:
+        """The sync that was owed, still owed while the graph is away, or None for an unknown user."""
+        try:
+            found = await self._syncs.read([sync.user])
+        except FriendsError as error:
+            _log.warning("a sync waits for the graph", user=sync.user, reason=str(error))
+            await asyncio.sleep(1.0)
+            return sync
+        return found[0] if found else None
+
+    async def _published(self, inbox: str, body: bytes) -> bool:
+        """True where the message is done with: sent, or kept as a dead letter."""
+        for attempt in range(self.limits.quick_tries):
+            await self._circuit_closed()
+            answer = await self._post.post(f"inbox.{inbox}", body)
+            if answer.outcome is Outcome.SENT:
+                self._succeeded()
+                return True
+            if answer.outcome is Outcome.REFUSED:
+                await self._bury(inbox, body, answer)
+                return True
+            if self.circuit.failed(time.monotonic()):
+                _log.error("publishing stops until the origin answers", reason=answer.reason)
+            await asyncio.sleep(max(answer.retry_after, random.uniform(0.05, 0.2) * 2**attempt))
+        return False
+
+    def _succeeded(self) -> None:
+        self.sent += 1
+        if self.circuit.succeeded():
+            _log.info("publishing goes on")
+            self.woken.set()
+
+    async def _circuit_closed(self) -> None:
+        while self.circuit.is_open and not self.circuit.may_probe(time.monotonic()):
+            await asyncio.sleep(0.1)
+
+    async def _bury(self, inbox: str, body: bytes, answer: Answer) -> None:
+        _log.error("a message was refused", inbox=inbox, bytes=len(body), reason=answer.reason)
+
+    async def _until_kept(self, partition: int, notices: list[Notice | SyncNotice]) -> None:
+        while True:
+            try:
+                return await self._inbox.put_back(partition, notices)
+            except FriendsError as error:
+                _log.warning("appending again waits", reason=str(error))
+                await asyncio.sleep(1.0)
+
+    async def _clean(self) -> None:
+        """Delete entries of which everything is published or appended again."""
+        while True:
+            await asyncio.sleep(0.05)
+            entries = {number: done for number, out in self._outbounds.items() if (done := out.finished())}
+            while entries:
+                try:
+                    await self._inbox.delete(entries)
+                    break
+                except FriendsError as error:
+                    _log.warning("deleting waits", reason=str(error))
+                    await asyncio.sleep(1.0)
+
+
+class Rate:
+    """Events a second, as an average that forgets within seconds."""
+
+    def __init__(self) -> None:
+        self.value = 1000.0
+        self._since = 0.0
+        self._count = 0
+
+    def count(self, now: float) -> None:
+        """One more."""
+        self._count += 1
+        if now - self._since >= 0.5:
+            if self._since and self._count >= 50:
+                self.value += 0.5 * (self._count / (now - self._since) - self.value)
+            self._since, self._count = now, 0

@@ -1,0 +1,107 @@
+"""Messages as bytes (for rows 8 to 10 of the walk). Pure. The contracts themselves are `graph_service.messages`.
+
+An event is encoded once, whoever receives it, and pasted into batches as it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+from graph_service.messages import LARGEST, VERSION
+
+BUDGET = LARGEST - 1024
+"""Bytes of a body: the rest is left for the request line, its token and headers."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def text(value: str | None) -> str:
+    """A JSON string, in ASCII: PubNub counts bytes."""
+    return json.dumps(value)
+
+
+def iso(microseconds: int) -> str:
+    """A moment as the contracts write it: six digits of fraction and a Z."""
+    return f"{(_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec='microseconds')[:26]}Z"
+
+
+def micros(stamp: str) -> int:
+    """The reverse of `iso`, exact."""
+    return (datetime.fromisoformat(stamp) - _EPOCH) // timedelta(microseconds=1)
+
+
+def message(kind: str, event_id: str, ts: int, payload: str) -> bytes:
+    """One message; `payload` is JSON already, `ts` microseconds."""
+    head = f'{{"type":"{kind}","schemaVersion":"{VERSION}","eventId":{text(event_id)},"ts":"{iso(ts)}"'
+    return f'{head},"payload":{payload}}}'.encode()
+
+
+def online(user: str, name: str, at: int, ts: int) -> bytes:
+    """friend.online"""
+    payload = f'{{"userId":{text(user)},"name":{text(name)},"at":{at}}}'
+    return message("friend.online", f"evt_presence_{user}_{at}", ts, payload)
+
+
+def offline(user: str, last_seen: int, at: int, ts: int) -> bytes:
+    """friend.offline; `last_seen` in milliseconds."""
+    payload = f'{{"userId":{text(user)},"lastSeen":"{iso(last_seen * 1000)}","at":{at}}}'
+    return message("friend.offline", f"evt_presence_{user}_{at}", ts, payload)
+
+
+def batches(inbox: str, events: Sequence[tuple[int, bytes]]) -> list[bytes]:
+    """Events as (ts, body) in as few messages as fit: a lone one as itself, more as friend.batch."""
+    if len(events) == 1:
+        return [events[0][1]]
+    return [_batch(inbox, group) for group in _groups(events)]
+
+
+def _batch(inbox: str, group: Sequence[tuple[int, bytes]]) -> bytes:
+    if len(group) == 1:
+        return group[0][1]
+    newest = max(ts for ts, _ in group)
+    joined = b",".join([body for _, body in group])
+    head = message("friend.batch", f"evt_batch_{inbox}_{newest}_{len(group)}", newest, '{"events":[')
+    return head[:-1] + joined + b"]}}"
+
+
+def _groups(events: Iterable[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]]:
+    groups: list[list[tuple[int, bytes]]] = [[]]
+    size = 0
+    for event in events:
+        if groups[-1] and size + len(event[1]) + 1 > BUDGET - 512:
+            groups.append([])
+            size = 0
+        groups[-1].append(event)
+        size += len(event[1]) + 1
+    return groups
+
+
+def sync(user: str, friends: Sequence[str], total: int, ts: int) -> list[bytes]:
+    """friends.sync, in as many parts as its size needs."""
+    parts = _parts(friends)
+    event_id = f"evt_sync_{user}_{ts // 1000}"
+    return [
+        message(
+            "friends.sync",
+            event_id,
+            ts,
+            f'{{"onlineFriends":[{",".join(part)}],"totalFriends":{total},"totalOnline":{len(friends)},'
+            f'"part":{number},"parts":{len(parts)}}}',
+        )
+        for number, part in enumerate(parts, 1)
+    ]
+
+
+def _parts(friends: Sequence[str]) -> list[list[str]]:
+    parts: list[list[str]] = [[]]
+    size = 0
+    for friend in friends:
+        written = text(friend)
+        if size + len(written) + 1 > BUDGET - 512:
+            parts.append([])
+            size = 0
+        parts[-1].append(written)
+        size += len(written) + 1
+    return parts
