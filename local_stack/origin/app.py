@@ -25,13 +25,14 @@ import structlog
 from aiohttp import hdrs, web
 
 from local_stack.origin import publish
-from local_stack.origin.call import CALL, Call, Pairs, parsed_query
+from local_stack.origin.call import CALL, PARTS, Call, Pairs, parsed_query
 from local_stack.origin.clock import Clock
 from local_stack.origin.faults import Fault
 from local_stack.origin.keyset import Keyset
 from local_stack.origin.reply import PREFLIGHT, refused, reply, unknown_key, uri_too_long
 from local_stack.origin.router import Handler, Names, NoRoute, Router
 from local_stack.origin.settings import KeysetSettings
+from local_stack.origin.snapshot import Snapshot
 
 FAMILIES = (
     "subscribe",
@@ -71,6 +72,7 @@ class Origin:
     def __init__(self, options: Options, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self.keysets: dict[str, Keyset] = {}
+        self.snapshots: dict[str, Snapshot] = {}
         self.errors = 0
         """Requests that a defect of the origin spoiled; zero unless something is wrong with it."""
         self.add(options.publish_key, options.subscribe_key, options.secret_key, options.settings)
@@ -127,7 +129,7 @@ class Origin:
         except NoRoute as error:
             return _not_here(error)
         if "sub" not in parts:
-            request[ORIGIN] = self
+            request[ORIGIN], request[PARTS] = self, parts
             request[publish.CLOCK] = self.clock
             return await handler(request)
         pairs = parsed_query(query)
@@ -167,6 +169,8 @@ class Running:
         self._ticker.cancel()
         with suppress(asyncio.CancelledError):
             await self._ticker
+        for keyset in self.origin.keysets.values():
+            await keyset.webhooks.close()
         await self._runner.cleanup()
 
 

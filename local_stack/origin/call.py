@@ -68,6 +68,9 @@ class Call:
 CALL: Final = web.RequestKey("origin.call", Call)
 """Where the call is kept on its request: `call: Call = request[CALL]`."""
 
+PARTS: Final = web.RequestKey("origin.parts", dict[str, str])
+"""The raw parts of the path, for requests that belong to no keyset."""
+
 
 def parsed_query(text: str) -> Pairs:
     """The decoded parameters of a raw query; nonsense is kept as text, never an error."""

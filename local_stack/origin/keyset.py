@@ -7,13 +7,14 @@ state objects it holds do not. Knows nothing of HTTP.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 from local_stack.origin.access import Access
 from local_stack.origin.actions import Actions
 from local_stack.origin.channels import PRESENCE, Channels
 from local_stack.origin.clock import Clock
-from local_stack.origin.envelope import Envelope, Event, Kind, event
+from local_stack.origin.envelope import Envelope, Kind, event
 from local_stack.origin.faults import Faults
 from local_stack.origin.groups import Groups
 from local_stack.origin.history import History, Stored
@@ -21,8 +22,7 @@ from local_stack.origin.objects_store import ObjectStore
 from local_stack.origin.presence import Presence, Visit
 from local_stack.origin.presence_events import QUIET, PresenceEvent, mirror, payload
 from local_stack.origin.settings import KeysetSettings
-
-Listener = Callable[[PresenceEvent], None]
+from local_stack.origin.webhooks import Webhooks
 
 
 class Keyset:
@@ -38,10 +38,21 @@ class Keyset:
         self.settings = settings
         self.published: Counter[str] = Counter()
         """How many events were published on each channel."""
-        self.listeners: list[Listener] = []
-        """Who else hears of presence: webhooks."""
+        self.webhooks = Webhooks(subscribe_key, clock)
         self.faults = Faults()
         self.reset()
+
+    def configure(self, changes: dict[str, Any]) -> None:
+        """Changes settings by name, those of presence one level down. Raises pydantic's `ValidationError`."""
+        now = self.settings.model_dump()
+        presence = now["presence"] | changes.get("presence", {})
+        wanted = KeysetSettings.model_validate(now | changes | {"presence": presence})
+        for name in type(wanted.presence).model_fields:
+            setattr(self.settings.presence, name, getattr(wanted.presence, name))
+        for name in set(type(wanted).model_fields) - {"presence"}:
+            setattr(self.settings, name, getattr(wanted, name))
+        self.channels.keep, self.channels.keep_s = wanted.queue_messages, wanted.queue_s
+        self.channels.wildcard_presence = wanted.wildcard_presence
 
     def reset(self) -> None:
         """Forgets everything but keys and settings."""
@@ -74,8 +85,7 @@ class Keyset:
             if told.action not in QUIET:
                 body = payload(told, self.settings.presence)
                 self.publish(Envelope(channel=told.channel + PRESENCE, payload=body, meta=mirror(told, body)))
-            for listener in self.listeners:
-                listener(told)
+            self.webhooks.hear(told)
 
     def visit(self, visit: Visit) -> None:
         """A subscribe call or heartbeat was made."""
@@ -91,15 +101,15 @@ class Keyset:
 
     def due(self) -> float | None:
         """When `tick` next has something to do, in Unix seconds."""
-        return min(
-            (at for at in (self.presence.due(), self.channels.due()) if at is not None),
-            default=None,
-        )
+        dues = (self.presence.due(), self.channels.due(), self.webhooks.due())
+        return min((at for at in dues if at is not None), default=None)
 
     def tick(self, now: float) -> None:
         """Lets timeouts, intervals and idle polls happen that are due."""
         self.announce(self.presence.run(now))
         self.channels.expire(now)
+        if self.webhooks.queues:
+            self.webhooks.tick(now)
 
     def _store(self, envelope: Envelope, timetoken: int, ttl_hours: int | None) -> None:
         stored = Stored(
@@ -117,6 +127,3 @@ class Keyset:
 def group_log(group: str) -> str:
     """The name under which those wait who poll `group`; no channel can be called so."""
     return f"\0{group.removesuffix(PRESENCE)}"
-
-
-__all__ = ["Event", "Keyset", "Listener", "group_log"]

@@ -39,7 +39,7 @@ async def publish(request: web.Request) -> web.StreamResponse:
     try:
         text = await _text(call, call.keyset.settings.max_message_bytes, "Message Too Large")
         envelope = _envelope(call, text, Kind.MESSAGE)
-        refusal = allowed(call, needs("publish", [envelope.channel]))
+        refusal = allowed(call, needs("publish", [envelope.channel]), body=await _signed_body(request))
         return refusal or _sent(call.keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call)))
     except BadMessageError as error:
         return _not_sent(call, error)
@@ -51,7 +51,7 @@ async def signal(request: web.Request) -> web.StreamResponse:
     try:
         text = await _text(call, call.keyset.settings.max_signal_bytes, "Signal size too large")
         envelope = _envelope(call, text, Kind.SIGNAL)
-        refusal = allowed(call, needs("signal", [envelope.channel]))
+        refusal = allowed(call, needs("signal", [envelope.channel]), body=await _signed_body(request))
         return refusal or _sent(call.keyset.publish(envelope))
     except BadMessageError as error:
         return _not_sent(call, error)
@@ -60,6 +60,10 @@ async def signal(request: web.Request) -> web.StreamResponse:
 async def time(request: web.Request) -> web.StreamResponse:
     """GET /time/0"""
     return raw(f"[{request[CLOCK].timetoken()}]".encode())
+
+
+async def _signed_body(request: web.Request) -> bytes:
+    return await request.read() if request.method == "POST" else b""
 
 
 def _sent(timetoken: int) -> web.Response:

@@ -1,0 +1,76 @@
+"""Events & Actions webhooks: posts presence events to the targets of a keyset.
+
+Knows HTTP to the targets. Leaves what is posted to `webhook_body`, and when, to `webhook_queue`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+import aiohttp
+
+from local_stack.origin.clock import Clock
+from local_stack.origin.presence_events import PresenceEvent
+from local_stack.origin.webhook_queue import Delivery, Target, WebhookQueue
+
+ANSWER_WITHIN_S = 10.0
+MAX_REDIRECTS = 3
+
+
+class Webhooks:
+    """The targets of one keyset. Must be closed where there ever was a target."""
+
+    def __init__(self, sub_key: str, clock: Clock) -> None:
+        self.queues: list[WebhookQueue] = []
+        self._sub_key = sub_key
+        self._clock = clock
+        self._session: aiohttp.ClientSession | None = None
+        self._posting: set[asyncio.Task[None]] = set()
+
+    def aim(self, targets: Iterable[Target]) -> None:
+        """Posts to `targets` from now on, and no more to earlier ones."""
+        self.queues = [WebhookQueue(target, self._sub_key, seed) for seed, target in enumerate(targets)]
+
+    def hear(self, event: PresenceEvent) -> None:
+        """A presence event happened."""
+        for queue in self.queues:
+            queue.add(event, self._clock.now)
+
+    def due(self) -> float | None:
+        """When `tick` next has something to post, in Unix seconds."""
+        return min((at for queue in self.queues if (at := queue.due()) is not None), default=None)
+
+    def tick(self, now: float) -> None:
+        """Starts posting what is due."""
+        for queue in self.queues:
+            for delivery in queue.take(now):
+                task = asyncio.get_running_loop().create_task(
+                    self._post(queue, delivery), name="origin-webhook"
+                )
+                self._posting.add(task)
+                task.add_done_callback(self._posting.discard)
+
+    async def close(self) -> None:
+        """Gives up what is on its way."""
+        for task in list(self._posting):
+            task.cancel()
+        await asyncio.gather(*self._posting, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    async def _post(self, queue: WebhookQueue, delivery: Delivery) -> None:
+        target = queue.target
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S))
+        try:
+            async with self._session.post(
+                target.url, json=delivery.body, headers=target.headers, max_redirects=MAX_REDIRECTS
+            ) as answer:
+                good = answer.status // 100 == 2
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            good = False
+        if good:
+            queue.accepted(delivery)
+        else:
+            queue.refused(delivery, self._clock.now)
