@@ -63,7 +63,7 @@ def _answer(status: int, message: str, *, error: bool) -> web.Response:
     return reply(body, status, Family.GROUPS)
 
 
-_BASE = "/v1/channel-registration/{spelling:sub-key|sub_key|subkey}/{sub}/channel-group"
+_BASE = "/v1/channel-registration/{:sub-key|sub_key|subkey}/{sub}/channel-group"
 ROUTES = [
     web.get(_BASE, groups),
     web.get(f"{_BASE}/{{group}}", group),

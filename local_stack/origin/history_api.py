@@ -158,7 +158,7 @@ def _error(text: str) -> web.Response:
     return reply({"status": 400, "error": True, "error_message": text}, 400, Family.HISTORY)
 
 
-_BASE = "{spelling:sub-key|sub_key|subkey}/{sub}"
+_BASE = "{:sub-key|sub_key|subkey}/{sub}"
 ROUTES = [
     web.get(f"/v3/history/{_BASE}/channel/{{channels}}", _answers("history", _fetch)),
     web.get(

@@ -38,7 +38,6 @@ from local_stack.origin.objects_store import (
 from local_stack.origin.operations import needs
 from local_stack.origin.reply import Family, reply
 
-FORBIDDEN = 403
 Serve = Callable[[Call], Awaitable[web.Response]]
 NO_RIGHT = "Supplied authorization key does not have the permissions required to perform this operation."
 _NOUN: dict[Kind, str] = {"uuid": "user", "channel": "channel"}
@@ -78,7 +77,7 @@ def _invalid(details: Sequence[Detail]) -> web.Response:
 _ERRORS: dict[type[Exception], Callable[[Any], web.Response]] = {
     NotFoundError: lambda _: _error(404, "Requested object was not found."),
     ModifiedError: lambda error: _error(412, str(error)),
-    RefusedError: lambda error: _error(error.status, NO_RIGHT if error.status == FORBIDDEN else str(error)),
+    RefusedError: lambda error: _error(error.status, str(error)),
     InputError: lambda error: _invalid(error.details),
     PageError: lambda error: _invalid([Detail(str(error), error.location, "query")]),
     FilterError: lambda error: _invalid([Detail(str(error), "filter", "query")]),
@@ -90,7 +89,7 @@ _ERRORS: dict[type[Exception], Callable[[Any], web.Response]] = {
 async def _check(call: Call, wanted: list[Need]) -> None:
     refusal = permission.refusal(call, wanted, await call.request.read())
     if refusal is not None:
-        raise RefusedError(refusal.status, refusal.message)
+        raise RefusedError(refusal.status, refusal.message if refusal.payload is None else NO_RIGHT)
 
 
 def _id(call: Call, kind: Kind) -> str:

@@ -3,44 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from typing import Any
 
-import aiohttp
 import pytest
 
-from local_stack.origin.app import Running, start
-
-NO_BODY = object()
-
-
-class Client:
-    """Plain requests to a running origin."""
-
-    def __init__(self, running: Running, session: aiohttp.ClientSession) -> None:
-        self.keyset = running.origin.keysets["demo"]
-        self.origin = running.origin
-        self.base = f"http://{running.host}:{running.port}"
-        self.session = session
-
-    async def call(
-        self, method: str, path: str, body: Any = NO_BODY, headers: dict[str, str] | None = None
-    ) -> tuple[int, Any]:
-        """Status and JSON of one call; `body` is sent as JSON, or as it is when it is bytes."""
-        data = None if body is NO_BODY else body if isinstance(body, bytes) else json.dumps(body)
-        async with self.session.request(method, self.base + path, data=data, headers=headers) as answer:
-            return answer.status, json.loads(await answer.read())
+from tests.support.origin_client import Client, serving
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     """A fresh origin with everything at its defaults."""
-    running = await start()
-    async with aiohttp.ClientSession() as session:
-        yield Client(running, session)
-    await running.close()
-    assert running.origin.errors == 0
+    async with serving() as client:
+        yield client
 
 
 USER = "/v2/objects/demo/uuids/u1"
@@ -215,7 +189,7 @@ async def test_bad_input_is_400_with_its_place(
 
 async def test_answers_are_json_that_any_page_may_read(client: Client) -> None:
     """Content type and CORS header, errors included."""
-    async with client.session.get(client.base + USER) as answer:
+    async with client.session.get(f"http://{client.address}{USER}") as answer:
         assert answer.headers["Content-Type"] == "application/json"
         assert answer.headers["Access-Control-Allow-Origin"] == "*"
 
