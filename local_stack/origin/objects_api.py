@@ -107,9 +107,14 @@ def _tell(call: Call, events: list[Event]) -> None:
 
 
 def _listed(call: Call, records: list[Fields], names: Sequence[str], inner: Sequence[str]) -> web.Response:
-    """The page of `records` that is asked for; `inner` are the names that may only be filtered by."""
+    """The page of `records` that is asked for; `inner` are the names that may only be filtered by.
+
+    The Python client sorts memberships by `id` and `name` and means the other end's.
+    """
     asked = objects_page.page_request(call.query)
-    order = sort_order(call.all("sort"), names)
+    short = {name.partition(".")[2]: name for name in names if name.endswith((".id", ".name"))}
+    order = sort_order(call.all("sort"), [*names, *short])
+    order = [(short.get(name, name), descending) for name, descending in order]
     if expression := call.query.get("filter"):
         test = filter_test(expression, [*names, *inner])
         records = [record for record in records if test(record)]
