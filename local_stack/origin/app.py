@@ -183,6 +183,7 @@ async def start(options: Options | None = None, clock: Clock | None = None) -> R
         request_factory=_request,
         handler_cancellation=True,
         access_log=None,
+        auto_decompress=False,  # a deflated body comes with or without a zlib header
         keepalive_timeout=3600.0,
         max_line_size=1 << 20,
         max_field_size=1 << 16,

@@ -58,16 +58,18 @@ class Clock:
             self._frozen = None
 
     def set(self, seconds: float) -> None:
-        """Moves to `seconds` since the Unix epoch, backwards too; frozen stays frozen."""
-        self.advance(seconds - self.now)
+        """Moves to `seconds` since the Unix epoch (to the microsecond), backwards too; frozen stays frozen."""
+        self._move(round(seconds * 1e6) * 1000 - self.nanoseconds)
 
     def advance(self, seconds: float) -> None:
         """Moves by `seconds`."""
-        moved = round(seconds * 1e9)
+        self._move(round(seconds * 1e6) * 1000)
+
+    def _move(self, nanoseconds: int) -> None:
         if self._frozen is None:
-            self._shift += moved
+            self._shift += nanoseconds
         else:
-            self._frozen += moved
+            self._frozen += nanoseconds
 
     def saved(self) -> dict[str, Any]:
         """What `restore` needs to stand where this clock stands."""

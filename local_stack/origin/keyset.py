@@ -19,7 +19,7 @@ from local_stack.origin.faults import Faults
 from local_stack.origin.groups import Groups
 from local_stack.origin.history import History, Stored
 from local_stack.origin.objects_store import ObjectStore
-from local_stack.origin.presence import Presence, Visit
+from local_stack.origin.presence import Presence, State, Visit
 from local_stack.origin.presence_events import QUIET, PresenceEvent, mirror, payload
 from local_stack.origin.settings import KeysetSettings
 from local_stack.origin.webhooks import Webhooks
@@ -61,6 +61,8 @@ class Keyset:
             settings.queue_messages, settings.queue_s, wildcard_presence=settings.wildcard_presence
         )
         self.presence = Presence(settings.presence)
+        self.here_now: dict[str, tuple[float, dict[str, State | None]]] = {}
+        """Here Now answers by channel and the moment until which each is repeated."""
         self.objects = ObjectStore()
         self.access = Access()
         self.groups = Groups()

@@ -171,7 +171,7 @@ def _seconds(text: str | None) -> float | None:
 
 def _room(call: Call, channel: str) -> dict[str, Any]:
     """One channel's part of a here-now answer."""
-    here = call.keyset.presence.here(channel)
+    here = _here(call, channel)
     room: dict[str, Any] = {}
     limit = _bounded(call.query.get("limit"), MAX_PAGE)
     if call.query.get("disable_uuids") not in ("1", "true"):
@@ -182,12 +182,25 @@ def _room(call: Call, channel: str) -> dict[str, Any]:
     return room | {"occupancy": len(here)}
 
 
+def _here(call: Call, channel: str) -> Mapping[str, State | None]:
+    """Who is on `channel`, up to some seconds ago where the keyset keeps answers that long."""
+    keyset = call.keyset
+    keep_s = keyset.settings.presence.here_now_cache_s
+    if not keep_s:
+        return keyset.presence.here(channel)
+    until, here = keyset.here_now.get(channel, (0.0, {}))
+    if until <= call.now:
+        here = keyset.presence.here(channel)
+        keyset.here_now[channel] = (call.now + keep_s, here)
+    return here
+
+
 def _told(uuid: str, state: State | None) -> dict[str, Any]:
     return {"uuid": uuid, "state": state} if state else {"uuid": uuid}
 
 
 def _many(call: Call, channels: Iterable[str]) -> web.Response:
-    rooms = {channel: _room(call, channel) for channel in channels if call.keyset.presence.occupancy(channel)}
+    rooms = {channel: room for channel in channels if (room := _room(call, channel))["occupancy"]}
     total = sum(room["occupancy"] for room in rooms.values())
     return _ok({"payload": {"channels": rooms, "total_channels": len(rooms), "total_occupancy": total}})
 

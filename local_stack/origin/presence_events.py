@@ -45,7 +45,7 @@ def payload(event: PresenceEvent, settings: PresenceSettings) -> dict[str, Any]:
     if event.uuid is not None:
         body["uuid"] = event.uuid
     body["timestamp"] = int(event.at)
-    if settings.precise_timestamp:
+    if settings.precise_timestamp and event.action != INTERVAL:
         body["precise_timestamp"] = milliseconds(event.at)
     body["occupancy"] = event.occupancy
     if event.state is not None:

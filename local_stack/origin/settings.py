@@ -43,7 +43,7 @@ class PresenceSettings(BaseModel):
     tracked: list[str] = ["*"]
     """Presence Management: names, or prefixes ending in `*`, of the channels whose presence is kept."""
     precise_timestamp: bool = True
-    """Whether events carry milliseconds (recordings of 2020 do not)."""
+    """Whether announced events carry milliseconds (recordings of 2020 do not; intervals never did)."""
 
 
 class KeysetSettings(BaseModel):

@@ -124,10 +124,8 @@ async def _held(poll: Poll, cursor: int) -> Found:
             came = await woken
         finally:
             keyset.channels.leave(waiter)
-        if not came:
-            return []
         found = poll.read(cursor)
-        if found:
+        if found or not came:
             return found
 
 

@@ -1,0 +1,79 @@
+"""A local origin on a free port, spoken to by plain HTTP. Knows URLs and JSON, nothing of what answers mean."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import aiohttp
+from yarl import URL
+
+from local_stack.origin.app import Running
+
+START = 1_700_000_000.0
+"""Where the virtual clock of tests stands when they begin."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer: its status, its JSON and its headers."""
+
+    status: int
+    body: Any
+    headers: Any
+    text: str
+
+
+class Wire:
+    """HTTP to one running origin with the keys demo, demo and the secret sec."""
+
+    def __init__(self, running: Running, session: aiohttp.ClientSession) -> None:
+        self.running = running
+        self.keyset = running.origin.keysets["demo"]
+        self.clock = running.origin.clock
+        self._session = session
+
+    async def call(self, path: str, method: str = "GET", **options: Any) -> Reply:
+        """Sends exactly this path, encoded as it stands."""
+        url = URL(f"http://127.0.0.1:{self.running.port}{path}", encoded=True)
+        async with self._session.request(method, url, **options) as answer:
+            text = await answer.text()
+            return Reply(answer.status, json.loads(text) if text else None, answer.headers, text)
+
+    async def subscribe(self, channels: str, tt: int | str = 0, uuid: str = "", **query: str) -> Reply:
+        """One subscribe request; `channels` as they stand in the path."""
+        given = {"tt": str(tt), **({"uuid": uuid} if uuid else {}), **query}
+        text = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items())
+        return await self.call(f"/v2/subscribe/demo/{channels}/0?{text}")
+
+    async def cursor(self, channels: str, uuid: str = "", **query: str) -> int:
+        """The cursor of a handshake."""
+        return int((await self.subscribe(channels, 0, uuid, **query)).body["t"]["t"])
+
+    async def publish(self, channel: str, message: Any, query: str = "uuid=pub") -> Reply:
+        """Publishes by GET."""
+        text = quote(json.dumps(message, separators=(",", ":")), safe="")
+        return await self.call(f"/publish/demo/demo/0/{quote(channel, safe='')}/0/{text}?{query}")
+
+    async def control(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """A control request that must succeed."""
+        reply = await self.call(f"/_control{path}", method, data=None if body is None else json.dumps(body))
+        assert reply.status == 200, reply.text
+        return reply.body
+
+    async def advance(self, seconds: float) -> None:
+        """Moves the virtual clock."""
+        await self.control("/clock", "POST", {"advance": seconds})
+
+    async def polls(self, number: int) -> None:
+        """Waits until `number` polls are open."""
+        while self.keyset.channels.waiters != number:
+            await asyncio.sleep(0.001)
+
+
+def told(reply: Reply) -> list[Any]:
+    """The payloads of a subscribe reply."""
+    return [envelope["d"] for envelope in reply.body["m"]]

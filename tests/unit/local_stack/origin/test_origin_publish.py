@@ -1,0 +1,171 @@
+"""Publish, signal and time on the wire: successes, limits and the recorded refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import zlib
+
+import pytest
+
+from tests.support.origin import Wire, told
+
+TIMETOKEN = re.compile(r"[0-9]{17}")
+
+
+async def test_a_publish_is_answered_as_recorded(wire: Wire) -> None:
+    """[1,"Sent","…"]"""
+    reply = await wire.publish("ch", {"x": 1})
+    assert re.fullmatch(r'\[1,"Sent","[0-9]{17}"\]', reply.text)
+    assert reply.headers["Content-Type"] == 'text/javascript; charset="UTF-8"'
+    assert reply.headers["Access-Control-Allow-Origin"] == "*"
+    assert reply.headers["Access-Control-Allow-Methods"] == "GET"
+    assert reply.headers["Cache-Control"] == "no-cache"
+
+
+async def test_timetokens_rise_over_all_channels(wire: Wire) -> None:
+    """Though the clock stands still."""
+    tokens = [int((await wire.publish(f"c{number}", 1)).body[2]) for number in range(20)]
+    assert tokens == sorted(set(tokens))
+
+
+@pytest.mark.parametrize("deflate", [None, "zlib", "raw"])
+async def test_a_posted_message_arrives_deflated_or_not(wire: Wire, deflate: str | None) -> None:
+    """With a zlib header and without."""
+    cursor = await wire.cursor("ch")
+    body = json.dumps({"text": "ü" * 50}).encode()
+    if deflate:
+        packer = zlib.compressobj(wbits=15 if deflate == "zlib" else -15)
+        body = packer.compress(body) + packer.flush()
+    headers = {"Content-Encoding": "deflate"} if deflate else {}
+    reply = await wire.call("/publish/demo/demo/0/ch/0?uuid=a", "POST", data=body, headers=headers)
+    assert reply.status == 200
+    assert told(await wire.subscribe("ch", cursor)) == [{"text": "ü" * 50}]
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("/publish/wrong/demo/0/ch/0/1", "Invalid Key"),
+        ("/publish/demo/demo/0/ch/0/%7Bno", "Invalid JSON"),
+        ("/publish/demo/demo/0/ch/0/NaN", "Invalid JSON"),
+        ("/publish/demo/demo/0/ch/0/%FF", "Invalid JSON"),
+        ("/publish/demo/demo/0/ch/0/" + "%5B" * 5000, "Invalid JSON"),
+        ("/signal/demo/demo/0/ch/0/%22" + "x" * 63 + "%22", "Signal size too large"),
+        ("/signal/wrong/demo/0/ch/0/1", "Invalid Key"),
+        ("/publish/demo/demo/0/ch/0/1?ttl=-1", "Invalid ttl"),
+        ("/publish/demo/demo/0/ch/0/1?ptto=12", "Invalid ptto"),
+        ("/publish/demo/demo/0/ch/0/1?meta=%7B", "Invalid meta"),
+        ("/publish/demo/demo/0/ch/0/1?custom_message_type=pn_x", "Invalid custom_message_type"),
+        ("/publish/demo/demo/0/ch/0/1?custom_message_type=ab", "Invalid custom_message_type"),
+        ("/publish/demo/demo/0/" + "c" * 93 + "/0/1", "Channel Name Too Long"),
+        ("/publish/demo/demo/0/a%2Fb/0/1", "Invalid Channel"),
+        ("/publish/demo/demo/0/a,b/0/1", "Invalid Channel"),
+    ],
+)
+async def test_a_bad_message_is_refused_in_the_shape_of_publish(wire: Wire, path: str, text: str) -> None:
+    """[0,"…","…"] with status 400."""
+    reply = await wire.call(path)
+    assert reply.status == 400
+    assert reply.body[:2] == [0, text]
+    assert TIMETOKEN.fullmatch(reply.body[2])
+
+
+async def test_the_32_kib_of_a_message_are_inclusive(wire: Wire) -> None:
+    """One byte more is too large."""
+    for size, status in ((32 * 1024, 200), (32 * 1024 + 1, 400)):
+        body = json.dumps("x" * (size - 2))
+        reply = await wire.call("/publish/demo/demo/0/ch/0?uuid=a", "POST", data=body)
+        assert reply.status == status
+    assert reply.body[:2] == [0, "Message Too Large"]
+
+
+async def test_a_body_of_megabytes_is_refused_and_not_a_defect(wire: Wire) -> None:
+    """Larger than any body this origin reads."""
+    reply = await wire.call("/publish/demo/demo/0/ch/0?uuid=a", "POST", data=b"1" * (2 << 20))
+    assert reply.status == 413
+
+
+async def test_a_signal_of_64_bytes_is_sent_and_not_stored(wire: Wire) -> None:
+    """The limit is inclusive."""
+    reply = await wire.call("/signal/demo/demo/0/ch/0/%22" + "x" * 62 + "%22?uuid=a")
+    assert reply.body[:2] == [1, "Sent"]
+    assert len(wire.keyset.history) == 0
+
+
+@pytest.mark.parametrize(
+    ("query", "kept"),
+    [
+        ("uuid=a", 1),
+        ("uuid=a&store=0", 0),
+        ("uuid=a&store=1&ttl=null", 1),
+        ("uuid=a&store=0&norep=1", 0),
+        ("ttl=5", 1),
+    ],
+)
+async def test_store_says_what_history_keeps(wire: Wire, query: str, kept: int) -> None:
+    """Fire is store=0 with norep=1; the Chat SDK sends ttl=null."""
+    await wire.publish("ch", 1, query)
+    assert len(wire.keyset.history) == kept
+
+
+async def test_a_slash_in_the_message_belongs_to_it(wire: Wire) -> None:
+    """Some clients leave it unencoded."""
+    cursor = await wire.cursor("ch")
+    await wire.call("/publish/demo/demo/0/ch/0/%22a/b%22?uuid=a")
+    assert told(await wire.subscribe("ch", cursor)) == ["a/b"]
+
+
+async def test_time_is_one_number(wire: Wire) -> None:
+    """[17…]"""
+    reply = await wire.call("/time/0")
+    assert re.fullmatch(r"\[[0-9]{17}\]", reply.text)
+
+
+async def test_a_preflight_is_allowed_everything_clients_send(wire: Wire) -> None:
+    """Methods and headers of the JavaScript SDK."""
+    reply = await wire.call("/publish/demo/demo/0/ch/0", "OPTIONS")
+    assert reply.status == 200
+    for method in ("GET", "POST", "PATCH", "DELETE"):
+        assert method in reply.headers["Access-Control-Allow-Methods"]
+    for header in ("Content-Type", "Content-Encoding", "If-Match"):
+        assert header in reply.headers["Access-Control-Allow-Headers"]
+
+
+async def test_what_is_not_there_is_json_too(wire: Wire) -> None:
+    """404 and 405."""
+    assert (await wire.call("/nothing/here")).status == 404
+    reply = await wire.call("/time/0", "DELETE")
+    assert (reply.status, reply.headers["Allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/auth/grant/sub-key/demo",
+        "/v1/push/sub-key/demo/devices/x",
+        "/v2/push/sub-key/demo/devices-apns2/x",
+        "/v1/files/demo/channels/c/files",
+        "/v1/files/publish-file/demo/demo/0/c/0/x",
+        "/v2/history/sub-key/demo/channel/c",
+        "/v1/objects/demo/users",
+    ],
+)
+async def test_what_is_not_served_says_so(wire: Wire, path: str) -> None:
+    """501 with a JSON body."""
+    reply = await wire.call(path)
+    assert reply.status == 501
+    assert "not served by this local origin" in reply.text
+
+
+async def test_messages_of_one_moment_come_in_one_answer(wire: Wire) -> None:
+    """A poll that is woken reads everything there is by then."""
+    cursor = await wire.cursor("ch")
+    poll = asyncio.create_task(wire.subscribe("ch", cursor))
+    await wire.polls(1)
+    from local_stack.origin.envelope import Envelope
+
+    for number in range(3):
+        wire.keyset.publish(Envelope(channel="ch", payload=number))
+    assert told(await poll) == [0, 1, 2]
