@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 from aiohttp import web
@@ -36,6 +37,8 @@ SHORT_LIFE = 5.0
 MOST_SHORT_LIVES = 5
 COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client keeps the counts of several processes; it reads this when it is imported."""
+OURS = "friends-metrics-"
+"""How such a folder begins when we made it and must remove it."""
 STOPS = (signal.SIGTERM, signal.SIGINT)
 
 log = structlog.get_logger(__name__)
@@ -104,12 +107,13 @@ def run(settings: Settings, main: Main) -> int:
         with _reserved(settings) as port:
             return Workers(settings.model_copy(update={"port": port}), main).run()
     finally:
-        shutil.rmtree(os.environ[COUNTS], ignore_errors=True)
+        if Path(os.environ[COUNTS]).name.startswith(OURS):
+            shutil.rmtree(os.environ[COUNTS], ignore_errors=True)
 
 
 def _begin_again() -> None:
     """Start this same command afresh, so that counting begins in shared files: that is chosen at import."""
-    os.environ[COUNTS] = tempfile.mkdtemp(prefix="friends-metrics-")
+    os.environ[COUNTS] = tempfile.mkdtemp(prefix=OURS)
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line
 

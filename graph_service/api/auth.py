@@ -41,8 +41,8 @@ class Keys(Protocol):
     def algorithms(self) -> Sequence[str]:
         """The only ones accepted."""
 
-    async def key(self, header: dict[str, Any]) -> Any:
-        """The key for a token with this header; raises `Unauthorized` when there is none."""
+    async def key(self, token: str) -> Any:
+        """The key for this token; raises `Unauthorized` when there is none, and PyJWT's errors."""
 
 
 class Secret:
@@ -53,7 +53,7 @@ class Secret:
     def __init__(self, secret: str) -> None:
         self._secret = secret
 
-    async def key(self, header: dict[str, Any]) -> str:
+    async def key(self, token: str) -> str:
         """The key, whatever the token says."""
         return self._secret
 
@@ -66,8 +66,9 @@ class Published:
     def __init__(self, keys: PublishedKeys) -> None:
         self._keys = keys
 
-    async def key(self, header: dict[str, Any]) -> Any:
+    async def key(self, token: str) -> Any:
         """The key that the token names, which must be of the token's algorithm."""
+        header = jwt.get_unverified_header(token)
         found = await self._keys.find(header.get("kid"))
         if found is None:
             raise Unauthorized(reason="the token is signed with an unknown key")
@@ -94,8 +95,7 @@ class Verifier:
         if len(token) > LONGEST_TOKEN:
             raise Unauthorized(reason=f"the token is longer than {LONGEST_TOKEN} characters")
         try:
-            key = await self._keys.key(jwt.get_unverified_header(token))
-            claims = jwt.decode(token, key, **self._rules)
+            claims = jwt.decode(token, await self._keys.key(token), **self._rules)
         except jwt.PyJWTError as error:
             raise Unauthorized(reason=_said(error)) from None
         if wrong := ids.why_not(claims["sub"]):

@@ -58,9 +58,7 @@ async def friends(request: web.Request, caller: Caller, query: FriendsQuery) -> 
 @routes.get("/v1/friends/{id}", auth=USER, summary="One friend", problems=(NotFriends,))
 async def friend(request: web.Request, caller: Caller, id_: UserId) -> FriendDetail:
     """With the number of friends in common."""
-    found = await request.app[PARTS].friends.one(caller.id, id_)
-    row = Friend.of(found.friend)
-    return FriendDetail(**dict(row), mutual_count=found.mutual, ts=microseconds(found.ts))
+    return FriendDetail.of(await request.app[PARTS].friends.one(caller.id, id_))
 
 
 @routes.put(
