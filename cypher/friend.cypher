@@ -7,7 +7,7 @@
 MATCH (me:User {id: $me}), (f:User {id: $other})
 MATCH (me)-[r:FRIEND]-(f)
 CALL (me, f) {
-  MATCH (me)-[:FRIEND]-(m:User)-[:FRIEND]-(f)
+  MATCH (me)-[:FRIEND]-(m)-[:FRIEND]-(f)
   USING JOIN ON m
   RETURN count(m) AS mutual
 }

@@ -7,7 +7,7 @@
 // plan:       NodeUniqueIndexSeek, Expand(All)
 MATCH (me:User {id: $me})
 CALL (me) {
-  MATCH (me)-[r:FRIEND]-(f:User)
+  MATCH (me)-[r:FRIEND]-(f)
   WHERE f.id > $after AND ($online IS NULL OR (f:Online AND f.invisible IS NULL) = $online)
   WITH r, f ORDER BY f.id LIMIT $limit
   RETURN collect(f.id) AS ids, collect(coalesce(f.name, "")) AS names,

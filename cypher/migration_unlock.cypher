@@ -3,6 +3,6 @@
 // parameters: owner: string
 // returns:    nothing
 // locks:      the lock node
-// plan:       NodeUniqueIndexSeek
+// plan:       NodeUniqueIndexSeek; Eager (the owner is read before it is removed)
 MATCH (l:__FriendsMigrationLock {name: 'migrations'}) WHERE l.owner = $owner
 REMOVE l.owner, l.until

@@ -4,11 +4,11 @@
 // returns:    one row of lists of equal length: ids, names, onlines, last_seens (ms); total; ts (microseconds)
 // locks:      none
 // plan:       NodeUniqueIndexSeek, NodeHashJoin
-MATCH (me:User {id: $me})-[:FRIEND]-(m:User)-[:FRIEND]-(other:User {id: $other})
+MATCH (me:User {id: $me})-[:FRIEND]-(m)-[:FRIEND]-(other:User {id: $other})
 USING JOIN ON m
 WITH m ORDER BY m.id
-WITH collect(m) AS all
-WITH size(all) AS total, [m IN all WHERE m.id > $after][..$limit] AS page
+WITH collect(m) AS shared
+WITH size(shared) AS total, [m IN shared WHERE m.id > $after][..$limit] AS page
 RETURN [m IN page | m.id] AS ids, [m IN page | coalesce(m.name, "")] AS names,
        [m IN page | m:Online AND m.invisible IS NULL] AS onlines,
        [m IN page | coalesce(m.last_seen, 0)] AS last_seens, total,

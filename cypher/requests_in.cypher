@@ -6,7 +6,7 @@
 // plan:       NodeUniqueIndexSeek, Expand(All)
 MATCH (me:User {id: $me})
 CALL (me) {
-  MATCH (me)<-[r:REQUESTED]-(f:User)
+  MATCH (me)<-[r:REQUESTED]-(f)
   WHERE f.id > $after AND NOT EXISTS { (me)-[:BLOCKED]->(f) }
   WITH r, f ORDER BY f.id LIMIT $limit
   RETURN collect(f.id) AS ids, collect(coalesce(f.name, "")) AS names, collect(r.at) AS ats

@@ -6,7 +6,7 @@
 // plan:       NodeUniqueIndexSeek, Expand(All)
 MATCH (me:User {id: $me})
 CALL (me) {
-  MATCH (me)-[r:REQUESTED]->(f:User) WHERE f.id > $after
+  MATCH (me)-[r:REQUESTED]->(f) WHERE f.id > $after
   WITH r, f ORDER BY f.id LIMIT $limit
   RETURN collect(f.id) AS ids, collect(coalesce(f.name, "")) AS names, collect(r.at) AS ats
 }

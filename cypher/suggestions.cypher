@@ -7,15 +7,15 @@
 // locks:      none
 // plan:       NodeUniqueIndexSeek, Expand(All); Eager (friends are collected before they are walked)
 MATCH (me:User {id: $me})
-WITH me, [(me)-[:FRIEND]-(f:User) | f] AS friends, [(me)-[:REQUESTED|BLOCKED]-(x:User) | x] AS others
+WITH me, [(me)-[:FRIEND]-(f) | f] AS friends, [(me)-[:REQUESTED|BLOCKED]-(x) | x] AS others
 WITH me, friends, friends + others + [me] AS excluded
 CALL (me, friends, excluded) {
   UNWIND friends AS f
-  MATCH (f)-[:FRIEND]-(c:User)
+  MATCH (f)-[:FRIEND]-(c)
   WITH excluded, c, count(*) AS mutual
   WHERE NOT c IN excluded
   WITH c, mutual ORDER BY mutual DESC, c.id LIMIT $limit
-  WITH c, mutual, [(c)-[:FRIEND]-(m:User) WHERE m IN friends | m.id] AS shared
+  WITH c, mutual, [(c)-[:FRIEND]-(m) WHERE m IN friends | m.id] AS shared
   CALL (shared) {
     UNWIND shared AS id
     WITH id ORDER BY id LIMIT 3

@@ -3,7 +3,7 @@
 // parameters: me: string, invisible: boolean
 // returns:    one row: changed; no row where the user does not exist
 // locks:      the user
-// plan:       NodeUniqueIndexSeek
+// plan:       NodeUniqueIndexSeek; Eager (the lock is taken before anything is read)
 MATCH (u:User {id: $me})
 SET u.id = u.id
 WITH u, coalesce(u.invisible, false) <> $invisible AS changed

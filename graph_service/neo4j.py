@@ -27,6 +27,10 @@ T = TypeVar("T")
 Observer = Callable[[str, float, bool], None]
 """Told of each call: query name, seconds, whether it succeeded."""
 
+WRITERS = 16
+"""Write transactions of one process at once; the others wait here, in order. Inside the server lock waiters are not
+served in order: with 64 writers on 20 users some waited for over 5 s, with 16 none did, at the same rate."""
+
 LOST = (
     failures.ServiceUnavailable,
     failures.SessionExpired,
@@ -71,6 +75,7 @@ class Graph:
     def __init__(self, driver: neo4j.AsyncDriver, database: str, observe: Observer | None = None) -> None:
         self._driver = driver
         self._database = database
+        self._writers = asyncio.Semaphore(WRITERS)
         self._observe = observe or (lambda _name, _seconds, _ok: None)
 
     async def rows(self, name: str, **parameters: Any) -> list[Row]:
@@ -136,11 +141,12 @@ class Graph:
         return cast("Row", summary.plan or {})
 
     async def _execute(self, text: str, parameters: Row) -> Row | None:
-        answer = await self._driver.execute_query(text, parameters, database_=self._database)
+        async with self._writers:
+            answer = await self._driver.execute_query(text, parameters, database_=self._database)
         return answer.records[0].data() if answer.records else None
 
     async def _managed(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        async with self._session() as session:
+        async with self._writers, self._session() as session:
             return await session.execute_write(lambda tx: work(Transaction(tx)))
 
     def _session(self) -> neo4j.AsyncSession:

@@ -61,7 +61,7 @@ class DataFolder:
         if name not in known:
             if owner and owner.exists():
                 raise LostSecrets(data=self.root, path=self.secrets_file)
-            known[name] = secrets.token_urlsafe(32)
+            known[name] = secrets.token_hex(32)
             write_private(self.secrets_file, known)
         return str(known[name])
 

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from graph_service.bulk import Bulk
+from graph_service.model import Pair
 from graph_service.neo4j import Graph
 from graph_service.people import People, Person
 from graph_service.queries import catalogue
+from tests.conftest import wipe
 
 PARAMETERS: dict[str, Any] = {
     "me": "u1", "other": "u2", "id": "u1", "ids": ["u1", "u2"], "after": "", "limit": 10, "online": None,
@@ -21,8 +24,11 @@ ROWS = {"settle": [["u1", True, 1, 0]], "people_upsert": [["u1", "One", 0]]}
 
 @pytest.fixture(scope="module")
 async def populated(migrated: Graph) -> Graph:
-    """Enough users that the planner prefers an index to a scan."""
+    """Enough users and friends that the planner chooses as it does in production."""
+    await wipe(migrated)
     await People(migrated, lambda _: 0).upsert_many([Person(f"u{number}", "") for number in range(1_000)])
+    for step in range(1, 21):
+        await Bulk(migrated).batch([Pair(f"u{n}", f"u{(n + step) % 1_000}") for n in range(1_000)], tell=False)
     return migrated
 
 
