@@ -26,6 +26,7 @@ from aiohttp import web
 from prometheus_client import multiprocess
 
 from graph_service.api.parts import Readiness
+from graph_service.api.protocol import Runner
 from graph_service.errors import SetupError
 from graph_service.settings import Settings
 
@@ -67,7 +68,7 @@ class Address:
 @asynccontextmanager
 async def listening(app: web.Application, settings: Settings) -> AsyncIterator[Address]:
     """Serve `app` on HOST and PORT while the block runs. Raises `PortTaken`."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=settings.grace_seconds)
+    runner = Runner(app, shutdown_timeout=settings.grace_seconds)
     await runner.setup()
     try:
         shared = settings.workers > 1 or None

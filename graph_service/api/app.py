@@ -48,9 +48,6 @@ OWN: tuple[TypedRoutes, ...] = (
 )
 """The routes of this package."""
 
-LONGEST_LINE = 64 * 1024
-"""Bytes that a request line or one header may have at all; MAX_HEADER_BYTES is refused with a problem before."""
-
 
 @asynccontextmanager
 async def open_gate(settings: Settings) -> AsyncIterator[Gate]:
@@ -74,7 +71,6 @@ def build_app(
     app = web.Application(
         middlewares=[middleware.observe, middleware.guard(settings)],
         client_max_size=settings.max_body_bytes,
-        handler_args={"max_line_size": LONGEST_LINE, "max_field_size": LONGEST_LINE},
     )
     tables = [*OWN, *extra]
     app[PARTS], app[GATE] = parts, gate

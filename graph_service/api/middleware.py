@@ -106,6 +106,7 @@ def headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], A
 
     async def add(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
+        response.headers[hdrs.SERVER] = "friends-presence"  # not which versions to try exploits of
         if origins:
             response.headers.add(hdrs.VARY, hdrs.ORIGIN)
             origin = request.headers.get(hdrs.ORIGIN)
