@@ -1,0 +1,169 @@
+"""One world a test: an origin, a bridge of its own, two friends, and official clients to be them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from pubnub.callbacks import SubscribeCallback
+from pubnub.pnconfiguration import PNConfiguration
+from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
+from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
+
+from graph_service.neo4j import Graph
+from graph_service.shard import ShardMap
+from local_stack.origin.app import Options, Running, start
+from local_stack.origin.settings import KeysetSettings
+from pubnub_bridge import app
+from pubnub_bridge.settings import Settings
+from tests.conftest import Servers
+
+HOLD = 0.4
+
+
+class Ear(SubscribeCallback):
+    """Keeps what an official client heard."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+        self.came = asyncio.Event()
+
+    def message(self, pubnub: Any, message: Any) -> None:
+        """A message on the inbox."""
+        self.messages.append(message.message)
+        self.came.set()
+
+    def presence(self, pubnub: Any, presence: Any) -> None:
+        """Not of interest."""
+
+    def status(self, pubnub: Any, status: Any) -> None:
+        """Not of interest."""
+
+
+@dataclass
+class Device:
+    """An official client of one user."""
+
+    user: str
+    client: PubNubAsyncio
+    ear: Ear
+    channel: str
+
+    async def hears(self, wanted: Callable[[Any], bool], seconds: float = 8.0) -> Any:
+        """The first event, inside a batch or alone, that fits."""
+        async with asyncio.timeout(seconds):
+            while True:
+                self.ear.came.clear()
+                for event in self.events():
+                    if wanted(event):
+                        return event
+                await self.ear.came.wait()
+
+    def events(self) -> list[Any]:
+        """All events so far, batches opened."""
+        return [
+            event
+            for message in self.ear.messages
+            for event in (message["payload"]["events"] if message["type"] == "friend.batch" else [message])
+        ]
+
+    def appear(self) -> None:
+        """Subscribe to the own shard and inbox."""
+        self.client.subscribe().channels([self.channel, f"inbox.{self.user}"]).execute()
+
+    async def leave(self) -> None:
+        """Unsubscribe from the shard, which is a leave."""
+        self.client.unsubscribe().channels([self.channel]).execute()
+        await asyncio.sleep(0)
+
+
+@dataclass
+class World:
+    """What a test acts on."""
+
+    graph: Graph
+    origin: Running
+    settings: Settings
+    devices: list[Device] = field(default_factory=list)
+
+    @property
+    def shards(self) -> ShardMap:
+        """How users spread."""
+        return ShardMap(self.settings.partitions, self.settings.presence_shards)
+
+    def device(self, user: str) -> Device:
+        """One more official client of a user; it subscribes when it `appear`s."""
+        config = PNConfiguration()
+        config.subscribe_key, config.publish_key = "demo", "demo"
+        config.user_id = user
+        config.origin, config.ssl = f"{self.origin.host}:{self.origin.port}", False
+        client = PubNubAsyncio(
+            config,
+            subscription_manager=AsyncioSubscriptionManager,
+            custom_request_handler=AsyncAiohttpRequestHandler,
+        )
+        ear = Ear()
+        client.add_listener(ear)
+        device = Device(user, client, ear, self.shards.channel(self.shards.shard(user)))
+        self.devices.append(device)
+        return device
+
+    async def people(self, *users: str) -> None:
+        """Create users who are all friends of each other."""
+        await self.graph.statement(
+            "UNWIND $ids AS id MERGE (u:User {id: id}) SET u.name = toUpper(left(id, 1)) + substring(id, 1)",
+            ids=list(users),
+        )
+        await self.graph.statement(
+            "MATCH (a:User) WHERE a.id IN $ids MATCH (b:User) WHERE b.id IN $ids AND a.id < b.id "
+            "MERGE (a)-[:FRIEND]->(b)",
+            ids=list(users),
+        )
+
+
+@pytest.fixture
+async def world(graph: Graph, servers: Servers) -> AsyncIterator[World]:
+    """An origin and a bridge on the shared engines."""
+    origin = await start(Options("127.0.0.1", 0, "demo", "demo", "sec", KeysetSettings(), True, None))
+    options = servers.options() | {
+        "pubnub_subscribe_key": "demo",
+        "pubnub_publish_key": "demo",
+        "pubnub_origin": f"{origin.host}:{origin.port}",
+        "pubnub_tls": False,
+        "access_manager": "off",
+        "hold_online": HOLD,
+        "hold_leave": HOLD,
+        "hold_timeout": HOLD,
+        "partitions": 4,
+        "presence_shards": 8,
+    }
+    await _emptied(servers.redis_url)
+    world = World(graph, origin, Settings(**options))  # type: ignore[arg-type]
+    async with bridge(world.settings):
+        yield world
+        for device in world.devices:
+            await device.client.stop()
+    await origin.close()
+
+
+@asynccontextmanager
+async def bridge(settings: Settings) -> AsyncIterator[asyncio.Task[int]]:
+    """A running bridge, stopped at the end."""
+    task = asyncio.create_task(app.run(settings))
+    await asyncio.sleep(0.3)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait([task], timeout=10)
+
+
+async def _emptied(url: str) -> None:
+    import redis.asyncio as redis
+
+    async with redis.Redis.from_url(url) as client:
+        await client.flushdb()

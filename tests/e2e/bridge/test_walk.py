@@ -1,0 +1,61 @@
+"""The walk of one presence event, seen by official clients."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from graph_service.messages import MESSAGE
+from tests.e2e.bridge.conftest import HOLD, World
+
+
+async def test_a_friend_hears_online_after_the_hold(world: World) -> None:
+    """Ann is online; Bob joins his shard; Ann's inbox gets friend.online, and both get friends.sync."""
+    await world.people("ann", "bob")
+    ann, bob = world.device("ann"), world.device("bob")
+    ann.appear()
+    await ann.hears(lambda m: m["type"] == "friends.sync")
+    await asyncio.sleep(HOLD + 0.3)
+    bob.appear()
+    told = await ann.hears(lambda m: m["type"] == "friend.online")
+    assert told["payload"]["userId"] == "bob"
+    assert told["payload"]["name"] == "Bob"
+    sync = await bob.hears(lambda m: m["type"] == "friends.sync" and m["payload"]["onlineFriends"])
+    assert sync["payload"] | {} == {
+        "onlineFriends": ["ann"],
+        "totalFriends": 1,
+        "totalOnline": 1,
+        "part": 1,
+        "parts": 1,
+    }
+    for message in ann.ear.messages + bob.ear.messages:
+        MESSAGE.validate_python(message)
+
+
+async def test_a_friend_hears_offline_after_the_hold(world: World) -> None:
+    """Bob leaves his shard for longer than the hold."""
+    await world.people("ann", "bob")
+    ann, bob = world.device("ann"), world.device("bob")
+    ann.appear()
+    bob.appear()
+    await ann.hears(lambda m: m["type"] in {"friend.online", "friends.sync"} and "bob" in str(m["payload"]))
+    await bob.leave()
+    told = await ann.hears(lambda m: m["type"] == "friend.offline")
+    assert told["payload"]["userId"] == "bob"
+
+
+async def test_a_flap_inside_the_hold_tells_nothing(world: World) -> None:
+    """Bob leaves and comes back at once: no friend hears of it."""
+    await world.people("ann", "bob")
+    ann, bob = world.device("ann"), world.device("bob")
+    ann.appear()
+    await asyncio.sleep(HOLD + 0.3)
+    bob.appear()
+    await ann.hears(lambda m: m["type"] == "friend.online")
+    await bob.leave()
+    await asyncio.sleep(0.05)
+    bob.appear()
+    with pytest.raises(TimeoutError):
+        await ann.hears(lambda m: m["type"] == "friend.offline", seconds=HOLD + 0.6)
+    assert sum(m["type"] == "friend.online" for m in ann.events()) == 1
