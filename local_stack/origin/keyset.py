@@ -38,6 +38,9 @@ class Keyset:
         self.settings = settings
         self.published: Counter[str] = Counter()
         """How many events were published on each channel."""
+        self.channels = Channels(
+            settings.queue_messages, settings.queue_s, wildcard_presence=settings.wildcard_presence
+        )
         self.webhooks = Webhooks(subscribe_key, clock)
         self.faults = Faults()
         self.reset()
@@ -55,12 +58,9 @@ class Keyset:
         self.channels.wildcard_presence = wanted.wildcard_presence
 
     def reset(self) -> None:
-        """Forgets everything but keys and settings."""
-        settings = self.settings
-        self.channels = Channels(
-            settings.queue_messages, settings.queue_s, wildcard_presence=settings.wildcard_presence
-        )
-        self.presence = Presence(settings.presence)
+        """Forgets everything but keys, settings, webhook targets and faults; polls stay open."""
+        self.channels.clear()
+        self.presence = Presence(self.settings.presence)
         self.here_now: dict[str, tuple[float, dict[str, State | None]]] = {}
         """Here Now answers by channel and the moment until which each is repeated."""
         self.objects = ObjectStore()

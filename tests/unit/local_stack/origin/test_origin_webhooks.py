@@ -1,0 +1,177 @@
+"""Events & Actions: bodies as documented and captured, batches, retries, duplicates, and the posts themselves."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import UUID
+
+import pytest
+from aiohttp import web
+
+from local_stack.origin.presence_events import PresenceEvent
+from local_stack.origin.webhook_body import Oddities, body, item, schema
+from local_stack.origin.webhook_queue import Target, WebhookQueue
+from tests.support.origin import START, Wire
+
+AT = 1750067619.021
+PLAIN = Oddities()
+ODD = Oddities(doubled_prefix=True, zero_occupancy_missing=True, string_occupancy=True, channel_id=True)
+ID = UUID(int=1)
+NAMES = "pubnub.com/schemas/events/"
+
+
+def test_a_join_is_told_as_captured() -> None:
+    """It repeats itself in data, every value as text."""
+    assert schema("join", PLAIN) == NAMES + "presence.user.channel.joined?v=1.0.0"
+    assert item(PresenceEvent("join", "C", "U", AT, 3), "S", ID, PLAIN) == {
+        "id": str(ID),
+        "channel": "C",
+        "userId": "U",
+        "occupancy": 3,
+        "data": {
+            "action": "join",
+            "uuid": "U",
+            "timestamp": "1750067619",
+            "precise_timestamp": "1750067619021",
+            "occupancy": "3",
+        },
+        "timestamp": "2025-06-16T09:53:39.021Z",
+        "subKey": "S",
+    }
+
+
+def test_the_captured_oddities_are_there_when_asked_for() -> None:
+    """Doubled prefix, missing and textual occupancy, channelId."""
+    left = PresenceEvent("leave", "C", "U", AT, 0)
+    assert schema("leave", ODD) == NAMES + NAMES + "presence.user.channel.left?v=1.0.0"
+    assert "occupancy" not in item(left, "S", ID, ODD)
+    assert item(left, "S", ID, PLAIN)["occupancy"] == 0
+    assert item(PresenceEvent("interval", "C", None, AT, 3), "S", ID, ODD)["occupancy"] == "3"
+    gone = item(PresenceEvent("timeout", "C", "U", AT, 1), "S", ID, ODD)
+    assert (gone["channelId"], "channel" in gone) == ("C", False)
+    assert schema("timeout", ODD).endswith("presence.channel.occupancy.counted?v=1.0.0")
+
+
+def test_an_interval_names_who_came_and_went() -> None:
+    """Without a user of its own."""
+    deltas = {"join": ("a",), "leave": ("b", "c")}
+    told = item(PresenceEvent("interval", "C", None, AT, 3, deltas=deltas), "S", ID, PLAIN)
+    assert (told["usersJoined"], told["usersLeft"]) == (["a"], ["b", "c"])
+    assert "userId" not in told
+
+
+@pytest.mark.parametrize("action", ["active", "inactive"])
+def test_active_and_inactive_have_four_members(action: str) -> None:
+    """id, channel, timestamp, subKey."""
+    assert set(item(PresenceEvent(action, "C", None, AT, 0), "S", ID, PLAIN)) == {
+        "id",
+        "channel",
+        "timestamp",
+        "subKey",
+    }
+
+
+def test_envelopes_wrap_the_body() -> None:
+    """None, 1.0 with an outer schema, 2.x with everything inside."""
+    assert body("s", [{}], "none") == {"schema": "s", "data": [{}]}
+    assert body("s", [{}], "1.0")["schema"] == "s"
+    assert body("s", [{}], "1.0")["event"]["payload"] == {"data": [{}]}
+    assert body("s", [{}], "2.1")["event"]["payload"] == {"schema": "s", "data": [{}]}
+
+
+def joined(number: int) -> PresenceEvent:
+    """Somebody's join."""
+    return PresenceEvent("join", "C", f"u{number}", AT, number + 1)
+
+
+def test_batches_go_when_full_or_old() -> None:
+    """100 items or 5 seconds, whichever is first."""
+    queue = WebhookQueue(Target(url="http://x"), "S")
+    for number in range(101):
+        queue.add(joined(number), 10.0)
+    assert queue.due() == 0.0
+    assert [len(delivery.body["data"]) for delivery in queue.take(10.0)] == [100]
+    assert queue.due() == 15.0
+    assert queue.take(14.9) == []
+    assert [len(delivery.body["data"]) for delivery in queue.take(15.0)] == [1]
+
+
+def test_a_refused_batch_is_tried_again_and_given_up() -> None:
+    """Twice more by default, between 10 s and the growing limit, never over 900 s."""
+    queue = WebhookQueue(Target(url="http://x", batch_items=1), "S")
+    queue.add(joined(1), 0.0)
+    (delivery,) = queue.take(0.0)
+    now = 0.0
+    for _ in range(2):
+        queue.refused(delivery, now)
+        due = queue.due()
+        assert due is not None
+        assert 10 <= due - now <= 900
+        now = due
+        assert queue.take(now) == [delivery]
+    queue.refused(delivery, now)
+    assert (queue.due(), queue.failed, queue.given_up) == (None, 3, 1)
+
+
+def test_an_accepted_batch_may_come_twice() -> None:
+    """With the same ids."""
+    queue = WebhookQueue(Target(url="http://x", batch_items=1, duplicate_rate=1), "S")
+    queue.add(joined(1), 0.0)
+    (delivery,) = queue.take(0.0)
+    queue.accepted(delivery)
+    (again,) = queue.take(0.0)
+    assert again.body == delivery.body
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[tuple[str, list[tuple[str | None, Any]], list[int]]]:
+    """A webhook's receiver: its address, what it got, and the statuses it will answer with (200 after that)."""
+    got: list[tuple[str | None, Any]] = []
+    statuses: list[int] = []
+
+    async def receive(request: web.Request) -> web.Response:
+        got.append((request.headers.get("X-Secret"), await request.json()))
+        return web.Response(status=statuses.pop(0) if statuses else 200)
+
+    app = web.Application()
+    app.router.add_post("/hook", receive)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook", got, statuses
+    await runner.cleanup()
+
+
+async def test_presence_is_posted_with_the_secret_header_and_retried(
+    wire: Wire, receiver: tuple[str, list[tuple[str | None, Any]], list[int]]
+) -> None:
+    """Join, timeout and the channel's life, in batches; a 500 brings the same ids again."""
+    url, got, statuses = receiver
+    statuses.append(500)
+    target = {"url": url, "headers": {"X-Secret": "s"}, "events": ["join", "timeout"]}
+    await wire.control("/keysets/demo/webhooks", "PUT", [target])
+    await wire.cursor("ch", "ann")
+    await wire.advance(5)
+    await until(lambda: len(got) == 1)
+    assert got[0][0] == "s"
+    assert got[0][1]["data"][0]["userId"] == "ann"
+    await until(lambda: wire.keyset.webhooks.queues[0].failed == 1)
+    await wire.advance(300)
+    await until(lambda: len(got) >= 2)
+    await wire.advance(900)
+    await until(lambda: len(got) == 3)
+    joins = [told["data"][0] for _, told in got if "joined" in told["schema"]]
+    assert joins[0] == joins[1]
+    gone = next(told["data"][0] for _, told in got if "timedout" in told["schema"])
+    assert (gone["userId"], gone["occupancy"]) == ("ann", 0)
+    assert START > 0
+    (shown,) = await wire.control("/keysets/demo/webhooks")
+    assert (shown["posted"], shown["failed"]) == (2, 1)
+
+
+async def until(holds: Any) -> None:
+    """Waits for something that happens on its own."""
+    while not holds():  # noqa: ASYNC110 - posts come when they come
+        await asyncio.sleep(0.001)
