@@ -83,9 +83,9 @@ class History:
         return found[:most] if part.forward else found[-most:]
 
     def count(self, channel: str, since: int, now: int) -> int:
-        """How many messages there are from timetoken `since` on, that one included; at most 10,000."""
+        """How many messages are later than timetoken `since`; at most 10,000."""
         kept = self._messages.get(channel, [])
-        newer = kept[bisect_left(kept, since, key=_timetoken) :]
+        newer = kept[_after(kept, since) :]
         return min(MAX_COUNT, sum(stored.until > now for stored in newer))
 
     def delete(self, channel: str, part: Slice) -> list[int]:

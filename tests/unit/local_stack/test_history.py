@@ -62,10 +62,10 @@ def test_messages_are_ordered_by_timetoken_however_they_come(arrival: list[int])
     assert timetokens(kept(*arrival)) == sorted(arrival)
 
 
-def test_a_count_includes_its_timetoken() -> None:
-    """As documented: greater than or equal."""
+def test_a_count_leaves_its_timetoken_out() -> None:
+    """The message last read is not unread."""
     history = kept(1, 2, 3)
-    assert [history.count("c", since, now=0) for since in (0, 2, 3, 4)] == [3, 2, 1, 0]
+    assert [history.count("c", since, now=0) for since in (0, 2, 3, 4)] == [3, 1, 0, 0]
     assert history.count("unknown", 0, now=0) == 0
 
 
