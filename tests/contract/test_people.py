@@ -1,0 +1,175 @@
+"""People, bulk upserts and suggestions on real Neo4j."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from itertools import combinations
+
+import pytest
+
+from graph_service.bulk import Bulk
+from graph_service.errors import UserNotFound
+from graph_service.flags import Flags
+from graph_service.friends import Friends
+from graph_service.model import Flag, Pair, PairAnswer
+from graph_service.neo4j import Graph
+from graph_service.people import People, Person
+from graph_service.suggestions import SuggestionsFor
+from tests.contract.test_flags import friends_of
+from tests.contract.test_friends import everybody, told, visible
+
+
+class Memory:
+    """Kept answers in a dict."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, bytes] = {}
+
+    async def get(self, key: str) -> bytes | None:
+        """The answer."""
+        return self.answers.get(key)
+
+    async def put(self, key: str, value: bytes, seconds: int) -> None:
+        """Keeps an answer."""
+        assert seconds > 0
+        self.answers[key] = value
+
+    async def drop(self, keys: Sequence[str]) -> None:
+        """Forgets answers."""
+        for key in keys:
+            self.answers.pop(key, None)
+
+
+async def test_a_user_is_created_once_and_renamed_after(graph: Graph) -> None:
+    """The answer says which; the shard is the product's function of the id."""
+    people = People(graph, shard_of=len)
+    assert await people.upsert("ann", "Ann")
+    assert not await people.upsert("ann", "Ann B.")
+    upserted = await people.upsert_many(
+        [Person("ann", "Ann C."), Person("ben", "Ben"), Person("ben", "Benny")]
+    )
+    assert (list(upserted.created), list(upserted.renamed)) == (["ben"], ["ann"])
+    exported = await people.export("ben")
+    assert exported["properties"] == {"id": "ben", "name": "Benny", "shard": 3}
+
+
+async def test_an_export_holds_ones_own_relations_and_no_block_by_others(graph: Graph) -> None:
+    """Nor a request that was hidden by one's own block."""
+    people = await everybody(graph, "ann", "ben", "cat", "dan", "eve")
+    friends = Friends(graph)
+    await friends_of(graph, "ann", "ben")
+    await friends.ask("ann", "cat")
+    await friends.block("dan", "ann")
+    await friends.block("ann", "eve")
+    await friends.ask("eve", "ann")
+    exported = await people.export("ann")
+    ids = {
+        what: [id_ for id_, _ in exported[what]] for what in ("friends", "requested", "requests", "blocked")
+    }
+    assert ids == {"friends": ["ben"], "requested": ["cat"], "requests": [], "blocked": ["eve"]}
+
+
+async def test_an_erase_leaves_nothing_and_tells_friends(graph: Graph) -> None:
+    """A report per store; who only blocked or was blocked hears nothing."""
+
+    async def cache(_user: str) -> dict[str, int]:
+        return {"dropped": 2}
+
+    await everybody(graph, "ann", "ben", "cat", "dan")
+    people = People(graph, lambda _: 0, erasers={"cache": cache})
+    friends = Friends(graph)
+    await friends_of(graph, "ann", "ben")
+    await friends.ask("ann", "cat")
+    await friends.block("ann", "dan")
+    await graph.statement("MATCH (o:Outbox) DELETE o")
+    report = await people.erase("ann")
+    assert report == {"graph": {"friends": 1, "requests": 1, "blocks": 1, "told": 2}, "cache": {"dropped": 2}}
+    assert await told(graph) == [("ann", "ben"), ("ann", "cat")]
+    assert (await visible(friends, "ben"))["friends"] == []
+    with pytest.raises(UserNotFound):
+        await people.erase("ann")
+    with pytest.raises(UserNotFound):
+        await people.export("ann")
+
+
+async def test_each_pair_of_a_batch_has_its_answer(graph: Graph) -> None:
+    """Created, there already, or refused with the reason; the cap counts the batch's own pairs."""
+    await everybody(graph, "ann", "ben", "cat", "dan", "eve")
+    friends = Friends(graph)
+    await friends_of(graph, "ann", "ben")
+    await friends.block("cat", "ben")
+    await friends.ask("dan", "eve")
+    pairs = [
+        Pair("ben", "ann"), Pair("ann", "ann"), Pair("ann", "ghost"), Pair("ben", "cat"),
+        Pair("ann", "cat", 77), Pair("cat", "ann"), Pair("ann", "dan"), Pair("eve", "dan"),
+    ]  # fmt: skip
+    results = await Bulk(graph, friend_limit=2).batch(pairs)
+    assert [(one.result.value, one.reason) for one in results] == [
+        ("exists", ""), ("refused", "self"), ("refused", "unknown id ghost"), ("refused", "blocked"),
+        ("created", ""), ("exists", ""), ("refused", "over the limit of 2 friends: ann"), ("created", ""),
+    ]  # fmt: skip
+    assert (await friends.one("ann", "cat")).friend.since == 77
+    assert (await visible(friends, "dan"))["out"] == [], "the request is answered by the friendship"
+    again = await Bulk(graph, friend_limit=2).batch([pairs[4], pairs[7]])
+    assert {one.result for one in again} == {PairAnswer.EXISTS}
+
+
+async def test_a_batch_may_be_told_to_nobody(graph: Graph) -> None:
+    """A first import is no news."""
+    await everybody(graph, "ann", "ben")
+    await Bulk(graph).batch([Pair("ann", "ben")], tell=False)
+    assert await told(graph) == []
+
+
+async def test_suggestions_are_exactly_the_friends_of_friends_by_number_of_mutuals(graph: Graph) -> None:
+    """Against a count in Python; friends, requests and blocks in either direction are left out."""
+    names = [f"u{number:02}" for number in range(40)]
+    await everybody(graph, *names)
+    chance = random.Random(7)
+    edges = {pair for pair in combinations(names, 2) if chance.random() < 0.2}
+    await Bulk(graph).batch([Pair(a, b) for a, b in edges])
+    near = {name: {b if a == name else a for a, b in edges if name in (a, b)} for name in names}
+    me = "u00"
+    strangers = [name for name in names if name != me and name not in near[me]]
+    mutuals = {name: sorted(near[me] & near[name]) for name in strangers}
+    ranked = sorted(
+        (name for name in strangers if mutuals[name]), key=lambda name: (-len(mutuals[name]), name)
+    )
+    friends, suggestions = Friends(graph), SuggestionsFor(graph, Memory())
+    await friends.ask(me, ranked[0])
+    await friends.block(ranked[2], me)
+    await friends.ask(ranked[3], me)
+    await Flags(graph).settle([Flag(ranked[1], True, 5, 0)])
+    left = [name for name in ranked if name not in (ranked[0], ranked[2], ranked[3])]
+    top = await suggestions.top(me, limit=10)
+    assert not top.kept
+    assert [(one.id, one.mutual_count) for one in top.people] == [
+        (name, len(mutuals[name])) for name in left[:10]
+    ]
+    assert [[m.id for m in one.mutuals] for one in top.people] == [mutuals[name][:3] for name in left[:10]]
+    assert [one.online for one in top.people] == [name == ranked[1] for name in left[:10]]
+
+
+async def test_a_kept_answer_is_used_until_a_friend_changes_and_never_shows_who_is_taken(
+    graph: Graph,
+) -> None:
+    """Flags are fresh all the same."""
+    await everybody(graph, "ann", "ben", "cat", "dan")
+    await friends_of(graph, "ben", "ann", "cat", "dan")
+    memory = Memory()
+    suggestions, friends = SuggestionsFor(graph, memory), Friends(graph)
+    assert [one.id for one in (await suggestions.top("ann")).people] == ["cat", "dan"]
+    await Flags(graph).settle([Flag("cat", True, 5, 0)])
+    await friends.block("dan", "ann")
+    kept = await suggestions.top("ann")
+    assert kept.kept
+    assert [(one.id, one.online) for one in kept.people] == [("cat", True)]
+    await suggestions.forget("ann")
+    assert not (await suggestions.top("ann")).kept
+
+
+async def test_nobody_has_suggestions_who_does_not_exist(graph: Graph) -> None:
+    """The id is named."""
+    with pytest.raises(UserNotFound, match="'ghost'"):
+        await SuggestionsFor(graph, Memory()).top("ghost")
