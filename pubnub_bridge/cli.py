@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
 from importlib.metadata import entry_points
 from typing import Annotated
 
@@ -17,9 +18,14 @@ from rich.table import Table
 
 import graph_service
 from graph_service import migrations
+from graph_service.api.app import OWN
+from graph_service.api.openapi import document
+from graph_service.api.tokens import mint
 from graph_service.errors import FriendsError
 from graph_service.neo4j import check, connect
 from graph_service.settings import Settings, load
+from pubnub_bridge import service
+from pubnub_bridge.settings import Settings as BridgeSettings
 
 app = typer.Typer(
     name="friends-presence",
@@ -44,6 +50,38 @@ def root(
     ] = False,
 ) -> None:
     """A friend graph and live friend presence service."""
+
+
+@app.command()
+def serve(
+    no_api: Annotated[bool, typer.Option("--no-api", help="Bridge presence; serve no HTTP.")] = False,
+    api_only: Annotated[bool, typer.Option("--api-only", help="Serve HTTP; bridge no presence.")] = False,
+    workers: Annotated[int | None, typer.Option(help="Processes on one port (WORKERS).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the API (PORT); 0 takes a free one.")] = None,
+) -> None:
+    """Serve the API and bridge presence, with the options of the environment."""
+    if no_api and api_only:
+        raise typer.BadParameter(
+            "exclude each other: the process would do nothing", param_hint="--no-api, --api-only"
+        )
+    given = {name: value for name, value in {"workers": workers, "port": port}.items() if value is not None}
+    roles = service.Roles.BRIDGE if no_api else service.Roles.API if api_only else service.Roles.BOTH
+    raise typer.Exit(service.run(load(BridgeSettings, **given), roles))
+
+
+@app.command()
+def token(
+    user: Annotated[str, typer.Argument(help="The user's id, the token's subject.")],
+    seconds: Annotated[float, typer.Option(help="How long the token is good for.")] = 3600.0,
+) -> None:
+    """Mint a development token with JWT_SECRET; refused with production settings."""
+    typer.echo(mint(load(Settings), user, time.time(), seconds))
+
+
+@app.command()
+def openapi() -> None:
+    """Print the API document (OpenAPI 3.1)."""
+    typer.echo(json.dumps(document(OWN), indent=1))
 
 
 @app.command()

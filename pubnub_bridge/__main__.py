@@ -1,0 +1,11 @@
+"""``python -m pubnub_bridge``: the same as ``friends-presence serve``. Knows only where to start."""
+
+from __future__ import annotations
+
+import sys
+
+from pubnub_bridge.cli import main
+
+if __name__ == "__main__":
+    sys.argv.insert(1, "serve")
+    main()

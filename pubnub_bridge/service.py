@@ -1,0 +1,111 @@
+"""One process: the HTTP side and the bridge, either or both. Knows how they start and stop together.
+
+A task that dies stops the process with its name and exit code 1, so that whoever watches the process starts it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from enum import StrEnum
+
+import structlog
+
+from graph_service import logs, serve
+from graph_service.api.app import build_app, open_gate
+from graph_service.api.parts import Readiness
+from graph_service.app import engines, parts
+from graph_service.errors import SetupError
+from graph_service.settings import missing_to_serve
+from pubnub_bridge import app as bridge
+from pubnub_bridge.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Roles(StrEnum):
+    """What one process does."""
+
+    BOTH = "both"
+    API = "api"
+    BRIDGE = "bridge"
+
+
+class TaskDied(SetupError):
+    """{task} ended: {reason}. The process stops; start it again"""
+
+    code = "task_died"
+
+
+def run(settings: Settings, roles: Roles) -> int:
+    """The whole life of a process; its exit code.
+
+    Raises:
+        SetupError: an option is missing, an engine cannot be used, or a task died.
+    """
+    logs.setup(settings.log_level, settings.log_format)
+    refuse_incomplete(settings, roles)
+    if roles is Roles.BRIDGE:
+        asyncio.run(_bridge_alone(settings))
+        return 0
+    main = _api_alone if roles is Roles.API else _both
+    return serve.run(settings, main)  # type: ignore[arg-type]  # the same settings come back
+
+
+def refuse_incomplete(settings: Settings, roles: Roles) -> None:
+    """Names every option that this role cannot do without.
+
+    Raises:
+        SetupError: one is missing.
+    """
+    missing = missing_to_serve(settings) if roles is not Roles.BRIDGE else []
+    if roles is not Roles.API:
+        keys = {
+            "PUBNUB_SUBSCRIBE_KEY": settings.pubnub_subscribe_key,
+            "PUBNUB_PUBLISH_KEY": settings.pubnub_publish_key,
+        }
+        missing += [f"{name} must be set" for name, value in keys.items() if not value]
+    if missing:
+        raise SetupError(what="; ".join(missing), todo="Set it and start again")
+
+
+async def _api_alone(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        readiness = await _http(settings, stack)
+        await serve.until_stopped(settings, readiness)
+
+
+async def _bridge_alone(settings: Settings) -> None:
+    await _until_first({"bridge": bridge.run(settings), "stop": serve.until_stopped(settings, Readiness())})
+
+
+async def _both(settings: Settings) -> None:
+    async with AsyncExitStack() as stack:
+        readiness = await _http(settings, stack)
+        await _until_first({"bridge": bridge.run(settings), "stop": serve.until_stopped(settings, readiness)})
+
+
+async def _http(settings: Settings, stack: AsyncExitStack) -> Readiness:
+    """Opens the engines, the gate and the port."""
+    made = parts(settings, await stack.enter_async_context(engines(settings)))
+    gate = await stack.enter_async_context(open_gate(settings))
+    address = await stack.enter_async_context(serve.listening(build_app(settings, made, gate), settings))
+    log.info("listening", address=address.url)
+    return made.readiness
+
+
+async def _until_first(calls: dict[str, Awaitable[object]]) -> None:
+    """Waits for the stop; the end of anything else is a death."""
+    tasks = {name: asyncio.ensure_future(call) for name, call in calls.items()}
+    await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+    ended = [name for name, task in tasks.items() if task.done()]
+    for task in tasks.values():
+        task.cancel()
+    results = await asyncio.gather(*tasks.values(), return_exceptions=True)
+    if "stop" not in ended:
+        reason = next(
+            (repr(result) for result in results if isinstance(result, Exception)), "without an error"
+        )
+        log.error("task died", task=ended[0], reason=reason)
+        raise TaskDied(task=ended[0], reason=reason)
