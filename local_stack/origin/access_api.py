@@ -39,6 +39,7 @@ async def revoke(request: web.Request) -> web.Response:
     call = request[CALL]
     if (no := _unsigned(call, "revoke", await request.read())) is not None:
         return no
+    call.keyset.access.revocation_delay_s = call.keyset.settings.revocation_delay_s
     try:
         call.keyset.access.revoke(call.name("token"), call.keyset.secret_key, call.now)
     except ExpiredError:

@@ -33,6 +33,7 @@ from local_stack.origin.objects_store import (
     MissingReferenceError,
     ModifiedError,
     NotFoundError,
+    ObjectStore,
     shown,
 )
 from local_stack.origin.operations import needs
@@ -100,6 +101,12 @@ def _named(kind: Kind, *names: str) -> dict[str, list[str]]:
     return {"uuids" if kind == "uuid" else "channels": list(names)}
 
 
+def _objects(call: Call) -> ObjectStore:
+    """The keyset's App Context, with the switch that may have been turned meanwhile."""
+    call.keyset.objects.integrity = call.keyset.settings.referential_integrity
+    return call.keyset.objects
+
+
 def _tell(call: Call, events: list[Event]) -> None:
     for event in events:
         if event.data["type"] in call.keyset.settings.objects_events:
@@ -146,7 +153,7 @@ def _put(kind: Kind) -> Serve:
         await _check(call, needs(f"set_{_NOUN[kind]}", **_named(kind, name)))
         changes = entity_changes(kind, body)
         if_match = call.request.headers.get("If-Match")
-        _tell(call, call.keyset.objects.put(kind, name, changes, call.keyset.clock.timetoken(), if_match))
+        _tell(call, _objects(call).put(kind, name, changes, call.keyset.clock.timetoken(), if_match))
         return _shown_one(call, kind, name)
 
     return serve
@@ -156,7 +163,7 @@ def _remove(kind: Kind) -> Serve:
     async def serve(call: Call) -> web.Response:
         name = _id(call, kind)
         await _check(call, needs(f"delete_{_NOUN[kind]}", **_named(kind, name)))
-        _tell(call, call.keyset.objects.remove(kind, name))
+        _tell(call, _objects(call).remove(kind, name))
         return reply({"status": 200, "data": None}, 200, Family.OBJECTS)
 
     return serve
@@ -174,7 +181,7 @@ async def _memberships(call: Call) -> web.Response:
 
 
 async def _change_memberships(call: Call) -> web.Response:
-    user, objects = _id(call, "uuid"), call.keyset.objects
+    user, objects = _id(call, "uuid"), _objects(call)
     changes = membership_changes("channel", await call.request.read())
     touched = [*(name for name, _ in changes.put), *changes.remove]
     await _check(call, needs("set_memberships", channels=touched, uuids=[user]))
@@ -192,7 +199,7 @@ async def _members(call: Call) -> web.Response:
 
 
 async def _change_members(call: Call) -> web.Response:
-    channel, objects = _id(call, "channel"), call.keyset.objects
+    channel, objects = _id(call, "channel"), _objects(call)
     changes = membership_changes("uuid", await call.request.read())
     await _check(call, needs("set_members", channels=[channel]))
     for user, own in changes.put:

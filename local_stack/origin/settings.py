@@ -54,6 +54,8 @@ class KeysetSettings(BaseModel):
     presence: PresenceSettings = Field(default_factory=PresenceSettings)
     access_manager: bool = False
     """Whether Access Manager is on: calls without a sufficient token are refused."""
+    revocation_delay_s: float = Field(default=0.0, ge=0)
+    """Seconds until a revoked token is refused. The product takes up to 60."""
     region: int = Field(default=41, ge=1)
     """`r` of cursors and timetokens; JavaScript clients need it to be above 0."""
     shard: str = "5"
@@ -72,6 +74,8 @@ class KeysetSettings(BaseModel):
     """Whether messages are persisted that do not say so themselves."""
     objects_events: list[Literal["uuid", "channel", "membership"]] = ["uuid", "channel", "membership"]
     """The App Context event families that are told to subscribers."""
+    referential_integrity: bool = False
+    """Memberships only between users and channels that exist, and ended with either (documented switch)."""
     leave_checked: bool = False
     """Whether leave needs read permission (recorded of the legacy Access Manager; the documentation says no)."""
     max_message_bytes: int = Field(default=32 * 1024, ge=1)

@@ -216,6 +216,18 @@ async def test_a_revoked_token_is_refused_in_the_recorded_words(client: Client) 
     )
 
 
+async def test_a_revocation_may_take_its_time(client: Client) -> None:
+    """The real service answers from a cache for up to a minute; here a setting."""
+    client.keyset.settings.revocation_delay_s = 60
+    auth = await client.token(**SHARD)
+    await client.signed("DELETE", f"{GRANT}/{auth}")
+    path = f"/v2/presence/sub-key/demo/channel/c1?auth={auth}"
+    client.origin.clock.advance(59)
+    assert (await client.call("GET", path))[0] == 200
+    client.origin.clock.advance(2)
+    assert (await client.call("GET", path))[1]["message"] == "Token is revoked"
+
+
 async def test_an_expired_token_cannot_be_revoked(client: Client) -> None:
     """The recorded refusal."""
     auth = await client.token(ttl=1, **SHARD)

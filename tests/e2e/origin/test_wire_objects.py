@@ -160,6 +160,19 @@ async def test_a_family_of_events_can_be_switched_off(client: Client) -> None:
     assert [message["c"] for message in answer["m"]] == ["c1"]
 
 
+async def test_referential_integrity_can_be_switched_on(client: Client) -> None:
+    """Then a membership needs both ends, and goes when one goes."""
+    client.keyset.settings.referential_integrity = True
+    join = {"set": [{"channel": {"id": "c1"}}]}
+    status, answer = await client.call("PATCH", f"{USER}/channels", join)
+    assert (status, answer["error"]["details"][0]["location"]) == (400, "set")
+    await client.call("PATCH", USER, {})
+    await client.call("PATCH", CHANNEL, {})
+    assert (await client.call("PATCH", f"{USER}/channels", join))[0] == 200
+    await client.call("DELETE", CHANNEL)
+    assert (await client.call("GET", f"{USER}/channels"))[1]["data"] == []
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "location", "kind"),
     [
