@@ -185,6 +185,7 @@ async def _change_memberships(call: Call) -> web.Response:
     changes = membership_changes("channel", await call.request.read())
     touched = [*(name for name, _ in changes.put), *changes.remove]
     await _check(call, needs("set_memberships", channels=touched, uuids=[user]))
+    objects.require((user, channel) for channel, _ in changes.put)
     for channel, own in changes.put:
         _tell(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
     for channel in changes.remove:
@@ -202,6 +203,7 @@ async def _change_members(call: Call) -> web.Response:
     channel, objects = _id(call, "channel"), _objects(call)
     changes = membership_changes("uuid", await call.request.read())
     await _check(call, needs("set_members", channels=[channel]))
+    objects.require((user, channel) for user, _ in changes.put)
     for user, own in changes.put:
         _tell(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
     for user in changes.remove:

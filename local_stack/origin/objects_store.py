@@ -106,10 +106,15 @@ class ObjectStore:
                 events += self.leave(user, channel)
         return events
 
+    def require(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Raises `MissingReferenceError` where integrity is enforced and a pair of user and channel lacks an end."""
+        users, channels = self.entities["uuid"], self.entities["channel"]
+        if self.integrity and any(user not in users or channel not in channels for user, channel in pairs):
+            raise MissingReferenceError
+
     def join(self, user: str, channel: str, changes: Fields, now: int) -> list[Event]:
         """Creates or changes the membership of `user` in `channel`. Raises `MissingReferenceError`."""
-        if self.integrity and (user not in self.entities["uuid"] or channel not in self.entities["channel"]):
-            raise MissingReferenceError
+        self.require([(user, channel)])
         membership = self.channels_of.setdefault(user, {}).setdefault(channel, Entity())
         self.users_of.setdefault(channel, {})[user] = membership
         changed = _apply(membership, changes)

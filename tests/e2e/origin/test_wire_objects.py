@@ -168,6 +168,9 @@ async def test_referential_integrity_can_be_switched_on(client: Client) -> None:
     assert (status, answer["error"]["details"][0]["location"]) == (400, "set")
     await client.call("PATCH", USER, {})
     await client.call("PATCH", CHANNEL, {})
+    both = {"set": [{"channel": {"id": "c1"}}, {"channel": {"id": "nowhere"}}]}
+    assert (await client.call("PATCH", f"{USER}/channels", both))[0] == 400
+    assert (await client.call("GET", f"{USER}/channels"))[1]["data"] == []
     assert (await client.call("PATCH", f"{USER}/channels", join))[0] == 200
     await client.call("DELETE", CHANNEL)
     assert (await client.call("GET", f"{USER}/channels"))[1]["data"] == []
