@@ -188,6 +188,8 @@ def configuration(port: int, memory: Memory) -> dict[str, str]:
         "db.memory.transaction.max": f"{max(128, memory.heap // 3)}m",
         "db.transaction.timeout": "120s",
         "db.lock.acquisition.timeout": "5s",
+        # Otherwise a stop waits 2 x 5 s for Bolt threads after the last connection is closed and all is on disk.
+        "internal.server.bolt.thread_pool_shutdown_wait_time": "100ms",
         "db.tx_log.rotation.retention_policy": "2 days 1G",
     }
 
