@@ -133,11 +133,16 @@ class PublishedKeys:
         else:
             log.info("keys fetched", option="JWT_JWKS_URL", keys=len(self._ring.keys))
 
+    async def settled(self) -> None:
+        """Wait for a running fetch."""
+        if self._running:
+            await asyncio.wait([self._running])
+
     async def close(self) -> None:
         """Give up a running fetch."""
         if self._running:
             self._running.cancel()
-            await asyncio.wait([self._running])
+        await self.settled()
 
 
 def from_address(session: aiohttp.ClientSession, address: str) -> Fetch:

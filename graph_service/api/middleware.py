@@ -86,18 +86,11 @@ def guard(settings: Settings) -> Middleware:
             raise problems.HeadersTooLarge(limit=most)
         if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
             if not _allowed(request.headers.get(hdrs.ORIGIN), origins):
-                raise OriginRefused
+                raise problems.OriginRefused
             return web.Response(status=204, headers=ALLOWED)
         return await handler(request)
 
     return guarded
-
-
-class OriginRefused(FriendsError):
-    """Pages of this origin may not call the API (CORS_ORIGINS)."""
-
-    code = "origin_refused"
-    status = 403
 
 
 def headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:

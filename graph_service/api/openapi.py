@@ -23,6 +23,12 @@ from graph_service.ids import BadId
 
 REF = "#/components/schemas/{model}"
 ALWAYS: tuple[type[FriendsError], ...] = (problems.HeadersTooLarge, problems.Internal)
+UNROUTED: set[type[FriendsError]] = {
+    problems.RouteNotFound,
+    problems.MethodNotAllowed,
+    problems.Malformed,
+    problems.OriginRefused,
+}
 BY_BODY: tuple[type[FriendsError], ...] = (problems.Invalid, problems.BodyTooLarge, problems.WrongMediaType)
 
 

@@ -30,6 +30,13 @@ class Invalid(BadInput):
     code = "invalid"
 
 
+class OriginRefused(FriendsError):
+    """Pages of this origin may not call the API (CORS_ORIGINS)."""
+
+    code = "origin_refused"
+    status = 403
+
+
 class RouteNotFound(FriendsError):
     """There is nothing at this path. The routes are listed at /docs."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 import aiohttp
+from multidict import CIMultiDictProxy
 
 from graph_service import serve
 from graph_service.api.app import build_app, open_gate
@@ -38,12 +39,12 @@ class Served:
         """The headers of the product's backend."""
         return {"X-Service-Key": SERVICE_KEY}
 
-    async def call(self, method: str, path: str, **more: Any) -> tuple[int, Any, dict[str, str]]:
+    async def call(self, method: str, path: str, **more: Any) -> tuple[int, Any, CIMultiDictProxy[str]]:
         """Status, body and headers of one call."""
         async with self.client.request(method, self.url + path, **more) as answer:
             is_json = "json" in answer.content_type
             body = await answer.json(content_type=None) if is_json else await answer.text()
-            return answer.status, body, dict(answer.headers)
+            return answer.status, body, answer.headers
 
     async def code(self, method: str, path: str, **more: Any) -> tuple[int, str]:
         """Status and problem code of one call."""

@@ -30,7 +30,9 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("user", ["ann", "a" * 84, "ann.b", "ünï", "a-pnpres-b", "550e8400-e29b-41d4-a716-446655440000"])
+@pytest.mark.parametrize(
+    "user", ["ann", "a" * 84, "ann.b", "ünï", "a-pnpres-b", "550e8400-e29b-41d4-a716-446655440000"]
+)
 def test_an_id_that_fits_a_channel_name_is_accepted(user: str) -> None:
     """Letters of any script, dots, dashes, up to 84 characters."""
     assert ids.check(user) == user
@@ -53,7 +55,11 @@ def test_the_pattern_of_the_document_accepts_what_the_rule_accepts(user: str) ->
     assert by_document or ids.why_not(user) is not None
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=84).filter(lambda user: ids.why_not(user) is None))
+@given(
+    st.text(alphabet=st.characters(codec="utf-8"), min_size=1, max_size=84).filter(
+        lambda user: ids.why_not(user) is None
+    )
+)
 def test_an_accepted_id_always_fits_the_longest_channel_name(user: str) -> None:
     """`friends.` and the id are at most 92 characters and hold nothing reserved."""
     channel = f"friends.{user}"

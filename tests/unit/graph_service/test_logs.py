@@ -55,7 +55,7 @@ def test_libraries_and_our_code_write_the_same_json(capsys: pytest.CaptureFixtur
     logs.setup("info", "json")
     logging.getLogger("some.library").warning("token %s", TOKEN)
     try:
-        raise ValueError(f"bad {TOKEN}")
+        int(f"bad {TOKEN}")
     except ValueError:
         structlog.get_logger("ours").exception("failed", caller="ann")
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]

@@ -68,7 +68,9 @@ def test_options_come_from_the_environment_without_a_prefix(monkeypatch: pytest.
     assert (settings.friend_limit, settings.port) == (12, 8080)
 
 
-def test_a_secret_is_read_from_the_file_that_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_is_read_from_the_file_that_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """One newline at its end is the editor's, not the secret's."""
     (tmp_path / "jwt").write_text(LONG + "\n")
     monkeypatch.setenv("JWT_SECRET_FILE", str(tmp_path / "jwt"))
@@ -77,10 +79,12 @@ def test_a_secret_is_read_from_the_file_that_is_named(monkeypatch: pytest.Monkey
     assert secret.get_secret_value() == LONG
 
 
-def test_a_secret_given_twice_or_unreadable_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_secret_given_twice_or_unreadable_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """The message names both options, or the path."""
     monkeypatch.setenv("JWT_SECRET_FILE", str(tmp_path / "none"))
-    with pytest.raises(SetupError, match="JWT_SECRET_FILE: .*none cannot be read"):
+    with pytest.raises(SetupError, match=r"JWT_SECRET_FILE: .*none cannot be read"):
         load()
     monkeypatch.setenv("JWT_SECRET", LONG)
     with pytest.raises(SetupError, match="JWT_SECRET and JWT_SECRET_FILE are both set"):

@@ -25,7 +25,9 @@ OURS = networks(["10.0.0.0/8", "::1/128"])
         ("", ["198.51.100.1"], ""),
     ],
 )
-def test_the_header_is_believed_as_far_as_proxies_are_trusted(peer: str, forwarded: list[str], found: str) -> None:
+def test_the_header_is_believed_as_far_as_proxies_are_trusted(
+    peer: str, forwarded: list[str], found: str
+) -> None:
     """From the right; what a client wrote itself stands further left and is not read."""
     assert client(peer, forwarded, OURS) == found
 

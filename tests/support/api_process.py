@@ -1,0 +1,40 @@
+"""A process that serves the API with stand-in use cases: for tests of processes, ports and signals.
+
+Run with the options in the environment; prints the process id and the address of each worker that listens.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import cast
+
+from graph_service import logs, serve
+from graph_service.api.app import build_app, open_gate
+from graph_service.api.parts import Parts
+from graph_service.errors import SetupError
+from graph_service.settings import Settings, load
+from tests.support.standins import StandInParts
+
+
+async def main(settings: Settings) -> None:
+    """One worker."""
+    if "DIE" in os.environ:
+        raise SetupError(what="told to die", todo="Do not tell it to")
+    parts = StandInParts()
+    async with open_gate(settings) as gate:
+        app = build_app(settings, cast(Parts, parts), gate)
+        async with serve.listening(app, settings) as address:
+            sys.stdout.write(f"{os.getpid()} {address.url}\n")
+            sys.stdout.flush()
+            await serve.until_stopped(settings, parts.readiness)
+
+
+if __name__ == "__main__":
+    settings = load()
+    logs.setup(settings.log_level, settings.log_format)
+    try:
+        sys.exit(serve.run(settings, main))
+    except SetupError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)

@@ -1,0 +1,68 @@
+"""Use cases that answer what a test tells them to: for the API's edge, which must not depend on what is behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from graph_service import model
+from graph_service.api.parts import Readiness
+
+ROWS = [
+    model.FriendRow(f"friend-{n}", f"Friend {n}", n % 2 == 0, 1_700_000_000_123, 1_600_000_000)
+    for n in range(5)
+]
+
+
+@dataclass
+class StandIn:
+    """In the place of every use case; `error` is raised by each call while it is set."""
+
+    error: Exception | None = None
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+
+    def _called(self, *call: object) -> None:
+        self.calls.append(call)
+        if self.error:
+            raise self.error
+
+    async def page(self, me: str, state: str, after: str | None, limit: int) -> model.FriendPage:
+        """Two friends a page, whatever is asked for."""
+        self._called("page", me, state, after, limit)
+        rows = [row for row in ROWS if row.id > (after or "")][:2]
+        return model.FriendPage(
+            rows, rows[-1].id if rows[-1].id < ROWS[-1].id else None, 1_700_000_000_000_001
+        )
+
+    async def sync(self, user: str) -> model.SyncView:
+        """Two friends online."""
+        self._called("sync", user)
+        return model.SyncView(["friend-0", "friend-2"], 5, 1_700_000_000_000_000)
+
+    async def ask(self, me: str, other: str) -> model.Outcome:
+        """Asked."""
+        self._called("ask", me, other)
+        return model.Outcome(model.State.REQUESTED, changed=True)
+
+    async def upsert(self, user: str, name: str) -> bool:
+        """Always new."""
+        self._called("upsert", user, name)
+        return True
+
+    async def presence(self, ids: Sequence[str]) -> list[model.Presence]:
+        """Only ann is known."""
+        self._called("presence", *ids)
+        return [model.Presence("ann", online=True, last_seen=0)] if "ann" in ids else []
+
+
+@dataclass
+class StandInParts:
+    """One stand-in for all parts."""
+
+    any: StandIn = field(default_factory=StandIn)
+    readiness: Readiness = field(default_factory=Readiness)
+
+    def __getattr__(self, name: str) -> StandIn:
+        if name in {"friends", "bulk", "suggestions", "people", "flags"}:
+            return self.any
+        raise AttributeError(name)
