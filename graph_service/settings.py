@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar, overload
 
 import limits
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
@@ -219,7 +219,11 @@ def missing_to_serve(settings: Settings) -> list[str]:
 Options = TypeVar("Options", bound=Settings)
 
 
-def load(kind: type[Options] = Settings, **given: Any) -> Options:  # type: ignore[assignment]
+@overload
+def load(**given: Any) -> Settings: ...
+@overload
+def load(kind: type[Options], **given: Any) -> Options: ...
+def load(kind: type[Settings] = Settings, **given: Any) -> Settings:
     """Read the options of `kind`; `given` comes before the environment.
 
     Raises `SetupError`, which names every option that is wrong.

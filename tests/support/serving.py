@@ -65,7 +65,7 @@ def options(**more: Any) -> Settings:
         "rate_limit_address": "",
         "port": 0,
     }
-    return load(**(given | more))
+    return load(Settings, **(given | more))
 
 
 @asynccontextmanager
