@@ -6,9 +6,14 @@
 // locks:      held by pairs_lock
 // plan:       NodeUniqueIndexSeek; Eager (requests are collected before they are deleted)
 UNWIND $pairs AS pair
-MATCH (a:User {id: pair[0]}), (b:User {id: pair[1]})
-WITH a, b, pair, [(a)-[r:REQUESTED]-(b) | r] AS answered
+WITH pair[0] AS low, collect(pair) AS group
+MATCH (a:User {id: low})
+WITH a, group, [pair IN group | pair[1]] AS highs
+WITH a, group, [(a)-[r:REQUESTED]-(b:User) WHERE b.id IN highs | r] AS answered
 FOREACH (r IN answered | DELETE r)
+WITH a, group
+UNWIND group AS pair
+MATCH (b:User {id: pair[1]})
 CREATE (a)-[:FRIEND {since: pair[2]}]->(b)
 FOREACH (_ IN CASE WHEN $tell THEN [1] ELSE [] END | CREATE (:Outbox {a: pair[0], b: pair[1]}))
 RETURN count(*) AS created

@@ -1,0 +1,192 @@
+"""The commands import and export: files in and out of a running graph. Knows options and how to show what happened."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from graph_service import migrations
+from graph_service.bulk import Bulk
+from graph_service.errors import BadInput
+from graph_service.export import export
+from graph_service.importing import Import, Tally
+from graph_service.neo4j import Graph, check, connect
+from graph_service.people import People
+from graph_service.settings import Settings, load
+from graph_service.shard import ShardMap
+
+REJECTED = "rejected.csv"
+
+People_csv = Annotated[Path, typer.Argument(metavar="PEOPLE.CSV", help="Columns id and name.")]
+Pairs_csv = Annotated[
+    Path, typer.Argument(metavar="FRIENDSHIPS.CSV", help="Columns a, b and, if known, since (s).")
+]
+At = Annotated[Path | None, typer.Option("--at", help="The file that `up --json` wrote: which graph to use.")]
+Report = Annotated[Path | None, typer.Option("--report", help="Where rejected lines are listed, as CSV.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted import had done.")]
+As_json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class BadStackFile(BadInput):
+    """--at {file}: {reason}. It is the file that `friends-presence up --json FILE` writes once everything answers."""
+
+    code = "bad_stack_file"
+
+
+@dataclass(frozen=True)
+class Files:
+    """What to import, and where to list what is rejected."""
+
+    people: Path
+    friendships: Path
+    report: Path
+
+    @classmethod
+    def of(cls, people: Path, friendships: Path, report: Path | None) -> Files:
+        """The report stands beside the friendships unless told otherwise."""
+        return cls(people, friendships, report or friendships.with_name(REJECTED))
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("import")(import_)
+    app.command("export")(export_)
+
+
+def import_(
+    people: People_csv,
+    friendships: Pairs_csv,
+    at: At = None,
+    report: Report = None,
+    restart: Restart = False,
+    as_json: As_json = False,
+) -> None:
+    """Load people and friendships into the running graph; interrupted, run it again to go on."""
+    files = Files.of(people, friendships, report)
+    began = time.monotonic()
+    tallies = asyncio.run(_import(settings_at(at), files, restart))
+    show(tallies, files.report, time.monotonic() - began, as_json)
+
+
+def export_(
+    out: Annotated[Path, typer.Option("--out", help="The folder for people.csv and friendships.csv.")],
+    at: At = None,
+    as_json: As_json = False,
+) -> None:
+    """Write all people and friendships of the running graph as CSV."""
+    began = time.monotonic()
+    exported = asyncio.run(_export(settings_at(at), out))
+    took = time.monotonic() - began
+    if as_json:
+        typer.echo(json.dumps(asdict(exported) | {"seconds": round(took, 2), "folder": str(out)}))
+    else:
+        typer.echo(
+            f"{exported.people:,} people and {exported.friendships:,} friendships in {out} ({took:.1f} s)"
+        )
+
+
+async def _import(settings: Settings, files: Files, restart: bool) -> list[Tally]:
+    async with connect(settings) as graph:
+        await check(graph, settings)
+        await migrations.refuse_when_behind(graph, migrations.folder())
+        with progress("people", _size(files.people)) as advance:
+            people = People(graph, ShardMap(settings.partitions, settings.presence_shards).shard)
+            one = await Import(graph, advance, restart).people(files.people, people)
+        with progress("friendships", _size(files.friendships)) as advance:
+            bulk = Bulk(graph, settings.friend_limit)
+            other = await Import(graph, advance, restart).friendships(files.friendships, bulk)
+    return [one, other]
+
+
+async def _export(settings: Settings, folder: Path) -> Any:
+    async with connect(settings) as graph:
+        await check(graph, settings)
+        with progress("people", await _people_in(graph)) as advance:
+            return await export(graph, folder, advance)
+
+
+async def _people_in(graph: Graph) -> int:
+    row = await graph.row("people_count") or {}
+    return int(row["people"])
+
+
+def settings_at(file: Path | None) -> Settings:
+    """The options, with the graph of a running stack where its file is given.
+
+    Raises:
+        BadStackFile: it cannot be read, or is another file.
+    """
+    if file is None:
+        return load(Settings)
+    try:
+        graph = json.loads(file.read_text("utf-8"))["neo4j"]
+        given = {f"neo4j_{word}": str(graph[word]) for word in ("uri", "user", "password")}
+    except OSError as problem:
+        raise BadStackFile(file=file, reason=problem.strerror) from problem
+    except (ValueError, KeyError, TypeError) as problem:
+        raise BadStackFile(file=file, reason="it is not that file") from problem
+    return load(Settings, environment="development", **given)
+
+
+@contextmanager
+def progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on a terminal; nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description:<12}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def show(tallies: Sequence[Tally], report: Path, took: float, as_json: bool) -> None:
+    """Writes the report of rejected lines, and prints what happened."""
+    rejected = [(tally.file, one) for tally in tallies for one in tally.rejected]
+    if rejected:
+        with report.open("w", encoding="utf-8", newline="") as file:
+            lines = csv.writer(file, lineterminator="\n")
+            lines.writerow(["file", "line", "code", "reason"])
+            lines.writerows((name, one.line, one.code, one.reason) for name, one in rejected)
+    if as_json:
+        typer.echo(json.dumps(_summary(tallies, str(report) if rejected else None, took)))
+        return
+    table = Table("file", "lines", "made", "there before", "rejected", "done before an interruption")
+    for tally in tallies:
+        numbers = (tally.lines, tally.made, tally.there, len(tally.rejected), tally.resumed)
+        table.add_row(tally.file, *(f"{number:,}" for number in numbers))
+    Console().print(table)
+    for code, count in Counter(one.code for _, one in rejected).most_common():
+        typer.echo(f"{count:,} rejected: {code}")
+    if rejected:
+        typer.echo(f"Rejected lines are listed in {report}")
+
+
+def _summary(tallies: Sequence[Tally], report: str | None, took: float) -> dict[str, Any]:
+    files = [
+        {
+            "file": tally.file,
+            "lines": tally.lines,
+            "made": tally.made,
+            "there": tally.there,
+            "resumed": tally.resumed,
+            "rejected": dict(Counter(one.code for one in tally.rejected)),
+        }
+        for tally in tallies
+    ]
+    return {"files": files, "report": report, "seconds": round(took, 2)}
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
