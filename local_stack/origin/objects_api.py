@@ -34,6 +34,7 @@ from local_stack.origin.objects_store import (
     ModifiedError,
     NotFoundError,
     ObjectStore,
+    Records,
     shown,
 )
 from local_stack.origin.operations import needs
@@ -113,7 +114,7 @@ def _tell(call: Call, events: list[Event]) -> None:
             call.keyset.publish(Envelope(channel=event.channel, payload=event.data, kind=Sent.OBJECTS))
 
 
-def _listed(call: Call, records: list[Fields], names: Sequence[str], inner: Sequence[str]) -> web.Response:
+def _listed(call: Call, records: Records, names: Sequence[str], inner: Sequence[str]) -> web.Response:
     """The page of `records` that is asked for; `inner` are the names that may only be filtered by.
 
     The Python client sorts memberships by `id` and `name` and means the other end's.
@@ -122,12 +123,20 @@ def _listed(call: Call, records: list[Fields], names: Sequence[str], inner: Sequ
     short = {name.partition(".")[2]: name for name in names if name.endswith((".id", ".name"))}
     order = sort_order(call.all("sort"), [*names, *short])
     order = [(short.get(name, name), descending) for name, descending in order]
-    if expression := call.query.get("filter"):
-        test = filter_test(expression, [*names, *inner])
-        records = [record for record in records if test(record)]
-    part, members = objects_page.cut(sort_records(records, order), asked)
+    part, members = objects_page.cut(_wanted(call, records, [*names, *inner], order), asked)
     data = [shown(record, asked.include) for record in part]
     return reply({"status": 200, "data": data, **members}, 200, Family.OBJECTS)
+
+
+def _wanted(
+    call: Call, records: Records, names: Sequence[str], order: list[tuple[str, bool]]
+) -> Records | list[Fields]:
+    """The records that pass the filter, in order; untouched when neither is asked for."""
+    expression = call.query.get("filter")
+    if not expression and not order:
+        return records
+    test = filter_test(expression, names) if expression else None
+    return sort_records((record for record in records if test is None or test(record)), order)
 
 
 def _all(kind: Kind) -> Serve:

@@ -9,12 +9,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 MAX_LIMIT = 100
 _YES = {"1", "true"}
+
+Part_co = TypeVar("Part_co", bound=Sized, covariant=True)
+
+
+class Sliceable(Protocol[Part_co]):
+    """Anything with a length that can be cut into parts."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> Part_co: ...
 
 
 class PageError(ValueError):
@@ -53,7 +63,7 @@ def included(query: Mapping[str, str]) -> frozenset[str]:
     return frozenset(part.strip() for part in query.get("include", "").split(",") if part.strip())
 
 
-def cut(items: Sequence[Any], asked: PageRequest) -> tuple[Sequence[Any], dict[str, Any]]:
+def cut(items: Sliceable[Part_co], asked: PageRequest) -> tuple[Part_co, dict[str, Any]]:
     """The asked part of `items`, and the members of the reply that say where it lies."""
     first, last = _bounds(len(items), asked)
     part = items[first:last]

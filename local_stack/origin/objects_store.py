@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -56,6 +56,23 @@ class Event:
     data: Fields
 
 
+class Records:
+    """Records in order, made only when they are looked at: a page of many costs no more than a page of few."""
+
+    def __init__(self, names: list[str], record: Callable[[str], Fields]) -> None:
+        self._names = names
+        self._record = record
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __iter__(self) -> Iterator[Fields]:
+        return map(self._record, self._names)
+
+    def __getitem__(self, part: slice) -> list[Fields]:
+        return [self._record(name) for name in self._names[part]]
+
+
 @dataclass(slots=True)
 class ObjectStore:
     """All App Context data of one keyset; `integrity` is the keyset's referential integrity switch."""
@@ -64,6 +81,7 @@ class ObjectStore:
     channels_of: dict[str, dict[str, Entity]] = field(default_factory=dict)
     users_of: dict[str, dict[str, Entity]] = field(default_factory=dict)
     integrity: bool = False
+    _sorted: dict[Kind, list[str]] = field(default_factory=dict)
 
     def get(self, kind: Kind, name: str) -> Fields:
         """The whole record of a user or channel. Raises `NotFoundError`."""
@@ -72,9 +90,12 @@ class ObjectStore:
             raise NotFoundError
         return _record(kind, name, entity)
 
-    def all(self, kind: Kind) -> list[Fields]:
+    def all(self, kind: Kind) -> Records:
         """Every record of a kind, by id."""
-        return [_record(kind, name, entity) for name, entity in sorted(self.entities[kind].items())]
+        names = self._sorted.get(kind)
+        if names is None:
+            names = self._sorted[kind] = sorted(self.entities[kind])
+        return Records(names, lambda name: _record(kind, name, self.entities[kind][name]))
 
     def put(
         self, kind: Kind, name: str, changes: Fields, now: int, if_match: str | None = None
@@ -88,6 +109,7 @@ class ObjectStore:
             raise ModifiedError(f"{_TITLES[kind]} to update has been modified after it was read.")
         if entity is None:
             entity = self.entities[kind][name] = Entity()
+            self._sorted.pop(kind, None)
         changed = _apply(entity, changes)
         entity.updated = _stamp(now, 6)
         entity.etag = _digest(entity.fields, entity.updated)
@@ -98,6 +120,7 @@ class ObjectStore:
         """Deletes a user or channel; one that does not exist is no error and no event."""
         if self.entities[kind].pop(name, None) is None:
             return []
+        self._sorted.pop(kind, None)
         events = [Event(name, _event("delete", kind, {"id": name}))]
         if self.integrity:
             side = self.channels_of if kind == "uuid" else self.users_of
@@ -133,13 +156,15 @@ class ObjectStore:
                 del side[name]
         return _to_both(user, channel, _event("delete", "membership", _ends(user, channel)))
 
-    def memberships(self, user: str) -> list[Fields]:
+    def memberships(self, user: str) -> Records:
         """Every membership of `user`, each with the channel's whole record, by channel id."""
-        return [self._membership("channel", *pair) for pair in sorted(self.channels_of.get(user, {}).items())]
+        held = self.channels_of.get(user, {})
+        return Records(sorted(held), lambda name: self._membership("channel", name, held[name]))
 
-    def members(self, channel: str) -> list[Fields]:
+    def members(self, channel: str) -> Records:
         """Every member of `channel`, each with the user's whole record, by user id."""
-        return [self._membership("uuid", *pair) for pair in sorted(self.users_of.get(channel, {}).items())]
+        held = self.users_of.get(channel, {})
+        return Records(sorted(held), lambda name: self._membership("uuid", name, held[name]))
 
     def _membership(self, kind: Kind, other: str, own: Entity) -> Fields:
         entity = self.entities[kind].get(other)
