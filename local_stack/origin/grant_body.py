@@ -55,13 +55,13 @@ def claims_of(body: bytes, now: int) -> Claims:
 
 def _document(body: bytes) -> dict[str, Any]:
     if len(body) > MAX_BODY:
-        raise GrantError("Request body too large", "The body may have 32 KiB.", "body")
+        raise GrantError("Request body too large", "The body may have 32 KiB.", "<root>")
     try:
         document = strict_json.loads(body)
     except strict_json.NotJsonError:
         document = None
     if not isinstance(document, dict):
-        raise GrantError("Invalid JSON", "The body is not a JSON object.", "body")
+        raise GrantError("Invalid JSON", "The body is not a JSON object.", "<root>")
     return document
 
 

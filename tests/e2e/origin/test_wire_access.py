@@ -55,6 +55,14 @@ async def test_a_ttl_out_of_range_is_refused_in_the_recorded_words(client: Clien
     )
 
 
+async def test_a_grant_that_is_no_json_is_refused_in_the_documented_form(client: Client) -> None:
+    """As users have quoted it: the root of the body is the place."""
+    status, answer = await client.signed("POST", GRANT, b"{")
+    assert (status, answer["error"]["message"], answer["error"]["source"]) == (400, "Invalid JSON", "grant")
+    assert answer["error"]["details"][0]["location"] == "<root>"
+    assert answer["error"]["details"][0]["locationType"] == "body"
+
+
 async def test_a_grant_must_be_signed_well_and_in_time(client: Client) -> None:
     """Unsigned, signed with another secret, or too old or new; also with Access Manager off."""
     body = {"ttl": 60, "permissions": SHARD}
