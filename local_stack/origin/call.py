@@ -50,15 +50,20 @@ class Call:
 
     def name(self, part: str) -> str:
         """The decoded value of one part of the path."""
-        return unquote(self.raw[part])
+        text = self.raw[part]
+        return unquote(text) if "%" in text else text
 
     def names(self, part: str) -> list[str]:
         """The decoded names of a comma list in the path, without empty ones and repeats, in order."""
-        return list(dict.fromkeys(unquote(name) for name in self.raw[part].split(",") if name))
+        text = self.raw[part]
+        if "," not in text:
+            return [unquote(text) if "%" in text else text]
+        return list(dict.fromkeys(unquote(name) for name in text.split(",") if name))
 
     def listed(self, parameter: str) -> list[str]:
         """The names of a comma list in the query, such as `channel-group`, without empty ones and repeats."""
-        return list(dict.fromkeys(name for name in self.query.get(parameter, "").split(",") if name))
+        text = self.query.get(parameter)
+        return list(dict.fromkeys(name for name in text.split(",") if name)) if text else []
 
     def all(self, parameter: str) -> list[str]:
         """Every value of a parameter that may be repeated, such as `sort`."""

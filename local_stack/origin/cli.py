@@ -14,6 +14,7 @@ import typer
 
 from local_stack.origin.app import Options, start
 from local_stack.origin.settings import KeysetSettings, PresenceSettings
+from local_stack.origin.sink import Sink
 
 
 def origin(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
@@ -31,6 +32,8 @@ def origin(  # noqa: PLR0913, PLR0917 - a command line has as many options as it
     interval: Annotated[float, typer.Option(help="Seconds between interval events.")] = 10.0,
     deltas: Annotated[bool, typer.Option(help="Interval events name who came and went.")] = True,
     access_manager: Annotated[bool, typer.Option(help="Refuse calls without a sufficient token.")] = False,
+    sink: Annotated[bool, typer.Option(help="Only answer publishes, for measuring publishers.")] = False,
+    delay_ms: Annotated[float, typer.Option(help="Delay of each answer of the sink.")] = 0.0,
     tls: Annotated[tuple[Path, Path] | None, typer.Option(help="Certificate and key files.")] = None,
 ) -> None:
     """Serve a local PubNub-compatible origin: a development and test double."""
@@ -39,17 +42,28 @@ def origin(  # noqa: PLR0913, PLR0917 - a command line has as many options as it
     context = _tls(*tls) if tls else None
     options = Options(host, port, publish_key, subscribe_key, secret_key, settings, control, context)
     with suppress(KeyboardInterrupt):
-        _runner()(_serve(options))
+        _runner()(_sink(options, delay_ms) if sink else _serve(options))
 
 
 async def _serve(options: Options) -> None:
     running = await start(options)
     typer.echo(f"origin: listening on {running.host}:{running.port}")
+    await _interrupted()
+    await running.close()
+
+
+async def _sink(options: Options, delay_ms: float) -> None:
+    server = await Sink(delay_ms).serve(options.host, options.port, options.tls)
+    typer.echo(f"origin: sink listening on {options.host}:{server.sockets[0].getsockname()[1]}")
+    await _interrupted()
+    server.close()
+
+
+async def _interrupted() -> None:
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)
     await ended.wait()
-    await running.close()
 
 
 def _tls(certificate: Path, key: Path) -> ssl.SSLContext:

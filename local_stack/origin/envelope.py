@@ -13,6 +13,8 @@ from typing import Any
 
 from local_stack.origin.reply import dumps
 
+_quoted = json.encoder.encode_basestring_ascii
+
 
 class Kind(IntEnum):
     """`e` of an envelope."""
@@ -66,28 +68,28 @@ class Event:
         """The envelope as JSON; `match` is the subscription it came by, None where the wire leaves it out."""
         if match is None:
             return self.head + self.tail
-        return f'{self.head},"b":{dumps(match)}{self.tail}'
+        return f'{self.head},"b":{_quoted(match)}{self.tail}'
 
 
 def event(envelope: Envelope, timetoken: int, key: str, shard: str, region: int) -> Event:
     """The queue's form of `envelope`, published at `timetoken` with subscribe key `key`."""
-    parts = [f'{{"a":{dumps(shard)},"f":0']
+    parts = [f'{{"a":{_quoted(shard)},"f":0']
     if envelope.kind:
         parts.append(f'"e":{int(envelope.kind)}')
     if envelope.publisher is not None:
-        parts.append(f'"i":{dumps(envelope.publisher)}')
+        parts.append(f'"i":{_quoted(envelope.publisher)}')
     if envelope.sequence is not None:
         parts.append(f'"s":{envelope.sequence}')
     parts.append(f'"p":{{"t":"{timetoken}","r":{region}}}')
     if envelope.origin_timetoken is not None:
         parts.append(f'"o":{{"t":"{envelope.origin_timetoken}"}}')
-    parts.append(f'"k":{dumps(key)},"c":{dumps(envelope.channel)}')
+    parts.append(f'"k":{_quoted(key)},"c":{_quoted(envelope.channel)}')
     return Event(envelope, timetoken, ",".join(parts))
 
 
 def _tail(envelope: Envelope, text: str) -> str:
     meta = "" if envelope.meta is None else f',"u":{dumps(envelope.meta)}'
-    custom = "" if envelope.custom_type is None else f',"cmt":{dumps(envelope.custom_type)}'
+    custom = "" if envelope.custom_type is None else f',"cmt":{_quoted(envelope.custom_type)}'
     return f'{meta},"d":{text}{custom}}}'
 
 

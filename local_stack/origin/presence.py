@@ -123,7 +123,7 @@ class Presence:
 
     def tracks(self, channel: str) -> bool:
         """Whether presence is kept for `channel` at all."""
-        return any(
+        return "*" in self.settings.tracked or any(
             channel.startswith(rule[:-1]) if rule.endswith("*") else channel == rule
             for rule in self.settings.tracked
         )

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 _JAVASCRIPT = 'text/javascript; charset="UTF-8"'
 
@@ -27,15 +28,18 @@ class Family(Enum):
     ACCESS = ("access", _JAVASCRIPT, "GET, POST, DELETE, OPTIONS")
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 _HEADERS = {
-    family: {
-        "Content-Type": family.value[1],
-        "Cache-Control": "no-cache",
-        "Access-Control-Allow-Origin": "*",
-        "Access-Control-Allow-Methods": family.value[2],
-        "Access-Control-Allow-Credentials": "true",
-        "Access-Control-Expose-Headers": "*",
-    }
+    family: CIMultiDict(
+        {
+            "Content-Type": family.value[1],
+            "Cache-Control": "no-cache",
+            "Access-Control-Allow-Origin": "*",
+            "Access-Control-Allow-Methods": family.value[2],
+            "Access-Control-Allow-Credentials": "true",
+            "Access-Control-Expose-Headers": "*",
+        }
+    )
     for family in Family
 }
 
@@ -49,7 +53,7 @@ PREFLIGHT = {
 
 def dumps(body: Any) -> str:
     """Compact JSON."""
-    return json.dumps(body, separators=(",", ":"))
+    return _ENCODER.encode(body)
 
 
 def reply(

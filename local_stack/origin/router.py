@@ -55,6 +55,9 @@ class Router:
     def match(self, method: str, path: str) -> tuple[Handler, Names]:
         """The handler of a raw `path` (query cut off) and the raw values of its names. Raises `NoRoute`."""
         segments = path.split("/")
+        quick = _straight(self._root, segments, method)
+        if quick is not None:
+            return quick
         allowed: set[str] = set()
         found = _find(self._root, segments, 1, method, allowed)
         if found is None:
@@ -79,6 +82,21 @@ def _children(node: _Node, words: list[str]) -> list[_Node]:
         node.rest = node.rest or _Node()
         return [node.rest]
     return [node.fixed.setdefault(word, _Node()) for word in words]
+
+
+def _straight(node: _Node, segments: list[str], method: str) -> tuple[Handler, Names] | None:
+    """The walk without a single wrong turn, which nearly every path is."""
+    values = []
+    for segment in segments[1:]:
+        child = node.fixed.get(segment)
+        if child is None:
+            child = node.any
+            if child is None or not segment:
+                return None
+            values.append(segment)
+        node = child
+    served = node.handlers.get(method)
+    return None if served is None else (served[0], dict(zip(served[1], values, strict=True)))
 
 
 _Found = tuple[Handler, tuple[str, ...], list[str]]
