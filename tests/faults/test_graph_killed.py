@@ -1,0 +1,126 @@
+"""kill -9 of Neo4j in the middle of writes: what was acknowledged is there, and the API recovers by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from graph_service import migrations
+from graph_service.friends import Friends
+from graph_service.neo4j import connect
+from graph_service.settings import Settings
+from local_stack.engines import Engines, running
+from tests.support.api import OPTIONS, Api, running_api
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
+
+CLIENTS = 12
+BEFORE = 5
+
+
+@dataclass
+class Client:
+    """One pair of users whose friendship goes on and off; remembers what was acknowledged."""
+
+    api: Api
+    number: int
+    friends: bool = False
+    sure: bool = True
+    """False while a call was not answered: it may or may not have been done."""
+    acknowledged: int = 0
+    refused: list[tuple[int, str | None]] = field(default_factory=list)
+    before: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once enough was acknowledged that there is something to lose."""
+    after: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set at the first acknowledged change after a refusal."""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        """The two users."""
+        return f"a{self.number}", f"b{self.number}"
+
+    async def change(self) -> None:
+        """One friendship made in two calls, or ended in one."""
+        a, b = self.pair
+        if self.friends:
+            done = await self._done("DELETE", a, b)
+        else:
+            done = await self._done("PUT", a, b) and await self._done("PUT", b, a)
+        if done:
+            self.friends, self.sure = not self.friends, True
+            self.acknowledged += 1
+            if self.acknowledged == BEFORE:
+                self.before.set()
+            if self.refused:
+                self.after.set()
+
+    async def _done(self, method: str, me: str, other: str) -> bool:
+        headers = {"Authorization": f"Bearer {self.api.token(me)}"}
+        url = f"{self.api.url}/v1/friends/{other}"
+        async with self.api.session.request(method, url, headers=headers) as answer:
+            if answer.status != 200:
+                self.refused.append((answer.status, answer.headers.get("Retry-After")))
+                self.sure = False
+            return answer.status == 200
+
+
+@pytest.fixture
+async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Engines, Settings]]:
+    """Engines that may be killed."""
+    async with running(tmp_path_factory.mktemp("killed"), environ={}) as engines:
+        settings = Settings(
+            environment="development",
+            neo4j_uri=engines.neo4j.uri,
+            neo4j_user=engines.neo4j.user,
+            neo4j_password=engines.neo4j.password,
+            redis_url=engines.redis_url,
+            **OPTIONS,  # type: ignore[arg-type]
+        )
+        async with connect(settings) as graph:
+            await migrations.migrate(graph, migrations.folder())
+        yield engines, settings
+
+
+async def test_every_acknowledged_change_survives_and_the_api_comes_back(
+    own: tuple[Engines, Settings],
+) -> None:
+    """Meanwhile it answers 503 with Retry-After, never 500, and never hangs."""
+    engines, settings = own
+    server = engines.neo4j.server
+    assert server is not None
+    async with running_api(settings) as api:
+        clients = [Client(api, number) for number in range(CLIENTS)]
+        await api.people(*(user for client in clients for user in client.pair))
+        stop = asyncio.Event()
+
+        async def busy(client: Client) -> None:
+            while not stop.is_set():
+                await client.change()
+                await asyncio.sleep(0 if client.sure else 0.05)
+
+        async with asyncio.TaskGroup() as group:
+            for client in clients:
+                group.create_task(busy(client))
+            async with asyncio.timeout(60):
+                await asyncio.gather(*(client.before.wait() for client in clients))
+            await server.kill()
+            await asyncio.sleep(1)
+            status, problem = await api.call("GET", "/readyz")
+            assert (status, problem["code"]) == (503, "not_ready")
+            await server.start()
+            async with asyncio.timeout(60):
+                await asyncio.gather(*(client.after.wait() for client in clients))
+            stop.set()
+        assert (await api.call("GET", "/readyz"))[0] == 200
+        assert sum(client.acknowledged for client in clients) > BEFORE * CLIENTS
+        refusals = [refusal for client in clients for refusal in client.refused]
+        assert {status for status, _ in refusals} == {503}
+        assert all(after and int(after) >= 1 for _, after in refusals)
+        async with connect(settings) as graph:
+            for client in clients:
+                if client.sure:
+                    page = await Friends(graph).page(client.pair[0])
+                    assert [friend.id for friend in page.friends] == [client.pair[1]] * client.friends
