@@ -5,6 +5,7 @@ Knows paths, parameters and bodies (PubNub docs, recorded replies). Knows no sta
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
@@ -114,7 +115,7 @@ def _found(call: Call, channel: str, part: Slice, most: int) -> list[Stored]:
 
 def _shown(call: Call, stored: Stored) -> dict[str, Any]:
     """A message as it is answered; what may be included is there when asked for, with an empty value if need be."""
-    shown: dict[str, Any] = {"message": stored.message, "timetoken": str(stored.timetoken)}
+    shown: dict[str, Any] = {"message": json.loads(stored.text), "timetoken": str(stored.timetoken)}
     if _yes(call, "include_meta"):
         shown["meta"] = "" if stored.meta is None else stored.meta
     if _yes(call, "include_uuid"):

@@ -21,6 +21,7 @@ from local_stack.origin.history import History, Stored
 from local_stack.origin.objects_store import ObjectStore
 from local_stack.origin.presence import Presence, State, Visit
 from local_stack.origin.presence_events import QUIET, PresenceEvent, mirror, payload
+from local_stack.origin.reply import dumps
 from local_stack.origin.settings import KeysetSettings
 from local_stack.origin.webhooks import Webhooks
 
@@ -117,7 +118,7 @@ class Keyset:
         stored = Stored(
             channel=envelope.channel,
             timetoken=timetoken,
-            message=envelope.payload,
+            text=dumps(envelope.payload) if envelope.text is None else envelope.text,
             uuid=envelope.publisher,
             meta=envelope.meta,
             message_type=None if envelope.kind is Kind.MESSAGE else int(envelope.kind),
