@@ -15,6 +15,7 @@ from aiohttp import web
 from graph_service import metrics
 from graph_service.api import address
 from graph_service.api.auth import Verifier, bearer, same_key
+from graph_service.api.keys import KeysUnavailable
 from graph_service.api.limits import RateLimits
 from graph_service.api.typed import Scheme
 from graph_service.errors import FriendsError, RateLimited, Unauthorized
@@ -138,7 +139,7 @@ USER = Scheme(
     },
     Caller,
     _user,
-    (Unauthorized, RateLimited),
+    (Unauthorized, RateLimited, KeysUnavailable),
 )
 SERVICE = Scheme(
     "service",

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 import graph_service
 from graph_service.api import problems
 from graph_service.api.typed import Route, TypedRoutes
-from graph_service.errors import FriendsError, RateLimited, Unavailable
+from graph_service.errors import FriendsError, GraphUnavailable, QueueUnavailable, RateLimited
 from graph_service.ids import BadId
 
 REF = "#/components/schemas/{model}"
@@ -29,6 +29,7 @@ UNROUTED: set[type[FriendsError]] = {
     problems.Malformed,
     problems.OriginRefused,
 }
+BEHIND: tuple[type[FriendsError], ...] = (GraphUnavailable, QueueUnavailable)
 BY_BODY: tuple[type[FriendsError], ...] = (problems.Invalid, problems.BodyTooLarge, problems.WrongMediaType)
 
 
@@ -156,7 +157,7 @@ def _all_problems(route: Route) -> list[type[FriendsError]]:
     found = [*route.auth.problems, *route.extras.problems, *ALWAYS]
     found += [BadId] if wants.path else []
     found += BY_BODY if wants.body else [problems.Invalid] if wants.query else []
-    found += [Unavailable] if route.auth.name else []
+    found += BEHIND if route.auth.name else []
     return sorted(set(found), key=lambda one: (one.status, one.code))
 
 
@@ -170,21 +171,14 @@ def _problems(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
     for status, codes in by_status.items():
         listed = ", ".join(f"`{code}`" for code in codes)
         found[str(status)] = {"description": f"{HTTPStatus(status).phrase}: {listed}", "content": content}
-        if status in {RateLimited.status, Unavailable.status}:
+        if status in {RateLimited.status, GraphUnavailable.status}:
             found[str(status)]["headers"] = {"Retry-After": {"schema": {"type": "integer"}}}
     return found
 
 
 def _codes(routes: Sequence[Route]) -> dict[str, Any]:
     """Every code that any route may answer with."""
-    unrouted: list[type[FriendsError]] = [
-        problems.RouteNotFound,
-        problems.MethodNotAllowed,
-        problems.Malformed,
-    ]
-    every = (
-        {one for route in routes for one in _all_problems(route)} | set(unrouted) | _unavailable(Unavailable)
-    )
+    every = {one for route in routes for one in _all_problems(route)} | UNROUTED
     return {
         one.code: {
             "status": one.status,
@@ -193,8 +187,3 @@ def _codes(routes: Sequence[Route]) -> dict[str, Any]:
         }
         for one in sorted(every, key=lambda one: (one.status, one.code))
     }
-
-
-def _unavailable(kind: type[FriendsError]) -> set[type[FriendsError]]:
-    """An error and all kinds of it."""
-    return {kind}.union(*(_unavailable(one) for one in kind.__subclasses__()))

@@ -15,9 +15,10 @@ routes = TypedRoutes("service")
 @routes.post("/v1/presence:query", auth=SERVICE, summary="Who of up to 500 users is online")
 async def presence(request: web.Request, body: IdsGiven) -> Presences:
     """The settled state, as friends are told it; the invisible are offline. Ids without a user are listed apart."""
-    found = await request.app[PARTS].flags.presence(body.ids)
+    ids = list(dict.fromkeys(body.ids))
+    found = await request.app[PARTS].flags.presence(ids)
     known = {row.id for row in found}
     return Presences(
         presence=[Presence.of(row) for row in found],
-        unknown=[one for one in dict.fromkeys(body.ids) if one not in known],
+        unknown=[one for one in ids if one not in known],
     )
