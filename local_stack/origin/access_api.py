@@ -64,9 +64,12 @@ def _done(data: dict[str, Any]) -> web.Response:
 
 
 def _error(status: int, message: str, source: str, detail: tuple[str, str, str]) -> web.Response:
+    """The family's error; the two calls were recorded with their members in different order."""
     text, location, location_type = detail
     details = [{"message": text, "location": location, "locationType": location_type}]
-    error = {"message": message, "source": source, "details": details}
+    error: dict[str, Any] = {"message": message, "source": source, "details": details}
+    if source == "revoke":
+        error = {**dict.fromkeys(sorted(error)), **error, "details": [dict(sorted(details[0].items()))]}
     return reply({"error": error, "service": SERVICE, "status": status}, status, Family.ACCESS)
 
 

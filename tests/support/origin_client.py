@@ -46,15 +46,29 @@ class Client:
         ) as answer:
             return answer.status, json.loads(await answer.read())
 
+    async def text(self, method: str, path: str, body: Any = NO_BODY) -> str:
+        """The bytes of an answer as they came, decoded."""
+        url = URL(f"http://{self.address}{path}", encoded=True)
+        async with self.session.request(method, url, data=_sent(body)) as answer:
+            return await answer.text()
+
+    def signature(self, method: str, path: str, body: Any = NO_BODY) -> str:
+        """`path` with a good timestamp and signature."""
+        return self._signed(method, path, body, "sec", time.time())
+
     async def signed(
         self, method: str, path: str, body: Any = NO_BODY, *, secret: str = "sec", at: float | None = None
     ) -> tuple[int, Any]:
         """As `call`, signed by version 2 at Unix second `at` (now by default)."""
+        return await self.call(method, self._signed(method, path, body, secret, at or time.time()), body)
+
+    @staticmethod
+    def _signed(method: str, path: str, body: Any, secret: str, at: float) -> str:
         signed_path, _, query = path.partition("?")
-        query = "&".join(sorted([*filter(None, query.split("&")), f"timestamp={int(at or time.time())}"]))
+        query = "&".join(sorted([*filter(None, query.split("&")), f"timestamp={int(at)}"]))
         text = f"{method}\ndemo\n{signed_path}\n{query}\n".encode() + (_sent(body) or b"")
         made = base64.urlsafe_b64encode(hmac.digest(secret.encode(), text, hashlib.sha256)).decode()
-        return await self.call(method, f"{signed_path}?{query}&signature=v2.{made.rstrip('=')}", body)
+        return f"{signed_path}?{query}&signature=v2.{made.rstrip('=')}"
 
     async def token(self, ttl: int = 60, **permissions: Any) -> str:
         """A granted token, quoted for a query."""
