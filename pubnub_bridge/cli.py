@@ -24,7 +24,7 @@ from graph_service.api.tokens import mint
 from graph_service.errors import FriendsError
 from graph_service.neo4j import check, connect
 from graph_service.settings import Settings, load
-from pubnub_bridge import service
+from pubnub_bridge import commands_bulk, service
 from pubnub_bridge.settings import Settings as BridgeSettings
 
 app = typer.Typer(
@@ -116,6 +116,9 @@ async def _migrate(settings: Settings, plan_only: bool) -> tuple[list[str], list
     return applied, [migration.source for migration in pending]
 
 
+commands_bulk.add(app)
+
+
 def main() -> None:
     """Runs a command; an error of ours is one line that says what to do, and exit code 1."""
     for point in sorted(entry_points(group="friends_presence.commands"), key=lambda point: point.name):
@@ -126,3 +129,7 @@ def main() -> None:
         err.print(f"[red]error[/red] ({problem.code}): ", end="")
         err.print(str(problem), markup=False, highlight=False)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
