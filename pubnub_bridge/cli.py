@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from importlib.metadata import entry_points
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,7 +22,7 @@ from graph_service import migrations
 from graph_service.api.app import OWN
 from graph_service.api.openapi import document
 from graph_service.api.tokens import mint
-from graph_service.errors import FriendsError
+from graph_service.errors import FriendsError, SetupError
 from graph_service.neo4j import check, connect
 from graph_service.settings import Settings, load
 from pubnub_bridge import commands_bulk, service
@@ -73,9 +74,39 @@ def serve(
 def token(
     user: Annotated[str, typer.Argument(help="The user's id, the token's subject.")],
     seconds: Annotated[float, typer.Option(help="How long the token is good for.")] = 3600.0,
+    stack: Annotated[
+        Path | None, typer.Option(help="The file that `up --json` wrote; else the environment.")
+    ] = None,
 ) -> None:
     """Mint a development token with JWT_SECRET; refused with production settings."""
-    typer.echo(mint(load(Settings), user, time.time(), seconds))
+    given = stack_options(stack) if stack else {}
+    typer.echo(mint(load(Settings, **given), user, time.time(), seconds))
+
+
+def stack_options(stack: Path) -> dict[str, str]:
+    """The options that reach a stack started with `up --json`.
+
+    Raises:
+        SetupError: the file is not there or not such a file.
+    """
+    try:
+        told = json.loads(stack.read_text("utf-8"))
+        neo4j = told["neo4j"]
+        return {
+            "environment": "development",
+            "neo4j_uri": neo4j["uri"],
+            "neo4j_user": neo4j["user"],
+            "neo4j_password": neo4j["password"],
+            "redis_url": told["redis"],
+            "jwt_secret": told["jwtSecret"],
+            "jwt_audience": told["jwtAudience"],
+            "jwt_issuer": told["jwtIssuer"],
+        }
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        todo = f"Start the stack with: friends-presence up --json {stack}"
+        raise SetupError(
+            what=f"{stack} does not tell how a stack is reached ({problem})", todo=todo
+        ) from problem
 
 
 @app.command()
