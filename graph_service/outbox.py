@@ -27,7 +27,9 @@ class Outbox:
 
 
 def _pair(row: Row) -> ChangedPair:
-    return ChangedPair(row["node"], _end(row, "a"), _end(row, "b"), row["friends"], row["since"] or 0, row["ts"])
+    return ChangedPair(
+        row["node"], _end(row, "a"), _end(row, "b"), row["friends"], row["since"] or 0, row["ts"]
+    )
 
 
 def _end(row: Row, end: str) -> End:

@@ -35,7 +35,9 @@ class Query:
     @property
     def operators(self) -> frozenset[str]:
         """The operators that its plan must contain, from the header's plan line."""
-        return frozenset(re.findall(r"\b[A-Z]\w+(?:\((?:All|Into)\))?", _without_reasons(self.header["plan"])))
+        return frozenset(
+            re.findall(r"\b[A-Z]\w+(?:\((?:All|Into)\))?", _without_reasons(self.header["plan"]))
+        )
 
     @property
     def may_be_eager(self) -> bool:
@@ -60,7 +62,10 @@ def catalogue() -> dict[str, Query]:
     Raises:
         BadQueryFile: a file without a complete header.
     """
-    return {path.stem: parse(path.stem, path.read_text("utf-8")) for path in sorted(data_folder("cypher").glob("*.cypher"))}
+    return {
+        path.stem: parse(path.stem, path.read_text("utf-8"))
+        for path in sorted(data_folder("cypher").glob("*.cypher"))
+    }
 
 
 def parse(name: str, source: str) -> Query:

@@ -15,6 +15,7 @@ import pytest
 from graph_service import migrations
 from graph_service.neo4j import Graph, connect
 from graph_service.settings import Settings
+from tests.support.api import OPTIONS, Api, running_api
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,19 @@ async def graph(migrated: Graph) -> Graph:
     """A graph without users."""
     await wipe(migrated)
     return migrated
+
+
+@pytest.fixture(scope="session")
+async def shared_api(servers: Servers, migrated: Graph) -> AsyncIterator[Api]:
+    """One running API a run; `api` gives it with an empty graph."""
+    async with running_api(servers.settings(**OPTIONS)) as api:
+        yield api
+
+
+@pytest.fixture
+async def api(shared_api: Api, graph: Graph) -> Api:
+    """The API over a graph without users."""
+    return shared_api
 
 
 async def wipe(graph: Graph) -> None:
