@@ -25,8 +25,9 @@ import structlog
 from aiohttp import hdrs, web
 
 from local_stack.origin import publish
-from local_stack.origin.call import CALL, PARTS, Call, Pairs, parsed_query
+from local_stack.origin.call import CALL, PARTS, Call, parsed_query
 from local_stack.origin.clock import Clock
+from local_stack.origin.fast_lane import Lanes
 from local_stack.origin.faults import Fault
 from local_stack.origin.keyset import Keyset
 from local_stack.origin.reply import PREFLIGHT, refused, reply, unknown_key, uri_too_long
@@ -132,21 +133,23 @@ class Origin:
             request[ORIGIN], request[PARTS] = self, parts
             request[publish.CLOCK] = self.clock
             return await handler(request)
-        pairs = parsed_query(query)
-        return await self._called(request, handler, path, parts, pairs)
+        return await self._called(request, handler, parts, query)
 
     async def _called(
-        self, request: web.Request, handler: Handler, path: str, parts: Names, pairs: Pairs
+        self, request: web.Request, handler: Handler, parts: Names, query: str
     ) -> web.StreamResponse:
         """A request to a keyset, unless it has no such key or a fault strikes."""
         keyset = self.keysets.get(parts["sub"])
         if keyset is None:
             return unknown_key()
         if keyset.faults.rules:
-            fault = keyset.faults.of_call(path)
+            fault = keyset.faults.of_call(request.raw_path)
             if fault is not None and (spoiled := await _spoiled(request, fault)) is not None:
                 return spoiled
-        request[CALL] = Call(request, keyset, self.clock.now, parts, pairs, dict(pairs))
+        pairs = parsed_query(query)
+        request[CALL] = Call(
+            keyset, self.clock.now, request.method, request.raw_path, parts, pairs, dict(pairs), request
+        )
         return await handler(request)
 
 
@@ -161,7 +164,8 @@ class Running:
     origin: Origin
     host: str
     port: int
-    _runner: web.ServerRunner
+    _listening: asyncio.Server
+    _lanes: Lanes
     _ticker: asyncio.Task[None]
 
     async def close(self) -> None:
@@ -171,7 +175,8 @@ class Running:
             await self._ticker
         for keyset in self.origin.keysets.values():
             await keyset.webhooks.close()
-        await self._runner.cleanup()
+        self._listening.close()
+        await self._lanes.close()
 
 
 async def start(options: Options | None = None, clock: Clock | None = None) -> Running:
@@ -188,13 +193,13 @@ async def start(options: Options | None = None, clock: Clock | None = None) -> R
         max_line_size=1 << 20,
         max_field_size=1 << 16,
     )
-    runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=0.5)
-    await runner.setup()
-    site = web.TCPSite(runner, options.host, options.port, ssl_context=options.tls, backlog=4096)
-    await site.start()
-    port = runner.addresses[0][1]
+    lanes = Lanes(origin, server)
+    listening = await asyncio.get_running_loop().create_server(
+        lanes.open, options.host, options.port, ssl=options.tls, backlog=4096
+    )
+    port = listening.sockets[0].getsockname()[1]
     ticker = asyncio.create_task(_tick(origin), name="origin-clock")
-    return Running(origin, options.host, port, runner, ticker)
+    return Running(origin, options.host, port, listening, lanes, ticker)
 
 
 async def _tick(origin: Origin) -> None:

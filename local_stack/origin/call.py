@@ -22,16 +22,26 @@ Pairs = list[tuple[str, str]]
 class Call:
     """A request to one keyset.
 
-    `now` is in Unix seconds; `raw` holds the undecoded parts of the path by the names of the route's pattern; `pairs`
-    are the decoded query parameters in their order, `query` the same as a dict (the last of repeated ones wins).
+    `now` is in Unix seconds; `target` is the path and query as they came; `raw` holds the undecoded parts of the path
+    by the names of the route's pattern; `pairs` are the decoded query parameters in their order, `query` the same as a
+    dict (the last of repeated ones wins). `incoming` is aiohttp's request, where it was aiohttp that read it.
     """
 
-    request: web.Request
     keyset: Keyset
     now: float
+    method: str
+    target: str
     raw: dict[str, str]
     pairs: Pairs
     query: dict[str, str]
+    incoming: web.Request | None = None
+
+    @property
+    def request(self) -> web.Request:
+        """aiohttp's request, for its body and headers."""
+        if self.incoming is None:
+            raise LookupError("a request of the fast lane has no body")
+        return self.incoming
 
     @property
     def uuid(self) -> str | None:
@@ -42,11 +52,6 @@ class Call:
     def auth(self) -> str | None:
         """The token or legacy key they show."""
         return self.query.get("auth") or None
-
-    @property
-    def target(self) -> str:
-        """The raw request target: path and query as they came."""
-        return self.request.raw_path
 
     def name(self, part: str) -> str:
         """The decoded value of one part of the path."""

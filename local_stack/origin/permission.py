@@ -67,7 +67,7 @@ def refusal(call: Call, wanted: Iterable[Need], body: bytes = b"") -> Refusal | 
 def signed(call: Call, body: bytes = b"") -> Refusal | None:
     """None when the call carries a good signature made with the secret key."""
     path, _, query = call.target.partition("?")
-    request = SignedRequest(call.request.method, path, query, body)
+    request = SignedRequest(call.method, path, query, body)
     if not timely(request, call.now, time.time()):
         return Refusal(400, "Invalid Timestamp")
     keys = Keys(call.keyset.publish_key, call.keyset.subscribe_key, call.keyset.secret_key)

@@ -33,26 +33,48 @@ class BadMessageError(ValueError):
     """A message is refused; the text is the wire's."""
 
 
-async def publish(request: web.Request) -> web.StreamResponse:
-    """GET and POST /publish/{pub}/{sub}/0/{channel}/0[/{message}]"""
-    call = request[CALL]
+def sent(call: Call, text: str, body: bytes = b"") -> web.Response | bytes:
+    """Publishes `text` as the call says: a refusal, or the body of the answer. `body` is what was posted."""
     try:
-        text = await _text(call, call.keyset.settings.max_message_bytes, "Message Too Large")
+        if len(text) > call.keyset.settings.max_message_bytes // 4:
+            _bounded(text, call.keyset.settings.max_message_bytes, "Message Too Large")
         envelope = _envelope(call, text, Kind.MESSAGE)
-        refusal = allowed(call, needs("publish", [envelope.channel]), body=await _signed_body(request))
+        refusal = allowed(call, needs("publish", [envelope.channel]), body=body)
         return refusal or _sent(call.keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call)))
     except BadMessageError as error:
         return _not_sent(call, error)
 
 
-async def signal(request: web.Request) -> web.StreamResponse:
-    """GET /signal/{pub}/{sub}/0/{channel}/0/{message}"""
+def sent_by_path(call: Call) -> web.Response | bytes:
+    """As `sent`, the message being part of the path."""
+    try:
+        return sent(call, _decoded(call.raw["message"]))
+    except BadMessageError as error:
+        return _not_sent(call, error)
+
+
+async def publish(request: web.Request) -> web.StreamResponse:
+    """GET and POST /publish/{pub}/{sub}/0/{channel}/0[/{message}]"""
     call = request[CALL]
     try:
-        text = await _text(call, call.keyset.settings.max_signal_bytes, "Signal size too large")
+        posted = call.method == "POST"
+        answer = sent(call, await _body(request), await request.read()) if posted else sent_by_path(call)
+        return raw(answer) if isinstance(answer, bytes) else answer
+    except BadMessageError as error:
+        return _not_sent(call, error)
+
+
+async def signal(request: web.Request) -> web.StreamResponse:
+    """GET and POST /signal/{pub}/{sub}/0/{channel}/0[/{message}]"""
+    call = request[CALL]
+    try:
+        posted = call.method == "POST"
+        text = await _body(request) if posted else _decoded(call.raw["message"])
+        _bounded(text, call.keyset.settings.max_signal_bytes, "Signal size too large")
         envelope = _envelope(call, text, Kind.SIGNAL)
-        refusal = allowed(call, needs("signal", [envelope.channel]), body=await _signed_body(request))
-        return refusal or _sent(call.keyset.publish(envelope))
+        body = await request.read() if posted else b""
+        refusal = allowed(call, needs("signal", [envelope.channel]), body=body)
+        return refusal or raw(_sent(call.keyset.publish(envelope)))
     except BadMessageError as error:
         return _not_sent(call, error)
 
@@ -62,12 +84,8 @@ async def time(request: web.Request) -> web.StreamResponse:
     return raw(f"[{request[CLOCK].timetoken()}]".encode())
 
 
-async def _signed_body(request: web.Request) -> bytes:
-    return await request.read() if request.method == "POST" else b""
-
-
-def _sent(timetoken: int) -> web.Response:
-    return raw(f'[1,"Sent","{timetoken}"]'.encode())
+def _sent(timetoken: int) -> bytes:
+    return f'[1,"Sent","{timetoken}"]'.encode()
 
 
 def _not_sent(call: Call, error: BadMessageError) -> web.Response:
@@ -96,13 +114,10 @@ def _envelope(call: Call, text: str, kind: Kind) -> Envelope:
     )
 
 
-async def _text(call: Call, most: int, refusal: str) -> str:
-    """The message as JSON text of at most `most` bytes, from the body of a POST or the path of a GET."""
-    posted = call.request.method == "POST"
-    text = await _body(call.request) if posted else _decoded(call.raw["message"])
+def _bounded(text: str, most: int, refusal: str) -> None:
+    """Raises `BadMessageError` for a text of more than `most` bytes."""
     if len(text.encode()) > most:
         raise BadMessageError(refusal)
-    return text
 
 
 async def _body(request: web.Request) -> str:

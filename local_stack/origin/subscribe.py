@@ -7,6 +7,7 @@ Leaves the queue to `channels`, who is present to `presence`, and filters to `st
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -69,9 +70,40 @@ class Poll:
         return (*logs, *map(group_log, self.groups))
 
 
-async def subscribe(request: web.Request) -> web.StreamResponse:
-    """GET /v2/subscribe/{sub}/{channels}/0"""
-    call = request[CALL]
+@dataclass(slots=True)
+class Held:
+    """A poll that found nothing yet. `present` are the channels its user is an occupant of while it is open."""
+
+    poll: Poll
+    cursor: int
+    uuid: str | None
+    present: tuple[str, ...]
+
+    def answer(self, *, ended: bool = False) -> bytes | None:
+        """The body of the reply; None while there is nothing to tell and the poll has not `ended`."""
+        found = self.poll.read(self.cursor)
+        return _body(self.poll, self.cursor, found) if found or ended else None
+
+    def waiter(self, wake: Callable[[bool], None]) -> Waiter:
+        """Waits from now on for what this poll listens to, at most as long as the keyset holds a poll."""
+        keyset = self.poll.keyset
+        waiter = Waiter(self.poll.logs(), keyset.clock.now + keyset.settings.hold_s, wake)
+        keyset.channels.wait(waiter)
+        return waiter
+
+    def elsewhere(self, waiter: Waiter) -> bool:
+        """Whether what is to be waited for has changed: a group has other channels now."""
+        return bool(self.poll.groups) and self.poll.logs() != waiter.logs
+
+    def closed(self) -> None:
+        """Its connection ended meanwhile: a leave, if the keyset generates one on FIN or RST."""
+        keyset = self.poll.keyset
+        if self.uuid and keyset.settings.presence.leave_on_close:
+            keyset.leave(self.uuid, self.present)
+
+
+def opened(call: Call) -> web.Response | bytes | Held:
+    """What a subscribe request gets at once: a refusal, the body of a reply, or a poll that is held."""
     channels, groups = call.names("channels"), call.listed("channel-group")
     refusal = allowed(call, needs("subscribe", channels, groups))
     if refusal is not None:
@@ -83,61 +115,70 @@ async def subscribe(request: web.Request) -> web.StreamResponse:
         return refused("Missing Channel", "Subscribe")
     try:
         accepts = compiled(call.query.get("filter-expr", ""))
+        return _begun(call, Poll(call.keyset, tuple(channels), tuple(groups), accepts), int(timetoken))
     except FilterError as error:
         return refused(f"Invalid filter expression: {error}", "Subscribe", 481)
-    return await _answered(call, Poll(call.keyset, tuple(channels), tuple(groups), accepts), int(timetoken))
-
-
-async def _answered(call: Call, poll: Poll, timetoken: int) -> web.StreamResponse:
-    keyset = poll.keyset
-    present = occupied(keyset, poll.channels, poll.groups)
-    cursor = keyset.clock.timetoken() if timetoken == 0 else min(timetoken, keyset.clock.last)
-    try:
-        visit = visit_of(call, present, first=timetoken == 0)
     except BadStateError as error:
         return bad_state(error)
+
+
+def _begun(call: Call, poll: Poll, timetoken: int) -> bytes | Held:
+    keyset = poll.keyset
+    present = occupied(keyset, poll.channels, poll.groups)
+    # The cursor of a handshake is older than the join it causes: a client sees its own.
+    cursor = keyset.clock.timetoken() if timetoken == 0 else min(timetoken, keyset.clock.last)
+    visit = visit_of(call, present, first=timetoken == 0)
     if visit is not None:
         keyset.visit(visit)
     if timetoken == 0:
-        return raw(answer(cursor, keyset.settings.region, []))
-    try:
-        found = poll.read(cursor) or await _held(poll, cursor)
-    except asyncio.CancelledError:
-        _closed(call, present)
-        raise
+        return answer(cursor, keyset.settings.region, [])
+    held = Held(poll, cursor, call.uuid, present)
+    return held.answer() or held
+
+
+def _body(poll: Poll, cursor: int, found: Found) -> bytes:
     newest = max((event.timetoken for _, event in found), default=cursor)
     plain = poll.plain
-    told = keyset.faults.disturbed(found)
+    told = poll.keyset.faults.disturbed(found)
     messages = [event.wire(None if plain else match) for match, event in told]
-    return raw(answer(newest, keyset.settings.region, messages))
+    return answer(newest, poll.keyset.settings.region, messages)
 
 
-async def _held(poll: Poll, cursor: int) -> Found:
-    """Waits for something that matches; empty when the poll has been idle for its whole time."""
-    keyset = poll.keyset
-    until = keyset.clock.now + keyset.settings.hold_s
-    while True:
-        woken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        waiter = Waiter(poll.logs(), until, partial(_set, woken))
-        keyset.channels.wait(waiter)
+async def subscribe(request: web.Request) -> web.StreamResponse:
+    """GET /v2/subscribe/{sub}/{channels}/0"""
+    first = opened(request[CALL])
+    if isinstance(first, Held):
         try:
+            return raw(await _held(first))
+        except asyncio.CancelledError:
+            first.closed()
+            raise
+    return raw(first) if isinstance(first, bytes) else first
+
+
+async def _held(held: Held) -> bytes:
+    """Waits for something that matches, or for the end of the time a poll is held."""
+    channels = held.poll.keyset.channels
+    woken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    waiter = held.waiter(partial(_set, woken))
+    try:
+        while True:
             came = await woken
-        finally:
-            keyset.channels.leave(waiter)
-        found = poll.read(cursor)
-        if found or not came:
-            return found
+            body = held.answer(ended=not came)
+            if body is not None:
+                return body
+            woken = asyncio.get_running_loop().create_future()
+            waiter.wake = partial(_set, woken)
+            if held.elsewhere(waiter):
+                channels.leave(waiter)
+                waiter = held.waiter(partial(_set, woken))
+    finally:
+        channels.leave(waiter)
 
 
 def _set(woken: asyncio.Future[bool], came: bool) -> None:
     if not woken.done():
         woken.set_result(came)
-
-
-def _closed(call: Call, present: tuple[str, ...]) -> None:
-    """The connection ended while it polled: a leave, if the keyset generates one on FIN or RST."""
-    if call.uuid and call.keyset.settings.presence.leave_on_close:
-        call.keyset.leave(call.uuid, present)
 
 
 ROUTES = [web.get("/v2/subscribe/{sub}/{channels}/{callback}", subscribe)]

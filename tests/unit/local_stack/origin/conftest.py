@@ -12,14 +12,15 @@ from local_stack.origin.clock import Clock
 from tests.support.origin import START, Wire
 
 
-@pytest.fixture
-async def wire() -> AsyncIterator[Wire]:
-    """A running origin that no defect may have touched by the end of the test."""
+@pytest.fixture(params=["fast lane", "aiohttp"])
+async def wire(request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
+    """A running origin that no defect may have touched by the end of the test; by either way through it."""
+    headers = {"Connection": "close"} if request.param == "aiohttp" else {}
     clock = Clock()
     clock.freeze()
     clock.set(START)
     running = await start(Options(control=True), clock)
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), headers=headers) as session:
         yield Wire(running, session)
     await running.close()
     assert running.origin.errors == 0

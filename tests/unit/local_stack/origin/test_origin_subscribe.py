@@ -241,3 +241,16 @@ def _message(channel: str):
     from local_stack.origin.envelope import Envelope
 
     return Envelope(channel=channel, payload=1)
+
+
+async def test_a_filter_that_nothing_passes_does_not_keep_a_poll_open(wire: Wire) -> None:
+    """It ends when it would have ended, whatever was published meanwhile."""
+    cursor = await wire.cursor("ch")
+    poll = asyncio.create_task(wire.subscribe("ch", cursor, **{"filter-expr": "vip == true"}))
+    await wire.polls(1)
+    await wire.advance(200)
+    await wire.publish("ch", 1)
+    await asyncio.sleep(0.02)
+    assert not poll.done()
+    await wire.advance(80)
+    assert (await poll).body["m"] == []

@@ -1,0 +1,256 @@
+"""The short way for the requests that load consists of: subscribe, publish, signal, presence and time by GET.
+
+A connection begins here. Whole requests of these kinds are answered without a task, a parser object or a request object
+for each, which makes an open poll a fourth as large and a publish three times as cheap. The first request of any other
+kind, or with any header that changes how HTTP is spoken, hands the connection over to aiohttp for good; the handlers
+are the same. Knows just that much HTTP. Knows nothing of what requests mean.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, Protocol, cast
+
+from aiohttp import web
+
+from local_stack.origin.call import Call, parsed_query
+from local_stack.origin.channels import Waiter
+from local_stack.origin.clock import Clock
+from local_stack.origin.keyset import Keyset
+from local_stack.origin.publish import sent_by_path
+from local_stack.origin.reply import Family
+from local_stack.origin.subscribe import Held, opened
+
+MAX_HEAD = 32 * 1024
+"""Above this a request is aiohttp's, and with it every answer to one that is too long."""
+
+_FAST = (b"GET /v2/subscribe/", b"GET /publish/", b"GET /signal/", b"GET /v2/presence/", b"GET /time/")
+_LONGEST = max(map(len, _FAST))
+_SPECIAL = re.compile(
+    rb"\r\n(?:content-length|transfer-encoding|expect|upgrade|connection[ \t]*:(?![ \t]*keep-alive[ \t]*\r\n))",
+    re.IGNORECASE,
+)
+_HEAD = (
+    "HTTP/1.1 200 OK\r\n"
+    f"Content-Type: {Family.MESSAGES.value[1]}\r\n"
+    "Cache-Control: no-cache\r\n"
+    "Access-Control-Allow-Origin: *\r\n"
+    f"Access-Control-Allow-Methods: {Family.MESSAGES.value[2]}\r\n"
+    "Access-Control-Allow-Credentials: true\r\n"
+    "Access-Control-Expose-Headers: *\r\n"
+    "Content-Length: %d\r\n\r\n"
+).encode()
+
+
+class Serving(Protocol):
+    """What the lane needs of the origin."""
+
+    clock: Clock
+    keysets: dict[str, Keyset]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Answers any request."""
+        ...
+
+
+class Lanes:
+    """Every connection that is still on the short way, and aiohttp's server for the others."""
+
+    def __init__(self, origin: Serving, server: web.Server) -> None:
+        self.origin = origin
+        self.server = server
+        self.lanes: set[Lane] = set()
+
+    def open(self) -> Lane:
+        """A new connection."""
+        return Lane(self)
+
+    async def close(self) -> None:
+        """Ends every connection."""
+        for lane in list(self.lanes):
+            lane.end()
+        self.server.pre_shutdown()
+        await self.server.shutdown(0.5)
+
+
+class Lane(asyncio.Protocol):
+    """One connection: answers requests in their order, holding what comes while a poll is open."""
+
+    __slots__ = ("_buffer", "_held", "_lanes", "_looking", "_transport", "_waiter", "_woken")
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._transport: asyncio.Transport | None = None
+        self._buffer = b""
+        self._held: Held | None = None
+        self._waiter: Waiter | None = None
+        self._woken = True
+        self._looking = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Asyncio's call."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._lanes.lanes.add(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Asyncio's call: an open poll ends with its connection."""
+        self._lanes.lanes.discard(self)
+        self._transport = None
+        held, self._held = self._held, None
+        if held is not None:
+            self._unwait(held)
+            held.closed()
+
+    def data_received(self, data: bytes) -> None:
+        """Asyncio's call."""
+        self._buffer = self._buffer + data if self._buffer else data
+        self._advance()
+
+    def end(self) -> None:
+        """Closes the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _advance(self) -> None:
+        """Answers what has arrived whole, until a poll is held or the connection is aiohttp's."""
+        while self._buffer and self._held is None and self._transport is not None:
+            end = self._buffer.find(b"\r\n\r\n")
+            if end < 0 and len(self._buffer) < MAX_HEAD and self._promising():
+                return
+            target = None if end < 0 or end > MAX_HEAD else _target(self._buffer[: end + 2])
+            answer = None if target is None else self._answer(target)
+            if answer is None:
+                self._hand_over()
+                return
+            self._buffer = self._buffer[end + 4 :]
+            self._give(answer)
+
+    def _promising(self) -> bool:
+        """Whether what has arrived may become a request for the short way."""
+        start = self._buffer[:_LONGEST]
+        return any(fast.startswith(start) or start.startswith(fast) for fast in _FAST)
+
+    def _answer(self, target: str) -> web.Response | bytes | Held | None:
+        """The answer to a request, None where it is not for the short way."""
+        path, _, query = target.partition("?")
+        segments = path.split("/")
+        if segments[1] == "publish":
+            call = self._call(target, segments, _PUBLISH, query)
+            return None if call is None else sent_by_path(call)
+        if segments[2] == "subscribe":
+            call = self._call(target, segments, _SUBSCRIBE, query)
+            return None if call is None else opened(call)
+        return self._driven(target)
+
+    def _call(self, target: str, segments: list[str], names: tuple[str, ...], query: str) -> Call | None:
+        """The call, where path, key and faults leave nothing to decide."""
+        if len(segments) != len(names) or not all(segments[1:]):
+            return None
+        raw = dict(zip(names, segments, strict=True))
+        keyset = self._lanes.origin.keysets.get(raw["sub"])
+        if keyset is None or keyset.faults.rules:
+            return None
+        pairs = parsed_query(query)
+        return Call(keyset, self._lanes.origin.clock.now, "GET", target, raw, pairs, dict(pairs))
+
+    def _driven(self, target: str) -> web.Response | None:
+        """Runs the origin's handler on the spot: these never wait, unless a fault makes them."""
+        if any(keyset.faults.rules for keyset in self._lanes.origin.keysets.values()):
+            return None
+        handling = self._lanes.origin.handle(cast("web.Request", _Request(target)))
+        try:
+            handling.send(None)
+        except StopIteration as done:
+            return cast("web.Response", done.value)
+        handling.close()
+        return None
+
+    def _give(self, answer: web.Response | bytes | Held) -> None:
+        if isinstance(answer, Held):
+            self._held = answer
+            self._waiter = answer.waiter(self._wake)
+        elif isinstance(answer, bytes):
+            self._write(_HEAD % len(answer) + answer)
+        else:
+            self._write(_written(answer))
+
+    def _wake(self, came: bool) -> None:
+        """Looks a moment later: whatever else is published in this one comes in the same answer."""
+        self._woken = came
+        if not self._looking:
+            self._looking = True
+            asyncio.get_running_loop().call_soon(self._look)
+
+    def _look(self) -> None:
+        self._looking = False
+        held, waiter = self._held, self._waiter
+        if held is None or waiter is None:
+            return
+        body = held.answer(ended=not self._woken)
+        if body is not None:
+            self._unwait(held)
+            self._held = None
+            self._give(body)
+            self._advance()
+        elif held.elsewhere(waiter):
+            self._unwait(held)
+            self._waiter = held.waiter(self._wake)
+
+    def _unwait(self, held: Held) -> None:
+        if self._waiter is not None:
+            held.poll.keyset.channels.leave(self._waiter)
+            self._waiter = None
+
+    def _write(self, data: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(data)
+
+    def _hand_over(self) -> None:
+        """From here on the connection is aiohttp's."""
+        transport, self._transport = self._transport, None
+        if transport is None:
+            return
+        self._lanes.lanes.discard(self)
+        handler = self._lanes.server()
+        transport.set_protocol(handler)
+        handler.connection_made(transport)
+        handler.data_received(self._buffer)
+        self._buffer = b""
+
+
+_PUBLISH = ("", "family", "pub", "sub", "signature", "channel", "callback", "message")
+_SUBSCRIBE = ("", "version", "family", "sub", "channels", "callback")
+
+
+class _Request(dict[Any, Any]):
+    """As much of aiohttp's request as a handler of a plain GET looks at."""
+
+    method = "GET"
+
+    def __init__(self, target: str) -> None:
+        super().__init__()
+        self.raw_path = self.path = target
+
+    async def read(self) -> bytes:
+        return b""
+
+
+def _target(head: bytes) -> str | None:
+    """The target of a plain GET for the short way, None for any other request."""
+    if not head.startswith(_FAST) or _SPECIAL.search(head):
+        return None
+    line = head[: head.index(b"\r\n")].split(b" ")
+    if len(line) != 3 or line[2] != b"HTTP/1.1" or not line[1].isascii():
+        return None
+    return line[1].decode()
+
+
+def _written(response: web.Response) -> bytes:
+    """A whole answer as it goes over the wire."""
+    body = cast("bytes", response.body or b"")
+    head = "".join(
+        f"{name}: {value}\r\n" for name, value in response.headers.items() if name != "Content-Length"
+    )
+    line = f"HTTP/1.1 {response.status} {response.reason}\r\n"
+    return f"{line}{head}Content-Length: {len(body)}\r\n\r\n".encode() + body

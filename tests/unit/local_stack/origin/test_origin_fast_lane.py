@@ -1,0 +1,156 @@
+"""The short way: which connections take it, pipelining, odd splits, and when aiohttp takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+
+from local_stack.origin.app import Options, Running, start
+
+PUBLISH = b"GET /publish/demo/demo/0/ch/0/%d?uuid=a HTTP/1.1\r\nHost: x\r\n\r\n"
+TIME = b"GET /time/0 HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture
+async def running() -> AsyncIterator[Running]:
+    """An origin on the machine's clock."""
+    running = await start(Options(control=True))
+    yield running
+    await running.close()
+    assert running.origin.errors == 0
+
+
+class Line:
+    """A bare connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def answer(self) -> tuple[int, object]:
+        """The next answer's status and JSON."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        length = next(
+            int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")
+        )
+        return int(head.split(b" ")[1]), json.loads(await self.reader.readexactly(length))
+
+
+async def line(running: Running) -> Line:
+    """Connects."""
+    return Line(*await asyncio.open_connection("127.0.0.1", running.port))
+
+
+def fast(running: Running) -> int:
+    """How many connections are on the short way."""
+    return len(running._lanes.lanes)
+
+
+async def test_pipelined_requests_are_answered_in_their_order(running: Running) -> None:
+    """In one write or byte by byte."""
+    text = b"".join(PUBLISH % number for number in range(5)) + TIME
+    for pieces in ([text], [text[at : at + 1] for at in range(len(text))]):
+        one = await line(running)
+        for piece in pieces:
+            one.writer.write(piece)
+            await asyncio.sleep(0)
+        answers = [await one.answer() for _ in range(6)]
+        assert [status for status, _ in answers] == [200] * 6
+        tokens = [int(body[2]) for _, body in answers[:5]]  # type: ignore[index]
+        assert tokens == sorted(set(tokens))
+        assert fast(running) >= 1
+        one.writer.close()
+
+
+async def test_what_follows_an_open_poll_waits_for_its_answer(running: Running) -> None:
+    """Then it is answered too."""
+    one, other = await line(running), await line(running)
+    one.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+    _, body = await one.answer()
+    tt = body["t"]["t"]  # type: ignore[index]
+    one.writer.write(f"GET /v2/subscribe/demo/ch/0?tt={tt} HTTP/1.1\r\nHost: x\r\n\r\n".encode() + TIME)
+    await asyncio.sleep(0.01)
+    other.writer.write(PUBLISH % 7)
+    await other.answer()
+    _, body = await one.answer()
+    assert body["m"][0]["d"] == 7  # type: ignore[index]
+    status, _ = await one.answer()
+    assert status == 200
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        b"GET /v2/objects/demo/uuids HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /time/0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /time/0 HTTP/1.0\r\nHost: x\r\n\r\n",
+        b"GET /time/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+        b"POST /publish/demo/demo/0/ch/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1",
+    ],
+)
+async def test_anything_else_is_aiohttps_and_answered_all_the_same(
+    running: Running, request_text: bytes
+) -> None:
+    """Also in the middle of a connection."""
+    one = await line(running)
+    one.writer.write(TIME)
+    assert (await one.answer())[0] == 200
+    assert fast(running) == 1
+    one.writer.write(request_text)
+    assert (await one.answer())[0] == 200
+    assert fast(running) == 0
+
+
+async def test_a_keep_alive_header_changes_nothing(running: Running) -> None:
+    """Many clients send it with every request."""
+    one = await line(running)
+    one.writer.write(b"GET /time/0 HTTP/1.1\r\nHost: x\r\nconnection: keep-alive\r\n\r\n")
+    assert (await one.answer())[0] == 200
+    assert fast(running) == 1
+
+
+async def test_both_ways_give_the_same_answer(running: Running) -> None:
+    """Status, body and the headers of the family, for successes and refusals."""
+    targets = [
+        "/v2/subscribe/demo/ch/0?tt=x",
+        "/v2/subscribe/nope/ch/0?tt=0",
+        "/publish/wrong/demo/0/ch/0/1",
+        "/publish/demo/demo/0/ch/0/%7B",
+        "/v2/presence/sub-key/demo/channel/ch",
+        "/v2/presence/sub-key/demo/channel/ch/uuid/u/data",
+        "/v2/presence/sub-key/demo/nothing",
+        "/signal/demo/demo/0/ch/0/%22" + "x" * 70 + "%22",
+        "/time/0/1/2",
+        "/publish/demo/demo/0//0/1",
+    ]
+    for target in targets:
+        told = []
+        for extra in (b"", b"Connection: close\r\n"):
+            one = await line(running)
+            one.writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n".encode() + extra + b"\r\n")
+            head = (await one.reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+            kept = [
+                text for text in head if not text.startswith(("date:", "server:", "connection:")) and text
+            ]
+            body = await one.reader.readexactly(
+                next(int(text[15:]) for text in kept if text.startswith("content-l"))
+            )
+            told.append((sorted(kept), [word for word in body.split(b'"') if not word.isdigit()]))
+            one.writer.close()
+        assert told[0] == told[1], target
+
+
+async def test_a_closed_poll_waits_for_nothing_any_more(running: Running) -> None:
+    """Nothing of it is left."""
+    one = await line(running)
+    one.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=1&uuid=u HTTP/1.1\r\nHost: x\r\n\r\n")
+    keyset = running.origin.keysets["demo"]
+    while keyset.channels.waiters != 1:  # noqa: ASYNC110 - the origin announces no poll
+        await asyncio.sleep(0.001)
+    one.writer.close()
+    while keyset.channels.waiters:  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
+    assert fast(running) == 0
