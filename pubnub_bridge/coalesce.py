@@ -75,6 +75,19 @@ class Letter:
         if self.sync is None or self.sync.friends is None or (notice.ts > self.sync.ts):
             self.sync = notice
 
+    def again(self, tries: int) -> list[Notice | SyncNotice]:
+        """What must be appended to the stream where the letter could not be published.
+
+        Its events have one more try; after the last one the inbox is owed a sync instead of its presence. A
+        relation is in no sync, so it is tried for ever.
+        """
+        events, owed = self.events(), self.sync is not None
+        if self.tries >= tries:
+            owed = owed or any(event.is_presence for event in events)
+            events = [event for event in events if not event.is_presence]
+        back: list[Notice | SyncNotice] = [Notice(e, [self.inbox], self.tries + 1) for e in events]
+        return [*back, SyncNotice(self.inbox, reason="lost")] if owed else back
+
 
 _PRESENCE = frozenset({"online", "offline"})
 

@@ -191,6 +191,8 @@ class Hold:
             due = event.at + self._times.of(event)
             change = Change(event.user, event.online, event.at, event.shard, event.at, due, tell=True)
             self._need(change, entry, again)
+            if waiting:  # the graph has overruled what it was compared with
+                _include(waiting, change)
             self._waiting[event.user] = change
             heapq.heappush(self._deadlines, (due, event.user))
             if event.online:

@@ -156,21 +156,11 @@ class Publish:
         bodies = wire.sync(sync.user, sync.friends or (), sync.total, sync.ts) if sync else []
         for body in bodies:
             if not await self._published(letter.inbox, body):
-                return self._again(letter)
+                return letter.again(self.limits.tries)
         for body in wire.batches(letter.inbox, events) if events else ():
             if not await self._published(letter.inbox, body):
-                return failed + self._again(letter)
+                return failed + letter.again(self.limits.tries)
         return list(failed)
-
-    def _again(self, letter: Letter) -> list[Notice | SyncNotice]:
-        """What a letter that failed leaves: its events with one more try, or after the last one an owed sync."""
-        events = letter.events()
-        owed = letter.sync is not None
-        if letter.tries >= self.limits.tries:
-            owed = owed or any(event.is_presence for event in events)
-            events = [event for event in events if not event.is_presence]
-        back: list[Notice | SyncNotice] = [Notice(e, [letter.inbox], letter.tries + 1) for e in events]
-        return [*back, SyncNotice(letter.inbox, reason="lost")] if owed else back
 
     async def _read(self, sync: SyncNotice) -> SyncNotice | None:
         """The sync that was owed, still owed while the graph is away, or None for an unknown user."""

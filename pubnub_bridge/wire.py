@@ -78,9 +78,9 @@ def _groups(events: Iterable[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]
     return groups
 
 
-def sync(user: str, friends: Sequence[str], total: int, ts: int) -> list[bytes]:
-    """friends.sync, in as many parts as its size needs."""
-    parts = _parts(friends)
+def sync(user: str, friends: Sequence[str], total: int, ts: int, budget: int = BUDGET) -> list[bytes]:
+    """friends.sync, in as many parts of at most `budget` bytes as it needs."""
+    parts = _parts(friends, budget - 512)
     event_id = f"evt_sync_{user}_{ts // 1000}"
     return [
         message(
@@ -94,12 +94,12 @@ def sync(user: str, friends: Sequence[str], total: int, ts: int) -> list[bytes]:
     ]
 
 
-def _parts(friends: Sequence[str]) -> list[list[str]]:
+def _parts(friends: Sequence[str], room: int) -> list[list[str]]:
     parts: list[list[str]] = [[]]
     size = 0
     for friend in friends:
         written = text(friend)
-        if size + len(written) + 1 > BUDGET - 512:
+        if parts[-1] and size + len(written) + 1 > room:
             parts.append([])
             size = 0
         parts[-1].append(written)

@@ -1,0 +1,38 @@
+"""What a changed pair tells its two ends. Pure: from one read of the graph to events; knows no stream.
+
+Both ends are told the present relation, flagged online or not, whatever the change was. A blocked one is told
+exactly what an unfriended one is told; a request that a block hides is not told to the blocker.
+"""
+
+from __future__ import annotations
+
+from graph_service.model import ChangedPair, End
+from pubnub_bridge import wire
+from pubnub_bridge.notice import Event, Outgoing
+
+
+def tell_pair(pair: ChangedPair, outgoing: Outgoing) -> None:
+    """Add what each end is told; nothing to one that was erased."""
+    event_id = f"evt_relation_{pair.a.id}_{pair.b.id}_{pair.ts}"
+    for me, other in ((pair.a, pair.b), (pair.b, pair.a)):
+        if me.exists:
+            outgoing.tell(_event(pair, me, other, event_id), [me.id])
+
+
+def _event(pair: ChangedPair, me: End, other: End, event_id: str) -> Event:
+    who = f'"userId":{wire.text(other.id)},"name":{wire.text(other.name)}'
+    if pair.friends and other.exists:
+        online = other.present and not other.invisible
+        seen = wire.text(wire.iso(other.last_seen * 1000) if other.last_seen else None)
+        at = other.presence_at if online else 0
+        payload = f'{{{who},"online":{str(online).lower()},"lastSeen":{seen},"at":{at}}}'
+        return Event(
+            other.id, "added", at, pair.ts, wire.message("friend.added", event_id, pair.ts, payload)
+        )
+    if me.asked or (other.asked and not me.blocked):
+        payload = f'{{{who},"requestedBy":{wire.text(me.id if me.asked else other.id)}}}'
+        body = wire.message("friend.requested", event_id, pair.ts, payload)
+        return Event(other.id, "requested", 0, pair.ts, body)
+    return Event(
+        other.id, "removed", 0, pair.ts, wire.message("friend.removed", event_id, pair.ts, f"{{{who}}}")
+    )

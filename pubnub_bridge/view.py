@@ -1,0 +1,123 @@
+"""What a client shows of its friends, from the messages on its inbox. Pure: the rules every client must keep.
+
+``web/state.js`` holds the same rules for browsers. Messages may come twice, late and in any order:
+
+- per friend the newest `ts` wins; on a tie a notice beats a sync, then the higher `at`;
+- a removed friend leaves a tombstone that older messages cannot pass;
+- a sync sets all friends as of its `ts`, and is the floor for older messages about friends not in it;
+- the parts of a sync are applied together; a newer sync discards an incomplete one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pubnub_bridge.wire import micros
+
+Key = tuple[int, int, int]
+"""ts (microseconds), 1 for a notice and 0 for a sync or a page, at (milliseconds): the higher one counts."""
+
+
+@dataclass(slots=True)
+class Shown:
+    """One friend as shown."""
+
+    online: bool
+    key: Key
+    name: str = ""
+    last_seen: str | None = None
+
+
+@dataclass(slots=True)
+class _Parts:
+    ts: int
+    total: int
+    have: dict[int, list[str]] = field(default_factory=dict)
+
+
+class View:
+    """One client's picture."""
+
+    def __init__(self) -> None:
+        self.friends: dict[str, Shown] = {}
+        self.requests: dict[str, str] = {}
+        """Pending requests: the other end, and who asked."""
+        self.total: int | None = None
+        """Number of friends, as the last sync said."""
+        self._removed: dict[str, int] = {}
+        self._related: dict[str, int] = {}
+        self._floor = 0
+        self._parts: _Parts | None = None
+
+    @property
+    def online(self) -> set[str]:
+        """Friends shown online."""
+        return {user for user, shown in self.friends.items() if shown.online}
+
+    def apply(self, message: Mapping[str, Any]) -> None:
+        """Take one message, in whatever order it comes. Unknown types are ignored."""
+        kind, payload = message["type"], message["payload"]
+        ts = micros(message["ts"])
+        if kind == "friend.batch":
+            for event in payload["events"]:
+                self.apply(event)
+        elif kind == "friends.sync":
+            self._part(ts, payload)
+        elif kind in {"friend.online", "friend.offline"}:
+            self._presence(payload, kind == "friend.online", (ts, 1, payload.get("at", 0)))
+        elif kind in {"friend.added", "friend.removed", "friend.requested"}:
+            self._relation(kind, payload, ts)
+
+    def page(self, friends: Iterable[Mapping[str, Any]], ts: int) -> None:
+        """Merge an HTTP answer: rows of `id`, `online`, `name`, `lastSeen` as of `ts`."""
+        for row in friends:
+            self._presence({"userId": row["id"], **row}, row["online"], (ts, 0, 0))
+
+    def _presence(self, said: Mapping[str, Any], online: bool, key: Key) -> None:
+        user = said["userId"]
+        if key[0] <= self._removed.get(user, -1):
+            return
+        shown = self.friends.get(user)
+        if key < (shown.key if shown else (self._floor, 0, 0)):
+            return
+        if shown is None:
+            shown = self.friends[user] = Shown(online, key)
+        shown.online, shown.key = online, key
+        shown.name = said.get("name") or shown.name
+        shown.last_seen = said.get("lastSeen") or shown.last_seen
+
+    def _relation(self, kind: str, payload: Mapping[str, Any], ts: int) -> None:
+        user = payload["userId"]
+        if kind == "friend.added":
+            self._presence(payload, payload["online"], (ts, 1, payload.get("at", 0)))
+        elif kind == "friend.removed":
+            self._removed[user] = max(ts, self._removed.get(user, -1))
+            if user in self.friends and self.friends[user].key[0] <= ts:
+                del self.friends[user]
+        if ts < self._related.get(user, -1):
+            return
+        self._related[user] = ts
+        if kind == "friend.requested":
+            self.requests[user] = payload["requestedBy"]
+        else:
+            self.requests.pop(user, None)
+
+    def _part(self, ts: int, payload: Mapping[str, Any]) -> None:
+        part, parts = payload.get("part", 1), payload.get("parts", 1)
+        if self._parts is None or ts > self._parts.ts:
+            self._parts = _Parts(ts, parts)
+        if ts < self._parts.ts:
+            return
+        self._parts.have[part] = payload["onlineFriends"]
+        if len(self._parts.have) == self._parts.total:
+            online = {user for some in self._parts.have.values() for user in some}
+            self._parts.have.clear()
+            self._sync(ts, online, payload["totalFriends"])
+
+    def _sync(self, ts: int, online: set[str], total: int) -> None:
+        self.total = total
+        for user in online | set(self.friends):
+            self._presence({"userId": user}, user in online, (ts, 0, 0))
+        self._floor = max(self._floor, ts)

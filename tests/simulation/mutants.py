@@ -1,0 +1,173 @@
+"""The same walk with a rule taken out. With all rules kept, everything here hands on to the real files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from graph_service.model import ChangedPair, Settled, Told
+from pubnub_bridge import relation, wire
+from pubnub_bridge.coalesce import Letter
+from pubnub_bridge.hold import Change, Hold, HoldTimes
+from pubnub_bridge.notice import Event, Outgoing, SyncNotice
+from pubnub_bridge.presence import Seen
+from pubnub_bridge.view import Key, Shown, View
+from tests.simulation.rules import Rules
+
+
+def hold(rules: Rules, times: HoldTimes) -> Hold:
+    """The hold, or one without some rule."""
+
+    class Mutant(Hold):
+        def _see(self, event: Seen, entry: str, again: bool, noticed: Any) -> None:
+            known = self._unwritten(event.user)
+            newest = known.at if known else self._newest(event.user)
+            if not rules.older_is_nothing_new and event.at < newest:
+                self._newer(event, entry, again, noticed)
+            elif not rules.doubt_is_looked_up and event.at == newest:
+                self._newer(event, entry, again, noticed)
+            else:
+                super()._see(event, entry, again, noticed)
+
+        def _make_ready(self, change: Change) -> None:
+            if rules.flap_is_written or change.again or change.tell:
+                super()._make_ready(change)
+            else:
+                self._let_go(change.entries)
+
+        def take(self, now: int, limit: int) -> list[Change]:
+            before = dict(self._online)
+            taken = super().take(now, limit)
+            if not rules.taken_counts_as_settled:
+                for change in taken:
+                    if change.user in before:
+                        self._online[change.user] = before[change.user]
+                    else:
+                        self._online.pop(change.user, None)
+            return taken
+
+        def resolved(self, change: Change, present: tuple[bool, int] | None = None) -> None:
+            if not rules.taken_counts_as_settled:
+                self._set(change.user, change.online, change.at)
+            super().resolved(change, present)
+
+    return Mutant(times)
+
+
+def to_be_told(
+    rules: Rules, changes: Sequence[Change], settled: Settled, real: Callable[..., list[str]]
+) -> list[str]:
+    """Who is told, or not all of them."""
+    if not rules.equal_is_told:
+        settled = replace(settled, equal=frozenset())
+    if not rules.flipped_flap_is_told:
+        changes = [change for change in changes if change.tell or change.again]
+    return real(changes, settled)
+
+
+def told(rules: Rules, rows: list[Told], changes: Sequence[Change], clock: int) -> list[Told]:
+    """What the read said, or something else."""
+    if not rules.state_from_the_read:
+        known = {change.user: change for change in changes}
+        rows = [_as_decided(row, known.get(row.user)) for row in rows]
+    if not rules.clock_from_the_read:
+        rows = [replace(row, ts=clock) for row in rows]
+    return rows
+
+
+def _as_decided(row: Told, change: Change | None) -> Told:
+    if change is None:
+        return row
+    online = change.online and not row.invisible
+    return replace(row, online=online, present=change.online, presence_at=change.at)
+
+
+def audible(rules: Rules, rows: list[Told]) -> list[Told]:
+    """The invisible are silent, or not."""
+    return rows if rules.invisible_is_silent else [replace(row, invisible=False) for row in rows]
+
+
+def without_syncs(rules: Rules, outgoing: Outgoing) -> None:
+    """Take the syncs out of what settling tells."""
+    if not rules.settle_syncs:
+        for partition, some in outgoing.notices.items():
+            outgoing.notices[partition] = [one for one in some if not isinstance(one, SyncNotice)]
+
+
+def tell_pair(rules: Rules, pair: ChangedPair, outgoing: Outgoing) -> None:
+    """Both ends, or only those flagged online."""
+    if not rules.relation_to_the_offline:
+        pair = replace(
+            pair,
+            a=replace(pair.a, exists=pair.a.present),
+            b=replace(pair.b, exists=pair.b.present),
+        )
+        if not (pair.a.exists and pair.b.exists):
+            pair = replace(pair, friends=pair.friends and pair.a.exists and pair.b.exists)
+    relation.tell_pair(pair, outgoing)
+
+
+def events(rules: Rules, letter: Letter) -> list[Event]:
+    """What a letter tells."""
+    if not rules.ended_friendship_silences:
+        return [*letter.presence.values(), *letter.relations.values()]
+    return letter.events()
+
+
+class MutantView(View):
+    """A client without some rule."""
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__()
+        self.rules = rules
+
+    def _presence(self, said: Any, online: bool, key: Key) -> None:
+        rules = self.rules
+        if not rules.client_notice_beats_sync:
+            key = (key[0], 0, key[2])
+        if not rules.client_higher_at:
+            key = (key[0], key[1], 0)
+        if not rules.client_tombstones:
+            self._removed.clear()
+        if not rules.client_floor:
+            self._floor = 0
+        if not rules.client_newest_wins and key[0] > self._removed.get(said["userId"], -1):
+            self.friends[said["userId"]] = Shown(online, key)
+            return
+        super()._presence(said, online, key)
+
+    def _part(self, ts: int, payload: Any) -> None:
+        if not self.rules.client_whole_syncs:
+            self._sync(ts, set(payload["onlineFriends"]), payload["totalFriends"])
+            return
+        super()._part(ts, payload)
+
+
+@contextmanager
+def letters(rules: Rules) -> Iterator[None]:
+    """The letter's own rules, or not."""
+    real_put, real_sync = Letter.put, Letter.put_sync
+
+    def put(self: Letter, event: Event) -> bool:
+        if not rules.never_nothing and event.is_presence:
+            other = self.presence.get(event.user)
+            if other is not None and other.kind != event.kind:
+                del self.presence[event.user]
+                return False
+        if not rules.newest_in_a_letter and event.is_presence:
+            self.presence[event.user] = event
+            return True
+        return real_put(self, event)
+
+    def put_sync(self: Letter, notice: SyncNotice) -> None:
+        if rules.newer_sync_replaces or self.sync is None or self.sync.friends is None:
+            real_sync(self, notice)
+
+    with patch.object(Letter, "put", put), patch.object(Letter, "put_sync", put_sync):
+        yield
+
+
+__all__ = ["MutantView", "audible", "events", "hold", "letters", "tell_pair", "to_be_told", "told", "wire"]

@@ -1,0 +1,351 @@
+"""One bridge process: the real pure files, moved one row at a time, so that a crash may come between any two."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from graph_service.model import Settled, Told
+from pubnub_bridge import log, wire
+from pubnub_bridge.coalesce import Coalesce, Letter, Pace
+from pubnub_bridge.hold import Change, Hold, HoldTimes
+from pubnub_bridge.notice import Outgoing, SyncNotice, decode, encode, sync_of
+from pubnub_bridge.presence import TOO_FAR_AHEAD, Seen
+from pubnub_bridge.settle import notices, to_be_told
+from tests.simulation import mutants
+from tests.simulation.engines import GraphModel, PubNub, Reading, Stream
+from tests.simulation.rules import Rules
+
+HOLD = 5000
+TINY = 512 + 1
+"""Budget of a sync's part: one friend a part."""
+
+
+@dataclass
+class Outside:
+    """What outlives a process."""
+
+    pubnub: PubNub
+    graph: GraphModel
+    rules: Rules
+    seen: Stream = field(default_factory=Stream)
+    inbox: Stream = field(default_factory=Stream)
+    cursor: int = 0
+    highest: int = 0
+    publish: Callable[[str, bytes], None] = lambda _inbox, _body: None
+    where_now: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class Batch:
+    """A settling under way."""
+
+    changes: list[Change]
+    step: str = "commit"
+    settled: Settled | None = None
+    news: list[str] = field(default_factory=list)
+    readings: list[Reading] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+
+
+@dataclass
+class Sending:
+    """A letter under way."""
+
+    letter: Letter
+    reading: Reading | None = None
+    bodies: list[bytes] | None = None
+
+
+class Owner:
+    """A process that believes to own the only partition."""
+
+    def __init__(self, outside: Outside) -> None:
+        self.out = outside
+        self.rules = outside.rules
+        self.hold: Hold = mutants.hold(self.rules, HoldTimes(HOLD, HOLD, HOLD))
+        graph = outside.graph
+        self.hold.load({user: p.at for user, p in graph.people.items() if p.online})
+        self.again_until = f"{outside.seen.last:06}"
+        self.seen_place = self.inbox_place = ""
+        self.coalesce = Coalesce(Pace(distance=0.0, sync_distance=0.0))
+        self.generations: dict[int, list[str]] = {}
+        self.window = 0.0
+        self.batch: Batch | None = None
+        self.sending: Sending | None = None
+        self.doubts: list[tuple[Seen, str]] = []
+        self.relation: tuple[int, Outgoing] | None = None
+
+    # Rows 1 to 3
+
+    def poll(self) -> bool:
+        """Append what PubNub has told since the cursor."""
+        events = self.out.pubnub.events[self.out.cursor : self.out.cursor + 3]
+        if not events:
+            return False
+        now = self.out.pubnub.now
+        if self.rules.future_is_pulled_back:
+            events = [replace(e, at=now) if e.at > now + TOO_FAR_AHEAD else e for e in events]
+        self.out.cursor += len(events)
+        if self.rules.cursor_with_entry:
+            self.out.seen.append(log.encode(events))
+        else:
+            self.lost_if_dead = events
+        return True
+
+    lost_if_dead: list[Seen] | None = None
+
+    def late_append(self) -> bool:
+        """Only with the rule taken out: the entry follows the cursor in a second step."""
+        if self.lost_if_dead is None:
+            return False
+        self.out.seen.append(log.encode(self.lost_if_dead))
+        self.lost_if_dead = None
+        return True
+
+    # Row 4
+
+    def read_seen(self) -> bool:
+        """Take one entry into the hold."""
+        found = self.out.seen.after(self.seen_place, 1)
+        for entry, body in found:
+            self.seen_place = entry
+            again = self.rules.replay_is_told and entry <= self.again_until
+            noticed = self.hold.see(log.decode(body), entry, again)
+            for user in noticed.arrived:
+                self._owe(user, "join")
+            self.doubts += [(one, entry) for one in noticed.doubtful]
+        return bool(found)
+
+    def look_up(self) -> bool:
+        """Where Now for one doubt."""
+        if not self.doubts:
+            return False
+        doubt, entry = self.doubts.pop()
+        pubnub = self.out.pubnub
+        online = pubnub.present[doubt.user]
+        self.out.seen.append(log.encode([Seen(doubt.user, online, pubnub.now, 0, "confirm")]))
+        self.hold.looked_up(entry)
+        return True
+
+    # Rows 5 to 8
+
+    def settle(self) -> bool:
+        """The next step of the batch under way, or a new one."""
+        if self.batch is None:
+            changes = self.hold.take(self.out.pubnub.now, 2)
+            if changes:
+                self.batch = Batch(changes)
+                if not self.rules.read_after_commit:
+                    self.batch.readings = [self.out.graph.begin(change.user) for change in changes]
+                    self.batch.step = "look first"
+            return bool(changes)
+        getattr(self, "_" + self.batch.step.replace(" ", "_"))(self.batch)
+        return True
+
+    def _look_first(self, batch: Batch) -> None:
+        if not self._look(batch):
+            batch.step = "commit"
+
+    def _commit(self, batch: Batch) -> None:
+        batch.settled = self.out.graph.settle(batch.changes)
+        batch.news = mutants.to_be_told(self.rules, batch.changes, batch.settled, to_be_told)
+        batch.step = "read" if self.rules.read_after_commit else "append"
+
+    def _read(self, batch: Batch) -> None:
+        older = list(batch.settled.older) if batch.settled else []
+        batch.readings = [self.out.graph.begin(user) for user in [*batch.news, *older]]
+        batch.step = "look"
+
+    def _look(self, batch: Batch) -> bool:
+        for reading in batch.readings:
+            if reading.left:
+                self.out.graph.look(reading)
+                return True
+        if batch.step == "look":
+            if self._clock_is_back(reading.ts for reading in batch.readings):
+                batch.step = "read"
+            else:
+                batch.step = "append"
+        return False
+
+    def _append(self, batch: Batch) -> None:
+        assert batch.settled is not None
+        told = [self.out.graph.told(reading) for reading in batch.readings]
+        if not self.rules.read_after_commit:
+            flags = {change.user: change for change in batch.changes}
+            told = [
+                replace(one, online=flags[one.user].online and not one.invisible, present=flags[one.user].online,
+                        presence_at=flags[one.user].at, ts=self.out.graph.clock)
+                for one in told
+            ]  # fmt: skip
+        told = mutants.told(self.rules, told, batch.changes, self.out.graph.clock)
+        if not self.rules.delete_after_append and not batch.told:
+            self._resolve(batch, told)
+            self.out.seen.delete(self.hold.finished())
+        batch.told = told
+        batch.step = "notify"
+
+    def _notify(self, batch: Batch) -> None:
+        assert batch.settled is not None
+        outgoing = Outgoing(lambda _user: 0)
+        news = [one for one in batch.told if one.user in batch.news]
+        notices(mutants.audible(self.rules, news), outgoing)
+        mutants.without_syncs(self.rules, outgoing)
+        self._append_inbox(outgoing)
+        if self.rules.delete_after_append:
+            self._resolve(batch, batch.told)
+        self.batch = None
+
+    def _resolve(self, batch: Batch, told: list[Told]) -> None:
+        assert batch.settled is not None
+        present = {one.user: (one.present, one.presence_at) for one in told if one.user in batch.settled.older}
+        for change in batch.changes:
+            self.hold.resolved(change, present.get(change.user))
+
+    def delete_seen(self) -> bool:
+        """Delete what the graph holds."""
+        done = self.hold.finished()
+        self.out.seen.delete(done)
+        return bool(done)
+
+    # Friend changes
+
+    def relay(self) -> bool:
+        """Read one outbox node, then append, then delete it: three steps."""
+        if self.relation is not None:
+            node, outgoing = self.relation
+            if outgoing.notices:
+                self._append_inbox(outgoing)
+                outgoing.notices.clear()
+            else:
+                self.out.graph.done(node)
+                self.relation = None
+            return True
+        if not self.out.graph.outbox:
+            return False
+        node = min(self.out.graph.outbox)
+        pair = self.out.graph.pair(node)
+        if not self._clock_is_back([pair.ts]):
+            outgoing = Outgoing(lambda _user: 0)
+            mutants.tell_pair(self.rules, pair, outgoing)
+            self.relation = (node, outgoing)
+        return True
+
+    # Rows 9 and 10
+
+    def read_inbox(self) -> bool:
+        """Take one entry of the inbox stream into the letters."""
+        found = self.out.inbox.after(self.inbox_place, 1)
+        for entry, body in found:
+            self.inbox_place = entry
+            generation = self.coalesce.add(decode(body), self._seconds(), self.window)
+            self.generations[generation] = [entry]
+            if not self.rules.delete_after_publish:
+                self.out.inbox.delete([entry])
+        return bool(found)
+
+    def send(self, outcome: int) -> bool:
+        """The next step of the letter under way, or a new one. Outcome 0 fails, 1 is sent but not heard of."""
+        if self.sending is None:
+            letters = self.coalesce.take(self._seconds(), 1)
+            if letters:
+                self.sending = self._opened(letters[0])
+            return bool(letters)
+        sending = self.sending
+        if sending.reading is not None:
+            self._owed(sending)
+        elif sending.bodies:
+            self._publish(sending, outcome)
+        else:
+            self._sent(sending)
+        return True
+
+    def _opened(self, letter: Letter) -> Sending:
+        if letter.sync is not None and letter.sync.friends is None:
+            return Sending(letter, reading=self.out.graph.begin(letter.inbox))
+        return Sending(letter, bodies=self._bodies(letter, letter.sync))
+
+    def _owed(self, sending: Sending) -> None:
+        assert sending.reading is not None
+        if sending.reading.left:
+            self.out.graph.look(sending.reading)
+        elif self._clock_is_back([sending.reading.ts]):
+            sending.reading = self.out.graph.begin(sending.letter.inbox)
+        else:
+            told = mutants.told(self.rules, [self.out.graph.told(sending.reading)], [], self.out.graph.clock)
+            self.out.highest = max(self.out.highest, told[0].ts)
+            sending.bodies, sending.reading = self._bodies(sending.letter, sync_of(told[0])), None
+
+    def _bodies(self, letter: Letter, sync: SyncNotice | None) -> list[bytes]:
+        events = [(event.ts, event.body) for event in mutants.events(self.rules, letter)]
+        bodies = wire.sync(sync.user, sync.friends or (), sync.total, sync.ts, TINY) if sync else []
+        return bodies + (wire.batches(letter.inbox, events) if events else [])
+
+    def _publish(self, sending: Sending, outcome: int) -> None:
+        bodies = sending.bodies or []
+        if outcome == 0:
+            if self.rules.put_back_what_failed:
+                self.out.inbox.append(encode(sending.letter.again(1)))
+            bodies.clear()
+            return
+        self.out.publish(sending.letter.inbox, bodies[0])
+        if outcome != 1:
+            bodies.pop(0)
+
+    def _sent(self, sending: Sending) -> None:
+        self.coalesce.done(sending.letter, self._seconds())
+        self.sending = None
+
+    def delete_inbox(self) -> bool:
+        """Delete what is published or appended again."""
+        done = self.coalesce.finished()
+        for generation in done:
+            self.out.inbox.delete(self.generations.pop(generation))
+        return bool(done)
+
+    # Repairs
+
+    def reconcile(self, age: int) -> bool:
+        """Here Now against flags; what differs is appended like any other event."""
+        pubnub, graph = self.out.pubnub, self.out.graph
+        here = pubnub.here_now(age)
+        at = pubnub.now - (3000 if self.rules.reconcile_is_backdated else 0)
+        found = []
+        for user, person in graph.people.items():
+            online = here[user]
+            if not online and self.rules.absence_is_confirmed:
+                online = pubnub.present[user]
+            if online != person.online:
+                found.append(Seen(user, online, at, 0, "reconcile"))
+        if found:
+            self.out.seen.append(log.encode(found))
+        return bool(found)
+
+    def reads_lost(self) -> None:
+        """The server that was being read from is gone."""
+        if self.batch is not None and self.batch.step in {"look", "append", "notify"} and self.rules.read_after_commit:
+            self.batch.step = "read"
+        if self.sending is not None and self.sending.reading is not None:
+            self.sending.reading = self.out.graph.begin(self.sending.letter.inbox)
+        if self.relation is not None and self.relation[1].notices:
+            self.relation = None
+
+    def _owe(self, user: str, reason: str) -> None:
+        self.out.inbox.append(encode([SyncNotice(user, reason=reason)]))
+
+    def _append_inbox(self, outgoing: Outgoing) -> None:
+        for body in outgoing.bodies().values():
+            for row in json.loads(body):
+                self.out.highest = max(self.out.highest, row[2] if row[0] == "sync" else row[3])
+            self.out.inbox.append(body)
+
+    def _clock_is_back(self, stamps: object) -> bool:
+        """Whether a read must be repeated since the graph's clock stepped back."""
+        if not self.rules.clock_never_back:
+            return False
+        return any(ts < self.out.highest for ts in stamps)  # type: ignore[attr-defined]
+
+    def _seconds(self) -> float:
+        return self.out.pubnub.now / 1000

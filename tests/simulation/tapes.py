@@ -1,0 +1,46 @@
+"""Tapes: what happens in which order. Random ones by seed, and a shrinker that keeps what is needed for a fault.
+
+Each seed draws which actions are common, rare or absent on its tape (swarm testing): a fault that needs three
+particular actions is found sooner where the thirty others are quiet.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+Tape = list[tuple[str, int]]
+
+ALWAYS = ("work", "toggle", "deliver", "a hold", "settle", "read seen", "poll", "read inbox", "send")
+SOMETIMES = (
+    "a moment", "half a hold", "befriend", "crash", "second owner", "deliver late", "deliver twice", "relay",
+    "delete seen", "delete inbox", "repeat", "swap", "lose", "reconcile", "send badly", "window", "look up",
+    "hide", "block", "future", "coarse clock", "clock back", "replica", "late append",
+)  # fmt: skip
+ACTIONS = ALWAYS + SOMETIMES
+
+
+def tape(seed: int, longest: int = 160) -> Tape:
+    """A random tape."""
+    chance = random.Random(seed)
+    few = chance.sample(SOMETIMES, chance.randint(2, 8))
+    actions = [*ALWAYS, *few]
+    weights = [chance.choice((1, 3, 10)) for _ in actions]
+    people = chance.choice((60, 60, 6))
+    length = chance.randint(10, longest)
+    return [(action, chance.randrange(people)) for action in chance.choices(actions, weights, k=length)]
+
+
+def shrunk(found: Tape, fails: Callable[[Tape], bool]) -> Tape:
+    """A shorter tape that still fails, by leaving out runs of steps."""
+    length = len(found) // 2
+    while length:
+        start = 0
+        while start < len(found):
+            shorter = found[:start] + found[start + length :]
+            if fails(shorter):
+                found = shorter
+            else:
+                start += length
+        length //= 2
+    return found
