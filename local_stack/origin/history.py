@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,11 +104,6 @@ class History:
         if not kept:
             self._messages.pop(channel, None)
         return [stored.timetoken for stored in gone]
-
-    def __iter__(self) -> Iterator[Stored]:
-        """Every stored message, channel by channel."""
-        for kept in self._messages.values():
-            yield from kept
 
     def __len__(self) -> int:
         return sum(map(len, self._messages.values()))

@@ -33,8 +33,8 @@ async def test_a_javascript_client_does_its_steps(
 
 
 async def test_the_chat_sdk_does_its_steps(node: Callable[..., Any]) -> None:
-    """Users, channels, memberships, messages, reactions, typing, presence, unread counts; it also logs on its own."""
+    """Users, channels, memberships, messages, reactions, typing, presence, threads; it also logs on its own."""
     async with serving() as origin:
         printed = await node("chat.mjs", origin.address)
     assert [line for line in printed if line in steps("chat.mjs")] == steps("chat.mjs")
-    assert len(steps("chat.mjs")) == 11
+    assert len(steps("chat.mjs")) == 14

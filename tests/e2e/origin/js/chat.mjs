@@ -142,7 +142,7 @@ await run({
     assert.ok((await bob.getUnreadMessagesCounts()).some((entry) => entry.channel.id === 'room' && entry.count === 1));
   },
 
-  async 'threads, pins and moderation use the same endpoints'() {
+  async 'pins and moderation use the same endpoints'() {
     const { timetoken } = await room.sendText('parent');
     const message = await room.getMessage(String(timetoken));
     await message.pin();
@@ -154,6 +154,59 @@ await run({
     assert.equal(restrictions.mute, true);
     const { memberships } = await bob.currentUser.getMemberships();
     assert.ok(memberships.every((item) => !item.channel.id.startsWith('PUBNUB_INTERNAL_MODERATION_')));
+  },
+
+  async 'invitations, mentions and read receipts are told'() {
+    const invited = [];
+    const mentioned = [];
+    const receipts = [];
+    const stops = [
+      bob.currentUser.onInvited((invite) => invited.push(invite)),
+      bob.currentUser.onMentioned((mention) => mentioned.push(mention)),
+      room.onReadReceiptReceived((receipt) => receipts.push(receipt)),
+    ];
+    const { channel } = await ann.createGroupConversation({ users: [], channelId: 'club', channelData: { name: 'Club' } });
+    await settled();
+    await channel.invite(await ann.getUser('bob'));
+    await until(() => invited.length, 'the invitation');
+    const draft = room.createMessageDraft();
+    draft.update('hi @bob');
+    draft.addMention(3, 4, 'mention', 'bob');
+    await draft.send();
+    await until(() => mentioned.length, 'the mention');
+    assert.equal((await bob.getCurrentUserMentions()).mentions.length, 1);
+    await (await bob.currentUser.getMembership('room')).setLastReadMessageTimetoken(
+      String((await room.sendText('read me')).timetoken),
+    );
+    await until(() => receipts.length, 'the receipt');
+    await bob.markAllMessagesAsRead();
+    assert.ok((await bob.getUnreadMessagesCounts()).every((entry) => entry.count === 0));
+    stops.forEach((stop) => stop());
+  },
+
+  async 'a thread is opened, filled and removed'() {
+    const { timetoken } = await room.sendText('parent');
+    const parent = () => room.getMessage(String(timetoken));
+    await (await parent()).createThread('first');
+    const thread = await (await parent()).getThread();
+    await thread.sendText('second');
+    assert.deepEqual((await thread.getHistory()).messages.map((message) => message.text), ['first', 'second']);
+    assert.equal((await parent()).hasThread, true);
+    await (await parent()).removeThread();
+    assert.equal((await parent()).hasThread, false);
+  },
+
+  async 'a channel group brings the messages of its channels'() {
+    const group = ann.getChannelGroup('rooms');
+    await group.addChannels([room]);
+    assert.deepEqual((await group.listChannels()).channels.map((channel) => channel.id), ['room']);
+    const heard = [];
+    const stop = group.onMessageReceived((message) => heard.push(message.text));
+    await settled();
+    await room.sendText('to the group');
+    await until(() => heard.includes('to the group'), 'the message');
+    stop();
+    await ann.removeChannelGroup('rooms');
   },
 
   async 'a channel is deleted'() {
