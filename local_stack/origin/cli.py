@@ -31,13 +31,25 @@ def origin(  # noqa: PLR0913, PLR0917 - a command line has as many options as it
     ] = 20,
     interval: Annotated[float, typer.Option(help="Seconds between interval events.")] = 10.0,
     deltas: Annotated[bool, typer.Option(help="Interval events name who came and went.")] = True,
+    debounce: Annotated[float, typer.Option(help="Seconds a leave waits for a join that undoes it.")] = 0.0,
+    implicit_heartbeat: Annotated[bool, typer.Option(help="Subscribing puts a timeout off.")] = True,
+    leave_on_close: Annotated[
+        bool, typer.Option(help="A connection that ends while it polls leaves.")
+    ] = False,
     access_manager: Annotated[bool, typer.Option(help="Refuse calls without a sufficient token.")] = False,
     sink: Annotated[bool, typer.Option(help="Only answer publishes, for measuring publishers.")] = False,
     delay_ms: Annotated[float, typer.Option(help="Delay of each answer of the sink.")] = 0.0,
     tls: Annotated[tuple[Path, Path] | None, typer.Option(help="Certificate and key files.")] = None,
 ) -> None:
     """Serve a local PubNub-compatible origin: a development and test double."""
-    presence = PresenceSettings(announce_max=announce_max, interval_s=interval, deltas=deltas)
+    presence = PresenceSettings(
+        announce_max=announce_max,
+        interval_s=interval,
+        deltas=deltas,
+        debounce_s=debounce,
+        implicit_heartbeat=implicit_heartbeat,
+        leave_on_close=leave_on_close,
+    )
     settings = KeysetSettings(presence=presence, access_manager=access_manager)
     context = _tls(*tls) if tls else None
     options = Options(host, port, publish_key, subscribe_key, secret_key, settings, control, context)

@@ -71,15 +71,21 @@ class Keyset:
         self.actions = Actions()
         self.published.clear()
 
-    def publish(self, envelope: Envelope, *, store: bool = False, ttl_hours: int | None = None) -> int:
-        """Publishes `envelope` now and returns its timetoken; `store` also persists it for `ttl_hours`."""
+    def publish(
+        self, envelope: Envelope, *, store: bool = False, ttl_hours: int | None = None, told: bool = True
+    ) -> int:
+        """Publishes `envelope` now and returns its timetoken; `store` also persists it for `ttl_hours`.
+
+        Without `told` no subscriber gets it.
+        """
         timetoken = self.clock.timetoken()
         self.published[envelope.channel] += 1
         if store:
             self._store(envelope, timetoken, ttl_hours)
-        told = event(envelope, timetoken, self.subscribe_key, self.settings.shard, self.settings.region)
-        if not self.faults.loses(told):
-            self.channels.append(told)
+        if told:
+            made = event(envelope, timetoken, self.subscribe_key, self.settings.shard, self.settings.region)
+            if not self.faults.loses(made):
+                self.channels.append(made)
         return timetoken
 
     def announce(self, events: Iterable[PresenceEvent]) -> None:

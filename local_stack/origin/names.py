@@ -5,16 +5,21 @@ Knows lengths and refused characters. Knows nothing of what a name is used for.
 
 from __future__ import annotations
 
-MAX_NAME = 92
 _REFUSED = frozenset("/\\*:, ")
+_PRESENCE = "-pnpres"
 
 
-def channel_error(name: str) -> str | None:
-    """Why nothing can be published on `name`, None when it can."""
+def channel_error(name: str, most: int) -> str | None:
+    """Why nothing can be published on `name`, None when it can; `most` characters are allowed."""
     if not name:
         return "Missing Channel"
-    if len(name.removesuffix("-pnpres")) > MAX_NAME:
+    if too_long(name, most):
         return "Channel Name Too Long"
     if any(c in _REFUSED or c < " " or c == "\x7f" for c in name):
         return "Invalid Channel"
     return None
+
+
+def too_long(name: str | None, most: int) -> bool:
+    """Whether a channel or user id has more than `most` characters; the suffix of presence does not count."""
+    return name is not None and len(name) > most and len(name.removesuffix(_PRESENCE)) > most

@@ -16,7 +16,7 @@ from local_stack.origin import strict_json
 from local_stack.origin.call import CALL, Call
 from local_stack.origin.clock import Clock
 from local_stack.origin.envelope import Envelope, Kind
-from local_stack.origin.names import channel_error
+from local_stack.origin.names import channel_error, too_long
 from local_stack.origin.operations import needs
 from local_stack.origin.permission import allowed
 from local_stack.origin.reply import raw, reply
@@ -40,7 +40,7 @@ def sent(call: Call, text: str, body: bytes = b"") -> web.Response | bytes:
             _bounded(text, call.keyset.settings.max_message_bytes, "Message Too Large")
         envelope = _envelope(call, text, Kind.MESSAGE)
         refusal = allowed(call, needs("publish", [envelope.channel]), body=body)
-        return refusal or _sent(call.keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call)))
+        return refusal or _sent(_published(call, envelope))
     except BadMessageError as error:
         return _not_sent(call, error)
 
@@ -84,6 +84,12 @@ async def time(request: web.Request) -> web.StreamResponse:
     return raw(f"[{request[CLOCK].timetoken()}]".encode())
 
 
+def _published(call: Call, envelope: Envelope) -> int:
+    keyset = call.keyset
+    told = keyset.settings.deliver_unreplicated or call.query.get("norep") not in ("1", "true")
+    return keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call), told=told)
+
+
 def _sent(timetoken: int) -> bytes:
     return f'[1,"Sent","{timetoken}"]'.encode()
 
@@ -97,9 +103,11 @@ def _envelope(call: Call, text: str, kind: Kind) -> Envelope:
     if call.raw["pub"] != call.keyset.publish_key:
         raise BadMessageError("Invalid Key")
     channel = call.name("channel")
-    refusal = channel_error(channel)
+    refusal = channel_error(channel, call.keyset.settings.max_name)
     if refusal is not None:
         raise BadMessageError(refusal)
+    if too_long(call.uuid, call.keyset.settings.max_name):
+        raise BadMessageError("Invalid UUID")
     query = call.query
     return Envelope(
         channel=channel,

@@ -78,6 +78,10 @@ class KeysetSettings(BaseModel):
     """Memberships only between users and channels that exist, and ended with either (documented switch)."""
     leave_checked: bool = False
     """Whether leave needs read permission (recorded of the legacy Access Manager; the documentation says no)."""
+    deliver_unreplicated: bool = False
+    """Whether subscribers get what was published with `norep` (documented: fire reaches functions only)."""
+    max_name: int = Field(default=92, ge=1)
+    """Most characters of a channel or user id (other pages of the documentation say 64, and 2,048)."""
     max_message_bytes: int = Field(default=32 * 1024, ge=1)
     """Most bytes of a published message (documented for the whole request)."""
     max_signal_bytes: int = Field(default=64, ge=1)

@@ -17,6 +17,7 @@ from local_stack.origin.call import CALL, Call
 from local_stack.origin.channels import PRESENCE, Found, Source, Waiter
 from local_stack.origin.envelope import answer
 from local_stack.origin.keyset import Keyset, group_log
+from local_stack.origin.names import too_long
 from local_stack.origin.operations import needs
 from local_stack.origin.permission import allowed
 from local_stack.origin.presence_api import BadStateError, bad_state, occupied, visit_of
@@ -113,6 +114,9 @@ def opened(call: Call) -> web.Response | bytes | Held:
         return refused("Invalid Timetoken", "Subscribe")
     if not channels and not groups:
         return refused("Missing Channel", "Subscribe")
+    most = call.keyset.settings.max_name
+    if any(too_long(name, most) for name in (*channels, *groups, call.uuid)):
+        return refused("Channel, group or user id too long", "Subscribe")
     try:
         accepts = compiled(call.query.get("filter-expr", ""))
         return _begun(call, Poll(call.keyset, tuple(channels), tuple(groups), accepts), int(timetoken))

@@ -39,7 +39,9 @@ await run({
     await until(() => got('post'), 'posted message');
     assert.equal(got('post').customMessageType, 'my-type');
     await bob.fire({ channel: 'ch', message: 'fired' });
-    await until(() => got('fired'), 'fired message');
+    await bob.publish({ channel: 'ch', message: 'last' });
+    await until(() => got('last'), 'message after the fired one');
+    assert.equal(got('fired'), undefined);
   },
 
   async 'a signal arrives and a long one is refused'() {

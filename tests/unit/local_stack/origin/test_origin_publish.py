@@ -169,3 +169,24 @@ async def test_messages_of_one_moment_come_in_one_answer(wire: Wire) -> None:
     for number in range(3):
         wire.keyset.publish(Envelope(channel="ch", payload=number))
     assert told(await poll) == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("query", "heard"), [("norep=true", []), ("norep=1&store=0", []), ("norep=false", [1])]
+)
+async def test_what_is_fired_reaches_no_subscriber(wire: Wire, query: str, heard: list[int]) -> None:
+    """Documented; a switch delivers it all the same."""
+    cursor = await wire.cursor("ch")
+    await wire.publish("ch", 1, query)
+    await wire.control("/keysets/demo", "PATCH", {"deliver_unreplicated": True})
+    await wire.publish("ch", 2, query)
+    assert told(await wire.subscribe("ch", cursor)) == [*heard, 2]
+
+
+async def test_ids_over_92_characters_are_refused_by_every_family(wire: Wire) -> None:
+    """The suffix of presence does not count."""
+    long = "c" * 93
+    assert (await wire.publish("ch", 1, f"uuid={long}")).body[:2] == [0, "Invalid UUID"]
+    for channels, uuid in ((long, ""), (long + "-pnpres", ""), ("ch", long)):
+        assert (await wire.subscribe(channels, 0, uuid)).status == 400
+    assert (await wire.subscribe("c" * 92 + "-pnpres", 0, "u" * 92)).status == 200
