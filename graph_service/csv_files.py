@@ -12,6 +12,7 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from graph_service.errors import BadInput
 from graph_service.ids import why_not
@@ -112,7 +113,7 @@ def _pair(head: Heading, number: int, line: str) -> PairLine | Rejected:
         return cells
     a, b = (cells[place] for place in head.places)
     for column, id_ in zip(PAIR_COLUMNS, (a, b), strict=True):
-        if reason := why_not(id_):
+        if reason := _why_not(id_):
             return Rejected(number, "bad_id", f"{column} {reason}")
     if a == b:
         return Rejected(number, "self", "nobody is a friend of oneself")
@@ -145,6 +146,10 @@ def _cells(line: str) -> list[str] | None:
     except csv.Error:
         return None
     return rows[0] if len(rows) == 1 else None
+
+
+_why_not = lru_cache(1 << 18)(why_not)
+"""The same id stands in many lines."""
 
 
 def _is_text(line: str) -> bool:

@@ -133,9 +133,12 @@ class Import:
                 rejected = [*window.rejected, *answer[2]] if number == first else answer[2]
                 journal.add(Done(number, answer[0], answer[1], rejected))
 
-        async with asyncio.TaskGroup() as group:
-            for _ in range(AT_ONCE):
-                group.create_task(work(), name="import")
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(AT_ONCE):
+                    group.create_task(work(), name="import")
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
 
     async def _journal(self, path: Path) -> Journal:
         row = await self._graph.row("graph_id") or {}
@@ -152,17 +155,17 @@ def people_windows(path: Path) -> Iterator[Window[PersonLine]]:
     """The windows of people.csv, without second lines for an id.
 
     Raises:
-        NoSuchFile, WrongColumns: as its methods say.
+        NoSuchFile, WrongColumns: as their words say.
     """
     seen: dict[str, int] = {}
-    for head, lines in _windows(path, csv_files.PEOPLE_COLUMNS):
+    for head, lines in numbered_lines(path, csv_files.PEOPLE_COLUMNS):
         kept: list[PersonLine] = []
         rejected: list[Rejected] = []
         for line in csv_files.people(head, lines):
             if isinstance(line, Rejected):
                 rejected.append(line)
             elif (first := seen.setdefault(line.id, line.line)) != line.line:
-                rejected.append(_twin(line.line, first))
+                rejected.append(twin(line.line, first))
             else:
                 kept.append(line)
         yield Window(kept, rejected, _size(lines))
@@ -172,20 +175,27 @@ def pair_windows(path: Path) -> Iterator[Window[PairLine]]:
     """The windows of friendships.csv, each sorted and without repeats inside.
 
     Raises:
-        NoSuchFile, WrongColumns: as its methods say.
+        NoSuchFile, WrongColumns: as their words say.
     """
-    for head, lines in _windows(path, csv_files.PAIR_COLUMNS):
+    for head, lines in numbered_lines(path, csv_files.PAIR_COLUMNS):
         kept: dict[tuple[str, str], PairLine] = {}
         rejected: list[Rejected] = []
         for line in csv_files.pairs(head, lines):
             if isinstance(line, Rejected):
                 rejected.append(line)
             elif (first := kept.setdefault(_key(line), line)) is not line:
-                rejected.append(_twin(line.line, first.line))
+                rejected.append(twin(line.line, first.line))
         yield Window([kept[key] for key in sorted(kept)], rejected, _size(lines))
 
 
-def _windows(path: Path, wanted: Sequence[str]) -> Iterator[tuple[csv_files.Heading, list[tuple[int, str]]]]:
+def numbered_lines(
+    path: Path, wanted: Sequence[str]
+) -> Iterator[tuple[csv_files.Heading, list[tuple[int, str]]]]:
+    """A file's heading, with its lines by number in windows.
+
+    Raises:
+        NoSuchFile, WrongColumns: as their words say.
+    """
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
             head = csv_files.heading(path.name, file.readline(), wanted)
@@ -205,7 +215,8 @@ def _key(line: PairLine) -> tuple[str, str]:
     return (a, b) if a < b else (b, a)
 
 
-def _twin(line: int, first: int) -> Rejected:
+def twin(line: int, first: int) -> Rejected:
+    """The refusal of a line that repeats an earlier one."""
     return Rejected(line, "duplicate", f"line {first} says the same")
 
 
@@ -240,9 +251,8 @@ def _tally(path: Path, done: Sequence[Done], resumed: int) -> Tally:
 def _without_twins(path: Path, tally: Tally, done: Sequence[Done]) -> Tally:
     """Tells lines that repeat an earlier line from those whose friendship the graph had before the import."""
     there = sorted(line for batch in done for line in batch.there)
-    twins = [
-        twin for at in range(0, len(there), TWINS) for twin in _twins(path, frozenset(there[at : at + TWINS]))
-    ]
+    parts = (frozenset(there[at : at + TWINS]) for at in range(0, len(there), TWINS))
+    twins = [one for part in parts for one in _twins(path, part)]
     rejected = sorted([*tally.rejected, *twins], key=lambda one: one.line)
     return Tally(tally.file, tally.lines, tally.made, len(there) - len(twins), rejected, tally.resumed)
 
@@ -254,11 +264,11 @@ def _twins(path: Path, asked: frozenset[int]) -> Iterator[Rejected]:
     for line in _pair_lines(path):
         key = _key(line)
         if key in keys and first.setdefault(key, line.line) != line.line and line.line in asked:
-            yield _twin(line.line, first[key])
+            yield twin(line.line, first[key])
 
 
 def _pair_lines(path: Path) -> Iterator[PairLine]:
-    for head, lines in _windows(path, csv_files.PAIR_COLUMNS):
+    for head, lines in numbered_lines(path, csv_files.PAIR_COLUMNS):
         for line in csv_files.pairs(head, lines):
             if isinstance(line, PairLine):
                 yield line

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
+from local_stack.digits import write_digits
 from local_stack.generate import Ints, Population, id_digits
 
 PEOPLE, FRIENDSHIPS = "people.csv", "friendships.csv"
@@ -55,15 +55,8 @@ def _lines(pairs: Ints, sinces: Ints, digits: int) -> bytes:
     text = np.full((len(pairs), 2 * width + 13), ord("u"), np.uint8)
     for side in (0, 1):
         start = side * (width + 1) + 1
-        _write_digits(text[:, start : start + digits], pairs[:, side])
+        write_digits(text[:, start : start + digits], pairs[:, side])
         text[:, start + digits] = ord(",")
-    _write_digits(text[:, -11:-1], sinces)
+    write_digits(text[:, -11:-1], sinces)
     text[:, -1] = ord("\n")
     return text.tobytes()
-
-
-def _write_digits(columns: npt.NDArray[np.uint8], values: Ints) -> None:
-    rest = values.copy()
-    for place in range(columns.shape[1] - 1, -1, -1):
-        rest, digit = np.divmod(rest, 10)
-        columns[:, place] = digit + ord("0")

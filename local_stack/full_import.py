@@ -1,0 +1,112 @@
+"""Neo4j's own import of a whole database, which writes the store while no server runs. Knows its files and command.
+
+Source: Neo4j operations manual, ``neo4j-admin database import full`` (CSV headers, options), tried on 5.26.28.
+People are numbered for the import; the numbers are not kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from graph_service.errors import SetupError
+from graph_service.shard import ShardMap
+from local_stack import jars, java
+from local_stack.csv_arrays import Friendships
+from local_stack.digits import lines_of
+from local_stack.neo4j_server import ADMIN_CLASS, Neo4jEngine
+from local_stack.process import tail
+
+PEOPLE = "people.csv"
+BLOCK = 1_000_000
+
+
+class ImportFailed(SetupError):
+    """Neo4j's import ended with exit code {code}, and the database is empty as before. A full disk: free some. Its last lines:
+    {tail}
+    """
+
+    code = "import_failed"
+
+
+def write_people(folder: Path, people: Sequence[tuple[str, str]], shards: ShardMap) -> None:
+    """The node file: people with id, name and shard, numbered in order."""
+    with (folder / PEOPLE).open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow([":ID", "id:string", "name:string", "shard:long"])
+        for number, (id_, name) in enumerate(people):
+            lines.writerow([number, id_, name, shards.shard(id_)])
+
+
+def write_friendships(folder: Path, friendships: Friendships, people: int) -> list[Path]:
+    """The relationship files: those with a time, and those without, which get no property."""
+    known = friendships.since > 0
+    files = []
+    for name, chosen, heading in (
+        ("dated.csv", known, b":START_ID,:END_ID,since:long\n"),
+        ("undated.csv", ~known, b":START_ID,:END_ID\n"),
+    ):
+        if not chosen.any():
+            continue
+        columns = [*np.divmod(friendships.keys[chosen], people), friendships.since[chosen]]
+        files.append(folder / name)
+        with files[-1].open("wb") as file:
+            file.write(heading)
+            for start in range(0, len(columns[0]), BLOCK):
+                part = [column[start : start + BLOCK] for column in columns[: heading.count(b",") + 1]]
+                file.write(lines_of(part))
+    return files
+
+
+async def run(engine: Neo4jEngine, folder: Path, relations: Sequence[Path]) -> None:
+    """Makes the database from the files in `folder`; replaces an empty one.
+
+    Raises:
+        ImportFailed: with the last lines that the tool said.
+    """
+    paths = await jars.ready_jars(engine.lock)
+    found = java.find(engine.lock.version)
+    command = [
+        *(f"-Xmx{max(512, engine.memory.heap)}m", "-cp", os.pathsep.join(map(str, paths)), ADMIN_CLASS),
+        *(
+            "database",
+            "import",
+            "full",
+            "neo4j",
+            "--overwrite-destination",
+            "--id-type=integer",
+            "--bad-tolerance=0",
+        ),
+        f"--report-file={folder / 'bad.txt'}",
+        f"--nodes=User={folder / PEOPLE}",
+        *(f"--relationships=FRIEND={path}" for path in relations),
+    ]
+    arguments = folder / "import.args"
+    arguments.write_text("".join(f'"{word}"\n' for word in command), encoding="utf-8")
+    log = folder / "import.log"
+    with log.open("wb") as file:
+        process = await asyncio.create_subprocess_exec(
+            found.command,
+            f"@{arguments}",
+            env={"NEO4J_HOME": str(engine.home), "NEO4J_CONF": str(engine.home / "conf")},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=file,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        try:
+            code = await process.wait()
+        except asyncio.CancelledError:
+            process.kill()
+            raise
+    if code:
+        raise ImportFailed(code=code, tail=_without_frames(tail(log, 200)))
+
+
+def _without_frames(text: str) -> str:
+    """The last lines without those of a Java stack."""
+    return "\n".join([line for line in text.splitlines() if not line.lstrip().startswith("at ")][-15:])
