@@ -6,6 +6,7 @@
 // plan:       NodeUniqueIndexSeek
 UNWIND $ids AS id
 MATCH (u:User {id: id})
-RETURN collect(u.id) AS ids, collect(u:Online AND u.invisible IS NULL) AS onlines,
-       collect(coalesce(u.last_seen, 0)) AS last_seens,
+WITH collect(u.id) AS ids, collect(u:Online AND u.invisible IS NULL) AS onlines,
+     collect(coalesce(u.last_seen, 0)) AS last_seens
+RETURN ids, onlines, last_seens,
        datetime.statement().epochSeconds * 1000000 + datetime.statement().microsecond AS ts

@@ -6,11 +6,13 @@ gone, the schema stays.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
+import structlog
 
 from graph_service import migrations
 from graph_service.neo4j import Graph, connect
@@ -91,6 +93,13 @@ async def wipe(graph: Graph) -> None:
     await graph.statement(
         "MATCH (n) WHERE n:User OR n:Outbox CALL (n) { DETACH DELETE n } IN TRANSACTIONS OF 5000 ROWS"
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet() -> None:
+    """A failing test shows its own words, not a line for every request before it."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("neo4j").setLevel(logging.ERROR)
 
 
 def pytest_report_header() -> list[str]:

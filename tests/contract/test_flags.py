@@ -86,3 +86,10 @@ async def test_nothing_to_settle_asks_nothing(graph: Graph) -> None:
     """An empty batch has an empty answer."""
     settled = await Flags(graph).settle([])
     assert not settled.changed | settled.equal | settled.older | settled.unknown
+
+
+async def test_the_presence_of_nobody_known_is_an_empty_answer(graph: Graph) -> None:
+    """Not a row less than expected."""
+    assert await Flags(graph).presence(["ghost"]) == []
+    assert await Flags(graph).tell(["ghost"]) == []
+    assert await Flags(graph).online_in_shards([99]) == {}
