@@ -73,6 +73,10 @@ class DataFolder:
         """Write down who runs here, for other terminals."""
         write_private(self.state_file, {"pid": os.getpid(), **state})
 
+    def forget(self) -> None:
+        """Nobody runs here any more."""
+        self.state_file.unlink(missing_ok=True)
+
     def running_pid(self) -> int | None:
         """The process that runs the engines here, or None."""
         pid = self.state().get("pid")
@@ -89,12 +93,14 @@ class DataFolder:
         while not lock.taken():
             if (pid := self.running_pid()) or time.monotonic() > until:
                 lock.close()
-                where = self.state().get("neo4j", {}).get("uri")
-                raise AlreadyRunning(
-                    data=self.root, pid=pid or "unknown", reach=f", Neo4j at {where}" if where else ""
-                )
+                raise AlreadyRunning(data=self.root, pid=pid or "unknown", reach=self._reach())
             await asyncio.sleep(0.1)
+        self.tell({"ready": False})
         return lock
+
+    def _reach(self) -> str:
+        servers = self.state().get("servers", [])
+        return "".join(f", {server['name']} at {server['address']}" for server in servers)
 
     async def stop_running(self, limit: float = 90.0) -> int | None:
         """Ask the process that runs here to stop and wait; returns its id, or None when none ran."""

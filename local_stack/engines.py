@@ -14,12 +14,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from graph_service.errors import Unavailable
 from local_stack.data_folder import DataFolder
 from local_stack.errors import Unreachable
 from local_stack.memory import Memory, of_machine, shared_out
 from local_stack.neo4j_server import USER, Neo4jEngine
+from local_stack.ports import LOOPBACK
 from local_stack.server import Server
 from local_stack.valkey_server import ValkeyEngine
 
@@ -138,9 +140,26 @@ async def running(
         if not (environ.get("NEO4J_URI") and environ.get("REDIS_URL")):
             lock = await folder.acquire()
             stack.callback(lock.close)
+            stack.callback(folder.forget)
             held = (lock.descriptor,)
-        run = _Run(folder, options or Options(), environ, stack, held)
-        yield await _both(run)
+        engines = await _both(_Run(folder, options or Options(), environ, stack, held))
+        if held:
+            folder.tell(state_of(engines.servers))
+        yield engines
+
+
+def state_of(servers: list[Server]) -> dict[str, Any]:
+    """What other terminals may know of these servers; no secrets."""
+    told = [
+        {
+            "name": server.engine.name,
+            "address": f"{LOOPBACK}:{server.port}",
+            "pid": server.pid,
+            "log": str(server.engine.log),
+        }
+        for server in servers
+    ]
+    return {"ready": True, "servers": told}
 
 
 async def _both(run: _Run) -> Engines:

@@ -1,12 +1,16 @@
-"""Asks a server who it is. Knows the two addresses; uses the product's own clients, so that what answers here works there."""
+"""Asks a server who it is. Knows addresses only; uses the product's own clients, so what answers here works there."""
 
 from __future__ import annotations
 
+import aiohttp
 from pydantic import SecretStr
 
+from graph_service.errors import Unavailable
 from graph_service.neo4j import check, connect
 from graph_service.settings import Settings
 from graph_service.valkey import Valkey
+
+HTTP_SECONDS = 5.0
 
 
 async def graph(uri: str, user: str, password: str) -> str:
@@ -27,3 +31,14 @@ async def queue(url: str) -> str:
     """'Valkey' once it answers. Raises `QueueUnavailable`."""
     async with Valkey.open(url):
         return "Valkey"
+
+
+async def http(url: str) -> None:
+    """Returns when a GET is answered with 200. Raises `Unavailable` with what came instead."""
+    timeout = aiohttp.ClientTimeout(total=HTTP_SECONDS)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
+            if answer.status != 200:
+                raise Unavailable(what=f"{url}: HTTP status {answer.status}, {(await answer.text())[:300]}")
+    except (aiohttp.ClientError, TimeoutError) as error:
+        raise Unavailable(what=f"{url}: {error or 'no answer in time'}") from error
