@@ -142,9 +142,11 @@ class Import:
 
     async def _journal(self, path: Path) -> Journal:
         row = await self._graph.row("graph_id") or {}
-        subject = await asyncio.to_thread(
-            import_journal.fingerprint, path, str(row["id"]), f"{WINDOW}/{BATCH}"
-        )
+        about = (str(row["id"]), f"{WINDOW}/{BATCH}")
+        try:
+            subject = await asyncio.to_thread(import_journal.fingerprint, path, *about)
+        except OSError as problem:
+            raise NoSuchFile(file=path, reason=problem.strerror) from problem
         place = import_journal.beside(path)
         if self._restart:
             place.unlink(missing_ok=True)
