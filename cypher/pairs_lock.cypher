@@ -15,9 +15,9 @@ WITH [u IN users | u.id] AS ids, [u IN users | COUNT { (u)-[:FRIEND]-() }] AS de
 CALL (ids) {
   UNWIND $pairs AS pair
   WITH pair[0] AS first, collect(pair[1]) AS seconds
-  CALL (first, seconds) {
-    WITH first, seconds WHERE size(seconds) >= 8
-    MATCH (a:User {id: first})
+  MATCH (a:User {id: first})
+  CALL (a, first, seconds) {
+    WITH a, first, seconds WHERE size(seconds) >= 8
     WITH first, seconds, [(a)-[:FRIEND]-(f:User) WHERE f.id IN seconds | f.id] AS friends,
          [(a)-[:BLOCKED]-(x:User) WHERE x.id IN seconds | x.id] AS blocked
     RETURN [second IN seconds | [first, second, CASE
@@ -25,9 +25,9 @@ CALL (ids) {
       WHEN second IN blocked THEN 'blocked'
       ELSE 'none' END]] AS some
     UNION ALL
-    WITH first, seconds WHERE size(seconds) < 8
+    WITH a, first, seconds WHERE size(seconds) < 8
     UNWIND seconds AS second
-    MATCH (a:User {id: first}), (b:User {id: second})
+    MATCH (b:User {id: second})
     RETURN collect([first, second, CASE
       WHEN EXISTS { (a)-[:FRIEND]-(b) } THEN 'friends'
       WHEN EXISTS { (a)-[:BLOCKED]-(b) } THEN 'blocked'
