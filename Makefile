@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test lint lint-cypher types layers requirements clean
+.PHONY: help setup dev run test test-containers e2e bench bench-graph bench-origin lint lint-cypher types layers requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -38,7 +38,21 @@ run: setup ## start the engines, the API, the bridge and the demo people; prints
 	@$(BIN)/friends-presence up $(ARGS)
 
 test: dev ## set everything up and pass the tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -m "not containers" $(ARGS)
+
+test-containers: dev ## the graph's contract suite through a container (NEO4J_IMAGE)
+	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
+
+e2e: dev ## the whole system through official clients
+	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+bench: bench-graph bench-origin ## every benchmark below, one after the other
+
+bench-graph: dev ## the graph's queries beside PostgreSQL's, on 20,000 people (JSON and table)
+	@$(BIN)/python -m bench.graph $(ARGS)
+
+bench-origin: dev ## the local origin: open polls, publishes, here-now (JSON and table)
+	@$(BIN)/python -m bench.origin $(ARGS)
 
 lint: dev ## ruff, formatting included
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
