@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
+from local_stack.origin.cli import app
 
-from local_stack.origin.cli import origin
-
-typer.run(origin)
+app()
