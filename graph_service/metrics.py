@@ -39,6 +39,9 @@ QUERIES = Histogram(
     buckets=SECONDS,
 )
 RATE_LIMITED = Counter("friends_http_rate_limited_total", "Calls refused over a rate, by kind.", ("kind",))
+LIMITS_LOCAL = Counter(
+    "friends_http_limits_local_total", "Times that rates could not be counted in Valkey, for 5 s each."
+)
 REFUSED = Counter("friends_http_unauthorized_total", "Calls refused for want of a valid token or key.")
 
 

@@ -69,8 +69,10 @@ class RateLimits:
         return self._local
 
     def _fall_back(self, error: StorageError) -> SlidingWindowCounterRateLimiter:
-        self._down_until = self._clock() + AGAIN
-        log.warning("rate limits not shared", option="REDIS_URL", error=repr(error.storage_error))
+        if self._clock() >= self._down_until:  # the first of all calls that were waiting
+            self._down_until = self._clock() + AGAIN
+            metrics.LIMITS_LOCAL.inc()
+            log.warning("rate limits not shared", option="REDIS_URL", error=repr(error.storage_error))
         return self._limiter()
 
     async def _over(

@@ -5,6 +5,7 @@ Run with the options in the environment; prints the process id and the address o
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from typing import cast
@@ -25,9 +26,11 @@ async def main(settings: Settings) -> None:
     async with open_gate(settings) as gate:
         app = build_app(settings, cast(Parts, parts), gate)
         async with serve.listening(app, settings) as address:
+            stopped = asyncio.create_task(serve.until_stopped(settings, parts.readiness))
+            await asyncio.sleep(0)  # a signal may come as soon as somebody has read the next line
             sys.stdout.write(f"{os.getpid()} {address.url}\n")
             sys.stdout.flush()
-            await serve.until_stopped(settings, parts.readiness)
+            await stopped
 
 
 if __name__ == "__main__":

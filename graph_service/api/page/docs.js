@@ -37,7 +37,7 @@ const brief = (schema) => {
 const row = (...cells) => el("tr", {}, ...cells.map((cell) => el("td", {}, cell)));
 
 const example = (schema, all, depth = 0) => {
-  if (!schema || depth > 4) return null;
+  if (!schema || depth > 8) return null;
   if (schema.$ref) return example(all[refName(schema.$ref)], all, depth + 1);
   if (schema.type === "object") {
     const members = Object.entries(schema.properties ?? {});
