@@ -23,6 +23,7 @@ from typing import Any
 
 import structlog
 from aiohttp import hdrs, web
+from aiohttp.http import HttpProcessingError
 
 from local_stack.origin import publish
 from local_stack.origin.call import CALL, PARTS, Call, parsed_query
@@ -113,6 +114,8 @@ class Origin:
             raise
         except web.HTTPException as error:
             return refused(error.reason, "Balancer", error.status)
+        except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
+            return refused("Malformed request body", "Balancer")
         except Exception:  # noqa: BLE001 - a double that dies of one request is of no use to a test
             self.errors += 1
             _log.exception("origin.defect", method=request.method, path=request.path)

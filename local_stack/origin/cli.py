@@ -16,7 +16,6 @@ from local_stack.origin.app import Options, start
 from local_stack.origin.settings import KeysetSettings, PresenceSettings
 from local_stack.origin.sink import Sink
 
-
 app = typer.Typer(add_completion=False)
 
 

@@ -12,6 +12,7 @@ import asyncio
 import re
 from typing import Any, Protocol, cast
 
+import structlog
 from aiohttp import web
 
 from local_stack.origin.call import Call, parsed_query
@@ -22,8 +23,13 @@ from local_stack.origin.publish import sent_by_path
 from local_stack.origin.reply import Family
 from local_stack.origin.subscribe import Held, opened
 
+_log = structlog.get_logger(__name__)
+
 MAX_HEAD = 32 * 1024
 """Above this a request is aiohttp's, and with it every answer to one that is too long."""
+
+MAX_AHEAD = 1 << 20
+"""Bytes that may arrive while a poll is open; a client that sends more is cut off."""
 
 _FAST = (b"GET /v2/subscribe/", b"GET /publish/", b"GET /signal/", b"GET /v2/presence/", b"GET /time/")
 _LONGEST = max(map(len, _FAST))
@@ -48,6 +54,7 @@ class Serving(Protocol):
 
     clock: Clock
     keysets: dict[str, Keyset]
+    errors: int
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answers any request."""
@@ -105,6 +112,8 @@ class Lane(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Asyncio's call."""
         self._buffer = self._buffer + data if self._buffer else data
+        if len(self._buffer) > MAX_AHEAD:
+            self.end()
         self._advance()
 
     def end(self) -> None:
@@ -119,7 +128,7 @@ class Lane(asyncio.Protocol):
             if end < 0 and len(self._buffer) < MAX_HEAD and self._promising():
                 return
             target = None if end < 0 or end > MAX_HEAD else _target(self._buffer[: end + 2])
-            answer = None if target is None else self._answer(target)
+            answer = None if target is None else self._tried(target)
             if answer is None:
                 self._hand_over()
                 return
@@ -130,6 +139,15 @@ class Lane(asyncio.Protocol):
         """Whether what has arrived may become a request for the short way."""
         start = self._buffer[:_LONGEST]
         return any(fast.startswith(start) or start.startswith(fast) for fast in _FAST)
+
+    def _tried(self, target: str) -> web.Response | bytes | Held | None:
+        """As `_answer`; a defect of the origin is left to the long way, which knows how to answer it."""
+        try:
+            return self._answer(target)
+        except Exception:  # noqa: BLE001 - see above
+            self._lanes.origin.errors += 1
+            _log.exception("origin.defect", path=target)
+            return None
 
     def _answer(self, target: str) -> web.Response | bytes | Held | None:
         """The answer to a request, None where it is not for the short way."""

@@ -110,13 +110,9 @@ def opened(call: Call) -> web.Response | bytes | Held:
     if refusal is not None:
         return refusal
     timetoken = call.query.get("tt") or "0"
-    if not (timetoken.isascii() and timetoken.isdigit()) or len(timetoken) > MAX_TIMETOKEN_DIGITS:
-        return refused("Invalid Timetoken", "Subscribe")
-    if not channels and not groups:
-        return refused("Missing Channel", "Subscribe")
-    most = call.keyset.settings.max_name
-    if any(too_long(name, most) for name in (*channels, *groups, call.uuid)):
-        return refused("Channel, group or user id too long", "Subscribe")
+    wrong = _wrong(call, channels + groups, timetoken)
+    if wrong is not None:
+        return refused(wrong, "Subscribe")
     try:
         accepts = compiled(call.query.get("filter-expr", ""))
         return _begun(call, Poll(call.keyset, tuple(channels), tuple(groups), accepts), int(timetoken))
@@ -124,6 +120,18 @@ def opened(call: Call) -> web.Response | bytes | Held:
         return refused(f"Invalid filter expression: {error}", "Subscribe", 481)
     except BadStateError as error:
         return bad_state(error)
+
+
+def _wrong(call: Call, names: list[str], timetoken: str) -> str | None:
+    """What is wrong with a request, None where nothing is."""
+    if not (timetoken.isascii() and timetoken.isdigit()) or len(timetoken) > MAX_TIMETOKEN_DIGITS:
+        return "Invalid Timetoken"
+    if not names:
+        return "Missing Channel"
+    most = call.keyset.settings.max_name
+    if too_long(call.uuid, most) or any(too_long(name, most) for name in names):
+        return "Channel, group or user id too long"
+    return None
 
 
 def _begun(call: Call, poll: Poll, timetoken: int) -> bytes | Held:
