@@ -14,15 +14,19 @@ from local_stack.origin.cli import origin
 from local_stack.up import Choice
 from local_stack.up import up as run_up
 
+PANEL = "On one machine"
+commands = typer.Typer()
+
 
 def add_commands(app: typer.Typer) -> None:
     """Called by the main command line through the entry point ``friends_presence.commands``."""
-    app.command(rich_help_panel="On one machine")(up)
-    app.command(rich_help_panel="On one machine")(origin)
+    app.registered_commands += commands.registered_commands
+    app.command(rich_help_panel=PANEL)(origin)
     commands_bulk.add(app)
-    app.add_typer(commands_engines.app, name="engines", rich_help_panel="On one machine")
+    app.add_typer(commands_engines.app, name="engines", rich_help_panel=PANEL)
 
 
+@commands.command(rich_help_panel=PANEL)
 def up(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
     data: commands_engines.Data = None,
     json: Annotated[

@@ -15,14 +15,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from graph_service.errors import Unavailable
+from graph_service.errors import SetupError, Unavailable
 from local_stack.data_folder import DataFolder
-from local_stack.errors import Unreachable
+from local_stack.errors import OtherServer, Unreachable
 from local_stack.memory import Memory, of_machine, shared_out
 from local_stack.neo4j_server import USER, Neo4jEngine
 from local_stack.ports import LOOPBACK
 from local_stack.server import Server
+from local_stack.sniff import sniff
 from local_stack.valkey_server import ValkeyEngine
 
 
@@ -112,7 +114,7 @@ class _Run:
         try:
             return Neo4jAddress(uri, user, password, await probe.graph(uri, user, password))
         except Unavailable as error:
-            raise Unreachable(variable="NEO4J_URI", address=uri, reason=error) from error
+            raise await _somebody_else("NEO4J_URI", uri, "Neo4j", error) from error
 
     async def _given_queue(self, url: str) -> str:
         from local_stack import probe  # noqa: PLC0415 - imports the client
@@ -120,9 +122,21 @@ class _Run:
         try:
             await probe.queue(url)
         except Unavailable as error:
-            address = url.rpartition("@")[2].removeprefix("redis://")
-            raise Unreachable(variable="REDIS_URL", address=address, reason=error) from error
+            raise await _somebody_else("REDIS_URL", url, "Valkey or Redis", error) from error
         return url
+
+
+async def _somebody_else(variable: str, url: str, wanted: str, error: Unavailable) -> SetupError:
+    """Why an address did not work: nobody is there, somebody else is, or the right one did not serve us."""
+    parts = urlsplit(url)
+    address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    ports = {"NEO4J_URI": 7687, "REDIS_URL": 6379}
+    encrypted = parts.scheme == "rediss" or "+s" in parts.scheme
+    agent = None if encrypted else await sniff(url, ports[variable])
+    if agent is None or wanted in agent:
+        reason = str(error.fields.get("reason", error)).rstrip(".")
+        return Unreachable(variable=variable, address=address, reason=reason)
+    return OtherServer(variable=variable, address=address, agent=agent, wanted=wanted)
 
 
 @asynccontextmanager
@@ -132,7 +146,7 @@ async def running(
     """Start what is not given by address, wait until all answer, stop it at the end.
 
     They end with this process, however it ends. Raises the errors of `local_stack.errors`, and `GraphRefused` or
-    `NotNeo4j` when another server answers at NEO4J_URI.
+    `NotNeo4j` (graph_service.neo4j) for a graph that is there and cannot be used.
     """
     folder = DataFolder.at(data)
     async with AsyncExitStack() as stack:

@@ -60,7 +60,7 @@ class NotReady(SetupError):
 
 
 class Unreachable(SetupError):
-    """{variable} names {address}, and {reason}. Start the server there, correct {variable}, or unset it to use the embedded engine."""
+    """{variable} names {address}, which cannot be used: {reason}. Start the server there, correct {variable}, or unset it to use the embedded engine."""
 
 
 class OtherServer(SetupError):
