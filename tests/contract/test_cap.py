@@ -1,0 +1,70 @@
+"""A user at the cap of 10,000 friends: every rule and every answer still holds, in one row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from graph_service.bulk import MOST_PAIRS, Bulk
+from graph_service.errors import FriendLimitReached
+from graph_service.flags import Flags
+from graph_service.friends import Friends
+from graph_service.model import Flag, Pair, PairAnswer
+from graph_service.neo4j import Graph
+from graph_service.people import People, Person
+from tests.conftest import wipe
+
+pytestmark = pytest.mark.timeout(180)
+
+CAP = 10_000
+FANS = [f"fan{number:05}" for number in range(CAP)]
+
+
+@pytest.fixture
+async def crowd(migrated: Graph) -> AsyncIterator[Graph]:
+    """One star with 10,000 friends, every third of them online, and one who comes too late."""
+    await wipe(migrated)
+    people, flags = People(migrated, lambda _: 0), Flags(migrated)
+    await people.upsert_many([Person("star", "Star"), Person("late", "Late"), Person("other", "Other")])
+    for start in range(0, CAP, MOST_PAIRS):
+        part = FANS[start : start + MOST_PAIRS]
+        await people.upsert_many([Person(fan, fan) for fan in part])
+        results = await Bulk(migrated).batch([Pair("star", fan) for fan in part], tell=False)
+        assert {one.result for one in results} == {PairAnswer.CREATED}
+        await flags.settle([Flag(fan, True, 1, 0) for fan in part[::3]])
+    yield migrated
+    await wipe(migrated)
+
+
+async def test_a_user_at_the_cap_is_served_and_takes_nobody_more(crowd: Graph) -> None:
+    """Sync, pages, both ways of a refusal, and room again after one has gone."""
+    friends, flags = Friends(crowd), Flags(crowd)
+    view = await flags.sync("star")
+    online = [fan for start in range(0, CAP, MOST_PAIRS) for fan in FANS[start : start + MOST_PAIRS][::3]]
+    assert (sorted(view.online_friends), view.total_friends) == (online, CAP)
+    found, after = 0, None
+    while True:
+        page = await friends.page("star", after=after, limit=1_000)
+        found, after = found + len(page.friends), page.next
+        if after is None:
+            break
+    assert found == CAP
+    await friends.ask("late", "star")
+    for call in (friends.ask("star", "late"), friends.ask("star", "other")):
+        with pytest.raises(FriendLimitReached, match="'star' has reached the limit of 10000"):
+            await call
+    (refused,) = await Bulk(crowd).batch([Pair("late", "star")])
+    assert (refused.result, refused.reason) == (PairAnswer.REFUSED, "over the limit of 10000 friends: star")
+    changes = await asyncio.gather(*(friends.remove(fan, "star") for fan in FANS[:20]))
+    assert all(change.changed for change in changes)
+    assert (await friends.ask("star", "late")).changed
+    assert (await flags.sync("star")).total_friends == CAP - 19
+
+
+async def test_a_user_at_the_cap_is_erased_whole(crowd: Graph) -> None:
+    """Every friend is told, and nothing is left of the user."""
+    report = await People(crowd, lambda _: 0).erase("star")
+    assert (report["graph"]["friends"], report["graph"]["told"]) == (CAP, CAP)
+    assert await crowd.statement("MATCH (u:User) WHERE COUNT { (u)-[:FRIEND]-() } > 0 RETURN u.id") == []
