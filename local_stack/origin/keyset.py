@@ -123,7 +123,7 @@ class Keyset:
     def _store(self, envelope: Envelope, timetoken: int, ttl_hours: int | None) -> None:
         stored = Stored(
             channel=envelope.channel,
-            timetoken=timetoken,
+            timetoken=timetoken if envelope.origin_timetoken is None else envelope.origin_timetoken,
             text=dumps(envelope.payload) if envelope.text is None else envelope.text,
             uuid=envelope.publisher,
             meta=envelope.meta,

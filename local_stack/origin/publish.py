@@ -85,9 +85,11 @@ async def time(request: web.Request) -> web.StreamResponse:
 
 
 def _published(call: Call, envelope: Envelope) -> int:
+    """Publishes and returns the timetoken that is answered: the publisher's own, if they gave one."""
     keyset = call.keyset
     told = keyset.settings.deliver_unreplicated or call.query.get("norep") not in ("1", "true")
-    return keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call), told=told)
+    timetoken = keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call), told=told)
+    return timetoken if envelope.origin_timetoken is None else envelope.origin_timetoken
 
 
 def _sent(timetoken: int) -> bytes:

@@ -190,3 +190,11 @@ async def test_ids_over_92_characters_are_refused_by_every_family(wire: Wire) ->
     for channels, uuid in ((long, ""), (long + "-pnpres", ""), ("ch", long)):
         assert (await wire.subscribe(channels, 0, uuid)).status == 400
     assert (await wire.subscribe("c" * 92 + "-pnpres", 0, "u" * 92)).status == 200
+
+
+async def test_the_publishers_own_timetoken_is_echoed_and_kept(wire: Wire) -> None:
+    """In the answer and in history; what is delivered has the origin's as well."""
+    reply = await wire.publish("ch", 1, "uuid=a&ptto=15808218148795199")
+    assert reply.body == [1, "Sent", "15808218148795199"]
+    history = await wire.call("/v3/history/sub-key/demo/channel/ch")
+    assert history.body["channels"]["ch"][0]["timetoken"] == "15808218148795199"

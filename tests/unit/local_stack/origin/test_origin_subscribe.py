@@ -254,3 +254,22 @@ async def test_a_filter_that_nothing_passes_does_not_keep_a_poll_open(wire: Wire
     assert not poll.done()
     await wire.advance(80)
     assert (await poll).body["m"] == []
+
+
+async def test_a_subscriber_who_keeps_polling_gets_everything_once_and_in_order(wire: Wire) -> None:
+    """Three publishers at once, several channels and a group, however messages fall between polls."""
+    wire.keyset.groups.add("g", ["c2"])
+    query = {"channel-group": "g"}
+    cursor, got, done = await wire.cursor("c0,c1", **query), [], 150
+
+    async def publisher(at: int) -> None:
+        for number in range(50):
+            await wire.publish(f"c{at}", [at, number])
+
+    publishing = [asyncio.create_task(publisher(at)) for at in range(3)]
+    while len(got) < done:
+        reply = await wire.subscribe("c0,c1", cursor, **query)
+        cursor = int(reply.body["t"]["t"])
+        got += told(reply)
+    await asyncio.gather(*publishing)
+    assert all([number for who, number in got if who == at] == list(range(50)) for at in range(3))
