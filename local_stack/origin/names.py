@@ -5,7 +5,9 @@ Knows lengths and refused characters. Knows nothing of what a name is used for.
 
 from __future__ import annotations
 
-_REFUSED = frozenset("/\\*:, ")
+import re
+
+_REFUSED = re.compile(r"[/\\*:,\x00-\x20\x7f]")
 _PRESENCE = "-pnpres"
 
 
@@ -15,7 +17,7 @@ def channel_error(name: str, most: int) -> str | None:
         return "Missing Channel"
     if too_long(name, most):
         return "Channel Name Too Long"
-    if any(c in _REFUSED or c < " " or c == "\x7f" for c in name):
+    if _REFUSED.search(name):
         return "Invalid Channel"
     return None
 

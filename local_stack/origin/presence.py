@@ -45,13 +45,14 @@ class Visit:
 
 
 class _Occupant:
-    __slots__ = ("deadline", "leaves_at", "queued", "state")
+    __slots__ = ("deadline", "echo_at", "leaves_at", "queued", "state")
 
     def __init__(self, state: State | None) -> None:
         self.state = state
         self.deadline = 0.0
         self.queued = 0.0
         self.leaves_at: float | None = None
+        self.echo_at: float | None = None
 
 
 class _Room:
@@ -193,6 +194,9 @@ class Presence:
         self._tell(JOIN, channel, visit.uuid, now, events)
 
     def _again(self, channel: str, occupant: _Occupant, visit: Visit, now: float, events: Events) -> None:
+        if occupant.leaves_at is not None and self.settings.late_leaves:
+            occupant.echo_at = occupant.leaves_at
+            self._tell(JOIN, channel, visit.uuid, now, events)
         occupant.leaves_at = None
         if visit.explicit or self.settings.implicit_heartbeat:
             self._prolong(channel, occupant, visit, now)
@@ -213,6 +217,9 @@ class Presence:
         occupant = self._occupant(channel, uuid)
         if occupant is None:
             return
+        if occupant.echo_at is not None and occupant.echo_at <= at:
+            occupant.echo_at = None
+            self._tell(LEAVE, channel, uuid, at, events)
         if occupant.leaves_at is not None and occupant.leaves_at <= at:
             self._remove(LEAVE, channel, uuid, at, events)
         elif occupant.deadline <= at:

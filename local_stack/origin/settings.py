@@ -28,6 +28,8 @@ class PresenceSettings(BaseModel):
     """Whether an event with `here_now_refresh` carries no names or some of them."""
     debounce_s: float = Field(default=0.0, ge=0)
     """Seconds a leave waits for a join that would undo it. The product's default is 2."""
+    late_leaves: bool = False
+    """Whether a return within the debounce is told as join, join, leave although nobody left (recorded seven times)."""
     leave_on_close: bool = False
     """Generate Leave on TCP FIN or RST: a connection that ends while it polls leaves its channels."""
     implicit_heartbeat: bool = True

@@ -161,6 +161,18 @@ def test_a_return_within_the_debounce_is_no_leave() -> None:
     assert (left.action, left.at) == ("leave", 22)
 
 
+def test_a_return_may_be_told_as_join_join_leave() -> None:
+    """Recorded: the leave comes last although the user is there."""
+    machine = presence(debounce_s=2, late_leaves=True)
+    assert loud(machine.visit(visit("ann"), 0)) == [("join", "ann", 1)]
+    machine.leave("ann", ["ch"], 10)
+    assert loud(machine.visit(visit("ann"), 11)) == [("join", "ann", 1)]
+    (late,) = machine.run(20)
+    assert (late.action, late.at, late.occupancy) == ("leave", 12, 1)
+    assert list(machine.here("ch")) == ["ann"]
+    assert loud(machine.run(400)) == [("timeout", "ann", 0)]
+
+
 def test_one_leave_ends_a_user_with_two_devices_until_the_other_is_seen() -> None:
     """The default reading of the documentation."""
     machine = presence()
