@@ -12,8 +12,8 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,14 +73,20 @@ class DataFolder:
         """Write down who runs here, for other terminals."""
         write_private(self.state_file, {"pid": os.getpid(), **state})
 
-    def forget(self) -> None:
-        """Nobody runs here any more."""
-        self.state_file.unlink(missing_ok=True)
-
     def running_pid(self) -> int | None:
         """The process that runs the engines here, or None."""
         pid = self.state().get("pid")
         return pid if isinstance(pid, int) and _lives(pid) and self._is_locked() else None
+
+    @asynccontextmanager
+    async def owned(self) -> AsyncIterator[Lock]:
+        """This folder for this process alone, while the context is open. Raises as `acquire`."""
+        lock = await self.acquire()
+        try:
+            yield lock
+        finally:
+            self.state_file.unlink(missing_ok=True)
+            lock.close()
 
     async def acquire(self) -> Lock:
         """Take this folder for this process. Raises `AlreadyRunning` when another process has it.

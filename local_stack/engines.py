@@ -148,18 +148,23 @@ async def running(
     They end with this process, however it ends. Raises the errors of `local_stack.errors`, and `GraphRefused` or
     `NotNeo4j` (graph_service.neo4j) for a graph that is there and cannot be used.
     """
-    folder = DataFolder.at(data)
-    async with AsyncExitStack() as stack:
-        held: tuple[int, ...] = ()
-        if not (environ.get("NEO4J_URI") and environ.get("REDIS_URL")):
-            lock = await folder.acquire()
-            stack.callback(lock.close)
-            stack.callback(folder.forget)
-            held = (lock.descriptor,)
-        engines = await _both(_Run(folder, options or Options(), environ, stack, held))
-        if held:
-            folder.tell(state_of(engines.servers))
+    folder, options = DataFolder.at(data), options or Options()
+    if environ.get("NEO4J_URI") and environ.get("REDIS_URL"):
+        async with started(folder, options, environ) as engines:
+            yield engines
+        return
+    async with folder.owned() as lock, started(folder, options, environ, (lock.descriptor,)) as engines:
+        folder.tell(state_of(engines.servers))
         yield engines
+
+
+@asynccontextmanager
+async def started(
+    folder: DataFolder, options: Options, environ: Mapping[str, str], held: tuple[int, ...] = ()
+) -> AsyncIterator[Engines]:
+    """As `running`, for a caller that owns the folder already; `held` stays open until the engines are gone."""
+    async with AsyncExitStack() as stack:
+        yield await _both(_Run(folder, options, environ, stack, held))
 
 
 def state_of(servers: list[Server]) -> dict[str, Any]:

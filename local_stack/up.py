@@ -23,7 +23,7 @@ from graph_service.settings import Settings
 from local_stack import access
 from local_stack.access import Access
 from local_stack.data_folder import DataFolder, write_private
-from local_stack.engines import Engines, Options, running, state_of
+from local_stack.engines import Engines, Options, started, state_of
 from local_stack.errors import ChildDied
 from local_stack.origin_server import OriginEngine
 from local_stack.ports import LOOPBACK
@@ -99,11 +99,14 @@ async def stack(choice: Choice, told: Told) -> AsyncIterator[Stack]:
     data = DataFolder.at(choice.data)
     files = [path for path in (data.root / "stack.json", choice.json) if path]
     async with AsyncExitStack() as exits:
-        told(f"engines on {data.root}")
-        engines = await exits.enter_async_context(running(data.root, choice.engines, choice.environ))
-        keys = access.read(data, choice.environ)
+        lock = await exits.enter_async_context(data.owned())
         _forget(files)
         exits.callback(_forget, files)
+        told(f"engines on {data.root}")
+        engines = await exits.enter_async_context(
+            started(data, choice.engines, choice.environ, (lock.descriptor,))
+        )
+        keys = access.read(data, choice.environ)
         run = _Run(choice, data, exits, engines, keys)
         made = await run.start(told)
         data.tell(_state(made))

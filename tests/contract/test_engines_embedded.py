@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis.asyncio as redis
@@ -58,9 +59,8 @@ async def remembered(engines: Engines) -> tuple[list[str], list[str]]:
     """The words in the graph and in the queue."""
     async with graph_at(engines.neo4j) as graph, queue_at(engines.redis_url) as queue:
         rows = await graph.statement("MATCH (w:Word) RETURN w.text AS word ORDER BY word")
-        return [row["word"] for row in rows], sorted(
-            entry["word"] for _, entry in await queue.xrange("words")
-        )
+        entries: Any = await queue.xrange("words")
+    return [row["word"] for row in rows], sorted(entry["word"] for _, entry in entries)
 
 
 def lives(pid: int) -> bool:

@@ -56,13 +56,11 @@ def test_a_private_file_is_replaced_in_one_step(tmp_path: Path) -> None:
 async def test_a_second_owner_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
     """And told how to stop it."""
     folder = DataFolder(tmp_path)
-    lock = await folder.acquire()
-    folder.tell({"servers": [{"name": "Neo4j", "address": "127.0.0.1:1"}]})
-    assert folder.running_pid() == os.getpid()
-    with pytest.raises(AlreadyRunning, match=rf"{os.getpid()}, Neo4j at 127.0.0.1:1.*engines down --data"):
-        await folder.acquire()
-    lock.close()
-    folder.forget()
+    async with folder.owned():
+        folder.tell({"servers": [{"name": "Neo4j", "address": "127.0.0.1:1"}]})
+        assert folder.running_pid() == os.getpid()
+        with pytest.raises(AlreadyRunning, match=rf"{os.getpid()}, Neo4j at 127.0.0.1:1.*engines down --data"):
+            await folder.acquire()
     assert folder.running_pid() is None
     (await folder.acquire()).close()
 
