@@ -23,6 +23,30 @@ _FIELD = b"e"
 FIRST = "0"
 """The position before the first entry of any stream."""
 
+_ALIVE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+return redis.call('ZRANGE', KEYS[1], 0, -1)
+"""
+_LEASE = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+_RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+# Numbers of 16 digits are compared as text: Lua's are floats and would round microseconds.
+_RAISE = """
+local had = redis.call('GET', KEYS[1])
+if not had or #ARGV[1] > #had or (#ARGV[1] == #had and ARGV[1] > had) then redis.call('SET', KEYS[1], ARGV[1]) end
+return 1
+"""
+
 
 @contextmanager
 def _engine() -> Iterator[None]:
@@ -98,6 +122,56 @@ class Valkey:
         """Keep a value, for ever or for so many seconds."""
         with _engine():
             await self._client.set(key, value, px=None if seconds is None else max(1, int(seconds * 1000)))
+
+    async def alive(self, key: str, who: str, milliseconds: int) -> list[str]:
+        """Say that `who` is alive for so long, by the server's clock; returns all who are, in order of name."""
+        with _engine():
+            found: Any = await self._client.eval(_ALIVE, 1, key, who, milliseconds)
+        return sorted(one.decode() for one in found)
+
+    async def leave(self, key: str, who: str) -> None:
+        """Not alive any more."""
+        with _engine():
+            await self._client.zrem(key, who)
+
+    async def lease(self, key: str, who: str, milliseconds: int) -> bool:
+        """Take a lease, or renew it; False where another holds it."""
+        with _engine():
+            return bool(await self._client.eval(_LEASE, 1, key, who, milliseconds))
+
+    async def release(self, key: str, who: str) -> None:
+        """Give a lease back; one that another holds by now is left alone."""
+        with _engine():
+            await self._client.eval(_RELEASE, 1, key, who)
+
+    async def raise_to(self, key: str, number: int) -> None:
+        """Keep the highest number ever given."""
+        with _engine():
+            await self._client.eval(_RAISE, 1, key, number)
+
+    async def remember(self, rows: Sequence[tuple[str, bytes]], most: int, seconds: int) -> None:
+        """Put each row in front of its list, of which the `most` newest are kept for so many seconds."""
+        with _engine():
+            async with self._client.pipeline(transaction=False) as pipe:
+                for key, row in rows:
+                    pipe.lpush(key, row)
+                    pipe.ltrim(key, 0, most - 1)
+                    pipe.expire(key, seconds)
+                await pipe.execute()
+
+    async def remembered(self, key: str) -> list[bytes]:
+        """The rows of a list, the newest first."""
+        with _engine():
+            found: Any = await self._client.lrange(key, 0, -1)
+        return list(found)
+
+    async def heard(self, channel: str) -> AsyncIterator[None]:
+        """Yields at every nudge on a channel."""
+        with _engine():
+            async with self._client.pubsub(ignore_subscribe_messages=True) as subscription:
+                await subscription.subscribe(channel)
+                async for _ in subscription.listen():
+                    yield None
 
     async def forget(self, keys: Sequence[str]) -> None:
         """Delete values; those that are gone already are no error."""

@@ -1,73 +1,65 @@
-"""Composition: opens everything in order, runs the named tasks, closes in reverse. Decides nothing itself."""
+"""Composition of the bridge: what is made of which parts, which tasks run, and how they stop. Decides nothing itself.
+
+Opening order: engines, PubNub's side, its time and token, then the tasks; a partition's loop begins when its lease
+is had. Stopping: no more polls and reads → the batch under way settles → letters under way go out → leases are given
+back → closed in reverse.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable
+from contextlib import suppress
 
 import aiohttp
 import structlog
 
-from graph_service import neo4j
-from graph_service.flags import Flags
-from graph_service.shard import ShardMap
-from graph_service.valkey import Valkey
-from pubnub_bridge.clock import Clock
+from graph_service.app import engines
+from graph_service.outbox import Outbox
 from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.hold import HoldTimes
-from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.log import Log
-from pubnub_bridge.partitions import Partitions
-from pubnub_bridge.pool import Keyset, Pool
-from pubnub_bridge.publish import Limits, Publish
+from pubnub_bridge.ownership import Ownership, own_name
+from pubnub_bridge.partitions import Needs, Partitions
+from pubnub_bridge.pool import Pool
+from pubnub_bridge.publish import Limits, Publish, Ways
+from pubnub_bridge.reconcile import Reconcile
+from pubnub_bridge.relay import Relay
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.settle import Settle
-from pubnub_bridge.subscriber import Subscriber
+from pubnub_bridge.settle import Around, Settle
+from pubnub_bridge.side import Side, open_side
+from pubnub_bridge.subscriber import Hooks, Subscriber
 from pubnub_bridge.sync import Syncs
+from pubnub_bridge.tasks import until_one_dies
 
 _log = structlog.get_logger(__name__)
 
 
-def keyset(settings: Settings) -> Keyset:
-    """Where and as whom PubNub is called."""
-    return Keyset(
-        settings.pubnub_origin,
-        settings.pubnub_subscribe_key,
-        settings.pubnub_publish_key,
-        settings.pubnub_tls,
-        settings.pubnub_user,
-    )
-
-
 async def run(settings: Settings) -> int:
-    """The bridge of one process, until it is cancelled."""
-    async with AsyncExitStack() as stack:
-        graph = await stack.enter_async_context(neo4j.connect(settings))
-        valkey = await stack.enter_async_context(Valkey.open(settings.redis_url.get_secret_value()))
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
-        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
-        shards = ShardMap(settings.partitions, settings.presence_shards, settings.presence_shard_levels)
-        flags = Flags(graph)
-        log, inbox = Log(valkey, shards.partition), Inbox(valkey, shards.partition)
-        keys, clock = keyset(settings), Clock()
-        await clock.set(session, keys)
-        partitions = Partitions(valkey, shards, flags, inbox)
-        partitions.times = hold_times(settings)
-        partitions.pace = Pace(settings.coalesce_shortest, settings.coalesce_longest)
-        settle = partitions.settle = Settle(flags, log, inbox, partitions.holds, clock.now)
-        pool = Pool(session, keys, lambda: None)
-        publish = partitions.publish = Publish(partitions.outbounds, pool, inbox, Syncs(flags))
-        publish.limits = Limits(settings.publish_in_flight)
-        subscriber = Subscriber(session, keys, shards, log, clock.now)
-        for partition in range(settings.partitions):
-            await partitions.take_over(partition)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(partitions.run(), name="read")
-            group.create_task(settle.run(), name="settle")
-            group.create_task(publish.run(), name="publish")
-            for partition in range(settings.partitions):
-                group.create_task(subscriber.run(partition), name=f"subscribe-{partition}")
+    """The bridge of one process, until it is cancelled.
+
+    Raises:
+        TaskDied: one of its tasks ended.
+        SetupError: an engine or PubNub cannot be used.
+    """
+    async with engines(settings) as opened, open_side(settings, opened) as side:
+        await prepare(side)
+        bridge = Bridge(side)
+        try:
+            await until_one_dies(bridge.tasks(), bridge.drain)
+        finally:
+            await bridge.ownership.close()
     return 0
+
+
+async def prepare(side: Side) -> None:
+    """Ask PubNub for its time and for our token, and Valkey for the highest stamp told."""
+    try:
+        await side.clock.set(side.session, side.keyset)
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise PubNubUnavailable(reason=f"{side.keyset.base}: {error}") from error
+    await side.tokens.begin()
+    await side.water.load()
 
 
 def hold_times(settings: Settings) -> HoldTimes:
@@ -76,4 +68,103 @@ def hold_times(settings: Settings) -> HoldTimes:
         int(settings.hold_online * 1000),
         int(settings.hold_leave * 1000),
         int(settings.hold_timeout * 1000),
+    )
+
+
+class Bridge:
+    """The parts of a running bridge, wired."""
+
+    def __init__(self, side: Side) -> None:
+        settings = side.settings
+        self.side = side
+        self.partitions = Partitions(_needs(side))
+        self.settle = Settle(_around(side), self.partitions.holds)
+        self.publish = Publish(self.partitions.outbounds, self._ways(), _limits(settings))
+        self.ownership = Ownership(side.engines.valkey, own_name(), settings.partitions, self.partitions)
+        self.reconcile = Reconcile(side.client, side.flags, side.log, side.lookups, side.shards)
+        self.reconcile.now = side.clock.now
+        self.relay = Relay(Outbox(side.engines.graph), side.inbox, side.water, lambda: self.ownership.leads)
+        self.subscriber = Subscriber(side.session, side.keyset, side.shards, side.log, self._hooks())
+        self._wire()
+
+    def tasks(self) -> dict[str, Awaitable[object]]:
+        """All that runs, by name."""
+        return {
+            "read": self.partitions.run(),
+            "settle": self.settle.run(),
+            "publish": self.publish.run(),
+            "own": self.ownership.run(),
+            "reconcile": self.reconcile.run(),
+            "relay": self.relay.run(),
+            "nudges": self.relay.listen(self.side.engines.valkey),
+            "token": self.side.tokens.run(),
+            "clock": self.side.clock.run(self.side.session, self.side.keyset),
+            "subscribe": self.partitions.died,
+        }
+
+    async def drain(self) -> None:
+        """What is under way is finished, for GRACE_SECONDS at most; the rest stays in the streams."""
+        grace = self.side.settings.grace_seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                self.partitions.stopping = True
+                await self.partitions.stop_following()
+                await self.settle.drained()
+                await self.publish.drained(grace)
+                await self.publish.clean_up()
+
+    def _wire(self) -> None:
+        partitions, publish = self.partitions, self.publish
+        partitions.settle_woken = self.settle.woken.set
+        partitions.letters_woken = publish.woken.set
+        partitions.publish_rate = lambda: publish.rate
+        partitions.publish_stopped = lambda: publish.circuit.is_open
+        partitions.follow = self.subscriber.run
+        partitions.taken_over = lambda partition: self.reconcile.ask(self.side.shards.shards_of(partition))
+
+    def _ways(self) -> Ways:
+        side = self.side
+        pool = Pool(side.session, side.keyset, side.tokens.own)
+        return Ways(pool, side.inbox, Syncs(side.flags, side.water), side.dead, side.tokens.refused)
+
+    def _hooks(self) -> Hooks:
+        tokens = self.side.tokens
+        return Hooks(
+            tokens.own, tokens.refused, self.partitions.caught_up, self.reconcile.ask, self.side.clock.now
+        )
+
+
+def _needs(side: Side) -> Needs:
+    settings = side.settings
+    return Needs(
+        valkey=side.engines.valkey,
+        shards=side.shards,
+        flags=side.flags,
+        inbox=side.inbox,
+        log=side.log,
+        lookups=side.lookups,
+        now=side.clock.now,
+        times=hold_times(settings),
+        pace=Pace(settings.coalesce_shortest, settings.coalesce_longest),
+    )
+
+
+def _around(side: Side) -> Around:
+    return Around(
+        flags=side.flags,
+        log=side.log,
+        inbox=side.inbox,
+        water=side.water,
+        lookups=side.lookups,
+        why=side.why,
+        now=side.clock.now,
+        confirm_leaves=side.settings.confirm_leaves == "on",
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        in_flight=settings.publish_in_flight,
+        tries=settings.publish_retry_times,
+        per_second=settings.publish_per_second,
     )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 import aiohttp
+import structlog
 
 from pubnub_bridge.pool import Keyset
+
+_log = structlog.get_logger(__name__)
 
 
 class Clock:
@@ -19,6 +23,15 @@ class Clock:
     def now(self) -> int:
         """PubNub's time."""
         return time.time_ns() // 1_000_000 + self.offset
+
+    async def run(self, session: aiohttp.ClientSession, keyset: Keyset) -> None:
+        """Ask once a minute, for ever."""
+        while True:
+            await asyncio.sleep(60.0)
+            try:
+                await self.set(session, keyset)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                _log.warning("PubNub's time is not known", reason=str(error))
 
     async def set(self, session: aiohttp.ClientSession, keyset: Keyset) -> None:
         """Ask PubNub (`GET /time/0`). Raises what aiohttp raises, and then the correction stays."""

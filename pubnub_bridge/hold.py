@@ -47,8 +47,8 @@ class Change:
     online: bool
     at: int
     shard: int
-    since: int
-    """When the state first differed."""
+    reason: str
+    """The presence action that began it."""
     due: int
     """The deadline; for a flap or repeat it is already past."""
     tell: bool
@@ -87,6 +87,8 @@ class Hold:
         self._taken: dict[str, Change] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._needed: dict[str, int] = {}
+        self.begins = 0
+        """Nothing is taken before this moment."""
         self._finished: deque[str] = deque()
 
     def __len__(self) -> int:
@@ -109,6 +111,10 @@ class Hold:
         """Begin with who is flagged online in the graph."""
         self._online = dict(online)
 
+    def begin_at(self, moment: int) -> None:
+        """Take nothing before this moment: what PubNub told since the last owner's poll is awaited first."""
+        self.begins = moment
+
     def see(self, seen: Sequence[Seen], entry: str, again: bool = False) -> Noticed:
         """Take one entry of the stream; `again` where it may have been acted on before a take-over."""
         noticed = Noticed()
@@ -119,14 +125,17 @@ class Hold:
         return noticed
 
     def next_due(self) -> int | None:
-        """The next moment at which `take` has something: 0 for now, None for never."""
+        """The next moment at which `take` has something, maybe past; None for never."""
         if any(user not in self._taken for user in self._ready):
-            return 0
-        return self._next_waiting()
+            return self.begins
+        due = self._next_waiting()
+        return None if due is None else max(due, self.begins)
 
     def take(self, now: int, limit: int) -> list[Change]:
         """Up to `limit` changes to be written now. Each must be given back to `resolved`."""
         taken: list[Change] = []
+        if now < self.begins:
+            return taken
         for user in [user for user in self._ready if user not in self._taken][:limit]:
             taken.append(self._ready.pop(user))
             self._taken[user] = taken[-1]
@@ -189,7 +198,7 @@ class Hold:
             self._back(event, entry, again, noticed)
         else:
             due = event.at + self._times.of(event)
-            change = Change(event.user, event.online, event.at, event.shard, event.at, due, tell=True)
+            change = Change(event.user, event.online, event.at, event.shard, event.reason, due, tell=True)
             self._need(change, entry, again)
             if waiting:  # the graph has overruled what it was compared with
                 _include(waiting, change)
@@ -200,7 +209,7 @@ class Hold:
 
     def _back(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
         """The settled state once more: a flap where another waited, else a repeat. Written, not told."""
-        change = Change(event.user, event.online, event.at, event.shard, event.at, event.at, tell=False)
+        change = Change(event.user, event.online, event.at, event.shard, event.reason, event.at, tell=False)
         self._need(change, entry, again)
         if waiting := self._waiting.pop(event.user, None):
             noticed.flaps += 1

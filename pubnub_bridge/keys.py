@@ -43,3 +43,15 @@ def partition_of(key: str) -> int:
     if found is None:
         raise ValueError(f"{key} carries no partition")
     return int(found[1])
+
+
+BRIDGES = "fp:bridges"
+"""The bridges that are alive, by the end of their heartbeat."""
+LEADER = "fp:leader"
+"""The lease of the one that runs the jobs."""
+HIGHEST = "fp:highest-ts"
+"""The highest `ts` that was ever told, microseconds by the graph's clock."""
+NUDGE = "fp:outbox:nudge"
+"""The channel on which a change of friends is announced."""
+COUNT = "fp:count"
+"""The last status.count, for its delta."""

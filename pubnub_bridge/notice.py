@@ -78,6 +78,15 @@ class Outgoing:
         """Add a friends.sync."""
         self.notices.setdefault(self.partition(notice.user), []).append(notice)
 
+    @property
+    def recipients(self) -> int:
+        """How many are to be told, each event counted."""
+        return sum(
+            len(one.recipients) if isinstance(one, Notice) else 1
+            for some in self.notices.values()
+            for one in some
+        )
+
     def bodies(self) -> Mapping[int, bytes]:
         """One stream entry a partition."""
         return {partition: encode(some) for partition, some in self.notices.items()}

@@ -8,24 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
+from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Entry, Valkey
-from pubnub_bridge import keys, log
+from pubnub_bridge import keys, log, metrics
 from pubnub_bridge.coalesce import Pace
-from pubnub_bridge.hold import Hold, HoldTimes
+from pubnub_bridge.hold import Hold, HoldTimes, Noticed
 from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.publish import Outbound, Publish
-from pubnub_bridge.settle import Settle
+from pubnub_bridge.log import Log
+from pubnub_bridge.lookups import Lookups
+from pubnub_bridge.publish import Outbound
 
 BLOCK = 200
 """Milliseconds that one read waits; a new partition is listened to no later."""
 LINGER = 0.005
 """Seconds between two reads: what comes meanwhile is read together."""
+PATIENCE = 2000
+"""Milliseconds that a new owner waits for its first poll before it settles what the last one left."""
+MOST_LETTERS = 50_000
+"""Inboxes that may wait in memory; the rest stays in the streams."""
 _log = structlog.get_logger(__name__)
 
 
@@ -36,78 +43,157 @@ class OnlineRead(Protocol):
         """Who is flagged online, with the time of the flag."""
 
 
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What partitions lean on."""
+
+    valkey: Valkey
+    shards: ShardMap
+    flags: OnlineRead
+    inbox: Inbox
+    log: Log
+    lookups: Lookups
+    now: Callable[[], int]
+    """PubNub's time in milliseconds."""
+    times: HoldTimes
+    pace: Pace
+
+
 class Partitions:
     """Reads the streams of the owned partitions into holds and letters."""
 
-    def __init__(self, valkey: Valkey, shards: ShardMap, flags: OnlineRead, inbox: Inbox) -> None:
-        self._valkey = valkey
-        self._shards = shards
-        self._flags = flags
-        self._inbox = inbox
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs
         self._positions: dict[str, str] = {}
+        self._followers: dict[int, asyncio.Task[None]] = {}
+        self._doubts: set[asyncio.Task[None]] = set()
+        self.stopping = False
+        """Nothing more is read."""
         self.holds: dict[int, Hold] = {}
         self.outbounds: dict[int, Outbound] = {}
-        self.times = HoldTimes()
-        self.pace = Pace()
-        self.settle: Settle | None = None
-        self.publish: Publish | None = None
+        self.settle_woken: Callable[[], None] = lambda: None
+        self.letters_woken: Callable[[], None] = lambda: None
+        self.publish_rate: Callable[[], float] = lambda: 1.0
+        self.publish_stopped: Callable[[], bool] = lambda: False
+        """Whether nothing can be published now: then nothing is taken from the inbox streams."""
+        self.follow: Callable[[int], Coroutine[None, None, None]] | None = None
+        """The subscribe loop of a partition."""
+        self.taken_over: Callable[[int], None] = lambda _partition: None
+        self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Fails when a partition's loop did."""
 
     async def take_over(self, partition: int) -> None:
         """Begin to own a partition: flags, then all that stands in its seen stream, then what comes."""
-        hold = Hold(self.times)
-        hold.load(await self._flags.online_in_shards(list(self._shards.shards_of(partition))))
+        needs = self._needs
+        hold = Hold(needs.times)
+        hold.load(await needs.flags.online_in_shards(list(needs.shards.shards_of(partition))))
+        hold.begin_at(needs.now() + PATIENCE)
         key, place = keys.seen(partition), FIRST
-        while entries := (await self._valkey.read({key: place})).get(key):
+        while entries := (await needs.valkey.read({key: place})).get(key):
             for entry, body in entries:
-                hold.see(log.decode(body), entry, again=True)
+                self._noticed(hold, hold.see(log.decode(body), entry, again=True), entry)
             place = entries[-1][0]
         self.holds[partition] = hold
-        self.outbounds[partition] = Outbound(partition, self.pace)
+        self.outbounds[partition] = Outbound(partition, needs.pace)
         self._positions |= {key: place, keys.inbox(partition): FIRST}
-        if self.settle:
-            self.settle.woken.set()
+        if self.follow:
+            task = asyncio.create_task(self.follow(partition), name=f"subscribe-{partition}")
+            task.add_done_callback(self._follower_ended)
+            self._followers[partition] = task
+        self.taken_over(partition)
+        self.settle_woken()
+
+    def caught_up(self, partition: int) -> None:
+        """What PubNub told since the last owner's poll stands in the log; it is read within moments."""
+        if hold := self.holds.get(partition):
+            hold.begin_at(min(hold.begins, self._needs.now() + BLOCK))
+            self.settle_woken()
 
     def let_go(self, partition: int) -> None:
         """Stop owning a partition; what is not done stays in its streams."""
+        if follower := self._followers.pop(partition, None):
+            follower.cancel()
         self.holds.pop(partition, None)
         self.outbounds.pop(partition, None)
         for key in (keys.seen(partition), keys.inbox(partition)):
             self._positions.pop(key, None)
 
+    async def stop_following(self) -> None:
+        """End the subscribe loops; what they appended is kept."""
+        followers = list(self._followers.values())
+        self._followers.clear()
+        for follower in followers:
+            follower.cancel()
+        await asyncio.gather(*followers, *self._doubts, return_exceptions=True)
+
     async def run(self) -> None:
         """Read for ever."""
         while True:
-            if not self._positions:
-                await asyncio.sleep(0.05)
-                continue
-            found = await self._valkey.read(self._positions, count=500, block=BLOCK)
-            for key, entries in found.items():
-                if key in self._positions:
-                    self._positions[key] = entries[-1][0]
-                    await self._take(key, entries)
-            await asyncio.sleep(LINGER)
+            try:
+                await self._read()
+            except QueueUnavailable as error:
+                _log.warning("reading waits", reason=str(error))
+                await asyncio.sleep(1.0)
 
-    async def _take(self, key: str, entries: Sequence[Entry]) -> None:
+    async def _read(self) -> None:
+        busy = sum(len(outbound.coalesce) for outbound in self.outbounds.values())
+        wanted = self._positions
+        if self.publish_stopped() or busy > MOST_LETTERS:
+            wanted = {key: place for key, place in wanted.items() if key.endswith(":seen")}
+        if self.stopping or not wanted:
+            await asyncio.sleep(0.05)
+            return
+        found = await self._needs.valkey.read(wanted, count=500, block=BLOCK)
+        for key, entries in found.items():
+            if key in self._positions:
+                self._positions[key] = entries[-1][0]
+                await self._take(key, entries, busy)
+        await asyncio.sleep(LINGER)
+
+    async def _take(self, key: str, entries: Sequence[Entry], busy: int) -> None:
         partition = keys.partition_of(key)
         if key == keys.inbox(partition):
-            self._letters(partition, entries)
+            window = self._needs.pace.window(busy, self.publish_rate())
+            self.outbounds[partition].add(entries, time.monotonic(), window)
+            self.letters_woken()
         else:
-            await self._events(partition, entries)
+            await self._events(self.holds[partition], entries)
 
-    async def _events(self, partition: int, entries: Sequence[Entry]) -> None:
-        hold = self.holds[partition]
+    async def _events(self, hold: Hold, entries: Sequence[Entry]) -> None:
         arrived: list[str] = []
         for entry, body in entries:
-            arrived += hold.see(log.decode(body), entry).arrived
-        if self.settle:
-            self.settle.woken.set()
+            noticed = hold.see(log.decode(body), entry)
+            arrived += noticed.arrived
+            self._noticed(hold, noticed, entry)
+        self.settle_woken()
         if arrived:
-            await self._inbox.owe(arrived, "join")
+            await self._needs.inbox.owe(arrived, "join")
 
-    def _letters(self, partition: int, entries: Sequence[Entry]) -> None:
-        publish = self.publish
-        busy = sum(len(outbound.coalesce) for outbound in self.outbounds.values())
-        window = self.pace.window(busy, publish.rate if publish else 1.0)
-        self.outbounds[partition].add(entries, time.monotonic(), window)
-        if publish:
-            publish.woken.set()
+    def _noticed(self, hold: Hold, noticed: Noticed, entry: str) -> None:
+        metrics.FLAPS.inc(noticed.flaps)
+        metrics.REPEATS.inc(noticed.repeats)
+        for doubt in noticed.doubtful:
+            metrics.DOUBTS.inc()
+            task = asyncio.create_task(self._look_up(hold, doubt.user, entry), name=f"look up {doubt.user}")
+            self._doubts.add(task)
+            task.add_done_callback(self._doubts.discard)
+
+    async def _look_up(self, hold: Hold, user: str, entry: str) -> None:
+        """Where Now decides; its answer is appended before the entry may go. A crash before repeats the doubt."""
+        wait = 0.5
+        while not await self._looked_up(user):
+            await asyncio.sleep(wait)
+            wait = min(30.0, wait * 2)
+        hold.looked_up(entry)
+
+    async def _looked_up(self, user: str) -> bool:
+        try:
+            await self._needs.log.append([await self._needs.lookups.seen(user)])
+        except FriendsError as error:
+            _log.warning("a doubt stands", user=user, reason=str(error))
+            return False
+        return True
+
+    def _follower_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) and not self.died.done():
+            self.died.set_exception(error)

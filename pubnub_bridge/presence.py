@@ -39,8 +39,6 @@ class Heard:
     """All that one reply or webhook call said."""
 
     seen: list[Seen] = field(default_factory=list)
-    doubtful: list[Seen] = field(default_factory=list)
-    """Users of both the join and the leave array of one interval: to be looked up."""
     refresh: set[int] = field(default_factory=set)
     """Shards whose event said that its arrays are incomplete."""
     occupancy: dict[int, int] = field(default_factory=dict)
@@ -70,14 +68,8 @@ class Heard:
             self.refresh.add(shard)
         # The stamp of an interval has whole seconds only and may lie before an announced event it follows.
         at = max(_at(body, published, now), min(published, now + TOO_FAR_AHEAD))
-        said: dict[str, Seen] = {}
-        for action, user in _deltas(body):
-            event = Seen(user, _STATES[action], at, shard, action)
-            if user in said and said[user].online != event.online:
-                self.doubtful.append(event)
-            said[user] = event
-        doubted = {event.user for event in self.doubtful}
-        self.seen += [event for event in said.values() if event.user not in doubted]
+        # A user of two arrays is seen twice at one time, which the hold has looked up.
+        self.seen += [Seen(user, _STATES[action], at, shard, action) for action, user in _deltas(body)]
 
 
 def _deltas(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -95,7 +87,9 @@ def _at(body: Mapping[str, Any], published: int, now: int) -> int:
     if precise is None and seconds is not None:
         precise = published if 0 <= published - seconds * 1000 < 1000 else seconds * 1000
     at = published if precise is None else precise
-    return now if at > now + TOO_FAR_AHEAD else at
+    if at <= now + TOO_FAR_AHEAD:
+        return at
+    return published if published <= now + TOO_FAR_AHEAD else now
 
 
 def _number(value: Any) -> int | None:

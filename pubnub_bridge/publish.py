@@ -10,14 +10,16 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
+from aiolimiter import AsyncLimiter
 
 from graph_service.errors import FriendsError
-from pubnub_bridge import wire
+from pubnub_bridge import metrics, wire
 from pubnub_bridge.circuit import Circuit
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.inbox import Inbox
@@ -37,8 +39,27 @@ class Post(Protocol):
 class SyncRead(Protocol):
     """What reads syncs that are only owed."""
 
-    async def read(self, users: Sequence[str]) -> list[SyncNotice]:
-        """One friends.sync for each known user."""
+    async def read(self, user: str) -> SyncNotice | None:
+        """The friends.sync of a user; None for an unknown one."""
+
+
+class Bury(Protocol):
+    """What keeps messages that PubNub refused."""
+
+    async def bury(self, partition: int, inbox: str, body: bytes, reason: str) -> None:
+        """Keep one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """What publishing leans on."""
+
+    post: Post
+    inbox: Inbox
+    syncs: SyncRead
+    dead: Bury
+    denied: Callable[[], None]
+    """The server's token was not accepted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +72,8 @@ class Limits:
     """Tries before a letter is appended to the stream again."""
     tries: int = 5
     """Times in the stream after which presence becomes an owed sync."""
+    per_second: int = 0
+    """Publishes a second; 0 for no limit."""
 
 
 class Outbound:
@@ -59,6 +82,7 @@ class Outbound:
     def __init__(self, partition: int, pace: Pace) -> None:
         self.partition = partition
         self.coalesce = Coalesce(pace)
+        self._saved = 0
         self._entries: dict[int, list[str]] = {}
 
     def add(self, entries: Sequence[tuple[str, bytes]], now: float, window: float) -> None:
@@ -69,25 +93,26 @@ class Outbound:
 
     def finished(self) -> list[str]:
         """Entries to be deleted, each told once."""
+        metrics.SAVED.inc(self.coalesce.saved - self._saved)
+        self._saved = self.coalesce.saved
         return [entry for generation in self.coalesce.finished() for entry in self._entries.pop(generation)]
 
 
 class Publish:
     """Publishes the letters of all partitions this process owns."""
 
-    def __init__(self, outbounds: Mapping[int, Outbound], post: Post, inbox: Inbox, syncs: SyncRead) -> None:
+    def __init__(self, outbounds: Mapping[int, Outbound], ways: Ways, limits: Limits) -> None:
         self._outbounds = outbounds
-        self._post = post
-        self._inbox = inbox
-        self._syncs = syncs
-        self.limits = Limits()
+        self._ways = ways
+        self.limits = limits
         self.circuit = Circuit()
         self.woken = asyncio.Event()
         """Set it when there are new letters."""
-        self.sent = 0
-        self._free = 0
+        self._free = limits.in_flight
         self._queue: asyncio.Queue[tuple[Outbound, Letter]] = asyncio.Queue()
         self._rate = Rate()
+        self._limiter = AsyncLimiter(limits.per_second, 1.0) if limits.per_second else None
+        self._stopping = False
 
     @property
     def rate(self) -> float:
@@ -96,7 +121,6 @@ class Publish:
 
     async def run(self) -> None:
         """Publish for ever."""
-        self._free = self.limits.in_flight
         async with asyncio.TaskGroup() as group:
             for number in range(self.limits.in_flight):
                 group.create_task(self._work(), name=f"publish-{number}")
@@ -106,7 +130,8 @@ class Publish:
     async def _dispatch(self) -> None:
         while True:
             self.woken.clear()
-            taken = 0 if self.circuit.is_open else self._take(time.monotonic())
+            closed = self.circuit.is_open or self._stopping
+            taken = 0 if closed else self._take(time.monotonic())
             if not taken:
                 await self._rest()
 
@@ -133,10 +158,18 @@ class Publish:
         except TimeoutError:
             pass
 
+    async def drained(self, seconds: float) -> None:
+        """Take no more letters, and wait for those under way."""
+        self._stopping = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._free < self.limits.in_flight:  # noqa: ASYNC110 - many workers, one short wait
+                    await asyncio.sleep(0.01)
+
     async def _work(self) -> None:
         while True:
             outbound, letter = await self._queue.get()
-            failed = await self._deliver(letter)
+            failed = await self._deliver(outbound.partition, letter)
             if failed:
                 await self._until_kept(outbound.partition, failed)
             outbound.coalesce.done(letter, time.monotonic())
@@ -144,7 +177,7 @@ class Publish:
             self._rate.count(time.monotonic())
             self.woken.set()
 
-    async def _deliver(self, letter: Letter) -> list[Notice | SyncNotice]:
+    async def _deliver(self, partition: int, letter: Letter) -> list[Notice | SyncNotice]:
         """Publish a letter in order; returns what must be appended to the stream again."""
         sync, failed = letter.sync, []
         if sync is not None and sync.friends is None:
@@ -152,75 +185,95 @@ class Publish:
             if sync is not None and sync.friends is None:
                 failed.append(sync)
                 sync = None
-        events = [(event.ts, event.body) for event in letter.events()]
-        bodies = wire.sync(sync.user, sync.friends or (), sync.total, sync.ts) if sync else []
-        for body in bodies:
-            if not await self._published(letter.inbox, body):
-                return letter.again(self.limits.tries)
-        for body in wire.batches(letter.inbox, events) if events else ():
-            if not await self._published(letter.inbox, body):
+        for body in bodies(letter, sync):
+            if not await self._published(partition, letter.inbox, body):
                 return failed + letter.again(self.limits.tries)
         return list(failed)
 
     async def _read(self, sync: SyncNotice) -> SyncNotice | None:
         """The sync that was owed, still owed while the graph is away, or None for an unknown user."""
         try:
-            found = await self._syncs.read([sync.user])
+            return await self._ways.syncs.read(sync.user)
         except FriendsError as error:
             _log.warning("a sync waits for the graph", user=sync.user, reason=str(error))
             await asyncio.sleep(1.0)
             return sync
-        return found[0] if found else None
 
-    async def _published(self, inbox: str, body: bytes) -> bool:
+    async def _published(self, partition: int, inbox: str, body: bytes) -> bool:
         """True where the message is done with: sent, or kept as a dead letter."""
         for attempt in range(self.limits.quick_tries):
             await self._circuit_closed()
-            answer = await self._post.post(f"inbox.{inbox}", body)
+            if self._limiter:
+                await self._limiter.acquire()
+            answer = await self._ways.post.post(f"inbox.{inbox}", body)
+            metrics.PUBLISHED.labels(answer.outcome.name.lower()).inc()
             if answer.outcome is Outcome.SENT:
                 self._succeeded()
                 return True
             if answer.outcome is Outcome.REFUSED:
-                await self._bury(inbox, body, answer)
+                await self._bury(partition, inbox, body, answer)
                 return True
-            if self.circuit.failed(time.monotonic()):
-                _log.error("publishing stops until the origin answers", reason=answer.reason)
+            self._failed(answer)
             await asyncio.sleep(max(answer.retry_after, random.uniform(0.05, 0.2) * 2**attempt))
         return False
 
     def _succeeded(self) -> None:
-        self.sent += 1
         if self.circuit.succeeded():
+            metrics.CIRCUIT_OPEN.set(0)
             _log.info("publishing goes on")
             self.woken.set()
 
+    def _failed(self, answer: Answer) -> None:
+        """Too many calls is an answer: only silence and server errors count against the origin."""
+        if answer.outcome is Outcome.DENIED:
+            self._ways.denied()
+        elif not answer.reason.startswith("429") and self.circuit.failed(time.monotonic()):
+            metrics.CIRCUIT_OPEN.set(1)
+            _log.error("publishing stops until the origin answers", reason=answer.reason)
+
     async def _circuit_closed(self) -> None:
-        while self.circuit.is_open and not self.circuit.may_probe(time.monotonic()):
+        while self.circuit.is_open and not self.circuit.may_probe(time.monotonic()):  # noqa: ASYNC110 - time opens it
             await asyncio.sleep(0.1)
 
-    async def _bury(self, inbox: str, body: bytes, answer: Answer) -> None:
+    async def _bury(self, partition: int, inbox: str, body: bytes, answer: Answer) -> None:
         _log.error("a message was refused", inbox=inbox, bytes=len(body), reason=answer.reason)
+        while True:
+            try:
+                return await self._ways.dead.bury(partition, inbox, body, answer.reason)
+            except FriendsError as error:
+                _log.warning("keeping a dead letter waits", reason=str(error))
+                await asyncio.sleep(1.0)
 
     async def _until_kept(self, partition: int, notices: list[Notice | SyncNotice]) -> None:
         while True:
             try:
-                return await self._inbox.put_back(partition, notices)
+                return await self._ways.inbox.put_back(partition, notices)
             except FriendsError as error:
                 _log.warning("appending again waits", reason=str(error))
                 await asyncio.sleep(1.0)
 
     async def _clean(self) -> None:
-        """Delete entries of which everything is published or appended again."""
         while True:
             await asyncio.sleep(0.05)
-            entries = {number: done for number, out in self._outbounds.items() if (done := out.finished())}
-            while entries:
-                try:
-                    await self._inbox.delete(entries)
-                    break
-                except FriendsError as error:
-                    _log.warning("deleting waits", reason=str(error))
-                    await asyncio.sleep(1.0)
+            await self.clean_up()
+
+    async def clean_up(self) -> None:
+        """Delete entries of which everything is published or appended again."""
+        entries = {number: done for number, out in self._outbounds.items() if (done := out.finished())}
+        while entries:
+            try:
+                await self._ways.inbox.delete(entries)
+                break
+            except FriendsError as error:
+                _log.warning("deleting waits", reason=str(error))
+                await asyncio.sleep(1.0)
+
+
+def bodies(letter: Letter, sync: SyncNotice | None) -> list[bytes]:
+    """The messages of a letter in their order: the sync in its parts, then the events."""
+    events = [(event.ts, event.body) for event in letter.events()]
+    parts = wire.sync(sync.user, sync.friends or (), sync.total, sync.ts) if sync else []
+    return parts + wire.batches(letter.inbox, events) if events else parts
 
 
 class Rate:

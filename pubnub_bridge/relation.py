@@ -26,9 +26,7 @@ def _event(pair: ChangedPair, me: End, other: End, event_id: str) -> Event:
         seen = wire.text(wire.iso(other.last_seen * 1000) if other.last_seen else None)
         at = other.presence_at if online else 0
         payload = f'{{{who},"online":{str(online).lower()},"lastSeen":{seen},"at":{at}}}'
-        return Event(
-            other.id, "added", at, pair.ts, wire.message("friend.added", event_id, pair.ts, payload)
-        )
+        return Event(other.id, "added", at, pair.ts, wire.message("friend.added", event_id, pair.ts, payload))
     if me.asked or (other.asked and not me.blocked):
         payload = f'{{{who},"requestedBy":{wire.text(me.id if me.asked else other.id)}}}'
         body = wire.message("friend.requested", event_id, pair.ts, payload)

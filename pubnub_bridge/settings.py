@@ -30,11 +30,41 @@ class Settings(GraphSettings):
     hold_timeout: Seconds = 5.0
     """The same after a timeout; PubNub has waited for the heartbeat already."""
 
+    confirm_leaves: Literal["on", "off"] = "on"
+    """Whether someone who left is looked up before friends are told: another device may still be there."""
+    reconcile_seconds: Annotated[float, Field(ge=10, le=86400)] = 300.0
+    """How often each shard is compared with Here Now."""
+
     coalesce_shortest: Seconds = 0.0
     """The window, in seconds, in which news for one inbox becomes one message when it is calm."""
     coalesce_longest: Seconds = 30.0
     """The same in the worst storm."""
     publish_in_flight: Annotated[int, Field(ge=1, le=1000)] = 100
     """Publishes under way at once in one process."""
+    publish_per_second: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """Most publishes a second of one process; 0 for no limit. It waits, it drops nothing."""
+    publish_retry_times: Annotated[int, Field(ge=1, le=100)] = 5
+    """How often a message goes through the stream again before its inbox is owed a sync instead."""
+
+    status_count_interval: Annotated[float, Field(ge=1, le=3600)] = 10.0
+    """Seconds between two status.count; a client trusts one for three of them."""
+    accuracy_sample: Annotated[int, Field(ge=0, le=1000)] = 20
+    """Users a minute whose flag is compared with Where Now; 0 for none."""
+    app_context: Literal["off", "flags", "full"] = "full"
+    """What is kept in App Context: nothing, each user's flags, or the friends' channel and its members as well."""
+    app_context_per_second: Annotated[int, Field(ge=1, le=10_000)] = 50
+    """Most App Context calls a second; what waits is merged."""
+
+    token_minutes: Annotated[int, Field(ge=1, le=43_200)] = 60
+    """How long a client's token is good (PubNub docs: 1 to 43,200)."""
+    heartbeat_seconds: Annotated[int, Field(ge=20, le=320)] = 60
+    """The presence timeout that clients are told to use."""
+    webhook_secret: SecretStr | None = None
+    """What Events & Actions sends in X-Webhook-Secret; without one the webhook is closed."""
+    events_url: str = ""
+    """Where settled presence and friend changes are posted; nowhere when empty."""
+    events_secret: SecretStr | None = None
+    """Signs those posts (HMAC-SHA256, X-Signature)."""
+
     access_manager: Literal["on", "off"] = "on"
     """Off where the keyset has no Access Manager: then no tokens are granted."""

@@ -7,22 +7,29 @@ state and clock in a second transaction, append the notices; then the entries of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
-from graph_service.errors import FriendsError
+from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.model import Flag, Settled, Told
+from pubnub_bridge import metrics
+from pubnub_bridge.high_water import HighWater
 from pubnub_bridge.hold import Change, Hold
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.log import Log
+from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.notice import Outgoing, presence_event, sync_of
+from pubnub_bridge.why import Record, Why
 
 LARGEST_BATCH = 500
 LINGER = 0.02
 """Seconds to wait for company once something is due."""
 _log = structlog.get_logger(__name__)
+Taken = tuple[Hold, Change]
 
 
 class FlagStore(Protocol):
@@ -54,24 +61,33 @@ def notices(told: Sequence[Told], outgoing: Outgoing) -> None:
             outgoing.sync(sync_of(one))
 
 
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What settling leans on."""
+
+    flags: FlagStore
+    log: Log
+    inbox: Inbox
+    water: HighWater
+    lookups: Lookups
+    why: Why
+    now: Callable[[], int]
+    """PubNub's time in milliseconds."""
+    confirm_leaves: bool = True
+    """Whether someone who left is looked up first, since another device may still be there."""
+
+
 class Settle:
     """Settles the users of all partitions this process owns."""
 
-    def __init__(
-        self,
-        flags: FlagStore,
-        log: Log,
-        inbox: Inbox,
-        holds: Mapping[int, Hold],
-        now: Callable[[], int],
-    ) -> None:
-        self._flags = flags
-        self._log = log
-        self._inbox = inbox
+    def __init__(self, around: Around, holds: Mapping[int, Hold]) -> None:
+        self._around = around
         self._holds = holds
-        self._now = now
         self.woken = asyncio.Event()
         """Set it when a hold has something new."""
+        self.told: Callable[[Sequence[Told]], None] = lambda _told: None
+        """Told of everyone whose state was settled, for what is written behind."""
+        self._busy = asyncio.Lock()
 
     async def run(self) -> None:
         """Settle what is due, for ever."""
@@ -82,34 +98,40 @@ class Settle:
 
     async def step(self) -> int:
         """Settle one batch of what is due now, and delete what is done; returns the number of users."""
-        taken = self._take()
-        if taken:
-            await self._until_done(taken)
-        await self._delete_finished()
+        async with self._busy:
+            taken = self._take()
+            if taken:
+                with metrics.SETTLE_SECONDS.time():
+                    await self._until_done(taken)
+            await self._delete_finished()
         return len(taken)
+
+    async def drained(self) -> None:
+        """Returns once no batch is under way; call it when nobody runs `run` any more."""
+        async with self._busy:
+            await self._delete_finished()
 
     async def _wait(self) -> None:
         due = min(
             (due for hold in self._holds.values() if (due := hold.next_due()) is not None), default=None
         )
-        pause = 1.0 if due is None else min(1.0, (due - self._now()) / 1000)
+        pause = 1.0 if due is None else min(1.0, (due - self._around.now()) / 1000)
         if pause > 0:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self.woken.wait()
-            except TimeoutError:
-                pass
         await asyncio.sleep(LINGER)
 
-    def _take(self) -> list[tuple[Hold, Change]]:
-        taken: list[tuple[Hold, Change]] = []
-        now = self._now()
+    def _take(self) -> list[Taken]:
+        taken: list[Taken] = []
+        now = self._around.now()
         for hold in self._holds.values():
             taken += [(hold, change) for change in hold.take(now, LARGEST_BATCH - len(taken))]
         return taken
 
-    async def _until_done(self, taken: Sequence[tuple[Hold, Change]]) -> None:
+    async def _until_done(self, taken: Sequence[Taken]) -> None:
         """The graph and the queue may be away for as long as they like: the batch waits for them."""
+        await self._confirm(taken)
         wait = 0.1
         while not await self._tried(taken):
             for _, change in taken:
@@ -117,7 +139,21 @@ class Settle:
             await asyncio.sleep(wait)
             wait = min(5.0, wait * 2)
 
-    async def _tried(self, taken: Sequence[tuple[Hold, Change]]) -> bool:
+    async def _confirm(self, taken: Sequence[Taken]) -> None:
+        """Who left one device may be there with another. Who cannot be looked up counts as gone."""
+        if not self._around.confirm_leaves:
+            return
+        left = {
+            change.user: (hold, change)
+            for hold, change in taken
+            if not change.online and change.reason == "leave"
+        }
+        for user, seen in (await self._around.lookups.all(list(left))).items():
+            if seen.online:
+                hold, change = left[user]
+                hold.confirmed(change, seen.at)
+
+    async def _tried(self, taken: Sequence[Taken]) -> bool:
         try:
             await self._settle(taken)
         except FriendsError as error:
@@ -127,14 +163,31 @@ class Settle:
             return False
         return True
 
-    async def _settle(self, taken: Sequence[tuple[Hold, Change]]) -> None:
+    async def _settle(self, taken: Sequence[Taken]) -> None:
         changes = [change for _, change in taken]
-        settled = await self._flags.settle([Flag(c.user, c.online, c.at, c.shard) for c in changes])
+        around = self._around
+        settled = await around.flags.settle([Flag(c.user, c.online, c.at, c.shard) for c in changes])
+        await self._look_up_ties(settled.equal & settled.flipped)
         news = to_be_told(changes, settled)
-        told = await self._flags.tell([*news, *settled.older]) if news or settled.older else []
-        outgoing = self._inbox.outgoing()
-        notices([one for one in told if one.user not in settled.older], outgoing)
-        await self._inbox.append(outgoing)
+        asked = [*news, *settled.older]
+        told = await around.water.read(lambda: around.flags.tell(asked)) if asked else []
+        outgoing = around.inbox.outgoing()
+        fresh = [one for one in told if one.user not in settled.older]
+        notices(fresh, outgoing)
+        await around.inbox.append(outgoing)
+        await around.why.keep(records(changes, settled, told, around.now()))
+        self._resolve(taken, settled, told)
+        self.told(fresh)
+        count(settled, outgoing)
+
+    async def _look_up_ties(self, users: frozenset[str]) -> None:
+        """The graph held the other state at the same time: Where Now says which is right, as a newer event."""
+        if users:
+            found = await self._around.lookups.all(sorted(users))
+            await self._around.log.append(list(found.values()))
+
+    @staticmethod
+    def _resolve(taken: Sequence[Taken], settled: Settled, told: Sequence[Told]) -> None:
         present = {one.user: (one.present, one.presence_at) for one in told if one.user in settled.older}
         for hold, change in taken:
             gone = (False, change.at) if change.user in settled.unknown else None
@@ -144,13 +197,49 @@ class Settle:
         entries = {
             partition: done for partition, hold in list(self._holds.items()) if (done := hold.finished())
         }
-        if entries:
-            await self._retried(lambda: self._log.delete(entries))
-
-    async def _retried(self, call: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        while entries:
             try:
-                return await call()
-            except FriendsError as error:
+                await self._around.log.delete(entries)
+                break
+            except QueueUnavailable as error:
                 _log.warning("deleting waits", reason=str(error))
                 await asyncio.sleep(1.0)
+
+
+def records(changes: Sequence[Change], settled: Settled, told: Sequence[Told], now: int) -> list[Record]:
+    """One record a change, for whoever asks why."""
+    heard = {one.user: 0 if one.invisible else len(one.online_friends) for one in told}
+    found = []
+    for change in changes:
+        outcome = (
+            "unknown"
+            if change.user in settled.unknown
+            else "older"
+            if change.user in settled.older
+            else "told"
+            if change.user in heard
+            else "silent"
+        )
+        recipients = heard.get(change.user, 0) if outcome == "told" else 0
+        found.append(
+            Record(
+                change.user,
+                change.event_id,
+                change.online,
+                change.at,
+                change.reason,
+                change.due,
+                now,
+                outcome,
+                recipients,
+            )
+        )
+    return found
+
+
+def count(settled: Settled, outgoing: Outgoing) -> None:
+    """Count a batch."""
+    for outcome in ("changed", "equal", "older", "unknown"):
+        metrics.SETTLED.labels(outcome).inc(len(getattr(settled, outcome)))
+    metrics.STRANGERS.inc(len(settled.unknown))
+    metrics.RECIPIENTS.inc(outgoing.recipients)

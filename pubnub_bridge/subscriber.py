@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -16,16 +18,23 @@ import aiohttp
 import structlog
 
 from graph_service.errors import QueueUnavailable, Unavailable
+from graph_service.ids import why_not
 from graph_service.shard import ShardMap
+from pubnub_bridge import metrics
 from pubnub_bridge.log import Cursor, Log
 from pubnub_bridge.pool import Keyset
 from pubnub_bridge.presence import Heard
 
 FULL_REPLY = 100
 """Messages of one reply that mean that others may have been lost."""
+LONG_GAP = 10.0
+"""Seconds without a poll after which something may have been lost."""
+PAUSE = 0.02
+"""Seconds between two polls: what comes meanwhile is read together."""
 _PRESENCE = "-pnpres"
 _POLL_TIMEOUT = aiohttp.ClientTimeout(total=320, sock_connect=10)
-"""Above the 280 s after which PubNub ends an idle poll."""
+"""Above the 280 s after which PubNub ends an idle poll: a poll that takes longer is dead."""
+_WAITED_OUT = (aiohttp.ClientError, OSError, TimeoutError, QueueUnavailable)
 _log = structlog.get_logger(__name__)
 
 
@@ -35,45 +44,68 @@ class SubscribeFailed(Unavailable):
     code = "subscribe_failed"
 
 
+class SubscribeDenied(SubscribeFailed):
+    """PubNub's subscribe answered {status}: {body}"""
+
+    code = "subscribe_denied"
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """What a loop tells of beside the log."""
+
+    token: Callable[[], str | None]
+    refused: Callable[[], None]
+    """The token was not accepted."""
+    caught_up: Callable[[int], None]
+    """A partition's first poll was answered."""
+    doubtful: Callable[[Collection[int]], None]
+    """Shards of which something may have been lost."""
+    now: Callable[[], int]
+    """PubNub's time in milliseconds."""
+
+
 class Subscriber:
     """Polls and appends; `run` is one partition's loop."""
 
     def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        keyset: Keyset,
-        shards: ShardMap,
-        log: Log,
-        now: Callable[[], int],
+        self, session: aiohttp.ClientSession, keyset: Keyset, shards: ShardMap, log: Log, hooks: Hooks
     ) -> None:
         self._session = session
         self._keyset = keyset
         self._shards = shards
         self._log = log
-        self._now = now
-        self.token: Callable[[], str | None] = lambda: None
+        self._hooks = hooks
 
     async def run(self, partition: int) -> None:
         """Follow one partition for ever; errors are waited out."""
-        cursor = await self._log.cursor(partition)
-        failures = 0
+        cursor, failures, answered = None, 0, time.monotonic()
         while True:
             try:
+                cursor = cursor or await self._log.cursor(partition)
+                fresh = cursor == Cursor()
                 cursor = await self.step(partition, cursor)
-                failures = 0
-            except (aiohttp.ClientError, OSError, TimeoutError, SubscribeFailed, QueueUnavailable) as error:
+                self._hooks.caught_up(partition)
+                if fresh or (failures and time.monotonic() - answered > LONG_GAP):
+                    self._hooks.doubtful(self._shards.shards_of(partition))
+                failures, answered = 0, time.monotonic()
+                await asyncio.sleep(PAUSE)
+            except (*_WAITED_OUT, SubscribeFailed) as error:
                 failures += 1
-                _log.warning(
-                    "subscribe failed", partition=partition, reason=str(error) or type(error).__name__
-                )
-                await asyncio.sleep(min(10.0, random.uniform(0.05, 0.2) * 2 ** min(failures, 8)))
+                await self._wait_out(partition, error, failures)
 
     async def step(self, partition: int, cursor: Cursor) -> Cursor:
         """One poll, appended; returns the cursor after it."""
         reply = await self._poll(partition, cursor)
         following = Cursor(str(reply["t"]["t"]), int(reply["t"]["r"]))
-        heard = self._heard(partition, reply.get("m") or [])
+        envelopes = reply.get("m") or []
+        heard = self._heard(partition, envelopes)
         await self._log.follow(partition, heard.seen, following)
+        metrics.HEARD.labels("subscribe").inc(len(heard.seen))
+        if len(envelopes) >= FULL_REPLY:
+            self._hooks.doubtful(self._shards.shards_of(partition))
+        elif heard.refresh:
+            self._hooks.doubtful(heard.refresh)
         return following
 
     async def _poll(self, partition: int, cursor: Cursor) -> Mapping[str, Any]:
@@ -83,23 +115,57 @@ class Subscriber:
         query = {"tt": cursor.timetoken, "uuid": self._keyset.uuid}
         if cursor.region:
             query["tr"] = str(cursor.region)
-        if token := self.token():
+        if token := self._hooks.token():
             query["auth"] = token
         url = f"{self._keyset.base}/v2/subscribe/{self._keyset.subscribe_key}/{quote(names, safe=',')}/0"
         async with self._session.get(url, params=query, timeout=_POLL_TIMEOUT) as reply:
             if reply.status != 200:
-                raise SubscribeFailed(status=reply.status, body=(await reply.text())[:200])
-            body: Mapping[str, Any] = await reply.json(content_type=None)
-            return body
+                kind = SubscribeDenied if reply.status in {401, 403} else SubscribeFailed
+                raise kind(status=reply.status, body=(await reply.text())[:200])
+            return _understood(await reply.json(content_type=None))
+
+    async def _wait_out(self, partition: int, error: Exception, failures: int) -> None:
+        metrics.POLLS_FAILED.inc()
+        if isinstance(error, SubscribeDenied):
+            self._hooks.refused()
+        _log.warning("subscribe failed", partition=partition, reason=str(error) or type(error).__name__)
+        await asyncio.sleep(min(10.0, random.uniform(0.05, 0.2) * 2 ** min(failures, 8)))
 
     def _heard(self, partition: int, envelopes: list[Any]) -> Heard:
         heard = Heard()
-        now = self._now()
+        now = self._hooks.now()
         for envelope in envelopes:
             shard = self._shards.parse(str(envelope.get("c", "")).removesuffix(_PRESENCE))
             if shard is None or envelope.get("e") or shard % self._shards.partitions != partition:
                 continue
             published = int(envelope.get("p", {}).get("t", 0)) // 10_000
             heard.take(shard, envelope.get("d"), published, now)
-        heard.seen = [one for one in heard.seen if self._shards.partition(one.user) == partition]
-        return heard
+        return placed(heard, self._shards)
+
+
+def placed(heard: Heard, shards: ShardMap) -> Heard:
+    """Without events on shards that are not the user's, and of ids no user can have; counted, and logged once each."""
+    kept = []
+    for one in heard.seen:
+        if why_not(one.user) is not None:
+            metrics.REFUSED.inc()
+        elif shards.partition(one.user) != one.shard % shards.partitions:
+            metrics.MISPLACED.inc()
+        else:
+            kept.append(one)
+    heard.seen = kept
+    for reason in heard.unknown:
+        metrics.UNKNOWN.inc()
+        if reason not in _told and len(_told) < 100:
+            _told.add(reason)
+            _log.warning("a presence body was not understood", reason=reason)
+    return heard
+
+
+_told: set[str] = set()
+
+
+def _understood(reply: Any) -> Mapping[str, Any]:
+    if not isinstance(reply, Mapping) or not isinstance(reply.get("t"), Mapping):
+        raise SubscribeFailed(status=200, body=str(reply)[:200])
+    return reply

@@ -6,10 +6,13 @@ makes them, go through the user's inbox stream, so its owner keeps them to one a
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Protocol
 
+from graph_service.errors import FriendsError
 from graph_service.model import Told
+from pubnub_bridge.high_water import HighWater
 from pubnub_bridge.notice import SyncNotice, sync_of
 
 
@@ -21,11 +24,37 @@ class TellRead(Protocol):
 
 
 class Syncs:
-    """Reads syncs that are owed."""
+    """Reads syncs that are owed, many at a time."""
 
-    def __init__(self, flags: TellRead) -> None:
+    def __init__(self, flags: TellRead, water: HighWater) -> None:
         self._flags = flags
+        self._water = water
+        self._wanted: dict[str, asyncio.Future[SyncNotice | None]] = {}
+        self._reading: asyncio.Task[None] | None = None
 
-    async def read(self, users: Sequence[str]) -> list[SyncNotice]:
-        """One friends.sync for each known user."""
-        return [sync_of(told) for told in await self._flags.tell(users)]
+    async def read(self, user: str) -> SyncNotice | None:
+        """The friends.sync of a user, None for an unknown one. Those asked for at one moment are read together."""
+        future = self._wanted.get(user)
+        if future is None:
+            future = self._wanted[user] = asyncio.get_running_loop().create_future()
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read(), name="read syncs")
+        return await asyncio.shield(future)
+
+    async def _read(self) -> None:
+        await asyncio.sleep(GATHER)
+        while self._wanted:
+            wanted, self._wanted = self._wanted, {}
+            try:
+                told = await self._water.read(lambda users=list(wanted): self._flags.tell(users))  # type: ignore[misc]
+            except FriendsError as error:
+                for future in wanted.values():
+                    future.set_exception(error)
+                continue
+            found = {one.user: sync_of(one) for one in told}
+            for user, future in wanted.items():
+                future.set_result(found.get(user))
+
+
+GATHER = 0.005
+"""Seconds in which requests gather to be one read."""

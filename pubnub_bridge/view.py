@@ -106,7 +106,11 @@ class View:
 
     def _part(self, ts: int, payload: Mapping[str, Any]) -> None:
         part, parts = payload.get("part", 1), payload.get("parts", 1)
-        if self._parts is None or ts > self._parts.ts:
+        if (
+            self._parts is None
+            or ts > self._parts.ts
+            or (ts == self._parts.ts and parts != self._parts.total)
+        ):
             self._parts = _Parts(ts, parts)
         if ts < self._parts.ts:
             return

@@ -105,7 +105,9 @@ class GraphModel:
             if person.online != change.online:
                 sets["flipped"].add(change.user)
             person.online, person.at = change.online, change.at
-        changed, equal, older, flipped = (frozenset(sets[w]) for w in ("changed", "equal", "older", "flipped"))
+        changed, equal, older, flipped = (
+            frozenset(sets[w]) for w in ("changed", "equal", "older", "flipped")
+        )
         return Settled(changed, equal, older, frozenset(), flipped)
 
     def begin(self, user: str) -> Reading:

@@ -33,6 +33,8 @@ class Outside:
     inbox: Stream = field(default_factory=Stream)
     cursor: int = 0
     highest: int = 0
+    stepped_back: bool = False
+    """Whether the graph's clock ever went back: then a read must be newer than all told, not only as new."""
     publish: Callable[[str, bytes], None] = lambda _inbox, _body: None
     where_now: list[tuple[str, str]] = field(default_factory=list)
 
@@ -47,6 +49,7 @@ class Batch:
     news: list[str] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
+    deleted: bool = False
 
 
 @dataclass
@@ -123,11 +126,14 @@ class Owner:
         if not self.doubts:
             return False
         doubt, entry = self.doubts.pop()
-        pubnub = self.out.pubnub
-        online = pubnub.present[doubt.user]
-        self.out.seen.append(log.encode([Seen(doubt.user, online, pubnub.now, 0, "confirm")]))
+        self._where_now(doubt.user)
         self.hold.looked_up(entry)
         return True
+
+    def _where_now(self, user: str) -> None:
+        pubnub = self.out.pubnub
+        pubnub.now += 1
+        self.out.seen.append(log.encode([Seen(user, pubnub.present[user], pubnub.now, 0, "confirm")]))
 
     # Rows 5 to 8
 
@@ -150,6 +156,9 @@ class Owner:
 
     def _commit(self, batch: Batch) -> None:
         batch.settled = self.out.graph.settle(batch.changes)
+        if self.rules.doubt_is_looked_up:
+            for user in batch.settled.equal & batch.settled.flipped:
+                self._where_now(user)
         batch.news = mutants.to_be_told(self.rules, batch.changes, batch.settled, to_be_told)
         batch.step = "read" if self.rules.read_after_commit else "append"
 
@@ -181,7 +190,8 @@ class Owner:
                 for one in told
             ]  # fmt: skip
         told = mutants.told(self.rules, told, batch.changes, self.out.graph.clock)
-        if not self.rules.delete_after_append and not batch.told:
+        if not self.rules.delete_after_append and not batch.deleted:
+            batch.deleted = True
             self._resolve(batch, told)
             self.out.seen.delete(self.hold.finished())
         batch.told = told
@@ -200,7 +210,9 @@ class Owner:
 
     def _resolve(self, batch: Batch, told: list[Told]) -> None:
         assert batch.settled is not None
-        present = {one.user: (one.present, one.presence_at) for one in told if one.user in batch.settled.older}
+        present = {
+            one.user: (one.present, one.presence_at) for one in told if one.user in batch.settled.older
+        }
         for change in batch.changes:
             self.hold.resolved(change, present.get(change.user))
 
@@ -325,7 +337,11 @@ class Owner:
 
     def reads_lost(self) -> None:
         """The server that was being read from is gone."""
-        if self.batch is not None and self.batch.step in {"look", "append", "notify"} and self.rules.read_after_commit:
+        if (
+            self.batch is not None
+            and self.batch.step in {"look", "append", "notify"}
+            and self.rules.read_after_commit
+        ):
             self.batch.step = "read"
         if self.sending is not None and self.sending.reading is not None:
             self.sending.reading = self.out.graph.begin(self.sending.letter.inbox)
@@ -345,7 +361,8 @@ class Owner:
         """Whether a read must be repeated since the graph's clock stepped back."""
         if not self.rules.clock_never_back:
             return False
-        return any(ts < self.out.highest for ts in stamps)  # type: ignore[attr-defined]
+        lowest = self.out.highest + self.out.stepped_back
+        return any(ts < lowest for ts in stamps)  # type: ignore[attr-defined]
 
     def _seconds(self) -> float:
         return self.out.pubnub.now / 1000

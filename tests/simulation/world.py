@@ -45,7 +45,6 @@ class World:
         self.wrong: list[str] = []
         self.spans: dict[frozenset[str], list[list[int]]] = {}
         self.hidden_at: dict[str, int] = {}
-        self.clock_went_back = False
         self.graph.befriend("ann", "bob")
         self.graph.befriend("bob", "cat")
         self._note_friends()
@@ -84,7 +83,7 @@ class World:
         person.invisible = not person.invisible
         self.hidden_at[user] = person.at
         self.graph.clock += 1
-        if self.graph.clock < self.out.highest:
+        if self.graph.clock < self.out.highest + self.out.stepped_back:
             self.graph.clock = self.out.highest + 1
         reading = self.graph.begin(user)
         while reading.left:
@@ -122,6 +121,7 @@ class World:
         if len(events) > self.out.cursor:
             last = events[-1]
             events[-1] = type(last)(last.user, last.online, last.at + 600_000, last.shard, last.reason)
+            self.pubnub.lost = True
 
     def crash(self, which: int) -> None:
         """A process dies at whatever row it is; another takes over."""
@@ -137,7 +137,7 @@ class World:
     def clock_back(self) -> None:
         """The graph moves to a server whose clock is behind; reads under way are lost with the old one."""
         self.graph.clock -= 3
-        self.clock_went_back = True
+        self.out.stepped_back = True
         for owner in self.owners:
             owner.reads_lost()
 
@@ -237,7 +237,7 @@ class World:
 
     def _go_on(self, owner: Owner) -> bool:
         self.advance(2000)
-        if self.graph.clock < self.out.highest:
+        if self.graph.clock < self.out.highest + self.out.stepped_back:
             self.graph.clock = self.out.highest + 1
         moved = [owner.poll(), owner.late_append(), owner.read_seen(), owner.look_up()]
         for _ in range(40):
@@ -300,7 +300,7 @@ class World:
 
     def _check_disclosed(self, inbox: str, user: str, ts: int) -> None:
         spans = self.spans.get(frozenset((inbox, user)), [])
-        if not self.clock_went_back and not any(end < 0 or end > ts for _, end in spans):
+        if not self.out.stepped_back and not any(end < 0 or end > ts for _, end in spans):
             self.wrong.append(f"{inbox} was told of {user} by a read after the end of their friendship")
 
     def _check_hidden(self, payload: dict[str, Any]) -> None:

@@ -154,9 +154,11 @@ async def world(graph: Graph, servers: Servers) -> AsyncIterator[World]:
 async def bridge(settings: Settings) -> AsyncIterator[asyncio.Task[int]]:
     """A running bridge, stopped at the end."""
     task = asyncio.create_task(app.run(settings))
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(0.5)
     try:
         yield task
+        if task.done():
+            task.result()
     finally:
         task.cancel()
         await asyncio.wait([task], timeout=10)

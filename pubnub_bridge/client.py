@@ -1,0 +1,189 @@
+"""PubNub's SDK, and the only file that imports it: grants, Here Now, Where Now, App Context. Knows no friends.
+
+The SDK returns errors as values and swallows cancellation; here errors are raised and cancellation goes on.
+Publishing and subscribing are not done here: they are hot paths of our own (`pool`, `subscriber`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from pubnub.enums import PNStatusCategory
+from pubnub.exceptions import PubNubAsyncioException
+from pubnub.models.consumer.objects_v2.channel_members import PNUserMember
+from pubnub.models.consumer.v3.channel import Channel
+from pubnub.models.consumer.v3.uuid import UUID
+from pubnub.pnconfiguration import PNConfiguration
+from pubnub.pubnub_asyncio import PubNubAsyncio
+from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
+
+from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
+from pubnub_bridge.pool import Keyset
+
+PAGE = 1000
+"""Most occupants of one Here Now answer (PubNub docs: here now limit)."""
+IN_FLIGHT = 50
+"""Calls under way at once; the SDK's own pool has 100 connections."""
+_TEMPORARY = frozenset(
+    {
+        PNStatusCategory.PNTimeoutCategory,
+        PNStatusCategory.PNNetworkIssuesCategory,
+        PNStatusCategory.PNUnexpectedDisconnectCategory,
+        PNStatusCategory.PNUnknownCategory,
+        PNStatusCategory.PNMalformedResponseCategory,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Occupants:
+    """One answer of Here Now about one channel."""
+
+    occupancy: int
+    users: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a token allows, by exact names and by RE2 patterns."""
+
+    read: Sequence[str] = ()
+    get: Sequence[str] = ()
+    read_patterns: Sequence[str] = ()
+    write_patterns: Sequence[str] = ()
+    get_uuids: Sequence[str] = ()
+
+    def channels(self) -> list[Channel]:
+        """As the SDK wants them."""
+        return [
+            *(Channel.id(name).read() for name in self.read),
+            *(Channel.id(name).get() for name in self.get),
+            *(Channel.pattern(name).read() for name in self.read_patterns),
+            *(Channel.pattern(name).write() for name in self.write_patterns),
+        ]
+
+
+class Client:
+    """Calls signed with the secret key."""
+
+    def __init__(self, sdk: PubNubAsyncio) -> None:
+        self._sdk = sdk
+        self._gate = asyncio.Semaphore(IN_FLIGHT)
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, keyset: Keyset, secret_key: str | None) -> AsyncIterator[Client]:
+        """A client of a keyset; its connections are closed at the end."""
+        config = PNConfiguration()
+        config.subscribe_key, config.publish_key = keyset.subscribe_key, keyset.publish_key
+        config.secret_key = secret_key
+        config.user_id = keyset.uuid
+        config.origin, config.ssl = keyset.origin, keyset.tls
+        config.enable_subscribe = False
+        sdk = PubNubAsyncio(config, custom_request_handler=AsyncAiohttpRequestHandler)
+        try:
+            yield cls(sdk)
+        finally:
+            await sdk.close_session()
+
+    async def grant(self, minutes: int, user: str, grant: Grant) -> str:
+        """A token for one user id (PubNub docs: Access Manager v3)."""
+        endpoint = self._sdk.grant_token().ttl(minutes).authorized_uuid(user).channels(grant.channels())
+        if grant.get_uuids:
+            endpoint = endpoint.uuids([UUID.id(name).get() for name in grant.get_uuids])
+        return str((await self._call("grant", endpoint)).token)
+
+    async def here_now(self, channel: str) -> Occupants:
+        """Who is on a channel, by all its pages. Paging is by offset over a moving set, so some may be missing."""
+        users: dict[str, None] = {}
+        while True:
+            endpoint = self._sdk.here_now().channels(channel).include_uuids(True).limit(PAGE)
+            if users:
+                endpoint = endpoint.offset(len(users))
+            found = await self._call("here now", endpoint)
+            occupancy, page = _of_channel(found, channel)
+            before = len(users)
+            users.update(dict.fromkeys(page))
+            if len(page) < PAGE or len(users) == before:
+                return Occupants(occupancy, list(users))
+
+    async def occupancy(self, channels: Sequence[str]) -> dict[str, int]:
+        """How many are on each channel."""
+        endpoint = self._sdk.here_now().channels(list(channels)).include_uuids(False).limit(0)
+        found = await self._call("here now", endpoint)
+        counted = {one.channel_name: int(one.occupancy) for one in found.channels or ()}
+        return {channel: counted.get(channel, 0) for channel in channels}
+
+    async def where_now(self, user: str) -> frozenset[str]:
+        """The channels a user is on."""
+        found = await self._call("where now", self._sdk.where_now().uuid(user))
+        return frozenset(found.channels)
+
+    async def set_user(self, user: str, name: str, custom: Mapping[str, Any]) -> None:
+        """Write a user's metadata."""
+        endpoint = self._sdk.set_uuid_metadata().uuid(user).set_name(name).custom(dict(custom))
+        await self._call("set user", endpoint)
+
+    async def remove_user(self, user: str) -> None:
+        """Forget a user's metadata; one that has none is no error."""
+        await self._call("remove user", self._sdk.remove_uuid_metadata().uuid(user))
+
+    async def set_channel(self, channel: str, name: str, custom: Mapping[str, Any]) -> None:
+        """Write a channel's metadata."""
+        endpoint = self._sdk.set_channel_metadata().channel(channel).set_name(name).custom(dict(custom))
+        await self._call("set channel", endpoint)
+
+    async def remove_channel(self, channel: str) -> None:
+        """Forget a channel's metadata; one that has none is no error."""
+        await self._call("remove channel", self._sdk.remove_channel_metadata().channel(channel))
+
+    async def members(self, channel: str) -> set[str]:
+        """The first hundred members of a channel."""
+        found = await self._call("members", self._sdk.get_channel_members().channel(channel).limit(100))
+        return {str(row["uuid"]["id"]) for row in found.data}
+
+    async def change_members(
+        self, channel: str, added: Mapping[str, Mapping[str, Any]], removed: Sequence[str]
+    ) -> None:
+        """Add members with their custom data, and remove others; at most 100 of both."""
+        endpoint = (
+            self._sdk.manage_channel_members()
+            .channel(channel)
+            .set([PNUserMember(user, custom=dict(custom)) for user, custom in added.items()])
+            .remove([PNUserMember(user) for user in removed])
+            .limit(1)
+        )
+        await self._call("change members", endpoint)
+
+    async def _call(self, name: str, endpoint: Any) -> Any:
+        """The result of a call.
+
+        Raises:
+            PubNubUnavailable: no answer, or one that may be another next time.
+            PubNubRefused: the call is not allowed, or not understood.
+        """
+        async with self._gate:
+            answer = await endpoint.future()
+        if not isinstance(answer, PubNubAsyncioException):
+            return answer.result
+        status = answer.status
+        if status.category == PNStatusCategory.PNCancelledCategory:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError
+        code = status.status_code or 0
+        reason = str(answer)[:300]
+        if status.category in _TEMPORARY or code == 429 or code >= 500 or not code:
+            raise PubNubUnavailable(reason=reason)
+        raise PubNubRefused(call=name, reason=reason)
+
+
+def _of_channel(found: Any, channel: str) -> tuple[int, list[str]]:
+    for one in found.channels or ():
+        if one.channel_name == channel:
+            return int(one.occupancy), [str(occupant.uuid) for occupant in one.occupants or ()]
+    return 0, []

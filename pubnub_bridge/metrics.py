@@ -1,0 +1,38 @@
+"""What the bridge counts, one name a row of the walk. Knows names and labels; knows no engine."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
+
+HEARD = Counter("friends_presence_events_total", "Presence events accepted, by how they came.", ("source",))
+UNKNOWN = Counter("friends_presence_unknown_total", "Presence bodies that were not understood.")
+MISPLACED = Counter("friends_presence_misplaced_total", "Events on a shard that is not the user's.")
+REFUSED = Counter("friends_presence_refused_total", "Presence events of ids that no user can have.")
+POLLS_FAILED = Counter("friends_subscribe_failures_total", "Subscribe calls that failed.")
+FLAPS = Counter("friends_presence_flaps_total", "Changes that were undone inside the hold.")
+REPEATS = Counter("friends_presence_repeats_total", "Events that said what was known already.")
+DOUBTS = Counter("friends_presence_doubts_total", "Users looked up since events contradicted each other.")
+REPAIRS = Counter("friends_presence_repairs_total", "Flags that differed from Here Now and were put right.")
+STRANGERS = Counter("friends_presence_strangers_total", "Settled presence of ids without a user.")
+SETTLED = Counter(
+    "friends_settled_users_total", "Users whose state was written to the graph, by outcome.", ("outcome",)
+)
+SETTLE_SECONDS = Histogram("friends_settle_seconds", "One batch: commit, read, append.", buckets=SECONDS)
+RECIPIENTS = Counter("friends_notices_total", "Recipients of notices appended to the inbox streams.")
+PUBLISHED = Counter("friends_publishes_total", "Publishes by outcome.", ("outcome",))
+DELAY = Histogram(
+    "friends_change_to_inbox_seconds", "From the hold's end to the acknowledged publish.", buckets=SECONDS
+)
+SAVED = Counter("friends_publishes_saved_total", "Events that needed no message of their own.")
+DEAD = Counter("friends_dead_letters_total", "Messages that PubNub refused for their own sake.")
+CIRCUIT_OPEN = Gauge("friends_publish_circuit_open", "1 while publishing waits for the origin.")
+HELD = Gauge("friends_holds_pending", "Users that wait for a deadline or a write.")
+OWNED = Gauge("friends_partitions_owned", "Partitions this process owns.")
+WAITING = Gauge("friends_inboxes_waiting", "Inboxes that wait for a message.")
+STREAM = Gauge("friends_stream_entries", "Entries of the owned streams.", ("stream",))
+OLDEST = Gauge("friends_oldest_unsettled_seconds", "Age of the oldest change that is due and not written.")
+ACCURACY = Gauge("friends_flag_accuracy_ratio", "Share of sampled users whose flag equals Here Now.")
+ONLINE = Gauge("friends_online_users", "Users that Here Now counts on all shards.")
+APP_CONTEXT = Counter("friends_app_context_writes_total", "App Context calls by outcome.", ("outcome",))

@@ -1,0 +1,106 @@
+"""Leases: which partitions this process owns now. Knows keys and times; what owning means is the caller's.
+
+A lease is an optimisation: two owners at once repeat work and do no harm, so nothing is fenced. It is renewed at a
+third of its time; an owner that should not own any more just stops, and one that wakes up late finds its lease gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import structlog
+
+from graph_service.errors import QueueUnavailable
+from graph_service.valkey import Valkey
+from pubnub_bridge import keys
+from pubnub_bridge.rendezvous import owner_of
+
+LEASE = 9000
+"""Milliseconds; a killed bridge's partitions are taken over within them."""
+_log = structlog.get_logger(__name__)
+
+
+def own_name() -> str:
+    """A name no other process has."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
+class Owning(Protocol):
+    """What is done with a partition."""
+
+    async def take_over(self, partition: int) -> None:
+        """Begin."""
+
+    def let_go(self, partition: int) -> None:
+        """Stop; what is not done stays in the streams."""
+
+
+class Ownership:
+    """The partitions of one process among all that are alive."""
+
+    def __init__(self, valkey: Valkey, name: str, partitions: int, owning: Owning) -> None:
+        self._valkey = valkey
+        self._partitions = partitions
+        self._owning = owning
+        self.name = name
+        self.owned: set[int] = set()
+        self.leads = False
+        """Whether this process runs the jobs that only one may run."""
+        self.lease = LEASE
+        self.settled = asyncio.Event()
+        """Set once the first round is over."""
+
+    async def run(self) -> None:
+        """Keep the leases for ever; without Valkey everything stays as it is."""
+        while True:
+            try:
+                await self.step()
+                self.settled.set()
+            except QueueUnavailable as error:
+                _log.warning("leases wait", reason=str(error))
+            await asyncio.sleep(self.lease / 3000)
+
+    async def step(self) -> None:
+        """One round: say that we live, renew, take, let go."""
+        live = await self._valkey.alive(keys.BRIDGES, self.name, self.lease)
+        self.leads = await self._valkey.lease(keys.LEADER, self.name, self.lease)
+        for partition in range(self._partitions):
+            mine = owner_of(partition, live) == self.name
+            if partition in self.owned and not mine:
+                await self._stop(partition, "another should own it")
+                await self._valkey.release(keys.owner(partition), self.name)
+            elif mine and await self._valkey.lease(keys.owner(partition), self.name, self.lease):
+                if partition not in self.owned:
+                    await self._start(partition)
+            elif partition in self.owned:
+                await self._stop(partition, "the lease was lost")
+
+    async def close(self) -> None:
+        """Give everything back, so that others need not wait for the leases to end."""
+        await self._quietly(lambda: self._valkey.leave(keys.BRIDGES, self.name))
+        for partition in sorted(self.owned):
+            await self._stop(partition, "stopping")
+            await self._quietly(lambda p=partition: self._valkey.release(keys.owner(p), self.name))  # type: ignore[misc]
+        await self._quietly(lambda: self._valkey.release(keys.LEADER, self.name))
+
+    async def _start(self, partition: int) -> None:
+        await self._owning.take_over(partition)
+        self.owned.add(partition)
+        _log.info("partition owned", partition=partition)
+
+    async def _stop(self, partition: int, reason: str) -> None:
+        self.owned.discard(partition)
+        self._owning.let_go(partition)
+        _log.info("partition given up", partition=partition, reason=reason)
+
+    @staticmethod
+    async def _quietly(call: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await call()
+        except QueueUnavailable as error:
+            _log.warning("not given back; the lease ends by itself", reason=str(error))

@@ -1,0 +1,94 @@
+"""The outbox relay: friend changes, told after their commit. Knows the outbox, streams and nudges; one at a time runs.
+
+A pair is forgotten by its node's id once both ends' messages are in their streams; dying in between repeats them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import structlog
+
+from graph_service.errors import FriendsError, QueueUnavailable
+from graph_service.model import ChangedPair
+from graph_service.valkey import Valkey
+from pubnub_bridge import keys
+from pubnub_bridge.high_water import HighWater
+from pubnub_bridge.inbox import Inbox
+from pubnub_bridge.relation import tell_pair
+
+POLL = 0.2
+"""Seconds between two looks."""
+BATCH = 500
+_log = structlog.get_logger(__name__)
+
+
+class OutboxRead(Protocol):
+    """The part of `graph_service.outbox.Outbox` that the relay needs."""
+
+    async def read(self, limit: int = BATCH) -> list[ChangedPair]:
+        """The oldest changed pairs as they stand now."""
+
+    async def done(self, nodes: Sequence[str]) -> None:
+        """Forget pairs."""
+
+
+class Relay:
+    """Tells both ends of every changed pair how it stands."""
+
+    def __init__(self, outbox: OutboxRead, inbox: Inbox, water: HighWater, leads: Callable[[], bool]) -> None:
+        self._outbox = outbox
+        self._inbox = inbox
+        self._water = water
+        self._leads = leads
+        self._woken = asyncio.Event()
+        self.changed: Callable[[Sequence[ChangedPair]], None] = lambda _pairs: None
+        """Told of every pair that is on its way, for what is written behind."""
+
+    async def run(self) -> None:
+        """Relay for ever, while this process leads."""
+        while True:
+            self._woken.clear()
+            if not self._leads() or not await self._stepped():
+                await self._rest()
+
+    async def listen(self, valkey: Valkey) -> None:
+        """Wake at every nudge, for ever; without Valkey the looks go on by themselves."""
+        while True:
+            try:
+                async for _ in valkey.heard(keys.NUDGE):
+                    self._woken.set()
+            except QueueUnavailable as error:
+                _log.warning("nudges are not heard", reason=str(error))
+            await asyncio.sleep(1.0)
+
+    async def step(self) -> int:
+        """Tell one batch; returns the number of pairs."""
+        pairs = await self._water.read(self._outbox.read)
+        if pairs:
+            outgoing = self._inbox.outgoing()
+            for pair in pairs:
+                tell_pair(pair, outgoing)
+            await self._inbox.append(outgoing)
+            await self._outbox.done([pair.node for pair in pairs])
+            self.changed(pairs)
+        return len(pairs)
+
+    async def _stepped(self) -> bool:
+        try:
+            return bool(await self.step())
+        except FriendsError as error:
+            if not error.temporary:
+                raise
+            _log.warning("friend changes wait", reason=str(error))
+            await asyncio.sleep(1.0)
+            return False
+
+    async def _rest(self) -> None:
+        try:
+            async with asyncio.timeout(POLL):
+                await self._woken.wait()
+        except TimeoutError:
+            pass

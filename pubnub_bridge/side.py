@@ -1,0 +1,93 @@
+"""PubNub's side of a process, as far as HTTP routes and the bridge share it: what writes to streams, what asks PubNub.
+
+Opened in both, so that the API alone can answer for sessions, syncs and visibility. Knows composition only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import aiohttp
+
+from graph_service.app import Engines
+from graph_service.flags import Flags
+from graph_service.shard import ShardMap
+from pubnub_bridge.client import Client
+from pubnub_bridge.clock import Clock
+from pubnub_bridge.dead_letters import DeadLetters
+from pubnub_bridge.high_water import HighWater
+from pubnub_bridge.inbox import Inbox
+from pubnub_bridge.log import Log
+from pubnub_bridge.lookups import Lookups
+from pubnub_bridge.pool import Keyset
+from pubnub_bridge.settings import Settings
+from pubnub_bridge.tokens import Tokens
+from pubnub_bridge.why import Why
+
+
+@dataclass(frozen=True)
+class Side:
+    """The parts."""
+
+    settings: Settings
+    engines: Engines
+    keyset: Keyset
+    session: aiohttp.ClientSession
+    client: Client
+    clock: Clock
+    shards: ShardMap
+    flags: Flags
+    log: Log
+    inbox: Inbox
+    water: HighWater
+    lookups: Lookups
+    why: Why
+    tokens: Tokens
+    dead: DeadLetters
+
+
+def keyset(settings: Settings) -> Keyset:
+    """Where and as whom PubNub is called."""
+    return Keyset(
+        settings.pubnub_origin,
+        settings.pubnub_subscribe_key,
+        settings.pubnub_publish_key,
+        settings.pubnub_tls,
+        settings.pubnub_user,
+    )
+
+
+@asynccontextmanager
+async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]:
+    """Everything but the bridge's own loops; closed in reverse. Nothing is asked of PubNub yet."""
+    async with AsyncExitStack() as stack:
+        keys = keyset(settings)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
+        secret = settings.pubnub_secret_key
+        client = await stack.enter_async_context(
+            Client.open(keys, secret.get_secret_value() if secret else None)
+        )
+        shards = ShardMap(settings.partitions, settings.presence_shards, settings.presence_shard_levels)
+        clock = Clock()
+        yield Side(
+            settings=settings,
+            engines=engines,
+            keyset=keys,
+            session=session,
+            client=client,
+            clock=clock,
+            shards=shards,
+            flags=Flags(engines.graph),
+            log=Log(engines.valkey, shards.partition),
+            inbox=Inbox(engines.valkey, shards.partition),
+            water=HighWater(engines.valkey),
+            lookups=Lookups(client, shards, clock.now),
+            why=Why(engines.valkey, shards.partition),
+            tokens=Tokens(
+                client, settings.pubnub_user, settings.access_manager == "on", settings.token_minutes
+            ),
+            dead=DeadLetters(engines.valkey, settings.partitions),
+        )

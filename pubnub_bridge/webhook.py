@@ -1,0 +1,106 @@
+"""Events & Actions webhooks, the other way in (row 1 of the walk). Pure: bodies to presence bodies.
+
+Lenient as the captures demand (PubNub docs: Events & Actions payloads): ``schema`` or ``dataSchema``, its prefix
+maybe doubled; the items bare or inside ``event.payload``; ``channel`` or ``channelId``; numbers as digits in text;
+``occupancy`` missing; user lists of an interval under either name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from graph_service.shard import ShardMap
+from pubnub_bridge.presence import Heard
+
+LARGEST_BATCH = 10_000
+"""Items of one call (PubNub docs: Events & Actions batching)."""
+
+_ACTIONS = (
+    ("presence.user.channel.joined", "join"),
+    ("presence.user.channel.left", "leave"),
+    ("presence.user.timedout.in.channel", "timeout"),
+    ("presence.channel.occupancy.counted", "interval"),
+)
+_SILENT = (
+    "presence.channel.user.state.in.changed",
+    "presence.channel.state.active",
+    "presence.channel.state.inactive",
+)
+_DELTAS = {
+    "join": ("usersJoined", "usersJoinedDelta", "join"),
+    "leave": ("usersLeft", "usersLeftDelta", "leave"),
+    "timeout": ("usersTimedout", "usersTimedOut", "usersTimedoutDelta", "timeout"),
+}
+
+
+def heard(body: Any, shards: ShardMap, now: int) -> Heard:
+    """All that one call said; what is not understood is in `unknown`."""
+    found = Heard()
+    for schema, item in _items(body, found):
+        action = _action(schema, item)
+        if action is None:
+            if not any(word in schema for word in _SILENT):
+                found.unknown.append(f"webhook schema {schema[-80:]!r}")
+            continue
+        shard = shards.parse(str(item.get("channel") or item.get("channelId") or ""))
+        if shard is not None:
+            stamp = _milliseconds(item.get("timestamp"), now)
+            found.take(shard, _presence(action, item, stamp), stamp, now)
+    return found
+
+
+def _items(body: Any, found: Heard) -> list[tuple[str, Mapping[str, Any]]]:
+    """The (schema, item) pairs of a call, whatever the envelope."""
+    if isinstance(body, list):
+        return [pair for one in body for pair in _items(one, found)]
+    if not isinstance(body, Mapping):
+        found.unknown.append(f"a webhook body of type {type(body).__name__}")
+        return []
+    schema = str(body.get("schema") or body.get("dataSchema") or "")
+    event = body.get("event")
+    inner = event.get("payload") if isinstance(event, Mapping) else None
+    if isinstance(inner, Mapping):
+        return _items({"schema": schema, **inner}, found)
+    data = body.get("data")
+    if isinstance(data, Mapping) or (data is None and "channel" in body):
+        data = [body if data is None or "channel" in body else data]
+    if not isinstance(data, list):
+        found.unknown.append("a webhook body without data")
+        return []
+    return [(schema, item) for item in data if isinstance(item, Mapping)]
+
+
+def _action(schema: str, item: Mapping[str, Any]) -> str | None:
+    """By the schema's name; a timeout was captured under the interval's schema, so the item's own action counts first."""
+    own = item.get("data")
+    said = own.get("action") if isinstance(own, Mapping) else None
+    said = said or item.get("action")
+    if said in {"join", "leave", "timeout", "interval"}:
+        return str(said)
+    return next((action for word, action in _ACTIONS if word in schema), None)
+
+
+def _presence(action: str, item: Mapping[str, Any], stamp: int) -> dict[str, Any]:
+    """The same as a presence body of the subscribe loop."""
+    own = item.get("data") if isinstance(item.get("data"), Mapping) else {}
+    body: dict[str, Any] = {"action": action, "precise_timestamp": stamp}
+    precise = own.get("precise_timestamp") if isinstance(own, Mapping) else None
+    if precise is not None:
+        body["precise_timestamp"] = precise
+    if action == "interval":
+        for word, names in _DELTAS.items():
+            body[word] = next((item[name] for name in names if isinstance(item.get(name), list)), [])
+        body["here_now_refresh"] = item.get("hereNowRefresh") or item.get("here_now_refresh")
+    else:
+        body["uuid"] = item.get("userId") or item.get("uuid")
+    return body
+
+
+def _milliseconds(stamp: Any, now: int) -> int:
+    """When it happened; now, where that is not readable."""
+    try:
+        return int(datetime.fromisoformat(str(stamp)).timestamp() * 1000)
+    except ValueError:
+        return now
