@@ -286,6 +286,17 @@ async def test_actions_are_paged_from_the_newest(client: Client) -> None:
     assert found == [str(n) for n in range(7)]
 
 
+async def test_a_page_of_actions_holds_at_most_a_hundred(client: Client) -> None:
+    """Whatever is asked for."""
+    for n in range(101):
+        await client.call(
+            "POST", f"/v1/message-actions/demo/channel/ch/message/{n}?uuid=u", {"type": "r", "value": "v"}
+        )
+    for query in ("", "?limit=1000"):
+        _, answer = await client.call("GET", f"/v1/message-actions/demo/channel/ch{query}")
+        assert (len(answer["data"]), answer["more"]["limit"]) == (100, 100)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body"),
     [

@@ -38,6 +38,7 @@ def test_the_same_action_of_the_same_user_is_refused_until_it_is_removed() -> No
         actions.add("c", action(3))
     assert actions.remove("c", 7, 1) == action(1)
     assert actions.remove("c", 7, 1) is None
+    assert actions.grouped("c", 7) == {"reaction": {"smile": [{"uuid": "v", "actionTimetoken": "2"}]}}
     actions.add("c", action(3))
 
 

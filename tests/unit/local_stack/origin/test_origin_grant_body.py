@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local_stack.origin import strict_json
-from local_stack.origin.access import Access, Need, Right
+from local_stack.origin.access import Access
 from local_stack.origin.grant_body import GrantError, claims_of
 from local_stack.origin.operations import needs
 from local_stack.origin.token import decode, encode
@@ -133,42 +133,6 @@ def test_strict_json_refuses_what_is_not_json(text: str) -> None:
         strict_json.loads(text)
     with pytest.raises(strict_json.NotJsonError):
         strict_json.loads(text.encode())
-
-
-@pytest.mark.parametrize(
-    ("operation", "resources", "expected"),
-    [
-        ("publish", {"channels": ["c"]}, [Need("chan", "c", Right.WRITE)]),
-        ("signal", {"channels": ["c"]}, [Need("chan", "c", Right.WRITE)]),
-        (
-            "subscribe",
-            {"channels": ["c", "c-pnpres"], "groups": ["g"]},
-            [
-                Need("chan", "c", Right.READ),
-                Need("chan", "c-pnpres", Right.READ),
-                Need("grp", "g", Right.READ),
-            ],
-        ),
-        ("here_now", {"channels": ["c"]}, [Need("chan", "c", Right.READ)]),
-        ("where_now", {"uuids": ["u"]}, []),
-        ("leave", {"channels": ["c"]}, []),
-        ("delete_messages", {"channels": ["c"]}, [Need("chan", "c", Right.DELETE)]),
-        ("remove_action", {"channels": ["c"]}, [Need("chan", "c", Right.DELETE)]),
-        ("get_user", {"uuids": ["u"]}, [Need("uuid", "u", Right.GET)]),
-        ("change_group", {"groups": ["g"], "channels": ["c"]}, [Need("grp", "g", Right.MANAGE)]),
-        ("set_members", {"channels": ["c"]}, [Need("chan", "c", Right.MANAGE)]),
-        (
-            "set_memberships",
-            {"channels": ["c"], "uuids": ["u"]},
-            [Need("chan", "c", Right.JOIN), Need("uuid", "u", Right.UPDATE)],
-        ),
-    ],
-)
-def test_each_operation_needs_what_the_table_says(
-    operation: str, resources: dict[str, list[str]], expected: list[Need]
-) -> None:
-    """A sample of every kind of row."""
-    assert needs(operation, **resources) == expected
 
 
 def test_a_list_over_everything_needs_the_category() -> None:

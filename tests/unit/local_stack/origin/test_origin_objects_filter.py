@@ -62,6 +62,7 @@ def test_these_expressions_hold_for_ann(expression: str) -> None:
         "custom.missing LIKE '*'",
         "custom.age == '30'",
         "custom.vip > false",
+        "custom.vip == false",
         "custom.age != 'thirty'",
         "name LIKE 'nn'",
         "name < null",
