@@ -116,6 +116,16 @@ async def test_the_synchronous_client_signs_the_same_way(client: Client) -> None
         assert "Token is revoked" in str(refusal)
 
 
+async def test_the_asyncio_client_revokes_a_token(client: Client) -> None:
+    """Its user is refused from then on."""
+    token = await granted(client)
+    async with client.sdk("server", secret=True) as server, client.sdk("u1") as user:
+        user.set_token(token)
+        assert not (await user.here_now().channels("inbox.u1").future()).is_error()
+        assert not (await server.revoke_token(token).future()).is_error()
+        assert "Token is revoked" in str(await user.here_now().channels("inbox.u1").future())
+
+
 async def test_an_expired_token_is_refused(client: Client) -> None:
     """The virtual clock moves; the client learns why."""
     token = await granted(client, ttl=1)

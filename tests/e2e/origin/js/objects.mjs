@@ -40,6 +40,17 @@ await run({
     assert.deepEqual(found, [...new Set(found)].sort().reverse());
   },
 
+  async 'users are listed, a channel is read and removed'() {
+    await pubnub.objects.setUUIDMetadata({ uuid: 'lister', data: { name: 'L' } });
+    const users = await pubnub.objects.getAllUUIDMetadata({ filter: "name == 'L'", include: { customFields: true } });
+    assert.deepEqual(users.data.map((user) => user.id), ['lister']);
+    await pubnub.objects.setChannelMetadata({ channel: 'gone', data: { name: 'G', description: 'd' } });
+    assert.equal((await pubnub.objects.getChannelMetadata({ channel: 'gone' })).data.description, 'd');
+    await pubnub.objects.removeChannelMetadata({ channel: 'gone' });
+    const error = await failure(pubnub.objects.getChannelMetadata({ channel: 'gone' }));
+    assert.equal(error.status.statusCode, 404);
+  },
+
   async 'of two writers with one eTag the second is refused'() {
     const made = await pubnub.objects.setChannelMetadata({ channel: 'c1', data: { name: 'A' } });
     const write = (name) =>
