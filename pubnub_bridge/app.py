@@ -8,6 +8,7 @@ back → closed in reverse.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Awaitable
 from contextlib import suppress
 
@@ -16,8 +17,12 @@ import structlog
 
 from graph_service.app import engines
 from graph_service.outbox import Outbox
+from pubnub_bridge import accuracy, jobs, keys, metrics
+from pubnub_bridge.app_context import AppContext, GraphReads
 from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.count import Counting, CountNeeds
 from pubnub_bridge.errors import PubNubUnavailable
+from pubnub_bridge.health import Health
 from pubnub_bridge.hold import HoldTimes
 from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
@@ -46,7 +51,8 @@ async def run(settings: Settings) -> int:
         await prepare(side)
         bridge = Bridge(side)
         try:
-            await until_one_dies(bridge.tasks(), bridge.drain)
+            async with jobs.running(bridge.jobs()):
+                await until_one_dies(bridge.tasks(), bridge.drain)
         finally:
             await bridge.ownership.close()
     return 0
@@ -77,6 +83,7 @@ class Bridge:
     def __init__(self, side: Side) -> None:
         settings = side.settings
         self.side = side
+        self.pool = Pool(side.session, side.keyset, side.tokens.own)
         self.partitions = Partitions(_needs(side))
         self.settle = Settle(_around(side), self.partitions.holds)
         self.publish = Publish(self.partitions.outbounds, self._ways(), _limits(settings))
@@ -84,6 +91,16 @@ class Bridge:
         self.reconcile = Reconcile(side.client, side.flags, side.log, side.lookups, side.shards)
         self.reconcile.now = side.clock.now
         self.relay = Relay(Outbox(side.engines.graph), side.inbox, side.water, lambda: self.ownership.leads)
+        self.context = AppContext(
+            side.client,
+            GraphReads(side.engines.graph, side.flags),
+            side.shards,
+            settings.app_context,
+            settings.app_context_per_second,
+        )
+        self.valid_for = max(1, round(3 * settings.status_count_interval))
+        self.health = Health(side.engines.valkey, settings.partitions, self.valid_for)
+        self.counting = Counting(self._count_needs())
         self.subscriber = Subscriber(side.session, side.keyset, side.shards, side.log, self._hooks())
         self._wire()
 
@@ -100,7 +117,46 @@ class Bridge:
             "token": self.side.tokens.run(),
             "clock": self.side.clock.run(self.side.session, self.side.keyset),
             "subscribe": self.partitions.died,
+            "app context": self.context.run(),
         }
+
+    def jobs(self) -> list[jobs.Job]:
+        """All that happens by the clock; those that only one may do look whether this process leads."""
+        settings = self.side.settings
+        return [
+            jobs.Job("health", min(5.0, settings.status_count_interval), self._tell_health),
+            jobs.Job("status.count", settings.status_count_interval, self._count),
+            jobs.Job(
+                "reconcile", settings.reconcile_seconds, self._reconcile_owned, settings.reconcile_seconds
+            ),
+            jobs.Job("accuracy", 60.0, self._accuracy, 60.0),
+        ]
+
+    async def _tell_health(self) -> None:
+        ages = self.partitions.ages()
+        await self.health.tell(ages)
+        metrics.OWNED.set(len(self.ownership.owned))
+        metrics.HELD.set(sum(map(len, self.partitions.holds.values())))
+        metrics.WAITING.set(sum(out.coalesce.busy for out in self.partitions.outbounds.values()))
+        metrics.OLDEST.set(max((age.settle for age in ages.values()), default=0.0))
+        for name, key in (("seen", keys.seen), ("inbox", keys.inbox), ("dead", keys.dead)):
+            lengths = await self.side.engines.valkey.lengths([key(number) for number in ages])
+            metrics.STREAM.labels(name).set(sum(lengths))
+
+    async def _count(self) -> None:
+        if self.ownership.leads:
+            await self.counting.step()
+
+    async def _reconcile_owned(self) -> None:
+        for partition in self.ownership.owned:
+            self.reconcile.ask(self.side.shards.shards_of(partition))
+
+    async def _accuracy(self) -> None:
+        size, side = self.side.settings.accuracy_sample, self.side
+        if size and self.ownership.leads:
+            shard = random.randrange(side.shards.shards)
+            online = await side.flags.online_in_shards([shard])
+            await accuracy.sample(online, side.lookups, size, side.clock.now())
 
     async def drain(self) -> None:
         """What is under way is finished, for GRACE_SECONDS at most; the rest stays in the streams."""
@@ -120,12 +176,19 @@ class Bridge:
         partitions.publish_rate = lambda: publish.rate
         partitions.publish_stopped = lambda: publish.circuit.is_open
         partitions.follow = self.subscriber.run
+        self.settle.told = self.context.settled
+        self.relay.changed = lambda pairs: self.context.touch([end.id for p in pairs for end in (p.a, p.b)])
         partitions.taken_over = lambda partition: self.reconcile.ask(self.side.shards.shards_of(partition))
+
+    def _count_needs(self) -> CountNeeds:
+        side = self.side
+        return CountNeeds(
+            side.client, side.shards, side.engines.valkey, self.health, self.pool, self.valid_for
+        )
 
     def _ways(self) -> Ways:
         side = self.side
-        pool = Pool(side.session, side.keyset, side.tokens.own)
-        return Ways(pool, side.inbox, Syncs(side.flags, side.water), side.dead, side.tokens.refused)
+        return Ways(self.pool, side.inbox, Syncs(side.flags, side.water), side.dead, side.tokens.refused)
 
     def _hooks(self) -> Hooks:
         tokens = self.side.tokens

@@ -55,3 +55,8 @@ NUDGE = "fp:outbox:nudge"
 """The channel on which a change of friends is announced."""
 COUNT = "fp:count"
 """The last status.count, for its delta."""
+
+
+def health(partition: int) -> str:
+    """How far behind a partition's owner is."""
+    return f"fp:{{{partition}}}:health"

@@ -93,12 +93,12 @@ class Outgoing:
 
 
 def presence_event(told: Told) -> Event:
-    """What friends are told of a user, from row 7's read alone."""
+    """What friends are told of a user, from row 7's read alone. The invisible look like any offline one."""
     if told.online:
         body = wire.online(told.user, told.name, told.presence_at, told.ts)
         return Event(told.user, "online", told.presence_at, told.ts, body)
-    body = wire.offline(told.user, told.last_seen, told.presence_at, told.ts)
-    return Event(told.user, "offline", told.presence_at, told.ts, body)
+    at = told.last_seen if told.invisible else told.presence_at
+    return Event(told.user, "offline", at, told.ts, wire.offline(told.user, told.last_seen, at, told.ts))
 
 
 def sync_of(told: Told, reason: str = "") -> SyncNotice:

@@ -19,6 +19,7 @@ from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Entry, Valkey
 from pubnub_bridge import keys, log, metrics
 from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.health import Ages, entry_age
 from pubnub_bridge.hold import Hold, HoldTimes, Noticed
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.log import Log
@@ -102,6 +103,16 @@ class Partitions:
             self._followers[partition] = task
         self.taken_over(partition)
         self.settle_woken()
+
+    def ages(self) -> dict[int, Ages]:
+        """How long the oldest change and the oldest notice of each owned partition have waited."""
+        now = self._needs.now()
+        found = {}
+        for partition, hold in self.holds.items():
+            due = hold.oldest_due
+            notice = entry_age(self.outbounds[partition].oldest) if partition in self.outbounds else 0.0
+            found[partition] = Ages(max(0.0, (now - due) / 1000) if due else 0.0, notice)
+        return found
 
     def caught_up(self, partition: int) -> None:
         """What PubNub told since the last owner's poll stands in the log; it is read within moments."""

@@ -91,6 +91,11 @@ class Outbound:
         generation = self.coalesce.add(notices, now, window)
         self._entries[generation] = [entry for entry, _ in entries]
 
+    @property
+    def oldest(self) -> str | None:
+        """The oldest entry that is not done."""
+        return next((entries[0] for entries in self._entries.values() if entries), None)
+
     def finished(self) -> list[str]:
         """Entries to be deleted, each told once."""
         metrics.SAVED.inc(self.coalesce.saved - self._saved)

@@ -1,0 +1,205 @@
+"""App Context, written behind: each user's flags, and the friends' channel with its active members. A cache only.
+
+The graph is the truth; App Context holds the last state it was told, merged per user, at a rate of its own. A write
+that fails is tried again later with what is true then, so it converges after any fault. Members of
+``friends.{user}`` are the friends who are online, at most 100: the active part, not the list.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import structlog
+from aiolimiter import AsyncLimiter
+
+from graph_service.errors import FriendsError
+from graph_service.flags import Flags
+from graph_service.model import Told
+from graph_service.neo4j import Graph
+from graph_service.shard import ShardMap
+from pubnub_bridge import metrics, wire
+
+SCHEMA = "1.0.0"
+MOST_MEMBERS = 100
+MOST_WAITING = 100_000
+"""Users that wait; beyond it the oldest is left to the next change or reconcile."""
+AT_ONCE = 10
+_log = structlog.get_logger(__name__)
+
+
+class Store(Protocol):
+    """The part of `client.Client` that is written to."""
+
+    async def set_user(self, user: str, name: str, custom: Mapping[str, Any]) -> None:
+        """Write a user's metadata."""
+
+    async def set_channel(self, channel: str, name: str, custom: Mapping[str, Any]) -> None:
+        """Write a channel's metadata."""
+
+    async def members(self, channel: str) -> set[str]:
+        """The first hundred members."""
+
+    async def change_members(
+        self, channel: str, added: Mapping[str, Mapping[str, Any]], removed: Sequence[str]
+    ) -> None:
+        """Add and remove members."""
+
+    async def remove_user(self, user: str) -> None:
+        """Forget a user's metadata."""
+
+    async def remove_channel(self, channel: str) -> None:
+        """Forget a channel's metadata."""
+
+
+class Reads(Protocol):
+    """What is read of the graph when it is a user's turn."""
+
+    async def tell(self, ids: Sequence[str]) -> list[Told]:
+        """Own state, online friends and clock of each user."""
+
+    async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]]:
+        """The active friends, each with the unix seconds since when; 0 when not known."""
+
+
+class GraphReads:
+    """Reads by named queries."""
+
+    def __init__(self, graph: Graph, flags: Flags) -> None:
+        self._graph = graph
+        self._flags = flags
+
+    async def tell(self, ids: Sequence[str]) -> list[Told]:
+        """Own state, online friends and clock of each user."""
+        return await self._flags.tell(ids)
+
+    async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]]:
+        """Online now first, then the most recently seen."""
+        row = await self._graph.row("active_friends", me=user, limit=limit) or {"ids": [], "sinces": []}
+        return list(zip(row["ids"], row["sinces"], strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """What is to change on one friends' channel: who is added, with since when, and who is removed."""
+
+    added: Mapping[str, int]
+    removed: Sequence[str]
+
+
+def members(now: Collection[str], wanted: Sequence[tuple[str, int]]) -> Members:
+    """From who is a member to who should be."""
+    keep = dict(wanted[:MOST_MEMBERS])
+    added = {user: since for user, since in keep.items() if user not in now}
+    return Members(added, [user for user in now if user not in keep])
+
+
+def member_custom(since: int) -> dict[str, Any]:
+    """`custom` of a membership; values must be scalars (PubNub docs: App Context limits)."""
+    return {"schemaVersion": SCHEMA, "addedAt": wire.iso(since * 1_000_000), "status": "accepted"}
+
+
+def user_custom(told: Told, shard: int) -> dict[str, Any]:
+    """`custom` of a user; the invisible are shown offline."""
+    return {
+        "schemaVersion": SCHEMA,
+        "online": told.online,
+        "lastSeen": wire.iso(told.last_seen * 1000),
+        "shardId": shard,
+        "friendCount": told.total_friends,
+    }
+
+
+class AppContext:
+    """The cache's writer."""
+
+    def __init__(
+        self,
+        store: Store,
+        reads: Reads,
+        shards: ShardMap,
+        extent: Literal["off", "flags", "full"],
+        rate: int,
+    ) -> None:
+        self._store = store
+        self._reads = reads
+        self._shards = shards
+        self._extent = extent
+        self._limiter = AsyncLimiter(rate, 1.0)
+        self._waiting: dict[str, None] = {}
+        self._woken = asyncio.Event()
+        self._named: set[str] = set()
+
+    def touch(self, users: Collection[str]) -> None:
+        """These users have changed, or their friends have; what is written is read when it is their turn."""
+        if self._extent == "off":
+            return
+        self._waiting.update(dict.fromkeys(users))
+        while len(self._waiting) > MOST_WAITING:
+            del self._waiting[next(iter(self._waiting))]
+        self._woken.set()
+
+    def settled(self, told: Sequence[Told]) -> None:
+        """Users whose state was settled; with full extent their online friends' channels change as well."""
+        self.touch([one.user for one in told])
+        if self._extent == "full":
+            self.touch([friend for one in told for friend in one.online_friends[:MOST_MEMBERS]])
+
+    async def run(self) -> None:
+        """Write for ever."""
+        while True:
+            await self._woken.wait()
+            users = [user for user, _ in zip(dict(self._waiting), range(AT_ONCE), strict=False)]
+            if not users:
+                self._woken.clear()
+                continue
+            for user in users:
+                del self._waiting[user]
+            try:
+                told = await self._reads.tell(users)
+                await asyncio.gather(*(self._write(one) for one in told))
+            except FriendsError as error:
+                _log.warning("App Context waits", reason=str(error))
+                self.touch(users)
+                await asyncio.sleep(1.0)
+
+    async def erase(self, user: str) -> Mapping[str, Any]:
+        """Forget a user and their friends' channel; for the report of an erase."""
+        self._waiting.pop(user, None)
+        if self._extent == "off":
+            return {"written": False}
+        await self._store.remove_user(user)
+        await self._store.remove_channel(f"friends.{user}")
+        return {"user": "removed", "channel": f"friends.{user} removed"}
+
+    async def _write(self, told: Told) -> None:
+        try:
+            async with self._limiter:
+                shard = self._shards.shard(told.user)
+                await self._store.set_user(told.user, told.name or told.user, user_custom(told, shard))
+            if self._extent == "full":
+                await self._write_channel(told)
+        except FriendsError as error:
+            metrics.APP_CONTEXT.labels("failed").inc()
+            _log.warning("App Context was not written", user=told.user, reason=str(error))
+            if error.temporary:
+                self.touch([told.user])
+                await asyncio.sleep(1.0)
+        else:
+            metrics.APP_CONTEXT.labels("written").inc()
+
+    async def _write_channel(self, told: Told) -> None:
+        channel = f"friends.{told.user}"
+        custom = {"schemaVersion": SCHEMA, "ownerId": told.user, "friendCount": told.total_friends}
+        async with self._limiter:
+            await self._store.set_channel(channel, f"{told.name or told.user}'s Friends", custom)
+        wanted = await self._reads.active(told.user, MOST_MEMBERS)
+        async with self._limiter:
+            change = members(await self._store.members(channel), wanted)
+        added = list(change.added.items())
+        for start in range(0, max(len(added), len(change.removed)), 50):
+            customs = {user: member_custom(since) for user, since in added[start : start + 50]}
+            async with self._limiter:
+                await self._store.change_members(channel, customs, change.removed[start : start + 50])

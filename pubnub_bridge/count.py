@@ -1,0 +1,86 @@
+"""status.count: how many are online, from Here Now over all shards. Knows PubNub and the last count; schedules nothing."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import structlog
+
+from graph_service.messages import Count, StatusCount
+from graph_service.shard import ShardMap
+from graph_service.valkey import Valkey
+from pubnub_bridge import keys, metrics, wire
+from pubnub_bridge.errors import PubNubUnavailable
+from pubnub_bridge.health import Health
+from pubnub_bridge.pool import Outcome
+from pubnub_bridge.publish import Post
+from pubnub_bridge.tokens import STATUS_CHANNEL
+
+AT_ONCE = 100
+"""Channels of one Here Now call: their names stay far below the URL's limit."""
+_log = structlog.get_logger(__name__)
+
+
+class OccupancyRead(Protocol):
+    """The part of `client.Client` that counting needs."""
+
+    async def occupancy(self, channels: list[str]) -> dict[str, int]:
+        """How many are on each channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class CountNeeds:
+    """What counting leans on."""
+
+    client: OccupancyRead
+    shards: ShardMap
+    valkey: Valkey
+    health: Health
+    post: Post
+    valid_for: int
+    """Seconds a client may trust a count."""
+
+
+class Counting:
+    """Counts and publishes, once a call."""
+
+    def __init__(self, needs: CountNeeds) -> None:
+        self._needs = needs
+
+    async def step(self) -> StatusCount:
+        """One count, published. Raises what PubNub or Valkey raise; then none is published."""
+        needs = self._needs
+        online = await self._online()
+        reason = await needs.health.late()
+        before = json.loads(await needs.valkey.get(keys.COUNT) or b"null")
+        message = counted(online, before, reason, needs.valid_for, time.time_ns() // 1000)
+        answer = await needs.post.post(STATUS_CHANNEL, message.model_dump_json(by_alias=True).encode())
+        if answer.outcome is not Outcome.SENT:
+            raise PubNubUnavailable(reason=answer.reason)
+        await needs.valkey.put(keys.COUNT, json.dumps(online).encode())
+        metrics.ONLINE.set(online)
+        return message
+
+    async def _online(self) -> int:
+        names = [self._needs.shards.channel(shard) for shard in range(self._needs.shards.shards)]
+        total = 0
+        for start in range(0, len(names), AT_ONCE):
+            total += sum((await self._needs.client.occupancy(names[start : start + AT_ONCE])).values())
+        return total
+
+
+def counted(online: int, before: int | None, reason: str | None, valid_for: int, now: int) -> StatusCount:
+    """The message; `now` in microseconds. The first count has no delta."""
+    stamp = wire.iso(now)
+    payload = Count(
+        online_count=online,
+        delta=0 if before is None else online - before,
+        calculated_at=stamp,
+        valid_for=valid_for,
+        degraded=reason is not None,
+        reason=reason,
+    )
+    return StatusCount(event_id=f"evt_global_count_{now // 1_000_000}", ts=stamp, payload=payload)

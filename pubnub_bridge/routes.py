@@ -1,0 +1,309 @@
+"""The routes that need PubNub's side: sessions, pushed syncs, visibility, why, and the webhook. Knows bodies only.
+
+They join the graph service's own routes: `build_app(..., extra=TABLES)` and ``app[SIDE] = side``. A process that
+serves the API alone leaves out `WEBHOOK`, since nobody there would settle what it accepts.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+from typing import Annotated, Any
+
+from aiohttp import web
+from pydantic import Field
+
+from graph_service.api.bodies import Answer, Given, Time, microseconds, milliseconds
+from graph_service.api.callers import SERVICE, USER, Anyone, Caller, Closed
+from graph_service.api.problems import BodyTooLarge
+from graph_service.api.typed import Scheme, TypedRoutes
+from graph_service.errors import BadInput, QueueUnavailable, Unauthorized, UserNotFound
+from graph_service.ids import UserId
+from pubnub_bridge import metrics, webhook
+from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
+from pubnub_bridge.settings import Settings
+from pubnub_bridge.side import Side
+from pubnub_bridge.subscriber import placed
+from pubnub_bridge.tokens import STATUS_CHANNEL
+from pubnub_bridge.visibility import set_visibility
+from pubnub_bridge.why import Record
+
+SIDE = web.AppKey("side", Side)
+LARGEST_WEBHOOK = 16 * 2**20
+"""Bytes: 10,000 items of about 500 bytes, three times over."""
+
+session_routes = TypedRoutes("session")
+presence_routes = TypedRoutes("presence")
+webhook_routes = TypedRoutes("webhook")
+WEBHOOK: tuple[TypedRoutes, ...] = (webhook_routes,)
+API_ONLY: tuple[TypedRoutes, ...] = (session_routes, presence_routes)
+TABLES: tuple[TypedRoutes, ...] = (*API_ONLY, *WEBHOOK)
+
+
+class WebhookRefused(Unauthorized):
+    """The secret in X-Webhook-Secret is missing or wrong."""
+
+    code = "webhook_refused"
+
+
+class TooManyEvents(BadInput):
+    """{field}: {reason}"""
+
+    code = "too_many_events"
+    status = 413
+
+
+class Channels(Answer):
+    """What a client subscribes to."""
+
+    inbox: str
+    """Messages for this user."""
+    presence: str
+    """Subscribing to it is being online."""
+    global_: Annotated[str, Field(serialization_alias="global")]
+    """How many are online."""
+
+
+class Session(Answer):
+    """Everything a client needs to connect."""
+
+    user_id: str
+    publish_key: str
+    subscribe_key: str
+    origin: str
+    tls: bool
+    channels: Channels
+    shard: int
+    token: str | None = None
+    """None where the keyset has no Access Manager."""
+    expires_at: int | None = None
+    """Unix seconds."""
+    renew_at: int | None = None
+    """Unix seconds: ask for another session from then on."""
+    heartbeat: int
+    """Seconds of the presence timeout; send heartbeats at half of it."""
+
+
+class Asked(Answer):
+    """The sync is on its way to the inbox."""
+
+    user_id: str
+
+
+class VisibilityGiven(Given):
+    """Whether to appear offline."""
+
+    invisible: bool
+
+
+class Visibility(Answer):
+    """How friends see the caller now."""
+
+    invisible: bool
+    changed: bool
+
+
+class WhyQuery(Given):
+    """Whose view of whom."""
+
+    viewer: UserId
+    friend: UserId
+
+
+class Notice(Answer):
+    """One settled change of the friend."""
+
+    event_id: str
+    online: bool
+    at: Time | None
+    reason: str
+    held_until: Time | None
+    settled_at: Time | None
+    outcome: str
+    recipients: int
+    failed: int
+
+
+class Why(Answer):
+    """Why the viewer sees what they see."""
+
+    viewer: str
+    friend: str
+    shown_online: bool
+    """What the viewer should see."""
+    because: str
+    friends: bool
+    viewer_blocked: bool
+    friend_blocked: bool
+    flag: bool
+    invisible: bool
+    flag_at: Time | None
+    last_seen: Time | None
+    present_now: bool | None
+    """What Where Now says; null where PubNub does not answer."""
+    notices: list[Notice]
+    ts: Time
+
+
+class Accepted(Answer):
+    """What a webhook call brought."""
+
+    accepted: int
+    ignored: int
+
+
+@session_routes.post(
+    "/v1/session",
+    auth=USER,
+    summary="Everything a client needs to connect",
+    problems=(UserNotFound, PubNubUnavailable, PubNubRefused),
+)
+async def session(request: web.Request, caller: Caller) -> Session:
+    """Keys, channels and a token that allows exactly these channels; ask again when `renewAt` is reached."""
+    side, settings = request.app[SIDE], request.app[SIDE].settings
+    if not await side.flags.presence([caller.id]):
+        raise UserNotFound(id=caller.id)
+    token = await side.tokens.client(caller.id, side.shards)
+    shard = side.shards.shard(caller.id)
+    return Session(
+        user_id=caller.id,
+        publish_key=settings.pubnub_publish_key,
+        subscribe_key=settings.pubnub_subscribe_key,
+        origin=settings.pubnub_origin,
+        tls=settings.pubnub_tls,
+        channels=Channels(
+            inbox=f"inbox.{caller.id}", presence=side.shards.channel(shard), global_=STATUS_CHANNEL
+        ),
+        shard=shard,
+        token=token.token if token else None,
+        expires_at=token.expires_at if token else None,
+        renew_at=token.renew_at if token else None,
+        heartbeat=settings.heartbeat_seconds,
+    )
+
+
+@presence_routes.post("/v1/sync", auth=USER, summary="Have friends.sync pushed to your inbox")
+async def push_sync(request: web.Request, caller: Caller) -> Asked:
+    """After every connect, and whenever messages may have been missed; at most one a second is sent."""
+    await request.app[SIDE].inbox.owe([caller.id], "asked")
+    return Asked(user_id=caller.id)
+
+
+@presence_routes.put(
+    "/v1/me/visibility", auth=USER, summary="Appear offline, or not", problems=(UserNotFound,)
+)
+async def visibility(request: web.Request, caller: Caller, body: VisibilityGiven) -> Visibility:
+    """Friends see an ordinary offline; you still see them."""
+    side = request.app[SIDE]
+    changed = await set_visibility(side.flags, side.water, side.inbox, caller.id, body.invisible)
+    return Visibility(invisible=body.invisible, changed=changed)
+
+
+@presence_routes.get(
+    "/v1/why", auth=SERVICE, summary="Why a viewer sees what they see", problems=(UserNotFound,)
+)
+async def why(request: web.Request, query: WhyQuery) -> Why:
+    """The edge, the block, the flag, what PubNub says, and the last settled changes of the friend."""
+    side = request.app[SIDE]
+    row = await side.engines.graph.row("pair_state", viewer=query.viewer, friend=query.friend)
+    if row is None:
+        raise UserNotFound(id=f"{query.viewer}' or '{query.friend}")
+    records = await side.why.of(query.friend)
+    found = await side.lookups.all([query.friend])
+    shown, because = _shown(row)
+    return Why(
+        viewer=query.viewer,
+        friend=query.friend,
+        shown_online=shown,
+        because=because,
+        friends=row["friends"],
+        viewer_blocked=row["viewer_blocked"],
+        friend_blocked=row["friend_blocked"],
+        flag=row["present"],
+        invisible=row["invisible"],
+        flag_at=milliseconds(row["presence_at"]),
+        last_seen=milliseconds(row["last_seen"]),
+        present_now=found[query.friend].online if query.friend in found else None,
+        notices=[_notice(record) for record in records],
+        ts=microseconds(row["ts"]),
+    )
+
+
+def _shown(row: dict[str, Any]) -> tuple[bool, str]:
+    if not row["friends"]:
+        blocked = row["viewer_blocked"] or row["friend_blocked"]
+        return False, "one has blocked the other" if blocked else "they are not friends"
+    if not row["present"]:
+        return False, "the friend is settled offline"
+    if row["invisible"]:
+        return False, "the friend appears offline by choice"
+    return True, "the friend is settled online"
+
+
+def _notice(record: Record) -> Notice:
+    return Notice(
+        event_id=record.event_id,
+        online=record.online,
+        at=milliseconds(record.at),
+        reason=record.reason,
+        held_until=milliseconds(record.held_until),
+        settled_at=milliseconds(record.settled_at),
+        outcome=record.outcome,
+        recipients=record.recipients,
+        failed=record.failed,
+    )
+
+
+async def _by_secret(request: web.Request) -> Anyone:
+    """The keyset's webhooks, by their secret header, compared in constant time."""
+    settings: Settings = request.app[SIDE].settings
+    if settings.webhook_secret is None:
+        raise Closed(option="WEBHOOK_SECRET")
+    given = request.headers.get("X-Webhook-Secret", "")
+    if not hmac.compare_digest(given.encode(), settings.webhook_secret.get_secret_value().encode()):
+        raise WebhookRefused
+    return Anyone()
+
+
+HOOK = Scheme(
+    "webhook",
+    {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Webhook-Secret",
+        "description": "What Events & Actions sends.",
+    },
+    Anyone,
+    _by_secret,
+    (WebhookRefused, Closed),
+)
+
+
+@webhook_routes.post(
+    "/webhooks/presence",
+    auth=HOOK,
+    summary="Presence events by PubNub Events & Actions",
+    problems=(QueueUnavailable, TooManyEvents, BodyTooLarge, BadInput),
+)
+async def presence_webhook(request: web.Request) -> Accepted:
+    """Answered only once the events stand in the log; with 503 they are sent again."""
+    side = request.app[SIDE]
+    body = await _json(request)
+    heard = placed(webhook.heard(body, side.shards, side.clock.now()), side.shards)
+    if len(heard.seen) > webhook.LARGEST_BATCH:
+        raise TooManyEvents(field="data", reason=f"more than {webhook.LARGEST_BATCH} events in one call")
+    if heard.seen:
+        await side.log.append(heard.seen)
+        metrics.HEARD.labels("webhook").inc(len(heard.seen))
+    return Accepted(accepted=len(heard.seen), ignored=len(heard.unknown))
+
+
+async def _json(request: web.Request) -> Any:
+    """Batches may be larger than what other callers send."""
+    roomy = request.clone(client_max_size=LARGEST_WEBHOOK)
+    try:
+        return json.loads(await roomy.read())
+    except web.HTTPRequestEntityTooLarge:
+        raise BodyTooLarge(limit=LARGEST_WEBHOOK) from None
+    except ValueError as error:
+        raise BadInput(field="body", reason="is not JSON") from error
