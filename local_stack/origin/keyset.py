@@ -91,10 +91,10 @@ class Keyset:
     def announce(self, events: Iterable[PresenceEvent]) -> None:
         """Publishes presence events on their `-pnpres` channels and tells the listeners."""
         for told in events:
+            body = payload(told, self.settings.presence)
             if told.action not in QUIET:
-                body = payload(told, self.settings.presence)
                 self.publish(Envelope(channel=told.channel + PRESENCE, payload=body, meta=mirror(told, body)))
-            self.webhooks.hear(told)
+            self.webhooks.hear(told, body)
 
     def visit(self, visit: Visit) -> None:
         """A subscribe call or heartbeat was made."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, Literal
-from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -62,21 +61,25 @@ def schema(action: str, oddities: Oddities) -> str:
     return PREFIX + SCHEMAS[action]
 
 
-def item(event: PresenceEvent, sub_key: str, identity: UUID, oddities: Oddities) -> dict[str, Any]:
-    """One element of `data`; `identity` is what receivers tell repeats by."""
+def item(event: PresenceEvent, said: dict[str, Any], identity: str, oddities: Oddities) -> dict[str, Any]:
+    """One element of `data`, but for the key; receivers tell repeats by `identity`.
+
+    `said` is the body that subscribers got: an interval names here whom it names there.
+    """
     channel = "channelId" if event.action == TIMEOUT and oddities.channel_id else "channel"
-    told: dict[str, Any] = {"id": str(identity), channel: event.channel}
+    told: dict[str, Any] = {"id": identity, channel: event.channel}
     if event.uuid is not None:
         told["userId"] = event.uuid
     if event.action not in (ACTIVE, INACTIVE):
         told |= _occupancy(event, oddities)
     if event.action == INTERVAL:
-        told |= {_USERS[action]: list(users) for action, users in (event.deltas or {}).items()}
-    elif event.action == JOIN:
-        told["data"] = _as_strings(event)
-    elif event.uuid is not None:
+        told |= {_USERS[action]: said[action] for action in _USERS if action in said}
+        told |= {"hereNowRefresh": True} if said.get("here_now_refresh") else {}
+    elif event.action == STATE:
         told["data"] = event.state or {}
-    return told | {"timestamp": _iso(event.at), "subKey": sub_key}
+    elif event.uuid is not None:
+        told["data"] = _as_strings(event, oddities)
+    return told | {"timestamp": _iso(event.at)}
 
 
 def body(schema_name: str, items: list[dict[str, Any]], envelope: Envelope) -> dict[str, Any]:
@@ -97,15 +100,15 @@ def _occupancy(event: PresenceEvent, oddities: Oddities) -> dict[str, Any]:
     return {"occupancy": event.occupancy}
 
 
-def _as_strings(event: PresenceEvent) -> dict[str, str]:
-    """A join repeats itself in `data`, every value as text (captured)."""
-    return {
+def _as_strings(event: PresenceEvent, oddities: Oddities) -> dict[str, str]:
+    """A join, leave or timeout repeats itself in `data`, every value as text (captured of joins)."""
+    repeated = {
         "action": event.action,
         "uuid": event.uuid or "",
         "timestamp": str(int(event.at)),
         "precise_timestamp": str(milliseconds(event.at)),
-        "occupancy": str(event.occupancy),
     }
+    return repeated | {name: str(value) for name, value in _occupancy(event, oddities).items()}
 
 
 def _iso(at: float) -> str:

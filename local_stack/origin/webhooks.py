@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 import aiohttp
 
@@ -32,10 +33,10 @@ class Webhooks:
         """Posts to `targets` from now on, and no more to earlier ones."""
         self.queues = [WebhookQueue(target, self._sub_key, seed) for seed, target in enumerate(targets)]
 
-    def hear(self, event: PresenceEvent) -> None:
-        """A presence event happened."""
+    def hear(self, event: PresenceEvent, body: dict[str, Any]) -> None:
+        """A presence event happened; `body` is what subscribers are told of it."""
         for queue in self.queues:
-            queue.add(event, self._clock.now)
+            queue.add(event, body, self._clock.now)
 
     def due(self) -> float | None:
         """When `tick` next has something to post, in Unix seconds."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID
 
 import pytest
 from aiohttp import web
 
-from local_stack.origin.presence_events import PresenceEvent
+from local_stack.origin.presence_events import PresenceEvent, payload
+from local_stack.origin.settings import PresenceSettings
 from local_stack.origin.webhook_body import Oddities, body, item, schema
 from local_stack.origin.webhook_queue import Target, WebhookQueue
 from tests.support.origin import START, Wire
@@ -18,15 +18,20 @@ from tests.support.origin import START, Wire
 AT = 1750067619.021
 PLAIN = Oddities()
 ODD = Oddities(doubled_prefix=True, zero_occupancy_missing=True, string_occupancy=True, channel_id=True)
-ID = UUID(int=1)
+ID = "1d55"
 NAMES = "pubnub.com/schemas/events/"
+
+
+def told(event: PresenceEvent, oddities: Oddities = PLAIN, **settings: Any) -> dict[str, Any]:
+    """The item of an event on a keyset with these presence settings."""
+    return item(event, payload(event, PresenceSettings(**settings)), ID, oddities)
 
 
 def test_a_join_is_told_as_captured() -> None:
     """It repeats itself in data, every value as text."""
     assert schema("join", PLAIN) == NAMES + "presence.user.channel.joined?v=1.0.0"
-    assert item(PresenceEvent("join", "C", "U", AT, 3), "S", ID, PLAIN) == {
-        "id": str(ID),
+    assert told(PresenceEvent("join", "C", "U", AT, 3)) == {
+        "id": ID,
         "channel": "C",
         "userId": "U",
         "occupancy": 3,
@@ -38,7 +43,6 @@ def test_a_join_is_told_as_captured() -> None:
             "occupancy": "3",
         },
         "timestamp": "2025-06-16T09:53:39.021Z",
-        "subKey": "S",
     }
 
 
@@ -46,31 +50,31 @@ def test_the_captured_oddities_are_there_when_asked_for() -> None:
     """Doubled prefix, missing and textual occupancy, channelId."""
     left = PresenceEvent("leave", "C", "U", AT, 0)
     assert schema("leave", ODD) == NAMES + NAMES + "presence.user.channel.left?v=1.0.0"
-    assert "occupancy" not in item(left, "S", ID, ODD)
-    assert item(left, "S", ID, PLAIN)["occupancy"] == 0
-    assert item(PresenceEvent("interval", "C", None, AT, 3), "S", ID, ODD)["occupancy"] == "3"
-    gone = item(PresenceEvent("timeout", "C", "U", AT, 1), "S", ID, ODD)
+    assert "occupancy" not in told(left, ODD)
+    assert told(left)["occupancy"] == 0
+    assert told(PresenceEvent("interval", "C", None, AT, 3), ODD)["occupancy"] == "3"
+    gone = told(PresenceEvent("timeout", "C", "U", AT, 1), ODD)
     assert (gone["channelId"], "channel" in gone) == ("C", False)
     assert schema("timeout", ODD).endswith("presence.channel.occupancy.counted?v=1.0.0")
 
 
-def test_an_interval_names_who_came_and_went() -> None:
-    """Without a user of its own."""
+def test_an_interval_names_whom_its_presence_event_names() -> None:
+    """Without a user of its own; nobody where deltas are off, a refresh where there were too many."""
     deltas = {"join": ("a",), "leave": ("b", "c")}
-    told = item(PresenceEvent("interval", "C", None, AT, 3, deltas=deltas), "S", ID, PLAIN)
-    assert (told["usersJoined"], told["usersLeft"]) == (["a"], ["b", "c"])
-    assert "userId" not in told
+    event = PresenceEvent("interval", "C", None, AT, 3, deltas=deltas)
+    shown = told(event)
+    assert (shown["usersJoined"], shown["usersLeft"]) == (["a"], ["b", "c"])
+    assert "userId" not in shown
+    assert "usersJoined" not in told(event, deltas=False)
+    refreshed = told(event, deltas_max_bytes=10)
+    assert refreshed["hereNowRefresh"] is True
+    assert "usersJoined" not in refreshed
 
 
 @pytest.mark.parametrize("action", ["active", "inactive"])
-def test_active_and_inactive_have_four_members(action: str) -> None:
-    """id, channel, timestamp, subKey."""
-    assert set(item(PresenceEvent(action, "C", None, AT, 0), "S", ID, PLAIN)) == {
-        "id",
-        "channel",
-        "timestamp",
-        "subKey",
-    }
+def test_active_and_inactive_have_only_the_common_members(action: str) -> None:
+    """id, channel, timestamp, and the key that the queue adds."""
+    assert set(told(PresenceEvent(action, "C", None, AT, 0))) == {"id", "channel", "timestamp"}
 
 
 def test_envelopes_wrap_the_body() -> None:
@@ -90,7 +94,7 @@ def test_batches_go_when_full_or_old() -> None:
     """100 items or 5 seconds, whichever is first."""
     queue = WebhookQueue(Target(url="http://x"), "S")
     for number in range(101):
-        queue.add(joined(number), 10.0)
+        queue.add(joined(number), {}, 10.0)
     assert queue.due() == 0.0
     assert [len(delivery.body["data"]) for delivery in queue.take(10.0)] == [100]
     assert queue.due() == 15.0
@@ -101,7 +105,7 @@ def test_batches_go_when_full_or_old() -> None:
 def test_a_refused_batch_is_tried_again_and_given_up() -> None:
     """Twice more by default, between 10 s and the growing limit, never over 900 s."""
     queue = WebhookQueue(Target(url="http://x", batch_items=1), "S")
-    queue.add(joined(1), 0.0)
+    queue.add(joined(1), {}, 0.0)
     (delivery,) = queue.take(0.0)
     now = 0.0
     for _ in range(2):
@@ -118,7 +122,7 @@ def test_a_refused_batch_is_tried_again_and_given_up() -> None:
 def test_an_accepted_batch_may_come_twice() -> None:
     """With the same ids."""
     queue = WebhookQueue(Target(url="http://x", batch_items=1, duplicate_rate=1), "S")
-    queue.add(joined(1), 0.0)
+    queue.add(joined(1), {}, 0.0)
     (delivery,) = queue.take(0.0)
     queue.accepted(delivery)
     (again,) = queue.take(0.0)
@@ -162,9 +166,9 @@ async def test_presence_is_posted_with_the_secret_header_and_retried(
     await until(lambda: len(got) >= 2)
     await wire.advance(900)
     await until(lambda: len(got) == 3)
-    joins = [told["data"][0] for _, told in got if "joined" in told["schema"]]
+    joins = [posted["data"][0] for _, posted in got if "joined" in posted["schema"]]
     assert joins[0] == joins[1]
-    gone = next(told["data"][0] for _, told in got if "timedout" in told["schema"])
+    gone = next(posted["data"][0] for _, posted in got if "timedout" in posted["schema"])
     assert (gone["userId"], gone["occupancy"]) == ("ann", 0)
     assert START > 0
     (shown,) = await wire.control("/keysets/demo/webhooks")
