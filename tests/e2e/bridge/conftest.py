@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import aiohttp
 import pytest
 from pubnub.callbacks import SubscribeCallback
 from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
+from graph_service import serve
+from graph_service.api.app import build_app, open_gate
+from graph_service.api.tokens import mint
+from graph_service.app import engines, parts
 from graph_service.neo4j import Graph
 from graph_service.shard import ShardMap
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.settings import KeysetSettings
-from pubnub_bridge import app
+from pubnub_bridge import app, routes
+from pubnub_bridge.app import prepare
 from pubnub_bridge.settings import Settings
+from pubnub_bridge.side import open_side
 from tests.conftest import Servers
 
 HOLD = 0.4
@@ -88,6 +96,7 @@ class World:
     graph: Graph
     origin: Running
     settings: Settings
+    api: str
     devices: list[Device] = field(default_factory=list)
 
     @property
@@ -112,6 +121,31 @@ class World:
         self.devices.append(device)
         return device
 
+    async def call(self, method: str, path: str, user: str | None = None, **more: Any) -> tuple[int, Any]:
+        """An HTTP call as a user, or as the product's back end."""
+        headers = dict(more.pop("headers", {}))
+        if user:
+            headers["Authorization"] = f"Bearer {mint(self.settings, user, time.time(), 60)}"
+        else:
+            headers.setdefault("X-Service-Key", "s" * 32)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, self.api + path, headers=headers, **more) as reply,
+        ):
+            return reply.status, await reply.json()
+
+    async def online(self, *users: str) -> list[Device]:
+        """Devices of these users, all settled online."""
+        devices = [self.device(user) for user in users]
+        for device in devices:
+            device.appear()
+        async with asyncio.timeout(20):
+            while True:
+                _, answer = await self.call("POST", "/v1/presence:query", json={"ids": list(users)})
+                if all(row["online"] for row in answer["presence"]):
+                    return devices
+                await asyncio.sleep(0.05)
+
     async def people(self, *users: str) -> None:
         """Create users who are all friends of each other."""
         await self.graph.statement(
@@ -125,13 +159,12 @@ class World:
         )
 
 
-@pytest.fixture
-async def world(graph: Graph, servers: Servers) -> AsyncIterator[World]:
-    """An origin and a bridge on the shared engines."""
-    origin = await start(Options("127.0.0.1", 0, "demo", "demo", "sec", KeysetSettings(), True, None))
-    options = servers.options() | {
+def options(servers: Servers, origin: Running) -> dict[str, object]:
+    """Options of a bridge on the shared engines and one origin."""
+    return servers.options() | {
         "pubnub_subscribe_key": "demo",
         "pubnub_publish_key": "demo",
+        "pubnub_secret_key": "sec",
         "pubnub_origin": f"{origin.host}:{origin.port}",
         "pubnub_tls": False,
         "access_manager": "off",
@@ -140,14 +173,71 @@ async def world(graph: Graph, servers: Servers) -> AsyncIterator[World]:
         "hold_timeout": HOLD,
         "partitions": 4,
         "presence_shards": 8,
+        "status_count_interval": 1.0,
+        "grace_seconds": 2.0,
+        "jwt_secret": "j" * 32,
+        "service_key": "s" * 32,
+        "webhook_secret": "w" * 32,
+        "port": 0,
     }
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Running]:
+    """A fresh origin without Access Manager."""
+    running = await start(Options("127.0.0.1", 0, "demo", "demo", "sec", KeysetSettings(), True, None))
+    yield running
+    await running.close()
+
+
+@pytest.fixture
+async def strict_origin() -> AsyncIterator[Running]:
+    """A fresh origin with Access Manager."""
+    keyset = KeysetSettings(access_manager=True)
+    running = await start(Options("127.0.0.1", 0, "demo", "demo", "sec", keyset, True, None))
+    yield running
+    await running.close()
+
+
+@pytest.fixture
+async def world(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
+    """An origin and a bridge on the shared engines."""
+    async with _world(graph, servers, origin, {}) as made:
+        yield made
+
+
+@pytest.fixture
+async def strict_world(graph: Graph, servers: Servers, strict_origin: Running) -> AsyncIterator[World]:
+    """The same with Access Manager."""
+    async with _world(graph, servers, strict_origin, {"access_manager": "on"}) as made:
+        yield made
+
+
+@asynccontextmanager
+async def _world(
+    graph: Graph, servers: Servers, origin: Running, more: dict[str, object]
+) -> AsyncIterator[World]:
     await _emptied(servers.redis_url)
-    world = World(graph, origin, Settings(**options))  # type: ignore[arg-type]
-    async with bridge(world.settings):
+    settings = Settings(**(options(servers, origin) | more))  # type: ignore[arg-type]
+    async with bridge(settings), api(settings) as url:
+        world = World(graph, origin, settings, url)
         yield world
         for device in world.devices:
             await device.client.stop()
-    await origin.close()
+
+
+@asynccontextmanager
+async def api(settings: Settings) -> AsyncIterator[str]:
+    """The HTTP side, with the bridge's routes."""
+    async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(engines(settings))
+        side = await stack.enter_async_context(open_side(settings, opened))
+        await prepare(side)
+        gate = await stack.enter_async_context(open_gate(settings))
+        http = build_app(settings, parts(settings, opened), gate, routes.TABLES)
+        http[routes.SIDE] = side
+        address = await stack.enter_async_context(serve.listening(http, settings))
+        yield address.url
 
 
 @asynccontextmanager

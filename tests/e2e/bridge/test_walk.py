@@ -13,10 +13,7 @@ from tests.e2e.bridge.conftest import HOLD, World
 async def test_a_friend_hears_online_after_the_hold(world: World) -> None:
     """Ann is online; Bob joins his shard; Ann's inbox gets friend.online, and both get friends.sync."""
     await world.people("ann", "bob")
-    ann, bob = world.device("ann"), world.device("bob")
-    ann.appear()
-    await ann.hears(lambda m: m["type"] == "friends.sync")
-    await asyncio.sleep(HOLD + 0.3)
+    (ann,), bob = await world.online("ann"), world.device("bob")
     bob.appear()
     told = await ann.hears(lambda m: m["type"] == "friend.online")
     assert told["payload"]["userId"] == "bob"
@@ -36,10 +33,7 @@ async def test_a_friend_hears_online_after_the_hold(world: World) -> None:
 async def test_a_friend_hears_offline_after_the_hold(world: World) -> None:
     """Bob leaves his shard for longer than the hold."""
     await world.people("ann", "bob")
-    ann, bob = world.device("ann"), world.device("bob")
-    ann.appear()
-    bob.appear()
-    await ann.hears(lambda m: m["type"] in {"friend.online", "friends.sync"} and "bob" in str(m["payload"]))
+    ann, bob = await world.online("ann", "bob")
     await bob.leave()
     told = await ann.hears(lambda m: m["type"] == "friend.offline")
     assert told["payload"]["userId"] == "bob"
@@ -48,9 +42,7 @@ async def test_a_friend_hears_offline_after_the_hold(world: World) -> None:
 async def test_a_flap_inside_the_hold_tells_nothing(world: World) -> None:
     """Bob leaves and comes back at once: no friend hears of it."""
     await world.people("ann", "bob")
-    ann, bob = world.device("ann"), world.device("bob")
-    ann.appear()
-    await asyncio.sleep(HOLD + 0.3)
+    (ann,), bob = await world.online("ann"), world.device("bob")
     bob.appear()
     await ann.hears(lambda m: m["type"] == "friend.online")
     await bob.leave()
