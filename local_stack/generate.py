@@ -31,7 +31,7 @@ MOST_LIKELY = 0.95
 class BadNumbers(BadInput):
     """{field}: {reason}"""
 
-    code = "bad_numbers"
+    code = "bad_population"
 
 
 @dataclass(frozen=True, slots=True)

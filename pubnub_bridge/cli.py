@@ -26,6 +26,7 @@ from graph_service.errors import FriendsError, SetupError
 from graph_service.neo4j import check, connect
 from graph_service.settings import Settings, load
 from pubnub_bridge import commands_bulk, service
+from pubnub_bridge.routes import TABLES
 from pubnub_bridge.settings import Settings as BridgeSettings
 
 app = typer.Typer(
@@ -112,7 +113,7 @@ def stack_options(stack: Path) -> dict[str, str]:
 @app.command()
 def openapi() -> None:
     """Print the API document (OpenAPI 3.1)."""
-    typer.echo(json.dumps(document(OWN), indent=1))
+    typer.echo(json.dumps(document([*OWN, *TABLES]), indent=1))
 
 
 @app.command()

@@ -6,7 +6,7 @@ A task that dies stops the process with its name and exit code 1, so that whoeve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from enum import StrEnum
 
@@ -15,11 +15,15 @@ import structlog
 from graph_service import logs, serve
 from graph_service.api.app import build_app, open_gate
 from graph_service.api.parts import Readiness
+from graph_service.api.typed import TypedRoutes
 from graph_service.app import engines, parts
 from graph_service.errors import SetupError
 from graph_service.settings import missing_to_serve
 from pubnub_bridge import app as bridge
+from pubnub_bridge.errors import TaskDied
+from pubnub_bridge.routes import API_ONLY, SIDE, TABLES
 from pubnub_bridge.settings import Settings
+from pubnub_bridge.side import open_side
 
 log = structlog.get_logger(__name__)
 
@@ -30,12 +34,6 @@ class Roles(StrEnum):
     BOTH = "both"
     API = "api"
     BRIDGE = "bridge"
-
-
-class TaskDied(SetupError):
-    """{task} ended: {reason}. The process stops; start it again"""
-
-    code = "task_died"
 
 
 def run(settings: Settings, roles: Roles) -> int:
@@ -72,7 +70,7 @@ def refuse_incomplete(settings: Settings, roles: Roles) -> None:
 
 async def _api_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
-        readiness = await _http(settings, stack)
+        readiness = await _http(settings, stack, API_ONLY)
         await serve.until_stopped(settings, readiness)
 
 
@@ -82,15 +80,19 @@ async def _bridge_alone(settings: Settings) -> None:
 
 async def _both(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
-        readiness = await _http(settings, stack)
+        readiness = await _http(settings, stack, TABLES)
         await _until_first({"bridge": bridge.run(settings), "stop": serve.until_stopped(settings, readiness)})
 
 
-async def _http(settings: Settings, stack: AsyncExitStack) -> Readiness:
-    """Opens the engines, the gate and the port."""
-    made = parts(settings, await stack.enter_async_context(engines(settings)))
+async def _http(settings: Settings, stack: AsyncExitStack, tables: Sequence[TypedRoutes]) -> Readiness:
+    """Opens the engines, PubNub's side, the gate and the port."""
+    opened = await stack.enter_async_context(engines(settings))
+    made = parts(settings, opened)
+    side = await stack.enter_async_context(open_side(settings, opened))
     gate = await stack.enter_async_context(open_gate(settings))
-    address = await stack.enter_async_context(serve.listening(build_app(settings, made, gate), settings))
+    app = build_app(settings, made, gate, tables)
+    app[SIDE] = side
+    address = await stack.enter_async_context(serve.listening(app, settings))
     log.info("listening", address=address.url)
     return made.readiness
 

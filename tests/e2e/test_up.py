@@ -55,7 +55,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
     command += ["--data", str(tmp_path / "data"), "--json", str(told)]
     hidden = ("NEO4J_URI", "REDIS_URL")
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
-    environ |= {"HOLD_ONLINE": "1", "HOLD_LEAVE": "1", "ACCESS_MANAGER": "off"}
+    environ |= {"HOLD_ONLINE": "1", "HOLD_LEAVE": "1"}
     process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 150
@@ -83,14 +83,23 @@ def token(stack: dict[str, Any], user: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {jwt.encode(claims, stack['jwtSecret'], 'HS256')}"}
 
 
-def client(stack: dict[str, Any], user: str) -> tuple[PubNubAsyncio, Inbox]:
-    """An official client of one user."""
+def client(session: dict[str, Any]) -> tuple[PubNubAsyncio, Inbox]:
+    """An official client of one user, set up from the session alone."""
     config = PNConfiguration()
-    config.subscribe_key, config.publish_key = stack["subscribeKey"], stack["publishKey"]
-    config.user_id, config.origin, config.ssl = user, stack["origin"], False
+    config.subscribe_key, config.publish_key = session["subscribeKey"], session["publishKey"]
+    config.user_id, config.origin, config.ssl = session["userId"], session["origin"], session["tls"]
     made, inbox = PubNubAsyncio(config), Inbox()
+    made.set_token(session["token"])
     made.add_listener(inbox)
     return made, inbox
+
+
+async def session(http: aiohttp.ClientSession, stack: dict[str, Any], user: str) -> dict[str, Any]:
+    """Everything a client needs, by one call."""
+    async with http.post("/v1/session", headers=token(stack, user)) as answer:
+        assert answer.status == 200, await answer.text()
+        found: dict[str, Any] = await answer.json()
+        return found
 
 
 async def test_one_persons_connect_reaches_a_friends_inbox(stack: dict[str, Any]) -> None:
@@ -103,13 +112,14 @@ async def test_one_persons_connect_reaches_a_friends_inbox(stack: dict[str, Any]
         for me, other in (("ann", "ben"), ("ben", "ann")):
             async with http.put(f"/v1/friends/{other}", headers=token(stack, me)) as answer:
                 assert answer.status == 200
-        shards = ShardMap()
-        ann, anns_inbox = client(stack, "ann")
-        ben, _ = client(stack, "ben")
-        ann.subscribe().channels(["inbox.ann", shards.channel(shards.shard("ann"))]).execute()
+        anns, bens = [await session(http, stack, user) for user in ("ann", "ben")]
+        assert anns["channels"]["presence"] == ShardMap().channel(ShardMap().shard("ann"))
+        ann, anns_inbox = client(anns)
+        ben, _ = client(bens)
+        ann.subscribe().channels([anns["channels"]["inbox"], anns["channels"]["presence"]]).execute()
         assert (await heard(anns_inbox, "friends.sync"))["payload"]["onlineFriends"] == []
         await asyncio.sleep(2)  # real time: until ann is settled, nobody is announced to her
-        ben.subscribe().channels([shards.channel(shards.shard("ben"))]).execute()
+        ben.subscribe().channels([bens["channels"]["presence"]]).execute()
         online = await heard(anns_inbox, "friend.online")
         assert (online["payload"]["userId"], online["payload"]["name"]) == ("ben", "Ben")
         async with http.get("/v1/friends", headers=token(stack, "ann")) as answer:

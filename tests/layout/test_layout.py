@@ -31,7 +31,7 @@ def functions(path: Path) -> Iterator[Function]:
 
 def is_command(function: Function) -> bool:
     """A command line command: its arguments are the options a person types."""
-    return any("command" in ast.unparse(decorator) for decorator in function.decorator_list)
+    return "typer." in ast.unparse(function.args)
 
 
 def arguments(function: Function) -> list[str]:
