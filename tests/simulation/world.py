@@ -204,8 +204,8 @@ class World:
     def work(self, owner: Owner) -> None:
         """A process gets on with everything for a while."""
         for _ in range(12):
-            owner.poll(), owner.read_seen(), owner.settle(), owner.delete_seen(), owner.relay()  # noqa: B018
-            owner.read_inbox(), owner.send(2), owner.delete_inbox()  # noqa: B018
+            owner.poll(), owner.read_seen(), owner.settle(), owner.delete_seen(), owner.relay()
+            owner.read_inbox(), owner.send(2), owner.delete_inbox()
 
     def advance(self, milliseconds: int) -> None:
         """Time goes on."""
