@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import platform
 import resource
 import sys
 import time
@@ -26,6 +28,7 @@ from bench.http_load import Connection, cpu_s, memory_kb
 
 MESSAGE = "%7B%22type%22%3A%22friend.online%22%2C%22payload%22%3A%7B%22userId%22%3A%22u123456%22%7D%7D"
 PUBLISHERS = 64
+RESULT = Path("docs/benchmarks/origin.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,12 @@ def table(figures: Iterable[Figure]) -> Table:
         style = None if figure.within else "red"
         shown.add_row(figure.what, f"{figure.value:,.1f}", figure.unit, budget, style=style)
     return shown
+
+
+def machine() -> dict[str, object]:
+    """Where the figures come from, and how busy it was with other things."""
+    cores, load = os.cpu_count(), os.getloadavg()[0]
+    return {"python": platform.python_version(), "system": platform.platform(), "cores": cores, "load": load}
 
 
 def main(
