@@ -1,0 +1,146 @@
+"""Letters: what goes into one, when it is due, which entries are still needed. The clock is a number."""
+
+from __future__ import annotations
+
+from pubnub_bridge.coalesce import Coalesce, Letter, Pace
+from pubnub_bridge.notice import Event, Notice, SyncNotice
+
+
+def event(user: str, kind: str, ts: int, at: int = 0) -> Event:
+    """One event; its body says what it is."""
+    return Event(user, kind, at or ts, ts, f"{user} {kind} {ts}".encode())
+
+
+def told(letter: Letter) -> list[str]:
+    """The bodies of a letter."""
+    return [one.body.decode() for one in letter.events()]
+
+
+def test_a_lone_notice_is_due_at_once() -> None:
+    """Calm costs nothing."""
+    one = Coalesce()
+    one.add([Notice(event("ann", "online", 1), ["bob", "cat"])], now=10.0)
+    assert one.next_due() == 10.0
+    assert [letter.inbox for letter in one.take(10.0, 9)] == ["bob", "cat"]
+
+
+def test_in_a_window_everything_for_one_inbox_becomes_one_letter() -> None:
+    """Of several events about one friend the newest is told."""
+    one = Coalesce()
+    one.add([Notice(event("ann", "offline", 2), ["bob"])], 0.0, window=1.0)
+    one.add(
+        [Notice(event("ann", "online", 1), ["bob"]), Notice(event("cat", "online", 3), ["bob"])], 0.5, 1.0
+    )
+    assert one.take(0.9, 9) == []
+    (letter,) = one.take(1.0, 9)
+    assert told(letter) == ["ann offline 2", "cat online 3"]
+    assert one.saved == 1
+
+
+def test_a_presence_older_than_the_queued_end_is_dropped() -> None:
+    """One that is newer means that they are friends again."""
+    one = Coalesce()
+    notices = [
+        event("ann", "online", 1),
+        event("ann", "removed", 2),
+        event("cat", "removed", 2),
+        event("cat", "online", 3),
+    ]
+    one.add([Notice(one_event, ["bob"]) for one_event in notices], 0.0)
+    (letter,) = one.take(0.0, 9)
+    assert told(letter) == ["ann removed 2", "cat removed 2", "cat online 3"]
+
+
+def test_letters_to_one_inbox_keep_a_distance_and_their_order() -> None:
+    """The next one waits for the answer to the last, and a little longer."""
+    one = Coalesce(Pace(distance=0.1))
+    one.add([Notice(event("ann", "online", 1), ["bob"])], 0.0)
+    (first,) = one.take(0.0, 9)
+    one.add([Notice(event("ann", "offline", 2), ["bob"])], 0.0)
+    assert one.take(5.0, 9) == []
+    one.done(first, 5.0)
+    assert one.take(5.05, 9) == []
+    assert told(one.take(5.1, 9)[0]) == ["ann offline 2"]
+
+
+def test_an_entry_is_needed_until_all_before_it_are_done() -> None:
+    """A letter may hold the first half of one and the second of another."""
+    one = Coalesce()
+    first = one.add([Notice(event("ann", "online", 1), ["bob", "cat"])], 0.0)
+    second = one.add([Notice(event("dan", "online", 2), ["bob"])], 0.0)
+    letters = one.take(0.0, 9)
+    one.done(letters[0], 0.0)
+    assert one.finished() == []
+    one.done(letters[1], 0.0)
+    assert one.finished() == [first, second]
+
+
+def test_an_empty_entry_is_finished_at_once() -> None:
+    """Nothing waits for it."""
+    one = Coalesce()
+    generation = one.add([], 0.0)
+    assert one.finished() == [generation]
+
+
+def test_one_sync_waits_and_a_read_one_replaces_an_owed_one() -> None:
+    """And of two that were read the newer."""
+    one = Coalesce()
+    one.add(
+        [SyncNotice("ann", reason="join"), SyncNotice("ann", 5, 1, ["bob"]), SyncNotice("ann", 4, 1, [])], 0.0
+    )
+    (letter,) = one.take(0.0, 9)
+    assert letter.sync == SyncNotice("ann", 5, 1, ["bob"])
+
+
+def test_a_user_gets_at_most_one_sync_a_second() -> None:
+    """Asking again waits; it is not refused."""
+    one = Coalesce()
+    one.add([SyncNotice("ann", reason="asked")], 0.0)
+    one.done(one.take(0.0, 9)[0], 0.0)
+    one.add([SyncNotice("ann", reason="asked")], 0.2)
+    assert one.take(0.9, 9) == []
+    assert len(one.take(1.0, 9)) == 1
+
+
+def test_the_push_at_a_join_is_left_out_after_one_that_was_asked_for() -> None:
+    """The client asked when it had connected; the join comes an interval later."""
+    one = Coalesce()
+    one.add([SyncNotice("ann", reason="asked")], 0.0)
+    one.done(one.take(0.0, 9)[0], 0.0)
+    one.add([SyncNotice("ann", reason="join")], 9.0)
+    assert len(one) == 0
+    one.add([SyncNotice("ann", 7, 0, [])], 9.0)
+    assert len(one) == 1
+
+
+def test_what_failed_too_often_becomes_an_owed_sync_but_a_relation_is_kept() -> None:
+    """A sync tells presence anew; who is a friend is in no sync."""
+    letter = Letter("bob", 1, 0.0)
+    letter.put(event("ann", "online", 1))
+    letter.put(event("cat", "added", 2))
+    again = letter.again(tries=3)
+    assert [notice.tries for notice in again if isinstance(notice, Notice)] == [1, 1]
+    letter.tries = 3
+    kept, owed = letter.again(tries=3)
+    assert isinstance(kept, Notice)
+    assert kept.event.kind == "added"
+    assert owed == SyncNotice("bob", reason="lost")
+
+
+def test_the_window_opens_with_the_backlog() -> None:
+    """None when calm, twice the time it takes, the longest in the worst storm."""
+    pace = Pace(shortest=0.0, longest=30.0, calm=200)
+    assert pace.window(200, 100.0) == 0.0
+    assert pace.window(1000, 1000.0) == 2.0
+    assert pace.window(1_000_000, 1000.0) == 30.0
+    assert Pace(shortest=1.0).window(5, 1000.0) == 1.0
+
+
+def test_times_of_quiet_inboxes_are_forgotten() -> None:
+    """Memory does not grow with everybody ever told."""
+    one = Coalesce()
+    one.add([SyncNotice("ann", reason="asked")], 0.0)
+    one.done(one.take(0.0, 9)[0], 0.0)
+    one.forget(before=1.0)
+    one.add([SyncNotice("ann", reason="asked")], 0.1)
+    assert one.next_due() == 0.1

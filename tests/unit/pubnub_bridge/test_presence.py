@@ -1,0 +1,116 @@
+"""Presence bodies become what was seen; nothing that PubNub sends is a crash."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pubnub_bridge.presence import Heard, Seen
+
+NOW = 1_757_969_858_500
+
+
+def heard(body: Any, published: int = NOW, now: int = NOW) -> Heard:
+    """What one body of shard 7 says."""
+    found = Heard()
+    found.take(7, body, published, now)
+    return found
+
+
+def test_a_join_is_seen_with_its_precise_time() -> None:
+    """As recorded in 2025."""
+    body = {
+        "action": "join", "uuid": "david", "timestamp": 1757969858, "precise_timestamp": 1757969858405, "occupancy": 2,
+    }  # fmt: skip
+    found = heard(body)
+    assert found.seen == [Seen("david", True, 1757969858405, 7, "join")]
+    assert found.occupancy == {7: 2}
+    assert found.seen[0].event_id == "evt_presence_david_1757969858405"
+
+
+@pytest.mark.parametrize(("action", "online"), [("leave", False), ("timeout", False), ("join", True)])
+def test_a_timeout_counts_as_a_leave(action: str, online: bool) -> None:
+    """And keeps its reason, for its own hold."""
+    (seen,) = heard({"action": action, "uuid": "ann", "timestamp": 1757969858}).seen
+    assert (seen.online, seen.reason) == (online, action)
+
+
+def test_whole_seconds_are_made_finer_by_the_publish_time() -> None:
+    """Recordings of 2020 have no milliseconds; a publish far from the stamp does not count."""
+    body = {"action": "join", "uuid": "ann", "timestamp": 1757969858}
+    assert heard(body, published=1757969858640).seen[0].at == 1757969858640
+    assert heard(body, published=1757969899000, now=1757969899000).seen[0].at == 1757969858000
+
+
+def test_an_interval_names_its_users_at_its_publish_time() -> None:
+    """Its own stamp has whole seconds and could lie before an announced event."""
+    body = {
+        "action": "interval",
+        "timestamp": 1757969858,
+        "occupancy": 4,
+        "join": ["a"],
+        "leave": ["b"],
+        "timeout": ["c"],
+    }
+    found = heard(body, published=1757969858700)
+    assert [(s.user, s.online, s.at) for s in found.seen] == [
+        ("a", True, 1757969858700), ("b", False, 1757969858700), ("c", False, 1757969858700),
+    ]  # fmt: skip
+
+
+def test_a_user_of_two_arrays_is_seen_twice_at_one_time() -> None:
+    """The hold takes that for a doubt."""
+    found = heard({"action": "interval", "timestamp": 1757969858, "join": ["a"], "leave": ["a"]})
+    assert [(s.user, s.online) for s in found.seen] == [("a", True), ("a", False)]
+
+
+def test_a_refresh_asks_for_here_now() -> None:
+    """The arrays beside it are incomplete but true."""
+    found = heard({"action": "interval", "timestamp": 1757969858, "here_now_refresh": True, "join": ["a"]})
+    assert found.refresh == {7}
+    assert len(found.seen) == 1
+
+
+def test_a_time_far_ahead_is_pulled_back() -> None:
+    """To the publish time, which is PubNub's own."""
+    body = {"action": "join", "uuid": "ann", "precise_timestamp": NOW + 600_000}
+    assert heard(body, published=NOW - 5).seen[0].at == NOW - 5
+    assert heard(body, published=NOW + 700_000).seen[0].at == NOW
+
+
+@pytest.mark.parametrize(
+    "body", [None, [], "x", 1, {"action": "dance"}, {"action": "join"}, {"action": "join", "uuid": 5}]
+)
+def test_an_unknown_shape_is_told_and_nothing_more(body: Any) -> None:
+    """Counted by its reason."""
+    found = heard(body)
+    assert found.seen == []
+    assert len(found.unknown) == 1
+
+
+def test_a_state_change_says_nothing_of_presence() -> None:
+    """And is no surprise."""
+    found = heard({"action": "state-change", "uuid": "ann", "data": {"mood": "good"}})
+    assert (found.seen, found.unknown) == ([], [])
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False),
+    lambda children: st.lists(children) | st.dictionaries(st.sampled_from(
+        ["action", "uuid", "timestamp", "precise_timestamp", "join", "leave", "timeout", "occupancy", "here_now_refresh"]
+    ), children),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(JSON, st.sampled_from(["join", "leave", "timeout", "interval", None]))
+def test_no_body_is_a_crash(body: Any, action: str | None) -> None:
+    """Whatever JSON it is."""
+    if isinstance(body, dict) and action:
+        body["action"] = action
+    for seen in heard(body).seen:
+        assert isinstance(seen.user, str)
+        assert seen.at <= NOW + 60_000
