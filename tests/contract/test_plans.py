@@ -28,7 +28,9 @@ async def populated(migrated: Graph) -> Graph:
     await wipe(migrated)
     await People(migrated, lambda _: 0).upsert_many([Person(f"u{number}", "") for number in range(1_000)])
     for step in range(1, 21):
-        await Bulk(migrated).batch([Pair(f"u{n}", f"u{(n + step) % 1_000}") for n in range(1_000)], tell=False)
+        await Bulk(migrated).batch(
+            [Pair(f"u{n}", f"u{(n + step) % 1_000}") for n in range(1_000)], tell=False
+        )
     return migrated
 
 
