@@ -1,0 +1,93 @@
+"""The graph in a container: testcontainers starts it, the contract suite runs against it.
+
+NEO4J_IMAGE names the image; by default the official one at the locked version. Where no image registry answers, one
+is built from the same jars. Without a Docker engine everything here is skipped with the reason.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker  # type: ignore[import-untyped]
+import pytest
+from docker.errors import DockerException, ImageNotFound  # type: ignore[import-untyped]
+from testcontainers.community.neo4j import Neo4jContainer
+from testcontainers.core.config import testcontainers_config
+
+from local_stack import image, lockfile
+
+PULL_SECONDS = 90.0
+LOCAL = "friends-presence/neo4j-from-jars"
+PASSWORD = "of-a-test-container"
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """A Docker engine that answers."""
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except DockerException as error:
+        pytest.skip(f"no Docker engine answers ({str(error)[:160]}); on Debian as root: .ci/docker.sh start")
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def neo4j_image(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The image to run, present on this engine."""
+    version = lockfile.read().version
+    if given := os.environ.get("NEO4J_IMAGE"):
+        return given
+    official = f"neo4j:{version}"
+    if present(engine, official) or pulled(engine, official):
+        return official
+    local = f"{LOCAL}:{version}"
+    if not present(engine, local):
+        build(engine, local, tmp_path_factory.mktemp("image") / "tree.tar")
+    testcontainers_config.ryuk_disabled = (
+        True  # its image, too, could not be had; the fixture below cleans up
+    )
+    return local
+
+
+def present(engine: docker.DockerClient, name: str) -> bool:
+    """Whether the engine has the image."""
+    try:
+        engine.images.get(name)
+    except ImageNotFound:
+        return False
+    return True
+
+
+def pulled(engine: docker.DockerClient, name: str) -> bool:
+    """Whether a registry gave it in time."""
+
+    async def pull() -> None:
+        await asyncio.wait_for(asyncio.to_thread(engine.images.pull, name), PULL_SECONDS)
+
+    try:
+        asyncio.run(pull())
+    except (DockerException, OSError, TimeoutError) as error:
+        warnings.warn(f"{name} cannot be had ({str(error)[:160]}): it is built from the jars", stacklevel=2)
+        return False
+    return True
+
+
+def build(engine: docker.DockerClient, name: str, tree: Path) -> None:
+    """Import the tree under a name."""
+    image.write(tree)
+    repository, _, tag = name.partition(":")
+    engine.api.import_image_from_file(str(tree), repository, tag, changes=list(image.CHANGES))
+    tree.unlink()
+
+
+@pytest.fixture(scope="session")
+def container(neo4j_image: str) -> Iterator[Neo4jContainer]:
+    """A running Neo4j, removed at the end."""
+    with Neo4jContainer(neo4j_image, password=PASSWORD) as running:
+        yield running

@@ -1,0 +1,68 @@
+"""The graph's contract suite passes against a Neo4j that testcontainers started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from testcontainers.community.neo4j import Neo4jContainer
+
+from local_stack.data_folder import DataFolder
+from local_stack.server import Server
+from local_stack.valkey_server import ValkeyEngine
+
+ROOT = Path(__file__).resolve().parents[2]
+SUITE = (
+    "tests/contract/test_friends.py",
+    "tests/contract/test_flags.py",
+    "tests/contract/test_people.py",
+    "tests/contract/test_migrations.py",
+    "tests/contract/test_plans.py",
+)
+LEAST = 20
+"""Tests; fewer would mean that the suite was not found."""
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+
+
+async def test_the_contract_suite_passes_in_a_container(
+    container: Neo4jContainer, neo4j_image: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The same files, told by NEO4J_URI where the graph is."""
+    valkey = ValkeyEngine(DataFolder(tmp_path))
+    queue = Server(valkey)
+    await queue.start()
+    environ = {
+        "NEO4J_URI": container.get_connection_url(),
+        "NEO4J_USER": container.username,
+        "NEO4J_PASSWORD": container.password,
+        "REDIS_URL": valkey.url(queue.port),
+    }
+    try:
+        code, said = await suite(environ)
+    finally:
+        await queue.stop()
+    with capfd.disabled():
+        print(f"\n{neo4j_image} at {environ['NEO4J_URI']}: {said.splitlines()[-1]}")  # noqa: T201 - which image
+    assert code == 0, said
+    passed = re.search(r"(\d+) passed", said)
+    assert passed, said
+    assert int(passed[1]) >= LEAST, said
+
+
+async def suite(environ: dict[str, str]) -> tuple[int, str]:
+    """Run the suite in a process of its own; its exit code and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout=500", *SUITE),
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode or 0, said.decode()
