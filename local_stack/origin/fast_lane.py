@@ -114,7 +114,8 @@ class Lane(asyncio.Protocol):
         self._buffer = self._buffer + data if self._buffer else data
         if len(self._buffer) > MAX_AHEAD:
             self.end()
-        self._advance()
+        else:
+            self._advance()
 
     def end(self) -> None:
         """Closes the connection."""

@@ -30,16 +30,21 @@ class Reply:
 class Wire:
     """HTTP to one running origin with the keys demo, demo and the secret sec."""
 
-    def __init__(self, running: Running, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, running: Running, session: aiohttp.ClientSession, control: aiohttp.ClientSession
+    ) -> None:
         self.running = running
         self.keyset = running.origin.keysets["demo"]
         self.clock = running.origin.clock
         self._session = session
+        self._control = control
 
     async def call(self, path: str, method: str = "GET", **options: Any) -> Reply:
         """Sends exactly this path, encoded as it stands."""
         url = URL(f"http://127.0.0.1:{self.running.port}{path}", encoded=True)
-        async with self._session.request(method, url, **options) as answer:
+        # A connection that once carried a control request or a body is aiohttp's for good.
+        session = self._control if method != "GET" or path.startswith("/_control") else self._session
+        async with session.request(method, url, **options) as answer:
             text = await answer.text()
             return Reply(answer.status, json.loads(text) if text else None, answer.headers, text)
 

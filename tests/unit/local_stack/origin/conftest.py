@@ -20,7 +20,11 @@ async def wire(request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
     clock.freeze()
     clock.set(START)
     running = await start(Options(control=True), clock)
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10), headers=headers) as session:
-        yield Wire(running, session)
+    patience = aiohttp.ClientTimeout(total=10)
+    async with (
+        aiohttp.ClientSession(timeout=patience, headers=headers) as session,
+        aiohttp.ClientSession(timeout=patience) as control,
+    ):
+        yield Wire(running, session, control)
     await running.close()
     assert running.origin.errors == 0

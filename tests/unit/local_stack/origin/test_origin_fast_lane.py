@@ -154,3 +154,15 @@ async def test_a_closed_poll_waits_for_nothing_any_more(running: Running) -> Non
     while keyset.channels.waiters:  # noqa: ASYNC110
         await asyncio.sleep(0.001)
     assert fast(running) == 0
+
+
+async def test_who_sends_a_megabyte_into_an_open_poll_is_cut_off(running: Running) -> None:
+    """Nothing of it is kept."""
+    one = await line(running)
+    one.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        for _ in range(40):
+            one.writer.write(b"x" * 65536)
+            await one.writer.drain()
+        await one.answer()
+    assert fast(running) == 0
