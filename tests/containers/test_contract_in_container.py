@@ -47,7 +47,7 @@ async def test_the_contract_suite_passes_in_a_container(
     finally:
         await queue.stop()
     with capfd.disabled():
-        print(f"\n{neo4j_image} at {environ['NEO4J_URI']}: {said.splitlines()[-1]}")  # noqa: T201 - which image
+        print(f"\n{neo4j_image} at {environ['NEO4J_URI']}: {said.splitlines()[-1]}")
     assert code == 0, said
     passed = re.search(r"(\d+) passed", said)
     assert passed, said
