@@ -10,9 +10,11 @@ CALL (me) {
   MATCH (me)-[r:FRIEND]-(f)
   WHERE f.id > $after AND ($online IS NULL OR (f:Online AND f.invisible IS NULL) = $online)
   WITH r, f ORDER BY f.id LIMIT $limit
-  RETURN collect(f.id) AS ids, collect(coalesce(f.name, "")) AS names,
-         collect(f:Online AND f.invisible IS NULL) AS onlines,
-         collect(coalesce(f.last_seen, 0)) AS last_seens, collect(coalesce(r.since, 0)) AS sinces
+  WITH collect(f) AS friends, collect(r) AS relations
+  RETURN [f IN friends | f.id] AS ids, [f IN friends | coalesce(f.name, "")] AS names,
+         [f IN friends | f:Online AND f.invisible IS NULL] AS onlines,
+         [f IN friends | coalesce(f.last_seen, 0)] AS last_seens,
+         [r IN relations | coalesce(r.since, 0)] AS sinces
 }
 RETURN ids, names, onlines, last_seens, sinces,
        datetime.statement().epochSeconds * 1000000 + datetime.statement().microsecond AS ts

