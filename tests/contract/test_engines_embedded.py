@@ -225,3 +225,32 @@ async def http_port() -> AsyncIterator[int]:
 
     async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
         yield server.sockets[0].getsockname()[1]
+
+
+async def test_the_commands_work_from_another_terminal(tmp_path: Path) -> None:
+    """Started in the background, found by status and env, stopped by down; the addresses of env are the right ones."""
+    assert "ready, in the background" in await command("up", "--detach", "--heap", "512", data=tmp_path)
+    assert "Neo4j" in await command("status", data=tmp_path)
+    exports = dict(
+        line.removeprefix("export ").split("=", 1)
+        for line in (await command("env", data=tmp_path)).splitlines()
+    )
+    async with running(tmp_path / "other", environ=exports) as engines:
+        assert engines.servers == []
+    assert "Started." in await command("logs", data=tmp_path)
+    assert "Stopped process" in await command("down", data=tmp_path)
+    assert "Nothing runs" in await command("down", data=tmp_path)
+
+
+async def command(*words: str, data: Path) -> str:
+    """What one `engines` command prints; it must succeed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "local_stack", "engines", *words, "--data", str(data)),
+        env=EMBEDDED,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return said.decode()

@@ -79,8 +79,8 @@ async def up(servers: Servers, data: Path, **environ: str) -> AsyncIterator[Up]:
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-c",
-        "from pubnub_bridge.cli import main; main()",
+        "-m",
+        "local_stack",
         *command,
         env={**os.environ, **reach, **environ},
         stderr=asyncio.subprocess.PIPE,

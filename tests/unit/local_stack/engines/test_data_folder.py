@@ -59,7 +59,9 @@ async def test_a_second_owner_is_refused_with_the_first_ones_process(tmp_path: P
     async with folder.owned():
         folder.tell({"servers": [{"name": "Neo4j", "address": "127.0.0.1:1"}]})
         assert folder.running_pid() == os.getpid()
-        with pytest.raises(AlreadyRunning, match=rf"{os.getpid()}, Neo4j at 127.0.0.1:1.*engines down --data"):
+        with pytest.raises(
+            AlreadyRunning, match=rf"{os.getpid()}, Neo4j at 127.0.0.1:1.*engines down --data"
+        ):
             await folder.acquire()
     assert folder.running_pid() is None
     (await folder.acquire()).close()

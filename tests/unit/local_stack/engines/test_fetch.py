@@ -81,7 +81,7 @@ async def registry() -> AsyncIterator[Registry]:
 
 async def test_a_fetched_file_is_whole_and_nothing_else_is_left(registry: Registry, tmp_path: Path) -> None:
     """The file has its name, the draft is gone, and every byte was told."""
-    jar, seen = registry.has(jar_of(CONTENT), CONTENT), []
+    jar, seen = registry.has(jar_of(CONTENT), CONTENT), list[int]()
     await fetch.fetch([jar], fetch.Source(registry.url, tmp_path, seen.append))
     assert (tmp_path / jar.path).read_bytes() == CONTENT
     assert not (tmp_path / f"{jar.path}.part").exists()

@@ -24,7 +24,7 @@ def installed(home: Path, version: str) -> Path:
 @pytest.fixture
 def no_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     """A Python without the extra 'local'."""
-    monkeypatch.setattr(java.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
 
 
 def test_the_wheel_brings_a_fitting_java() -> None:
