@@ -22,12 +22,13 @@ from graph_service import migrations
 from graph_service.api.app import OWN
 from graph_service.api.openapi import document
 from graph_service.api.tokens import mint
-from graph_service.errors import FriendsError, SetupError
+from graph_service.errors import FriendsError
 from graph_service.neo4j import check, connect
 from graph_service.settings import Settings, load
-from pubnub_bridge import commands_bulk, service
+from pubnub_bridge import commands_bulk, commands_people, service
 from pubnub_bridge.routes import TABLES
 from pubnub_bridge.settings import Settings as BridgeSettings
+from pubnub_bridge.stack_file import options as stack_options
 
 app = typer.Typer(
     name="friends-presence",
@@ -84,32 +85,6 @@ def token(
     typer.echo(mint(load(Settings, **given), user, time.time(), seconds))
 
 
-def stack_options(stack: Path) -> dict[str, str]:
-    """The options that reach a stack started with `up --json`.
-
-    Raises:
-        SetupError: the file is not there or not such a file.
-    """
-    try:
-        told = json.loads(stack.read_text("utf-8"))
-        neo4j = told["neo4j"]
-        return {
-            "environment": "development",
-            "neo4j_uri": neo4j["uri"],
-            "neo4j_user": neo4j["user"],
-            "neo4j_password": neo4j["password"],
-            "redis_url": told["redis"],
-            "jwt_secret": told["jwtSecret"],
-            "jwt_audience": told["jwtAudience"],
-            "jwt_issuer": told["jwtIssuer"],
-        }
-    except (OSError, ValueError, KeyError, TypeError) as problem:
-        todo = f"Start the stack with: friends-presence up --json {stack}"
-        raise SetupError(
-            what=f"{stack} does not tell how a stack is reached ({problem})", todo=todo
-        ) from problem
-
-
 @app.command()
 def openapi() -> None:
     """Print the API document (OpenAPI 3.1)."""
@@ -149,6 +124,7 @@ async def _migrate(settings: Settings, plan_only: bool) -> tuple[list[str], list
 
 
 commands_bulk.add(app)
+commands_people.add(app)
 
 
 def main() -> None:

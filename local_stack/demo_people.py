@@ -1,0 +1,193 @@
+"""One demo person on the wire: a light subscribe loop, or PubNub's official SDK. Knows PubNub's calls; decides nothing.
+
+The light one does what an app on a phone does, without reading what it hears: polls on the own shard and inbox,
+explicit heartbeats, a leave (PubNub docs: subscribe v2, presence). It waits a moment before it polls again, so that
+a storm costs it one poll a second at most.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections import Counter
+from contextlib import suppress
+from typing import Any, Protocol
+from urllib.parse import quote
+
+import aiohttp
+
+from graph_service.errors import FriendsError
+from pubnub_bridge.api_client import Api, Session
+from pubnub_bridge.watch import Connected, Device, Message, present
+
+POLL = aiohttp.ClientTimeout(total=320, sock_connect=10)
+"""Above the 280 s after which PubNub ends an idle poll."""
+CALL = aiohttp.ClientTimeout(total=10, sock_connect=5)
+REST = (0.3, 1.0)
+"""Seconds, from and to, between what was heard and the next poll."""
+LONGEST_PAUSE = 30.0
+"""Seconds, at most, between two attempts."""
+SESSIONS_AT_ONCE = 8
+
+
+class Person(Protocol):
+    """Someone present."""
+
+    goodbye: bool
+    """Whether the end is told; without it, it looks like a lost connection."""
+
+    async def come(self) -> None:
+        """Be present until cancelled; troubles are waited out."""
+
+    async def beat(self, now: float) -> None:
+        """Send a heartbeat where one is due; `now` is monotonic."""
+
+
+class OriginRefused(Exception):
+    """The origin answered with an error."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the origin answered {status}")
+        self.status = status
+
+
+TROUBLES = (FriendsError, OriginRefused, aiohttp.ClientError, OSError, TimeoutError)
+
+
+class Wire:
+    """What all demo people share: connections, sessions by user, and counters of what happened."""
+
+    def __init__(self, http: aiohttp.ClientSession, api: Api) -> None:
+        self.http = http
+        self.api = api
+        self.counted: Counter[str] = Counter()
+        self._sessions: dict[str, Session] = {}
+        self._gate = asyncio.Semaphore(SESSIONS_AT_ONCE)
+
+    async def session(self, user: str) -> Session:
+        """A session whose token is good."""
+        known = self._sessions.get(user)
+        if known and (known.renew_at is None or time.time() < known.renew_at):
+            return known
+        async with self._gate:
+            made = self._sessions[user] = await self.api.session(user)
+        self.counted["sessions"] += 1
+        return made
+
+    def refused(self, user: str) -> None:
+        """The origin did not accept the token: the next session is a new one."""
+        self._sessions.pop(user, None)
+
+    async def call(self, session: Session, path: str, patience: aiohttp.ClientTimeout, **query: str) -> Any:
+        """One GET of the origin.
+
+        Raises `OriginRefused`, or another of `TROUBLES` where nobody answers.
+        """
+        scheme = "https" if session.tls else "http"
+        query["uuid"] = session.user
+        if session.token:
+            query["auth"] = session.token
+        async with self.http.get(
+            f"{scheme}://{session.origin}{path}", params=query, timeout=patience
+        ) as answer:
+            if answer.status != 200:
+                raise OriginRefused(answer.status)
+            return await answer.json(content_type=None)
+
+
+class Light:
+    """A person on a loop of our own."""
+
+    def __init__(self, wire: Wire, user: str) -> None:
+        self.goodbye = True
+        self._wire = wire
+        self._user = user
+        self._session: Session | None = None
+        self._beat_at = math.inf
+
+    async def come(self) -> None:
+        """See `Person`."""
+        try:
+            await self._follow()
+        finally:
+            if self.goodbye and self._session:
+                with suppress(*TROUBLES):
+                    await self._presence(self._session, "leave")
+
+    async def beat(self, now: float) -> None:
+        """See `Person`."""
+        if self._session is None or now < self._beat_at:
+            return
+        self._beat_at = now + self._session.heartbeat / 2
+        with suppress(*TROUBLES):
+            session = await self._wire.session(self._user)
+            await self._presence(session, "heartbeat", heartbeat=str(session.heartbeat))
+
+    async def _follow(self) -> None:
+        cursor = {"tt": "0"}
+        failures = 0
+        while True:
+            try:
+                cursor = await self._poll(cursor)
+                failures = 0
+            except TROUBLES as problem:
+                failures += 1
+                self._wire.counted["troubles"] += 1
+                if isinstance(problem, OriginRefused) and problem.status == 403:
+                    self._wire.refused(self._user)
+                await asyncio.sleep(min(LONGEST_PAUSE, random.uniform(0.5, 1.0) * 2 ** min(failures, 6)))
+
+    async def _poll(self, cursor: dict[str, str]) -> dict[str, str]:
+        session = await self._wire.session(self._user)
+        if self._session is None:
+            self._session = session
+            self._beat_at = time.monotonic() + session.heartbeat * random.uniform(0.2, 0.5)
+        path = f"/v2/subscribe/{session.subscribe_key}/{_names(session)}/0"
+        reply = await self._wire.call(session, path, POLL, heartbeat=str(session.heartbeat), **cursor)
+        if reply["m"]:
+            self._wire.counted["messages"] += len(reply["m"])
+            await asyncio.sleep(random.uniform(*REST))
+        return {"tt": str(reply["t"]["t"]), "tr": str(reply["t"]["r"])}
+
+    async def _presence(self, session: Session, verb: str, **query: str) -> None:
+        channel = quote(session.presence, safe="")
+        path = f"/v2/presence/sub-key/{session.subscribe_key}/channel/{channel}/{verb}"
+        await self._wire.call(session, path, CALL, **query)
+
+
+class Official:
+    """A person whose client is PubNub's own SDK, which sends heartbeats and the leave itself."""
+
+    def __init__(self, wire: Wire, user: str) -> None:
+        self.goodbye = True
+        self._wire = wire
+        self._user = user
+
+    async def come(self) -> None:
+        """See `Person`."""
+        while True:
+            try:
+                async with present(self._wire.api, self._user) as device:
+                    try:
+                        await self._listen(device)
+                    finally:
+                        device.says_goodbye = self.goodbye
+            except FriendsError:
+                self._wire.counted["troubles"] += 1
+                await asyncio.sleep(LONGEST_PAUSE)
+
+    async def beat(self, now: float) -> None:
+        """See `Person`."""
+
+    async def _listen(self, device: Device) -> None:
+        async for heard in device.heard():
+            self._wire.counted["messages"] += isinstance(heard, Message)
+            if isinstance(heard, Connected):
+                with suppress(FriendsError):
+                    await self._wire.api.ask_sync(self._user)
+
+
+def _names(session: Session) -> str:
+    return ",".join(quote(name, safe="") for name in sorted((session.inbox, session.presence)))

@@ -1,0 +1,111 @@
+"""The commands watch and join: being one user in a terminal. Knows options and signals; the work is elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from pubnub_bridge.api_client import Api
+from pubnub_bridge.stack_file import Reach, reach
+from pubnub_bridge.watch import Connected, Device, Trouble, present
+from pubnub_bridge.watch_screen import JsonLines, Lines
+from pubnub_bridge.watching import Watching
+
+PANEL = "Being one user"
+
+User = Annotated[str, typer.Argument(metavar="USER", help="The user's id.")]
+Stack = Annotated[
+    Path | None,
+    typer.Option(
+        "--stack", help="The file that `up --json` wrote; else .data/stack.json, else the environment."
+    ),
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("watch", rich_help_panel=PANEL)(watch_command)
+    app.command("join", rich_help_panel=PANEL)(join_command)
+
+
+def watch_command(
+    user: User,
+    stack: Stack = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+) -> None:
+    """Be USER and see their inbox live: who of their friends comes and goes. Ctrl-C leaves."""
+    _until_signal(_watch_json(reach(stack), user) if as_json else _watch(reach(stack), user))
+
+
+def join_command(
+    user: User,
+    stack: Stack = None,
+    seconds: Annotated[
+        float | None, typer.Option("--seconds", min=0, help="How long; until Ctrl-C by default.")
+    ] = None,
+) -> None:
+    """Make USER present, then leave."""
+    _until_signal(_join(reach(stack), user, seconds))
+
+
+async def _watch(where: Reach, user: str) -> None:
+    console = Console(highlight=False)
+    with console.status(f"{user} · connecting", refresh_per_second=4) as below:
+        async with Api.open(where) as api:
+            await _first_of(Watching(api, user, Lines(console, user, below)).run())
+
+
+async def _watch_json(where: Reach, user: str) -> None:
+    async with Api.open(where) as api:
+        await _first_of(Watching(api, user, JsonLines(user, lambda line: print(line, flush=True))).run())  # noqa: T201
+
+
+async def _first_of(run: Coroutine[Any, Any, None]) -> None:
+    """Errors of a task group come alone where there is one."""
+    try:
+        await run
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
+
+
+async def _join(where: Reach, user: str, seconds: float | None) -> None:
+    async with Api.open(where) as api:
+        try:
+            async with present(api, user) as device, asyncio.timeout(seconds):
+                await _tell(device, user, where)
+        except TimeoutError:
+            pass
+        finally:
+            typer.echo(f"{user} has left")
+
+
+async def _tell(device: Device, user: str, where: Reach) -> None:
+    hold = where.settings.hold_online
+    async for heard in device.heard():
+        match heard:
+            case Connected():
+                typer.echo(
+                    f"{user} is present; friends are told after the hold ({hold:g} s unless set otherwise)"
+                )
+            case Trouble(reason):
+                typer.echo(f"not connected: {reason}", err=True)
+
+
+def _until_signal(main: Coroutine[Any, Any, None]) -> None:
+    """Runs it; Ctrl-C and SIGTERM cancel it, so that it leaves."""
+
+    async def run() -> None:
+        task = asyncio.ensure_future(main)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())

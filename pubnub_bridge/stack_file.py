@@ -1,0 +1,73 @@
+"""How a running service is reached: from the file of `up --json`, or from the options. Knows the file's members."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from graph_service.errors import SetupError
+from graph_service.settings import load
+from pubnub_bridge.settings import Settings
+
+USUAL = Path(".data/stack.json")
+"""Where `up` writes the file by itself, seen from the folder it was started in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Where the API answers, and the options that its callers share with it."""
+
+    api: str
+    """``http://host:port``"""
+    settings: Settings
+
+
+def reach(stack: Path | None) -> Reach:
+    """From the file, or else from the usual one where it is, or else from the environment.
+
+    Raises:
+        SetupError: the file is not there or not such a file, or an option is wrong.
+    """
+    stack = stack or (USUAL if USUAL.exists() else None)
+    if stack is None:
+        settings = load(Settings)
+        return Reach(f"http://{settings.host}:{settings.port}", settings)
+    return Reach(str(_member(stack, "api")), load(Settings, **options(stack)))
+
+
+def options(stack: Path) -> dict[str, str]:
+    """The options that reach a stack started with `up --json`.
+
+    Raises:
+        SetupError: the file is not there or not such a file.
+    """
+    neo4j = _member(stack, "neo4j")
+    try:
+        return {
+            "environment": "development",
+            "neo4j_uri": neo4j["uri"],
+            "neo4j_user": neo4j["user"],
+            "neo4j_password": neo4j["password"],
+            "redis_url": _member(stack, "redis"),
+            "jwt_secret": _member(stack, "jwtSecret"),
+            "jwt_audience": _member(stack, "jwtAudience"),
+            "jwt_issuer": _member(stack, "jwtIssuer"),
+        }
+    except (KeyError, TypeError) as problem:
+        raise _useless(stack, problem) from problem
+
+
+def _member(stack: Path, name: str) -> Any:
+    try:
+        return json.loads(stack.read_text("utf-8"))[name]
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise _useless(stack, problem) from problem
+
+
+def _useless(stack: Path, problem: Exception) -> SetupError:
+    return SetupError(
+        what=f"{stack} does not tell how a stack is reached ({problem})",
+        todo=f"Start the stack with: friends-presence up --json {stack}",
+    )

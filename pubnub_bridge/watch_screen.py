@@ -1,0 +1,124 @@
+"""A watched inbox in the terminal, as lines for people or as JSON lines. Knows words and colours; decides nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from rich.console import Console
+from rich.status import Status
+from rich.text import Text
+
+from pubnub_bridge.view_changes import Change, Kind
+from pubnub_bridge.watching import Numbers
+from pubnub_bridge.wire import iso
+
+STYLES = {
+    Kind.ONLINE: ("●", "green"),
+    Kind.OFFLINE: ("○", "bright_black"),
+    Kind.ADDED: ("+", "cyan"),
+    Kind.REMOVED: ("-", "red"),
+    Kind.REQUESTED: ("?", "yellow"),
+    Kind.ANSWERED: ("-", "yellow"),
+    Kind.SYNC: ("=", "blue"),
+}
+
+
+class Lines:
+    """A line a change, and the numbers below."""
+
+    def __init__(self, console: Console, user: str, below: Status) -> None:
+        self._console = console
+        self._user = user
+        self._below = below
+
+    def connected(self, numbers: Numbers) -> None:
+        """See `watching.Screen`."""
+        self._console.print(Text.assemble((_clock(datetime.now().astimezone()), "dim"), "  connected"))
+        self.numbers(numbers)
+
+    def trouble(self, reason: str) -> None:
+        """See `watching.Screen`."""
+        clock = _clock(datetime.now().astimezone())
+        self._console.print(Text.assemble((clock, "dim"), ("  ! ", "red"), reason))
+
+    def change(self, change: Change, numbers: Numbers, now: float) -> None:
+        """See `watching.Screen`."""
+        sign, style = STYLES[change.kind]
+        who = "friends.sync" if change.kind is Kind.SYNC else f"{change.name or change.user:<24}"
+        if change.user and change.name:
+            who += f" {change.user:<10}"
+        self._console.print(
+            Text.assemble(
+                (_clock(datetime.fromtimestamp(now).astimezone()), "dim"),
+                (f"  {sign} ", style),
+                f"{who} ",
+                (f"{change.kind:<9}", style),
+                (f" {_latency(change, now):>7} ms", "dim"),
+                f"   {_friends(change.online, numbers.total)}",
+            )
+        )
+        self.numbers(numbers)
+
+    def numbers(self, numbers: Numbers) -> None:
+        """See `watching.Screen`."""
+        parts = [self._user, _friends(numbers.online, numbers.total)]
+        if numbers.everyone is not None:
+            parts.append(f"{numbers.everyone:,} online in all")
+        if not numbers.trusted:
+            parts.append("[red]presence unknown: nothing vouches for it[/red]")
+        self._below.update(" · ".join(parts))
+
+
+class JsonLines:
+    """A JSON object a line, for scripts."""
+
+    def __init__(self, user: str, write: Callable[[str], object]) -> None:
+        self._user = user
+        self._write = write
+
+    def connected(self, numbers: Numbers) -> None:
+        """See `watching.Screen`."""
+        self._tell("connected", **asdict(numbers))
+
+    def trouble(self, reason: str) -> None:
+        """See `watching.Screen`."""
+        self._tell("trouble", reason=reason)
+
+    def change(self, change: Change, numbers: Numbers, now: float) -> None:
+        """See `watching.Screen`."""
+        about = {"userId": change.user, "name": change.name, "lastSeen": change.last_seen}
+        self._tell(
+            change.kind.value,
+            **{name: value for name, value in about.items() if value},
+            ts=iso(change.ts),
+            latencyMs=_latency(change, now),
+            online=change.online,
+            total=numbers.total,
+        )
+
+    def numbers(self, numbers: Numbers) -> None:
+        """See `watching.Screen`."""
+        self._tell("numbers", **asdict(numbers))
+
+    def _tell(self, kind: str, **members: Any) -> None:
+        time = datetime.now().astimezone().isoformat(timespec="milliseconds")
+        self._write(
+            json.dumps({"kind": kind, "user": self._user, "time": time, **members}, ensure_ascii=False)
+        )
+
+
+def _latency(change: Change, now: float) -> int:
+    """Milliseconds since the graph was read for this event."""
+    return round(now * 1000 - change.ts / 1000)
+
+
+def _friends(online: int, total: int | None) -> str:
+    return f"{online:,} of {total:,} friends online" if total is not None else f"{online:,} friends online"
+
+
+def _clock(at: datetime) -> str:
+    return at.strftime("%H:%M:%S.%f")[:12]
