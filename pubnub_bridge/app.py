@@ -55,6 +55,7 @@ async def run(settings: Settings) -> int:
                 await until_one_dies(bridge.tasks(), bridge.drain)
         finally:
             await bridge.ownership.close()
+            bridge.pool.wires.close()
     return 0
 
 
@@ -83,7 +84,7 @@ class Bridge:
     def __init__(self, side: Side) -> None:
         settings = side.settings
         self.side = side
-        self.pool = Pool(side.session, side.keyset, side.tokens.own)
+        self.pool = Pool(side.keyset, side.tokens.own, settings.publish_pipeline)
         self.partitions = Partitions(_needs(side))
         self.settle = Settle(_around(side), self.partitions.holds)
         self.publish = Publish(self.partitions.outbounds, self._ways(), _limits(settings))
@@ -118,6 +119,7 @@ class Bridge:
             "clock": self.side.clock.run(self.side.session, self.side.keyset),
             "subscribe": self.partitions.died,
             "app context": self.context.run(),
+            "publish time-outs": self.pool.wires.watch(),
         }
 
     def jobs(self) -> list[jobs.Job]:
@@ -173,7 +175,6 @@ class Bridge:
         partitions, publish = self.partitions, self.publish
         partitions.settle_woken = self.settle.woken.set
         partitions.letters_woken = publish.woken.set
-        partitions.publish_rate = lambda: publish.rate
         partitions.publish_stopped = lambda: publish.circuit.is_open
         partitions.follow = self.subscriber.run
         self.settle.told = self.context.settled

@@ -26,18 +26,33 @@ class Pace:
     """The window when calm."""
     longest: float = 30.0
     """The window in the worst storm."""
-    calm: int = 200
-    """Inboxes that may wait before the window opens."""
+    calm: float = 0.05
+    """How late letters may go out before the window opens."""
     distance: float = 0.1
     """Between two letters to one inbox: ten a second (PubNub docs: 10-15 messages/s a channel)."""
     sync_distance: float = 1.0
     """Between two syncs to one inbox."""
 
-    def window(self, waiting: int, rate: float) -> float:
-        """Twice the time in which `waiting` letters go out at `rate` letters a second; `shortest` when calm."""
-        if waiting <= self.calm:
-            return self.shortest
-        return min(self.longest, max(self.shortest, 2 * waiting / max(rate, 1.0)))
+
+class Window:
+    """How long a notice waits for company: nothing when calm, twice as long as letters are late in a storm.
+
+    It opens at once and closes by half a second, so that a storm's end does not begin another.
+    """
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._at = 0.0
+        self.seconds = pace.shortest
+
+    def observe(self, lateness: float, now: float) -> float:
+        """The window, given how late the oldest letter that is due is now."""
+        pace = self._pace
+        closing = self.seconds * 0.5 ** max(0.0, now - self._at)
+        opened = 2 * lateness if lateness > pace.calm else 0.0
+        wanted = max(closing if closing > pace.calm else 0.0, opened)
+        self.seconds, self._at = min(pace.longest, max(pace.shortest, wanted)), now
+        return self.seconds
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Entry, Valkey
 from pubnub_bridge import keys, log, metrics
-from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.coalesce import Pace, Window
 from pubnub_bridge.health import Ages, entry_age
 from pubnub_bridge.hold import Hold, HoldTimes, Noticed
 from pubnub_bridge.inbox import Inbox
@@ -74,7 +74,7 @@ class Partitions:
         self.outbounds: dict[int, Outbound] = {}
         self.settle_woken: Callable[[], None] = lambda: None
         self.letters_woken: Callable[[], None] = lambda: None
-        self.publish_rate: Callable[[], float] = lambda: 1.0
+        self._window = Window(needs.pace)
         self.publish_stopped: Callable[[], bool] = lambda: False
         """Whether nothing can be published now: then nothing is taken from the inbox streams."""
         self.follow: Callable[[int], Coroutine[None, None, None]] | None = None
@@ -154,18 +154,20 @@ class Partitions:
         if self.stopping or not wanted:
             await asyncio.sleep(0.05)
             return
+        now = time.monotonic()
+        dues = [due for out in self.outbounds.values() if (due := out.coalesce.next_due()) is not None]
+        self._window.observe(max([0.0, *(now - due for due in dues)]), now)
         found = await self._needs.valkey.read(wanted, count=500, block=BLOCK)
         for key, entries in found.items():
             if key in self._positions:
                 self._positions[key] = entries[-1][0]
-                await self._take(key, entries, busy)
+                await self._take(key, entries)
         await asyncio.sleep(LINGER)
 
-    async def _take(self, key: str, entries: Sequence[Entry], busy: int) -> None:
+    async def _take(self, key: str, entries: Sequence[Entry]) -> None:
         partition = keys.partition_of(key)
         if key == keys.inbox(partition):
-            window = self._needs.pace.window(busy, self.publish_rate())
-            self.outbounds[partition].add(entries, time.monotonic(), window)
+            self.outbounds[partition].add(entries, time.monotonic(), self._window.seconds)
             self.letters_woken()
         else:
             await self._events(self.holds[partition], entries)

@@ -6,12 +6,13 @@ into what the caller must do about them.
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 from urllib.parse import quote
 
-import aiohttp
+from pubnub_bridge.wires import NoAnswer, Wires
 
 
 class Outcome(Enum):
@@ -76,28 +77,40 @@ def _seconds(retry_after: str | None) -> float:
 
 
 class Pool:
-    """Publishes through an aiohttp session whose connections are kept."""
+    """Publishes over kept connections, as many at once as callers ask."""
 
-    def __init__(
-        self, session: aiohttp.ClientSession, keyset: Keyset, token: Callable[[], str | None]
-    ) -> None:
-        self._session = session
-        self._keyset = keyset
+    def __init__(self, keyset: Keyset, token: Callable[[], str | None], depth: int = 1) -> None:
+        host, _, port = keyset.origin.partition(":")
+        address = (host, int(port or (443 if keyset.tls else 80)))
+        self.wires = Wires(address, _tls() if keyset.tls else None, depth)
         self._token = token
-        self._path = f"{keyset.base}/publish/{keyset.publish_key}/{keyset.subscribe_key}/0"
+        self._before = f"POST /publish/{keyset.publish_key}/{keyset.subscribe_key}/0/".encode()
+        self._query = f"/0?uuid={quote(keyset.uuid, safe='')}&store=0"
+        self._headers = (
+            f"Host: {keyset.origin}\r\nContent-Type: application/json\r\nContent-Length: ".encode()
+        )
+        self._with: tuple[str | None, bytes] = (None, self._after(None))
 
     async def post(self, channel: str, body: bytes) -> Answer:
         """Publish one message, not stored; never raises for what the network does."""
-        query = {"uuid": self._keyset.uuid, "store": "0"}
-        if token := self._token():
-            query["auth"] = token
+        token = self._token()
+        if token != self._with[0]:
+            self._with = (token, self._after(token))
+        head = self._before + quote(channel, safe="").encode() + self._with[1] + b"%d\r\n\r\n" % len(body)
         try:
-            async with self._session.post(
-                f"{self._path}/{quote(channel, safe='')}/0",
-                params=query,
-                data=body,
-                headers={"Content-Type": "application/json"},
-            ) as reply:
-                return judged(reply.status, await reply.text(), reply.headers.get("Retry-After"))
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            answer = await self.wires.call(head + body)
+        except (NoAnswer, OSError, TimeoutError) as error:
             return Answer(Outcome.LATER, str(error) or type(error).__name__)
+        if answer.status == 200 and answer.body.startswith(b"[1"):
+            return SENT
+        return judged(answer.status, answer.body.decode(errors="replace"), answer.headers.get("retry-after"))
+
+    def _after(self, token: str | None) -> bytes:
+        auth = f"&auth={quote(token, safe='')}" if token else ""
+        return f"{self._query}{auth} HTTP/1.1\r\n".encode() + self._headers
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

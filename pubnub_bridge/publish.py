@@ -115,14 +115,8 @@ class Publish:
         """Set it when there are new letters."""
         self._free = limits.in_flight
         self._queue: asyncio.Queue[tuple[Outbound, Letter]] = asyncio.Queue()
-        self._rate = Rate()
         self._limiter = AsyncLimiter(limits.per_second, 1.0) if limits.per_second else None
         self._stopping = False
-
-    @property
-    def rate(self) -> float:
-        """Letters a second, lately."""
-        return self._rate.value
 
     async def run(self) -> None:
         """Publish for ever."""
@@ -179,7 +173,6 @@ class Publish:
                 await self._until_kept(outbound.partition, failed)
             outbound.coalesce.done(letter, time.monotonic())
             self._free += 1
-            self._rate.count(time.monotonic())
             self.woken.set()
 
     async def _deliver(self, partition: int, letter: Letter) -> list[Notice | SyncNotice]:
@@ -279,20 +272,3 @@ def bodies(letter: Letter, sync: SyncNotice | None) -> list[bytes]:
     events = [(event.ts, event.body) for event in letter.events()]
     parts = wire.sync(sync.user, sync.friends or (), sync.total, sync.ts) if sync else []
     return parts + wire.batches(letter.inbox, events) if events else parts
-
-
-class Rate:
-    """Events a second, as an average that forgets within seconds."""
-
-    def __init__(self) -> None:
-        self.value = 1000.0
-        self._since = 0.0
-        self._count = 0
-
-    def count(self, now: float) -> None:
-        """One more."""
-        self._count += 1
-        if now - self._since >= 0.5:
-            if self._since and self._count >= 50:
-                self.value += 0.5 * (self._count / (now - self._since) - self.value)
-            self._since, self._count = now, 0

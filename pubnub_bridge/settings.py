@@ -41,6 +41,8 @@ class Settings(GraphSettings):
     """The same in the worst storm."""
     publish_in_flight: Annotated[int, Field(ge=1, le=1000)] = 100
     """Publishes under way at once in one process."""
+    publish_pipeline: Annotated[int, Field(ge=1, le=100)] = 16
+    """Publishes under way on one connection; 1 where something between us and PubNub cannot pipeline."""
     publish_per_second: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     """Most publishes a second of one process; 0 for no limit. It waits, it drops nothing."""
     publish_retry_times: Annotated[int, Field(ge=1, le=100)] = 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pubnub_bridge.coalesce import Coalesce, Letter, Pace
+from pubnub_bridge.coalesce import Coalesce, Letter, Pace, Window
 from pubnub_bridge.notice import Event, Notice, SyncNotice
 
 
@@ -127,13 +127,15 @@ def test_what_failed_too_often_becomes_an_owed_sync_but_a_relation_is_kept() -> 
     assert owed == SyncNotice("bob", reason="lost")
 
 
-def test_the_window_opens_with_the_backlog() -> None:
-    """None when calm, twice the time it takes, the longest in the worst storm."""
-    pace = Pace(shortest=0.0, longest=30.0, calm=200)
-    assert pace.window(200, 100.0) == 0.0
-    assert pace.window(1000, 1000.0) == 2.0
-    assert pace.window(1_000_000, 1000.0) == 30.0
-    assert Pace(shortest=1.0).window(5, 1000.0) == 1.0
+def test_the_window_opens_with_the_delay_and_closes_by_and_by() -> None:
+    """None when calm, twice the delay in a storm, never more than the longest."""
+    one = Window(Pace(shortest=0.0, longest=30.0, calm=0.05))
+    assert one.observe(0.04, 0.0) == 0.0
+    assert one.observe(1.0, 1.0) == 2.0
+    assert one.observe(0.0, 2.0) == 1.0
+    assert one.observe(100.0, 2.5) == 30.0
+    assert one.observe(0.0, 60.0) == 0.0
+    assert Window(Pace(shortest=1.0)).observe(0.0, 0.0) == 1.0
 
 
 def test_times_of_quiet_inboxes_are_forgotten() -> None:
