@@ -1,13 +1,19 @@
 // Name and state of people that a kept suggestion names; candidates who became friends, asked or were blocked are marked.
+// The user's relations are walked once; a look between the two for each person costs three times as much.
 //
 // parameters: me: string, ids: list of strings
-// returns:    one row of lists of equal length: ids, names, onlines, friends, taken; ids without a user are left out
+// returns:    one row of lists of equal length: ids, names, onlines, friends, taken; ids without a user are left out;
+//             no row where the user does not exist
 // locks:      none
-// plan:       NodeUniqueIndexSeek, Expand(Into)
+// plan:       NodeUniqueIndexSeek, Expand(All)
 MATCH (me:User {id: $me})
-UNWIND $ids AS id
-MATCH (u:User {id: id})
-RETURN collect(u.id) AS ids, collect(coalesce(u.name, "")) AS names,
-       collect(u:Online AND u.invisible IS NULL) AS onlines,
-       collect(EXISTS { (me)-[:FRIEND]-(u) }) AS friends,
-       collect(EXISTS { (me)-[:FRIEND|REQUESTED|BLOCKED]-(u) }) AS taken
+WITH me, [(me)-[:FRIEND]-(f) | id(f)] AS mine, [(me)-[:REQUESTED|BLOCKED]-(x) | id(x)] AS others
+CALL (mine, others) {
+  UNWIND $ids AS id
+  MATCH (u:User {id: id})
+  WITH u, mine, others, id(u) AS number
+  RETURN collect(u.id) AS ids, collect(coalesce(u.name, "")) AS names,
+         collect(u:Online AND u.invisible IS NULL) AS onlines,
+         collect(number IN mine) AS friends, collect(number IN mine OR number IN others) AS taken
+}
+RETURN ids, names, onlines, friends, taken
