@@ -184,3 +184,17 @@ async def test_the_presence_of_a_channel_can_be_dropped(wire: Wire) -> None:
     await wire.control("/keysets/demo/drop", "POST", {"channel": "ch"})
     assert (await wire.call(f"{SUB}/channel/ch")).body["occupancy"] == 0
     assert [event["action"] for event in told(await wire.subscribe("ch-pnpres", cursor))] == ["join"]
+
+
+async def test_what_falls_due_on_the_way_happens_at_its_time(wire: Wire) -> None:
+    """Timetokens too: a message sent by a timeout has the moment of that timeout."""
+    cursor = await wire.cursor("ch-pnpres")
+    for user, seconds in (("a", "20"), ("b", "100")):
+        await wire.subscribe("ch", 0, user, heartbeat=seconds)
+    await wire.advance(1000)
+    gone = [
+        envelope
+        for envelope in (await wire.subscribe("ch-pnpres", cursor)).body["m"]
+        if "data" in envelope["d"]
+    ]
+    assert [int(envelope["p"]["t"]) // 10**7 - START for envelope in gone] == [20, 100]
