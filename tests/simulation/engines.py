@@ -78,8 +78,8 @@ class GraphModel:
     ended: dict[frozenset[str], int] = field(default_factory=dict)
     """When a friendship ended, by the graph's clock; for the privacy rule."""
     clock: int = 1_000_000
-    coarse: bool = False
-    """Whether the next commit of flags shares the stamp of what was read before it."""
+    coarse: int = 0
+    """2: reads, then one commit of flags, then reads share one stamp; 1: its commit is over; 0: every statement ticks."""
     nodes: int = 0
     replica: dict[str, Person] = field(default_factory=dict)
 
@@ -93,8 +93,8 @@ class GraphModel:
 
     def settle(self, changes: list[Change]) -> Settled:
         """Row 6, atomically."""
+        self.coarse = max(0, self.coarse - 1)
         self.clock += not self.coarse
-        self.coarse = False
         sets: dict[str, set[str]] = {word: set() for word in ("changed", "equal", "older", "flipped")}
         for change in changes:
             person = self.people[change.user]
@@ -112,6 +112,7 @@ class GraphModel:
 
     def begin(self, user: str) -> Reading:
         """Row 7 begins: its clock is taken."""
+        self.clock += not self.coarse
         people = self.people if self.rules.reads_from_the_writer else self.replica
         others = sorted(next(iter(pair - {user})) for pair in self.friends if user in pair)
         own = people[user]

@@ -212,9 +212,9 @@ class World:
         self.pubnub.now += milliseconds
 
     def coarse(self) -> None:
-        """The graph's clock does not move between the reads before and after the next commit."""
+        """The graph's clock stands still from the reads before the next commit to those after it."""
         self.graph.clock += 1
-        self.graph.coarse = True
+        self.graph.coarse = 2
 
     # What must hold
 
