@@ -26,8 +26,18 @@ CLIENTS = (
     ("PubNub-Python-Asyncio", "pubnub (PyPI, asyncio)"),
     ("PubNub-Python", "pubnub (PyPI, sync)"),
 )
-TITLES = {"subscribe": "subscribe", "publish": "publish, signal", "presence_api": "presence", "groups_api": "channel groups"}
-TITLES |= {"history_api": "history", "actions_api": "message actions", "objects_api": "App Context", "access_api": "Access Manager"}
+TITLES = {
+    "subscribe": "subscribe",
+    "publish": "publish, signal",
+    "presence_api": "presence",
+    "groups_api": "channel groups",
+}
+TITLES |= {
+    "history_api": "history",
+    "actions_api": "message actions",
+    "objects_api": "App Context",
+    "access_api": "Access Manager",
+}
 
 _routes = [
     (family, route.method, route.path)
@@ -87,4 +97,6 @@ def pytest_sessionfinish() -> None:
         rows.append(f"| {TITLES[family]} | {method} `{shown}` | {len(tests[route])} | {used} |")
     text = PAGE.read_text("utf-8")
     table = "<!-- touched -->\n" + "\n".join(rows) + "\n<!-- /touched -->"
-    PAGE.write_text(re.sub(r"<!-- touched -->.*<!-- /touched -->", lambda _: table, text, flags=re.DOTALL), "utf-8")
+    PAGE.write_text(
+        re.sub(r"<!-- touched -->.*<!-- /touched -->", lambda _: table, text, flags=re.DOTALL), "utf-8"
+    )

@@ -161,8 +161,12 @@ async def test_who_sends_a_megabyte_into_an_open_poll_is_cut_off(running: Runnin
     one = await line(running)
     one.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=1 HTTP/1.1\r\nHost: x\r\n\r\n")
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        for _ in range(40):
-            one.writer.write(b"x" * 65536)
-            await one.writer.drain()
-        await one.answer()
+        await _flooded(one)
     assert fast(running) == 0
+
+
+async def _flooded(one: Line) -> None:
+    for _ in range(40):
+        one.writer.write(b"x" * 65536)
+        await one.writer.drain()
+    await one.answer()
