@@ -80,7 +80,9 @@ def import_command(  # noqa: PLR0913, PLR0917 - a command line has as many optio
     ] = None,
     at: online.At = None,
     report: online.Report = None,
-    restart: online.Restart = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget what an interrupted import had done.")
+    ] = False,
     as_json: online.As_json = False,
 ) -> None:
     """Load people and friendships into the running graph; interrupted, run it again to go on."""

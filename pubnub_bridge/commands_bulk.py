@@ -36,7 +36,6 @@ Pairs_csv = Annotated[
 ]
 At = Annotated[Path | None, typer.Option("--at", help="The file that `up --json` wrote: which graph to use.")]
 Report = Annotated[Path | None, typer.Option("--report", help="Where rejected lines are listed, as CSV.")]
-Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted import had done.")]
 As_json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -71,7 +70,9 @@ def import_(
     friendships: Pairs_csv,
     at: At = None,
     report: Report = None,
-    restart: Restart = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Forget what an interrupted import had done.")
+    ] = False,
     as_json: As_json = False,
 ) -> None:
     """Load people and friendships into the running graph; interrupted, run it again to go on."""
