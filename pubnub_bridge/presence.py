@@ -55,7 +55,9 @@ class Heard:
         if occupancy is not None:
             self.occupancy[shard] = occupancy
         action = body.get("action")
-        if action == "interval":
+        if not isinstance(action, str):
+            self.unknown.append(f"a presence action of type {type(action).__name__}")
+        elif action == "interval":
             self._interval(shard, body, published, now)
         elif action in _STATES and isinstance(body.get("uuid"), str) and body["uuid"]:
             at = _at(body, published, now)

@@ -77,8 +77,8 @@ def _action(schema: str, item: Mapping[str, Any]) -> str | None:
     own = item.get("data")
     said = own.get("action") if isinstance(own, Mapping) else None
     said = said or item.get("action")
-    if said in {"join", "leave", "timeout", "interval"}:
-        return str(said)
+    if isinstance(said, str) and said in {"join", "leave", "timeout", "interval"}:
+        return said
     return next((action for word, action in _ACTIONS if word in schema), None)
 
 

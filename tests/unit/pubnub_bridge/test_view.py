@@ -1,0 +1,126 @@
+"""A client's picture: the newest counts, removals last, syncs are whole. In any order and with repeats."""
+
+from __future__ import annotations
+
+import json
+from itertools import permutations
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pubnub_bridge import wire
+from pubnub_bridge.view import View
+
+
+def online(user: str, ts: int, at: int = 1) -> dict[str, Any]:
+    """friend.online"""
+    return json.loads(wire.online(user, user, at, ts))  # type: ignore[no-any-return]
+
+
+def offline(user: str, ts: int, at: int = 1) -> dict[str, Any]:
+    """friend.offline"""
+    return json.loads(wire.offline(user, at, at, ts))  # type: ignore[no-any-return]
+
+
+def removed(user: str, ts: int) -> dict[str, Any]:
+    """friend.removed"""
+    return json.loads(wire.message("friend.removed", "e", ts, json.dumps({"userId": user, "name": user})))  # type: ignore[no-any-return]
+
+
+def added(user: str, ts: int, is_online: bool) -> dict[str, Any]:
+    """friend.added"""
+    payload = {"userId": user, "name": user, "online": is_online, "lastSeen": None, "at": 1}
+    return json.loads(wire.message("friend.added", "e", ts, json.dumps(payload)))  # type: ignore[no-any-return]
+
+
+def sync(ts: int, *friends: str, budget: int = wire.BUDGET) -> list[dict[str, Any]]:
+    """friends.sync in its parts."""
+    return [json.loads(part) for part in wire.sync("me", friends, 9, ts, budget)]
+
+
+def shown(*messages: dict[str, Any]) -> set[str]:
+    """Who is online after these."""
+    view = View()
+    for message in messages:
+        view.apply(message)
+    return view.online
+
+
+def test_the_newest_stamp_counts_in_any_order() -> None:
+    """And twice is once."""
+    said = [online("ann", 1), offline("ann", 2), online("ann", 3)]
+    for order in permutations([*said, said[0]]):
+        assert shown(*order) == {"ann"}
+
+
+def test_on_a_tie_a_notice_beats_a_sync_and_then_the_later_presence_counts() -> None:
+    """In any order."""
+    for order in permutations([online("ann", 5), *sync(5)]):
+        assert shown(*order) == {"ann"}
+    for order in permutations([online("ann", 5, at=1), offline("ann", 5, at=2)]):
+        assert shown(*order) == set()
+
+
+def test_nothing_older_passes_a_removal() -> None:
+    """A sync of before, too; being friends again is newer."""
+    for order in permutations([online("ann", 1), removed("ann", 2), *sync(1, "ann")]):
+        assert shown(*order) == set()
+    for order in permutations([removed("ann", 2), added("ann", 3, True)]):
+        assert shown(*order) == {"ann"}
+
+
+def test_a_sync_is_the_floor_for_friends_not_in_it() -> None:
+    """A late notice of before is not news."""
+    assert shown(*sync(5, "bob"), online("ann", 4)) == {"bob"}
+    assert shown(*sync(5, "bob"), online("ann", 6)) == {"ann", "bob"}
+
+
+def test_the_parts_of_a_sync_count_together() -> None:
+    """Half of one changes nothing; a newer one discards it."""
+    first, second = sync(5, "ann", "bob", budget=513)
+    assert shown(online("cat", 1), first) == {"cat"}
+    assert shown(online("cat", 1), second, first) == {"ann", "bob"}
+    newer = sync(6, "dan", "eve", budget=513)
+    assert shown(first, *newer, second) == {"dan", "eve"}
+
+
+def test_requests_come_and_go() -> None:
+    """The newest relation counts."""
+    view = View()
+    payload = {"userId": "ann", "name": "Ann", "requestedBy": "ann"}
+    view.apply(json.loads(wire.message("friend.requested", "e", 5, json.dumps(payload))))
+    assert view.requests == {"ann": "ann"}
+    view.apply(removed("ann", 4))
+    assert view.requests == {"ann": "ann"}
+    view.apply(added("ann", 6, False))
+    assert view.requests == {}
+
+
+def test_a_page_merges_by_its_stamp() -> None:
+    """An answer older than a notice does not undo it."""
+    view = View()
+    view.apply(online("ann", 5))
+    view.page([{"id": "ann", "online": False, "name": "Ann"}, {"id": "bob", "online": True}], 4)
+    assert view.online == {"ann", "bob"}
+
+
+EVENTS = st.lists(
+    st.one_of(
+        st.builds(online, st.sampled_from("ab"), st.integers(1, 9), st.integers(1, 3)),
+        st.builds(offline, st.sampled_from("ab"), st.integers(1, 9), st.integers(1, 3)),
+        st.builds(removed, st.sampled_from("ab"), st.integers(1, 9)),
+        st.builds(
+            lambda ts, friends: sync(ts, *friends)[0], st.integers(1, 9), st.sets(st.sampled_from("ab"))
+        ),
+    ),
+    max_size=6,
+)
+
+
+@given(EVENTS, st.randoms())
+def test_repeats_never_change_the_picture(events: list[dict[str, Any]], chance: Any) -> None:
+    """Everything told again, in its order, leaves the same view."""
+    assert shown(*events, *events) == shown(*events, *events, *events)
+    again = [*events, chance.choice(events)] if events else events
+    assert shown(*again, *events) == shown(*events, *again[len(events) :], *events)

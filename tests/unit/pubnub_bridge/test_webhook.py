@@ -1,0 +1,101 @@
+"""Events & Actions in all the shapes that were captured or documented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graph_service.shard import ShardMap
+from pubnub_bridge.webhook import heard
+
+SHARDS = ShardMap()
+NOW = 1_750_067_620_000
+PREFIX = "pubnub.com/schemas/events/"
+JOINED = PREFIX + "presence.user.channel.joined?v=1.0.0"
+
+
+def item(**more: Any) -> dict[str, Any]:
+    """One item as captured."""
+    return {
+        "id": "1d55", "channel": "presence.shard-7", "userId": "ann", "occupancy": 3, "data": {},
+        "timestamp": "2025-06-16T09:53:39.021Z", "subKey": "S",
+    } | more  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"schema": JOINED, "data": [item()]},
+        {"dataSchema": JOINED, "data": [item()]},
+        {"schema": PREFIX + JOINED, "data": [item()]},
+        {"schema": JOINED, "event": {"payload": {"data": [item()]}}},
+        {"event": {"payload": {"schema": JOINED, "data": [item()]}}},
+        {"schema": JOINED, "data": [item(occupancy="3")]},
+        {"schema": JOINED, "data": [{k: v for k, v in item().items() if k != "occupancy"}]},
+        {"schema": JOINED, "data": [item(channel=None, channelId="presence.shard-7")]},
+        {"schema": JOINED} | item(),
+        [{"schema": JOINED, "data": [item()]}],
+        {"schema": "x"} | item(action="join", userId=None, uuid="ann"),
+    ],
+    ids=lambda body: str(sorted(body) if isinstance(body, dict) else "list"),
+)
+def test_a_join_is_understood_in_every_envelope(body: Any) -> None:
+    """With its time, which is in the item."""
+    (seen,) = heard(body, SHARDS, NOW).seen
+    assert (seen.user, seen.online, seen.shard, seen.reason) == ("ann", True, 7, "join")
+    assert seen.at == 1_750_067_619_021
+
+
+def test_a_leave_without_occupancy_and_a_timeout_under_another_schema() -> None:
+    """Both as captured."""
+    left = {"schema": PREFIX + "presence.user.channel.left?v=1.0.0", "data": [item()]}
+    assert [seen.reason for seen in heard(left, SHARDS, NOW).seen] == ["leave"]
+    timed = {
+        "schema": PREFIX + "presence.channel.occupancy.counted?v=1.0.0",
+        "data": [item(data={"action": "timeout"})],
+    }
+    assert [seen.reason for seen in heard(timed, SHARDS, NOW).seen] == ["timeout"]
+
+
+def test_digits_in_text_are_numbers() -> None:
+    """`data.data` repeats everything as strings."""
+    body = {"schema": JOINED, "data": [item(data={"action": "join", "precise_timestamp": "1750067619055"})]}
+    assert heard(body, SHARDS, NOW).seen[0].at == 1_750_067_619_055
+
+
+@pytest.mark.parametrize("names", [("usersJoined", "usersLeft"), ("usersJoinedDelta", "usersLeftDelta")])
+def test_an_interval_names_its_users(names: tuple[str, str]) -> None:
+    """Under either name."""
+    body = {
+        "schema": PREFIX + "presence.channel.occupancy.counted?v=1.0.0",
+        "data": [item(userId=None, occupancy="3", **{names[0]: ["a"], names[1]: ["b"]})],
+    }
+    assert [(seen.user, seen.online) for seen in heard(body, SHARDS, NOW).seen] == [("a", True), ("b", False)]
+
+
+def test_other_channels_and_quiet_events_are_passed_over() -> None:
+    """They are no surprise."""
+    other = {"schema": JOINED, "data": [item(channel="inbox.ann")]}
+    quiet = {"schema": PREFIX + "presence.channel.state.active?v=1.0.0", "data": [item()]}
+    for body in (other, quiet):
+        found = heard(body, SHARDS, NOW)
+        assert (found.seen, found.unknown) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "body", [None, 1, "x", {}, {"schema": "x", "data": 5}, {"schema": "x", "data": [item()]}]
+)
+def test_an_unknown_shape_is_told(body: Any) -> None:
+    """Not a crash, not silence."""
+    assert heard(body, SHARDS, NOW).unknown
+
+
+@given(st.recursive(st.none() | st.text() | st.integers(), lambda c: st.lists(c) | st.dictionaries(
+    st.sampled_from(["schema", "data", "event", "payload", "channel", "userId", "timestamp", "action", "usersJoined"]), c
+), max_leaves=10))  # fmt: skip
+def test_no_body_is_a_crash(body: Any) -> None:
+    """Whatever JSON it is."""
+    heard(body, SHARDS, NOW)
