@@ -58,7 +58,7 @@ async def suite(environ: dict[str, str]) -> tuple[int, str]:
     """Run the suite in a process of its own; its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--timeout=500", *SUITE),
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=500", *SUITE),
         cwd=ROOT,
         env={**os.environ, **environ},
         stdout=asyncio.subprocess.PIPE,
