@@ -8,6 +8,8 @@ MATCH (me:User {id: $me})
 CALL (me) {
   MATCH (me)-[r:BLOCKED]->(f) WHERE f.id > $after
   WITH r, f ORDER BY f.id LIMIT $limit
-  RETURN collect(f.id) AS ids, collect(coalesce(f.name, "")) AS names, collect(r.at) AS ats
+  WITH collect(f) AS people, collect(r) AS relations
+  RETURN [f IN people | f.id] AS ids, [f IN people | coalesce(f.name, "")] AS names,
+         [r IN relations | coalesce(r.at, 0)] AS ats
 }
 RETURN ids, names, ats

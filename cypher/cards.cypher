@@ -12,7 +12,7 @@ CALL (mine, others) {
   UNWIND $ids AS id
   MATCH (u:User {id: id})
   WITH u, mine, others, id(u) AS number
-  RETURN collect(u.id) AS ids, collect(coalesce(u.name, "")) AS names,
+  RETURN collect(coalesce(u.id, "")) AS ids, collect(coalesce(u.name, "")) AS names,
          collect(u:Online AND u.invisible IS NULL) AS onlines,
          collect(number IN mine) AS friends, collect(number IN mine OR number IN others) AS taken
 }

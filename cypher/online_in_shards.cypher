@@ -5,4 +5,5 @@
 // locks:      none
 // plan:       NodeIndexSeek
 MATCH (o:Online) WHERE o.shard IN $shards
-RETURN collect(o.id) AS ids, collect(o.presence_at) AS ats
+WITH collect(o) AS users
+RETURN [u IN users | u.id] AS ids, [u IN users | coalesce(u.presence_at, 0)] AS ats

@@ -6,7 +6,7 @@
 // plan:       NodeUniqueIndexSeek
 UNWIND $ids AS id
 MATCH (u:User {id: id})
-WITH collect(u.id) AS ids, collect(u:Online AND u.invisible IS NULL) AS onlines,
-     collect(coalesce(u.last_seen, 0)) AS last_seens
-RETURN ids, onlines, last_seens,
+WITH collect(u) AS users
+RETURN [u IN users | u.id] AS ids, [u IN users | u:Online AND u.invisible IS NULL] AS onlines,
+       [u IN users | coalesce(u.last_seen, 0)] AS last_seens,
        datetime.statement().epochSeconds * 1000000 + datetime.statement().microsecond AS ts

@@ -9,6 +9,8 @@ CALL (me) {
   MATCH (me)<-[r:REQUESTED]-(f)
   WHERE f.id > $after AND NOT EXISTS { (me)-[:BLOCKED]->(f) }
   WITH r, f ORDER BY f.id LIMIT $limit
-  RETURN collect(f.id) AS ids, collect(coalesce(f.name, "")) AS names, collect(r.at) AS ats
+  WITH collect(f) AS people, collect(r) AS relations
+  RETURN [f IN people | f.id] AS ids, [f IN people | coalesce(f.name, "")] AS names,
+         [r IN relations | coalesce(r.at, 0)] AS ats
 }
 RETURN ids, names, ats

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from graph_service.errors import UserNotFound
+from graph_service.friends import there
 from graph_service.model import Flag, Presence, Settled, SyncView, Told
 from graph_service.neo4j import Graph, Row
 
@@ -50,7 +51,7 @@ class Flags:
     async def online_in_shards(self, shards: Sequence[int]) -> dict[str, int]:
         """Who is flagged online in these shards, with the `at` of the flag in milliseconds."""
         row = await self._graph.row("online_in_shards", shards=list(shards)) or {}
-        return dict(zip(row["ids"], row["ats"], strict=True))
+        return dict(there(row, "ats"))
 
     async def online_count(self) -> int:
         """How many users are flagged online, the invisible among them."""
@@ -60,8 +61,7 @@ class Flags:
     async def presence(self, ids: Sequence[str]) -> list[Presence]:
         """State of each known user, for the product's back end. The invisible are shown offline."""
         row = await self._graph.row("presence_query", ids=list(ids)) or {}
-        columns = zip(row["ids"], row["onlines"], row["last_seens"], strict=True)
-        return [Presence(id_, online, last_seen) for id_, online, last_seen in columns]
+        return [Presence(*values) for values in there(row, "onlines", "last_seens")]
 
     async def set_visibility(self, user: str, invisible: bool) -> bool:
         """Makes a user appear offline, or visible again; whether that changed anything. Tell friends afterwards.

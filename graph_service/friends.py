@@ -6,7 +6,7 @@ what it changed. What follows a change (kept suggestions dropped, the relay nudg
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, Literal
 
 from graph_service.errors import (
@@ -103,8 +103,7 @@ class Friends:
     ) -> FriendPage:
         """A page of friends in order of id."""
         row = await self._list("friends_page", me, after, limit, online=ONLINE[state])
-        columns = ("ids", "names", "onlines", "last_seens", "sinces")
-        friends = [FriendRow(*values) for values in zip(*(row[column] for column in columns), strict=True)]
+        friends = [FriendRow(*values) for values in there(row, "names", "onlines", "last_seens", "sinces")]
         return FriendPage(friends[:limit], _next(row["ids"], limit), row["ts"])
 
     async def one(self, me: str, other: str) -> FriendDetail:
@@ -129,8 +128,7 @@ class Friends:
         if row is None or not row["friends"]:
             raise NotFriends(id=other)
         found = await self._list("mutual_page", me, after, limit, other=other)
-        columns = zip(found["ids"], found["names"], found["onlines"], found["last_seens"], strict=True)
-        friends = [FriendRow(*values) for values in columns]
+        friends = [FriendRow(*values) for values in there(found, "names", "onlines", "last_seens")]
         return FriendPage(friends[:limit], _next(found["ids"], limit), found["ts"], found["total"])
 
     async def requests(
@@ -180,10 +178,17 @@ class Friends:
 
 
 def _relations(row: Row, limit: int) -> RelationPage:
-    people = [Relation(*values) for values in zip(row["ids"], row["names"], row["ats"], strict=True)]
+    people = [Relation(*values) for values in there(row, "names", "ats")]
     return RelationPage(people[:limit], _next(row["ids"], limit))
 
 
-def _next(ids: list[str], limit: int) -> str | None:
+def there(row: Row, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """The columns of a list beside its ids, without those who were erased while it was read (their id is null)."""
+    for values in zip(row["ids"], *(row[column] for column in columns), strict=True):
+        if values[0] is not None:
+            yield values
+
+
+def _next(ids: list[str | None], limit: int) -> str | None:
     """The id to go on after; one more than the page was asked for, so its presence says that there is more."""
-    return ids[limit - 1] if len(ids) > limit else None
+    return next((id_ for id_ in reversed(ids[:limit]) if id_), None) if len(ids) > limit else None

@@ -1,0 +1,37 @@
+"""Lists that are read while what they show is changed: read committed sees things vanish between two of its steps."""
+
+from __future__ import annotations
+
+import asyncio
+
+from graph_service.flags import Flags
+from graph_service.friends import Friends
+from graph_service.neo4j import Graph
+from graph_service.people import People, Person
+from tests.contract.test_friends import everybody, visible
+
+ASKERS = [f"asker{number}" for number in range(8)]
+
+
+async def test_lists_read_among_changes_are_whole(graph: Graph) -> None:
+    """Requests that end and users who are erased while a list is read leave no half row and no error."""
+    people = await everybody(graph, "ann", *ASKERS)
+    friends, flags = Friends(graph), Flags(graph)
+    stop = asyncio.Event()
+
+    async def come_and_go(asker: str) -> None:
+        for turn in range(20):
+            await friends.ask(asker, "ann")
+            await friends.cancel_or_decline("ann", asker)
+            if turn % 10 == 9:
+                await people.erase(asker)
+                await People(graph, lambda _: 0).upsert_many([Person(asker, "Again")])
+        stop.set()
+
+    async def read() -> None:
+        while not stop.is_set():
+            seen = await visible(friends, "ann")
+            assert set(seen["in"]) <= set(ASKERS)
+            assert {one.id for one in await flags.presence(ASKERS)} <= set(ASKERS)
+
+    await asyncio.gather(*(come_and_go(asker) for asker in ASKERS), *(read() for _ in range(8)))
