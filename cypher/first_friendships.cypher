@@ -5,7 +5,7 @@
 //             as places in `ids`, the smaller id first
 // returns:    one row: made
 // locks:      the people of `rows`, as far as the batch has come; nobody else may write meanwhile
-// plan:       NodeUniqueIndexSeek
+// plan:       NodeUniqueIndexSeek; Eager (people are collected before friendships are made)
 UNWIND $ids AS id
 MATCH (u:User {id: id})
 WITH collect(u) AS users
