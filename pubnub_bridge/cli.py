@@ -135,7 +135,7 @@ def main() -> None:
         app()
     except FriendsError as problem:
         err.print(f"[red]error[/red] ({problem.code}): ", end="")
-        err.print(str(problem), markup=False, highlight=False)
+        err.print(str(problem), markup=False, highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
