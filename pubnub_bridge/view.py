@@ -46,6 +46,8 @@ class View:
         """Pending requests: the other end, and who asked."""
         self.total: int | None = None
         """Number of friends, as the last sync said."""
+        self.relations: dict[str, str] = {}
+        """The last friend change heard of each user: added, removed or requested."""
         self._removed: dict[str, int] = {}
         self._related: dict[str, int] = {}
         self._floor = 0
@@ -99,6 +101,7 @@ class View:
         if ts < self._related.get(user, -1):
             return
         self._related[user] = ts
+        self.relations[user] = kind.removeprefix("friend.")
         if kind == "friend.requested":
             self.requests[user] = payload["requestedBy"]
         else:

@@ -127,7 +127,7 @@ class MutantView(View):
     def _presence(self, said: Any, online: bool, key: Key) -> None:
         rules = self.rules
         if not rules.client_notice_beats_sync:
-            key = (key[0], 0, key[2])
+            key = (key[0], -key[1], key[2])
         if not rules.client_higher_at:
             key = (key[0], key[1], 0)
         if not rules.client_tombstones:

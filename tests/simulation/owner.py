@@ -319,14 +319,14 @@ class Owner:
 
     # Repairs
 
-    def reconcile(self, age: int) -> bool:
-        """Here Now against flags; what differs is appended like any other event."""
+    def reconcile(self, age: int, skipped: str = "") -> bool:
+        """Here Now against flags; what differs is appended like any other event. Paging may skip someone."""
         pubnub, graph = self.out.pubnub, self.out.graph
         here = pubnub.here_now(age)
         at = pubnub.now - (3000 if self.rules.reconcile_is_backdated else 0)
         found = []
         for user, person in graph.people.items():
-            online = here[user]
+            online = here[user] and user != skipped
             if not online and self.rules.absence_is_confirmed:
                 online = pubnub.present[user]
             if online != person.online:

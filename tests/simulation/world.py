@@ -28,6 +28,8 @@ class Client:
     user: str
     view: mutants.MutantView
     connected: bool = False
+    since: int = 0
+    """The step at which the connection began."""
     waiting: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -45,6 +47,8 @@ class World:
         self.wrong: list[str] = []
         self.spans: dict[frozenset[str], list[list[int]]] = {}
         self.hidden_at: dict[str, int] = {}
+        self.steps = 0
+        self.changed: dict[frozenset[str], int] = {}
         self.graph.befriend("ann", "bob")
         self.graph.befriend("bob", "cat")
         self._note_friends()
@@ -57,6 +61,7 @@ class World:
         client.connected = not client.connected
         if client.connected:
             client.waiting.clear()
+            client.since = self.steps
             if self.rules.client_asks:
                 self.out.inbox.append(encode([SyncNotice(user, reason="asked")]))
         self.pubnub.change(user, client.connected)
@@ -194,12 +199,13 @@ class World:
             "crash": lambda: self.crash(b),
             "second owner": self.second,
             "clock back": self.clock_back,
-            "reconcile": lambda: owner.reconcile(b * 37 % CACHE),
+            "reconcile": lambda: owner.reconcile(b * 37 % CACHE, user if b % 4 == 0 else ""),
             "replica": self.graph.copy,
             "window": lambda: setattr(owner, "window", float(b % 3) * 3),
             "work": lambda: self.work(owner),
         }
         works[action]()
+        self.steps += 1
 
     def work(self, owner: Owner) -> None:
         """A process gets on with everything for a while."""
@@ -272,6 +278,12 @@ class World:
         }
         if shown != right:
             self.wrong.append(f"{user} sees {sorted(shown)} online instead of {sorted(right)}")
+        for pair, step in self.changed.items():
+            if user in pair and step > self.clients[user].since:
+                (other,) = pair - {user}
+                now = "added" if self.graph.are_friends(user, other) else "removed"
+                if self.clients[user].view.relations.get(other) != now:
+                    self.wrong.append(f"{user} was not told that {other} was {now}")
 
     def _note_friends(self) -> None:
         for a in USERS:
@@ -281,8 +293,10 @@ class World:
                 open_ = bool(spans) and spans[-1][1] < 0
                 if self.graph.are_friends(a, b) and not open_:
                     spans.append([self.graph.clock, -1])
+                    self.changed[pair] = self.steps
                 elif open_ and not self.graph.are_friends(a, b):
                     spans[-1][1] = self.graph.clock
+                    self.changed[pair] = self.steps
 
     def _check_privacy(self, inbox: str, message: dict[str, Any]) -> None:
         events = message["payload"]["events"] if message["type"] == "friend.batch" else [message]

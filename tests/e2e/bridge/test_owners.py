@@ -1,0 +1,143 @@
+"""Several bridges on the same engines: start, stop, kill, pause. Nothing is lost, repeats do no harm."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import pytest
+
+from graph_service.app import engines
+from graph_service.neo4j import Graph
+from local_stack.origin.app import Running
+from pubnub_bridge import app
+from pubnub_bridge.app import Bridge, prepare
+from pubnub_bridge.settings import Settings
+from pubnub_bridge.side import open_side
+from pubnub_bridge.tasks import until_one_dies
+from tests.conftest import Servers
+from tests.e2e.bridge.conftest import HOLD, World, _emptied, api, options
+
+LEASE = 1500
+
+
+@asynccontextmanager
+async def owner(settings: Settings) -> AsyncIterator[tuple[Bridge, asyncio.Task[None]]]:
+    """A bridge with a short lease, whose parts can be looked at; its task may be killed or paused."""
+    async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(engines(settings))
+        side = await stack.enter_async_context(open_side(settings, opened))
+        await prepare(side)
+        bridge = Bridge(side)
+        bridge.ownership.lease = LEASE
+        task = asyncio.create_task(until_one_dies(bridge.tasks(), bridge.drain))
+        try:
+            yield bridge, task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            await bridge.ownership.close()
+            await bridge.partitions.stop_following()
+            bridge.pool.wires.close()
+
+
+async def until(wanted: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait for something that is looked at again and again."""
+    async with asyncio.timeout(seconds):
+        while not wanted():  # noqa: ASYNC110 - another task's state
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+async def quiet(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
+    """Engines, origin and API, without a bridge."""
+    await _emptied(servers.redis_url)
+    settings = Settings(**options(servers, origin))  # type: ignore[arg-type]
+    async with api(settings) as url:
+        world = World(graph, origin, settings, url)
+        yield world
+        for device in world.devices:
+            await device.client.stop()
+
+
+async def flagged(world: World, user: str) -> bool:
+    """Whether a user is settled online."""
+    _, answer = await world.call("POST", "/v1/presence:query", json={"ids": [user]})
+    return bool(answer["presence"][0]["online"])
+
+
+async def until_flagged(world: World, user: str, online: bool = True) -> None:
+    """Wait for a settled state."""
+    async with asyncio.timeout(20):
+        while await flagged(world, user) is not online:  # noqa: ASYNC110 - the graph is asked
+            await asyncio.sleep(0.05)
+
+
+async def test_two_bridges_share_all_partitions_and_the_last_one_gets_them_all(quiet: World) -> None:
+    """Each its own, none without; one that stops gives its leases back at once."""
+    everything = set(range(quiet.settings.partitions))
+    async with owner(quiet.settings) as (first, _):
+        await until(lambda: first.ownership.owned == everything)
+        async with owner(quiet.settings) as (second, _):
+            await until(lambda: first.ownership.owned | second.ownership.owned == everything)
+            await until(lambda: not first.ownership.owned & second.ownership.owned)
+        await until(lambda: first.ownership.owned == everything)
+
+
+async def test_what_a_killed_bridge_had_seen_is_settled_by_the_next(quiet: World) -> None:
+    """The join stands in the stream; nobody says it again."""
+    await quiet.people("ann", "bob")
+    ann, bob = quiet.device("ann"), quiet.device("bob")
+    slow = quiet.settings.model_copy(update={"hold_online": 30.0})
+    async with owner(slow) as (first, task):
+        await until(lambda: len(first.ownership.owned) == 4)
+        ann.appear()
+        bob.appear()
+        await until(lambda: sum(map(len, first.partitions.holds.values())) == 2)
+        task.cancel()
+        first.partitions.holds.clear()
+        await asyncio.gather(task, return_exceptions=True)
+    async with owner(quiet.settings):
+        await until_flagged(quiet, "ann")
+        await until_flagged(quiet, "bob")
+        told = await ann.hears(lambda m: "bob" in str(m["payload"]))
+        assert told["type"] in {"friend.online", "friends.sync"}
+
+
+async def test_a_paused_owner_that_wakes_up_late_does_no_harm(quiet: World) -> None:
+    """Both settle the same; Ann sees Bob as the graph does."""
+    await quiet.people("ann", "bob")
+    ann, bob = quiet.device("ann"), quiet.device("bob")
+    async with owner(quiet.settings) as (first, _):
+        await until(lambda: len(first.ownership.owned) == 4)
+        ann.appear()
+        await until_flagged(quiet, "ann")
+        asleep: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(3600)  # noqa: E731
+        step, first.ownership.step = first.ownership.step, asleep  # type: ignore[method-assign]
+        await asyncio.sleep(LEASE / 1000 + 0.5)
+        async with owner(quiet.settings) as (second, _):
+            await until(lambda: len(second.ownership.owned) == 4)
+            assert len(first.partitions.holds) == 4
+            bob.appear()
+            await ann.hears(lambda m: m["type"] == "friend.online")
+            await bob.leave()
+            await until_flagged(quiet, "bob", online=False)
+            await ann.hears(lambda m: m["type"] == "friend.offline")
+            del step
+        await asyncio.sleep(HOLD)
+        last = [m for m in ann.events() if m["type"] in {"friend.online", "friend.offline"}]
+        newest = max(last, key=lambda m: (m["ts"], m["payload"]["at"]))
+        assert newest["type"] == "friend.offline"
+        assert all(m["eventId"].startswith("evt_presence_bob_") for m in last)
+
+
+async def test_a_stop_finishes_what_is_under_way(quiet: World) -> None:
+    """Within the grace; the leases are free at once."""
+    task = asyncio.create_task(app.run(quiet.settings))
+    await asyncio.sleep(1.5)
+    task.cancel()
+    async with asyncio.timeout(quiet.settings.grace_seconds + 3):
+        await asyncio.gather(task, return_exceptions=True)
+    async with owner(quiet.settings) as (next_one, _):
+        await until(lambda: len(next_one.ownership.owned) == 4, seconds=5.0)
