@@ -11,7 +11,6 @@ CREATE TABLE blocks (a integer, b integer, PRIMARY KEY (a, b));
 CREATE TABLE outbox (a integer, b integer);
 -- after the load
 ALTER TABLE friends ADD PRIMARY KEY (a, b) INCLUDE (since);
-CREATE INDEX ON people (n) INCLUDE (id) WHERE online;
 -- ask: the rules of cypher/ask.cypher in one round trip
 CREATE FUNCTION ask(me_id text, other_id text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE me integer; other integer;
