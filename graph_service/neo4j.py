@@ -2,7 +2,8 @@
 
 Reads are one round trip in auto-commit, with their own short retry; writes are managed transactions that the
 driver repeats after a deadlock or a lost connection, so a transaction function must have no side effect.
-Everything goes to the writer, except reads that say they may be a little old.
+Records become dicts as they are: the driver's `data()` looks at every element of every list, which doubled the time
+of a page of 1000. Everything goes to the writer, except reads that say they may be a little old.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ class Transaction:
 
     async def run_text(self, text: str, parameters: Row) -> list[Row]:
         """Runs a text that is not in the catalogue and returns all its rows."""
-        return await (await self._tx.run(text, parameters)).data()
+        return [dict(record) async for record in await self._tx.run(text, parameters)]
 
 
 class Graph:
@@ -142,7 +143,7 @@ class Graph:
     @stamina.retry(on=_may_pass, timeout=5.0, wait_initial=0.02, wait_max=0.5)
     async def _read(self, text: str, parameters: Row) -> list[Row]:
         async with self._session() as session:
-            return await (await session.run(text, parameters)).data()
+            return [dict(record) async for record in await session.run(text, parameters)]
 
     async def _explain(self, text: str, parameters: Row) -> Row:
         async with self._session() as session:
@@ -152,7 +153,7 @@ class Graph:
     async def _execute(self, text: str, parameters: Row) -> Row | None:
         async with self._turn():
             answer = await self._driver.execute_query(text, parameters, database_=self._database)
-        return answer.records[0].data() if answer.records else None
+        return dict(answer.records[0]) if answer.records else None
 
     async def _managed(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         async with self._turn(), self._session() as session:
