@@ -100,7 +100,8 @@ class Crowd:
         while True:
             await asyncio.sleep(1.0)
             now = time.monotonic()
-            await asyncio.gather(*(person.beat(now) for person, _ in list(self._here.values())))
+            due = [person.beat() for person, _ in self._here.values() if person.beat_at <= now]
+            await asyncio.gather(*due)
 
     async def _report(self) -> None:
         while True:

@@ -2,21 +2,23 @@
 
 The light one does what an app on a phone does, without reading what it hears: polls on the own shard and inbox,
 explicit heartbeats, a leave (PubNub docs: subscribe v2, presence). It waits a moment before it polls again, so that
-a storm costs it one poll a second at most.
+a storm costs it a poll every other second at most.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import random
 import time
 from collections import Counter
 from contextlib import suppress
 from typing import Any, Protocol
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
+from yarl import URL
 
 from graph_service.errors import FriendsError
 from pubnub_bridge.api_client import Api, Session
@@ -25,8 +27,8 @@ from pubnub_bridge.watch import Connected, Device, Message, present
 POLL = aiohttp.ClientTimeout(total=320, sock_connect=10)
 """Above the 280 s after which PubNub ends an idle poll."""
 CALL = aiohttp.ClientTimeout(total=10, sock_connect=5)
-REST = (0.3, 1.0)
-"""Seconds, from and to, between what was heard and the next poll."""
+REST = (0.5, 3.0)
+"""Seconds, from and to, between what was heard and the next poll: what comes meanwhile comes in one answer."""
 LONGEST_PAUSE = 30.0
 """Seconds, at most, between two attempts."""
 SESSIONS_AT_ONCE = 8
@@ -37,12 +39,14 @@ class Person(Protocol):
 
     goodbye: bool
     """Whether the end is told; without it, it looks like a lost connection."""
+    beat_at: float
+    """When the next heartbeat is due, on the monotonic clock."""
 
     async def come(self) -> None:
         """Be present until cancelled; troubles are waited out."""
 
-    async def beat(self, now: float) -> None:
-        """Send a heartbeat where one is due; `now` is monotonic."""
+    async def beat(self) -> None:
+        """Send a heartbeat."""
 
 
 class OriginRefused(Exception):
@@ -53,7 +57,7 @@ class OriginRefused(Exception):
         self.status = status
 
 
-TROUBLES = (FriendsError, OriginRefused, aiohttp.ClientError, OSError, TimeoutError)
+TROUBLES = (FriendsError, OriginRefused, aiohttp.ClientError, OSError, TimeoutError, ValueError)
 
 
 class Wire:
@@ -85,16 +89,14 @@ class Wire:
 
         Raises `OriginRefused`, or another of `TROUBLES` where nobody answers.
         """
+        query |= {"uuid": session.user} | ({"auth": session.token} if session.token else {})
         scheme = "https" if session.tls else "http"
-        query["uuid"] = session.user
-        if session.token:
-            query["auth"] = session.token
-        async with self.http.get(
-            f"{scheme}://{session.origin}{path}", params=query, timeout=patience
-        ) as answer:
+        # Encoded here, since the general way to build an address takes longer than the rest of the call.
+        url = URL(f"{scheme}://{session.origin}{path}?{urlencode(query)}", encoded=True)
+        async with self.http.get(url, timeout=patience) as answer:
             if answer.status != 200:
                 raise OriginRefused(answer.status)
-            return await answer.json(content_type=None)
+            return json.loads(await answer.read())
 
 
 class Light:
@@ -102,10 +104,10 @@ class Light:
 
     def __init__(self, wire: Wire, user: str) -> None:
         self.goodbye = True
+        self.beat_at = math.inf
         self._wire = wire
         self._user = user
         self._session: Session | None = None
-        self._beat_at = math.inf
 
     async def come(self) -> None:
         """See `Person`."""
@@ -116,13 +118,11 @@ class Light:
                 with suppress(*TROUBLES):
                     await self._presence(self._session, "leave")
 
-    async def beat(self, now: float) -> None:
+    async def beat(self) -> None:
         """See `Person`."""
-        if self._session is None or now < self._beat_at:
-            return
-        self._beat_at = now + self._session.heartbeat / 2
         with suppress(*TROUBLES):
             session = await self._wire.session(self._user)
+            self.beat_at = time.monotonic() + session.heartbeat / 2
             await self._presence(session, "heartbeat", heartbeat=str(session.heartbeat))
 
     async def _follow(self) -> None:
@@ -143,7 +143,7 @@ class Light:
         session = await self._wire.session(self._user)
         if self._session is None:
             self._session = session
-            self._beat_at = time.monotonic() + session.heartbeat * random.uniform(0.2, 0.5)
+            self.beat_at = time.monotonic() + session.heartbeat * random.uniform(0.2, 0.5)
         path = f"/v2/subscribe/{session.subscribe_key}/{_names(session)}/0"
         reply = await self._wire.call(session, path, POLL, heartbeat=str(session.heartbeat), **cursor)
         if reply["m"]:
@@ -162,6 +162,7 @@ class Official:
 
     def __init__(self, wire: Wire, user: str) -> None:
         self.goodbye = True
+        self.beat_at = math.inf
         self._wire = wire
         self._user = user
 
@@ -178,7 +179,7 @@ class Official:
                 self._wire.counted["troubles"] += 1
                 await asyncio.sleep(LONGEST_PAUSE)
 
-    async def beat(self, now: float) -> None:
+    async def beat(self) -> None:
         """See `Person`."""
 
     async def _listen(self, device: Device) -> None:

@@ -48,9 +48,8 @@ class Lines:
     def change(self, change: Change, numbers: Numbers, now: float) -> None:
         """See `watching.Screen`."""
         sign, style = STYLES[change.kind]
-        who = "friends.sync" if change.kind is Kind.SYNC else f"{change.name or change.user:<24}"
-        if change.user and change.name:
-            who += f" {change.user:<10}"
+        named = change.name or change.user or "all friends"
+        who = f"{named:<24} {change.user if change.name and change.user else '':<10}"
         self._console.print(
             Text.assemble(
                 (_clock(datetime.fromtimestamp(now).astimezone()), "dim"),

@@ -1,0 +1,114 @@
+"""The demo people are loaded once: whole, without repeats after an interruption, and never among people of your own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graph_service.neo4j import Graph
+from graph_service.people import People, Person
+from graph_service.shard import ShardMap
+from local_stack import demo_graph
+from local_stack.demo_graph import SEED, DemoGraph, batches
+from local_stack.generate import Population, generate
+
+COUNT = 120
+
+
+@pytest.fixture
+def demo(graph: Graph, tmp_path: Path) -> DemoGraph:
+    """On an empty graph."""
+    return DemoGraph(graph, ShardMap(), tmp_path / "mark")
+
+
+@pytest.fixture(autouse=True)
+def few_friends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers that fit so few people, and several batches."""
+    monkeypatch.setattr(demo_graph, "LOW", 10)
+    monkeypatch.setattr(demo_graph, "HIGH", 40)
+    monkeypatch.setattr(demo_graph, "BATCH", 300)
+
+
+def quiet(_text: str) -> None:
+    """Nobody waits."""
+
+
+def wanted() -> Population:
+    """What the graph should hold."""
+    return generate(COUNT, 10, 40, SEED)
+
+
+async def edges(graph: Graph) -> list[tuple[str, str]]:
+    """Every friendship, as often as it is stored, with its direction."""
+    rows = await graph.rows("export_page", after="", limit=10_000)
+    return sorted((row["id"], friend) for row in rows for friend in row["friends"])
+
+
+def expected(population: Population) -> list[tuple[str, str]]:
+    """The made-up friendships by ids."""
+    return [(population.ids[a], population.ids[b]) for a, b in population.pairs.tolist()]
+
+
+async def test_an_empty_graph_gets_every_friendship_once(graph: Graph, demo: DemoGraph) -> None:
+    """And every person their name."""
+    assert await demo.people(COUNT, quiet) == wanted().ids
+    assert await edges(graph) == expected(wanted())
+    rows = await graph.rows("export_page", after="", limit=COUNT)
+    assert [row["name"] for row in rows] == wanted().names
+
+
+async def test_a_second_start_finds_them_and_loads_nothing(graph: Graph, demo: DemoGraph) -> None:
+    """Fewer may be asked for; changes made meanwhile stay."""
+    await demo.people(COUNT, quiet)
+    await graph.write("unfriend", me="u0000000", other=expected(wanted())[0][1])
+    said: list[str] = []
+    assert await demo.people(30, said.append) == wanted().ids[:30]
+    assert said == []
+    assert len(await edges(graph)) == len(expected(wanted())) - 1
+
+
+async def test_a_load_that_was_interrupted_is_finished_without_repeats(
+    graph: Graph, demo: DemoGraph, tmp_path: Path
+) -> None:
+    """Some batches were written, and the process died."""
+    population = wanted()
+    people = [Person(id_, name) for id_, name in zip(population.ids, population.names, strict=True)]
+    await People(graph, ShardMap().shard).upsert_many(people)
+    first = next(batches(population))
+    await graph.write("first_friendships", ids=population.ids, rows=first)
+    (tmp_path / "mark").touch()
+    await demo.people(COUNT, quiet)
+    assert await edges(graph) == expected(population)
+    assert not (tmp_path / "mark").exists()
+
+
+async def test_a_graph_of_your_own_is_left_as_it_is(graph: Graph, demo: DemoGraph) -> None:
+    """Its people play the demo."""
+    await People(graph, ShardMap().shard).upsert_many([Person("ben", "Ben"), Person("ann", "Ann")])
+    assert await demo.people(COUNT, quiet) == ["ann", "ben"]
+    assert await graph.row("people_count") == {"people": 2}
+
+
+async def test_newcomers_are_a_person_and_two_friends(graph: Graph, demo: DemoGraph) -> None:
+    """So that one sees the other come."""
+    people = await demo.people(COUNT, quiet)
+    me, *friends = await demo.newcomers(people)
+    assert len(friends) == 2
+    assert {(me, friend) for friend in friends} <= set(await edges(graph))
+
+
+async def test_nobody_to_be_where_there_are_no_friends(demo: DemoGraph) -> None:
+    """A graph with nobody at all, or with one person."""
+    assert await demo.newcomers([]) == []
+    assert await demo.newcomers(["u0000000"]) == ["u0000000"]
+
+
+def test_batches_hold_all_pairs_in_order() -> None:
+    """Whatever the size of a batch, every person's row is whole."""
+    population = wanted()
+    rows = [row for some in batches(population) for row in some]
+    pairs = np.array([(a, b) for a, others in rows for b in others])
+    assert np.array_equal(pairs, population.pairs)
+    assert len({a for a, _ in rows}) == len(rows)
