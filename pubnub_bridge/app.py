@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import aiohttp
@@ -22,6 +22,7 @@ from pubnub_bridge.app_context import AppContext, GraphReads
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.count import Counting, CountNeeds
 from pubnub_bridge.errors import PubNubUnavailable
+from pubnub_bridge.events import Events, Receiver
 from pubnub_bridge.health import Health
 from pubnub_bridge.hold import HoldTimes
 from pubnub_bridge.ownership import Ownership, own_name
@@ -86,7 +87,8 @@ class Bridge:
         self.side = side
         self.pool = Pool(side.keyset, side.tokens.own, settings.publish_pipeline)
         self.partitions = Partitions(_needs(side))
-        self.settle = Settle(_around(side), self.partitions.holds)
+        self.events = _events(side, lambda: self.ownership.leads)
+        self.settle = Settle(_around(side, self.events), self.partitions.holds)
         self.publish = Publish(self.partitions.outbounds, self._ways(), _limits(settings))
         self.ownership = Ownership(side.engines.valkey, own_name(), settings.partitions, self.partitions)
         self.reconcile = Reconcile(side.client, side.flags, side.log, side.lookups, side.shards)
@@ -119,6 +121,7 @@ class Bridge:
             "clock": self.side.clock.run(self.side.session, self.side.keyset),
             "subscribe": self.partitions.died,
             "app context": self.context.run(),
+            "events": self.events.run(self.side.settings.partitions),
             "publish time-outs": self.pool.wires.watch(),
         }
 
@@ -177,6 +180,7 @@ class Bridge:
         partitions.letters_woken = publish.woken.set
         partitions.publish_stopped = lambda: publish.circuit.is_open
         partitions.follow = self.subscriber.run
+        self.relay.events = self.events.keep
         self.settle.told = self.context.settled
         self.relay.changed = lambda pairs: self.context.touch([end.id for p in pairs for end in (p.a, p.b)])
         partitions.taken_over = lambda partition: self.reconcile.ask(self.side.shards.shards_of(partition))
@@ -213,7 +217,7 @@ def _needs(side: Side) -> Needs:
     )
 
 
-def _around(side: Side) -> Around:
+def _around(side: Side, events: Events) -> Around:
     return Around(
         flags=side.flags,
         log=side.log,
@@ -222,8 +226,15 @@ def _around(side: Side) -> Around:
         lookups=side.lookups,
         why=side.why,
         now=side.clock.now,
+        events=events.keep,
         confirm_leaves=side.settings.confirm_leaves == "on",
     )
+
+
+def _events(side: Side, leads: Callable[[], bool]) -> Events:
+    settings, secret = side.settings, side.settings.events_secret
+    receiver = Receiver(settings.events_url, secret.get_secret_value() if secret else "")
+    return Events(side.engines.valkey, side.session, receiver, side.shards.partition, leads)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -27,6 +27,11 @@ def dead(partition: int) -> str:
     return f"fp:{{{partition}}}:dead"
 
 
+def events(partition: int) -> str:
+    """Stream of events for the product's own back end."""
+    return f"fp:{{{partition}}}:events"
+
+
 def why(partition: int, user: str) -> str:
     """The last settled changes of a user."""
     return f"fp:{{{partition}}}:why:{user}"

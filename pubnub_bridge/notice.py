@@ -78,6 +78,11 @@ class Outgoing:
         """Add a friends.sync."""
         self.notices.setdefault(self.partition(notice.user), []).append(notice)
 
+    def events(self) -> list[Event]:
+        """Each event once, whoever hears of it."""
+        notices = (one for some in self.notices.values() for one in some if isinstance(one, Notice))
+        return list({one.event.body: one.event for one in notices}.values())
+
     @property
     def recipients(self) -> int:
         """How many are to be told, each event counted."""

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from graph_service.errors import QueueUnavailable
+from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.valkey import Valkey
 from pubnub_bridge import keys
 from pubnub_bridge.rendezvous import owner_of
@@ -52,16 +52,15 @@ class Ownership:
         self.leads = False
         """Whether this process runs the jobs that only one may run."""
         self.lease = LEASE
-        self.settled = asyncio.Event()
-        """Set once the first round is over."""
 
     async def run(self) -> None:
-        """Keep the leases for ever; without Valkey everything stays as it is."""
+        """Keep the leases for ever; while an engine is away everything stays as it is."""
         while True:
             try:
                 await self.step()
-                self.settled.set()
-            except QueueUnavailable as error:
+            except FriendsError as error:
+                if not error.temporary:
+                    raise
                 _log.warning("leases wait", reason=str(error))
             await asyncio.sleep(self.lease / 3000)
 

@@ -6,7 +6,7 @@ A pair is forgotten by its node's id once both ends' messages are in their strea
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 import structlog
@@ -17,6 +17,7 @@ from graph_service.valkey import Valkey
 from pubnub_bridge import keys
 from pubnub_bridge.high_water import HighWater
 from pubnub_bridge.inbox import Inbox
+from pubnub_bridge.notice import Event
 from pubnub_bridge.relation import tell_pair
 
 POLL = 0.2
@@ -46,6 +47,8 @@ class Relay:
         self._woken = asyncio.Event()
         self.changed: Callable[[Sequence[ChangedPair]], None] = lambda _pairs: None
         """Told of every pair that is on its way, for what is written behind."""
+        self.events: Callable[[Sequence[Event]], Awaitable[None]] = _nowhere
+        """Keeps events for the product's own back end."""
 
     async def run(self) -> None:
         """Relay for ever, while this process leads."""
@@ -72,6 +75,7 @@ class Relay:
             for pair in pairs:
                 tell_pair(pair, outgoing)
             await self._inbox.append(outgoing)
+            await self.events(outgoing.events())
             await self._outbox.done([pair.node for pair in pairs])
             self.changed(pairs)
         return len(pairs)
@@ -92,3 +96,7 @@ class Relay:
                 await self._woken.wait()
         except TimeoutError:
             pass
+
+
+async def _nowhere(_events: Sequence[Event]) -> None:
+    """Nobody wants them."""

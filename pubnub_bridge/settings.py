@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, model_validator
 
 from graph_service.settings import Settings as GraphSettings
 
@@ -70,3 +70,12 @@ class Settings(GraphSettings):
 
     access_manager: Literal["on", "off"] = "on"
     """Off where the keyset has no Access Manager: then no tokens are granted."""
+
+    @model_validator(mode="after")
+    def _signed(self) -> Self:
+        """Relations between options, each told by name."""
+        if self.events_url and not self.events_secret:
+            raise ValueError("EVENTS_URL needs EVENTS_SECRET, which signs what is posted")
+        if self.access_manager == "on" and self.pubnub_publish_key and not self.pubnub_secret_key:
+            raise ValueError("ACCESS_MANAGER=on needs PUBNUB_SECRET_KEY; set it, or ACCESS_MANAGER=off")
+        return self

@@ -7,7 +7,7 @@ state and clock in a second transaction, append the notices; then the entries of
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,7 +22,7 @@ from pubnub_bridge.hold import Change, Hold
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
-from pubnub_bridge.notice import Outgoing, presence_event, sync_of
+from pubnub_bridge.notice import Event, Outgoing, presence_event, sync_of
 from pubnub_bridge.why import Record, Why
 
 LARGEST_BATCH = 500
@@ -73,6 +73,8 @@ class Around:
     why: Why
     now: Callable[[], int]
     """PubNub's time in milliseconds."""
+    events: Callable[[Sequence[Event]], Awaitable[None]]
+    """Keeps events for the product's own back end."""
     confirm_leaves: bool = True
     """Whether someone who left is looked up first, since another device may still be there."""
 
@@ -175,6 +177,7 @@ class Settle:
         fresh = [one for one in told if one.user not in settled.older]
         notices(fresh, outgoing)
         await around.inbox.append(outgoing)
+        await around.events([presence_event(one) for one in fresh if not one.invisible])
         await around.why.keep(records(changes, settled, told, around.now()))
         self._resolve(taken, settled, told)
         self.told(fresh)

@@ -5,7 +5,7 @@ Opened in both, so that the API alone can answer for sessions, syncs and visibil
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -46,6 +46,13 @@ class Side:
     why: Why
     tokens: Tokens
     dead: DeadLetters
+
+    async def look_up(self, users: Sequence[str]) -> None:
+        """Users who were just created may have been present for long: what Where Now says is accepted as seen."""
+        found = await self.lookups.all(users, "created")
+        present = [seen for seen in found.values() if seen.online]
+        if present:
+            await self.log.append(present)
 
 
 def keyset(settings: Settings) -> Keyset:

@@ -7,6 +7,7 @@ it. The cursor moves on only once what was read stands in the log (PubNub docs: 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import time
 from collections.abc import Callable, Collection, Mapping
@@ -97,7 +98,7 @@ class Subscriber:
     async def step(self, partition: int, cursor: Cursor) -> Cursor:
         """One poll, appended; returns the cursor after it."""
         reply = await self._poll(partition, cursor)
-        following = Cursor(str(reply["t"]["t"]), int(reply["t"]["r"]))
+        following = _cursor(reply)
         envelopes = reply.get("m") or []
         heard = self._heard(partition, envelopes)
         await self._log.follow(partition, heard.seen, following)
@@ -122,7 +123,7 @@ class Subscriber:
             if reply.status != 200:
                 kind = SubscribeDenied if reply.status in {401, 403} else SubscribeFailed
                 raise kind(status=reply.status, body=(await reply.text())[:200])
-            return _understood(await reply.json(content_type=None))
+            return _understood(await reply.text())
 
     async def _wait_out(self, partition: int, error: Exception, failures: int) -> None:
         metrics.POLLS_FAILED.inc()
@@ -135,11 +136,13 @@ class Subscriber:
         heard = Heard()
         now = self._hooks.now()
         for envelope in envelopes:
+            if not isinstance(envelope, Mapping):
+                heard.unknown.append("an envelope that is no object")
+                continue
             shard = self._shards.parse(str(envelope.get("c", "")).removesuffix(_PRESENCE))
             if shard is None or envelope.get("e") or shard % self._shards.partitions != partition:
                 continue
-            published = int(envelope.get("p", {}).get("t", 0)) // 10_000
-            heard.take(shard, envelope.get("d"), published, now)
+            heard.take(shard, envelope.get("d"), _published(envelope) or now, now)
         return placed(heard, self._shards)
 
 
@@ -165,7 +168,26 @@ def placed(heard: Heard, shards: ShardMap) -> Heard:
 _told: set[str] = set()
 
 
-def _understood(reply: Any) -> Mapping[str, Any]:
+def _understood(text: str) -> Mapping[str, Any]:
+    try:
+        reply = json.loads(text)
+    except ValueError:
+        reply = None
     if not isinstance(reply, Mapping) or not isinstance(reply.get("t"), Mapping):
-        raise SubscribeFailed(status=200, body=str(reply)[:200])
+        raise SubscribeFailed(status=200, body=text[:200])
     return reply
+
+
+def _cursor(reply: Mapping[str, Any]) -> Cursor:
+    place = reply["t"]
+    try:
+        return Cursor(str(int(place["t"])), int(place.get("r") or 0))
+    except (KeyError, TypeError, ValueError):
+        raise SubscribeFailed(status=200, body=f"t: {place!r}"[:200]) from None
+
+
+def _published(envelope: Mapping[str, Any]) -> int:
+    """Milliseconds; 0 where it is not told."""
+    place = envelope.get("p")
+    stamp = place.get("t") if isinstance(place, Mapping) else None
+    return int(stamp) // 10_000 if isinstance(stamp, str | int) and str(stamp).isdigit() else 0

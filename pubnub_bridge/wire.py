@@ -80,21 +80,23 @@ def _groups(events: Iterable[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]
 
 def sync(user: str, friends: Sequence[str], total: int, ts: int, budget: int = BUDGET) -> list[bytes]:
     """friends.sync, in as many parts of at most `budget` bytes as it needs."""
-    parts = _parts(friends, budget - 512)
+    whole = json.dumps(friends, separators=(",", ":"))
+    parts = [whole] if len(whole) <= budget - 512 else _parts(friends, budget - 512)
     event_id = f"evt_sync_{user}_{ts // 1000}"
     return [
         message(
             "friends.sync",
             event_id,
             ts,
-            f'{{"onlineFriends":[{",".join(part)}],"totalFriends":{total},"totalOnline":{len(friends)},'
+            f'{{"onlineFriends":{part},"totalFriends":{total},"totalOnline":{len(friends)},'
             f'"part":{number},"parts":{len(parts)}}}',
         )
         for number, part in enumerate(parts, 1)
     ]
 
 
-def _parts(friends: Sequence[str], room: int) -> list[list[str]]:
+def _parts(friends: Sequence[str], room: int) -> list[str]:
+    """Lists of at most `room` bytes, or of one friend, in JSON."""
     parts: list[list[str]] = [[]]
     size = 0
     for friend in friends:
@@ -104,4 +106,4 @@ def _parts(friends: Sequence[str], room: int) -> list[list[str]]:
             size = 0
         parts[-1].append(written)
         size += len(written) + 1
-    return parts
+    return [f"[{','.join(part)}]" for part in parts]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 from pubnub.callbacks import SubscribeCallback
 from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
@@ -27,7 +28,7 @@ from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge import app, routes
 from pubnub_bridge.app import prepare
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import open_side
+from pubnub_bridge.side import Side, open_side
 from tests.conftest import Servers
 
 HOLD = 0.4
@@ -97,6 +98,7 @@ class World:
     origin: Running
     settings: Settings
     api: str
+    side: Side
     devices: list[Device] = field(default_factory=list)
 
     @property
@@ -207,6 +209,28 @@ async def world(graph: Graph, servers: Servers, origin: Running) -> AsyncIterato
 
 
 @pytest.fixture
+async def receiving_world(
+    graph: Graph, servers: Servers, origin: Running
+) -> AsyncIterator[tuple[World, list[tuple[str, bytes]]]]:
+    """The same with a back end that takes events, refusing the first post."""
+    posts: list[tuple[str, bytes]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        posts.append((request.headers["X-Signature"], await request.read()))
+        return web.Response(status=503 if len(posts) == 1 else 204)
+
+    backend = web.Application()
+    backend.router.add_post("/", take)
+    runner = web.AppRunner(backend)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
+    async with _world(graph, servers, origin, {"events_url": url, "events_secret": "e" * 32}) as made:
+        yield made, posts
+    await runner.cleanup()
+
+
+@pytest.fixture
 async def strict_world(graph: Graph, servers: Servers, strict_origin: Running) -> AsyncIterator[World]:
     """The same with Access Manager."""
     async with _world(graph, servers, strict_origin, {"access_manager": "on"}) as made:
@@ -219,15 +243,27 @@ async def _world(
 ) -> AsyncIterator[World]:
     await _emptied(servers.redis_url)
     settings = Settings(**(options(servers, origin) | more))  # type: ignore[arg-type]
-    async with bridge(settings), api(settings) as url:
-        world = World(graph, origin, settings, url)
+    async with bridge(settings), api(settings) as (url, side):
+        world = World(graph, origin, settings, url, side)
+        yield world
+        for device in world.devices:
+            await device.client.stop()
+
+
+@pytest.fixture
+async def quiet(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
+    """Engines, origin and API, without a bridge."""
+    await _emptied(servers.redis_url)
+    settings = Settings(**options(servers, origin))  # type: ignore[arg-type]
+    async with api(settings) as (url, side):
+        world = World(graph, origin, settings, url, side)
         yield world
         for device in world.devices:
             await device.client.stop()
 
 
 @asynccontextmanager
-async def api(settings: Settings) -> AsyncIterator[str]:
+async def api(settings: Settings) -> AsyncIterator[tuple[str, Side]]:
     """The HTTP side, with the bridge's routes."""
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(engines(settings))
@@ -237,7 +273,7 @@ async def api(settings: Settings) -> AsyncIterator[str]:
         http = build_app(settings, parts(settings, opened), gate, routes.TABLES)
         http[routes.SIDE] = side
         address = await stack.enter_async_context(serve.listening(http, settings))
-        yield address.url
+        yield address.url, side
 
 
 @asynccontextmanager
@@ -259,3 +295,19 @@ async def _emptied(url: str) -> None:
 
     async with redis.Redis.from_url(url) as client:
         await client.flushdb()
+
+
+async def eventually(wanted: Callable[[], Awaitable[object]], seconds: float = 20.0) -> None:
+    """Ask again and again until the answer is a true one."""
+    async with asyncio.timeout(seconds):
+        while not await wanted():  # noqa: ASYNC110 - what is asked sets no event
+            await asyncio.sleep(0.05)
+
+
+async def until(wanted: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Look again and again until it is so."""
+
+    async def asked() -> bool:
+        return wanted()
+
+    await eventually(asked, seconds)

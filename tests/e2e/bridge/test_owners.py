@@ -6,18 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import pytest
-
 from graph_service.app import engines
-from graph_service.neo4j import Graph
-from local_stack.origin.app import Running
 from pubnub_bridge import app
 from pubnub_bridge.app import Bridge, prepare
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import open_side
 from pubnub_bridge.tasks import until_one_dies
-from tests.conftest import Servers
-from tests.e2e.bridge.conftest import HOLD, World, _emptied, api, options
+from tests.e2e.bridge.conftest import HOLD, World, eventually, until
 
 LEASE = 1500
 
@@ -42,25 +37,6 @@ async def owner(settings: Settings) -> AsyncIterator[tuple[Bridge, asyncio.Task[
             bridge.pool.wires.close()
 
 
-async def until(wanted: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait for something that is looked at again and again."""
-    async with asyncio.timeout(seconds):
-        while not wanted():  # noqa: ASYNC110 - another task's state
-            await asyncio.sleep(0.05)
-
-
-@pytest.fixture
-async def quiet(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
-    """Engines, origin and API, without a bridge."""
-    await _emptied(servers.redis_url)
-    settings = Settings(**options(servers, origin))  # type: ignore[arg-type]
-    async with api(settings) as url:
-        world = World(graph, origin, settings, url)
-        yield world
-        for device in world.devices:
-            await device.client.stop()
-
-
 async def flagged(world: World, user: str) -> bool:
     """Whether a user is settled online."""
     _, answer = await world.call("POST", "/v1/presence:query", json={"ids": [user]})
@@ -69,9 +45,11 @@ async def flagged(world: World, user: str) -> bool:
 
 async def until_flagged(world: World, user: str, online: bool = True) -> None:
     """Wait for a settled state."""
-    async with asyncio.timeout(20):
-        while await flagged(world, user) is not online:  # noqa: ASYNC110 - the graph is asked
-            await asyncio.sleep(0.05)
+
+    async def settled() -> bool:
+        return await flagged(world, user) is online
+
+    await eventually(settled)
 
 
 async def test_two_bridges_share_all_partitions_and_the_last_one_gets_them_all(quiet: World) -> None:

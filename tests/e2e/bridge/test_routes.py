@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime
 
 from graph_service.messages import MESSAGE
-from tests.e2e.bridge.conftest import World
+from pubnub_bridge.events import signature
+from tests.e2e.bridge.conftest import World, eventually
 
 
 async def test_a_session_says_everything_a_client_needs(world: World) -> None:
@@ -151,6 +153,37 @@ async def test_app_context_holds_flags_and_active_friends(world: World) -> None:
             await asyncio.sleep(0.1)
     assert answer.result.data["custom"]["online"] is True
     assert [row["uuid"]["id"] for row in members.result.data] == ["bob"]
+
+
+async def test_the_products_back_end_is_told_signed_and_again_until_it_has_taken_it(
+    receiving_world: tuple[World, list[tuple[str, bytes]]],
+) -> None:
+    """The first post is answered with 503, and comes again."""
+    world, posts = receiving_world
+    await world.people("ann", "bob")
+    await world.online("ann")
+    async with asyncio.timeout(15):
+        while len(posts) < 2:  # noqa: ASYNC110 - another task's list
+            await asyncio.sleep(0.05)
+    sign, body = posts[-1]
+    assert sign == signature("e" * 32, body)
+    events = json.loads(body)["events"]
+    assert ("friend.online", "ann") in {(e["type"], e["payload"]["userId"]) for e in events}
+
+
+async def test_someone_present_before_being_created_is_found(world: World) -> None:
+    """Their presence was counted as a stranger's; creating them looks them up."""
+    early = world.device("zoe")
+    early.appear()
+    await asyncio.sleep(1.5)
+    await world.people("zoe")
+    await world.side.look_up(["zoe"])
+
+    async def settled() -> bool:
+        _, answer = await world.call("POST", "/v1/presence:query", json={"ids": ["zoe"]})
+        return bool(answer["presence"][0]["online"])
+
+    await eventually(settled)
 
 
 def _now() -> str:

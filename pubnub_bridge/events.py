@@ -1,0 +1,97 @@
+"""Events for the product's own back end: settled presence and friend changes, posted, signed, at least once. Off by default.
+
+What is to be posted stands in a stream before the walk goes on, and is deleted after a 2xx. The body is
+``{"events": [...]}`` with the messages friends get; ``X-Signature`` is ``sha256=`` and the HMAC of the body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+
+from graph_service.errors import FriendsError
+from graph_service.valkey import FIRST, Valkey
+from pubnub_bridge import keys
+from pubnub_bridge.notice import Event
+
+MOST = 200
+"""Stream entries of one post."""
+TIMEOUT = aiohttp.ClientTimeout(total=15)
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Where events go; nowhere without an address."""
+
+    url: str = ""
+    secret: str = ""
+
+
+def signature(secret: str, body: bytes) -> str:
+    """What stands in X-Signature."""
+    return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+
+
+class Events:
+    """Keeps events until the receiver has taken them."""
+
+    def __init__(
+        self,
+        valkey: Valkey,
+        session: aiohttp.ClientSession,
+        receiver: Receiver,
+        partition: Callable[[str], int],
+        leads: Callable[[], bool],
+    ) -> None:
+        self._valkey = valkey
+        self._session = session
+        self._receiver = receiver
+        self._partition = partition
+        self._leads = leads
+
+    async def keep(self, events: Sequence[Event]) -> None:
+        """Append what is to be posted; nothing where nobody wants it."""
+        if not self._receiver.url or not events:
+            return
+        spread: dict[int, list[bytes]] = {}
+        for event in events:
+            spread.setdefault(self._partition(event.user), []).append(event.body)
+        await self._valkey.append([(keys.events(number), b",".join(some)) for number, some in spread.items()])
+
+    async def run(self, partitions: int) -> None:
+        """Post for ever, while this process leads; a receiver that is away is waited for."""
+        wait = 1.0
+        while True:
+            await asyncio.sleep(wait if self._receiver.url else 3600.0)
+            if not self._leads() or not self._receiver.url:
+                continue
+            try:
+                posted = [await self._post(partition) for partition in range(partitions)]
+                wait = 0.2 if any(posted) else 1.0
+            except (FriendsError, aiohttp.ClientError, OSError, TimeoutError) as error:
+                wait = min(60.0, wait * 2)
+                _log.warning("events wait for their receiver", reason=str(error), seconds=wait)
+
+    async def _post(self, partition: int) -> bool:
+        key = keys.events(partition)
+        rows = (await self._valkey.read({key: FIRST}, count=MOST)).get(key)
+        if not rows:
+            return False
+        body = b'{"events":[' + b",".join([row for _, row in rows]) + b"]}"
+        headers: Mapping[str, str] = {
+            "Content-Type": "application/json",
+            "X-Signature": signature(self._receiver.secret, body),
+        }
+        async with self._session.post(
+            self._receiver.url, data=body, headers=headers, timeout=TIMEOUT
+        ) as answer:
+            answer.raise_for_status()
+        await self._valkey.delete({key: [entry for entry, _ in rows]})
+        return True

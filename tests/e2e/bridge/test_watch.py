@@ -1,0 +1,194 @@
+"""Watching an inbox by the official SDK, and the demo people on the wire, against a real bridge and API."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+from local_stack.demo import OFFICIALS, Crowd, local
+from local_stack.demo_life import Habits, Life
+from local_stack.demo_people import Light, Wire
+from local_stack.origin.faults import Fault
+from local_stack.origin.keyset import Keyset
+from pubnub_bridge.api_client import Api, Session
+from pubnub_bridge.stack_file import Reach
+from pubnub_bridge.view_changes import Change
+from pubnub_bridge.watching import Numbers, Watching
+from tests.e2e.bridge.conftest import HOLD, World
+
+
+class Paper:
+    """A screen that keeps what was shown."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[Any, ...]] = []
+        self.latest: Numbers | None = None
+
+    def connected(self, numbers: Numbers) -> None:
+        """Connected."""
+        self.lines.append(("connected",))
+
+    def trouble(self, reason: str) -> None:
+        """Trouble."""
+        self.lines.append(("trouble", reason))
+
+    def change(self, change: Change, numbers: Numbers, now: float) -> None:
+        """A change."""
+        self.lines.append((change.kind.value, change.user, change.name))
+        self.latest = numbers
+
+    def numbers(self, numbers: Numbers) -> None:
+        """The numbers."""
+        self.latest = numbers
+
+
+class Remembering(Api):
+    """Keeps the sessions it was given."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.sessions: list[Session] = []
+
+    async def session(self, user: str) -> Session:
+        """Asks for one."""
+        self.sessions.append(await super().session(user))
+        return self.sessions[-1]
+
+
+@asynccontextmanager
+async def watched(world: World, user: str) -> AsyncIterator[tuple[Paper, Remembering]]:
+    """Someone watching, until the block ends."""
+    paper = Paper()
+    async with Remembering.open(Reach(world.api, world.settings, world.settings.pubnub_origin)) as api:
+        assert isinstance(api, Remembering)
+        task = asyncio.create_task(Watching(api, user, paper).run())
+        try:
+            yield paper, api
+        finally:
+            task.cancel()
+            await asyncio.wait([task], timeout=10)
+
+
+async def until(true: Callable[[], bool], seconds: float = 15.0) -> None:
+    """Waits for something that others bring about."""
+    async with asyncio.timeout(seconds):
+        while not true():  # noqa: ASYNC110 - what happens elsewhere sets no event
+            await asyncio.sleep(0.05)
+
+
+def keyset(world: World) -> Keyset:
+    """The origin's inside."""
+    return world.origin.origin.keysets["demo"]
+
+
+def inside(world: World) -> set[str]:
+    """Who is on any presence shard, by the origin."""
+    presence, shards = keyset(world).presence, world.shards
+    channels = [shards.channel(shard) for shard in range(shards.shards)]
+    return {user for channel in channels for user in presence.occupants(channel)}
+
+
+async def test_a_watcher_sees_friends_come_and_go_by_name(strict_world: World) -> None:
+    """With a token of the own session, the first numbers, and the name of one whose offline carries none."""
+    world = strict_world
+    await world.people("ann", "bob")
+    async with watched(world, "ann") as (paper, _):
+        await until(lambda: ("sync", None, "") in paper.lines)
+        _, session = await world.call("POST", "/v1/session", "bob")
+        bob = world.device("bob")
+        bob.client.set_token(session["token"])
+        await asyncio.sleep(HOLD * 2)
+        bob.appear()
+        await until(lambda: ("online", "bob", "Bob") in paper.lines)
+        assert paper.latest
+        assert (paper.latest.online, paper.latest.total) == (1, 1)
+        await bob.leave()
+        await until(lambda: ("offline", "bob", "Bob") in paper.lines)
+    assert paper.lines[0] == ("connected",)
+
+
+async def test_a_watcher_who_missed_messages_is_right_again(world: World) -> None:
+    """Polls fail while a friend comes, and the notice is lost: the sync after the connect tells."""
+    await world.people("ann", "bob")
+    async with watched(world, "ann") as (paper, _):
+        await until(lambda: ("sync", None, "") in paper.lines)
+        await asyncio.sleep(HOLD * 2)
+        faults = keyset(world).faults
+        faults.rules.append(Fault(kind="lose", prefix="inbox.ann", times=1))
+        await world.online("bob")
+        await until(lambda: "lose" in faults.applied)
+        assert not any("bob" in line for line in paper.lines)
+        faults.rules.append(Fault(kind="status", prefix="/v2/subscribe/demo/inbox.ann", times=2))
+        await world.call("POST", "/v1/sync", "ann")
+        await until(lambda: ("online", "bob", "Bob") in paper.lines, 30.0)
+
+
+async def test_a_message_that_is_none_of_ours_does_no_harm(world: World) -> None:
+    """It is said, and what follows is shown."""
+    await world.people("ann", "bob")
+    async with watched(world, "ann") as (paper, _):
+        await until(lambda: ("sync", None, "") in paper.lines)
+        await asyncio.sleep(HOLD * 2)
+        sender = world.device("sender").client
+        for body in (17, {"type": "friend.online"}, {"type": "friends.sync", "ts": "x", "payload": {}}):
+            await sender.publish().channel("inbox.ann").message(body).future()
+        await until(lambda: sum(line[0] == "trouble" for line in paper.lines) == 3)
+        await world.online("bob")
+        await until(lambda: ("online", "bob", "Bob") in paper.lines)
+
+
+async def test_a_watcher_whose_token_is_revoked_asks_for_another(strict_world: World) -> None:
+    """And goes on."""
+    world = strict_world
+    await world.people("ann")
+    async with watched(world, "ann") as (paper, api):
+        await until(lambda: ("sync", None, "") in paper.lines)
+        keyset(world).access.revoke(api.sessions[0].token, keyset(world).clock.now)
+        await until(lambda: len(api.sessions) > 1, 30.0)
+        count = paper.lines.count(("connected",))
+        await until(lambda: paper.lines.count(("connected",)) > count, 30.0)
+
+
+async def test_a_crowd_is_present_and_everybody_leaves_at_the_end(strict_world: World) -> None:
+    """Some by the official SDK, the others by a loop of our own; each with the own token."""
+    world = strict_world
+    people = [f"p{number}" for number in range(OFFICIALS + 4)]
+    await world.people(*people)
+    life = Life(people, Habits(share=1.0, median=900.0), random.Random(1))
+    async with Api.open(Reach(world.api, world.settings, "")) as api, aiohttp.ClientSession() as http:
+        wire = Wire(http, api)
+        task = asyncio.create_task(Crowd(life, wire).run())
+        await until(lambda: inside(world) == set(people))
+        task.cancel()
+        await asyncio.wait([task], timeout=10)
+        assert inside(world) == set()
+        assert wire.counted["troubles"] == 0
+
+
+async def test_a_light_person_sends_heartbeats_and_can_vanish(world: World) -> None:
+    """A heartbeat puts the timeout off; without a goodbye PubNub still believes in them."""
+    await world.people("ann")
+    async with Api.open(Reach(world.api, world.settings, "")) as api, aiohttp.ClientSession() as http:
+        wire = Wire(http, api)
+        ann = Light(wire, "ann")
+        task = asyncio.create_task(ann.come())
+        await until(lambda: inside(world) == {"ann"})
+        await ann.beat()
+        assert ann.beat_at > time.monotonic()
+        ann.goodbye = False
+        task.cancel()
+        await asyncio.wait([task], timeout=10)
+        assert inside(world) == {"ann"}
+        assert wire.counted["troubles"] == 0
+
+
+def test_the_demo_plays_on_local_origins_only() -> None:
+    """Never on somebody's account."""
+    assert all(local(origin) for origin in ("127.0.0.1:8090", "localhost", "localhost:80", "[::1]:80"))
+    assert not any(local(origin) for origin in ("ps.pndsn.com", "ps.pndsn.com:443", "127.0.0.1.example.com"))
