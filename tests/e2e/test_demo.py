@@ -106,7 +106,7 @@ async def test_demo_people_live_and_are_watched_and_a_second_start_finds_them_ag
             sync = await event(watch, kind="sync")
             assert sync["online"] > 15
             assert sync["total"] == PEOPLE - 1
-            change = json.loads(await line(watch, "latencyMs"))
+            change = json.loads(await line(watch, "userId"))
             assert change["userId"] not in {me, friend}
             await check_join(told, watch, friend)
     async with up(tmp_path) as told:
