@@ -27,6 +27,7 @@ from local_stack.data_folder import write_private
 from local_stack.demo_graph import DemoGraph
 from local_stack.demo_life import Act, Habits, Life, Step
 from local_stack.demo_people import Light, Official, Person, Wire
+from local_stack.ports import LOOPBACK
 from pubnub_bridge.api_client import Api
 from pubnub_bridge.stack_file import Reach, reach
 
@@ -118,6 +119,10 @@ async def play(stack: Path, count: int, minutes: float) -> None:
         SetupError: the stack file is not one. GraphUnavailable: the graph went away while people were loaded.
     """
     where = reach(stack)
+    if not local(where.origin):
+        # Its people would be hundreds of connections and thousands of messages of somebody's account.
+        typer.echo(f"the demo people stay at home: {where.origin} is not a local origin")
+        await asyncio.Event().wait()
     people, newcomers = await _people(where, stack, count)
     _tell(stack, people, newcomers)
     habits = Habits(
@@ -127,6 +132,12 @@ async def play(stack: Path, count: int, minutes: float) -> None:
     life = Life([one for one in people if one not in newcomers], habits, random.Random(time.time_ns()))
     async with Api.open(where) as api, _connections(life.most + SPARE) as http:
         await Crowd(life, Wire(http, api)).run()
+
+
+def local(origin: str) -> bool:
+    """Whether an origin is on this machine."""
+    host = origin.rpartition(":")[0] or origin
+    return host in {LOOPBACK, "localhost", "[::1]"}
 
 
 async def _people(where: Reach, stack: Path, count: int) -> tuple[list[str], list[str]]:

@@ -22,6 +22,8 @@ class Reach:
     api: str
     """``http://host:port``"""
     settings: Settings
+    origin: str
+    """``host`` or ``host:port`` of PubNub, or of what stands in for it."""
 
 
 def reach(stack: Path | None) -> Reach:
@@ -33,8 +35,9 @@ def reach(stack: Path | None) -> Reach:
     stack = stack or (USUAL if USUAL.exists() else None)
     if stack is None:
         settings = load(Settings)
-        return Reach(f"http://{settings.host}:{settings.port}", settings)
-    return Reach(str(_member(stack, "api")), load(Settings, **options(stack)))
+        return Reach(f"http://{settings.host}:{settings.port}", settings, settings.pubnub_origin)
+    settings = load(Settings, **options(stack))
+    return Reach(str(_member(stack, "api")), settings, str(_member(stack, "origin")))
 
 
 def options(stack: Path) -> dict[str, str]:
