@@ -26,6 +26,8 @@ from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.notice import Notice, SyncNotice, decode
 from pubnub_bridge.pool import Answer, Outcome
 
+FORGET = 60.0
+"""Seconds after which it does not matter any more when an inbox was last written to."""
 _log = structlog.get_logger(__name__)
 
 
@@ -251,9 +253,14 @@ class Publish:
                 await asyncio.sleep(1.0)
 
     async def _clean(self) -> None:
+        forgot = time.monotonic()
         while True:
             await asyncio.sleep(0.05)
             await self.clean_up()
+            if time.monotonic() - forgot > FORGET:
+                forgot = time.monotonic()
+                for outbound in self._outbounds.values():
+                    outbound.coalesce.forget(forgot - FORGET)
 
     async def clean_up(self) -> None:
         """Delete entries of which everything is published or appended again."""
