@@ -36,6 +36,8 @@ class Change:
     """Of the event, microseconds."""
     online: int
     """Friends shown online after it."""
+    event_id: str
+    """Of the message, for logs."""
     user: str | None = None
     name: str = ""
     last_seen: str | None = None
@@ -56,7 +58,7 @@ def apply(view: View, message: Mapping[str, Any]) -> list[Change]:
     if kind is None:
         return []
     name = message["payload"].get("name", "") or before.name
-    return [_change(view, kind, micros(message["ts"]), user, name)]
+    return [_change(view, kind, message, user, name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,20 +99,20 @@ def _sync(view: View, message: Mapping[str, Any]) -> list[Change]:
     view.apply(message)
     if view.online == online and view.total == total:
         return []
-    ts = micros(message["ts"])
-    changes = [Change(Kind.SYNC, ts, len(view.online))]
+    changes = [Change(Kind.SYNC, micros(message["ts"]), len(view.online), message["eventId"])]
     if total is not None:
-        changes += [_change(view, Kind.ONLINE, ts, user) for user in sorted(view.online - online)]
-        changes += [_change(view, Kind.OFFLINE, ts, user) for user in sorted(online - view.online)]
+        changes += [_change(view, Kind.ONLINE, message, user) for user in sorted(view.online - online)]
+        changes += [_change(view, Kind.OFFLINE, message, user) for user in sorted(online - view.online)]
     return changes
 
 
-def _change(view: View, kind: Kind, ts: int, user: str, name: str = "") -> Change:
+def _change(view: View, kind: Kind, message: Mapping[str, Any], user: str, name: str = "") -> Change:
     shown = view.friends.get(user)
     return Change(
         kind,
-        ts,
+        micros(message["ts"]),
         len(view.online),
+        message["eventId"],
         user,
         name or (shown.name if shown else ""),
         shown.last_seen if shown else None,

@@ -93,6 +93,7 @@ class JsonLines:
         self._tell(
             change.kind.value,
             **{name: value for name, value in about.items() if value},
+            eventId=change.event_id,
             ts=iso(change.ts),
             latencyMs=_latency(change, now),
             online=change.online,
