@@ -32,15 +32,19 @@ class Client:
     """False while a call was not answered: it may or may not have been done."""
     acknowledged: int = 0
     refused: list[tuple[int, str | None]] = field(default_factory=list)
-    before: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once enough was acknowledged that there is something to lose."""
-    after: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set at the first acknowledged change after a refusal."""
+    was_refused: asyncio.Event = field(default_factory=asyncio.Event)
+    progress: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def pair(self) -> tuple[str, str]:
         """The two users."""
         return f"a{self.number}", f"b{self.number}"
+
+    async def acknowledges(self, count: int) -> None:
+        """Waits until that many changes were acknowledged."""
+        while self.acknowledged < count:
+            self.progress.clear()
+            await self.progress.wait()
 
     async def change(self) -> None:
         """One friendship made in two calls, or ended in one."""
@@ -52,16 +56,14 @@ class Client:
         if done:
             self.friends, self.sure = not self.friends, True
             self.acknowledged += 1
-            if self.acknowledged == BEFORE:
-                self.before.set()
-            if self.refused:
-                self.after.set()
+            self.progress.set()
 
     async def _done(self, method: str, me: str, other: str) -> bool:
         headers = {"Authorization": f"Bearer {self.api.token(me)}"}
         url = f"{self.api.url}/v1/friends/{other}"
         async with self.api.session.request(method, url, headers=headers) as answer:
             if answer.status != 200:
+                self.was_refused.set()
                 self.refused.append((answer.status, answer.headers.get("Retry-After")))
                 self.sure = False
             return answer.status == 200
@@ -105,14 +107,16 @@ async def test_every_acknowledged_change_survives_and_the_api_comes_back(
             for client in clients:
                 group.create_task(busy(client))
             async with asyncio.timeout(60):
-                await asyncio.gather(*(client.before.wait() for client in clients))
+                await asyncio.gather(*(client.acknowledges(BEFORE) for client in clients))
             await server.kill()
-            await asyncio.sleep(1)
             status, problem = await api.call("GET", "/readyz")
             assert (status, problem["code"]) == (503, "not_ready")
-            await server.start()
             async with asyncio.timeout(60):
-                await asyncio.gather(*(client.after.wait() for client in clients))
+                await asyncio.gather(*(client.was_refused.wait() for client in clients))
+            await server.start()
+            reached = [(client, client.acknowledged) for client in clients]
+            async with asyncio.timeout(60):
+                await asyncio.gather(*(client.acknowledges(count + 1) for client, count in reached))
             stop.set()
         assert (await api.call("GET", "/readyz"))[0] == 200
         assert sum(client.acknowledged for client in clients) > BEFORE * CLIENTS

@@ -287,7 +287,10 @@ async def bridge(settings: Settings) -> AsyncIterator[asyncio.Task[int]]:
             task.result()
     finally:
         task.cancel()
-        await asyncio.wait([task], timeout=10)
+        _, running = await asyncio.wait([task], timeout=20)
+        assert not running, (
+            f"the bridge does not stop: {[str(one.get_stack()) for one in asyncio.all_tasks()]}"
+        )
 
 
 async def _emptied(url: str) -> None:
