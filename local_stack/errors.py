@@ -83,3 +83,13 @@ class ChildDied(SetupError):
     def __init__(self, *, name: str, code: int, log: object, tail: str) -> None:
         super().__init__(name=name, code=code, log=log, tail=tail)
         self.exit_code = code if 0 < code < 256 else 1
+
+
+class BadWebLock(SetupError):
+    """{path}, line {line}: not 'package version sha512-… file'. Restore the file from the repository."""
+
+
+class NoWebLibraries(SetupError):
+    """The pages' libraries ({names}) cannot be fetched: {reason}. Everything else works.
+    Check npm's registry and network settings and start again, or copy {cache} from a machine that has them.
+    """

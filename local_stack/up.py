@@ -18,9 +18,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from graph_service import migrations
+from graph_service.errors import SetupError
 from graph_service.neo4j import connect
 from graph_service.settings import Settings
-from local_stack import access
+from local_stack import access, web_libraries
 from local_stack.access import Access
 from local_stack.data_folder import DataFolder, write_private
 from local_stack.engines import Engines, Options, started, state_of
@@ -62,6 +63,8 @@ class Stack:
     api: str
     servers: list[Server]
     processes: list[Process]
+    pages: bool = True
+    """Whether the pages have what they need."""
 
     def told(self) -> dict[str, Any]:
         """How everything is reached, as written by ``up --json``."""
@@ -90,6 +93,8 @@ async def up(choice: Choice, told: Told) -> None:
     """Start everything, say where it is, and stay until cancelled. Raises `ChildDied` when one part ends by itself."""
     async with stack(choice, told) as running_stack:
         told(f"ready: {running_stack.api}")
+        if running_stack.pages:
+            told(f"friends page: {running_stack.api}/")
         await first_death(running_stack)
 
 
@@ -137,11 +142,22 @@ class _Run:
             servers.append(await self._origin())
             origin = f"{LOOPBACK}:{servers[-1].port}"
         told(f"service, with the origin at {origin}")
-        service = await self._started(
-            Server(ServiceEngine(self._log("service"), self._options(origin)), self.choice.port)
-        )
+        options = self._options(origin) | await self._page_options(told)
+        service = await self._started(Server(ServiceEngine(self._log("service"), options), self.choice.port))
         servers.append(service)
-        return Stack(self.engines, self.keys, origin, ServiceEngine.url(service.port), servers, [])
+        url = ServiceEngine.url(service.port)
+        return Stack(self.engines, self.keys, origin, url, servers, [], "WEB_LIBRARIES" in options)
+
+    async def _page_options(self, told: Told) -> dict[str, str]:
+        """What the pages need; without a network everything else works, and the page says what is missing."""
+        options = {"DEMO_LOGIN": "on"} if self.choice.people else {}
+        if "WEB_LIBRARIES" in self.choice.environ:
+            return options
+        try:
+            options["WEB_LIBRARIES"] = str(await web_libraries.ready())
+        except SetupError as problem:
+            told(str(problem))
+        return options
 
     async def demo(self, stack_file: Path) -> list[Process]:
         """The demo people, where they are installed."""

@@ -20,7 +20,9 @@ from graph_service.app import engines, parts
 from graph_service.errors import SetupError
 from graph_service.settings import missing_to_serve
 from pubnub_bridge import app as bridge
+from pubnub_bridge import demo_login
 from pubnub_bridge.errors import TaskDied
+from pubnub_bridge.pages import Pages
 from pubnub_bridge.routes import API_ONLY, SIDE, TABLES
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import open_side
@@ -90,8 +92,10 @@ async def _http(settings: Settings, stack: AsyncExitStack, tables: Sequence[Type
     made = parts(settings, opened)
     side = await stack.enter_async_context(open_side(settings, opened))
     gate = await stack.enter_async_context(open_gate(settings))
-    app = build_app(settings, made, gate, tables)
+    demo = (demo_login.routes,) if settings.demo_login == "on" else ()
+    app = build_app(settings, made, gate, (*tables, *demo))
     app[SIDE] = side
+    Pages(settings).mount(app)
     address = await stack.enter_async_context(serve.listening(app, settings))
     log.info("listening", address=address.url)
     return made.readiness

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -71,6 +72,11 @@ class Settings(GraphSettings):
     access_manager: Literal["on", "off"] = "on"
     """Off where the keyset has no Access Manager: then no tokens are granted."""
 
+    web_libraries: Path | None = None
+    """The folder of the pages' third-party files; `friends-presence up` fetches them and sets it."""
+    demo_login: Literal["on", "off"] = "off"
+    """Whether anybody at this machine may sign in as any user, for demos; refused in production."""
+
     @model_validator(mode="after")
     def _signed(self) -> Self:
         """Relations between options, each told by name."""
@@ -78,4 +84,8 @@ class Settings(GraphSettings):
             raise ValueError("EVENTS_URL needs EVENTS_SECRET, which signs what is posted")
         if self.access_manager == "on" and self.pubnub_publish_key and not self.pubnub_secret_key:
             raise ValueError("ACCESS_MANAGER=on needs PUBNUB_SECRET_KEY; set it, or ACCESS_MANAGER=off")
+        if self.demo_login == "on" and self.environment == "production":
+            raise ValueError(
+                "DEMO_LOGIN=on lets anybody be anybody; ENVIRONMENT=development allows it for demos"
+            )
         return self
