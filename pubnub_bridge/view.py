@@ -4,8 +4,10 @@
 
 - per friend the newest `ts` wins; on a tie a notice beats a sync, then the higher `at`;
 - a removed friend leaves a tombstone that older messages cannot pass;
-- a sync sets all friends as of its `ts`, and is the floor for older messages about friends not in it;
-- the parts of a sync are applied together; a newer sync discards an incomplete one.
+- a sync sets all friends as of its `ts`, and is the floor for older messages about friends not in it; that somebody is
+  not in it says nothing of the friendship, so an older beginning or end of it that comes late still counts;
+- the parts of a sync are applied together; a newer sync discards an incomplete one;
+- a message of another major schema version is ignored, as is an unknown type; unknown members do no harm.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Any
 
 from pubnub_bridge.wire import micros
 
+MAJOR = "1"
 Key = tuple[int, int, int]
 """ts (microseconds), 1 for a notice and 0 for a sync or a page, at (milliseconds): the higher one counts."""
 
@@ -26,6 +29,8 @@ class Shown:
 
     online: bool
     key: Key
+    proof: int = 0
+    """The newest `ts` of something that only a friend is told of."""
     name: str = ""
     last_seen: str | None = None
 
@@ -35,6 +40,11 @@ class _Parts:
     ts: int
     total: int
     have: dict[int, list[str]] = field(default_factory=dict)
+
+
+def understood(message: Mapping[str, Any]) -> bool:
+    """Whether the message is of the major schema version that these rules are for."""
+    return str(message.get("schemaVersion", MAJOR)).partition(".")[0] == MAJOR
 
 
 class View:
@@ -59,7 +69,9 @@ class View:
         return {user for user, shown in self.friends.items() if shown.online}
 
     def apply(self, message: Mapping[str, Any]) -> None:
-        """Take one message, in whatever order it comes. Unknown types are ignored."""
+        """Take one message, in whatever order it comes. What is not understood is ignored."""
+        if not understood(message):
+            return
         kind, payload = message["type"], message["payload"]
         ts = micros(message["ts"])
         if kind == "friend.batch":
@@ -77,15 +89,17 @@ class View:
         for row in friends:
             self._presence({"userId": row["id"], **row}, row["online"], (ts, 0, 0))
 
-    def _presence(self, said: Mapping[str, Any], online: bool, key: Key) -> None:
+    def _presence(self, said: Mapping[str, Any], online: bool, key: Key, proof: bool = True) -> None:
         user = said["userId"]
         if key[0] <= self._removed.get(user, -1):
             return
         shown = self.friends.get(user)
+        if shown and proof:
+            shown.proof = max(shown.proof, key[0])
         if key < (shown.key if shown else (self._floor, 0, 0)):
             return
         if shown is None:
-            shown = self.friends[user] = Shown(online, key)
+            shown = self.friends[user] = Shown(online, key, key[0])
         shown.online, shown.key = online, key
         shown.name = said.get("name") or shown.name
         shown.last_seen = said.get("lastSeen") or shown.last_seen
@@ -93,10 +107,10 @@ class View:
     def _relation(self, kind: str, payload: Mapping[str, Any], ts: int) -> None:
         user = payload["userId"]
         if kind == "friend.added":
-            self._presence(payload, payload["online"], (ts, 1, payload.get("at", 0)))
+            self._added(user, payload, ts)
         elif kind == "friend.removed":
             self._removed[user] = max(ts, self._removed.get(user, -1))
-            if user in self.friends and self.friends[user].key[0] <= ts:
+            if user in self.friends and self.friends[user].proof <= ts:
                 del self.friends[user]
         if ts < self._related.get(user, -1):
             return
@@ -106,6 +120,15 @@ class View:
             self.requests[user] = payload["requestedBy"]
         else:
             self.requests.pop(user, None)
+
+    def _added(self, user: str, payload: Mapping[str, Any], ts: int) -> None:
+        if user not in self.friends and self._removed.get(user, -1) < ts < self._floor:
+            # A newer sync came first and did not name this friend, so they are offline.
+            self.friends[user] = Shown(
+                False, (self._floor, 0, 0), ts, payload["name"], payload.get("lastSeen")
+            )
+        else:
+            self._presence(payload, payload["online"], (ts, 1, payload.get("at", 0)))
 
     def _part(self, ts: int, payload: Mapping[str, Any]) -> None:
         part, parts = payload.get("part", 1), payload.get("parts", 1)
@@ -126,5 +149,5 @@ class View:
     def _sync(self, ts: int, online: set[str], total: int) -> None:
         self.total = total
         for user in online | set(self.friends):
-            self._presence({"userId": user}, user in online, (ts, 0, 0))
+            self._presence({"userId": user}, user in online, (ts, 0, 0), user in online)
         self._floor = max(self._floor, ts)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pubnub_bridge.view import View
+from pubnub_bridge.view import View, understood
 from pubnub_bridge.wire import micros
 
 
@@ -45,6 +45,8 @@ class Change:
 
 def apply(view: View, message: Mapping[str, Any]) -> list[Change]:
     """Applies a message to the view; what is different now, in the order of its events."""
+    if not understood(message):
+        return []
     if message["type"] == "friend.batch":
         return [change for event in message["payload"]["events"] for change in apply(view, event)]
     if message["type"] == "friends.sync":

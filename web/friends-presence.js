@@ -54,7 +54,7 @@ class Client {
   /** All friends: `{id, name, online, lastSeen, since}`; `online` is null while presence is unknown. */
   get friends() {
     const hidden = this.unknown !== null;
-    return [...this.state.friends.values()].map(({ key, ...friend }) => (hidden ? { ...friend, online: null } : friend));
+    return [...this.state.friends.values()].map(({ key, proof, ...friend }) => (hidden ? { ...friend, online: null } : friend));
   }
 
   /** Pending requests, `incoming` and `outgoing`: lists of `{id, name, at}`. */

@@ -5,7 +5,8 @@
  * Messages may come twice, late and in any order:
  * - per friend the newest `ts` wins; on a tie a notice beats a sync, then the higher `at`;
  * - a removed friend leaves a tombstone that older messages cannot pass;
- * - a sync sets all friends as of its `ts`, and is the floor for older messages about friends not in it;
+ * - a sync sets all friends as of its `ts`, and is the floor for older messages about friends not in it; that somebody
+ *   is not in it says nothing of the friendship, so an older beginning or end of it that comes late still counts;
  * - the parts of a sync are applied together; a newer sync discards an incomplete one;
  * - without a `status.count` for its `validFor`, counted by arrival, presence is unknown.
  *
@@ -54,7 +55,7 @@ export function apply(state, message, now) {
 export function page(state, rows, ts) {
   const draft = drafted(state);
   const at = micros(ts);
-  for (const row of rows) presence(draft, { ...row, userId: row.id }, row.online, [at, 0, 0], row.since);
+  for (const row of rows) presence(draft, { ...row, userId: row.id }, row.online, [at, 0, 0], { since: row.since });
   return draft;
 }
 
@@ -62,7 +63,7 @@ export function page(state, rows, ts) {
 export function listed(state, ids, ts) {
   const draft = drafted(state);
   const at = micros(ts);
-  for (const [id, friend] of draft.friends) if (!ids.has(id) && friend.key[0] <= at) draft.friends.delete(id);
+  for (const [id, friend] of draft.friends) if (!ids.has(id) && friend.proof <= at) draft.friends.delete(id);
   return draft;
 }
 
@@ -114,7 +115,8 @@ function take(draft, message, now) {
   const version = String(message.schemaVersion ?? "1.0.0");
   if (version.split(".")[0] !== MAJOR) {
     draft.newer = true;
-    throw new TypeError("another major version");
+    draft.ignored += 1;
+    return;
   }
   const { type, payload } = message;
   const ts = micros(message.ts);
@@ -139,33 +141,38 @@ function told(draft, type, payload, ts) {
   presence(draft, payload, type === "friend.online", [ts, 1, payload.at ?? 0]);
 }
 
-function presence(draft, said, isOnline, key, since) {
+/** `proof`: whether only a friend is told of this. */
+function presence(draft, said, isOnline, key, { since, proof = true } = {}) {
   const id = identified(said);
   if (key[0] <= (draft.removed.get(id) ?? -1)) return;
   const before = draft.friends.get(id);
-  if (older(key, before?.key ?? [draft.floor, 0, 0])) return;
-  draft.friends.set(id, {
-    id,
-    name: named(said.name) || before?.name || "",
-    online: Boolean(isOnline),
-    lastSeen: said.lastSeen ?? before?.lastSeen ?? null,
-    since: since ?? before?.since ?? null,
-    key,
-  });
+  const newest = Math.max(before?.proof ?? 0, proof ? key[0] : 0);
+  if (older(key, before?.key ?? [draft.floor, 0, 0])) {
+    if (before && newest > before.proof) draft.friends.set(id, { ...before, proof: newest });
+    return;
+  }
+  draft.friends.set(id, { ...friendOf(id, said, before), since: since ?? before?.since ?? null, online: Boolean(isOnline), key, proof: newest });
 }
 
 function relation(draft, type, payload, ts) {
   const id = identified(payload);
-  if (type === "friend.added") presence(draft, payload, payload.online, [ts, 1, payload.at ?? 0]);
+  if (type === "friend.added") added(draft, id, payload, ts);
   if (type === "friend.removed") {
     draft.removed.set(id, Math.max(ts, draft.removed.get(id) ?? -1));
-    if ((draft.friends.get(id)?.key[0] ?? Infinity) <= ts) draft.friends.delete(id);
+    if ((draft.friends.get(id)?.proof ?? Infinity) <= ts) draft.friends.delete(id);
   }
   if (ts < (draft.related.get(id)?.ts ?? -1)) return;
   draft.related.set(id, { ts, heard: draft.heard, type });
   if (type === "friend.requested") {
     draft.requests.set(id, { id, name: named(payload.name), incoming: payload.requestedBy === id, at: isoMillis(ts) });
   } else draft.requests.delete(id);
+}
+
+function added(draft, id, payload, ts) {
+  const late = ts < draft.floor && !draft.friends.has(id) && ts > (draft.removed.get(id) ?? -1);
+  if (!late) presence(draft, payload, payload.online, [ts, 1, payload.at ?? 0]);
+  // A newer sync came first and did not name this friend, so they are offline.
+  else draft.friends.set(id, { ...friendOf(id, payload), online: false, key: [draft.floor, 0, 0], proof: ts });
 }
 
 function part(draft, ts, payload) {
@@ -186,7 +193,9 @@ function part(draft, ts, payload) {
 
 function sync(draft, ts, ids, total) {
   draft.total = total;
-  for (const id of new Set([...ids, ...draft.friends.keys()])) presence(draft, { userId: id }, ids.has(id), [ts, 0, 0]);
+  for (const id of new Set([...ids, ...draft.friends.keys()])) {
+    presence(draft, { userId: id }, ids.has(id), [ts, 0, 0], { proof: ids.has(id) });
+  }
   draft.floor = Math.max(draft.floor, ts);
 }
 
@@ -198,6 +207,11 @@ function counted(draft, payload, ts, now) {
   draft.everyone = { online: onlineCount, delta, ts };
   draft.degraded = payload.degraded ? String(payload.reason ?? "the service is behind") : null;
   draft.believedUntil = Math.max(draft.believedUntil, now + validFor * 1000);
+}
+
+function friendOf(id, said, before) {
+  const lastSeen = said.lastSeen ?? before?.lastSeen ?? null;
+  return { id, name: named(said.name) || before?.name || "", lastSeen, since: null };
 }
 
 function identified(said) {

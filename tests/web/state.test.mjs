@@ -1,0 +1,127 @@
+// The rules of state.js one by one: what the shared traces do not reach.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { TRUST, apply, initial, listed, micros, online, page, pending, unknown } from "../../web/state.js";
+
+const at = (second) => `2026-01-31T09:30:${String(second).padStart(2, "0")}.000000Z`;
+const said = (type, second, payload, more = {}) => ({ type, schemaVersion: "1.0.0", eventId: "e", ts: at(second), payload, ...more });
+const after = (...messages) => messages.reduce((state, message) => apply(state, message, 0), initial(0));
+const count = (second, more = {}) =>
+  said("status.count", second, { onlineCount: 7, delta: 1, calculatedAt: at(second), validFor: 30, degraded: false, ...more });
+
+test("times are read to the microsecond", () => {
+  assert.equal(micros("1970-01-01T00:00:01.000002Z"), 1_000_002);
+  assert.equal(micros("1970-01-01T00:00:01.5Z"), 1_500_000);
+  assert.throws(() => micros("yesterday"));
+  assert.throws(() => micros("2026-13-31T09:30:00Z"));
+});
+
+test("silence for longer than the count is valid makes presence unknown", () => {
+  let state = initial(1_000);
+  assert.equal(unknown(state, 1_000 + TRUST - 1), null);
+  assert.equal(unknown(state, 1_000 + TRUST), "silence");
+  state = apply(state, count(1), 60_000);
+  assert.equal(unknown(state, 89_999), null);
+  assert.equal(unknown(state, 90_000), "silence");
+});
+
+test("a degraded service makes presence unknown until a count says otherwise", () => {
+  let state = apply(initial(0), count(1, { degraded: true, reason: "partition 3 has no owner" }), 0);
+  assert.equal(unknown(state, 1), "degraded");
+  assert.equal(state.degraded, "partition 3 has no owner");
+  state = apply(state, count(2), 1);
+  assert.equal(unknown(state, 2), null);
+});
+
+test("an older count changes nothing", () => {
+  const state = after(count(5), count(4, { onlineCount: 900, degraded: true }));
+  assert.equal(state.everyone.online, 7);
+  assert.equal(unknown(state, 0), null);
+});
+
+test("the trend keeps the last sixty counts, each once", () => {
+  let state = initial(0);
+  for (let second = 0; second < 60; second += 1) state = apply(state, count(second, { onlineCount: second }), 0);
+  state = apply(state, count(59, { onlineCount: 59 }), 0);
+  assert.equal(state.trend.length, 60);
+  assert.equal(state.trend.at(-1), 59);
+});
+
+test("a newer minor version is understood, unknown members do no harm", () => {
+  const state = after(said("friend.online", 1, { userId: "ann", name: "Ann", mood: "calm" }, { schemaVersion: "1.9.0" }));
+  assert.deepEqual(online(state), ["ann"]);
+  assert.equal(state.ignored, 0);
+});
+
+test("another major version is ignored and told of", () => {
+  const state = after(said("friend.online", 1, { userId: "ann" }, { schemaVersion: "2.0.0" }));
+  assert.deepEqual(online(state), []);
+  assert.deepEqual([state.ignored, state.newer], [1, true]);
+});
+
+test("what is no message at all is ignored and counted, never thrown", () => {
+  const nonsense = [
+    null,
+    7,
+    "text",
+    {},
+    [],
+    said("friend.online", 1, null),
+    said("friend.online", 1, { userId: 7 }),
+    said("friends.sync", 1, { onlineFriends: "ann" }),
+    said("status.count", 1, { onlineCount: "many" }),
+    said("friend.waved", 1, {}),
+    { type: "friend.online", ts: "soon", payload: { userId: "ann" } },
+  ];
+  const state = after(...nonsense);
+  assert.equal(state.friends.size, 0);
+  assert.equal(state.ignored, nonsense.length);
+  assert.equal(state.total, null);
+});
+
+test("one event of a batch that cannot be used does not take the others with it", () => {
+  const events = [said("friend.online", 1, {}), said("friend.online", 1, { userId: "ben", name: "Ben" })];
+  const state = after(said("friend.batch", 1, { events }));
+  assert.deepEqual(online(state), ["ben"]);
+  assert.equal(state.ignored, 1);
+});
+
+test("a name of ten thousand characters is cut", () => {
+  const state = after(said("friend.online", 1, { userId: "ann", name: "x".repeat(10_000) }));
+  assert.equal(state.friends.get("ann").name.length, 256);
+});
+
+test("a page of friends loses against newer news and wins against older ones", () => {
+  const rows = [{ id: "ann", name: "Ann", online: false, lastSeen: at(4), since: at(0) }];
+  const newer = page(after(said("friend.online", 6, { userId: "ann", name: "Ann" })), rows, at(5));
+  assert.deepEqual(online(newer), ["ann"]);
+  const older = page(after(said("friend.online", 4, { userId: "ann", name: "Ann" })), rows, at(5));
+  assert.deepEqual(online(older), []);
+  assert.equal(older.friends.get("ann").lastSeen, at(4));
+});
+
+test("who is in no page of a whole list is no friend any more, unless added since", () => {
+  const state = listed(
+    after(said("friend.online", 1, { userId: "gone", name: "Gone" }), said("friend.added", 9, { userId: "new", name: "New", online: true })),
+    new Set(["ann"]),
+    at(5),
+  );
+  assert.deepEqual([...state.friends.keys()], ["new"]);
+});
+
+test("requests that were read lose against what was heard meanwhile", () => {
+  const asked = after();
+  const heard = apply(asked, said("friend.removed", 3, { userId: "ann" }), 0);
+  const rows = [
+    { id: "ann", name: "Ann", at: at(1) },
+    { id: "ben", name: "Ben", at: at(2) },
+  ];
+  assert.deepEqual([...pending(heard, "in", rows, asked.heard).requests.keys()], ["ben"]);
+  assert.deepEqual([...pending(heard, "in", rows, heard.heard).requests.keys()], ["ann", "ben"]);
+});
+
+test("reading one direction leaves the other alone", () => {
+  const state = after(said("friend.requested", 1, { userId: "ann", name: "Ann", requestedBy: "me" }));
+  assert.deepEqual([...pending(state, "in", [], state.heard).requests.keys()], ["ann"]);
+  assert.deepEqual([...pending(state, "out", [], state.heard).requests.keys()], []);
+});

