@@ -13,22 +13,20 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
-from graph_service.api.bodies import Answer, Given, Time, microseconds, milliseconds
+from graph_service.api.bodies import Answer, Given
 from graph_service.api.callers import SERVICE, USER, Anyone, Caller, Closed
 from graph_service.api.problems import BodyTooLarge
 from graph_service.api.typed import Scheme, TypedRoutes
 from graph_service.errors import BadInput, QueueUnavailable, Unauthorized, UserNotFound
-from graph_service.ids import UserId
 from pubnub_bridge import metrics, webhook
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
+from pubnub_bridge.explain import Why, WhyQuery, explained
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import Side
+from pubnub_bridge.side import SIDE
 from pubnub_bridge.subscriber import placed
 from pubnub_bridge.tokens import STATUS_CHANNEL
 from pubnub_bridge.visibility import set_visibility
-from pubnub_bridge.why import Record
 
-SIDE = web.AppKey("side", Side)
 LARGEST_WEBHOOK = 16 * 2**20
 """Bytes: 10,000 items of about 500 bytes, three times over."""
 
@@ -103,48 +101,6 @@ class Visibility(Answer):
     changed: bool
 
 
-class WhyQuery(Given):
-    """Whose view of whom."""
-
-    viewer: UserId
-    friend: UserId
-
-
-class Notice(Answer):
-    """One settled change of the friend."""
-
-    event_id: str
-    online: bool
-    at: Time | None
-    reason: str
-    held_until: Time | None
-    settled_at: Time | None
-    outcome: str
-    recipients: int
-    failed: int
-
-
-class Why(Answer):
-    """Why the viewer sees what they see."""
-
-    viewer: str
-    friend: str
-    shown_online: bool
-    """What the viewer should see."""
-    because: str
-    friends: bool
-    viewer_blocked: bool
-    friend_blocked: bool
-    flag: bool
-    invisible: bool
-    flag_at: Time | None
-    last_seen: Time | None
-    present_now: bool | None
-    """What Where Now says; null where PubNub does not answer."""
-    notices: list[Notice]
-    ts: Time
-
-
 class Accepted(Answer):
     """What a webhook call brought."""
 
@@ -204,54 +160,7 @@ async def visibility(request: web.Request, caller: Caller, body: VisibilityGiven
 )
 async def why(request: web.Request, query: WhyQuery) -> Why:
     """The edge, the block, the flag, what PubNub says, and the last settled changes of the friend."""
-    side = request.app[SIDE]
-    row = await side.engines.graph.row("pair_state", viewer=query.viewer, friend=query.friend)
-    if row is None:
-        raise UserNotFound(id=f"{query.viewer}' or '{query.friend}")
-    records = await side.why.of(query.friend)
-    found = await side.lookups.all([query.friend])
-    shown, because = _shown(row)
-    return Why(
-        viewer=query.viewer,
-        friend=query.friend,
-        shown_online=shown,
-        because=because,
-        friends=row["friends"],
-        viewer_blocked=row["viewer_blocked"],
-        friend_blocked=row["friend_blocked"],
-        flag=row["present"],
-        invisible=row["invisible"],
-        flag_at=milliseconds(row["presence_at"]),
-        last_seen=milliseconds(row["last_seen"]),
-        present_now=found[query.friend].online if query.friend in found else None,
-        notices=[_notice(record) for record in records],
-        ts=microseconds(row["ts"]),
-    )
-
-
-def _shown(row: dict[str, Any]) -> tuple[bool, str]:
-    if not row["friends"]:
-        blocked = row["viewer_blocked"] or row["friend_blocked"]
-        return False, "one has blocked the other" if blocked else "they are not friends"
-    if not row["present"]:
-        return False, "the friend is settled offline"
-    if row["invisible"]:
-        return False, "the friend appears offline by choice"
-    return True, "the friend is settled online"
-
-
-def _notice(record: Record) -> Notice:
-    return Notice(
-        event_id=record.event_id,
-        online=record.online,
-        at=milliseconds(record.at),
-        reason=record.reason,
-        held_until=milliseconds(record.held_until),
-        settled_at=milliseconds(record.settled_at),
-        outcome=record.outcome,
-        recipients=record.recipients,
-        failed=record.failed,
-    )
+    return await explained(request.app[SIDE], query.viewer, query.friend)
 
 
 async def _by_secret(request: web.Request) -> Anyone:

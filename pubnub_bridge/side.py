@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import aiohttp
+from aiohttp import web
 
 from graph_service.app import Engines
 from graph_service.flags import Flags
@@ -53,6 +54,10 @@ class Side:
         present = [seen for seen in found.values() if seen.online]
         if present:
             await self.log.append(present)
+
+
+SIDE = web.AppKey("side", Side)
+"""Where the routes find it."""
 
 
 def keyset(settings: Settings) -> Keyset:
