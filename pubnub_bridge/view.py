@@ -87,7 +87,10 @@ class View:
     def page(self, friends: Iterable[Mapping[str, Any]], ts: int) -> None:
         """Merge an HTTP answer: rows of `id`, `online`, `name`, `lastSeen` as of `ts`."""
         for row in friends:
-            self._presence({"userId": row["id"], **row}, row["online"], (ts, 0, 0))
+            if self._before_floor(row["id"], ts):
+                self._offline_friend(row["id"], row, ts)
+            else:
+                self._presence({"userId": row["id"], **row}, row["online"], (ts, 0, 0))
 
     def _presence(self, said: Mapping[str, Any], online: bool, key: Key, proof: bool = True) -> None:
         user = said["userId"]
@@ -122,13 +125,19 @@ class View:
             self.requests.pop(user, None)
 
     def _added(self, user: str, payload: Mapping[str, Any], ts: int) -> None:
-        if user not in self.friends and self._removed.get(user, -1) < ts < self._floor:
-            # A newer sync came first and did not name this friend, so they are offline.
-            self.friends[user] = Shown(
-                False, (self._floor, 0, 0), ts, payload["name"], payload.get("lastSeen")
-            )
+        if self._before_floor(user, ts):
+            self._offline_friend(user, payload, ts)
         else:
             self._presence(payload, payload["online"], (ts, 1, payload.get("at", 0)))
+
+    def _before_floor(self, user: str, ts: int) -> bool:
+        """Whether a friendship is told of after a newer sync, which did not name them: so they are offline."""
+        return user not in self.friends and self._removed.get(user, -1) < ts < self._floor
+
+    def _offline_friend(self, user: str, said: Mapping[str, Any], ts: int) -> None:
+        self.friends[user] = Shown(
+            False, (self._floor, 0, 0), ts, said.get("name") or "", said.get("lastSeen")
+        )
 
     def _part(self, ts: int, payload: Mapping[str, Any]) -> None:
         part, parts = payload.get("part", 1), payload.get("parts", 1)

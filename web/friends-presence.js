@@ -278,11 +278,16 @@ function noticed(before, after) {
   for (const [id, friend] of after.friends) {
     const was = before.friends.get(id);
     if (was === friend) continue;
-    if (!was) found.push({ kind: "added", id, name: friend.name });
-    else if (was.online !== friend.online) found.push({ kind: friend.online ? "online" : "offline", id, name: friend.name });
+    if (!was && newlyAdded(before, after, id)) found.push({ kind: "added", id, name: friend.name });
+    else if (was && was.online !== friend.online) found.push({ kind: friend.online ? "online" : "offline", id, name: friend.name });
   }
   for (const [id, request] of after.requests) {
     if (request.incoming && !before.requests.has(id)) found.push({ kind: "requested", id, name: request.name });
   }
   return found;
+}
+
+function newlyAdded(before, after, id) {
+  const told = after.related.get(id);
+  return told?.type === "friend.added" && told !== before.related.get(id);
 }

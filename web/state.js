@@ -55,7 +55,7 @@ export function apply(state, message, now) {
 export function page(state, rows, ts) {
   const draft = drafted(state);
   const at = micros(ts);
-  for (const row of rows) presence(draft, { ...row, userId: row.id }, row.online, [at, 0, 0], { since: row.since });
+  for (const row of rows) rowed(draft, { ...row, userId: row.id }, at);
   return draft;
 }
 
@@ -141,8 +141,16 @@ function told(draft, type, payload, ts) {
   presence(draft, payload, type === "friend.online", [ts, 1, payload.at ?? 0]);
 }
 
+/** A row of a page: where newer presence is known, it still tells the name and that there is a friendship. */
+function rowed(draft, row, at) {
+  if (beforeFloor(draft, row.id, at)) offlineFriend(draft, row, at);
+  else presence(draft, row, row.online, [at, 0, 0]);
+  const friend = draft.friends.get(row.id);
+  if (friend) draft.friends.set(row.id, { ...friend, name: named(row.name) || friend.name, lastSeen: latest(row, friend), since: row.since ?? null });
+}
+
 /** `proof`: whether only a friend is told of this. */
-function presence(draft, said, isOnline, key, { since, proof = true } = {}) {
+function presence(draft, said, isOnline, key, proof = true) {
   const id = identified(said);
   if (key[0] <= (draft.removed.get(id) ?? -1)) return;
   const before = draft.friends.get(id);
@@ -151,7 +159,7 @@ function presence(draft, said, isOnline, key, { since, proof = true } = {}) {
     if (before && newest > before.proof) draft.friends.set(id, { ...before, proof: newest });
     return;
   }
-  draft.friends.set(id, { ...friendOf(id, said, before), since: since ?? before?.since ?? null, online: Boolean(isOnline), key, proof: newest });
+  draft.friends.set(id, { ...friendOf(id, said, before), online: Boolean(isOnline), key, proof: newest });
 }
 
 function relation(draft, type, payload, ts) {
@@ -169,10 +177,18 @@ function relation(draft, type, payload, ts) {
 }
 
 function added(draft, id, payload, ts) {
-  const late = ts < draft.floor && !draft.friends.has(id) && ts > (draft.removed.get(id) ?? -1);
-  if (!late) presence(draft, payload, payload.online, [ts, 1, payload.at ?? 0]);
-  // A newer sync came first and did not name this friend, so they are offline.
-  else draft.friends.set(id, { ...friendOf(id, payload), online: false, key: [draft.floor, 0, 0], proof: ts });
+  if (beforeFloor(draft, id, ts)) offlineFriend(draft, payload, ts);
+  else presence(draft, payload, payload.online, [ts, 1, payload.at ?? 0]);
+}
+
+/** Whether a friendship is told of after a newer sync, which did not name them: so there is one, and they are offline. */
+function beforeFloor(draft, id, ts) {
+  return ts < draft.floor && !draft.friends.has(id) && ts > (draft.removed.get(id) ?? -1);
+}
+
+function offlineFriend(draft, said, ts) {
+  const id = identified(said);
+  draft.friends.set(id, { ...friendOf(id, said), online: false, key: [draft.floor, 0, 0], proof: ts });
 }
 
 function part(draft, ts, payload) {
@@ -194,7 +210,7 @@ function part(draft, ts, payload) {
 function sync(draft, ts, ids, total) {
   draft.total = total;
   for (const id of new Set([...ids, ...draft.friends.keys()])) {
-    presence(draft, { userId: id }, ids.has(id), [ts, 0, 0], { proof: ids.has(id) });
+    presence(draft, { userId: id }, ids.has(id), [ts, 0, 0], ids.has(id));
   }
   draft.floor = Math.max(draft.floor, ts);
 }
@@ -211,7 +227,11 @@ function counted(draft, payload, ts, now) {
 
 function friendOf(id, said, before) {
   const lastSeen = said.lastSeen ?? before?.lastSeen ?? null;
-  return { id, name: named(said.name) || before?.name || "", lastSeen, since: null };
+  return { id, name: named(said.name) || before?.name || "", lastSeen, since: before?.since ?? null };
+}
+
+function latest(row, friend) {
+  return [row.lastSeen, friend.lastSeen].filter(Boolean).sort().at(-1) ?? null;
 }
 
 function identified(said) {

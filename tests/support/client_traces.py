@@ -15,6 +15,7 @@ from typing import Any
 
 ME = "me"
 BEGAN = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+LOSABLE = {"friend.online", "friend.offline", "friends.sync", "page"}
 Json = dict[str, Any]
 
 
@@ -73,6 +74,14 @@ class Truth:
                 words |= {"part": part + 1, "parts": parts}
             self.told.append(message("friends.sync", ts, words))
 
+    def page(self) -> None:
+        """All friends by HTTP; no message, but it arrives among them."""
+        rows = [
+            {"id": user, "name": user.title(), "online": self.online[user], "lastSeen": None, "since": None}
+            for user in sorted(self.friends)
+        ]
+        self.told.append({"type": "page", "schemaVersion": "1.0.0", "ts": self.tick(), "payload": rows})
+
     def view(self) -> Json:
         """What every client must show in the end."""
         return {
@@ -113,8 +122,10 @@ def trace(seed: int) -> Json:
     truth.friends = set()
     for _ in range(rolled.randint(5, 40)):
         user = rolled.choice(people)
-        if rolled.random() < 0.1:
+        if (roll := rolled.random()) < 0.1:
             truth.sync()
+        elif roll < 0.15:
+            truth.page()
         elif user in truth.friends and rolled.random() < 0.7:
             truth.presence(user)
         else:
@@ -130,13 +141,13 @@ def _on_the_way(rolled: random.Random, told: list[Json]) -> Iterator[Json]:
     """Presence may be lost, everything may be late or come twice, some of it comes as batches."""
     late: list[Json] = []
     for one in told:
-        lost = one["type"] in {"friend.online", "friend.offline", "friends.sync"} and rolled.random() < 0.15
+        lost = one["type"] in LOSABLE and rolled.random() < 0.15
         late += [] if lost else [one] * rolled.choice([1, 1, 1, 2, 3])
     spread = rolled.choice([0, 2, 8, 40])
     places = sorted(range(len(late)), key=lambda at: at + rolled.uniform(0, spread))
     batch: list[Json] = []
     for one in (late[at] for at in places):
-        if one["type"] == "friends.sync" or rolled.random() < 0.6:
+        if one["type"] in {"friends.sync", "page"} or rolled.random() < 0.6:
             yield one
         else:
             batch.append(one)

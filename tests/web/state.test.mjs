@@ -100,6 +100,14 @@ test("a page of friends loses against newer news and wins against older ones", (
   assert.equal(older.friends.get("ann").lastSeen, at(4));
 });
 
+test("a page older than a sync still tells names, and who is a friend", () => {
+  const synced = after(said("friends.sync", 6, { onlineFriends: ["ann"], totalFriends: 2, totalOnline: 1 }));
+  const rows = ["ann", "ben"].map((id) => ({ id, name: id.toUpperCase(), online: id === "ben", lastSeen: at(3), since: at(0) }));
+  const state = page(synced, rows, at(5));
+  assert.deepEqual(online(state), ["ann"]);
+  assert.deepEqual([...state.friends.values()].map((one) => [one.name, one.since]), [["ANN", at(0)], ["BEN", at(0)]]);
+});
+
 test("who is in no page of a whole list is no friend any more, unless added since", () => {
   const state = listed(
     after(said("friend.online", 1, { userId: "gone", name: "Gone" }), said("friend.added", 9, { userId: "new", name: "New", online: true })),

@@ -14,6 +14,7 @@ import pytest
 
 from pubnub_bridge.view import View
 from pubnub_bridge.view_changes import apply
+from pubnub_bridge.wire import micros
 from tests.support.client_traces import Json, trace
 
 HERE = Path(__file__).parent
@@ -40,12 +41,20 @@ def shown(view: View) -> Json:
     }
 
 
+def take(view: View, message: Json) -> None:
+    """A message, or the page of a list."""
+    if message["type"] == "page":
+        view.page(message["payload"], micros(message["ts"]))
+    else:
+        apply(view, message)
+
+
 def test_pythons_rules_end_every_trace_in_the_true_view(traces: list[Json]) -> None:
     """`watch` shows what is so, whatever happened on the way."""
     for one in traces:
         view = View()
         for message in one["messages"]:
-            apply(view, message)
+            take(view, message)
         assert shown(view) == one["view"], f"seed {one['seed']}"
 
 
@@ -55,7 +64,7 @@ def test_the_traces_reach_what_the_rules_are_for(traces: list[Json]) -> None:
     for one in traces:
         view = View()
         for message in sorted(one["messages"][:-1], key=lambda told: str(told["payload"])):
-            view.apply(message) if message["schemaVersion"] == "1.0.0" else None
+            take(view, message)
         plain += shown(view) == one["view"]
     assert plain < len(traces) // 2, "the order hardly matters, so the traces test hardly anything"
     assert sum("parts" in str(one["messages"]) for one in traces) > len(traces) // 3

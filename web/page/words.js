@@ -93,7 +93,7 @@ export function arrivals(names, kind) {
 
 /** The one or two letters of an avatar. */
 export function initials(name) {
-  const words = [...name.matchAll(/[\p{L}\p{N}]+/gu)].map(([word]) => word);
+  const words = [...name.matchAll(/[\p{L}\p{N}][\p{L}\p{N}'’]*/gu)].map(([word]) => word);
   const picked = words.length > 1 ? [words[0], words.at(-1)] : words;
   return picked.map((word) => [...word][0].toLocaleUpperCase()).join("") || "?";
 }
@@ -102,7 +102,8 @@ export function initials(name) {
 export function hue(id) {
   let sum = 2166136261;
   for (const letter of id) sum = Math.imul(sum ^ letter.codePointAt(0), 16777619);
-  return (sum >>> 0) % 360;
+  sum = Math.imul(sum ^ (sum >>> 15), 2246822519);
+  return ((sum ^ (sum >>> 13)) >>> 0) % 360;
 }
 
 /** A name that no list is broken by. */
