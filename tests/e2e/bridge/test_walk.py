@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from graph_service.messages import MESSAGE
-from tests.e2e.bridge.conftest import HOLD, World
+from tests.e2e.bridge.conftest import HOLD, World, until
 
 
 async def test_a_friend_hears_online_after_the_hold(world: World) -> None:
@@ -51,3 +51,32 @@ async def test_a_flap_inside_the_hold_tells_nothing(world: World) -> None:
     with pytest.raises(TimeoutError):
         await ann.hears(lambda m: m["type"] == "friend.offline", seconds=HOLD + 0.6)
     assert sum(m["type"] == "friend.online" for m in ann.events()) == 1
+
+
+async def test_a_friend_who_comes_back_is_told_again(world: World) -> None:
+    """Gone for longer than the hold, and back: online, offline, online; each once."""
+    await world.people("ann", "bob")
+    (ann,) = await world.online("ann")
+    (bob,) = await world.online("bob")
+    await bob.leave()
+    await ann.hears(lambda m: m["type"] == "friend.offline")
+    bob.appear()
+    seen = lambda: [m["type"] for m in ann.events() if m["payload"].get("userId") == "bob"]  # noqa: E731
+    await until(lambda: len(seen()) == 3)
+    assert seen() == ["friend.online", "friend.offline", "friend.online"]
+
+
+async def test_who_is_blocked_hears_of_the_end_and_of_nothing_after_it(world: World) -> None:
+    """Ann blocks Bob, leaves and comes back: Bob hears friend.removed only; his sync has nobody."""
+    await world.people("ann", "bob")
+    await world.people("bob", "cat")
+    ann, bob = await world.online("ann", "bob")
+    await world.call("PUT", "/v1/blocks/bob", "ann")
+    await bob.hears(lambda m: m["type"] == "friend.removed")
+    before = len(bob.events())
+    await ann.leave()
+    await world.online("cat")
+    await bob.hears(lambda m: m["type"] == "friend.online" and m["payload"]["userId"] == "cat")
+    assert not any("ann" in str(m["payload"]) for m in bob.events()[before:])
+    _, sync = await world.call("GET", "/v1/sync", "bob")
+    assert sync["onlineFriends"] == ["cat"]
