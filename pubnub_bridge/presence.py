@@ -13,6 +13,9 @@ from typing import Any
 TOO_FAR_AHEAD = 60_000
 """Milliseconds that an event may lie ahead of PubNub's own time before it is pulled back to it."""
 
+ASK_AGAIN = 30_000
+"""Milliseconds between two comparisons of one shard whose number seems wrong: a second device may be one more join."""
+
 _STATES = {"join": True, "leave": False, "timeout": False}
 
 
@@ -34,6 +37,17 @@ class Seen:
         return f"evt_presence_{self.user}_{self.at}"
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One body's number of occupants, and by how many those it names change it."""
+
+    shard: int
+    change: int
+    occupancy: int | None
+    deltas: bool | None = None
+    """Of an interval: whether it named anybody. It does not where nothing changed, nor where Deltas are off."""
+
+
 @dataclass(slots=True)
 class Heard:
     """All that one reply or webhook call said."""
@@ -43,6 +57,8 @@ class Heard:
     """Shards whose event said that its arrays are incomplete."""
     occupancy: dict[int, int] = field(default_factory=dict)
     """The last number of occupants that each shard told of itself."""
+    tallies: list[Tally] = field(default_factory=list)
+    """What each body said of a shard's number, in order."""
     unknown: list[str] = field(default_factory=list)
     """Why a body was not understood, one text each."""
 
@@ -62,6 +78,7 @@ class Heard:
         elif action in _STATES and isinstance(body.get("uuid"), str) and body["uuid"]:
             at = _at(body, published, now)
             self.seen.append(Seen(body["uuid"], _STATES[action], at, shard, action))
+            self.tallies.append(Tally(shard, 1 if _STATES[action] else -1, occupancy))
         elif action != "state-change":
             self.unknown.append(f"presence action {action!r}")
 
@@ -71,7 +88,41 @@ class Heard:
         # The stamp of an interval has whole seconds only and may lie before an announced event it follows.
         at = max(_at(body, published, now), min(published, now + TOO_FAR_AHEAD))
         # A user of two arrays is seen twice at one time, which the hold has looked up.
-        self.seen += [Seen(user, _STATES[action], at, shard, action) for action, user in _deltas(body)]
+        seen = [Seen(user, _STATES[action], at, shard, action) for action, user in _deltas(body)]
+        self.seen += seen
+        change = sum(1 if one.online else -1 for one in seen)
+        self.tallies.append(Tally(shard, change, _number(body.get("occupancy")), bool(seen)))
+
+
+class Counts:
+    """How many are on each shard by what was told, to notice what was not told. One object a subscribe loop."""
+
+    def __init__(self) -> None:
+        self._expected: dict[int, int] = {}
+        self._asked: dict[int, int] = {}
+        self._wrong: set[int] = set()
+        self._deltas = False
+
+    def doubts(self, heard: Heard, now: int) -> set[int]:
+        """Shards to be compared with Here Now; `now` in ms.
+
+        Those whose number does not follow from the events, at most every `ASK_AGAIN` each. And where nobody was ever
+        named in an interval, Deltas are off: then every interval may hide changes.
+        """
+        found = set()
+        for tally in heard.tallies:
+            self._deltas |= tally.deltas is True
+            if tally.deltas is False and not self._deltas:
+                found.add(tally.shard)
+            if tally.occupancy is not None:
+                expected = self._expected.get(tally.shard, tally.occupancy - tally.change) + tally.change
+                if expected != tally.occupancy:
+                    self._wrong.add(tally.shard)
+                self._expected[tally.shard] = tally.occupancy
+        due = {shard for shard in self._wrong if now - self._asked.get(shard, -ASK_AGAIN) >= ASK_AGAIN}
+        self._wrong -= due
+        self._asked.update(dict.fromkeys(due, now))
+        return found | due
 
 
 def _deltas(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

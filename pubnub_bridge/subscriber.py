@@ -24,7 +24,7 @@ from graph_service.shard import ShardMap
 from pubnub_bridge import metrics
 from pubnub_bridge.log import Cursor, Log
 from pubnub_bridge.pool import Keyset
-from pubnub_bridge.presence import Heard
+from pubnub_bridge.presence import Counts, Heard
 
 FULL_REPLY = 100
 """Messages of one reply that mean that others may have been lost."""
@@ -77,6 +77,7 @@ class Subscriber:
         self._shards = shards
         self._log = log
         self._hooks = hooks
+        self._counts = Counts()
 
     async def run(self, partition: int) -> None:
         """Follow one partition for ever; errors are waited out."""
@@ -105,8 +106,8 @@ class Subscriber:
         metrics.HEARD.labels("subscribe").inc(len(heard.seen))
         if len(envelopes) >= FULL_REPLY:
             self._hooks.doubtful(self._shards.shards_of(partition))
-        elif heard.refresh:
-            self._hooks.doubtful(heard.refresh)
+        elif doubtful := heard.refresh | self._counts.doubts(heard, self._hooks.now()):
+            self._hooks.doubtful(doubtful)
         return following
 
     async def _poll(self, partition: int, cursor: Cursor) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge.presence import Heard, Seen
+from pubnub_bridge.presence import ASK_AGAIN, Counts, Heard, Seen
 
 NOW = 1_757_969_858_500
 
@@ -95,6 +95,27 @@ def test_a_state_change_says_nothing_of_presence() -> None:
     """And is no surprise."""
     found = heard({"action": "state-change", "uuid": "ann", "data": {"mood": "good"}})
     assert (found.seen, found.unknown) == ([], [])
+
+
+def test_a_number_that_does_not_follow_from_the_events_is_a_doubt_but_not_again_at_once() -> None:
+    """One joined and nobody was told of another; once asked for, the shard has peace for a while."""
+    counts = Counts()
+    join = {"action": "join", "uuid": "ann", "timestamp": 1757969858}
+    assert counts.doubts(heard(join | {"occupancy": 3}), NOW) == set()
+    assert counts.doubts(heard(join | {"occupancy": 4}), NOW) == set()
+    assert counts.doubts(heard(join | {"occupancy": 6}), NOW) == {7}
+    assert counts.doubts(heard(join | {"occupancy": 8}), NOW + 1) == set()
+    assert counts.doubts(Heard(), NOW + ASK_AGAIN) == {7}
+    assert counts.doubts(Heard(), NOW + 3 * ASK_AGAIN) == set()
+
+
+def test_without_deltas_every_interval_is_a_doubt() -> None:
+    """One who came and one who went leave the number as it is; with Deltas an empty interval says: no change."""
+    counts = Counts()
+    bare = {"action": "interval", "timestamp": 1757969858, "occupancy": 30}
+    assert [counts.doubts(heard(bare), NOW + turn) for turn in range(3)] == [{7}] * 3
+    assert counts.doubts(heard(bare | {"join": ["ann"], "occupancy": 31}), NOW) == set()
+    assert counts.doubts(heard(bare | {"occupancy": 31}), NOW) == set()
 
 
 JSON = st.recursive(
