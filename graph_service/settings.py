@@ -106,6 +106,8 @@ class Settings(BaseSettings):
     """Calls of one address that carry no valid token or key. Users behind one address do not share it."""
     rate_limit_service: Rate = ""
     """Calls with the service key; no limit by default, since imports run on it."""
+    rate_limit_console: Rate = "20/second"
+    """Calls with the console's key, all operators together."""
     rate_limit_when_down: Literal["local", "refuse"] = "local"
     """Without Valkey every process counts for itself (local), or the API answers 503 (refuse)."""
 

@@ -123,6 +123,31 @@ class Valkey:
         with _engine():
             await self._client.set(key, value, px=None if seconds is None else max(1, int(seconds * 1000)))
 
+    async def values(self, keys: Sequence[str]) -> list[bytes | None]:
+        """Several kept values, in the order of their keys."""
+        with _engine():
+            async with self._client.pipeline(transaction=False) as pipe:
+                for key in keys:
+                    pipe.get(key)
+                return list(await pipe.execute())
+
+    async def append_capped(self, key: str, body: bytes, most: int) -> None:
+        """Append to a stream of which only the newest entries, about `most`, are kept."""
+        with _engine():
+            await self._client.xadd(key, {_FIELD: body}, maxlen=most, approximate=True)
+
+    async def newest(self, key: str, count: int) -> list[Entry]:
+        """The last entries of a stream, the newest first."""
+        with _engine():
+            found: Any = await self._client.xrevrange(key, count=count)
+        return [(entry.decode(), body[_FIELD]) for entry, body in found]
+
+    async def members(self, key: str) -> list[str]:
+        """Everybody who said to be `alive` and may still be, in order of name."""
+        with _engine():
+            found: Any = await self._client.zrange(key, 0, -1)
+        return sorted(one.decode() for one in found)
+
     async def alive(self, key: str, who: str, milliseconds: int) -> list[str]:
         """Say that `who` is alive for so long, by the server's clock; returns all who are, in order of name."""
         with _engine():

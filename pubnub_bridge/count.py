@@ -49,6 +49,8 @@ class Counting:
 
     def __init__(self, needs: CountNeeds) -> None:
         self._needs = needs
+        self.occupancy: list[int] = []
+        """How many were on each shard at the last count."""
 
     async def step(self) -> StatusCount:
         """One count, published. Raises what PubNub or Valkey raise; then none is published."""
@@ -60,16 +62,18 @@ class Counting:
         answer = await needs.post.post(STATUS_CHANNEL, message.model_dump_json(by_alias=True).encode())
         if answer.outcome is not Outcome.SENT:
             raise PubNubUnavailable(reason=answer.reason)
+        await needs.valkey.put(keys.OCCUPANCY, json.dumps(self.occupancy).encode())
         await needs.valkey.put(keys.COUNT, json.dumps(online).encode())
         metrics.ONLINE.set(online)
         return message
 
     async def _online(self) -> int:
         names = [self._needs.shards.channel(shard) for shard in range(self._needs.shards.shards)]
-        total = 0
+        found: dict[str, int] = {}
         for start in range(0, len(names), AT_ONCE):
-            total += sum((await self._needs.client.occupancy(names[start : start + AT_ONCE])).values())
-        return total
+            found |= await self._needs.client.occupancy(names[start : start + AT_ONCE])
+        self.occupancy = [found.get(name, 0) for name in names]
+        return sum(found.values())
 
 
 def counted(online: int, before: int | None, reason: str | None, valid_for: int, now: int) -> StatusCount:

@@ -72,6 +72,8 @@ class Noticed:
     doubtful: list[Seen] = field(default_factory=list)
     """Same time, different states: to be looked up before anything is decided."""
     flaps: int = 0
+    flapped: list[str] = field(default_factory=list)
+    """Whose change was undone inside the hold."""
     repeats: int = 0
 
 
@@ -213,6 +215,7 @@ class Hold:
         self._need(change, entry, again)
         if waiting := self._waiting.pop(event.user, None):
             noticed.flaps += 1
+            noticed.flapped.append(event.user)
             if event.online:
                 noticed.arrived.append(event.user)
             _include(waiting, change)

@@ -62,6 +62,17 @@ COUNT = "fp:count"
 """The last status.count, for its delta."""
 
 
+AUDIT = "fp:audit"
+"""Stream of what operators looked at."""
+OCCUPANCY = "fp:occupancy"
+"""How many are on each shard, from the last count."""
+
+
+def report(bridge: str) -> str:
+    """What a bridge tells the console of itself."""
+    return f"fp:report:{bridge}"
+
+
 def health(partition: int) -> str:
     """How far behind a partition's owner is."""
     return f"fp:{{{partition}}}:health"

@@ -23,7 +23,9 @@ SETTLE_SECONDS = Histogram("friends_settle_seconds", "One batch: commit, read, a
 RECIPIENTS = Counter("friends_notices_total", "Recipients of notices appended to the inbox streams.")
 PUBLISHED = Counter("friends_publishes_total", "Publishes by outcome.", ("outcome",))
 DELAY = Histogram(
-    "friends_change_to_inbox_seconds", "From the hold's end to the acknowledged publish.", buckets=SECONDS
+    "friends_change_to_inbox_seconds",
+    "From the graph's read of a change to the acknowledged publish.",
+    buckets=SECONDS,
 )
 SAVED = Counter("friends_publishes_saved_total", "Events that needed no message of their own.")
 DEAD = Counter("friends_dead_letters_total", "Messages that PubNub refused for their own sake.")
@@ -35,4 +37,6 @@ STREAM = Gauge("friends_stream_entries", "Entries of the owned streams.", ("stre
 OLDEST = Gauge("friends_oldest_unsettled_seconds", "Age of the oldest change that is due and not written.")
 ACCURACY = Gauge("friends_flag_accuracy_ratio", "Share of sampled users whose flag equals Here Now.")
 ONLINE = Gauge("friends_online_users", "Users that Here Now counts on all shards.")
+CLOCK_KNOWN = Gauge("friends_pubnub_clock_known", "1 once PubNub told its time, 0 while it does not answer.")
+CLOCK_AHEAD = Gauge("friends_pubnub_clock_ahead_seconds", "How far PubNub's clock is ahead of this host's.")
 APP_CONTEXT = Counter("friends_app_context_writes_total", "App Context calls by outcome.", ("outcome",))

@@ -80,6 +80,8 @@ class Partitions:
         self.follow: Callable[[int], Coroutine[None, None, None]] | None = None
         """The subscribe loop of a partition."""
         self.taken_over: Callable[[int], None] = lambda _partition: None
+        self.flapped: Callable[[Sequence[str]], None] = lambda _users: None
+        """Told of everyone who undid a change inside the hold."""
         self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Fails when a partition's loop did."""
 
@@ -184,6 +186,7 @@ class Partitions:
 
     def _noticed(self, hold: Hold, noticed: Noticed, entry: str) -> None:
         metrics.FLAPS.inc(noticed.flaps)
+        self.flapped(noticed.flapped)
         metrics.REPEATS.inc(noticed.repeats)
         for doubt in noticed.doubtful:
             metrics.DOUBTS.inc()

@@ -173,6 +173,8 @@ class Publish:
             failed = await self._deliver(outbound.partition, letter)
             if failed:
                 await self._until_kept(outbound.partition, failed)
+            elif event := next(iter(letter.presence.values()), None):
+                metrics.DELAY.observe(max(0.0, time.time() - event.ts / 1e6))
             outbound.coalesce.done(letter, time.monotonic())
             self._free += 1
             self.woken.set()

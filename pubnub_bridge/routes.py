@@ -18,7 +18,7 @@ from graph_service.api.callers import SERVICE, USER, Anyone, Caller, Closed
 from graph_service.api.problems import BodyTooLarge
 from graph_service.api.typed import Scheme, TypedRoutes
 from graph_service.errors import BadInput, QueueUnavailable, Unauthorized, UserNotFound
-from pubnub_bridge import metrics, webhook
+from pubnub_bridge import console_routes, metrics, webhook
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.explain import Why, WhyQuery, explained
 from pubnub_bridge.settings import Settings
@@ -27,6 +27,8 @@ from pubnub_bridge.subscriber import placed
 from pubnub_bridge.tokens import STATUS_CHANNEL
 from pubnub_bridge.visibility import set_visibility
 
+__all__ = ("API_ONLY", "SIDE", "TABLES", "WEBHOOK")
+
 LARGEST_WEBHOOK = 16 * 2**20
 """Bytes: 10,000 items of about 500 bytes, three times over."""
 
@@ -34,7 +36,7 @@ session_routes = TypedRoutes("session")
 presence_routes = TypedRoutes("presence")
 webhook_routes = TypedRoutes("webhook")
 WEBHOOK: tuple[TypedRoutes, ...] = (webhook_routes,)
-API_ONLY: tuple[TypedRoutes, ...] = (session_routes, presence_routes)
+API_ONLY: tuple[TypedRoutes, ...] = (session_routes, presence_routes, console_routes.routes)
 TABLES: tuple[TypedRoutes, ...] = (*API_ONLY, *WEBHOOK)
 
 

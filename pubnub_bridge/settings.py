@@ -69,6 +69,11 @@ class Settings(GraphSettings):
     events_secret: SecretStr | None = None
     """Signs those posts (HMAC-SHA256, X-Signature)."""
 
+    console_seconds: Annotated[float, Field(ge=0.5, le=60)] = 2.0
+    """Seconds between two snapshots of the operator console."""
+    console_most: Annotated[int, Field(ge=1, le=1000)] = 20
+    """Consoles that one process feeds at a time."""
+
     access_manager: Literal["on", "off"] = "on"
     """Off where the keyset has no Access Manager: then no tokens are granted."""
 

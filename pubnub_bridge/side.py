@@ -17,6 +17,8 @@ from graph_service.flags import Flags
 from graph_service.shard import ShardMap
 from pubnub_bridge.client import Client
 from pubnub_bridge.clock import Clock
+from pubnub_bridge.console_audit import Audit
+from pubnub_bridge.console_feed import Feed
 from pubnub_bridge.dead_letters import DeadLetters
 from pubnub_bridge.high_water import HighWater
 from pubnub_bridge.inbox import Inbox
@@ -47,6 +49,8 @@ class Side:
     why: Why
     tokens: Tokens
     dead: DeadLetters
+    console: Feed
+    audit: Audit
 
     async def look_up(self, users: Sequence[str]) -> None:
         """Users who were just created may have been present for long: what Where Now says is accepted as seen."""
@@ -102,4 +106,6 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
                 client, settings.pubnub_user, settings.access_manager == "on", settings.token_minutes
             ),
             dead=DeadLetters(engines.valkey, settings.partitions),
+            console=Feed(engines.valkey, settings),
+            audit=Audit(engines.valkey),
         )

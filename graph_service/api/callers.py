@@ -114,7 +114,9 @@ async def _service(request: web.Request) -> Service:
 
 async def _operator(request: web.Request) -> Operator:
     """The caller by X-Console-Key."""
-    await _by_key(request, "X-Console-Key", request.app[GATE].console_keys, "CONSOLE_KEY")
+    gate = request.app[GATE]
+    await _by_key(request, "X-Console-Key", gate.console_keys, "CONSOLE_KEY")
+    await gate.limits.count("console", "console")
     return Operator()
 
 

@@ -17,7 +17,7 @@ PARAMETERS: dict[str, Any] = {
     "me": "u1", "other": "u2", "id": "u1", "ids": ["u1", "u2"], "after": "", "limit": 10, "online": None,
     "friend_limit": 10, "pending_limit": 10, "invisible": True, "shards": [1, 2], "pairs": [["u1", "u2", 0]],
     "tell": True, "nodes": ["4:x:1"], "owner": "x", "seconds": 1, "version": "1", "description": "", "source": "",
-    "checksum": "", "took": 1, "by": "", "connected_as": "",
+    "checksum": "", "took": 1, "edges": 10, "by": "", "connected_as": "",
 }  # fmt: skip
 ROWS = {"settle": [["u1", True, 1, 0]], "people_upsert": [["u1", "One", 0]]}
 

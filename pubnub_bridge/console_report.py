@@ -1,0 +1,192 @@
+"""What one bridge tells the console of itself: rates, ages and leaders, one value in Valkey every few seconds.
+
+Knows this process's counters and the partitions it owns; knows no console. The console adds up what all bridges
+tell, so it is right with several, and a bridge that dies is gone from it when its value ends.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from graph_service.model import Told
+from graph_service.valkey import Valkey
+from pubnub_bridge import keys, metrics
+from pubnub_bridge.console_leaders import Leaders, Standing
+from pubnub_bridge.health import Ages
+from pubnub_bridge.hold import Hold
+
+EVERY = 2.0
+"""Seconds between two reports."""
+GOOD_FOR = 10.0
+"""Seconds that a report is good for: as long as a dead bridge's leases."""
+WINDOW = 6
+"""Reports over which a rate is taken: 10 seconds."""
+TOP = 10
+COUNTERS: Mapping[str, Counter] = {
+    "heard": metrics.HEARD,
+    "unknown": metrics.UNKNOWN,
+    "misplaced": metrics.MISPLACED,
+    "refused": metrics.REFUSED,
+    "pollsFailed": metrics.POLLS_FAILED,
+    "flaps": metrics.FLAPS,
+    "repeats": metrics.REPEATS,
+    "doubts": metrics.DOUBTS,
+    "repairs": metrics.REPAIRS,
+    "settled": metrics.SETTLED,
+    "recipients": metrics.RECIPIENTS,
+    "published": metrics.PUBLISHED,
+    "saved": metrics.SAVED,
+    "dead": metrics.DEAD,
+}
+
+
+class Owned(Protocol):
+    """The part of `ownership.Ownership` that is told."""
+
+    name: str
+    leads: bool
+    owned: set[int]
+
+
+class Kept(Protocol):
+    """The part of `partitions.Partitions` that is told."""
+
+    holds: dict[int, Hold]
+    outbounds: dict[int, Any]
+
+    def ages(self) -> dict[int, Ages]:
+        """How long the oldest change and notice of each owned partition have waited."""
+
+
+class Report:
+    """This bridge's report, and the leaders it counts meanwhile."""
+
+    def __init__(self, valkey: Valkey, owned: Owned, kept: Kept) -> None:
+        self._valkey = valkey
+        self._owned = owned
+        self._kept = kept
+        self._past: deque[tuple[float, dict[str, float]]] = deque(maxlen=WINDOW)
+        self._flaps = Leaders()
+        self._costly = Leaders()
+        self._began = time.time()
+
+    def flapped(self, users: Sequence[str]) -> None:
+        """These users undid a change inside the hold."""
+        if users:
+            self._flaps.add(((user, 1.0, 0) for user in users), time.monotonic())
+
+    def told(self, told: Sequence[Told]) -> None:
+        """These users were settled: each costs a notice for every friend who is online."""
+        costs = ((one.user, float(len(one.online_friends)), one.total_friends) for one in told)
+        self._costly.add(costs, time.monotonic())
+
+    async def tell(self) -> None:
+        """Write the report."""
+        row = json.dumps(self.row(time.monotonic()), separators=(",", ":")).encode()
+        await self._valkey.put(keys.report(self._owned.name), row, GOOD_FOR)
+
+    def row(self, now: float) -> dict[str, Any]:
+        """The report as it is written; `now` by the monotonic clock."""
+        counts = counted()
+        self._past.append((now, counts))
+        return {
+            "name": self._owned.name,
+            "at": time.time(),
+            "began": self._began,
+            "leads": self._owned.leads,
+            "counts": counts,
+            "rates": rates(self._past),
+            "delay": grown(self._past, "delay."),
+            "settle": grown(self._past, "settle."),
+            "circuitOpen": _gauge(metrics.CIRCUIT_OPEN) > 0,
+            "accuracy": _gauge(metrics.ACCURACY) if self._owned.leads else None,
+            "partitions": self._partitions(),
+            "flaps": _rows(self._flaps.top(TOP, now)),
+            "costly": _rows(self._costly.top(TOP, now)),
+        }
+
+    def _partitions(self) -> dict[str, list[float]]:
+        """By number: held users, waiting inboxes, ages of the oldest change and notice (s), users online."""
+        found = {}
+        for number, age in self._kept.ages().items():
+            hold, outbound = self._kept.holds[number], self._kept.outbounds.get(number)
+            waiting = outbound.coalesce.busy if outbound else 0
+            found[str(number)] = [
+                len(hold),
+                waiting,
+                round(age.settle, 2),
+                round(age.notice, 2),
+                len(hold.online),
+            ]
+        return found
+
+
+def counted() -> dict[str, float]:
+    """The totals of this process by name, and the buckets of its histograms."""
+    counts = {name: total(counter) for name, counter in COUNTERS.items()}
+    counts["failed"] = counts["published"] - total(
+        metrics.PUBLISHED, lambda labels: labels["outcome"] == "sent"
+    )
+    counts["webhook"] = total(metrics.HEARD, lambda labels: labels["source"] == "webhook")
+    return counts | _buckets("delay.", metrics.DELAY) | _buckets("settle.", metrics.SETTLE_SECONDS)
+
+
+def total(counter: Counter, wanted: Callable[[dict[str, str]], bool] = lambda _: True) -> float:
+    """A counter over all its labels, or those wanted."""
+    samples = (one for family in counter.collect() for one in family.samples if one.name.endswith("_total"))
+    return sum(one.value for one in samples if wanted(one.labels))
+
+
+def _gauge(gauge: Gauge) -> float:
+    return sum(one.value for family in gauge.collect() for one in family.samples)
+
+
+def _buckets(name: str, histogram: Histogram) -> dict[str, float]:
+    """How many were at most so long, by the bucket's upper end."""
+    samples = (one for family in histogram.collect() for one in family.samples)
+    return {f"{name}{one.labels['le']}": one.value for one in samples if one.name.endswith("_bucket")}
+
+
+def rates(past: Sequence[tuple[float, Mapping[str, float]]]) -> dict[str, float]:
+    """Growth a second of every counter from the first to the last of these; nothing with fewer than two."""
+    if len(past) < 2:
+        return {}
+    (first, before), (last, counts) = past[0], past[-1]
+    seconds = max(0.001, last - first)
+    return {
+        name: round((value - before[name]) / seconds, 3) for name, value in counts.items() if "." not in name
+    }
+
+
+def grown(past: Sequence[tuple[float, Mapping[str, float]]], name: str) -> dict[str, float]:
+    """How much each bucket of a histogram grew from the first to the last of these."""
+    if len(past) < 2:
+        return {}
+    (_, before), (_, counts) = past[0], past[-1]
+    buckets = (key for key in counts if key.startswith(name))
+    return {key.removeprefix(name): counts[key] - before[key] for key in buckets}
+
+
+def quantile(buckets: Mapping[str, float], share: float) -> float | None:
+    """The value below which `share` of a histogram's growth lies, interpolated inside its bucket; None for none."""
+    ends = sorted((float(end), count) for end, count in buckets.items())
+    if not ends or not ends[-1][1]:
+        return None
+    wanted, below, start = ends[-1][1] * share, 0.0, 0.0
+    for end, count in ends:
+        if count >= wanted:
+            return (
+                start if end == float("inf") else start + (end - start) * (wanted - below) / (count - below)
+            )
+        below, start = count, end
+    return start
+
+
+def _rows(standings: Iterable[Standing]) -> list[list[object]]:
+    return [[one.user, round(one.per_minute, 2), one.note] for one in standings]

@@ -1,0 +1,186 @@
+"""The operator console's routes: snapshots, looks at people, dead letters, the audit log. Reads only, but for redrive.
+
+Admitted by the console's key (`X-Console-Key`); redrive wants the service key. Knows routes and bodies; every look
+at people goes through the audit log first.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import aclosing, suppress
+from typing import Any
+
+from aiohttp import hdrs, web
+
+from graph_service.api import address
+from graph_service.api.bodies import microseconds, milliseconds
+from graph_service.api.callers import CONSOLE, GATE, SERVICE
+from graph_service.api.parts import PARTS
+from graph_service.api.typed import HEADERS, TypedRoutes
+from graph_service.errors import UserNotFound
+from pubnub_bridge import keys
+from pubnub_bridge.console_audit import Look
+from pubnub_bridge.console_bodies import (
+    MOST_EDGES,
+    AuditLog,
+    AuditRow,
+    Dead,
+    DeadRow,
+    Ego,
+    EgoFlags,
+    EgoFriend,
+    EgoQuery,
+    FlagsQuery,
+    Redriven,
+    Snapshot,
+)
+from pubnub_bridge.console_feed import TooManyConsoles
+from pubnub_bridge.dead_letters import DeadLetter
+from pubnub_bridge.explain import Why, WhyQuery, explained
+from pubnub_bridge.side import SIDE
+
+MOST_DEAD = 100
+MOST_LOOKS = 100
+EXCERPT = 500
+
+routes = TypedRoutes("console")
+
+
+@routes.get("/v1/console", auth=CONSOLE, summary="The whole system at one moment")
+async def snapshot(request: web.Request) -> Snapshot:
+    """What every event of the stream carries, once."""
+    return await request.app[SIDE].console.current()
+
+
+@routes.get(
+    "/v1/console/stream",
+    auth=CONSOLE,
+    summary="The same every few seconds, as server-sent events",
+    problems=(TooManyConsoles,),
+    produces="text/event-stream",
+)
+async def stream(request: web.Request) -> web.StreamResponse:
+    """Events are `past` (figures of the last minutes), then `snapshot` (as GET /v1/console) or `trouble` ({reason}),
+    every CONSOLE_SECONDS. EventSource cannot send the key: read the stream with fetch."""
+    feed, readiness = request.app[SIDE].console, request.app[PARTS].readiness
+    with feed.console(), suppress(ConnectionResetError):
+        response = web.StreamResponse(headers=HEADERS | {"X-Accel-Buffering": "no"})
+        response.content_type = "text/event-stream"
+        response.charset = "utf-8"
+        await response.prepare(request)
+        async with aclosing(feed.events()) as events:  # type: ignore[type-var]
+            async for event in events:
+                if readiness.stopping or request.transport is None:
+                    break
+                await response.write(event)
+    return response
+
+
+@routes.get(
+    "/v1/console/why", auth=CONSOLE, summary="Why a viewer sees what they see", problems=(UserNotFound,)
+)
+async def console_why(request: web.Request, query: WhyQuery) -> Why:
+    """As GET /v1/why; the look is kept in the audit log."""
+    side = request.app[SIDE]
+    await side.audit.keep(look(request, "why", f"{query.viewer} {query.friend}"))
+    return await explained(side, query.viewer, query.friend)
+
+
+@routes.get(
+    "/v1/console/ego",
+    auth=CONSOLE,
+    summary="A person, their friends, and who knows whom",
+    problems=(UserNotFound,),
+)
+async def ego(request: web.Request, query: EgoQuery) -> Ego:
+    """Those online first, then the most recently seen; the look is kept in the audit log."""
+    side = request.app[SIDE]
+    await side.audit.keep(look(request, "ego", query.user))
+    graph = side.engines.graph
+    row = await graph.row("ego", me=query.user, limit=query.limit, edges=MOST_EDGES)
+    if row is None:
+        raise UserNotFound(id=query.user)
+    columns = zip(row["ids"], row["names"], row["presents"], row["hiddens"], strict=True)
+    return Ego(
+        user=query.user,
+        name=row["name"],
+        online=row["present"],
+        invisible=row["invisible"],
+        total=row["total"],
+        friends=[EgoFriend(id=i, name=n, online=o, invisible=h) for i, n, o, h in columns],
+        edges=row["pairs"],
+        ts=microseconds(row["ts"]),
+    )
+
+
+@routes.get(
+    "/v1/console/ego/flags",
+    auth=CONSOLE,
+    summary="Who of a person's friends is online",
+    problems=(UserNotFound,),
+)
+async def ego_flags(request: web.Request, query: FlagsQuery) -> EgoFlags:
+    """To keep a picture's colours live; a picture that refreshes itself is one look in the audit log."""
+    side = request.app[SIDE]
+    await side.audit.keep_once(look(request, "ego", query.user))
+    told = await side.flags.tell([query.user])
+    if not told:
+        raise UserNotFound(id=query.user)
+    one = told[0]
+    return EgoFlags(
+        user=one.user, online=one.present, friends=list(one.online_friends), ts=microseconds(one.ts)
+    )
+
+
+@routes.get("/v1/console/dead", auth=CONSOLE, summary="Messages that PubNub refused")
+async def dead(request: web.Request) -> Dead:
+    """The oldest hundred; the look is kept in the audit log, since messages name people."""
+    side = request.app[SIDE]
+    await side.audit.keep_once(look(request, "dead", ""))
+    letters = await side.dead.all(MOST_DEAD)
+    lengths = await side.engines.valkey.lengths([keys.dead(n) for n in range(side.settings.partitions)])
+    return Dead(letters=[_dead(letter) for letter in letters], total=sum(lengths))
+
+
+@routes.post("/v1/console/redrive", auth=SERVICE, summary="Put the dead letters back")
+async def redrive(request: web.Request) -> Redriven:
+    """Events are published as they were, old syncs anew. The console's key is not enough: this needs the service key."""
+    side = request.app[SIDE]
+    await side.audit.keep(look(request, "redrive", ""))
+    return Redriven(redriven=await side.dead.redrive())
+
+
+@routes.get("/v1/console/audit", auth=CONSOLE, summary="Who looked at whom")
+async def audit(request: web.Request) -> AuditLog:
+    """The last hundred looks of operators, the newest first."""
+    found = await request.app[SIDE].audit.last(MOST_LOOKS)
+    rows: list[dict[str, Any]] = [
+        {"at": milliseconds(at), "what": one.what, "about": one.about, "by": one.by, "address": one.address}
+        for at, one in found
+    ]
+    return AuditLog(looks=[AuditRow.model_validate(row) for row in rows])
+
+
+def look(request: web.Request, what: str, about: str) -> Look:
+    """The audit entry of this call. How an operator calls themselves is their word: only the key was checked."""
+    said = request.headers.get("X-Operator", "")
+    by = "".join(letter for letter in said if letter.isprintable())[:64]
+    forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
+    came_from = address.client(request.remote or "", forwarded, request.app[GATE].trusted)
+    return Look(what, about, by, str(came_from))
+
+
+def _dead(letter: DeadLetter) -> DeadRow:
+    try:
+        kind = str(json.loads(letter.body).get("type", ""))
+    except (ValueError, AttributeError):
+        kind = ""
+    return DeadRow(
+        entry=letter.entry,
+        inbox=letter.inbox,
+        kind=kind,
+        at=milliseconds(int(letter.entry.partition("-")[0])),
+        reason=letter.reason,
+        bytes=len(letter.body.encode()),
+        excerpt=letter.body[:EXCERPT],
+    )
