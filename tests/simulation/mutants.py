@@ -124,7 +124,7 @@ class MutantView(View):
         super().__init__()
         self.rules = rules
 
-    def _presence(self, said: Any, online: bool, key: Key) -> None:
+    def _presence(self, said: Any, online: bool, key: Key, proof: bool = True) -> None:
         rules = self.rules
         if not rules.client_notice_beats_sync:
             key = (key[0], -key[1], key[2])
@@ -135,9 +135,9 @@ class MutantView(View):
         if not rules.client_floor:
             self._floor = 0
         if not rules.client_newest_wins and key[0] > self._removed.get(said["userId"], -1):
-            self.friends[said["userId"]] = Shown(online, key)
+            self.friends[said["userId"]] = Shown(online, key, key[0])
             return
-        super()._presence(said, online, key)
+        super()._presence(said, online, key, proof)
 
     def _part(self, ts: int, payload: Any) -> None:
         if not self.rules.client_whole_syncs:
