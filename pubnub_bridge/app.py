@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
-import aiohttp
 import structlog
 
 from graph_service.app import engines
+from graph_service.model import Told
 from graph_service.outbox import Outbox
-from pubnub_bridge import accuracy, jobs, keys, metrics
+from pubnub_bridge import accuracy, console_report, jobs, keys, metrics
 from pubnub_bridge.app_context import AppContext, GraphReads
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.count import Counting, CountNeeds
-from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.events import Events, Receiver
 from pubnub_bridge.health import Health
 from pubnub_bridge.hold import HoldTimes
 from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.pool import Pool
+from pubnub_bridge.preparing import until_prepared
 from pubnub_bridge.publish import Limits, Publish, Ways
 from pubnub_bridge.reconcile import Reconcile
 from pubnub_bridge.relay import Relay
@@ -42,32 +42,28 @@ _log = structlog.get_logger(__name__)
 
 
 async def run(settings: Settings) -> int:
-    """The bridge of one process, until it is cancelled.
+    """The bridge of one process with engines of its own, until it is cancelled.
 
     Raises:
         TaskDied: one of its tasks ended.
-        SetupError: an engine or PubNub cannot be used.
+        SetupError: an engine cannot be used.
+        PubNubRefused: PubNub does not accept our keys.
     """
     async with engines(settings) as opened, open_side(settings, opened) as side:
-        await prepare(side)
-        bridge = Bridge(side)
-        try:
-            async with jobs.running(bridge.jobs()):
-                await until_one_dies(bridge.tasks(), bridge.drain)
-        finally:
-            await bridge.ownership.close()
-            bridge.pool.wires.close()
+        await on(side)
     return 0
 
 
-async def prepare(side: Side) -> None:
-    """Ask PubNub for its time and for our token, and Valkey for the highest stamp told."""
+async def on(side: Side) -> None:
+    """The bridge on a side that is open already, as beside an API; until it is cancelled. Raises as `run`."""
+    await until_prepared(side)
+    bridge = Bridge(side)
     try:
-        await side.clock.set(side.session, side.keyset)
-    except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise PubNubUnavailable(reason=f"{side.keyset.base}: {error}") from error
-    await side.tokens.begin()
-    await side.water.load()
+        async with jobs.running(bridge.jobs()):
+            await until_one_dies(bridge.tasks(), bridge.drain)
+    finally:
+        await bridge.ownership.close()
+        bridge.pool.wires.close()
 
 
 def hold_times(settings: Settings) -> HoldTimes:
@@ -104,6 +100,7 @@ class Bridge:
         self.valid_for = max(1, round(3 * settings.status_count_interval))
         self.health = Health(side.engines.valkey, settings.partitions, self.valid_for)
         self.counting = Counting(self._count_needs())
+        self.report = console_report.Report(side.engines.valkey, self.ownership, self.partitions)
         self.subscriber = Subscriber(side.session, side.keyset, side.shards, side.log, self._hooks())
         self._wire()
 
@@ -134,6 +131,7 @@ class Bridge:
             jobs.Job(
                 "reconcile", settings.reconcile_seconds, self._reconcile_owned, settings.reconcile_seconds
             ),
+            jobs.Job("console report", console_report.EVERY, self.report.tell),
             jobs.Job("accuracy", 60.0, self._accuracy, 60.0),
         ]
 
@@ -181,9 +179,14 @@ class Bridge:
         partitions.publish_stopped = lambda: publish.circuit.is_open
         partitions.follow = self.subscriber.run
         self.relay.events = self.events.keep
-        self.settle.told = self.context.settled
+        self.settle.told = self._told
+        partitions.flapped = self.report.flapped
         self.relay.changed = lambda pairs: self.context.touch([end.id for p in pairs for end in (p.a, p.b)])
         partitions.taken_over = lambda partition: self.reconcile.ask(self.side.shards.shards_of(partition))
+
+    def _told(self, told: Sequence[Told]) -> None:
+        self.context.settled(told)
+        self.report.told(told)
 
     def _count_needs(self) -> CountNeeds:
         side = self.side

@@ -23,9 +23,10 @@ from pubnub_bridge import app as bridge
 from pubnub_bridge import demo_login
 from pubnub_bridge.errors import TaskDied
 from pubnub_bridge.pages import Pages
+from pubnub_bridge.preparing import keep_times, try_times
 from pubnub_bridge.routes import API_ONLY, SIDE, TABLES
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import open_side
+from pubnub_bridge.side import Side, open_side
 
 log = structlog.get_logger(__name__)
 
@@ -72,25 +73,38 @@ def refuse_incomplete(settings: Settings, roles: Roles) -> None:
 
 async def _api_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
-        readiness = await _http(settings, stack, API_ONLY)
-        await serve.until_stopped(settings, readiness)
+        side = await _side(settings, stack)
+        await try_times(side)
+        readiness = await _http(side, stack, API_ONLY)
+        stop = serve.until_stopped(settings, readiness)
+        await _until_first({"PubNub's time": keep_times(side), "stop": stop})
 
 
 async def _bridge_alone(settings: Settings) -> None:
-    await _until_first({"bridge": bridge.run(settings), "stop": serve.until_stopped(settings, Readiness())})
+    async with AsyncExitStack() as stack:
+        side = await _side(settings, stack)
+        await _until_first({"bridge": bridge.on(side), "stop": serve.until_stopped(settings, Readiness())})
 
 
 async def _both(settings: Settings) -> None:
+    """PubNub may be away at the start: friends are served, and the bridge begins when it answers."""
     async with AsyncExitStack() as stack:
-        readiness = await _http(settings, stack, TABLES)
-        await _until_first({"bridge": bridge.run(settings), "stop": serve.until_stopped(settings, readiness)})
+        side = await _side(settings, stack)
+        await try_times(side)
+        readiness = await _http(side, stack, TABLES)
+        await _until_first({"bridge": bridge.on(side), "stop": serve.until_stopped(settings, readiness)})
 
 
-async def _http(settings: Settings, stack: AsyncExitStack, tables: Sequence[TypedRoutes]) -> Readiness:
-    """Opens the engines, PubNub's side, the gate and the port."""
+async def _side(settings: Settings, stack: AsyncExitStack) -> Side:
+    """Opens the engines and PubNub's side, which routes and bridge share."""
     opened = await stack.enter_async_context(engines(settings))
-    made = parts(settings, opened)
-    side = await stack.enter_async_context(open_side(settings, opened))
+    return await stack.enter_async_context(open_side(settings, opened))
+
+
+async def _http(side: Side, stack: AsyncExitStack, tables: Sequence[TypedRoutes]) -> Readiness:
+    """Opens the gate and the port."""
+    settings = side.settings
+    made = parts(settings, side.engines)
     gate = await stack.enter_async_context(open_gate(settings))
     demo = (demo_login.routes,) if settings.demo_login == "on" else ()
     app = build_app(settings, made, gate, (*tables, *demo))

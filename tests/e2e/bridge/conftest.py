@@ -26,7 +26,7 @@ from graph_service.shard import ShardMap
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge import app, routes
-from pubnub_bridge.app import prepare
+from pubnub_bridge.preparing import prepare
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import Side, open_side
 from tests.conftest import Servers

@@ -8,7 +8,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from graph_service.app import engines
 from pubnub_bridge import app
-from pubnub_bridge.app import Bridge, prepare
+from pubnub_bridge.app import Bridge
+from pubnub_bridge.preparing import prepare
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import open_side
 from pubnub_bridge.tasks import until_one_dies

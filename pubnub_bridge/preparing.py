@@ -1,0 +1,82 @@
+"""Getting ready to talk to PubNub: its time, the server's token, the highest stamp told. Knows when to wait for it.
+
+A bridge can do nothing without PubNub, so it waits until PubNub answers. An API alone serves friends meanwhile: its
+own clock stands in for PubNub's, and what needs PubNub (sessions) answers 503 by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import structlog
+
+from graph_service.errors import FriendsError
+from pubnub_bridge import metrics
+from pubnub_bridge.errors import PubNubUnavailable
+from pubnub_bridge.side import Side
+
+SHORTEST_WAIT = 0.5
+LONGEST_WAIT = 60.0
+"""Seconds between two tries; the longest is also how often an API alone asks for PubNub's time."""
+_log = structlog.get_logger(__name__)
+
+
+async def prepare(side: Side) -> None:
+    """Ask PubNub for its time and for our token, and Valkey for the highest stamp told.
+
+    Raises:
+        PubNubUnavailable: no answer, or one that may be another next time.
+        PubNubRefused: the keys are wrong, or Access Manager is not switched on.
+        QueueUnavailable: Valkey does not answer.
+    """
+    await _times(side)
+    await side.tokens.begin()
+
+
+async def until_prepared(side: Side) -> None:
+    """The same, waited for as long as it takes.
+
+    Raises:
+        PubNubRefused: waiting would not help.
+    """
+    wait = SHORTEST_WAIT
+    while True:
+        try:
+            return await prepare(side)
+        except FriendsError as error:
+            if not error.temporary:
+                raise
+            _log.warning("the bridge waits for PubNub", reason=str(error), seconds=wait)
+        await asyncio.sleep(wait)
+        wait = min(10.0, wait * 2)
+
+
+async def try_times(side: Side) -> bool:
+    """Ask once for PubNub's time and the highest stamp told; False where one of them does not answer."""
+    try:
+        await _times(side)
+    except FriendsError as error:
+        _log.warning("served without PubNub's time for now", reason=str(error))
+        return False
+    return True
+
+
+async def keep_times(side: Side) -> None:
+    """For an API without a bridge beside it: ask again and again, for ever."""
+    wait = SHORTEST_WAIT
+    while True:
+        await asyncio.sleep(wait)
+        wait = LONGEST_WAIT if await try_times(side) else min(LONGEST_WAIT, wait * 2)
+
+
+async def _times(side: Side) -> None:
+    try:
+        await side.clock.set(side.session, side.keyset)
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, LookupError) as error:
+        metrics.CLOCK_KNOWN.set(0)
+        reason = f"{side.keyset.base}: {str(error) or type(error).__name__}"
+        raise PubNubUnavailable(reason=reason) from error
+    metrics.CLOCK_KNOWN.set(1)
+    metrics.CLOCK_AHEAD.set(side.clock.offset / 1000)
+    await side.water.load()

@@ -1,0 +1,104 @@
+"""PubNub away at the start: friends are served, sessions are refused for now, and presence begins when it answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+
+from graph_service.neo4j import Graph
+from local_stack.origin.app import Options, start
+from local_stack.origin.settings import KeysetSettings
+from local_stack.ports import free_port
+from pubnub_bridge import preparing
+from pubnub_bridge.settings import Settings
+from tests.conftest import Servers
+from tests.e2e.bridge.conftest import World, _emptied, eventually, options
+
+KEY = {"X-Service-Key": "s" * 32}
+
+
+@contextlib.asynccontextmanager
+async def service(settings: Settings, *flags: str) -> AsyncIterator[str]:
+    """The product's own command as a process; its address once it says that it is ready."""
+    environ = dict(os.environ)
+    for name, value in settings.model_dump(exclude_unset=True).items():
+        told = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        environ[name.upper()] = str(told)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "pubnub_bridge", *flags, env=environ, stderr=asyncio.subprocess.DEVNULL
+    )
+    url = f"http://127.0.0.1:{settings.port}"
+    try:
+        async with aiohttp.ClientSession() as session:
+
+            async def ready() -> bool:
+                with contextlib.suppress(aiohttp.ClientError):
+                    return (await session.get(f"{url}/readyz")).status == 200
+                return False
+
+            await eventually(ready)
+        yield url
+    finally:
+        if process.returncode is None:
+            process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 30) == 0
+
+
+async def call(url: str, method: str, path: str, **more: Any) -> tuple[int, Any]:
+    """Status and body of one call."""
+    async with aiohttp.ClientSession() as session, session.request(method, url + path, **more) as reply:
+        return reply.status, await reply.json()
+
+
+@pytest.mark.timeout(120)
+async def test_friends_are_served_while_pubnub_is_away_and_presence_begins_when_it_answers(
+    graph: Graph, servers: Servers
+) -> None:
+    """One process with API and bridge outlives a start without PubNub, and needs no restart."""
+    await _emptied(servers.redis_url)
+    port, origin_port = free_port(), free_port()
+    given = options(servers, type("Where", (), {"host": "127.0.0.1", "port": origin_port})())  # type: ignore[arg-type]
+    settings = Settings(**(given | {"port": port, "confirm_leaves": "off"}))  # type: ignore[arg-type]
+    world = World(graph, None, settings, f"http://127.0.0.1:{port}", None)  # type: ignore[arg-type]
+    async with service(settings):
+        assert (await world.call("PUT", "/v1/users/ann", json={"name": "Ann"}))[0] == 200
+        assert (await world.call("GET", "/v1/friends", "ann"))[0] == 200
+        _, why = await world.call("GET", "/v1/why?viewer=ann&friend=ann")
+        assert why.get("presentNow") is None
+        running = await start(
+            Options("127.0.0.1", origin_port, "demo", "demo", "sec", KeysetSettings(), True, None)
+        )
+        world.origin = running
+        try:
+            await world.online("ann")
+        finally:
+            for device in world.devices:
+                await device.client.stop()
+            await running.close()
+
+
+async def test_an_api_alone_takes_pubnubs_time_and_the_highest_stamp(quiet: World) -> None:
+    """Where there is no bridge beside it, the API itself asks, once PubNub answers."""
+    side = quiet.side
+    side.clock.offset, side.water.highest = 0, 0
+    await quiet.origin.close()
+    assert await preparing.try_times(side) is False
+    assert side.clock.offset == 0
+    port = quiet.origin.port
+    again = await start(Options("127.0.0.1", port, "demo", "demo", "sec", KeysetSettings(), True, None))
+    try:
+        again.origin.clock.advance(3600.0)
+        await side.engines.valkey.raise_to("fp:highest-ts", 1_700_000_000_000_000)
+        assert await preparing.try_times(side) is True
+        assert abs(side.clock.offset - 3_600_000) < 5_000
+        assert side.water.highest == 1_700_000_000_000_000
+    finally:
+        await again.close()
