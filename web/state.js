@@ -222,7 +222,7 @@ function counted(draft, payload, ts, now) {
   if (draft.everyone?.ts !== ts) draft.trend = [...draft.trend.slice(-59), onlineCount];
   draft.everyone = { online: onlineCount, delta, ts };
   draft.degraded = payload.degraded ? String(payload.reason ?? "the service is behind") : null;
-  draft.believedUntil = Math.max(draft.believedUntil, now + validFor * 1000);
+  draft.believedUntil = now + validFor * 1000;
 }
 
 function friendOf(id, said, before) {

@@ -25,6 +25,11 @@ test("silence for longer than the count is valid makes presence unknown", () => 
   assert.equal(unknown(state, 90_000), "silence");
 });
 
+test("the first count's word replaces the trust of the beginning", () => {
+  const state = apply(initial(0), count(1, { validFor: 3 }), 1_000);
+  assert.equal(unknown(state, 4_000), "silence");
+});
+
 test("a degraded service makes presence unknown until a count says otherwise", () => {
   let state = apply(initial(0), count(1, { degraded: true, reason: "partition 3 has no owner" }), 0);
   assert.equal(unknown(state, 1), "degraded");

@@ -69,7 +69,7 @@ export class PeoplePanels {
   }
 
   suggestion(person) {
-    return card(person, mutual(person), [this.button("Add", "primary", () => this.client.ask(person.id))]);
+    return card(person, mutual(person), [this.button("Add", "soft", () => this.client.ask(person.id))]);
   }
 
   incoming(person) {
