@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test test-containers e2e bench bench-graph bench-origin lint lint-cypher types layers requirements clean
+.PHONY: help setup dev run test test-containers e2e browser screenshots bench bench-graph bench-origin bench-page lint lint-cypher types layers requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -38,13 +38,19 @@ run: setup ## start the engines, the API, the bridge and the demo people; prints
 	@$(BIN)/friends-presence up $(ARGS)
 
 test: dev ## set everything up and pass the tests
-	@$(BIN)/python -m pytest -m "not containers" $(ARGS)
+	@$(BIN)/python -m pytest -m "not containers and not browser" $(ARGS)
 
 test-containers: dev ## the graph's contract suite through a container (NEO4J_IMAGE)
 	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
 
-e2e: dev ## the whole system through official clients
+e2e: dev ## the whole system through official clients and, where there is one, a browser
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
+
+browser: dev ## the pages in the machine's own Chromium
+	@$(BIN)/python -m pytest -m browser tests/e2e/web --durations=10 $(ARGS)
+
+screenshots: dev ## take the pictures of docs/images again
+	@$(BIN)/python -m tests.e2e.web.screenshots $(ARGS)
 
 bench: bench-graph bench-origin ## every benchmark below, one after the other
 
@@ -53,6 +59,9 @@ bench-graph: dev ## the graph's queries beside PostgreSQL's, on 20,000 people (J
 
 bench-origin: dev ## the local origin: open polls, publishes, here-now (JSON and table)
 	@$(BIN)/python -m bench.origin $(ARGS)
+
+bench-page: dev ## the friends page: 1,000 friends, 100 changes/s, frames and memory (JSON and table)
+	@$(BIN)/python -m bench.page $(ARGS)
 
 lint: dev ## ruff, formatting included
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,0 +1,240 @@
+"""What a friends page of a thousand friends costs under a hundred changes a second: frames, and memory over minutes.
+
+The page is the real one in the machine's Chromium, signed in on a stack of its own; the changes are published on its
+inbox as the bridge writes them, so what is measured is the page and PubNub's JavaScript SDK, not the bridge. Knows
+the page's address and PubNub's official client.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import platform
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from playwright.async_api import CDPSession, Page, async_playwright
+from pubnub.pnconfiguration import PNConfiguration
+from pubnub.pubnub_asyncio import PubNubAsyncio
+from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
+from pydantic import SecretStr
+from rich.console import Console
+from rich.table import Table
+
+from graph_service.bulk import Bulk
+from graph_service.model import Pair
+from graph_service.neo4j import connect
+from graph_service.people import People, Person
+from graph_service.settings import Settings
+from graph_service.shard import ShardMap
+from local_stack.up import Choice, Stack, stack
+from pubnub_bridge import wire
+
+ME = "ann"
+STEP = 0.1
+"""Seconds between two handfuls of changes."""
+RESULT = Path("docs/benchmarks/page.json")
+RECORD = """() => {
+  globalThis.frames = [];
+  let last = performance.now();
+  const step = (now) => { frames.push(now - last); last = now; requestAnimationFrame(step); };
+  requestAnimationFrame(step);
+  const view = document.getElementById("viewport");
+  setInterval(() => view.scrollBy({ top: 640, behavior: "smooth" }), 1500);
+  setInterval(() => view.scrollTo({ top: 0 }), 30000);
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the page holds after its garbage was collected."""
+
+    seconds: float
+    heap_mb: float
+    nodes: int
+    listeners: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """Everything measured, with the machine it is from."""
+
+    friends: int
+    changes_a_second: float
+    shown: int
+    """Changes that the page counted, of those published."""
+    published: int
+    frames: int
+    frame_p50_ms: float
+    frame_p95_ms: float
+    frame_p99_ms: float
+    frame_longest_ms: float
+    memory: list[Memory]
+    machine: str
+
+
+async def measure(friends: int, rate: float, minutes: float) -> Result:
+    """One run."""
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {**os.environ, "DEMO_LOGIN": "on", "RATE_LIMIT_ADDRESS": ""}
+        choice = Choice(data=Path(folder) / "data", people=0, environ=environ)
+        async with stack(choice, typer.echo) as running:
+            people = await _people(running, friends)
+            async with _page(running) as page, _server(running) as sdk:
+                return await _run(page, sdk, people, (rate, minutes * 60))
+
+
+async def _run(page: Page, sdk: PubNubAsyncio, people: list[str], wanted: tuple[float, float]) -> Result:
+    rate, seconds = wanted
+    cdp = await page.context.new_cdp_session(page)
+    before = await page.evaluate("friendsPresence.state.heard")
+    await page.evaluate(RECORD)
+    began, memory = time.monotonic(), [await _memory(cdp, 0.0)]
+    changing = asyncio.create_task(_change(sdk, people, rate))
+    while (spent := time.monotonic() - began) < seconds:
+        await asyncio.sleep(min(60.0, seconds - spent))
+        memory.append(await _memory(cdp, time.monotonic() - began))
+    changing.cancel()
+    published = await changing
+    took = time.monotonic() - began
+    await asyncio.sleep(1.0)
+    frames = sorted(await page.evaluate("frames"))
+    shown = await page.evaluate("friendsPresence.state.heard") - before
+    p50, p95, p99 = (round(frames[int(len(frames) * share)], 1) for share in (0.5, 0.95, 0.99))
+    return Result(
+        friends=len(people),
+        changes_a_second=round(published / took, 1),
+        shown=shown,
+        published=published,
+        frames=len(frames),
+        frame_p50_ms=p50,
+        frame_p95_ms=p95,
+        frame_p99_ms=p99,
+        frame_longest_ms=round(frames[-1], 1),
+        memory=memory,
+        machine=f"{os.cpu_count()} cores, {platform.machine()}, browser, stack and load together",
+    )
+
+
+async def _change(sdk: PubNubAsyncio, people: list[str], rate: float) -> int:
+    """Comings and goings until cancelled; how many were published."""
+    online = dict.fromkeys(people, False)
+    published, due, began = 0, 0.0, time.monotonic()
+    try:
+        for turn in itertools.count(1):
+            due += rate * STEP
+            some = random.sample(people, int(due) - published)
+            await asyncio.gather(*(_tell(sdk, user, online) for user in some))
+            published += len(some)
+            await asyncio.sleep(max(0.0, began + turn * STEP - time.monotonic()))
+    except asyncio.CancelledError:
+        pass
+    return published
+
+
+async def _tell(sdk: PubNubAsyncio, user: str, online: dict[str, bool]) -> None:
+    now = time.time_ns() // 1000
+    online[user] = not online[user]
+    body = (
+        wire.online(user, f"Friend {user}", now // 1000, now)
+        if online[user]
+        else wire.offline(user, now // 1000, now // 1000, now)
+    )
+    await sdk.publish().channel(f"inbox.{ME}").message(json.loads(body)).future()
+
+
+async def _memory(cdp: CDPSession, at: float) -> Memory:
+    await cdp.send("HeapProfiler.collectGarbage")
+    heap: Any = await cdp.send("Runtime.getHeapUsage")
+    dom: Any = await cdp.send("Memory.getDOMCounters")
+    return Memory(round(at), round(heap["usedSize"] / 2**20, 2), dom["nodes"], dom["jsEventListeners"])
+
+
+async def _people(running: Stack, friends: int) -> list[str]:
+    neo4j = running.engines.neo4j
+    settings = Settings(
+        environment="development",
+        neo4j_uri=neo4j.uri,
+        neo4j_user=neo4j.user,
+        neo4j_password=SecretStr(neo4j.password),
+    )
+    ids = [f"f{number:04}" for number in range(friends)]
+    async with connect(settings) as graph:
+        everybody = [Person(ME, "Ann Lee"), *(Person(user, f"Friend {user}") for user in ids)]
+        await People(graph, ShardMap().shard).upsert_many(everybody)
+        await Bulk(graph).batch([Pair(ME, user) for user in ids], tell=False)
+    return ids
+
+
+@asynccontextmanager
+async def _page(running: Stack) -> AsyncIterator[Page]:
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
+            executable_path=chromium, args=["--no-sandbox", "--disable-gpu"]
+        )
+        page = await browser.new_page(viewport={"width": 1280, "height": 820})
+        await page.goto(f"{running.api}/?as={ME}")
+        await page.locator("#link[data-state=connected]").wait_for()
+        yield page
+        await browser.close()
+
+
+@asynccontextmanager
+async def _server(running: Stack) -> AsyncIterator[PubNubAsyncio]:
+    keys, config = running.access, PNConfiguration()
+    config.subscribe_key, config.publish_key = keys.subscribe_key, keys.publish_key
+    config.secret_key, config.user_id = keys.secret_key, "bench"
+    config.origin, config.ssl = running.origin, False
+    sdk = PubNubAsyncio(config, custom_request_handler=AsyncAiohttpRequestHandler)
+    yield sdk
+    await sdk.stop()
+
+
+def table(result: Result) -> Table:
+    """For people."""
+    made = Table(title=f"Friends page, {result.friends:,} friends, {result.changes_a_second} changes/s")
+    for heading in ("what", "measured", "budget"):
+        made.add_column(heading)
+    made.add_row("changes shown / published", f"{result.shown:,} / {result.published:,}", "")
+    made.add_row(
+        "frame p50, p95, p99",
+        f"{result.frame_p50_ms}, {result.frame_p95_ms}, {result.frame_p99_ms} ms",
+        "p95 < 33 ms",
+    )
+    made.add_row("longest frame", f"{result.frame_longest_ms} ms", "")
+    for one in result.memory:
+        made.add_row(
+            f"after {one.seconds:.0f} s",
+            f"{one.heap_mb} MB, {one.nodes:,} nodes, {one.listeners} listeners",
+            "",
+        )
+    return made
+
+
+def main(
+    friends: Annotated[int, typer.Option(help="Friends on the page.")] = 1000,
+    rate: Annotated[float, typer.Option(help="Changes a second.")] = 100.0,
+    minutes: Annotated[float, typer.Option(help="How long.")] = 1.0,
+    result: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULT,
+) -> None:
+    """Measure, show, write; exit code 1 when the page does not keep its budget."""
+    measured = asyncio.run(measure(friends, rate, minutes))
+    Console().print(table(measured))
+    result.write_text(json.dumps(asdict(measured), indent=1) + "\n", encoding="utf-8")
+    if measured.frame_p95_ms >= 33.0:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)

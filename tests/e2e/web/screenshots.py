@@ -1,0 +1,85 @@
+"""Takes the pictures of ``docs/images/``: ``make screenshots``. Every picture is a function in `SHOTS`.
+
+The stack is one of its own with demo people who come and go, so the pictures show what a newcomer sees.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+from playwright.async_api import Browser, Page, async_playwright
+
+from local_stack.up import Choice, Stack, stack
+
+IMAGES = Path(__file__).resolve().parents[3] / "docs" / "images"
+PEOPLE = 1200
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}, "device_scale_factor": 1.5}
+PHONE: dict[str, Any] = {
+    "viewport": {"width": 390, "height": 780},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+    "has_touch": True,
+}
+Shot = Callable[[Browser, Stack], Awaitable[None]]
+
+
+async def friends(browser: Browser, running: Stack) -> None:
+    """The friends page, light and dark, with a request that waits."""
+    asker = await _signed_in(browser, running, 2, DESK)
+    for scheme in ("light", "dark"):
+        page = await _signed_in(browser, running, 0, DESK | {"color_scheme": scheme})
+        await asker.evaluate("id => friendsPresence.ask(id)", await page.evaluate("friendsPresence.userId"))
+        await page.locator("#suggestions li").first.wait_for()
+        await _save(page, f"friends-{scheme}.png")
+
+
+async def phone(browser: Browser, running: Stack) -> None:
+    """The same on a phone."""
+    page = await _signed_in(browser, running, 0, PHONE)
+    await _save(page, "friends-phone.png")
+
+
+SHOTS: list[Shot] = [friends, phone]
+
+
+async def _signed_in(browser: Browser, running: Stack, person: int, options: dict[str, Any]) -> Page:
+    page = await (await browser.new_context(**options)).new_page()
+    await page.goto(f"{running.api}/")
+    await page.locator(".choice").nth(person).click()
+    await page.locator("#link[data-state=connected]").wait_for()
+    await page.locator("#everyone").wait_for()
+    return page
+
+
+async def _save(page: Page, name: str) -> None:
+    await page.mouse.move(2, 2)
+    await page.wait_for_function("document.querySelectorAll('.toast').length === 0")
+    await page.screenshot(path=IMAGES / name, animations="disabled")
+    typer.echo(f"docs/images/{name}")
+    await page.context.close()
+
+
+async def take() -> None:
+    """All pictures, once the demo people have had time to come."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
+    with tempfile.TemporaryDirectory() as folder:
+        environ = {**os.environ, "DEMO_MINUTES": "1", "STATUS_COUNT_INTERVAL": "2"}
+        choice = Choice(data=Path(folder) / "data", people=PEOPLE, environ=environ)
+        async with stack(choice, typer.echo) as running, async_playwright() as playwright:
+            browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            await asyncio.sleep(60.0)
+            for shot in SHOTS:
+                await shot(browser, running)
+            await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(take())
