@@ -95,7 +95,18 @@ async def up(choice: Choice, told: Told) -> None:
         told(f"ready: {running_stack.api}")
         if running_stack.pages:
             told(f"friends page: {running_stack.api}/")
+            told(f"operator console: {console_address(running_stack, sys.stderr.isatty())}")
         await first_death(running_stack)
+
+
+def console_address(made: Stack, to_person: bool) -> str:
+    """Where the console is; for a person at a terminal with its key, behind the # that no server sees and no log keeps."""
+    address = f"{made.api}/console"
+    return (
+        f"{address}#key={made.access.console_key}"
+        if to_person
+        else f"{address} (its key: consoleKey in the stack's file)"
+    )
 
 
 @asynccontextmanager

@@ -1,0 +1,87 @@
+/** A person's circle as a picture: who is a friend, who of these know each other, who is online. Colours stay live. */
+
+import cytoscape from "cytoscape";
+import { byId, colour, say } from "./elements.js";
+
+const SHOWN = 100;
+const EVERY = 4000;
+
+export class Ego {
+  #calls;
+  #graph;
+  #shown;
+  #timer;
+
+  /** `choose(person, friend)` is called when a friend is chosen. */
+  constructor(calls, choose) {
+    this.#calls = calls;
+    this.choose = choose;
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#graph?.style(style()));
+  }
+
+  async show(user) {
+    this.stop();
+    this.#shown = await this.#calls.ego(user, SHOWN);
+    this.#draw(this.#shown);
+    this.#tell();
+    this.#timer = setInterval(() => this.#refresh(), EVERY);
+  }
+
+  stop() {
+    clearInterval(this.#timer);
+    this.#graph?.destroy();
+    this.#graph = null;
+  }
+
+  #draw(ego) {
+    const people = [{ ...ego, id: ego.user, centre: true }, ...ego.friends];
+    const nodes = people.map((one) => ({ data: { id: one.id, name: one.name || one.id, presence: presence(one), centre: one.centre ? 1 : 0 } }));
+    const edges = [...ego.friends.map((one) => [ego.user, one.id]), ...ego.edges].map(([source, target], index) => ({ data: { id: `e${index}`, source, target, own: source === ego.user ? 1 : 0 } }));
+    this.#graph = cytoscape({
+      container: byId("ego"),
+      elements: { nodes, edges },
+      style: style(),
+      layout: { name: "cose", animate: false, nodeRepulsion: () => 9000, idealEdgeLength: () => 70, gravity: 0.6, numIter: 400, padding: 24 },
+      minZoom: 0.3, maxZoom: 3, wheelSensitivity: 0.3, boxSelectionEnabled: false,
+    });
+    this.#graph.on("tap", "node[centre = 0]", (event) => this.choose(ego.user, event.target.id()));
+  }
+
+  async #refresh() {
+    if (document.hidden || byId("people").hidden || !this.#graph) return;
+    try {
+      const flags = await this.#calls.egoFlags(this.#shown.user);
+      const online = new Set(flags.friends);
+      this.#shown.online = flags.online;
+      for (const friend of this.#shown.friends) friend.online = online.has(friend.id);
+    } catch {
+      return; // the header says that the service is away; the picture keeps its last colours
+    }
+    this.#graph?.batch(() => {
+      for (const one of [{ ...this.#shown, id: this.#shown.user }, ...this.#shown.friends]) this.#graph.getElementById(one.id).data("presence", presence(one));
+    });
+    this.#tell();
+  }
+
+  #tell() {
+    const { name, user, total, friends, edges } = this.#shown;
+    const online = friends.filter((one) => one.online).length;
+    const words = `${name || user} has ${total} ${total === 1 ? "friend" : "friends"}; of the ${friends.length} shown ${online} are online, with ${edges.length} friendships among them`;
+    say(byId("ego-words"), words);
+    byId("ego").setAttribute("aria-label", words);
+  }
+}
+
+const presence = (one) => (one.online ? (one.invisible ? "hidden" : "online") : "offline");
+
+function style() {
+  const states = ["online", "hidden", "offline"].map((state) => ({ selector: `node[presence = "${state}"]`, style: { "background-color": colour(state) } }));
+  return [
+    { selector: "node", style: { width: 16, height: 16, label: "data(name)", "font-size": 8, color: colour("text"), "text-margin-y": -3, "min-zoomed-font-size": 7, "transition-property": "background-color", "transition-duration": 500 } },
+    ...states,
+    { selector: "node[centre = 1]", style: { width: 34, height: 34, "font-size": 13, "font-weight": 600, "border-width": 3, "border-color": colour("accent") } },
+    { selector: "edge", style: { width: 1, "line-color": colour("muted"), opacity: 0.35, "curve-style": "haystack" } },
+    { selector: "edge[own = 1]", style: { opacity: 0.12 } },
+    { selector: "node:active", style: { "overlay-opacity": 0.1 } },
+  ];
+}
