@@ -7,7 +7,7 @@ port; closing is the reverse. The bridge opens the same parts and adds its own.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from graph_service.flags import Flags
 from graph_service.friends import Friends
 from graph_service.kept import KeptAnswers
 from graph_service.neo4j import Graph, check, connect
-from graph_service.people import People
+from graph_service.people import Created, Eraser, People, nobody_waits
 from graph_service.settings import Settings, missing_to_serve
 from graph_service.shard import ShardMap
 from graph_service.suggestions import SuggestionsFor
@@ -62,8 +62,16 @@ async def engines(settings: Settings) -> AsyncIterator[Engines]:
         yield Engines(graph, valkey)
 
 
-def parts(settings: Settings, opened: Engines) -> Parts:
-    """The use cases over open engines, with the checks of readiness."""
+def parts(
+    settings: Settings,
+    opened: Engines,
+    erasers: Mapping[str, Eraser] | None = None,
+    created: Created = nobody_waits,
+) -> Parts:
+    """The use cases over open engines, with the checks of readiness.
+
+    Another package adds its `erasers` by store, and hears of users that are `created`.
+    """
     graph, shards = (
         opened.graph,
         ShardMap(settings.partitions, settings.presence_shards, settings.presence_shard_levels),
@@ -79,7 +87,9 @@ def parts(settings: Settings, opened: Engines) -> Parts:
         friends=Friends(graph, settings.friend_limit, settings.pending_limit, changed),
         bulk=Bulk(graph, settings.friend_limit, changed),
         suggestions=suggestions,
-        people=People(graph, shards.shard, changed, {"kept answers": suggestions.erase}),
+        people=People(
+            graph, shards.shard, changed, {"kept answers": suggestions.erase, **(erasers or {})}, created
+        ),
         flags=Flags(graph),
         readiness=Readiness({"graph": lambda: graph.row("clock"), "queue": opened.valkey.ping}),
     )

@@ -13,6 +13,12 @@ from graph_service.neo4j import Graph
 Eraser = Callable[[str], Awaitable[Mapping[str, Any]]]
 """Erases one user in one store; what it did, for the report."""
 ShardOf = Callable[[str], int]
+Created = Callable[[Sequence[str]], Awaitable[None]]
+"""Told of new users after the commit; must not wait for anything."""
+
+
+async def nobody_waits(_users: Sequence[str]) -> None:
+    """New users are of no interest to anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +50,13 @@ class People:
         shard_of: ShardOf,
         changed: Changed = nobody_to_tell,
         erasers: Mapping[str, Eraser] | None = None,
+        created: Created = nobody_waits,
     ) -> None:
         self._graph = graph
         self._shard_of = shard_of
         self._changed = changed
         self._erasers = dict(erasers or {})
+        self._created = created
 
     async def upsert_many(self, people: Sequence[Person]) -> Upserted:
         """Creates or renames users in one transaction; of one id given twice the last name counts."""
@@ -56,6 +64,8 @@ class People:
         row = (
             await self._graph.write("people_upsert", rows=list({row[0]: row for row in rows}.values())) or {}
         )
+        if row["created"]:
+            await self._created(row["created"])
         return Upserted(row["created"], row["renamed"])
 
     async def upsert(self, user: str, name: str) -> bool:

@@ -18,7 +18,6 @@ from graph_service.app import engines
 from graph_service.model import Told
 from graph_service.outbox import Outbox
 from pubnub_bridge import accuracy, console_report, jobs, keys, metrics
-from pubnub_bridge.app_context import AppContext, GraphReads
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.count import Counting, CountNeeds
 from pubnub_bridge.events import Events, Receiver
@@ -90,13 +89,7 @@ class Bridge:
         self.reconcile = Reconcile(side.client, side.flags, side.log, side.lookups, side.shards)
         self.reconcile.now = side.clock.now
         self.relay = Relay(Outbox(side.engines.graph), side.inbox, side.water, lambda: self.ownership.leads)
-        self.context = AppContext(
-            side.client,
-            GraphReads(side.engines.graph, side.flags),
-            side.shards,
-            settings.app_context,
-            settings.app_context_per_second,
-        )
+        self.context = side.context
         self.valid_for = max(1, round(3 * settings.status_count_interval))
         self.health = Health(side.engines.valkey, settings.partitions, self.valid_for)
         self.counting = Counting(self._count_needs())

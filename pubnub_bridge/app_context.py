@@ -159,11 +159,19 @@ class AppContext:
                 del self._waiting[user]
             try:
                 told = await self._reads.tell(users)
-                await asyncio.gather(*(self._write(one) for one in told))
+                gone = set(users) - {one.user for one in told}
+                await asyncio.gather(*map(self._write, told), *map(self._remove, gone))
             except FriendsError as error:
                 _log.warning("App Context waits", reason=str(error))
                 self.touch(users)
                 await asyncio.sleep(1.0)
+
+    async def _remove(self, user: str) -> None:
+        """Someone who was erased while a write of theirs was under way."""
+        async with self._limiter:
+            await self._store.remove_user(user)
+        async with self._limiter:
+            await self._store.remove_channel(f"friends.{user}")
 
     async def erase(self, user: str) -> Mapping[str, Any]:
         """Forget a user and their friends' channel; for the report of an erase."""

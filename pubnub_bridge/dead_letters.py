@@ -1,25 +1,44 @@
-"""Messages that PubNub refused for their own sake: kept, shown and put back. Knows streams."""
+"""What was refused for its own sake: messages by PubNub, changes by the graph. Kept, shown and put back. Knows streams."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from graph_service.valkey import FIRST, Valkey
-from pubnub_bridge import keys, metrics
+from graph_service.valkey import FIRST, Entry, Valkey
+from pubnub_bridge import keys, log, metrics
 from pubnub_bridge.notice import Event, Notice, SyncNotice, encode
+from pubnub_bridge.presence import Seen
 from pubnub_bridge.wire import micros
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One refused message."""
+    """One refused message or change."""
 
     entry: str
     inbox: str
+    """The recipient of a message; the user of a change."""
     reason: str
     body: str
+    """A message as it was published; a change as a row of the seen stream."""
+    kind: Literal["message", "change"] = "message"
+
+    @property
+    def about(self) -> set[str]:
+        """The users it names."""
+        if self.kind == "change":
+            return {self.inbox}
+        return {self.inbox, *(event["payload"].get("userId", "") for event in _events(json.loads(self.body)))}
+
+    @property
+    def event_ids(self) -> list[str]:
+        """The ids of what it says, as they stand in the logs."""
+        if self.kind == "change":
+            return [Seen(*json.loads(self.body)).event_id]
+        return [str(event["eventId"]) for event in _events(json.loads(self.body))]
 
 
 class DeadLetters:
@@ -30,42 +49,86 @@ class DeadLetters:
         self._partitions = partitions
 
     async def bury(self, partition: int, inbox: str, body: bytes, reason: str) -> None:
-        """Keep one."""
+        """Keep a message."""
         row = json.dumps({"inbox": inbox, "reason": reason, "body": body.decode()}).encode()
         await self._valkey.append([(keys.dead(partition), row)])
         metrics.DEAD.inc()
 
+    async def bury_change(self, partition: int, seen: Seen, reason: str) -> None:
+        """Keep a change that the graph refuses."""
+        body = json.dumps([seen.user, seen.online, seen.at, seen.shard, seen.reason])
+        row = {"inbox": seen.user, "reason": reason, "body": body, "kind": "change"}
+        await self._valkey.append([(keys.dead(partition), json.dumps(row).encode())])
+        metrics.DEAD.inc()
+
     async def all(self, most: int = 1000) -> list[DeadLetter]:
-        """Those kept, the oldest of each partition first."""
+        """Those kept, the oldest of each partition first; no more than `most`."""
         found: list[DeadLetter] = []
         for partition in range(self._partitions):
-            rows = await self._valkey.read({keys.dead(partition): FIRST}, count=most)
-            found += [
-                DeadLetter(entry, **json.loads(row)) for entry, row in rows.get(keys.dead(partition), [])
-            ]
-        return found[:most]
+            async for rows in self._pages(partition):
+                found += [_letter(row) for row in rows]
+                if len(found) >= most:
+                    return found[:most]
+        return found
+
+    async def count(self) -> int:
+        """How many are kept."""
+        return sum(await self._valkey.lengths([keys.dead(number) for number in range(self._partitions)]))
 
     async def redrive(self) -> int:
-        """Put all back into the inbox streams; returns how many."""
+        """Put those that are there now back into the streams they came from; returns how many."""
         count = 0
         for partition in range(self._partitions):
-            key = keys.dead(partition)
-            while rows := (await self._valkey.read({key: FIRST})).get(key):
-                letters = [DeadLetter(entry, **json.loads(row)) for entry, row in rows]
-                notices = [notice for letter in letters for notice in revived(letter)]
-                await self._valkey.append([(keys.inbox(partition), encode(notices))])
-                await self._valkey.delete({key: [entry for entry, _ in rows]})
+            async for rows in self._pages(partition):
+                await self._put_back(partition, [_letter(row) for row in rows])
+                await self._valkey.delete({keys.dead(partition): [entry for entry, _ in rows]})
                 count += len(rows)
         return count
 
+    async def forget(self, user: str) -> int:
+        """Remove what names a user; returns how many letters that was."""
+        count = 0
+        for partition in range(self._partitions):
+            async for rows in self._pages(partition):
+                gone = [letter.entry for letter in map(_letter, rows) if user in letter.about]
+                await self._valkey.delete({keys.dead(partition): gone})
+                count += len(gone)
+        return count
+
+    async def _pages(self, partition: int) -> AsyncIterator[list[Entry]]:
+        """The entries that stand in a stream, a page at a time; reading ends at a page that is not full."""
+        key, place = keys.dead(partition), FIRST
+        while rows := (await self._valkey.read({key: place}, count=PAGE)).get(key):
+            place = rows[-1][0]
+            yield rows
+            if len(rows) < PAGE:
+                return
+
+    async def _put_back(self, partition: int, letters: Sequence[DeadLetter]) -> None:
+        notices = [notice for one in letters if one.kind == "message" for notice in revived(one)]
+        seen = [Seen(*json.loads(one.body)) for one in letters if one.kind == "change"]
+        entries = [(keys.inbox(partition), encode(notices))] if notices else []
+        await self._valkey.append([*entries, *([(keys.seen(partition), log.encode(seen))] if seen else [])])
+
+
+PAGE = 500
+
+
+def _letter(row: Entry) -> DeadLetter:
+    return DeadLetter(row[0], **json.loads(row[1]))
+
 
 def revived(letter: DeadLetter) -> list[Notice | SyncNotice]:
-    """What a letter said, as notices: its events as they are, and a fresh sync for an old one."""
+    """What a message said, as notices: its events as they are, and a fresh sync for an old one."""
     message = json.loads(letter.body)
     if message["type"] == "friends.sync":
         return [SyncNotice(letter.inbox, reason="lost")]
-    events = message["payload"]["events"] if message["type"] == "friend.batch" else [message]
-    return [Notice(_event(event), [letter.inbox]) for event in events]
+    return [Notice(_event(event), [letter.inbox]) for event in _events(message)]
+
+
+def _events(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """A batch opened."""
+    return list(message["payload"]["events"]) if message["type"] == "friend.batch" else [message]
 
 
 def _event(event: dict[str, Any]) -> Event:

@@ -37,6 +37,11 @@ def why(partition: int, user: str) -> str:
     return f"fp:{{{partition}}}:why:{user}"
 
 
+def failed(partition: int, user: str) -> str:
+    """The recipients that the last changes of a user did not reach."""
+    return f"fp:{{{partition}}}:failed:{user}"
+
+
 def owner(partition: int) -> str:
     """The lease of a partition."""
     return f"fp:{{{partition}}}:owner"

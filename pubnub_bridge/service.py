@@ -21,6 +21,7 @@ from graph_service.errors import SetupError
 from graph_service.settings import missing_to_serve
 from pubnub_bridge import app as bridge
 from pubnub_bridge import demo_login
+from pubnub_bridge.erasing import erasers
 from pubnub_bridge.errors import TaskDied
 from pubnub_bridge.pages import Pages
 from pubnub_bridge.preparing import keep_times, try_times
@@ -77,7 +78,8 @@ async def _api_alone(settings: Settings) -> None:
         await try_times(side)
         readiness = await _http(side, stack, API_ONLY)
         stop = serve.until_stopped(settings, readiness)
-        await _until_first({"PubNub's time": keep_times(side), "stop": stop})
+        beside = {"PubNub's time": keep_times(side), "newcomers": side.newcomers.run()}
+        await _until_first({**beside, "stop": stop})
 
 
 async def _bridge_alone(settings: Settings) -> None:
@@ -92,7 +94,8 @@ async def _both(settings: Settings) -> None:
         side = await _side(settings, stack)
         await try_times(side)
         readiness = await _http(side, stack, TABLES)
-        await _until_first({"bridge": bridge.on(side), "stop": serve.until_stopped(settings, readiness)})
+        stop = serve.until_stopped(settings, readiness)
+        await _until_first({"bridge": bridge.on(side), "newcomers": side.newcomers.run(), "stop": stop})
 
 
 async def _side(settings: Settings, stack: AsyncExitStack) -> Side:
@@ -104,7 +107,7 @@ async def _side(settings: Settings, stack: AsyncExitStack) -> Side:
 async def _http(side: Side, stack: AsyncExitStack, tables: Sequence[TypedRoutes]) -> Readiness:
     """Opens the gate and the port."""
     settings = side.settings
-    made = parts(settings, side.engines)
+    made = parts(settings, side.engines, erasers(side), side.newcomers.created)
     gate = await stack.enter_async_context(open_gate(settings))
     demo = (demo_login.routes,) if settings.demo_login == "on" else ()
     app = build_app(settings, made, gate, (*tables, *demo))

@@ -210,34 +210,24 @@ class Settle:
 
 
 def records(changes: Sequence[Change], settled: Settled, told: Sequence[Told], now: int) -> list[Record]:
-    """One record a change, for whoever asks why."""
+    """One record a change, for whoever asks why; none of ids without a user, who may have been erased."""
     heard = {one.user: 0 if one.invisible else len(one.online_friends) for one in told}
-    found = []
-    for change in changes:
-        outcome = (
-            "unknown"
-            if change.user in settled.unknown
-            else "older"
-            if change.user in settled.older
-            else "told"
-            if change.user in heard
-            else "silent"
-        )
-        recipients = heard.get(change.user, 0) if outcome == "told" else 0
-        found.append(
-            Record(
-                change.user,
-                change.event_id,
-                change.online,
-                change.at,
-                change.reason,
-                change.due,
-                now,
-                outcome,
-                recipients,
-            )
-        )
-    return found
+    return [_record(change, settled, heard, now) for change in changes if change.user not in settled.unknown]
+
+
+def _record(change: Change, settled: Settled, heard: Mapping[str, int], now: int) -> Record:
+    outcome = "older" if change.user in settled.older else "told" if change.user in heard else "silent"
+    return Record(
+        user=change.user,
+        event_id=change.event_id,
+        online=change.online,
+        at=change.at,
+        reason=change.reason,
+        held_until=change.due,
+        settled_at=now,
+        outcome=outcome,
+        recipients=heard.get(change.user, 0) if outcome == "told" else 0,
+    )
 
 
 def count(settled: Settled, outgoing: Outgoing) -> None:

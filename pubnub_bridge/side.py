@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import aiohttp
 from aiohttp import web
@@ -15,6 +16,7 @@ from aiohttp import web
 from graph_service.app import Engines
 from graph_service.flags import Flags
 from graph_service.shard import ShardMap
+from pubnub_bridge.app_context import AppContext, GraphReads
 from pubnub_bridge.client import Client
 from pubnub_bridge.clock import Clock
 from pubnub_bridge.console_audit import Audit
@@ -24,6 +26,7 @@ from pubnub_bridge.high_water import HighWater
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
+from pubnub_bridge.newcomers import Newcomers
 from pubnub_bridge.pool import Keyset
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.tokens import Tokens
@@ -51,13 +54,23 @@ class Side:
     dead: DeadLetters
     console: Feed
     audit: Audit
+    context: AppContext
 
-    async def look_up(self, users: Sequence[str]) -> None:
-        """Users who were just created may have been present for long: what Where Now says is accepted as seen."""
+    @cached_property
+    def newcomers(self) -> Newcomers:
+        """Who was created and waits to be looked up; somebody must `run` it."""
+        return Newcomers(self.look_up)
+
+    async def look_up(self, users: Sequence[str]) -> list[str]:
+        """Users who were just created may have been present for long: what Where Now says is accepted as seen.
+
+        Returns those of whom PubNub said nothing. Raises QueueUnavailable, and then none is accepted.
+        """
         found = await self.lookups.all(users, "created")
         present = [seen for seen in found.values() if seen.online]
         if present:
             await self.log.append(present)
+        return [user for user in users if user not in found]
 
 
 SIDE = web.AppKey("side", Side)
@@ -87,7 +100,7 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
             Client.open(keys, secret.get_secret_value() if secret else None)
         )
         shards = ShardMap(settings.partitions, settings.presence_shards, settings.presence_shard_levels)
-        clock = Clock()
+        clock, flags = Clock(), Flags(engines.graph)
         yield Side(
             settings=settings,
             engines=engines,
@@ -96,7 +109,7 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
             client=client,
             clock=clock,
             shards=shards,
-            flags=Flags(engines.graph),
+            flags=flags,
             log=Log(engines.valkey, shards.partition),
             inbox=Inbox(engines.valkey, shards.partition),
             water=HighWater(engines.valkey),
@@ -108,4 +121,11 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
             dead=DeadLetters(engines.valkey, settings.partitions),
             console=Feed(engines.valkey, settings),
             audit=Audit(engines.valkey),
+            context=AppContext(
+                client,
+                GraphReads(engines.graph, flags),
+                shards,
+                settings.app_context,
+                settings.app_context_per_second,
+            ),
         )

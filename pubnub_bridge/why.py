@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
@@ -10,6 +11,8 @@ from graph_service.valkey import Valkey
 from pubnub_bridge import keys
 
 KEPT = 5
+FAILED_KEPT = 100
+"""Failed recipients of one user's changes that are kept; of more than these the count is "at least"."""
 SECONDS = 24 * 3600
 
 
@@ -27,10 +30,21 @@ class Record:
     settled_at: int
     """Both by PubNub's clock, milliseconds."""
     outcome: str
-    """told, silent (a flap or repeat), older (the graph knew better) or unknown (no such user)."""
+    """told, silent (a flap or repeat) or older (the graph knew better)."""
     recipients: int = 0
     failed: int = 0
-    """Recipients whose message PubNub refused."""
+    """Recipients whose message PubNub refused, or that got a sync instead after too many tries; at most 100."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """One recipient who did not get the message of one change."""
+
+    user: str
+    """Whose change it was."""
+    event_id: str
+    inbox: str
+    reason: str
 
 
 class Why:
@@ -47,12 +61,33 @@ class Why:
             await self._valkey.remember(rows, KEPT, SECONDS)
 
     async def of(self, user: str) -> list[Record]:
-        """The last changes of a user, newest first."""
-        return [Record(**json.loads(row)) for row in await self._valkey.remembered(self._key(user))]
+        """The last changes of a user, newest first, each with how many recipients it failed for."""
+        records = [Record(**json.loads(row)) for row in await self._valkey.remembered(self._key(user))]
+        failed = Counter(event_id for event_id, _, _ in await self.failed(user))
+        for record in records:
+            record.failed = failed[record.event_id]
+        return records
+
+    async def fail(self, some: Sequence[Failed]) -> None:
+        """Keep that changes did not reach these recipients; only the newest of each user."""
+        rows = [
+            (self._failed_key(one.user), json.dumps([one.event_id, one.inbox, one.reason]).encode())
+            for one in some
+        ]
+        if rows:
+            await self._valkey.remember(rows, FAILED_KEPT, SECONDS)
+
+    async def failed(self, user: str) -> list[tuple[str, str, str]]:
+        """Event id, recipient and reason of those that are kept, newest first, each recipient once."""
+        rows = [tuple(json.loads(row)) for row in await self._valkey.remembered(self._failed_key(user))]
+        return list({(row[0], row[1]): row for row in rows}.values())
 
     async def forget(self, user: str) -> None:
         """Erase what is kept of a user."""
-        await self._valkey.forget([self._key(user)])
+        await self._valkey.forget([self._key(user), self._failed_key(user)])
 
     def _key(self, user: str) -> str:
         return keys.why(self._partition(user), user)
+
+    def _failed_key(self, user: str) -> str:
+        return keys.failed(self._partition(user), user)

@@ -26,6 +26,7 @@ from graph_service.shard import ShardMap
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge import app, routes
+from pubnub_bridge.erasing import erasers
 from pubnub_bridge.preparing import prepare
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import Side, open_side
@@ -270,9 +271,13 @@ async def api(settings: Settings) -> AsyncIterator[tuple[str, Side]]:
         side = await stack.enter_async_context(open_side(settings, opened))
         await prepare(side)
         gate = await stack.enter_async_context(open_gate(settings))
-        http = build_app(settings, parts(settings, opened), gate, routes.TABLES)
+        http = build_app(
+            settings, parts(settings, opened, erasers(side), side.newcomers.created), gate, routes.TABLES
+        )
         http[routes.SIDE] = side
         address = await stack.enter_async_context(serve.listening(http, settings))
+        newcomers = asyncio.create_task(side.newcomers.run())
+        stack.callback(newcomers.cancel)
         yield address.url, side
 
 

@@ -175,9 +175,12 @@ async def test_someone_present_before_being_created_is_found(world: World) -> No
     """Their presence was counted as a stranger's; creating them looks them up."""
     early = world.device("zoe")
     early.appear()
-    await asyncio.sleep(1.5)
-    await world.people("zoe")
-    await world.side.look_up(["zoe"])
+
+    async def counted() -> bool:
+        return (await world.side.lookups.seen("zoe")).online
+
+    await eventually(counted)
+    assert (await world.call("PUT", "/v1/users/zoe", json={"name": "Zoe"}))[0] == 200
 
     async def settled() -> bool:
         _, answer = await world.call("POST", "/v1/presence:query", json={"ids": ["zoe"]})
