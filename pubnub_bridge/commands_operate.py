@@ -1,0 +1,81 @@
+"""The commands redrive and doctor: what an operator types when something is wrong. Knows options and tables only."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from graph_service.settings import load
+from graph_service.valkey import Valkey
+from pubnub_bridge.dead_letters import DeadLetter, DeadLetters
+from pubnub_bridge.settings import Settings
+from pubnub_bridge.stack_file import USUAL, options
+
+PANEL = "Operation"
+MOST_SHOWN = 1000
+
+Stack = Annotated[
+    Path | None,
+    typer.Option(
+        "--stack", help="The file that `up --json` wrote; else .data/stack.json, else the environment."
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command("redrive", rich_help_panel=PANEL)(redrive_command)
+
+
+def redrive_command(
+    stack: Stack = None,
+    only_list: Annotated[bool, typer.Option("--list", help="Show them; put nothing back.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what PubNub or the graph refused for its own sake, and put it back to be tried again."""
+    letters, redriven = asyncio.run(_redrive(given_settings(stack), only_list))
+    if as_json:
+        rows = [
+            {"kind": one.kind, "inbox": one.inbox, "reason": one.reason, "eventIds": one.event_ids}
+            for one in letters
+        ]
+        typer.echo(json.dumps({"letters": rows, "redriven": redriven}, indent=1))
+    else:
+        _show(letters, redriven, only_list)
+
+
+def given_settings(stack: Path | None) -> Settings:
+    """The options: of the stack file that is named, or of the usual one where there is one, or the environment's.
+
+    Raises:
+        SetupError: the file is not such a file, or an option is wrong.
+    """
+    stack = stack or (USUAL if USUAL.exists() else None)
+    return load(Settings, **(options(stack) if stack else {}))
+
+
+async def _redrive(settings: Settings, only_list: bool) -> tuple[list[DeadLetter], int]:
+    async with Valkey.open(settings.redis_url.get_secret_value()) as valkey:
+        dead = DeadLetters(valkey, settings.partitions)
+        letters = await dead.all(MOST_SHOWN)
+        return letters, 0 if only_list else await dead.redrive()
+
+
+def _show(letters: list[DeadLetter], redriven: int, only_list: bool) -> None:
+    console = Console()
+    if letters:
+        table = Table("kind", "of", "reason", "events")
+        for one in letters:
+            events = one.event_ids
+            more = f" and {len(events) - 3} more" if len(events) > 3 else ""
+            table.add_row(one.kind, one.inbox, one.reason, "\n".join(events[:3]) + more)
+        console.print(table)
+    done = "nothing put back (--list)" if only_list else f"{redriven} put back"
+    console.print(f"{len(letters)} dead letter(s) · {done}" if letters else "No dead letters.")

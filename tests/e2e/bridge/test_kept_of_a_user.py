@@ -1,0 +1,131 @@
+"""What the bridge keeps of users beside the streams: erased on demand, shown and put back by the command redrive."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from graph_service.valkey import FIRST
+from pubnub_bridge import cli, keys, log
+from pubnub_bridge.errors import PubNubUnavailable
+from pubnub_bridge.newcomers import Newcomers
+from pubnub_bridge.notice import decode
+from pubnub_bridge.presence import Seen
+from pubnub_bridge.why import Failed, Record
+from tests.e2e.bridge.conftest import World
+
+TS = "2026-11-24T10:00:00.000001Z"
+
+
+def message(user: str, kind: str = "online") -> bytes:
+    """A message about a user as it was published."""
+    payload = {"userId": user, "name": user.title(), "at": 1_700_000_000_000}
+    event = {
+        "type": f"friend.{kind}",
+        "schemaVersion": "1.0.0",
+        "eventId": f"evt_presence_{user}_1",
+        "ts": TS,
+    }
+    return json.dumps(event | {"payload": payload}).encode()
+
+
+def stack_file(world: World, path: Path) -> str:
+    """The file that `up --json` writes, for this world."""
+    settings = world.settings
+    engine = {"uri": settings.neo4j_uri, "user": settings.neo4j_user}
+    told = {
+        "api": world.api,
+        "origin": settings.pubnub_origin,
+        "neo4j": engine | {"password": settings.neo4j_password.get_secret_value()},
+        "redis": settings.redis_url.get_secret_value(),
+        "jwtSecret": "j" * 32,
+        "jwtAudience": "friends",
+        "jwtIssuer": "tests",
+        "publishKey": "demo",
+        "subscribeKey": "demo",
+        "secretKey": "sec",
+    }
+    path.write_text(json.dumps(told), "utf-8")
+    return str(path)
+
+
+async def command(*arguments: str) -> tuple[int, str]:
+    """Exit code and output of one command, run beside this loop."""
+    result = await asyncio.to_thread(CliRunner().invoke, cli.app, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result.exit_code, result.output
+
+
+async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: World) -> None:
+    """Recent changes, dead letters to and about the user, App Context and the graph; others' things stay."""
+    side, partition = quiet.side, quiet.shards.partition
+    await quiet.people("ann", "bob")
+    await side.why.keep([Record("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)])
+    await side.why.fail([Failed("ann", "evt_presence_ann_1", "bob", "400")])
+    await side.client.set_user("ann", "Ann", {})
+    for inbox, about in (("ann", "bob"), ("bob", "ann"), ("bob", "cid")):
+        await side.dead.bury(partition(inbox), inbox, message(about), "400")
+    status, answer = await quiet.call("DELETE", "/v1/users/ann")
+    assert status == 200
+    stores = answer["stores"]
+    assert set(stores) == {"graph", "kept answers", "recent changes", "dead letters", "App Context"}
+    assert stores["dead letters"] == {"removed": 2}
+    assert await side.why.of("ann") == []
+    assert await side.why.failed("ann") == []
+    assert [letter.about for letter in await side.dead.all()] == [{"bob", "cid"}]
+    reply = await quiet.device("bob").client.get_uuid_metadata().uuid("ann").future()
+    assert reply.is_error()
+
+
+async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tmp_path: Path) -> None:
+    """--list changes nothing; without it each goes back to the stream it came from, and is gone from here."""
+    side, partition = quiet.side, quiet.shards.partition
+    seen = Seen("ann", True, 1_700_000_000_000, quiet.shards.shard("ann"), "join")
+    await side.dead.bury(partition("bob"), "bob", message("ann"), "400 too long")
+    await side.dead.bury_change(partition("ann"), seen, "the graph refuses it")
+    stack = stack_file(quiet, tmp_path / "stack.json")
+    environment = ("--stack", stack)
+    code, shown = await command("redrive", "--list", "--json", *environment)
+    assert code == 0
+    letters = json.loads(shown)["letters"]
+    assert {(one["kind"], one["inbox"], one["reason"]) for one in letters} == {
+        ("message", "bob", "400 too long"),
+        ("change", "ann", "the graph refuses it"),
+    }
+    assert await side.dead.count() == 2
+    code, shown = await command("redrive", *environment)
+    assert code == 0
+    assert "2 put back" in shown
+    assert await side.dead.count() == 0
+    streams = [keys.inbox(partition("bob")), keys.seen(partition("ann"))]
+    found = await side.engines.valkey.read(dict.fromkeys(streams, FIRST))
+    assert decode(found[streams[0]][0][1])[0].recipients == ["bob"]  # type: ignore[union-attr]
+    assert log.decode(found[streams[1]][0][1]) == [seen]
+    assert (await command("redrive", *environment))[1].strip() == "No dead letters."
+
+
+async def test_newcomers_are_asked_again_while_pubnub_says_nothing() -> None:
+    """Nobody is forgotten for an error or a missing answer, and nobody is asked twice after one."""
+    answers: list[list[str] | Exception] = [PubNubUnavailable(reason="away"), ["bob"], []]
+    asked: list[list[str]] = []
+
+    async def look_up(users: list[str]) -> list[str]:
+        asked.append(list(users))
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    newcomers = Newcomers(look_up)  # type: ignore[arg-type]
+    await newcomers.created(["ann", "bob"])
+    assert [await newcomers.step() for _ in range(3)] == [False, False, True]
+    assert asked == [["ann", "bob"], ["ann", "bob"], ["bob"]]
+    assert await newcomers.step()
+    assert len(asked) == 3
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(newcomers.run(), 0.01)
