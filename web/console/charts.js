@@ -5,12 +5,14 @@ import { byId, colour, lasted, make, say, short } from "./elements.js";
 
 const KEPT = 300;
 const WINDOW = 600;
+const SILENT = 10;
+/** Seconds without figures after which a line is broken rather than drawn through what nobody saw. */
 const percent = (share) => (share === null ? "–" : `${(share * 100).toFixed(1)} %`);
 const CHARTS = [
   { title: "Transitions settled", lines: [["transitions", "settled /s"], ["flaps", "flaps swallowed /s"]], words: short },
   { title: "Inbox messages", lines: [["inboxMessages", "sent /s"], ["saved", "publishes saved /s"]], words: short },
   { title: "Change to inbox", lines: [["latencyP50", "median"], ["latencyP99", "p99"]], words: lasted },
-  { title: "Accuracy", lines: [["accuracy", "flags equal to Here Now"]], words: percent, range: [0.9, 1] },
+  { title: "Accuracy", lines: [["accuracy", "of flags are right"]], words: percent, range: [0.9, 1] },
   { title: "Repairs and failures", lines: [["repairs", "repairs /s"], ["failed", "publishes failed /s"]], words: short },
 ];
 
@@ -43,6 +45,10 @@ export class Charts {
   #add(at, figures) {
     const last = this.#times.at(-1);
     if (last !== undefined && at <= last) return;
+    if (at - last > SILENT) {
+      this.#times.push(last + 1);
+      this.#figures.push({});
+    }
     this.#times.push(at);
     this.#figures.push(figures);
     while (this.#times.length > KEPT || this.#times[0] < at - WINDOW) {
@@ -67,7 +73,7 @@ class Chart {
   }
 
   draw(times, figures) {
-    const columns = this.lines.map(([name]) => figures.map((one) => one[name]));
+    const columns = this.lines.map(([name]) => figures.map((one) => one[name] ?? null));
     this.data = [times, ...columns];
     this.values.forEach((element, line) => say(element, this.words(columns[line].at(-1) ?? null)));
     if (this.plot) this.plot.setData(this.data);
@@ -102,7 +108,7 @@ class Chart {
       ],
       series: [{}, ...this.lines.map((_, index) => {
         const stroke = colour(index ? "two" : "one");
-        return { stroke, width: 2, fill: index ? undefined : stroke.replace("rgb(", "rgba(").replace(")", ", 0.10)"), points: { show: false }, spanGaps: true };
+        return { stroke, width: 2, fill: index ? undefined : stroke.replace("rgb(", "rgba(").replace(")", ", 0.10)"), points: { show: false }, spanGaps: false };
       })],
     }, this.data, this.place);
   }

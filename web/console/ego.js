@@ -1,10 +1,12 @@
 /** A person's circle as a picture: who is a friend, who of these know each other, who is online. Colours stay live. */
 
 import cytoscape from "cytoscape";
-import { byId, colour, say } from "./elements.js";
+import { byId, colour, make, say } from "./elements.js";
 
 const SHOWN = 100;
 const EVERY = 4000;
+const NAMED = 40;
+/** More friends than this are named only under the pointer, or their names would cover them. */
 
 export class Ego {
   #calls;
@@ -41,9 +43,14 @@ export class Ego {
       container: byId("ego"),
       elements: { nodes, edges },
       style: style(),
-      layout: { name: "cose", animate: false, nodeRepulsion: () => 9000, idealEdgeLength: () => 70, gravity: 0.6, numIter: 400, padding: 24 },
-      minZoom: 0.3, maxZoom: 3, wheelSensitivity: 0.3, boxSelectionEnabled: false,
+      layout: layout(ego),
+      minZoom: 0.3, maxZoom: 3, boxSelectionEnabled: false,
     });
+    if (ego.friends.length <= NAMED) this.#graph.nodes().addClass("named");
+    if (ego.edges.length > 4 * ego.friends.length) this.#graph.edges().addClass("dense");
+    this.#graph.on("mouseover", "node", (event) => event.target.addClass("over").connectedEdges().addClass("over"));
+    this.#graph.on("mouseout", "node", (event) => event.target.removeClass("over").connectedEdges().removeClass("over"));
+    byId("circle").replaceChildren(...ego.friends.map((one) => make("option", { value: one.id, text: one.name })));
     this.#graph.on("tap", "node[centre = 0]", (event) => this.choose(ego.user, event.target.id()));
   }
 
@@ -74,14 +81,30 @@ export class Ego {
 
 const presence = (one) => (one.online ? (one.invisible ? "hidden" : "online") : "offline");
 
+/** A loose circle finds its own shape; a dense one stands in rings, those who know most others inside. */
+function layout(ego) {
+  if (ego.edges.length <= 4 * ego.friends.length) {
+    return { name: "cose", animate: false, nodeRepulsion: () => 9000, idealEdgeLength: () => 70, gravity: 0.6, numIter: 400, padding: 24 };
+  }
+  return {
+    name: "concentric", padding: 24, minNodeSpacing: 14, animate: false,
+    concentric: (node) => (node.data("centre") ? 1e6 : node.degree()),
+    levelWidth: (nodes) => Math.max(1, (nodes.max((node) => (node.data("centre") ? 0 : node.degree())).value) / 5),
+  };
+}
+
 function style() {
   const states = ["online", "hidden", "offline"].map((state) => ({ selector: `node[presence = "${state}"]`, style: { "background-color": colour(state) } }));
   return [
-    { selector: "node", style: { width: 16, height: 16, label: "data(name)", "font-size": 8, color: colour("text"), "text-margin-y": -3, "min-zoomed-font-size": 7, "transition-property": "background-color", "transition-duration": 500 } },
+    { selector: "node", style: { width: 16, height: 16, "font-size": 8, color: colour("text"), "text-margin-y": -3, "text-outline-width": 2, "text-outline-color": colour("page"), "transition-property": "background-color", "transition-duration": 500 } },
     ...states,
+    { selector: "node.named, node.over, node[centre = 1]", style: { label: "data(name)" } },
+    { selector: "node.over", style: { "font-size": 13, "font-weight": 600, "z-index": 9 } },
     { selector: "node[centre = 1]", style: { width: 34, height: 34, "font-size": 13, "font-weight": 600, "border-width": 3, "border-color": colour("accent") } },
     { selector: "edge", style: { width: 1, "line-color": colour("muted"), opacity: 0.35, "curve-style": "haystack" } },
     { selector: "edge[own = 1]", style: { opacity: 0.12 } },
+    { selector: "edge.dense", style: { opacity: 0.07 } },
+    { selector: "edge.over", style: { opacity: 0.7, "line-color": colour("accent") } },
     { selector: "node:active", style: { "overlay-opacity": 0.1 } },
   ];
 }

@@ -31,5 +31,5 @@ function letter(one) {
 }
 
 function look(one) {
-  return make("tr", {}, make("td", { class: "when" }, moment(one.at)), make("td", { text: one.what }), make("td", { class: "id", text: one.about }), make("td", { text: one.by || "–" }), make("td", { class: "id", text: one.address }));
+  return make("tr", {}, make("td", { class: "when" }, moment(one.at)), make("td", { text: one.what }), make("td", { class: "id", text: one.about || "–" }), make("td", { text: one.by || "–" }), make("td", { class: "id", text: one.address }));
 }

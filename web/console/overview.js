@@ -41,7 +41,7 @@ export class Overview {
     const orphans = partitions.filter((row) => !row.owner).length;
     const waiting = partitions.reduce((sum, row) => sum + row.seen + row.inbox, 0);
     const alone = orphans ? ` · ${orphans} without a bridge` : "";
-    say(byId("partitions-words"), `${partitions.length} over ${bridges.length} ${bridges.length === 1 ? "bridge" : "bridges"} · ${short(waiting)} entries wait${alone}`);
+    say(byId("partitions-words"), `${partitions.length} over ${bridges.length} ${bridges.length === 1 ? "bridge" : "bridges"} · ${waiting ? `${short(waiting)} ${waiting === 1 ? "entry waits" : "entries wait"}` : "nothing waits"}${alone}`);
   }
 
   #cell({ cell, number, online }, row) {

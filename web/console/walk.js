@@ -2,7 +2,7 @@
 
 import { byId, draw, lasted, make, say, short } from "./elements.js";
 
-const WIDTH = 208;
+const WIDTH = 207;
 const HEIGHT = 112;
 const GAP = 30;
 const LANE = 5;
@@ -47,9 +47,9 @@ export class Walk {
   #update(parts, row) {
     say(parts.rate, short(row.rate));
     say(parts.unit, `${row.unit}/s`);
-    const waits = row.waiting === null ? "" : `${short(row.waiting)} waiting`;
+    const waits = row.waiting === null ? "" : row.waiting ? `${short(row.waiting)} waiting` : "nothing waits";
     const lag = row.lag ? `${row.waiting === null ? "p99 " : "oldest "}${lasted(row.lag)}` : "";
-    const late = row.name === "settle" && row.lag !== null ? `late by ${lasted(row.lag)}` : "";
+    const late = row.name === "settle" && row.lag !== null ? (row.lag < 0.1 ? "on time" : `late by ${lasted(row.lag)}`) : "";
     say(parts.facts, row.trouble ?? (late || [waits, lag].filter(Boolean).join(" · ")));
     parts.facts.setAttribute("class", row.trouble ? "trouble" : "facts");
     parts.box.dataset.trouble = row.trouble ? "yes" : "no";
