@@ -211,6 +211,18 @@ class Valkey:
         with _engine():
             await self._client.publish(channel, b"")
 
+    async def facts(self) -> dict[str, str]:
+        """What the server says of itself, by INFO's names."""
+        with _engine():
+            found: Any = await self._client.info()
+        return {str(name): str(value) for name, value in found.items()}
+
+    async def time(self) -> float:
+        """The server's clock, Unix seconds."""
+        with _engine():
+            seconds, microseconds = cast("tuple[int, int]", await self._client.time())
+        return seconds + microseconds / 1e6
+
     async def ping(self) -> None:
         """Returns when the engine answers."""
         with _engine():

@@ -9,16 +9,20 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from graph_service.settings import load
 from graph_service.valkey import Valkey
 from pubnub_bridge.dead_letters import DeadLetter, DeadLetters
+from pubnub_bridge.doctor import examine
+from pubnub_bridge.finding import Finding, State, failed, report
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.stack_file import USUAL, options
+from pubnub_bridge.stack_file import USUAL, bridge_options
 
 PANEL = "Operation"
 MOST_SHOWN = 1000
+MARKS = {State.FINE: ("✓", "green"), State.WARNING: ("!", "yellow"), State.FAILURE: ("✗", "red")}
 
 Stack = Annotated[
     Path | None,
@@ -32,6 +36,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def add(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("redrive", rich_help_panel=PANEL)(redrive_command)
+    app.command("doctor", rich_help_panel=PANEL)(doctor_command)
 
 
 def redrive_command(
@@ -51,6 +56,30 @@ def redrive_command(
         _show(letters, redriven, only_list)
 
 
+def doctor_command(
+    stack: Stack = None,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Compare Here Now, flags and App Context, and print what differs.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Check options, engines and PubNub, and say what to switch on where. Exit code 1 where something fails."""
+    findings = asyncio.run(examine(given_settings(stack), deep))
+    if as_json:
+        typer.echo(json.dumps(report(findings), indent=1))
+    else:
+        Console().print(_table(findings))
+    raise typer.Exit(1 if failed(findings) else 0)
+
+
+def _table(findings: list[Finding]) -> Table:
+    table = Table("", "area", "check", "found", "what to do")
+    for one in findings:
+        mark, colour = MARKS[one.state]
+        table.add_row(mark, one.area, one.check, escape(one.seen), escape(one.todo), style=colour)
+    return table
+
+
 def given_settings(stack: Path | None) -> Settings:
     """The options: of the stack file that is named, or of the usual one where there is one, or the environment's.
 
@@ -58,7 +87,7 @@ def given_settings(stack: Path | None) -> Settings:
         SetupError: the file is not such a file, or an option is wrong.
     """
     stack = stack or (USUAL if USUAL.exists() else None)
-    return load(Settings, **(options(stack) if stack else {}))
+    return load(Settings, **(bridge_options(stack) if stack else {}))
 
 
 async def _redrive(settings: Settings, only_list: bool) -> tuple[list[DeadLetter], int]:

@@ -62,6 +62,23 @@ def options(stack: Path) -> dict[str, str]:
         raise _useless(stack, problem) from problem
 
 
+def bridge_options(stack: Path) -> dict[str, Any]:
+    """The same with PubNub's keys, for what talks to it as the service does.
+
+    Raises:
+        SetupError: the file is not there or not such a file.
+    """
+    origin = str(_member(stack, "origin"))
+    return options(stack) | {
+        "pubnub_origin": origin,
+        "pubnub_tls": not origin.startswith(("127.0.0.1:", "localhost:")),
+        "pubnub_publish_key": _member(stack, "publishKey"),
+        "pubnub_subscribe_key": _member(stack, "subscribeKey"),
+        "pubnub_secret_key": _member(stack, "secretKey"),
+        "service_key": _member(stack, "serviceKey"),
+    }
+
+
 def _member(stack: Path, name: str) -> Any:
     try:
         return json.loads(stack.read_text("utf-8"))[name]

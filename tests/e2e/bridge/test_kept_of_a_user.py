@@ -48,6 +48,7 @@ def stack_file(world: World, path: Path) -> str:
         "publishKey": "demo",
         "subscribeKey": "demo",
         "secretKey": "sec",
+        "serviceKey": "s" * 32,
     }
     path.write_text(json.dumps(told), "utf-8")
     return str(path)

@@ -1,0 +1,49 @@
+"""friends-presence doctor: one look at options, engines and PubNub, each finding with what to do. Knows the order only."""
+
+from __future__ import annotations
+
+import asyncio
+
+from graph_service.app import Engines
+from graph_service.errors import FriendsError
+from graph_service.neo4j import connect
+from graph_service.valkey import Valkey
+from pubnub_bridge import doctor_deep, doctor_options, doctor_pubnub
+from pubnub_bridge.doctor_engines import look_at_graph, look_at_queue
+from pubnub_bridge.finding import Area, Finding, failed
+from pubnub_bridge.settings import Settings
+from pubnub_bridge.side import open_side
+
+
+async def examine(settings: Settings, deep: bool) -> list[Finding]:
+    """Every finding. PubNub is only asked where both engines answer and keys are set."""
+    engines = [
+        one for some in await asyncio.gather(look_at_graph(settings), look_at_queue(settings)) for one in some
+    ]
+    return [*doctor_options.look(settings), *engines, *await _beyond(settings, engines, deep)]
+
+
+async def _beyond(settings: Settings, engines: list[Finding], deep: bool) -> list[Finding]:
+    area = Area("PubNub")
+    if not settings.pubnub_subscribe_key or not settings.pubnub_publish_key:
+        todo = "Set PUBNUB_SUBSCRIBE_KEY, PUBNUB_PUBLISH_KEY and PUBNUB_SECRET_KEY"
+        return [area.failure("keys", "not set", todo)]
+    if any(one.check == "server" and failed([one]) for one in engines):
+        return [area.warning("keys", "not looked at, since an engine does not answer", "See above")]
+    try:
+        return await _with_side(settings, deep)
+    except FriendsError as error:
+        return [area.failure("examined", str(error), "See the other findings")]
+
+
+async def _with_side(settings: Settings, deep: bool) -> list[Finding]:
+    """On a side of its own, whatever the schema is like."""
+    async with (
+        connect(settings) as graph,
+        Valkey.open(settings.redis_url.get_secret_value()) as valkey,
+        open_side(settings, Engines(graph, valkey)) as side,
+    ):
+        found = await doctor_pubnub.look(side)
+        if deep and not any(one.check in {"origin", "grant"} and failed([one]) for one in found):
+            found += await doctor_deep.look(side)
+        return found

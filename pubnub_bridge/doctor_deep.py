@@ -1,0 +1,123 @@
+"""The doctor's deep look: clients' truth (Here Now) against flags against App Context, shard by shard.
+
+Changes are under way at any time, so what differs is looked at again after the hold; only what still differs is told.
+Knows Here Now, named queries and App Context's read; repairs nothing (reconciling does).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from graph_service.errors import FriendsError
+from pubnub_bridge.client import Grant
+from pubnub_bridge.finding import Area, Finding
+from pubnub_bridge.side import Side
+
+AREA = Area("truth")
+SLACK = 2.0
+"""Seconds beside the hold until a change must be everywhere."""
+SAMPLE = 200
+"""Users whose App Context is read."""
+SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One user of whom two stores say different things."""
+
+    user: str
+    what: str
+
+
+async def look(side: Side) -> list[Finding]:
+    """Both comparisons. Never raises what the stores do."""
+    try:
+        flags = await _lasting(side)
+        context = await _contexts(side)
+    except FriendsError as error:
+        return [AREA.failure("compared", str(error), "See the findings above")]
+    return [
+        _finding("flags and Here Now", flags, "Reconciling repairs them; see friends_presence_repairs_total"),
+        _finding(
+            "flags and App Context", context, "Written behind: look again, then see friends_app_context_*"
+        ),
+    ]
+
+
+def _finding(check: str, found: Sequence[Difference], todo: str) -> Finding:
+    if not found:
+        return AREA.fine(check, "the same")
+    shown = "; ".join(f"{one.user}: {one.what}" for one in found[:SHOWN])
+    return AREA.failure(check, f"{len(found)} differ: {shown}", todo)
+
+
+async def _lasting(side: Side) -> list[Difference]:
+    """What differs, and still does once every change that was held must have settled."""
+    first = await _differences(side, range(side.shards.shards))
+    if not first:
+        return []
+    settings = side.settings
+    await asyncio.sleep(max(settings.hold_online, settings.hold_leave, settings.hold_timeout) + SLACK)
+    shards = {side.shards.shard(one.user) for one in first}
+    again = {one.user: one for one in await _differences(side, sorted(shards))}
+    return [again[one.user] for one in first if again.get(one.user) == one]
+
+
+async def _differences(side: Side, shards: Sequence[int]) -> list[Difference]:
+    found: list[Difference] = []
+    for shard in shards:
+        flagged = await side.flags.online_in_shards([shard])
+        here = await side.client.here_now(side.shards.channel(shard))
+        found += await _of_shard(side, set(here.users), flagged)
+    return sorted(found, key=lambda one: one.user)
+
+
+async def _of_shard(side: Side, here: Collection[str], flagged: Mapping[str, int]) -> list[Difference]:
+    unflagged = [user for user in here if user not in flagged]
+    known = (await side.engines.graph.row("known", ids=unflagged) or {})["ids"] if unflagged else ()
+    found = [Difference(user, "present and not flagged online") for user in known]
+    gone = await side.lookups.all([user for user in flagged if user not in here], "doctor")
+    return found + [
+        Difference(user, "flagged online and not present") for user, seen in gone.items() if not seen.online
+    ]
+
+
+async def _contexts(side: Side) -> list[Difference]:
+    """App Context's copy of the flag, of some users who are online."""
+    if side.settings.app_context == "off":
+        return []
+    flagged = await side.flags.online_in_shards(list(range(side.shards.shards)))
+    sample = sorted(flagged)[:SAMPLE]
+    users = {row.id: row.online for row in await side.flags.presence(sample)} if sample else {}
+    found = []
+    for start in range(0, len(sample), 50):
+        some = sample[start : start + 50]
+        copies = await _copies(side, some)
+        found += [
+            Difference(user, f"App Context says {copies[user]}, the flag {users[user]}")
+            for user in some
+            if user in users and copies[user] != users[user]
+        ]
+    return found
+
+
+async def _copies(side: Side, users: Sequence[str]) -> dict[str, bool | None]:
+    """`custom.online` of each user; None where App Context has none."""
+    keyset, token = side.keyset, None
+    if side.settings.access_manager == "on":
+        token = await side.client.grant(5, keyset.uuid, Grant(get_uuids=tuple(users)))
+
+    async def one(user: str) -> bool | None:
+        query = {"include": "custom", "uuid": keyset.uuid, **({"auth": token} if token else {})}
+        url = f"{keyset.base}/v2/objects/{keyset.subscribe_key}/uuids/{quote(user, safe='')}"
+        async with side.session.get(url, params=query) as reply:
+            if reply.status != 200:
+                return None
+            data = json.loads(await reply.text())["data"]
+        return (data.get("custom") or {}).get("online")
+
+    return dict(zip(users, await asyncio.gather(*map(one, users)), strict=True))
