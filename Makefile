@@ -52,6 +52,9 @@ browser: dev ## the pages in the machine's own Chromium
 screenshots: dev ## take the pictures of docs/images again
 	@$(BIN)/python -m tests.e2e.web.screenshots $(ARGS)
 
+chaos: dev ## kill and disturb every part under load; prints what survived, fails on a loss
+	@$(BIN)/python -m chaos $(ARGS)
+
 bench: bench-graph bench-origin ## every benchmark below, one after the other
 
 bench-graph: dev ## the graph's queries beside PostgreSQL's, on 20,000 people (JSON and table)

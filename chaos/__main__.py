@@ -1,0 +1,137 @@
+"""``python -m chaos``: the command. Knows options and how to show a run; decides only when it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from chaos.churn import Act
+from chaos.nemesis import FAULTS, Fault, rounds
+from chaos.run import Cycle, acts_of, populated, write_trace
+from chaos.stack import running
+
+out = Console()
+
+
+def main(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
+    minutes: Annotated[float, typer.Option(help="How long new faults are begun.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="The same seed does the same things in the same order.")] = 1,
+    people: Annotated[int, typer.Option(help="How many are in the population.")] = 36,
+    officials: Annotated[int, typer.Option(help="How many of them use PubNub's SDK.")] = 3,
+    report: Annotated[Path, typer.Option(help="Where the figures go, as JSON.")] = Path("chaos-report.json"),
+    trace: Annotated[Path, typer.Option(help="Where all that happened goes.")] = Path("chaos-trace.jsonl"),
+    replay: Annotated[
+        Path | None, typer.Option(help="A trace whose faults and acts are played again.")
+    ] = None,
+    fault: Annotated[str, typer.Option(help="Only faults whose name has these letters.")] = "",
+) -> None:
+    """Kill and disturb every part of the system under load; exit 1 when anything was lost."""
+    with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
+        plan = Plan(minutes, seed, replay, fault)
+        cycles = asyncio.run(_run(Path(folder), plan, (people, officials), trace))
+    report.write_text(json.dumps({"seed": seed, "faults": summary(cycles)}, indent=1) + "\n")
+    out.print(table(cycles))
+    for cycle in cycles:
+        for lost in cycle.lost[:10]:
+            out.print(f"[red]{cycle.fault}: {lost}")
+    if any(cycle.lost for cycle in cycles):
+        out.print(f"losses; play it again with: make chaos ARGS='--seed {seed} --replay {trace}'")
+        sys.exit(1)
+
+
+class Plan:
+    """Which faults come, with which acts, and until when."""
+
+    def __init__(self, minutes: float, seed: int, replay: Path | None, wanted: str) -> None:
+        self.seed = seed
+        self.chance = random.Random(seed)
+        self._seconds = self._until = minutes * 60
+        self._wanted = wanted
+        self._recorded = _recorded(replay) if replay else None
+        self._round: list[Fault] = []
+
+    def begin(self) -> None:
+        """The minutes count from now."""
+        self._until = time.monotonic() + self._seconds
+
+    def next(self) -> tuple[Fault, list[Act] | None] | None:
+        """The next fault, with its acts where they are recorded; None at the end."""
+        if self._recorded is not None:
+            return self._recorded.pop(0) if self._recorded else None
+        if time.monotonic() > self._until:
+            return None
+        while not self._round:
+            self._round = [one for one in rounds(self.chance) if self._wanted in one.name]
+        return self._round.pop(0), None
+
+
+def _recorded(file: Path) -> list[tuple[Fault, list[Act] | None]]:
+    by_name = {fault.name: fault for fault in FAULTS}
+    cycles = [json.loads(line).get("cycle") for line in file.read_text().splitlines()]
+    return [(by_name[one["fault"]], [Act(**act) for act in one["acts"]]) for one in cycles if one]
+
+
+async def _run(folder: Path, plan: Plan, size: tuple[int, int], trace: Path) -> list[Cycle]:
+    cycles: list[Cycle] = []
+    out.print("starting Neo4j, Valkey, origin, API and three bridges")
+    async with running(folder) as stack, populated(stack, *size, plan.chance) as run:
+        plan.begin()
+        while following := plan.next():
+            fault, acts = following
+            cycle = await run.cycle(fault, plan.chance, acts or acts_of(run, plan.chance))
+            cycles.append(cycle)
+            losses = f"[red]{len(cycle.lost)} lost" if cycle.lost else "nothing lost"
+            out.print(
+                f"{cycle.fault:34} right after {cycle.recovery:4.1f} s, {cycle.settled:3} settled, {losses}",
+                soft_wrap=True,
+            )
+            write_trace(trace, plan.seed, cycles, run)
+        respawned = {part.name: part.respawned for part in stack.parts.values() if part.respawned}
+        out.print(f"ended by themselves and were started again: {respawned or 'none'}")
+    return cycles
+
+
+def summary(cycles: list[Cycle]) -> list[dict[str, object]]:
+    """One row a fault."""
+    by_fault: dict[str, list[Cycle]] = defaultdict(list)
+    for cycle in cycles:
+        by_fault[cycle.fault].append(cycle)
+    return [
+        {
+            "fault": name,
+            "times": len(some),
+            "recoveryP50": round(statistics.median(one.recovery for one in some), 1),
+            "recoveryMax": round(max(one.recovery for one in some), 1),
+            "settled": sum(one.settled for one in some),
+            "repeats": sum(one.repeats for one in some),
+            "losses": sum(len(one.lost) for one in some),
+        }
+        for name, some in by_fault.items()
+    ]
+
+
+def table(cycles: list[Cycle]) -> Table:
+    """For people."""
+    made = Table(title="What survived")
+    made.add_column("fault", no_wrap=True)
+    for column in ("times", "right after, p50 s", "max s", "settled", "repeats", "losses"):
+        made.add_column(column, justify="right")
+    for row in summary(cycles):
+        made.add_row(*map(str, row.values()))
+    return made
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,49 @@
+"""A bridge of the harness: ``python -m chaos.bridge``. Knows how to jump its clock and to plant a bug, then serves.
+
+SIGUSR1 puts its clock forward and SIGUSR2 back, by `JUMP` seconds, as a bad time server would: only what the bridge
+reads for its decisions; the machine's clock stays. CHAOS_PLANTED names a bug of `chaos.planted`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from types import FrameType
+
+from chaos.planted import planted
+from pubnub_bridge import cli, clock
+
+JUMP = 10
+"""Seconds; less than the minute after which the bridge asks for PubNub's time again."""
+
+
+class Clock:
+    """The part of `time` that the bridge's clock reads."""
+
+    def __init__(self) -> None:
+        self.shift = 0
+
+    def time_ns(self) -> int:
+        """Nanoseconds since the epoch, shifted."""
+        return time.time_ns() + self.shift
+
+    def jump(self, number: int, _frame: FrameType | None) -> None:
+        """By a signal."""
+        self.shift += (JUMP if number == signal.SIGUSR1 else -JUMP) * 1_000_000_000
+
+
+def main() -> None:
+    """As ``friends-presence serve --no-api``."""
+    own = Clock()
+    clock.time = own  # type: ignore[assignment]
+    for number in (signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, own.jump)
+    sys.argv = ["friends-presence", "serve", "--no-api"]
+    with planted(os.environ.get("CHAOS_PLANTED")):
+        cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""Bugs planted on purpose, to prove that the judge sees them. Knows the bridge's inside; nothing of it is used otherwise.
+
+They live here and not behind a switch of the product: an installed bridge cannot be told to have them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from graph_service.flags import Flags
+from graph_service.model import Flag, Settled, Told
+from pubnub_bridge.hold import Change, Hold
+from pubnub_bridge.publish import Outbound
+from pubnub_bridge.settle import Settle
+
+Plant = Callable[[ExitStack], None]
+
+
+def _delete_before_publish(stack: ExitStack) -> None:
+    """Row 10: entries of the inbox stream are deleted as soon as they are read."""
+
+    def finished(self: Outbound) -> list[str]:
+        for generation in self.coalesce.finished():
+            self._entries.pop(generation, None)
+        done = [entry for entries in self._entries.values() for entry in entries]
+        self._entries.clear()
+        return done
+
+    stack.enter_context(patch.object(Outbound, "finished", finished))
+
+
+def _read_before_commit(stack: ExitStack) -> None:
+    """Rows 6 and 7 the other way round: what is told was read before the flags were written."""
+    real_settle, real_tell = Flags.settle, Flags.tell
+    read: dict[str, Told] = {}
+
+    async def settle(self: Flags, flags: Sequence[Flag]) -> Settled:
+        rows = {one.user: one for one in await real_tell(self, [flag.user for flag in flags])}
+        for flag in flags:
+            if flag.user in rows:
+                row = rows[flag.user]
+                read[flag.user] = replace(row, online=flag.online, present=flag.online, presence_at=flag.at)
+        return await real_settle(self, flags)
+
+    async def tell(self: Flags, ids: Sequence[str]) -> list[Told]:
+        now = {one.user: one for one in await real_tell(self, ids)}
+        return [
+            replace(read.pop(user), ts=row.ts) if user in read else row for user, row in now.items()
+        ]  # fmt: skip
+
+    stack.enter_context(patch.object(Flags, "settle", settle))
+    stack.enter_context(patch.object(Flags, "tell", tell))
+
+
+def _flap_not_written(stack: ExitStack) -> None:
+    """Row 4: a flap is forgotten without being written to the graph."""
+    real = Hold._make_ready
+
+    def make_ready(self: Hold, change: Change) -> None:
+        if change.tell or change.again:
+            real(self, change)
+        else:
+            self._let_go(change.entries)
+
+    stack.enter_context(patch.object(Hold, "_make_ready", make_ready))
+
+
+def _state_of_the_event(stack: ExitStack) -> None:
+    """Row 7: the state that was decided is told, with the read's clock, whatever the read said."""
+    real_settle, real_tell = Settle._settle, Flags.tell
+    decided: dict[str, Any] = {}
+
+    async def settle(self: Settle, taken: Any) -> None:
+        decided.update({change.user: change for _, change in taken})
+        await real_settle(self, taken)
+
+    async def tell(self: Flags, ids: Sequence[str]) -> list[Told]:
+        return [_as(row, decided.pop(row.user, None)) for row in await real_tell(self, ids)]
+
+    stack.enter_context(patch.object(Settle, "_settle", settle))
+    stack.enter_context(patch.object(Flags, "tell", tell))
+
+
+def _as(row: Told, change: Change | None) -> Told:
+    if change is None:
+        return row
+    online = change.online and not row.invisible
+    return replace(row, online=online, present=change.online, presence_at=change.at)
+
+
+BUGS: dict[str, Plant] = {
+    "delete before publish": _delete_before_publish,
+    "read before commit": _read_before_commit,
+    "flap not written": _flap_not_written,
+    "state of the event": _state_of_the_event,
+}
+
+
+@contextmanager
+def planted(name: str | None) -> Iterator[None]:
+    """The bridge of this process has that bug; none for None."""
+    with ExitStack() as stack:
+        if name:
+            BUGS[name](stack)
+        yield
