@@ -27,6 +27,7 @@ from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.pool import Pool
 from pubnub_bridge.preparing import until_prepared
+from pubnub_bridge.presence import Seen
 from pubnub_bridge.publish import Limits, Publish, Ways
 from pubnub_bridge.reconcile import Reconcile
 from pubnub_bridge.relay import Relay
@@ -189,7 +190,8 @@ class Bridge:
 
     def _ways(self) -> Ways:
         side = self.side
-        return Ways(self.pool, side.inbox, Syncs(side.flags, side.water), side.dead, side.tokens.refused)
+        syncs = Syncs(side.flags, side.water)
+        return Ways(self.pool, side.inbox, syncs, side.dead, side.tokens.refused, side.why.fail)
 
     def _hooks(self) -> Hooks:
         tokens = self.side.tokens
@@ -214,6 +216,9 @@ def _needs(side: Side) -> Needs:
 
 
 def _around(side: Side, events: Events) -> Around:
+    async def refused(seen: Seen, reason: str) -> None:
+        await side.dead.bury_change(side.shards.partition(seen.user), seen, reason)
+
     return Around(
         flags=side.flags,
         log=side.log,
@@ -223,6 +228,7 @@ def _around(side: Side, events: Events) -> Around:
         why=side.why,
         now=side.clock.now,
         events=events.keep,
+        refused=refused,
         confirm_leaves=side.settings.confirm_leaves == "on",
     )
 

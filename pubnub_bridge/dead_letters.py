@@ -11,7 +11,7 @@ from graph_service.valkey import FIRST, Entry, Valkey
 from pubnub_bridge import keys, log, metrics
 from pubnub_bridge.notice import Event, Notice, SyncNotice, encode
 from pubnub_bridge.presence import Seen
-from pubnub_bridge.wire import micros
+from pubnub_bridge.wire import micros, opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +31,14 @@ class DeadLetter:
         """The users it names."""
         if self.kind == "change":
             return {self.inbox}
-        return {self.inbox, *(event["payload"].get("userId", "") for event in _events(json.loads(self.body)))}
+        return {self.inbox, *(event["payload"].get("userId", "") for event in opened(self.body))}
 
     @property
     def event_ids(self) -> list[str]:
         """The ids of what it says, as they stand in the logs."""
         if self.kind == "change":
             return [Seen(*json.loads(self.body)).event_id]
-        return [str(event["eventId"]) for event in _events(json.loads(self.body))]
+        return [str(event["eventId"]) for event in opened(self.body)]
 
 
 class DeadLetters:
@@ -120,15 +120,9 @@ def _letter(row: Entry) -> DeadLetter:
 
 def revived(letter: DeadLetter) -> list[Notice | SyncNotice]:
     """What a message said, as notices: its events as they are, and a fresh sync for an old one."""
-    message = json.loads(letter.body)
-    if message["type"] == "friends.sync":
+    if opened(letter.body)[0]["type"] == "friends.sync":
         return [SyncNotice(letter.inbox, reason="lost")]
-    return [Notice(_event(event), [letter.inbox]) for event in _events(message)]
-
-
-def _events(message: dict[str, Any]) -> list[dict[str, Any]]:
-    """A batch opened."""
-    return list(message["payload"]["events"]) if message["type"] == "friend.batch" else [message]
+    return [Notice(_event(event), [letter.inbox]) for event in opened(letter.body)]
 
 
 def _event(event: dict[str, Any]) -> Event:

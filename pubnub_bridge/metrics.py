@@ -19,6 +19,9 @@ STRANGERS = Counter("friends_presence_strangers_total", "Settled presence of ids
 SETTLED = Counter(
     "friends_settled_users_total", "Users whose state was written to the graph, by outcome.", ("outcome",)
 )
+CHANGES_REFUSED = Counter(
+    "friends_settle_refused_total", "Changes that the graph refuses, by whose fault it is.", ("fault",)
+)
 SETTLE_SECONDS = Histogram("friends_settle_seconds", "One batch: commit, read, append.", buckets=SECONDS)
 RECIPIENTS = Counter("friends_notices_total", "Recipients of notices appended to the inbox streams.")
 PUBLISHED = Counter("friends_publishes_total", "Publishes by outcome.", ("outcome",))

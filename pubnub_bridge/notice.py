@@ -33,6 +33,11 @@ class Event:
         return self.ts, self.at
 
     @property
+    def event_id(self) -> str:
+        """As it stands in the body; read from there, so only for logs and errors."""
+        return str(from_json(self.body)["eventId"])
+
+    @property
     def is_presence(self) -> bool:
         """Whether it tells a state rather than a relation."""
         return self.kind in {"online", "offline"}

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,12 +19,13 @@ import structlog
 from aiolimiter import AsyncLimiter
 
 from graph_service.errors import FriendsError
-from pubnub_bridge import metrics, wire
+from pubnub_bridge import metrics, trail, wire
 from pubnub_bridge.circuit import Circuit
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.notice import Notice, SyncNotice, decode
 from pubnub_bridge.pool import Answer, Outcome
+from pubnub_bridge.why import Failed
 
 FORGET = 60.0
 """Seconds after which it does not matter any more when an inbox was last written to."""
@@ -62,6 +63,8 @@ class Ways:
     dead: Bury
     denied: Callable[[], None]
     """The server's token was not accepted."""
+    failed: Callable[[Sequence[Failed]], Awaitable[None]]
+    """Keeps which recipients a change did not reach, for whoever asks why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +192,23 @@ class Publish:
                 sync = None
         for body in bodies(letter, sync):
             if not await self._published(partition, letter.inbox, body):
+                trail.published(letter.inbox, letter.events, sent=False)
+                await self._given_up(letter)
                 return failed + letter.again(self.limits.tries)
+        trail.published(letter.inbox, letter.events, sent=True)
         return list(failed)
+
+    async def _given_up(self, letter: Letter) -> None:
+        """After the last try the inbox is owed a sync instead of the presence in the letter."""
+        if letter.tries >= self.limits.tries:
+            lost = [
+                Failed(
+                    one.user, one.event_id, letter.inbox, f"not accepted in {letter.tries} tries; owed a sync"
+                )
+                for one in letter.events()
+                if one.is_presence
+            ]
+            await self._tell_failed(lost)
 
     async def _read(self, sync: SyncNotice) -> SyncNotice | None:
         """The sync that was owed, still owed while the graph is away, or None for an unknown user."""
@@ -238,13 +256,29 @@ class Publish:
             await asyncio.sleep(0.1)
 
     async def _bury(self, partition: int, inbox: str, body: bytes, answer: Answer) -> None:
-        _log.error("a message was refused", inbox=inbox, bytes=len(body), reason=answer.reason)
+        events = wire.opened(body)
+        ids = [event["eventId"] for event in events]
+        _log.error("a message was refused", inbox=inbox, bytes=len(body), reason=answer.reason, event_ids=ids)
+        await self._tell_failed(
+            [
+                Failed(event["payload"]["userId"], event["eventId"], inbox, answer.reason)
+                for event in events
+                if event["type"] in {"friend.online", "friend.offline"}
+            ]
+        )
         while True:
             try:
                 return await self._ways.dead.bury(partition, inbox, body, answer.reason)
             except FriendsError as error:
                 _log.warning("keeping a dead letter waits", reason=str(error))
                 await asyncio.sleep(1.0)
+
+    async def _tell_failed(self, some: Sequence[Failed]) -> None:
+        """Worth one try: it explains, and decides nothing."""
+        try:
+            await self._ways.failed(some)
+        except FriendsError as error:
+            _log.warning("failed recipients are not kept", reason=str(error), recipients=len(some))
 
     async def _until_kept(self, partition: int, notices: list[Notice | SyncNotice]) -> None:
         while True:

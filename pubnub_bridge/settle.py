@@ -16,20 +16,33 @@ import structlog
 
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.model import Flag, Settled, Told
-from pubnub_bridge import metrics
+from pubnub_bridge import metrics, trail
 from pubnub_bridge.high_water import HighWater
 from pubnub_bridge.hold import Change, Hold
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.notice import Event, Outgoing, presence_event, sync_of
+from pubnub_bridge.presence import Seen
 from pubnub_bridge.why import Record, Why
 
 LARGEST_BATCH = 500
+SHORTEST_WAIT, LONGEST_WAIT = 0.1, 5.0
+"""Seconds until a batch is tried again."""
+NOBODY = "*"
+"""An id that no user can have."""
 LINGER = 0.02
 """Seconds to wait for company once something is due."""
 _log = structlog.get_logger(__name__)
 Taken = tuple[Hold, Change]
+
+
+class Refusal:
+    """Why a batch could not be settled."""
+
+    def __init__(self, error: Exception) -> None:
+        self.temporary = isinstance(error, FriendsError) and error.temporary
+        self.reason = str(error)[:300] or type(error).__name__
 
 
 class FlagStore(Protocol):
@@ -75,6 +88,8 @@ class Around:
     """PubNub's time in milliseconds."""
     events: Callable[[Sequence[Event]], Awaitable[None]]
     """Keeps events for the product's own back end."""
+    refused: Callable[[Seen, str], Awaitable[None]]
+    """Keeps a change that the graph refuses, with its reason."""
     confirm_leaves: bool = True
     """Whether someone who left is looked up first, since another device may still be there."""
 
@@ -132,14 +147,22 @@ class Settle:
         return taken
 
     async def _until_done(self, taken: Sequence[Taken]) -> None:
-        """The graph and the queue may be away for as long as they like: the batch waits for them."""
+        """The graph and the queue may be away for as long as they like: the batch waits for them.
+
+        Where the graph refuses a batch, its halves are tried, down to the change at fault, so that one bad row
+        keeps nobody else waiting.
+        """
         await self._confirm(taken)
-        wait = 0.1
-        while not await self._tried(taken):
-            for _, change in taken:
-                change.again = True
-            await asyncio.sleep(wait)
-            wait = min(5.0, wait * 2)
+        parts, wait = [taken], SHORTEST_WAIT
+        while parts:
+            refusal = await self._tried(parts[-1])
+            if refusal is None:
+                parts.pop()
+            elif refusal.temporary or not await self._split(parts, refusal):
+                await asyncio.sleep(wait)
+                wait = min(LONGEST_WAIT, wait * 2)
+                continue
+            wait = SHORTEST_WAIT
 
     async def _confirm(self, taken: Sequence[Taken]) -> None:
         """Who left one device may be there with another. Who cannot be looked up counts as gone."""
@@ -155,15 +178,53 @@ class Settle:
                 hold, change = left[user]
                 hold.confirmed(change, seen.at)
 
-    async def _tried(self, taken: Sequence[Taken]) -> bool:
+    async def _tried(self, taken: Sequence[Taken]) -> Refusal | None:
         try:
             await self._settle(taken)
-        except FriendsError as error:
-            if not error.temporary:
-                raise
-            _log.warning("settling waits", reason=str(error), users=len(taken))
+        except Exception as error:  # noqa: BLE001 - whatever one row causes, the others must be settled
+            refusal = Refusal(error)
+            for _, change in taken:
+                change.again = True
+            told = _log.warning if refusal.temporary else _log.error
+            told("settling waits", reason=refusal.reason, users=len(taken))
+            return refusal
+        return None
+
+    async def _split(self, parts: list[Sequence[Taken]], refusal: Refusal) -> bool:
+        """Replace the last part by its halves, or bury it where it is one change at fault; False to wait instead."""
+        part = parts[-1]
+        if len(part) > 1:
+            parts[-1:] = [part[len(part) // 2 :], part[: len(part) // 2]]
+            return True
+        if not await self._others_settle():
+            return False
+        hold, change = part[0]
+        metrics.CHANGES_REFUSED.labels("change").inc()
+        _log.error("a change was refused", event_id=change.event_id, user=change.user, reason=refusal.reason)
+        await self._bury(change, refusal.reason)
+        hold.resolved(change)
+        parts.pop()
+        return True
+
+    async def _others_settle(self) -> bool:
+        """Whether rows 6 and 7 work for somebody who cannot exist: else no change is to blame, and all wait."""
+        try:
+            await self._around.flags.settle([Flag(NOBODY, False, 0, 0)])
+            await self._around.flags.tell([NOBODY])
+        except Exception as error:  # noqa: BLE001 - any error says the same
+            metrics.CHANGES_REFUSED.labels("graph").inc()
+            _log.error("the graph refuses every change", reason=Refusal(error).reason)
             return False
         return True
+
+    async def _bury(self, change: Change, reason: str) -> None:
+        seen = Seen(change.user, change.online, change.at, change.shard, change.reason)
+        while True:
+            try:
+                return await self._around.refused(seen, reason)
+            except QueueUnavailable as error:
+                _log.warning("keeping a refused change waits", event_id=seen.event_id, reason=str(error))
+                await asyncio.sleep(1.0)
 
     async def _settle(self, taken: Sequence[Taken]) -> None:
         changes = [change for _, change in taken]
@@ -178,7 +239,9 @@ class Settle:
         notices(fresh, outgoing)
         await around.inbox.append(outgoing)
         await around.events([presence_event(one) for one in fresh if not one.invisible])
-        await around.why.keep(records(changes, settled, told, around.now()))
+        kept = records(changes, settled, told, around.now())
+        await around.why.keep(kept)
+        trail.settled(kept, told)
         self._resolve(taken, settled, told)
         self.told(fresh)
         count(settled, outgoing)

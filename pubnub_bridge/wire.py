@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from graph_service.messages import LARGEST, VERSION
 
@@ -48,6 +49,12 @@ def offline(user: str, last_seen: int, at: int, ts: int) -> bytes:
     """friend.offline; `last_seen` in milliseconds."""
     payload = f'{{"userId":{text(user)},"lastSeen":"{iso(last_seen * 1000)}","at":{at}}}'
     return message("friend.offline", f"evt_presence_{user}_{at}", ts, payload)
+
+
+def opened(body: bytes | str) -> list[dict[str, Any]]:
+    """The events of a message as objects, a batch's one by one; a sync or anything else as itself."""
+    message = json.loads(body)
+    return list(message["payload"]["events"]) if message["type"] == "friend.batch" else [message]
 
 
 def batches(inbox: str, events: Sequence[tuple[int, bytes]]) -> list[bytes]:

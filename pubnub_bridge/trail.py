@@ -1,0 +1,54 @@
+"""The trail of one presence event in the logs, from being accepted (row 3) to the acknowledged publish (row 10).
+
+A debug line an event and row, each with its `event_id`; with LOG_LEVEL=info it costs one check a batch. What goes
+wrong is logged with the same id at any level, where it goes wrong. Knows names of lines and fields only.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from graph_service.model import Told
+from pubnub_bridge.notice import Event
+from pubnub_bridge.presence import Seen
+from pubnub_bridge.why import Record
+
+NAME = "pubnub_bridge.trail"
+_level = logging.getLogger(NAME)
+_log = structlog.get_logger(NAME)
+
+
+def followed() -> bool:
+    """Whether anybody reads these lines."""
+    return _level.isEnabledFor(logging.DEBUG)
+
+
+def accepted(seen: Sequence[Seen]) -> None:
+    """Rows 2 and 3: understood, and in the log of what was seen."""
+    if followed():
+        for one in seen:
+            _log.debug("seen", event_id=one.event_id, online=one.online, shard=one.shard, reason=one.reason)
+
+
+def settled(records: Sequence[Record], told: Sequence[Told]) -> None:
+    """Rows 5 to 8: written, read again, and on the way to friends. `event_id` is what was seen, `told_as` what is told."""
+    if followed():
+        ids = {one.user: f"evt_presence_{one.user}_{one.presence_at}" for one in told}
+        for one in records:
+            _log.debug(
+                "settled",
+                event_id=one.event_id,
+                outcome=one.outcome,
+                recipients=one.recipients,
+                told_as=ids.get(one.user),
+            )
+
+
+def published(inbox: str, events: Callable[[], Sequence[Event]], sent: bool) -> None:
+    """Row 10: acknowledged by PubNub, or on its way back into the stream."""
+    if followed():
+        for one in events():
+            _log.debug("published" if sent else "not published", event_id=one.event_id, inbox=inbox)

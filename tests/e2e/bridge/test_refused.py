@@ -1,0 +1,129 @@
+"""What is refused for its own sake keeps nobody else waiting, is kept, and can be followed by its event id."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from graph_service.model import Flag, Settled
+from pubnub_bridge import metrics, trail
+from pubnub_bridge.app import Bridge
+from pubnub_bridge.presence import Seen
+from tests.e2e.bridge.conftest import World, eventually
+from tests.e2e.bridge.test_owners import flagged, owner, until_flagged
+
+TOO_LARGE = 2**70
+"""A shard that no database integer can hold."""
+
+
+async def test_a_change_that_the_graph_refuses_is_buried_alone(world: World) -> None:
+    """Bob's row cannot be written; those of the others in his batch are, and the bridge lives on."""
+    users = ["ann", "bob", "cid", "dan", "eve"]
+    await world.people(*users)
+    side, now = world.side, world.side.clock.now()
+    before = metrics.CHANGES_REFUSED.labels("change")._value.get()
+    seen = [Seen(u, True, now, TOO_LARGE if u == "bob" else side.shards.shard(u), "join") for u in users]
+    await side.log.append(seen)
+    for user in ("ann", "cid", "dan", "eve"):
+        await until_flagged(world, user)
+
+    async def buried() -> bool:
+        return await side.dead.count() == 1
+
+    await eventually(buried)
+    (letter,) = await side.dead.all()
+    assert (letter.kind, letter.inbox, letter.event_ids) == ("change", "bob", [f"evt_presence_bob_{now}"])
+    assert not await flagged(world, "bob")
+    assert metrics.CHANGES_REFUSED.labels("change")._value.get() == before + 1
+
+    async def forgotten() -> bool:
+        names = [f"fp:{{{number}}}:seen" for number in range(world.settings.partitions)]
+        return sum(await side.engines.valkey.lengths(names)) == 0
+
+    await eventually(forgotten)
+
+
+async def test_a_graph_that_refuses_everything_is_waited_for_and_nobody_is_blamed(quiet: World) -> None:
+    """The same error for every row is the graph's fault: nothing is buried, and all settle once it is over."""
+    await quiet.people("ann", "bob")
+    async with owner(quiet.settings) as (bridge, _):
+        refusing = Refusing(bridge)
+        before = metrics.CHANGES_REFUSED.labels("graph")._value.get()
+        now = quiet.side.clock.now()
+        await quiet.side.log.append(
+            [Seen(user, True, now, quiet.shards.shard(user), "join") for user in ("ann", "bob")]
+        )
+
+        async def noticed() -> bool:
+            return metrics.CHANGES_REFUSED.labels("graph")._value.get() > before
+
+        await eventually(noticed)
+        assert await quiet.side.dead.count() == 0
+        refusing.stop()
+        for user in ("ann", "bob"):
+            await until_flagged(quiet, user)
+        assert await quiet.side.dead.count() == 0
+
+
+class Refusing:
+    """Row 6 of a real bridge, failing as a query does that the server does not understand."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self._flags = bridge.side.flags
+        self._real = self._flags.settle
+        self._flags.settle = self._settle  # type: ignore[method-assign]
+
+    def stop(self) -> None:
+        """Understood again."""
+        self._flags.settle = self._real  # type: ignore[method-assign]
+
+    async def _settle(self, _flags: Sequence[Flag]) -> Settled:
+        raise ValueError("not understood")
+
+
+async def test_who_a_change_did_not_reach_stands_in_why(world: World) -> None:
+    """Bob's name makes a message that PubNub takes from nobody: Ann is counted, the message is a dead letter."""
+    await world.people("ann", "bob")
+    await world.graph.statement("MATCH (u:User {id: 'bob'}) SET u.name = $name", name="b" * 40_000)
+    await world.online("ann")
+    await world.online("bob")
+
+    async def told() -> Any:
+        _, why = await world.call("GET", "/v1/why?viewer=ann&friend=bob")
+        return (1, 1) in [(one["recipients"], one["failed"]) for one in why["notices"]]
+
+    await eventually(told)
+    (row,) = await world.side.why.failed("bob")
+    assert row[1] == "ann"
+    (letter,) = await world.side.dead.all()
+    assert letter.event_ids == [row[0]]
+
+
+async def test_one_event_can_be_followed_from_the_poll_to_the_publish(world: World) -> None:
+    """With LOG_LEVEL=debug the id that PubNub's event got stands in a line of each row."""
+    await world.people("ann", "bob")
+    (ann,) = await world.online("ann")
+    logger = logging.getLogger(trail.NAME)
+    before = structlog.get_config()
+    logger.setLevel(logging.DEBUG)
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG))
+    try:
+        with structlog.testing.capture_logs() as lines:
+            bob = world.device("bob")
+            bob.appear()
+            told = await ann.hears(lambda m: m["type"] == "friend.online")
+
+            async def acknowledged() -> bool:
+                return any(line["event"] == "published" for line in lines)
+
+            await eventually(acknowledged)
+    finally:
+        logger.setLevel(logging.NOTSET)
+        structlog.configure(**before)
+    mine = [line for line in lines if line.get("event_id") == told["eventId"]]
+    assert [line["event"] for line in mine] == ["seen", "settled", "published"]
+    assert mine[1]["told_as"] == told["eventId"]
+    assert mine[2]["inbox"] == "ann"
