@@ -237,11 +237,11 @@ class Settle:
         outgoing = around.inbox.outgoing()
         fresh = [one for one in told if one.user not in settled.older]
         notices(fresh, outgoing)
+        kept = records(changes, settled, told, around.now())
+        trail.settled(kept, told)  # before anybody can publish it
         await around.inbox.append(outgoing)
         await around.events([presence_event(one) for one in fresh if not one.invisible])
-        kept = records(changes, settled, told, around.now())
         await around.why.keep(kept)
-        trail.settled(kept, told)
         self._resolve(taken, settled, told)
         self.told(fresh)
         count(settled, outgoing)

@@ -117,7 +117,7 @@ async def test_one_event_can_be_followed_from_the_poll_to_the_publish(world: Wor
             told = await ann.hears(lambda m: m["type"] == "friend.online")
 
             async def acknowledged() -> bool:
-                return any(line["event"] == "published" for line in lines)
+                return any(line["event"] == "published" and line["inbox"] == "ann" for line in lines)
 
             await eventually(acknowledged)
     finally:
