@@ -35,7 +35,7 @@ class Onlooker:
         )
         self.flips: list[Flip] = []
         self._known: dict[str, tuple[bool, int]] = {}
-        self._clock = 0
+        self._began = 0
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -57,7 +57,7 @@ class Onlooker:
         """The server's, in microseconds, waiting until it answers."""
         while True:
             try:
-                return int((await self._ask(_CLOCK))[0]["ts"])
+                return await self._now() + 1000
             except AWAY:
                 await asyncio.sleep(LOOK)
 
@@ -70,14 +70,19 @@ class Onlooker:
 
     async def look(self) -> None:
         """One look: a flag that is another one than at the last look is a settled change."""
+        began = await self._now()
         rows = await self._ask(_FLAGS)
-        clock = int((await self._ask(_CLOCK))[0]["ts"])
+        ended = await self._now()
         for row in rows:
             known = self._known.get(row["id"])
             if known and known[0] != row["online"]:
-                self.flips.append(Flip(row["id"], row["online"], row["at"], self._clock, clock))
+                self.flips.append(Flip(row["id"], row["online"], row["at"], self._began, ended))
             self._known[row["id"]] = (row["online"], row["at"])
-        self._clock = clock
+        self._began = began
+
+    async def _now(self) -> int:
+        """Whole milliseconds, as statements are stamped."""
+        return int((await self._ask(_CLOCK))[0]["ts"]) // 1000 * 1000
 
     async def _ask(self, query: str, **parameters: Any) -> list[neo4j.Record]:
         async with asyncio.timeout(10):

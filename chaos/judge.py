@@ -31,9 +31,9 @@ class Flip:
     online: bool
     at: int
     before: int
-    """The graph's clock, in microseconds, at the last look before."""
+    """The graph's clock, in microseconds, when the last look before began: it was not written yet."""
     after: int
-    """The same at the look that saw it."""
+    """The same when the look that saw it was over."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def untold(
         for flip in flips:
             friends = flip.user in graph[client.user].friends
             settled_before = frozenset((client.user, flip.user)) not in changed and flip.user not in hid
-            told = max(newest.get(flip.user, -1), newest_sync) > flip.before
+            told = max(newest.get(flip.user, -1), newest_sync) >= flip.before
             if friends and settled_before and client.synced < flip.before and not told:
                 state = "online" if flip.online else "offline"
                 found.append(f"{client.user} was never told that {flip.user} was {state} at {flip.at}")

@@ -170,7 +170,7 @@ class Bridge:
         partitions, publish = self.partitions, self.publish
         partitions.settle_woken = self.settle.woken.set
         partitions.letters_woken = publish.woken.set
-        partitions.publish_stopped = lambda: publish.circuit.is_open
+        partitions.publish_stopped = lambda: publish.stopped
         partitions.follow = self.subscriber.run
         self.relay.events = self.events.keep
         self.settle.told = self._told

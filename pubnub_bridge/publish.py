@@ -134,15 +134,28 @@ class Publish:
     async def _dispatch(self) -> None:
         while True:
             self.woken.clear()
-            closed = self.circuit.is_open or self._stopping
-            taken = 0 if closed else self._take(time.monotonic())
-            if not taken:
+            if not self._take(time.monotonic(), self._room()):
                 await self._rest()
 
-    def _take(self, now: float) -> int:
+    @property
+    def stopped(self) -> bool:
+        """Whether nothing more is wanted from the streams: the circuit is open, and some letter is there to probe."""
+        return self.circuit.is_open and bool(self._under_way or any(map(_letters, self._outbounds.values())))
+
+    @property
+    def _under_way(self) -> int:
+        return self.limits.in_flight - self._free
+
+    def _room(self) -> int:
+        """How many letters may go out now. Through an open circuit one may, since without any nothing would probe."""
+        if self._stopping:
+            return 0
+        return self._free if not self.circuit.is_open else int(not self._under_way)
+
+    def _take(self, now: float, room: int) -> int:
         taken = 0
         for outbound in self._outbounds.values():
-            letters = outbound.coalesce.take(now, self._free)
+            letters = outbound.coalesce.take(now, room - taken)
             self._free -= len(letters)
             taken += len(letters)
             for letter in letters:
@@ -308,6 +321,10 @@ class Publish:
             except FriendsError as error:
                 _log.warning("deleting waits", reason=str(error))
                 await asyncio.sleep(1.0)
+
+
+def _letters(outbound: Outbound) -> int:
+    return len(outbound.coalesce)
 
 
 def bodies(letter: Letter, sync: SyncNotice | None) -> list[bytes]:

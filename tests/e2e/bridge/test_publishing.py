@@ -1,0 +1,24 @@
+"""Publishing when the origin fails: what is told late is told all the same."""
+
+from __future__ import annotations
+
+from local_stack.origin.faults import Fault
+from tests.e2e.bridge.conftest import World, until
+from tests.e2e.bridge.test_owners import owner, until_flagged
+
+
+async def test_a_circuit_opened_by_the_only_letter_there_is_closes_again(quiet: World) -> None:
+    """Its tries are used up as the circuit opens, so it is put back: it must come out again to be the probe."""
+    await quiet.people("ann", "bob")
+    ann, bob = quiet.device("ann"), quiet.device("bob")
+    async with owner(quiet.settings) as (bridge, _):
+        await until(lambda: len(bridge.ownership.owned) == 4)
+        ann.appear()
+        await until_flagged(quiet, "ann")
+        bridge.publish.circuit.threshold = tries = bridge.publish.limits.quick_tries
+        rules = quiet.origin.origin.keysets["demo"].faults.rules
+        rules.append(Fault(kind="status", prefix="/publish/demo/demo/0/inbox.ann", times=tries))
+        bob.appear()
+        await ann.hears(lambda m: m["type"] == "friend.online", seconds=15.0)
+        assert not rules
+        assert not bridge.publish.circuit.is_open
