@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from graph_service import logs, metrics, migrations, serve
+from graph_service import logs, metrics, migrations, serve, tracing
 from graph_service.api.app import build_app, open_gate
 from graph_service.api.parts import Parts, Readiness
 from graph_service.api.typed import TypedRoutes
@@ -113,6 +113,7 @@ def run(settings: Settings) -> int:
         SetupError: an option is missing, or an engine cannot be used.
     """
     logs.setup(settings.log_level, settings.log_format)
+    tracing.setup(settings.traces)
     if missing := missing_to_serve(settings):
         raise SetupError(what="; ".join(missing), todo="Set it and start again")
     began = time.monotonic()

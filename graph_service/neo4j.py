@@ -19,7 +19,7 @@ import stamina
 from neo4j import AsyncManagedTransaction
 from neo4j import exceptions as failures
 
-from graph_service import queries
+from graph_service import queries, tracing
 from graph_service.errors import GraphUnavailable, SetupError
 from graph_service.settings import Settings
 
@@ -129,7 +129,8 @@ class Graph:
     async def _observed(self, name: str, call: Awaitable[T]) -> T:
         began, ok = time.perf_counter(), False
         try:
-            answer = await call
+            with tracing.span(f"graph {name}"):
+                answer = await call
         except (failures.DriverError, failures.Neo4jError, OSError) as problem:
             if _is_ours(problem):
                 raise

@@ -76,6 +76,8 @@ class Settings(BaseSettings):
     """How long running calls may take to end at a stop."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
+    traces: str = ""
+    """Where traces go, by an OpenTelemetry exporter's name, such as console or otlp_proto_http; nowhere when empty."""
 
     service_key: SecretStr | None = None
     """What service routes want in X-Service-Key; without one they are closed."""

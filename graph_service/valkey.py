@@ -220,7 +220,7 @@ class Valkey:
     async def time(self) -> float:
         """The server's clock, Unix seconds."""
         with _engine():
-            seconds, microseconds = cast("tuple[int, int]", await self._client.time())
+            seconds, microseconds = await self._client.time()
         return seconds + microseconds / 1e6
 
     async def ping(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from graph_service import tracing
 from graph_service.valkey import Valkey
 from pubnub_bridge import keys
 from pubnub_bridge.notice import Notice, Outgoing, SyncNotice, encode
@@ -23,7 +24,8 @@ class Inbox:
     async def append(self, outgoing: Outgoing) -> None:
         """Accept notices, one entry a partition. Raises QueueUnavailable, and then none is accepted."""
         if bodies := outgoing.bodies():
-            await self._valkey.append([(keys.inbox(number), body) for number, body in bodies.items()])
+            with tracing.span("append notices", partitions=len(bodies), recipients=outgoing.recipients):
+                await self._valkey.append([(keys.inbox(number), body) for number, body in bodies.items()])
 
     async def owe(self, users: Iterable[str], reason: str) -> None:
         """Promise a friends.sync to each of these users; it is read when it is sent."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pydantic_core import from_json
 
+from graph_service import tracing
 from graph_service.valkey import Valkey
 from pubnub_bridge import keys, trail
 from pubnub_bridge.presence import Seen
@@ -49,14 +50,16 @@ class Log:
         spread: dict[int, list[Seen]] = {}
         for one in seen:
             spread.setdefault(self._partition(one.user), []).append(one)
-        await self._valkey.append([(keys.seen(number), encode(some)) for number, some in spread.items()])
+        with tracing.span("accept", events=len(seen)):
+            await self._valkey.append([(keys.seen(number), encode(some)) for number, some in spread.items()])
         trail.accepted(seen)
 
     async def follow(self, partition: int, seen: Sequence[Seen], cursor: Cursor) -> None:
         """Accept what one poll of this partition's shards brought, with the cursor after it."""
         entries = [(keys.seen(partition), encode(seen, cursor))] if seen else []
         place = json.dumps([cursor.timetoken, cursor.region]).encode()
-        await self._valkey.append(entries, {keys.cursor(partition): place})
+        with tracing.span("accept", events=len(seen)):
+            await self._valkey.append(entries, {keys.cursor(partition): place})
         trail.accepted(seen)
 
     async def cursor(self, partition: int) -> Cursor:

@@ -18,6 +18,7 @@ from typing import Protocol
 import structlog
 from aiolimiter import AsyncLimiter
 
+from graph_service import tracing
 from graph_service.errors import FriendsError
 from pubnub_bridge import metrics, trail, wire
 from pubnub_bridge.circuit import Circuit
@@ -186,7 +187,9 @@ class Publish:
     async def _work(self) -> None:
         while True:
             outbound, letter = await self._queue.get()
-            failed = await self._deliver(outbound.partition, letter)
+            ids = [event.event_id for event in letter.events()[:20]] if tracing.on() else []
+            with tracing.span("publish", event_ids=ids):
+                failed = await self._deliver(outbound.partition, letter)
             if failed:
                 await self._until_kept(outbound.partition, failed)
             elif event := next(iter(letter.presence.values()), None):

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import structlog
 
-from graph_service import logs, serve
+from graph_service import logs, serve, tracing
 from graph_service.api.app import build_app, open_gate
 from graph_service.api.parts import Readiness
 from graph_service.api.typed import TypedRoutes
@@ -47,6 +47,7 @@ def run(settings: Settings, roles: Roles) -> int:
         SetupError: an option is missing, an engine cannot be used, or a task died.
     """
     logs.setup(settings.log_level, settings.log_format)
+    tracing.setup(settings.traces)
     refuse_incomplete(settings, roles)
     if roles is Roles.BRIDGE:
         asyncio.run(_bridge_alone(settings))

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from graph_service import tracing
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.model import Flag, Settled, Told
 from pubnub_bridge import metrics, trail
@@ -29,6 +30,8 @@ from pubnub_bridge.why import Record, Why
 LARGEST_BATCH = 500
 SHORTEST_WAIT, LONGEST_WAIT = 0.1, 5.0
 """Seconds until a batch is tried again."""
+SHOWN = 20
+"""Event ids in the span of a batch."""
 NOBODY = "*"
 """An id that no user can have."""
 LINGER = 0.02
@@ -179,8 +182,10 @@ class Settle:
                 hold.confirmed(change, seen.at)
 
     async def _tried(self, taken: Sequence[Taken]) -> Refusal | None:
+        ids = [change.event_id for _, change in taken[:SHOWN]] if tracing.on() else []
         try:
-            await self._settle(taken)
+            with tracing.span("settle", users=len(taken), event_ids=ids):
+                await self._settle(taken)
         except Exception as error:  # noqa: BLE001 - whatever one row causes, the others must be settled
             refusal = Refusal(error)
             for _, change in taken:

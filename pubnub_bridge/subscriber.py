@@ -18,6 +18,7 @@ from urllib.parse import quote
 import aiohttp
 import structlog
 
+from graph_service import tracing
 from graph_service.errors import QueueUnavailable, Unavailable
 from graph_service.ids import why_not
 from graph_service.shard import ShardMap
@@ -102,7 +103,8 @@ class Subscriber:
         following = _cursor(reply)
         envelopes = reply.get("m") or []
         heard = self._heard(partition, envelopes)
-        await self._log.follow(partition, heard.seen, following)
+        with tracing.span("receive", partition=partition, events=len(heard.seen)):
+            await self._log.follow(partition, heard.seen, following)
         metrics.HEARD.labels("subscribe").inc(len(heard.seen))
         if len(envelopes) >= FULL_REPLY:
             self._hooks.doubtful(self._shards.shards_of(partition))

@@ -15,7 +15,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from graph_service import metrics
+from graph_service import metrics, tracing
 from graph_service.api import problems
 from graph_service.errors import FriendsError
 from graph_service.settings import Settings
@@ -43,8 +43,10 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     metrics.RUNNING.inc()
     status = 499  # the client went away
     try:
-        response = await _answered(request, handler)
-        status = response.status
+        with tracing.serving(request.headers) as traced:
+            response = await _answered(request, handler)
+            status = response.status
+            tracing.served(traced, *_named(request), status)
     finally:
         metrics.RUNNING.dec()
         _record(request, status, time.perf_counter() - started)
@@ -118,10 +120,14 @@ def _request_id(given: str | None) -> str:
     return given if given and ACCEPTED_ID.fullmatch(given) else secrets.token_hex(8)
 
 
-def _record(request: web.Request, status: int, seconds: float) -> None:
+def _named(request: web.Request) -> tuple[str, str]:
+    """Method and route template."""
     resource = request.match_info.route.resource
-    route = resource.canonical if resource else "none"
-    method = request.method if resource else "any"
+    return (request.method, resource.canonical) if resource else ("any", "none")
+
+
+def _record(request: web.Request, status: int, seconds: float) -> None:
+    method, route = _named(request)
     metrics.REQUESTS.labels(method, route, status).observe(seconds)
     write = log.debug if route in QUIET else log.info
     write("request", method=request.method, route=route, status=status, ms=round(seconds * 1000, 2))
