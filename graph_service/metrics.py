@@ -38,6 +38,11 @@ QUERIES = Histogram(
     ("query", "ok"),
     buckets=SECONDS,
 )
+QUEUE_FAILED = Counter(
+    "friends_queue_failures_total",
+    "Calls that Valkey did not carry out, by whether it was away, full or read only.",
+    ("kind",),
+)
 RATE_LIMITED = Counter("friends_http_rate_limited_total", "Calls refused over a rate, by kind.", ("kind",))
 LIMITS_LOCAL = Counter(
     "friends_http_limits_local_total", "Times that rates could not be counted in Valkey, for 5 s each."

@@ -12,8 +12,9 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, cast
 
 import redis.asyncio as redis
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 
+from graph_service import metrics
 from graph_service.errors import QueueUnavailable
 
 Entry = tuple[str, bytes]
@@ -53,7 +54,18 @@ def _engine() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError, TimeoutError) as error:
-        raise QueueUnavailable(reason=str(error) or type(error).__name__) from error
+        kind, reason = _why(error)
+        metrics.QUEUE_FAILED.labels(kind).inc()
+        raise QueueUnavailable(reason=reason) from error
+
+
+def _why(error: Exception) -> tuple[str, str]:
+    """In one word for the count, and in the operator's words: both conditions end without a restart of ours."""
+    if isinstance(error, OutOfMemoryError):
+        return "full", "it is full: raise its maxmemory, or see which stream does not drain"
+    if isinstance(error, ReadOnlyError):
+        return "read_only", "it takes no writes: REDIS_URL points at a replica"
+    return "away", str(error) or type(error).__name__
 
 
 class Valkey:

@@ -13,7 +13,7 @@ import structlog
 
 from graph_service.errors import Unavailable
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys
+from pubnub_bridge import keys, metrics
 
 _log = structlog.get_logger(__name__)
 
@@ -59,6 +59,7 @@ class HighWater:
         lowest, newest = min(row.ts for row in rows), max(row.ts for row in rows)
         if lowest <= floor:
             behind = (floor - lowest) / 1e6
+            metrics.CLOCK_BEHIND.inc()
             _log.error("the graph's clock is behind", seconds=behind)
             await asyncio.sleep(min(1.0, behind))
             raise ClockBehind(seconds=behind)

@@ -11,6 +11,15 @@ UNKNOWN = Counter("friends_presence_unknown_total", "Presence bodies that were n
 MISPLACED = Counter("friends_presence_misplaced_total", "Events on a shard that is not the user's.")
 REFUSED = Counter("friends_presence_refused_total", "Presence events of ids that no user can have.")
 POLLS_FAILED = Counter("friends_subscribe_failures_total", "Subscribe calls that failed.")
+DENIED = Counter(
+    "friends_pubnub_denied_total",
+    "Calls that PubNub did not allow: the token, or the permissions of the keyset.",
+    ("call",),
+)
+CLOCK_BEHIND = Counter(
+    "friends_graph_clock_behind_total",
+    "Reads repeated since the graph's clock was behind what had been told.",
+)
 FLAPS = Counter("friends_presence_flaps_total", "Changes that were undone inside the hold.")
 REPEATS = Counter("friends_presence_repeats_total", "Events that said what was known already.")
 DOUBTS = Counter("friends_presence_doubts_total", "Users looked up since events contradicted each other.")

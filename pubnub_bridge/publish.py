@@ -262,6 +262,8 @@ class Publish:
     def _failed(self, answer: Answer) -> None:
         """Too many calls is an answer: only silence and server errors count against the origin."""
         if answer.outcome is Outcome.DENIED:
+            metrics.DENIED.labels("publish").inc()
+            _log.error("PubNub denies the publish; a new token is asked for", reason=answer.reason)
             self._ways.denied()
         elif not answer.reason.startswith("429") and self.circuit.failed(time.monotonic()):
             metrics.CIRCUIT_OPEN.set(1)

@@ -130,9 +130,11 @@ class Subscriber:
 
     async def _wait_out(self, partition: int, error: Exception, failures: int) -> None:
         metrics.POLLS_FAILED.inc()
-        if isinstance(error, SubscribeDenied):
+        if denied := isinstance(error, SubscribeDenied):
+            metrics.DENIED.labels("subscribe").inc()
             self._hooks.refused()
-        _log.warning("subscribe failed", partition=partition, reason=str(error) or type(error).__name__)
+        told = _log.error if denied else _log.warning
+        told("subscribe failed", partition=partition, reason=str(error) or type(error).__name__)
         await asyncio.sleep(min(10.0, random.uniform(0.05, 0.2) * 2 ** min(failures, 8)))
 
     def _heard(self, partition: int, envelopes: list[Any]) -> Heard:

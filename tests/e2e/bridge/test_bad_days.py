@@ -1,0 +1,140 @@
+"""Engines and PubNub at their worst: each condition is counted and told clearly, and no event is lost by it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import redis.asyncio as redis
+
+from graph_service import metrics as graph_metrics
+from graph_service.neo4j import Graph
+from local_stack.origin.app import Running
+from local_stack.origin.faults import Fault
+from pubnub_bridge import metrics
+from pubnub_bridge.high_water import ClockBehind, HighWater
+from pubnub_bridge.settings import Settings
+from tests.conftest import Servers
+from tests.e2e.bridge.conftest import World, _emptied, eventually, options, until
+from tests.e2e.bridge.test_owners import owner
+
+WEBHOOK = {"X-Webhook-Secret": "w" * 32}
+
+
+@asynccontextmanager
+async def full(client: redis.Redis) -> AsyncIterator[None]:
+    """A server whose memory is used up, and which throws nothing away."""
+    await client.config_set("maxmemory-policy", "noeviction")
+    await client.config_set("maxmemory", "1")
+    try:
+        yield
+    finally:
+        await client.config_set("maxmemory", "0")
+
+
+@asynccontextmanager
+async def read_only(client: redis.Redis) -> AsyncIterator[None]:
+    """A server that was made a replica of one that is not there."""
+    await client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    try:
+        yield
+    finally:
+        await client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def failures(kind: str) -> float:
+    """How often Valkey did not do what it was told, for this reason."""
+    return float(graph_metrics.QUEUE_FAILED.labels(kind)._value.get())
+
+
+async def test_a_queue_that_takes_nothing_loses_nothing(world: World) -> None:
+    """Full, then read only: the webhook is answered with 503, and what PubNub tells meanwhile is told afterwards."""
+    await world.people("ann", "bob")
+    (ann,), bob = await world.online("ann"), world.device("bob")
+    act = {"full": (full, bob.appear), "read_only": (read_only, bob.leave)}
+    body = {"schema": "presence.user.channel.left", "data": [{"channel": bob.channel, "userId": "bob"}]}
+    async with redis.Redis.from_url(world.settings.redis_url.get_secret_value()) as client:
+        for kind, (condition, change) in act.items():
+            before = failures(kind)
+            async with condition(client):
+                left = change()
+                if left is not None:
+                    await left
+                status, problem = await world.call("POST", "/webhooks/presence", json=body, headers=WEBHOOK)
+                assert (status, problem["code"]) == (503, "queue_unavailable")
+                assert ("full" if kind == "full" else "no writes") in problem["detail"]
+                await until(lambda kind=kind, before=before: failures(kind) >= before + 3)  # type: ignore[misc]
+            wanted = "friend.online" if kind == "full" else "friend.offline"
+            told = await ann.hears(lambda m, wanted=wanted: m["type"] == wanted, seconds=30)  # type: ignore[misc]
+            assert told["payload"]["userId"] == "bob"
+
+
+async def test_a_shard_that_is_denied_is_counted_and_caught_up_with(world: World) -> None:
+    """403 for the shards of Bob's partition: what happened meanwhile is told once it is allowed again."""
+    await world.people("ann", "bob")
+    (ann,), bob = await world.online("ann"), world.device("bob")
+    partition = world.shards.partition("bob")
+    prefix = f"/v2/subscribe/demo/presence.shard-{partition}-pnpres"
+    before = metrics.DENIED.labels("subscribe")._value.get()
+    world.origin.origin.keysets["demo"].faults.rules.append(
+        Fault(kind="status", prefix=prefix, status=403, times=4)
+    )
+    bob.appear()
+    await ann.hears(lambda m: m["type"] == "friend.online")
+    await bob.leave()
+    told = await ann.hears(lambda m: m["type"] == "friend.offline", seconds=30)
+    assert told["payload"]["userId"] == "bob"
+    assert metrics.DENIED.labels("subscribe")._value.get() == before + 4
+
+
+async def test_a_token_refused_in_the_middle_is_replaced(
+    graph: Graph, servers: Servers, strict_origin: Running
+) -> None:
+    """The server's token is worth nothing any more: polls and publishes are denied, counted, and go on with a new one."""
+    await _emptied(servers.redis_url)
+    settings = Settings(**(options(servers, strict_origin) | {"access_manager": "on"}))  # type: ignore[arg-type]
+    async with owner(settings) as (bridge, _):
+        side = bridge.side
+        world = World(graph, strict_origin, settings, "", side)
+        await world.people("ann", "bob")
+        devices = [world.device(user) for user in ("ann", "bob")]
+        for device in devices:
+            token = await side.tokens.client(device.user, side.shards)
+            assert token is not None
+            device.client.set_token(token.token)
+        ann, bob = devices
+        ann.appear()
+
+        async def settled() -> bool:
+            return (await side.flags.presence(["ann"]))[0].online
+
+        await eventually(settled)
+        before = {call: metrics.DENIED.labels(call)._value.get() for call in ("subscribe", "publish")}
+        side.tokens._own = "worth nothing"
+        bob.appear()
+        await ann.hears(lambda m: m["type"] == "friend.online", seconds=30)
+        after = {call: metrics.DENIED.labels(call)._value.get() for call in before}
+        assert sum(after.values()) > sum(before.values())
+        assert side.tokens.own() not in {None, "worth nothing"}
+        for device in devices:
+            await device.client.stop()
+
+
+async def test_a_graph_whose_clock_is_behind_is_waited_for(quiet: World) -> None:
+    """As after a move to another server: no state is told with an older stamp than one that was told before."""
+    await quiet.people("ann")
+    flags, water = quiet.side.flags, HighWater(quiet.side.engines.valkey)
+    water.highest = await flags.clock() + 1_000_000
+    before = metrics.CLOCK_BEHIND._value.get()
+    with pytest.raises(ClockBehind, match="behind what was told"):
+        await water.read(lambda: flags.tell(["ann"]))
+    assert metrics.CLOCK_BEHIND._value.get() == before + 1
+
+    async def passed() -> bool:
+        try:
+            return bool(await water.read(lambda: flags.tell(["ann"])))
+        except ClockBehind:
+            return False
+
+    await eventually(passed)
