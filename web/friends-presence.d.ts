@@ -119,6 +119,9 @@ export interface Client {
   blocks(): Promise<{ id: string; name: string; at: string | null }[]>;
   friend(id: string): Promise<Friend & { mutualCount: number; ts: string }>;
   mutual(id: string, limit?: number): Promise<Friend[]>;
+  /** Call it when the device wakes up or the page is looked at again: tries now instead of after a pause. */
+  wake(): void;
+  /** Leaves and ends. Call it with true on `pagehide`: the leave then outlives the page. */
   close(unloading?: boolean): void;
 }
 

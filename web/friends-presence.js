@@ -27,7 +27,12 @@ export async function connect({ session, PubNub = globalThis.PubNub, fetch = (..
   if (!PubNub) throw new TypeError("PubNub's SDK is not loaded");
   const calls = new Calls(session, fetch);
   const client = new Client(calls, PubNub, await calls.session());
-  await client.begin();
+  try {
+    await client.begin();
+  } catch (problem) {
+    client.close();
+    throw problem;
+  }
   return client;
 }
 
@@ -141,6 +146,13 @@ class Client {
   /** Some friends in common. */
   async mutual(id, limit = 6) {
     return (await this.calls.call("GET", `${of("friends", id)}/mutual?limit=${limit}`)).friends;
+  }
+
+  /** To be called when the device wakes up or the page is looked at again: tries now instead of after a pause. */
+  wake() {
+    if (["closed", "signedOut"].includes(this.connection.state)) return;
+    this.link.again();
+    this.plan(this.link.session);
   }
 
   /** Leaves and ends. `unloading`: because the page goes away. */

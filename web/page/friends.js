@@ -33,7 +33,7 @@ export class FriendsPanel {
     this.now = this.client.now();
     this.rank(friends);
     const shown = friends.filter((friend) => this.fits(friend));
-    shown.sort((one, other) => Boolean(other.online) - Boolean(one.online) || this.ranks.get(one.id).at - this.ranks.get(other.id).at);
+    shown.sort((one, other) => this.compare(one, other));
     this.list.show(shown);
     this.count(friends, shown);
   }
@@ -54,6 +54,15 @@ export class FriendsPanel {
     if (this.filter === "online" && !friend.online) return false;
     if (this.filter === "offline" && friend.online !== false) return false;
     return !this.wanted || this.ranks.get(friend.id).folded.includes(this.wanted);
+  }
+
+  /** Who is online first, then who was seen last; within that by name. */
+  compare(one, other) {
+    const here = Boolean(other.online) - Boolean(one.online);
+    if (here) return here;
+    const seen = [one, other].map((friend) => (friend.online === false && friend.lastSeen) || "");
+    if (seen[0] !== seen[1]) return seen[0] < seen[1] ? 1 : -1;
+    return this.ranks.get(one.id).at - this.ranks.get(other.id).at;
   }
 
   /** Everybody's place by name, compared again only when names have changed: comparing is what costs. */

@@ -82,6 +82,7 @@ function wire() {
       tab.setAttribute("aria-current", "page");
     });
   }
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && client?.wake());
   addEventListener("pagehide", () => client?.close(true));
   addEventListener("pageshow", (event) => event.persisted && location.reload());
 }

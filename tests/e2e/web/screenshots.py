@@ -32,35 +32,51 @@ Shot = Callable[[Browser, Stack], Awaitable[None]]
 
 async def friends(browser: Browser, running: Stack) -> None:
     """The friends page, light and dark, with a request that waits."""
-    asker = await _signed_in(browser, running, 2, DESK)
     for scheme in ("light", "dark"):
-        page = await _signed_in(browser, running, 0, DESK | {"color_scheme": scheme})
-        await asker.evaluate("id => friendsPresence.ask(id)", await page.evaluate("friendsPresence.userId"))
-        await page.locator("#suggestions li").first.wait_for()
+        page = await _signed_in(browser, running, DESK | {"color_scheme": scheme})
+        await _asked_by_a_suggested(browser, running, page)
+        await page.locator("#incoming li").first.wait_for()
         await _save(page, f"friends-{scheme}.png")
 
 
 async def phone(browser: Browser, running: Stack) -> None:
     """The same on a phone."""
-    page = await _signed_in(browser, running, 0, PHONE)
-    await _save(page, "friends-phone.png")
+    await _save(await _signed_in(browser, running, PHONE), "friends-phone.png")
 
 
 SHOTS: list[Shot] = [friends, phone]
 
 
-async def _signed_in(browser: Browser, running: Stack, person: int, options: dict[str, Any]) -> Page:
+async def _signed_in(
+    browser: Browser, running: Stack, options: dict[str, Any], user: str | None = None
+) -> Page:
     page = await (await browser.new_context(**options)).new_page()
-    await page.goto(f"{running.api}/")
-    await page.locator(".choice").nth(person).click()
+    await page.goto(f"{running.api}/" + (f"?as={user}" if user else ""))
+    if user is None:
+        await page.locator(".choice").first.click()
     await page.locator("#link[data-state=connected]").wait_for()
-    await page.locator("#everyone").wait_for()
     return page
 
 
+async def _asked_by_a_suggested(browser: Browser, running: Stack, page: Page) -> None:
+    """Somebody whom the page suggests asks first."""
+    await page.locator("#suggestions li").first.wait_for()
+    asker = await page.locator("#suggestions li").nth(3).get_attribute("data-id")
+    other = await _signed_in(browser, running, DESK, asker)
+    await other.evaluate("id => friendsPresence.ask(id)", await page.evaluate("friendsPresence.userId"))
+    await other.context.close()
+
+
 async def _save(page: Page, name: str) -> None:
+    """Where the online and the offline friends meet, once the trend is a line."""
+    await page.wait_for_function(
+        "friendsPresence.everyone?.trend.length > 8 && !document.querySelector('.toast')"
+    )
     await page.mouse.move(2, 2)
-    await page.wait_for_function("document.querySelectorAll('.toast').length === 0")
+    await page.evaluate(
+        "viewport.scrollTop = 64 * Math.max(0, friendsPresence.friends.filter((one) => one.online).length - 5)"
+    )
+    await asyncio.sleep(1.0)
     await page.screenshot(path=IMAGES / name, animations="disabled")
     typer.echo(f"docs/images/{name}")
     await page.context.close()
