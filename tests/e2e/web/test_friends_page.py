@@ -138,6 +138,8 @@ async def test_a_dead_service_makes_everybody_unknown_and_a_new_one_everybody_ri
             await anns.sees(ben, "online")
             await expect(anns.page.locator("#everyone")).to_be_visible()
             await world.service.kill()
+            left = await anns.page.evaluate("friendsPresence.state.believedUntil - performance.now()")
+            assert left <= 3000, "three intervals of status.count are believed, and no longer"
             bens.allowed = anns.allowed
             await anns.sees(ben, "unknown")
             await anns.sees(cleo, "unknown")
