@@ -1,0 +1,211 @@
+"""Four bugs that cost presence its truth, planted one by one: the judge of ``make chaos`` sees each, and none without."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaos import judge
+from chaos.judge import Heard, Row
+from chaos.planted import BUGS, planted
+from graph_service.flags import Flags
+from graph_service.model import Flag
+from local_stack.origin.faults import Fault
+from pubnub_bridge.app import Bridge
+from pubnub_bridge.presence import Seen
+from tests.e2e.bridge.conftest import Device, World, eventually, until
+from tests.e2e.bridge.test_churn import kill
+from tests.e2e.bridge.test_owners import owner, until_flagged
+
+pytestmark = pytest.mark.faults
+
+Scene = Callable[[World], Awaitable[None]]
+
+
+async def wrong(world: World) -> list[str]:
+    """What the judge says now."""
+    rows = await world.graph.statement(
+        "MATCH (u:User) RETURN u.id AS id, u:Online AS online, [(u)-[:FRIEND]-(f) | f.id] AS friends"
+    )
+    graph = {r["id"]: Row(r["online"], 0, invisible=False, friends=frozenset(r["friends"])) for r in rows}
+    presence = world.origin.origin.keysets["demo"].presence
+    here = {user for s in range(world.shards.shards) for user in presence.here(world.shards.channel(s))}
+    heard = [Heard(d.user, d.user in here, d.ear.messages) for d in world.devices]
+    return judge.wrong_now(heard, graph, here) + judge.disordered(heard, set())
+
+
+def owned(bridge: Bridge, world: World) -> bool:
+    """Whether it has everything."""
+    return len(bridge.ownership.owned) == world.settings.partitions
+
+
+async def lost_with_the_process(world: World) -> None:
+    """A bridge dies while its publishes are under way; the next one finds what stands in the streams."""
+    ann, bob = world.device("ann"), world.device("bob")
+    async with owner(world.settings) as (first, task):
+        await until(lambda: owned(first, world))
+        ann.appear()
+        await until_flagged(world, "ann")
+        await settled_syncs(ann)
+        stuck = asyncio.Event()
+
+        async def post(_channel: str, _body: bytes) -> Any:
+            stuck.set()
+            await asyncio.Event().wait()
+
+        first.pool.post = post  # type: ignore[method-assign]
+        bob.appear()
+        await asyncio.wait_for(stuck.wait(), 20)
+        await until_flagged(world, "bob")
+        await asyncio.sleep(0.3)  # real time: what is deleted too early is deleted by now
+        kill(first, task)
+    async with owner(world.settings) as (second, _):
+        await until(lambda: owned(second, world))
+        await nothing_waits(world)
+
+
+async def arrived_together(world: World) -> None:
+    """Two friends settle in one batch: each must be in what is read for the other."""
+    ann, bob = world.device("ann"), world.device("bob")
+    keyset = world.origin.origin.keysets["demo"]
+    async with owner(world.settings) as (bridge, _):
+        await until(lambda: owned(bridge, world))
+        # Their own joins are lost, so that both can be said at one moment.
+        keyset.faults.rules.append(Fault(kind="lose", prefix="presence."))
+        ann.appear()
+        bob.appear()
+        presence = keyset.presence
+        await until(lambda: all(d.user in presence.here(d.channel) for d in (ann, bob)))
+        at = bridge.side.clock.now()
+        shard = world.shards.shard
+        await bridge.side.log.append([Seen(user, True, at, shard(user), "join") for user in ("ann", "bob")])
+        await until_flagged(world, "ann")
+        await until_flagged(world, "bob")
+        await nothing_waits(world)
+
+
+async def a_flap_said_again(world: World) -> None:
+    """Bob flaps; another bridge takes over; then PubNub repeats the leave of the flap, which is older than his return."""
+    ann, bob = world.device("ann"), world.device("bob")
+    leave: list[Seen] = []
+    async with owner(world.settings) as (first, _):
+        await until(lambda: owned(first, world))
+        ann.appear()
+        bob.appear()
+        await until_flagged(world, "bob")
+        real = first.side.log.follow
+
+        async def follow(partition: int, seen: Any, cursor: Any) -> None:
+            leave.extend(one for one in seen if one.reason == "leave")
+            await real(partition, seen, cursor)
+
+        first.side.log.follow = follow  # type: ignore[method-assign]
+        await bob.leave()
+        await until(lambda: bool(leave))
+        bob.appear()
+        await until(
+            lambda: len(first.partitions.holds) == 4 and not any(map(len, first.partitions.holds.values()))
+        )
+        await nothing_waits(world)
+    no_repairs = world.settings.model_copy(update={"confirm_leaves": "off"})
+    async with owner(no_repairs) as (second, _):
+        second.reconcile.ask = lambda _shards: None  # type: ignore[method-assign]
+        await until(lambda: owned(second, world))
+        await second.side.log.append(leave[:1])
+        await nothing_waits(world)
+        await until(lambda: not any(map(len, second.partitions.holds.values())))
+        await nothing_waits(world)
+
+
+async def overtaken(world: World) -> None:
+    """Between a bridge's commit and its read another one settles the next state of the same user."""
+    ann, bob = world.device("ann"), world.device("bob")
+    async with owner(world.settings) as (bridge, _):
+        await until(lambda: owned(bridge, world))
+        ann.appear()
+        await until_flagged(world, "ann")
+        real, others = bridge.side.flags.settle, Flags(world.graph)
+
+        async def settle(flags: Any) -> Any:
+            answer = await real(flags)
+            gone = [Flag(f.user, False, f.at + 1, f.shard) for f in flags if f.user == "bob" and f.online]
+            if gone:
+                world.origin.origin.keysets["demo"].presence.leave("bob", [bob.channel], 0.0)
+                await others.settle(gone)
+            return answer
+
+        bridge.side.flags.settle = settle  # type: ignore[method-assign]
+        bob.appear()
+        await ann.hears(lambda m: m["payload"].get("userId") == "bob")
+        await nothing_waits(world)
+
+
+async def settled_syncs(device: Device) -> None:
+    """Both of them came: the join's and the settle's."""
+    await until(lambda: sum(m["type"] == "friends.sync" for m in device.ear.messages) >= 2)
+
+
+async def nothing_waits(world: World) -> None:
+    """The streams are empty: all is settled and told, as far as it ever will be."""
+
+    async def empty() -> bool:
+        keys = [f"fp:{{{p}}}:{name}" for p in range(world.settings.partitions) for name in ("seen", "inbox")]
+        return not any(await world.side.engines.valkey.lengths(keys))
+
+    # A planted bug may leave something behind for ever.
+    with suppress(TimeoutError):
+        await eventually(empty, 4.0)
+
+
+SCENES: dict[str, Scene] = {
+    "delete before publish": lost_with_the_process,
+    "read before commit": arrived_together,
+    "flap not written": a_flap_said_again,
+    "state of the event": overtaken,
+}
+
+
+async def right(world: World, seconds: float) -> bool:
+    """Whether the judge has nothing to say at some moment from now on."""
+
+    async def nothing_wrong() -> bool:
+        return not await wrong(world)
+
+    try:
+        await eventually(nothing_wrong, seconds)
+    except TimeoutError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("bug", BUGS)
+async def test_the_judge_sees_a_planted_bug(quiet: World, bug: str) -> None:
+    """What it leaves behind stays wrong."""
+    await quiet.people("ann", "bob")
+    with planted(bug):
+        await SCENES[bug](quiet)
+    assert not await right(quiet, 1.5)
+
+
+@pytest.mark.parametrize("bug", BUGS)
+async def test_the_same_scene_is_harmless_without_the_bug(quiet: World, bug: str) -> None:
+    """So it is the bug that is seen."""
+    await quiet.people("ann", "bob")
+    await SCENES[bug](quiet)
+    assert await right(quiet, 10.0), await wrong(quiet)
+
+
+def test_the_judge_shares_no_code_with_the_bridge() -> None:
+    """Only the two files that must know it import it."""
+    folder = Path(__file__).parents[3] / "chaos"
+    knowing = {
+        file.name
+        for file in folder.glob("*.py")
+        if "pubnub_bridge import" in file.read_text() or "from pubnub_bridge" in file.read_text()
+    }
+    assert knowing == {"planted.py", "bridge.py"}
