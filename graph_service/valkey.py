@@ -14,7 +14,7 @@ from typing import Any, cast
 import redis.asyncio as redis
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
 
-from graph_service import metrics
+from graph_service import cancelling, metrics
 from graph_service.errors import QueueUnavailable
 
 Entry = tuple[str, bytes]
@@ -52,7 +52,8 @@ return 1
 @contextmanager
 def _engine() -> Iterator[None]:
     try:
-        yield
+        with cancelling.heard():
+            yield
     except (RedisError, OSError, TimeoutError) as error:
         kind, reason = _why(error)
         metrics.QUEUE_FAILED.labels(kind).inc()

@@ -21,6 +21,7 @@ from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
+from graph_service import cancelling
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.pool import Keyset
 
@@ -167,14 +168,11 @@ class Client:
             PubNubRefused: the call is not allowed, or not understood.
         """
         async with self._gate:
-            answer = await endpoint.future()
+            with cancelling.heard():
+                answer = await endpoint.future()
         if not isinstance(answer, PubNubAsyncioException):
             return answer.result
         status = answer.status
-        if status.category == PNStatusCategory.PNCancelledCategory:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise asyncio.CancelledError
         code = status.status_code or 0
         reason = str(answer)[:300]
         if status.category in _TEMPORARY or code == 429 or code >= 500 or not code:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from graph_service import cancelling
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Entry, Valkey
@@ -135,9 +136,7 @@ class Partitions:
         """End the subscribe loops; what they appended is kept."""
         followers = list(self._followers.values())
         self._followers.clear()
-        for follower in followers:
-            follower.cancel()
-        await asyncio.gather(*followers, *self._doubts, return_exceptions=True)
+        await cancelling.ended([*followers, *self._doubts])
 
     async def run(self) -> None:
         """Read for ever."""

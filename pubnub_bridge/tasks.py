@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
+from graph_service import cancelling
 from pubnub_bridge.errors import TaskDied
 
 _log = structlog.get_logger(__name__)
@@ -27,9 +28,7 @@ async def until_one_dies(
         await drain()
         raise
     finally:
-        for task in tasks.values():
-            task.cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        await cancelling.ended(tasks.values())
     name = next(name for name, task in tasks.items() if task in done)
     error = None if tasks[name].cancelled() else tasks[name].exception()
     _log.error("task died", task=name, exc_info=error)
