@@ -87,7 +87,7 @@ export class Overview {
       cell.title = `${name}: ${count} present`;
     });
     const low = occupancy.length ? Math.min(...occupancy) : 0;
-    const words = occupancy.length ? `${occupancy.length * together} channels · fullest is ${skew === null ? "–" : `${skew}×`} the mean` : "not counted yet";
+    const words = occupancy.length ? `${occupancy.length * together} channels · ${skew === null ? "nobody present" : `the fullest has ${skew}× the mean`}` : "not counted yet";
     say(byId("shards-words"), words);
     say(byId("shards-low"), short(low));
     say(byId("shards-high"), short(Math.max(0, ...occupancy)));

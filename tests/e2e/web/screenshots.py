@@ -44,7 +44,29 @@ async def phone(browser: Browser, running: Stack) -> None:
     await _save(await _signed_in(browser, running, PHONE), "friends-phone.png")
 
 
-SHOTS: list[Shot] = [friends, phone]
+async def console(browser: Browser, running: Stack) -> None:
+    """The operator console, once its charts have lines, and a look at why."""
+    page = await (await browser.new_context(**DESK | {"color_scheme": "dark"})).new_page()
+    await page.goto(f"{running.api}/console#key={running.access.console_key}")
+    await page.locator("#live[data-state=live]").wait_for()
+    await asyncio.sleep(45.0)
+    await page.screenshot(path=IMAGES / "console.png", full_page=True, animations="disabled")
+    typer.echo("docs/images/console.png")
+    await page.locator("#costly .link").first.click()
+    await page.locator("#circle option").first.wait_for(state="attached")
+    friend = await page.evaluate("document.querySelector('#circle option').value")
+    viewer = await page.input_value("#ego-user")
+    await page.fill("#why-viewer", viewer)
+    await page.fill("#why-friend", friend)
+    await page.click("#why-form button")
+    await page.locator(".verdict").wait_for()
+    await asyncio.sleep(1.0)
+    await page.screenshot(path=IMAGES / "console-why.png", full_page=True, animations="disabled")
+    typer.echo("docs/images/console-why.png")
+    await page.context.close()
+
+
+SHOTS: list[Shot] = [friends, phone, console]
 
 
 async def _signed_in(
