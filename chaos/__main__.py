@@ -124,10 +124,10 @@ def summary(cycles: list[Cycle]) -> list[dict[str, object]]:
 
 def table(cycles: list[Cycle]) -> Table:
     """For people."""
-    made = Table(title="What survived")
+    made = Table(title="What survived; seconds of quiet until everything was right")
     made.add_column("fault", no_wrap=True)
-    for column in ("times", "right after, p50 s", "max s", "settled", "repeats", "losses"):
-        made.add_column(column, justify="right")
+    for column in ("times", "p50 s", "max s", "settled", "repeats", "losses"):
+        made.add_column(column, justify="right", no_wrap=True)
     for row in summary(cycles):
         made.add_row(*map(str, row.values()))
     return made

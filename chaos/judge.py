@@ -115,15 +115,18 @@ def _newest(messages: Sequence[Message]) -> dict[str, int]:
 
 
 def disordered(clients: Sequence[Heard], hid: set[str]) -> list[str]:
-    """An older state under a newer `ts`, or one event id for two different things."""
+    """An older state under a newer `ts`, or one event id for two different things.
+
+    Those who `hid` are left out: they look like one who has been gone since then (docs/decisions/0003).
+    """
     found = []
     for client in clients:
         said: dict[str, set[tuple[int, int]]] = defaultdict(set)
         kinds: dict[str, set[str]] = defaultdict(set)
         for event in _presence(client.messages):
             user = event["payload"]["userId"]
-            said[user].add((micros(event["ts"]), event["payload"]["at"]))
             if user not in hid:
+                said[user].add((micros(event["ts"]), event["payload"]["at"]))
                 kinds[event["eventId"]].add(event["type"])
         for user, pairs in said.items():
             ats = [at for _, at in sorted(pairs)]

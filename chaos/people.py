@@ -19,6 +19,7 @@ from urllib.parse import urlencode
 import aiohttp
 import jwt
 from pubnub.callbacks import SubscribeCallback
+from pubnub.enums import PNReconnectionPolicy
 from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
@@ -222,6 +223,8 @@ class Official:
         config.subscribe_key, config.publish_key = session["subscribeKey"], session["publishKey"]
         config.user_id, config.origin, config.ssl = self.heard.user, session["origin"], False
         config.set_presence_timeout_with_custom_interval(20, int(BEAT))
+        config.reconnect_policy, config.reconnection_interval = PNReconnectionPolicy.LINEAR, 1
+        config.maximum_reconnection_retries = -1
         self._sdk = PubNubAsyncio(
             config,
             subscription_manager=AsyncioSubscriptionManager,

@@ -38,6 +38,8 @@ class Cycle:
     acts: list[Act]
     recovery: float = 0.0
     """Seconds of quiet until everything was right."""
+    last: list[str] = field(default_factory=list)
+    """What was wrong the longest."""
     settled: int = 0
     """Settled changes that were seen."""
     repeats: int = 0
@@ -71,22 +73,23 @@ class Run:
             await asyncio.sleep(LASTS)
         await churning
         began = time.monotonic()
-        wrong = await self.quiet()
+        wrong, made.last = await self.quiet()
         made.recovery = time.monotonic() - began
         made.lost = wrong + await self._judged()
         made.settled = len(self.graph.flips)
         made.repeats = judge.repeats(self.heard) - repeats
         return made
 
-    async def quiet(self) -> list[str]:
-        """Wait until nothing is wrong; what is after `PATIENCE`."""
+    async def quiet(self) -> tuple[list[str], list[str]]:
+        """Wait until nothing is wrong; what still is after `PATIENCE`, and what was at the last look but one."""
         until = time.monotonic() + PATIENCE
-        wrong = ["nobody could look"]
+        wrong, last = ["nobody could look"], []
         while wrong and time.monotonic() < until:
+            last = wrong[:5]
             await asyncio.sleep(LOOK)
             with suppress(*AWAY, *TROUBLES):
                 wrong = judge.wrong_now(self.heard, await self.graph.rows(), await self.here_now())
-        return wrong
+        return wrong, last
 
     async def here_now(self) -> set[str]:
         """Who is on any presence shard, asked as a member of each."""
@@ -154,15 +157,18 @@ async def populated(stack: Stack, people: int, officials: int, chance: random.Ra
         }
         run = Run(stack, clients, net, graph)
         watching = [asyncio.create_task(graph.watch()), asyncio.create_task(stack.watch())]
-        for client in list(clients.values())[: people * 2 // 3]:
-            await client.come()
-        if wrong := await run.quiet():
-            raise RuntimeError(f"never right, without any fault: {wrong[:5]}")
-        yield run
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*(client.go() for client in clients.values()), return_exceptions=True)
-    await graph.close()
+        try:
+            for client in list(clients.values())[: people * 2 // 3]:
+                await client.come()
+            wrong, _ = await run.quiet()
+            if wrong:
+                raise RuntimeError(f"never right, without any fault: {wrong[:5]}")
+            yield run
+        finally:
+            for task in watching:
+                task.cancel()
+            await asyncio.gather(*(client.go() for client in clients.values()), return_exceptions=True)
+            await graph.close()
 
 
 def acts_of(run: Run, chance: random.Random) -> list[Act]:
