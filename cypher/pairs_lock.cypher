@@ -3,7 +3,7 @@
 //
 // parameters: ids: list of distinct strings, pairs: list of [a string, b string]
 // returns:    one row: ids, degrees (numbers of friends, of equal length),
-//             states: one a pair of known users, [a, b, "friends" | "blocked" | "none"]
+//             states: one a pair between which there is something, [a, b, "friends" | "blocked"]
 // locks:      the users, ascending by id, until the transaction ends
 // plan:       NodeUniqueIndexSeek, Expand(All); Eager (all locks are held before anything is read)
 UNWIND $ids AS id
@@ -18,20 +18,17 @@ CALL (ids) {
   MATCH (a:User {id: first})
   CALL (a, first, seconds) {
     WITH a, first, seconds WHERE size(seconds) >= 8
-    WITH first, seconds, [(a)-[:FRIEND]-(f:User) WHERE f.id IN seconds | f.id] AS friends,
-         [(a)-[:BLOCKED]-(x:User) WHERE x.id IN seconds | x.id] AS blocked
-    RETURN [second IN seconds | [first, second, CASE
-      WHEN second IN friends THEN 'friends'
-      WHEN second IN blocked THEN 'blocked'
-      ELSE 'none' END]] AS some
+    RETURN [(a)-[:FRIEND]-(f:User) WHERE f.id IN seconds | [first, f.id, 'friends']] +
+           [(a)-[:BLOCKED]-(x:User) WHERE x.id IN seconds | [first, x.id, 'blocked']] AS some
     UNION ALL
     WITH a, first, seconds WHERE size(seconds) < 8
     UNWIND seconds AS second
     MATCH (b:User {id: second})
-    RETURN collect([first, second, CASE
+    WITH first, second, CASE
       WHEN EXISTS { (a)-[:FRIEND]-(b) } THEN 'friends'
-      WHEN EXISTS { (a)-[:BLOCKED]-(b) } THEN 'blocked'
-      ELSE 'none' END]) AS some
+      WHEN EXISTS { (a)-[:BLOCKED]-(b) } THEN 'blocked' END AS state
+    WHERE state IS NOT NULL
+    RETURN collect([first, second, state]) AS some
   }
   UNWIND some AS state
   RETURN collect(state) AS states

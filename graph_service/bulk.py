@@ -75,7 +75,7 @@ def _refusal(pair: Pair, degrees: Counter[str], states: dict[tuple[str, str], st
     unknown = [id_ for id_ in (pair.a, pair.b) if id_ not in degrees]
     if unknown:
         return f"unknown id {unknown[0]}"
-    if states[pair.a, pair.b] == "blocked":
+    if states.get((pair.a, pair.b)) == "blocked":
         return "blocked"
     full = [id_ for id_ in (pair.a, pair.b) if degrees[id_] >= friend_limit]
     return f"over the limit of {friend_limit} friends: {full[0]}" if full else ""

@@ -25,6 +25,10 @@ WALKS_AT_ONCE = 2
 """A walk visits some 560,000 paths and fills a core; more at once would only wait for each other."""
 
 
+Candidate = tuple[str, int, list[str]]
+"""An id, its number of mutual friends, and the first three of those."""
+
+
 class Kept(Protocol):
     """Small answers that may be lost at any time."""
 
@@ -109,7 +113,14 @@ class SuggestionsFor:
         return ranking
 
     async def _people(self, me: str, ranking: Ranking, limit: int) -> list[Suggestion]:
+        """Twice as many as asked for are looked at; all of them only where more than half are taken by now."""
         candidates = list(zip(ranking.ids, ranking.counts, ranking.firsts, strict=True))
+        people = await self._free(me, candidates[: 2 * limit])
+        if len(people) < limit and len(candidates) > 2 * limit:
+            people = await self._free(me, candidates)
+        return people[:limit]
+
+    async def _free(self, me: str, candidates: Sequence[Candidate]) -> list[Suggestion]:
         ids = {id_ for id_, _, firsts in candidates for id_ in (id_, *firsts)}
         row = await self._graph.row("cards", me=me, ids=sorted(ids))
         if row is None:
@@ -120,12 +131,11 @@ class SuggestionsFor:
         }
         taken = {id_ for id_, gone in zip(row["ids"], row["taken"], strict=True) if gone}
         friends = {id_ for id_, friend in zip(row["ids"], row["friends"], strict=True) if friend}
-        people = [
+        return [
             Suggestion(id_, *cards[id_], count, [FriendRow(m, *cards[m], 0) for m in firsts if m in friends])
             for id_, count, firsts in candidates
             if id_ in cards and id_ not in taken
         ]
-        return people[:limit]
 
 
 def _key(user: str) -> str:

@@ -169,6 +169,20 @@ async def test_a_kept_answer_is_used_until_a_friend_changes_and_never_shows_who_
     assert not (await suggestions.top("ann")).kept
 
 
+async def test_a_kept_answer_of_which_most_are_taken_by_now_is_still_full(graph: Graph) -> None:
+    """Who stands further down moves up."""
+    others = [f"c{number}" for number in range(6)]
+    await everybody(graph, "ann", "ben", *others)
+    await friends_of(graph, "ben", "ann", *others)
+    suggestions, friends = SuggestionsFor(graph, Memory()), Friends(graph)
+    assert [one.id for one in (await suggestions.top("ann", limit=2)).people] == others[:2]
+    for taken in others[:4]:
+        await friends.ask("ann", taken)
+    kept = await suggestions.top("ann", limit=2)
+    assert kept.kept
+    assert [one.id for one in kept.people] == others[4:]
+
+
 async def test_nobody_has_suggestions_who_does_not_exist(graph: Graph) -> None:
     """The id is named."""
     with pytest.raises(UserNotFound, match="'ghost'"):
