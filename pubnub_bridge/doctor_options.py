@@ -53,13 +53,13 @@ def _doors(settings: Settings) -> list[Finding]:
         "SERVICE_KEY": (settings.service_key, "the routes of the product's back end"),
         "WEBHOOK_SECRET": (
             settings.webhook_secret,
-            "the webhook of Events & Actions (not needed: we subscribe)",
+            "the webhook of Events & Actions (we subscribe, so it may stay closed)",
         ),
         "CONSOLE_KEY": (settings.console_key, "the operator console"),
     }
     return [
-        AREA.fine(what, "open to whoever has the secret")
-        if secret
-        else AREA.fine(what, f"closed, since {name} is not set")
+        AREA.fine(
+            name, f"{what} {'is open with this secret' if secret else 'is closed, since it is not set'}"
+        )
         for name, (secret, what) in doors.items()
     ]

@@ -247,9 +247,9 @@ class Settle:
         await around.inbox.append(outgoing)
         await around.events([presence_event(one) for one in fresh if not one.invisible])
         await around.why.keep(kept)
-        self._resolve(taken, settled, told)
         self.told(fresh)
         count(settled, outgoing)
+        self._resolve(taken, settled, told)  # last: what is resolved must not be tried again
 
     async def _look_up_ties(self, users: frozenset[str]) -> None:
         """The graph held the other state at the same time: Where Now says which is right, as a newer event."""

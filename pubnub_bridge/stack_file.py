@@ -76,6 +76,7 @@ def bridge_options(stack: Path) -> dict[str, Any]:
         "pubnub_subscribe_key": _member(stack, "subscribeKey"),
         "pubnub_secret_key": _member(stack, "secretKey"),
         "service_key": _member(stack, "serviceKey"),
+        "console_key": _member(stack, "consoleKey"),
     }
 
 

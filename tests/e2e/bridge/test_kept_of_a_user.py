@@ -49,6 +49,7 @@ def stack_file(world: World, path: Path) -> str:
         "subscribeKey": "demo",
         "secretKey": "sec",
         "serviceKey": "s" * 32,
+        "consoleKey": "c" * 32,
     }
     path.write_text(json.dumps(told), "utf-8")
     return str(path)
