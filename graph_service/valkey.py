@@ -2,51 +2,42 @@
 
 Streams are read without consumer groups: the owner of a key reads from the first entry and deletes what is done.
 All keys of one call that must change together carry one hash tag, so the same code runs on a Cluster.
-Every failure of the engine is raised as `QueueUnavailable`.
+Every failure of the engine is raised as `QueueUnavailable`. A Cluster is recognised by what the server says.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import redis.asyncio as redis
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
+from redis.asyncio.cluster import RedisCluster
+from redis.asyncio.connection import parse_url
+from redis.exceptions import (
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+    ResponseError,
+)
 
-from graph_service import cancelling, metrics
+from graph_service import cancelling, metrics, valkey_scripts
 from graph_service.errors import QueueUnavailable
 
 Entry = tuple[str, bytes]
 """An entry's id and its body."""
 
+AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
+REPLICATED_WITHIN = 1000
+"""Milliseconds that an append to a Cluster may take to reach a replica; after them it has failed, and is repeated."""
+STEP = 0.01
+"""Seconds between two looks of a waiting read on a Cluster, where no server could wait for all keys."""
+
 _FIELD = b"e"
 FIRST = "0"
 """The position before the first entry of any stream."""
-
-_ALIVE = """
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-return redis.call('ZRANGE', KEYS[1], 0, -1)
-"""
-_LEASE = """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-"""
-_RELEASE = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
-return 0
-"""
-# Numbers of 16 digits are compared as text: Lua's are floats and would round microseconds.
-_RAISE = """
-local had = redis.call('GET', KEYS[1])
-if not had or #ARGV[1] > #had or (#ARGV[1] == #had and ARGV[1] > had) then redis.call('SET', KEYS[1], ARGV[1]) end
-return 1
-"""
 
 
 @contextmanager
@@ -54,7 +45,7 @@ def _engine() -> Iterator[None]:
     try:
         with cancelling.heard():
             yield
-    except (RedisError, OSError, TimeoutError) as error:
+    except AWAY as error:
         kind, reason = _why(error)
         metrics.QUEUE_FAILED.labels(kind).inc()
         raise QueueUnavailable(reason=reason) from error
@@ -74,6 +65,8 @@ class Valkey:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self.failed_over: Callable[[], None] = lambda: None
+        """Called when another server has taken over a part of the keys; on one server never."""
 
     @classmethod
     @asynccontextmanager
@@ -83,7 +76,12 @@ class Valkey:
         try:
             with _engine():
                 await client.ping()
-            yield cls(client)
+                is_cluster = await _is_cluster(client)
+            if is_cluster:
+                async with Cluster.joined(url) as cluster:
+                    yield cluster
+            else:
+                yield cls(client)
         finally:
             await client.aclose()
 
@@ -164,7 +162,7 @@ class Valkey:
     async def alive(self, key: str, who: str, milliseconds: int) -> list[str]:
         """Say that `who` is alive for so long, by the server's clock; returns all who are, in order of name."""
         with _engine():
-            found: Any = await self._client.eval(_ALIVE, 1, key, who, milliseconds)
+            found: Any = await self._client.eval(valkey_scripts.ALIVE, 1, key, who, milliseconds)
         return sorted(one.decode() for one in found)
 
     async def leave(self, key: str, who: str) -> None:
@@ -175,17 +173,17 @@ class Valkey:
     async def lease(self, key: str, who: str, milliseconds: int) -> bool:
         """Take a lease, or renew it; False where another holds it."""
         with _engine():
-            return bool(await self._client.eval(_LEASE, 1, key, who, milliseconds))
+            return bool(await self._client.eval(valkey_scripts.LEASE, 1, key, who, milliseconds))
 
     async def release(self, key: str, who: str) -> None:
         """Give a lease back; one that another holds by now is left alone."""
         with _engine():
-            await self._client.eval(_RELEASE, 1, key, who)
+            await self._client.eval(valkey_scripts.RELEASE, 1, key, who)
 
     async def raise_to(self, key: str, number: int) -> None:
         """Keep the highest number ever given."""
         with _engine():
-            await self._client.eval(_RAISE, 1, key, number)
+            await self._client.eval(valkey_scripts.RAISE, 1, key, number)
 
     async def remember(self, rows: Sequence[tuple[str, bytes]], most: int, seconds: int) -> None:
         """Put each row in front of its list, of which the `most` newest are kept for so many seconds."""
@@ -225,18 +223,182 @@ class Valkey:
             await self._client.publish(channel, b"")
 
     async def facts(self) -> dict[str, str]:
-        """What the server says of itself, by INFO's names."""
+        """What the server says of itself, by INFO's names, and `appendfsync` where it may be asked."""
         with _engine():
-            found: Any = await self._client.info()
+            found = dict(_of_one(await self._client.info()))
+            with suppress(ResponseError):  # hosted servers do not let clients read their configuration
+                found |= _of_one(await self._client.config_get("appendfsync"))
         return {str(name): str(value) for name, value in found.items()}
 
     async def time(self) -> float:
         """The server's clock, Unix seconds."""
         with _engine():
-            seconds, microseconds = await self._client.time()
+            seconds, microseconds = _of_one(await self._client.time())
         return seconds + microseconds / 1e6
 
     async def ping(self) -> None:
         """Returns when the engine answers."""
         with _engine():
             await self._client.ping()
+
+
+def _of_one(answer: Any) -> Any:
+    """A Cluster may answer by server; the first one stands for all."""
+    several = (
+        isinstance(answer, dict) and answer and not isinstance(next(iter(answer.values())), str | int | float)
+    )
+    return next(iter(answer.values())) if several else answer
+
+
+class Cluster(Valkey):
+    """The same on a Cluster: what must change together has one hash tag, so it is one server's.
+
+    An append counts once a replica has it too, or a fail-over would lose it: a part whose only replica is gone takes
+    none until there is another. Appends for several tags are done each
+    by itself: after an error some may stand, and are repeated. A read of many keys is one a server.
+    """
+
+    def __init__(self, client: RedisCluster, options: Mapping[str, Any]) -> None:
+        super().__init__(cast(redis.Redis, client))
+        self._cluster = client
+        self._options = dict(options)
+        self._servers: dict[tuple[str, int], redis.Redis] = {}
+        self._primaries = self._now_primaries()
+
+    @classmethod
+    @asynccontextmanager
+    async def joined(cls, url: str) -> AsyncIterator[Cluster]:
+        """Learn the servers from the one at `url`, and close all connections at the end."""
+        options: dict[str, Any] = dict(parse_url(url))
+        options.pop("db", None)
+        client = RedisCluster(**options, protocol=2, socket_connect_timeout=2)
+        try:
+            with _engine():
+                await client.initialize()
+            opened = cls(client, {k: v for k, v in options.items() if k not in {"host", "port"}})
+            yield opened
+            for server in opened._servers.values():
+                await server.aclose()
+        finally:
+            await client.aclose()
+
+    async def append(
+        self, entries: Sequence[tuple[str, bytes]], marks: Mapping[str, bytes] | None = None
+    ) -> None:
+        """As on one server, but all or nothing for each hash tag only."""
+        groups: dict[int, tuple[list[tuple[str, bytes]], dict[str, bytes]]] = {}
+        for key, body in entries:
+            groups.setdefault(self._cluster.keyslot(key), ([], {}))[0].append((key, body))
+        for key, value in (marks or {}).items():
+            groups.setdefault(self._cluster.keyslot(key), ([], {}))[1][key] = value
+        async with self._learning():
+            await asyncio.gather(*(self._append(*group) for group in groups.values()))
+
+    async def read(
+        self, positions: Mapping[str, str], count: int = 500, block: int | None = None
+    ) -> dict[str, list[Entry]]:
+        """As on one server."""
+        end = asyncio.get_running_loop().time() + (block or 0) / 1000
+        while True:
+            async with self._learning():
+                found = await self._read(positions, count)
+            self._look()
+            rest = end - asyncio.get_running_loop().time()
+            if found or rest <= 0 or not positions:
+                return found
+            await asyncio.sleep(min(STEP, rest))
+
+    async def heard(self, channel: str) -> AsyncIterator[None]:
+        """As on one server: a Cluster passes nudges on to all of its servers."""
+        with _engine():
+            server = self._server(self._cluster.get_random_node())
+            async with server.pubsub(ignore_subscribe_messages=True) as subscription:
+                await subscription.subscribe(channel)
+                async for _ in subscription.listen():
+                    yield None
+
+    async def _append(self, entries: Sequence[tuple[str, bytes]], marks: Mapping[str, bytes]) -> None:
+        key = entries[0][0] if entries else next(iter(marks))
+        # One pipeline for all, since WAIT speaks of what its own connection has written.
+        async with self._of(key).pipeline(transaction=False) as pipe:
+            pipe.execute_command("MULTI")
+            for name, body in entries:
+                pipe.xadd(name, {_FIELD: body})
+            for name, value in marks.items():
+                pipe.execute_command("SET", name, value)
+            pipe.execute_command("EXEC")
+            pipe.execute_command("WAIT", 1, REPLICATED_WITHIN)
+            *_, done, replicas = await pipe.execute()
+        if failed := [one for one in done if isinstance(one, Exception)]:
+            raise failed[0]
+        if not replicas:
+            raise RedisError(f"no replica has it within {REPLICATED_WITHIN} ms")
+
+    async def _read(self, positions: Mapping[str, str], count: int) -> dict[str, list[Entry]]:
+        groups: dict[redis.Redis, dict[int, dict[str, str]]] = {}
+        for key, place in positions.items():
+            slots = groups.setdefault(self._of(key), {})
+            slots.setdefault(self._cluster.keyslot(key), {})[key] = place
+        answers = await asyncio.gather(
+            *(_read_all(server, list(slots.values()), count) for server, slots in groups.items())
+        )
+        return {key: entries for answer in answers for key, entries in answer.items()}
+
+    def _of(self, key: str) -> redis.Redis:
+        node = self._cluster.get_node_from_key(key)
+        if node is None:
+            raise RedisError(f"no server has the slot of {key}")
+        return self._server(node)
+
+    def _server(self, node: Any) -> redis.Redis:
+        place = (node.host, int(node.port))
+        if place not in self._servers:
+            self._servers[place] = redis.Redis(
+                host=place[0],
+                port=place[1],
+                protocol=2,
+                socket_connect_timeout=2,
+                socket_timeout=5,
+                **self._options,
+            )
+        return self._servers[place]
+
+    @asynccontextmanager
+    async def _learning(self) -> AsyncIterator[None]:
+        """Any failure may mean that the servers have changed: they are asked who has what before the next try."""
+        with _engine():
+            try:
+                yield
+            except AWAY:
+                with suppress(*AWAY):
+                    await self._cluster.nodes_manager.initialize()
+                raise
+
+    def _look(self) -> None:
+        now = self._now_primaries()
+        if now != self._primaries:
+            self._primaries = now
+            self.failed_over()
+
+    def _now_primaries(self) -> frozenset[str]:
+        return frozenset(node.name for node in self._cluster.get_primaries())
+
+
+async def _read_all(
+    server: redis.Redis, groups: Sequence[Mapping[str, str]], count: int
+) -> dict[str, list[Entry]]:
+    async with server.pipeline(transaction=False) as pipe:
+        for positions in groups:
+            pipe.xread(cast(Any, dict(positions)), count=count)
+        answers: Any = await pipe.execute()
+    return {
+        key.decode(): [(i.decode(), body[_FIELD]) for i, body in rows]
+        for found in answers
+        for key, rows in found or ()
+    }
+
+
+async def _is_cluster(client: redis.Redis) -> bool:
+    with suppress(ResponseError):  # a server that does not say is taken for a single one
+        return int((await client.info("cluster")).get("cluster_enabled", 0)) == 1
+    return False

@@ -145,7 +145,10 @@ class Bridge:
             await self.counting.step()
 
     async def _reconcile_owned(self) -> None:
-        for partition in self.ownership.owned:
+        self._reconcile_all()
+
+    def _reconcile_all(self) -> None:
+        for partition in list(self.ownership.owned):
             self.reconcile.ask(self.side.shards.shards_of(partition))
 
     async def _accuracy(self) -> None:
@@ -177,6 +180,8 @@ class Bridge:
         partitions.flapped = self.report.flapped
         self.relay.changed = lambda pairs: self.context.touch([end.id for p in pairs for end in (p.a, p.b)])
         partitions.taken_over = lambda partition: self.reconcile.ask(self.side.shards.shards_of(partition))
+        # Only after a fail-over of a Cluster: what its lost server alone had is found again.
+        self.side.engines.valkey.failed_over = self._reconcile_all
 
     def _told(self, told: Sequence[Told]) -> None:
         self.context.settled(told)

@@ -1,8 +1,9 @@
-"""Streams, leases and kept values against a real server: what the bridge relies on."""
+"""Streams, leases and kept values, on a real server and on a real Cluster: what the bridge relies on."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import time
 from collections.abc import AsyncIterator
 
@@ -12,14 +13,29 @@ import redis.asyncio as redis
 from graph_service.errors import QueueUnavailable
 from graph_service.valkey import FIRST, Valkey
 from tests.conftest import Servers
+from tests.support.cluster import PRIMARIES, Node, ValkeyCluster, running
 
 
-@pytest.fixture
-async def valkey(servers: Servers) -> AsyncIterator[Valkey]:
-    """An empty server."""
-    async with redis.Redis.from_url(servers.redis_url) as client:
-        await client.flushdb()
-    async with Valkey.open(servers.redis_url) as opened:
+@pytest.fixture(scope="module")
+async def cluster(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ValkeyCluster]:
+    """Three primaries and three replicas."""
+    async with running(tmp_path_factory.mktemp("cluster")) as made:
+        yield made
+
+
+@pytest.fixture(params=["one server", "cluster"])
+async def valkey(
+    request: pytest.FixtureRequest, servers: Servers, cluster: ValkeyCluster
+) -> AsyncIterator[Valkey]:
+    """Empty, of either kind."""
+    if request.param == "cluster":
+        await cluster.empty()
+        url = cluster.url
+    else:
+        url = servers.redis_url
+        async with redis.Redis.from_url(url) as client:
+            await client.flushdb()
+    async with Valkey.open(url) as opened:
         yield opened
 
 
@@ -110,6 +126,7 @@ async def test_a_nudge_is_heard(valkey: Valkey) -> None:
     task.cancel()
 
 
+@pytest.mark.parametrize("valkey", ["one server"], indirect=True)
 async def test_a_full_server_refuses_loudly(servers: Servers, valkey: Valkey) -> None:
     """An append that is not kept is an error, temporary, with the server's reason."""
     async with redis.Redis.from_url(servers.redis_url) as admin:
@@ -131,3 +148,69 @@ async def test_a_server_that_is_not_there_is_told_at_once() -> None:
         async with Valkey.open("redis://127.0.0.1:1/0"):
             pass
     assert time.monotonic() - began < 5
+
+
+KEYS = [f"fp:{{{partition}}}:seen" for partition in range(20)]
+
+
+@pytest.mark.parametrize("valkey", ["cluster"], indirect=True)
+async def test_one_append_and_one_read_reach_all_servers(valkey: Valkey, cluster: ValkeyCluster) -> None:
+    """Each partition is one server's, and the partitions are spread."""
+    await valkey.append([(key, b"a") for key in KEYS])
+    found = await valkey.read(dict.fromkeys(KEYS, FIRST))
+    assert set(found) == set(KEYS)
+    async with redis.RedisCluster.from_url(cluster.url) as client:
+        assert len({client.get_node_from_key(key).name for key in KEYS}) == PRIMARIES
+
+
+@pytest.mark.parametrize("valkey", ["cluster"], indirect=True)
+async def test_an_append_that_no_replica_has_is_refused(valkey: Valkey, cluster: ValkeyCluster) -> None:
+    """It may stand and is repeated; accepted it is not, since a fail-over would lose it."""
+    _, stopped = await pair(cluster)
+    stopped.process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(QueueUnavailable, match="no replica"):
+            await valkey.append([(KEYS[0], b"a")])
+    finally:
+        stopped.process.send_signal(signal.SIGCONT)
+    await accepted(valkey, KEYS[0], b"b")
+
+
+@pytest.mark.parametrize("valkey", ["cluster"], indirect=True)
+async def test_no_accepted_entry_is_lost_when_a_primary_dies(valkey: Valkey, cluster: ValkeyCluster) -> None:
+    """Its replica takes over with all that was accepted; the owner is told, so that it compares all shards."""
+    told = asyncio.Event()
+    valkey.failed_over = told.set
+    for number in range(50):
+        await valkey.append([(key, str(number).encode()) for key in KEYS])
+    dying, heir = await pair(cluster)
+    cluster.kill(dying)
+    await cluster.promoted(heir)
+    with pytest.raises(QueueUnavailable):  # the heir has no replica of its own yet
+        await valkey.append([(KEYS[0], b"too early")])
+    cluster.start_again(dying)
+    await accepted(valkey, KEYS[0], b"after")
+    found = await valkey.read(dict.fromkeys(KEYS, FIRST))
+    assert told.is_set()
+    wanted = [str(number).encode() for number in range(50)]
+    for key in KEYS:
+        assert [body for _, body in found[key] if body.isdigit()] == wanted
+
+
+async def pair(cluster: ValkeyCluster) -> tuple[Node, Node]:
+    """The primary of the first key, and its replica."""
+    async with redis.RedisCluster.from_url(cluster.url) as client:
+        primary = client.get_node_from_key(KEYS[0])
+        found = client.nodes_manager.slots_cache[client.keyslot(KEYS[0])]
+    (replica,) = [node for node in found if node.name != primary.name]
+    return cluster.node(int(primary.port)), cluster.node(int(replica.port))
+
+
+async def accepted(valkey: Valkey, key: str, body: bytes) -> None:
+    """Appended, tried again as every caller does."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                return await valkey.append([(key, body)])
+            except QueueUnavailable:
+                await asyncio.sleep(0.1)

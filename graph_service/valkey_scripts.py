@@ -1,0 +1,30 @@
+"""What Valkey does in one step on one key, as Lua. Knows keys and numbers by position; who owns what is the caller's.
+
+Times are the server's own, so that hosts whose clocks differ agree.
+"""
+
+from __future__ import annotations
+
+ALIVE = """
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+return redis.call('ZRANGE', KEYS[1], 0, -1)
+"""
+LEASE = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+RELEASE = """
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0
+"""
+# Numbers of 16 digits are compared as text: Lua's are floats and would round microseconds.
+RAISE = """
+local had = redis.call('GET', KEYS[1])
+if not had or #ARGV[1] > #had or (#ARGV[1] == #had and ARGV[1] > had) then redis.call('SET', KEYS[1], ARGV[1]) end
+return 1
+"""
