@@ -225,29 +225,21 @@ class Valkey:
     async def facts(self) -> dict[str, str]:
         """What the server says of itself, by INFO's names, and `appendfsync` where it may be asked."""
         with _engine():
-            found = dict(_of_one(await self._client.info()))
+            found: Any = dict(cast(Any, await self._client.info()))
             with suppress(ResponseError):  # hosted servers do not let clients read their configuration
-                found |= _of_one(await self._client.config_get("appendfsync"))
+                found |= await self._client.config_get("appendfsync")
         return {str(name): str(value) for name, value in found.items()}
 
     async def time(self) -> float:
         """The server's clock, Unix seconds."""
         with _engine():
-            seconds, microseconds = _of_one(await self._client.time())
+            seconds, microseconds = await self._client.time()
         return seconds + microseconds / 1e6
 
     async def ping(self) -> None:
         """Returns when the engine answers."""
         with _engine():
             await self._client.ping()
-
-
-def _of_one(answer: Any) -> Any:
-    """A Cluster may answer by server; the first one stands for all."""
-    several = (
-        isinstance(answer, dict) and answer and not isinstance(next(iter(answer.values())), str | int | float)
-    )
-    return next(iter(answer.values())) if several else answer
 
 
 class Cluster(Valkey):
