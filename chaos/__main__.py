@@ -90,6 +90,8 @@ async def _run(folder: Path, plan: Plan, size: tuple[int, int], trace: Path) -> 
         plan.begin()
         while following := plan.next():
             fault, acts = following
+            if not fault.possible(stack):
+                continue
             cycle = await run.cycle(fault, plan.chance, acts or acts_of(run, plan.chance))
             cycles.append(cycle)
             losses = f"[red]{len(cycle.lost)} lost" if cycle.lost else "nothing lost"

@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ class Fault:
 
     name: str
     inflicted: Callable[[Stack, random.Random], Inflicted]
+    possible: Callable[[Stack], bool] = lambda _stack: True
 
 
 @asynccontextmanager
@@ -32,7 +33,8 @@ async def _killed(parts: list[Part]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        await asyncio.gather(*(part.start() for part in parts))
+        for part in parts:  # engines stand first: what needs them would end at once without them
+            await part.start()
 
 
 @asynccontextmanager
@@ -118,6 +120,20 @@ async def _leases_lost(stack: Stack, _chance: random.Random) -> AsyncIterator[No
             task.cancel()
 
 
+@asynccontextmanager
+async def _disk_full(stack: Stack, _chance: random.Random) -> AsyncIterator[None]:
+    if stack.small_disk is None:
+        raise RuntimeError("there is no small disk to fill")
+    filler = stack.small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    try:
+        yield
+    finally:
+        filler.unlink()
+
+
 FAULTS = [
     killed("a bridge"),
     killed("Valkey"),
@@ -137,6 +153,7 @@ FAULTS = [
     frozen("API"),
     Fault("a bridge's clock jumps", _clock_jumps),
     Fault("leases lost", _leases_lost),
+    Fault("Valkey's disk full", _disk_full, lambda stack: stack.small_disk is not None),
     killed("Neo4j", "a bridge"),
     killed("Valkey", "all bridges"),
     disturbed("publishes refused", {"kind": "status", "prefix": "/publish", "status": 503, "rate": 0.9}),

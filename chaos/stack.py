@@ -26,6 +26,8 @@ from local_stack.service_server import ServiceEngine
 
 HOLD = 1.0
 BRIDGES = 3
+SMALL = 64
+"""MiB."""
 WATCH = 0.3
 """Seconds between two looks of whoever restarts what ended."""
 
@@ -131,6 +133,8 @@ class Stack:
     api: str
     parts: dict[str, Part]
     environ: Mapping[str, str] = field(repr=False)
+    small_disk: Path | None = None
+    """Where Valkey's files are on a small disk of their own; None where that cannot be had."""
 
     @property
     def bridges(self) -> list[Part]:
@@ -155,6 +159,7 @@ async def running(
     environ = {name: value for name, value in os.environ.items() if name not in {"NEO4J_URI", "REDIS_URL"}}
     async with AsyncExitStack() as exits:
         lock = await exits.enter_async_context(folder.owned())
+        small_disk = await exits.enter_async_context(_small_disk(folder.root / "valkey"))
         memory = Options(heap=384, page_cache=64)
         engines = await exits.enter_async_context(started(folder, memory, environ, (lock.descriptor,)))
         keys = access.read(folder, environ)
@@ -176,15 +181,48 @@ async def running(
             if server:
                 parts[name] = Part(name, server)
         for number in range(1, bridges + 1):
-            name = f"bridge {number}"
-            command = [sys.executable, "-m", "chaos.bridge"]
-            program = Program(name, command, logs / f"bridge-{number}.log", 10.0, options)
-            parts[name] = BridgePart(name, program)
-            exits.push_async_callback(parts[name].stop)
-            await parts[name].start()
-        stack = Stack(engines, keys, f"{LOOPBACK}:{origin.port}", ServiceEngine.url(api.port), parts, options)
+            parts[f"bridge {number}"] = bridge = _bridge(number, logs, options)
+            exits.push_async_callback(bridge.stop)
+            await bridge.start()
+        stack = Stack(
+            engines,
+            keys,
+            f"{LOOPBACK}:{origin.port}",
+            ServiceEngine.url(api.port),
+            parts,
+            options,
+            small_disk,
+        )
         exits.callback(_thaw, stack)
         yield stack
+
+
+def _bridge(number: int, logs: Path, options: Mapping[str, str]) -> Part:
+    name, command = f"bridge {number}", [sys.executable, "-m", "chaos.bridge"]
+    return BridgePart(name, Program(name, command, logs / f"bridge-{number}.log", 10.0, options))
+
+
+@asynccontextmanager
+async def _small_disk(folder: Path) -> AsyncIterator[Path | None]:
+    """A disk of `SMALL` MiB in memory; only root can have one."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything runs
+    mounted = os.geteuid() == 0 and await _called(
+        "mount", "-t", "tmpfs", "-o", f"size={SMALL}m", "tmpfs", folder
+    )
+    try:
+        yield folder if mounted else None
+    finally:
+        if mounted:
+            await _called("umount", folder)
+
+
+async def _called(*words: str | Path) -> bool:
+    quiet = asyncio.subprocess.DEVNULL
+    try:
+        process = await asyncio.create_subprocess_exec(*words, stdout=quiet, stderr=quiet)
+    except OSError:
+        return False
+    return await process.wait() == 0
 
 
 def _thaw(stack: Stack) -> None:
