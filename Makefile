@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test test-containers e2e browser screenshots bench bench-graph bench-origin bench-page lint lint-cypher types layers requirements clean
+.PHONY: help setup dev run test test-containers e2e browser screenshots bench bench-graph bench-bridge bench-origin bench-page lint lint-cypher types layers requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -55,10 +55,13 @@ screenshots: dev ## take the pictures of docs/images again
 chaos: dev ## kill and disturb every part under load; prints what survived, fails on a loss
 	@$(BIN)/python -m chaos $(ARGS)
 
-bench: bench-graph bench-origin ## every benchmark below, one after the other
+bench: bench-graph bench-bridge bench-origin ## every benchmark below, one after the other
 
 bench-graph: dev ## the graph's queries beside PostgreSQL's, on 20,000 people (JSON and table)
 	@$(BIN)/python -m bench.graph $(ARGS)
+
+bench-bridge: dev ## the bridge against a stub: settling, fan-out, the whole walk, lateness under load (JSON and table)
+	@$(BIN)/python -m bench.bridge $(ARGS)
 
 bench-origin: dev ## the local origin: open polls, publishes, here-now (JSON and table)
 	@$(BIN)/python -m bench.origin $(ARGS)

@@ -1,0 +1,154 @@
+"""What the bridge's benchmark runs on: engines with people, a stub for PubNub, and a bridge as a process of its own.
+
+Knows how they are started and how changes are put into the log; measures nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import random
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.stub import Stub
+from graph_service.flags import Flags
+from graph_service.model import Flag
+from graph_service.neo4j import Graph, connect
+from graph_service.settings import Settings
+from graph_service.shard import ShardMap
+from graph_service.valkey import Valkey
+from local_stack import generated_csv, offline
+from local_stack.engines import Engines, Options, running
+from local_stack.generate import Population
+from local_stack.process import tail
+from pubnub_bridge import keys
+from pubnub_bridge.log import Log
+from pubnub_bridge.presence import Seen
+
+ONLINE = 0.3
+HOLD_S = 0.5
+TICK_S = 0.02
+SHARDS = ShardMap()
+
+
+@dataclass
+class Rig:
+    """Everything that runs, and who is online by the changes made so far."""
+
+    engines: Engines
+    graph: Graph
+    valkey: Valkey
+    stub: Stub
+    port: int
+    turns: Iterator[str]
+    online: set[str]
+
+    @property
+    def log(self) -> Log:
+        """Where changes go."""
+        return Log(self.valkey, SHARDS.partition)
+
+    def changes(self, number: int) -> list[Seen]:
+        """The next people who come or go, now. Nobody twice before everybody had a turn."""
+        now = time.time_ns() // 1_000_000
+        return [self._turned(user, now) for user in itertools.islice(self.turns, number)]
+
+    def _turned(self, user: str, now: int) -> Seen:
+        comes = user not in self.online
+        (self.online.add if comes else self.online.discard)(user)
+        return Seen(user, comes, now, SHARDS.shard(user), "join" if comes else "timeout")
+
+    async def backlog(self) -> int:
+        """Entries of all streams that are not done."""
+        names = [key(number) for number in range(SHARDS.partitions) for key in (keys.seen, keys.inbox)]
+        return sum(await self.valkey.lengths(names))
+
+    async def until_done(self, seconds: float = 300.0) -> None:
+        """Until every stream is empty."""
+        async with asyncio.timeout(seconds):
+            while await self.backlog():  # noqa: ASYNC110 - streams set no event
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def rig(folder: Path, population: Population, seed: int) -> AsyncIterator[Rig]:
+    """Engines with the population, 30 % of it flagged online, and the stub."""
+    generated_csv.write(population, folder, seed)
+    paths = (folder / generated_csv.PEOPLE, folder / generated_csv.FRIENDSHIPS)
+    await offline.load(folder / "data", offline.Sources(*paths, Settings()))
+    for path in paths:
+        path.unlink()
+    stub = Stub(round(HOLD_S * 1000))
+    server, port = await stub.serve()
+    async with server, running(folder / "data", Options(), environ={}) as engines:
+        settings = Settings.model_validate(_engine_options(engines))
+        async with connect(settings) as graph, Valkey.open(engines.redis_url) as valkey:
+            online = random.Random(seed).sample(population.ids, int(ONLINE * len(population.ids)))
+            await _flag(graph, online)
+            turns = random.Random(seed + 1).sample(population.ids, len(population.ids))
+            yield Rig(engines, graph, valkey, stub, port, itertools.cycle(turns), set(online))
+
+
+async def _flag(graph: Graph, users: list[str]) -> None:
+    for some in _batched(users, 500):
+        rows = [Flag(user, True, 1_700_000_000_000, SHARDS.shard(user)) for user in some]
+        await Flags(graph).settle(rows)
+
+
+def _batched(users: list[str], size: int) -> Iterator[list[str]]:
+    return (users[start : start + size] for start in range(0, len(users), size))
+
+
+def _engine_options(engines: Engines) -> dict[str, str]:
+    return {
+        "environment": "development",
+        "neo4j_uri": engines.neo4j.uri,
+        "neo4j_user": engines.neo4j.user,
+        "neo4j_password": engines.neo4j.password,
+        "redis_url": engines.redis_url,
+    }
+
+
+@asynccontextmanager
+async def bridge(rig: Rig, window_s: float, log: Path) -> AsyncIterator[int]:
+    """A bridge as users run it, but for the hold; yields its process id once it owns every partition."""
+    options = _engine_options(rig.engines) | {
+        "pubnub_origin": f"127.0.0.1:{rig.port}",
+        "pubnub_tls": "false",
+        "pubnub_subscribe_key": "demo",
+        "pubnub_publish_key": "demo",
+        "access_manager": "off",
+        "app_context": "off",
+        "accuracy_sample": "0",
+        "hold_online": str(HOLD_S),
+        "hold_leave": str(HOLD_S),
+        "hold_timeout": str(HOLD_S),
+        "coalesce_shortest": str(window_s),
+    }
+    environment = os.environ | {name.upper(): value for name, value in options.items()}
+    command = (sys.executable, "-m", "pubnub_bridge", "--no-api")
+    with log.open("ab") as out:
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=out, stderr=out)
+    try:
+        await _until_owned(rig, process, log)
+        yield process.pid
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _until_owned(rig: Rig, process: asyncio.subprocess.Process, log: Path) -> None:
+    owners = [keys.owner(number) for number in range(SHARDS.partitions)]
+    async with asyncio.timeout(60):
+        while not all(await rig.valkey.values(owners)):
+            if process.returncode is not None:
+                raise RuntimeError(f"the bridge ended: {tail(log)}")
+            await asyncio.sleep(0.1)
+    await asyncio.sleep(3.0)  # a new owner waits two seconds for its first poll before it settles
