@@ -18,6 +18,7 @@ class Circuit:
     probe_at: float | None = None
     """When the next probe is allowed; None while closed."""
     _pause: float = 0.0
+    _probing: bool = False
 
     @property
     def is_open(self) -> bool:
@@ -27,7 +28,7 @@ class Circuit:
     def succeeded(self) -> bool:
         """A call was answered; True where that closed the circuit."""
         was_open = self.is_open
-        self.failures, self.probe_at, self._pause = 0, None, 0.0
+        self.failures, self.probe_at, self._pause, self._probing = 0, None, 0.0, False
         return was_open
 
     def failed(self, now: float) -> bool:
@@ -36,7 +37,8 @@ class Circuit:
         if self.failures < self.threshold and not self.is_open:
             return False
         opened = not self.is_open
-        if opened or now >= (self.probe_at or 0.0):
+        if opened or self._probing:
+            self._probing = False
             self._pause = min(self.longest, self._pause * 2 or self.pause)
             self.probe_at = now + self._pause
         return opened
@@ -45,5 +47,5 @@ class Circuit:
         """Whether one call may go out to try; it then counts as the probe, and others keep waiting."""
         if self.probe_at is None or now < self.probe_at:
             return False
-        self.probe_at = now + self.longest
+        self.probe_at, self._probing = now + self.longest, True
         return True

@@ -76,6 +76,7 @@ class Partitions:
         self.settle_woken: Callable[[], None] = lambda: None
         self.letters_woken: Callable[[], None] = lambda: None
         self._window = Window(needs.pace)
+        self._stopped_at = 0.0
         self.publish_stopped: Callable[[], bool] = lambda: False
         """Whether nothing can be published now: then nothing is taken from the inbox streams."""
         self.follow: Callable[[int], Coroutine[None, None, None]] | None = None
@@ -150,14 +151,17 @@ class Partitions:
     async def _read(self) -> None:
         busy = sum(len(outbound.coalesce) for outbound in self.outbounds.values())
         wanted = self._positions
-        if self.publish_stopped() or busy > MOST_LETTERS:
+        if stopped := self.publish_stopped():
+            self._stopped_at = time.monotonic()
+        if stopped or busy > MOST_LETTERS:
             wanted = {key: place for key, place in wanted.items() if key.endswith(":seen")}
         if self.stopping or not wanted:
             await asyncio.sleep(0.05)
             return
         now = time.monotonic()
         dues = [due for out in self.outbounds.values() if (due := out.coalesce.next_due()) is not None]
-        self._window.observe(max([0.0, *(now - due for due in dues)]), now)
+        # A letter that waited for the origin to come back is no sign of a storm.
+        self._window.observe(max([0.0, *(now - max(due, self._stopped_at) for due in dues)]), now)
         found = await self._needs.valkey.read(wanted, count=500, block=BLOCK)
         for key, entries in found.items():
             if key in self._positions:

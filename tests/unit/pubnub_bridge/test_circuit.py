@@ -42,8 +42,15 @@ def test_pauses_grow_to_the_longest() -> None:
     one, now, pauses = opened(), 11.0, []
     for _ in range(5):
         assert one.may_probe(now)
-        one.probe_at = now
         one.failed(now)
         pauses.append((one.probe_at or 0.0) - now)
         now = one.probe_at or 0.0
     assert pauses == [2.0, 4.0, 8.0, 8.0, 8.0]
+
+
+def test_a_probe_that_is_not_answered_does_not_keep_others_from_probing() -> None:
+    """After the longest pause somebody else may."""
+    one = opened()
+    assert one.may_probe(11.0)
+    assert not one.may_probe(18.9)
+    assert one.may_probe(19.0)
