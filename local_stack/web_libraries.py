@@ -25,7 +25,7 @@ from local_stack import cache
 from local_stack.errors import BadWebLock, NoWebLibraries
 
 LOCK_FILE = Path(__file__).with_name("web.lock")
-PATIENCE = 120.0
+PATIENCE = 60.0
 """Seconds for npm; a machine without a network must not wait longer for its stack."""
 LARGEST = 16 * 2**20
 """Bytes of one file taken out of an archive."""
@@ -105,6 +105,7 @@ async def _fetch(packages: list[Package], folder: Path) -> None:
             "pack",
             "--ignore-scripts",
             "--loglevel=error",
+            "--fetch-retries=1",
             *(f"{one.name}@{one.version}" for one in packages),
         ]
         reason = await _run(command, Path(into), {**os.environ, "PATH": beside})
