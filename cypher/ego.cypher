@@ -1,4 +1,4 @@
-// A person, some of their friends (those online first, then the most recently seen), and who of these are friends.
+// A person, those of their friends whose state changed last, and who of these are friends of each other.
 //
 // parameters: me: string, limit: integer, edges: integer
 // returns:    one row: name, present, invisible, total; ids, names, presents, hiddens: lists of equal length;
@@ -8,7 +8,7 @@
 MATCH (me:User {id: $me})
 CALL (me) {
   MATCH (me)-[:FRIEND]-(f)
-  WITH f ORDER BY f:Online DESC, coalesce(f.last_seen, 0) DESC, f.id LIMIT $limit
+  WITH f ORDER BY coalesce(f.presence_at, 0) DESC, f.id LIMIT $limit
   RETURN collect(f) AS friends
 }
 WITH me, friends, [f IN friends | id(f)] AS numbers

@@ -147,7 +147,7 @@ class EgoFriend(Answer):
 
 
 class Ego(Answer):
-    """A person and some of their friends: those online first, then the most recently seen."""
+    """A person and those of their friends whose state changed last."""
 
     user: str
     name: str

@@ -93,7 +93,7 @@ async def console_why(request: web.Request, query: WhyQuery) -> Why:
     problems=(UserNotFound,),
 )
 async def ego(request: web.Request, query: EgoQuery) -> Ego:
-    """Those online first, then the most recently seen; the look is kept in the audit log."""
+    """Those friends whose state changed last; the look is kept in the audit log."""
     side = request.app[SIDE]
     await side.audit.keep(look(request, "ego", query.user))
     graph = side.engines.graph

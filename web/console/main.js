@@ -122,6 +122,7 @@ function turn() {
     if (name === part) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  scrollTo(0, 0);
   if (part === "letters") letters.show().catch((error) => toast(error.message));
 }
 
