@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import statistics
 import sys
@@ -23,6 +24,7 @@ from chaos.run import Cycle, acts_of, populated, write_trace
 from chaos.stack import running
 
 out = Console()
+logging.getLogger("pubnub").setLevel(logging.CRITICAL)
 
 
 def main(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has

@@ -37,7 +37,7 @@ class Clock:
 def main() -> None:
     """As ``friends-presence serve --no-api``."""
     own = Clock()
-    clock.time = own  # type: ignore[assignment]
+    clock.time = own  # type: ignore[assignment,attr-defined]
     for number in (signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, own.jump)
     sys.argv = ["friends-presence", "serve", "--no-api"]

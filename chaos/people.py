@@ -186,7 +186,7 @@ class Light:
         await self._net.get(path, session, CALL, **query)
 
 
-class _Ear(SubscribeCallback):
+class _Ear(SubscribeCallback):  # type: ignore[misc]  # the SDK has no types
     def __init__(self, heard: Heard, again: Callable[[], Awaitable[None]]) -> None:
         self._heard, self._again = heard, again
         self._asking: set[asyncio.Task[None]] = set()
