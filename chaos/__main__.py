@@ -24,7 +24,8 @@ from chaos.run import Cycle, acts_of, populated, write_trace
 from chaos.stack import running
 
 out = Console()
-logging.getLogger("pubnub").setLevel(logging.CRITICAL)
+for name in ("pubnub", "neo4j"):  # what they say of a part that is down on purpose
+    logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def main(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
@@ -102,8 +103,9 @@ async def _run(folder: Path, plan: Plan, size: tuple[int, int], trace: Path) -> 
                 soft_wrap=True,
             )
             write_trace(trace, plan.seed, cycles, run)
-        respawned = {part.name: part.respawned for part in stack.parts.values() if part.respawned}
-        out.print(f"ended by themselves and were started again: {respawned or 'none'}")
+        for part in stack.parts.values():
+            if part.respawned:
+                out.print(f"{part.name} ended by itself {part.respawned} times, last: {part.last_words}")
     return cycles
 
 

@@ -47,6 +47,8 @@ class Part:
     def __init__(self, name: str, server: Server) -> None:
         self.name = name
         self.respawned = 0
+        self.last_words = ""
+        """The last line of its log when it last ended by itself."""
         self.wanted = True
         """False while it is down on purpose."""
         self._server = server
@@ -82,9 +84,10 @@ class Part:
 
     async def again(self) -> None:
         """What ended by itself is started again, as whoever runs services does."""
-        ended = self.process is not None and self.process.exit_code is not None
-        if self.wanted and ended:
+        process = self.process
+        if self.wanted and process is not None and process.exit_code is not None:
             self.respawned += 1
+            self.last_words = process.tail(1)
             await self.stop()
             await self.start()
 
@@ -95,6 +98,8 @@ class BridgePart(Part):
     def __init__(self, name: str, program: Program) -> None:
         self.name = name
         self.respawned = 0
+        self.last_words = ""
+        """The last line of its log when it last ended by itself."""
         self.wanted = True
         self._program = program
         self._process: Process | None = None
