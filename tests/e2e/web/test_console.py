@@ -34,7 +34,9 @@ WATCH_WALK = """() => {
 @asynccontextmanager
 async def console(world: World, *allowed: str) -> AsyncIterator[Window]:
     """A console that is open and live; at the end it must not have complained."""
-    context = await world.browser.new_context(viewport={"width": 1360, "height": 900})
+    context = await world.browser.new_context(
+        viewport={"width": 1360, "height": 900}, reduced_motion="reduce"
+    )
     window = Window(context, await context.new_page(), allowed=allowed)
     window.page.on(
         "console", lambda said: window.problems.append(said.text) if said.type == "error" else None
