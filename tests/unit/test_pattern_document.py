@@ -1,0 +1,122 @@
+"""The pattern document's examples come from the code: messages from their models, the table of query files from `cypher/`.
+
+``python -m tests.unit.test_pattern_document`` writes them again. Knows the document's markers, nothing of its words.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from jsonschema import Draft202012Validator
+
+from graph_service.messages import MESSAGE
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "friends-presence" / "README.md"
+SCHEMAS = ROOT / "docs" / "schemas"
+_MARK = re.compile(r"<!-- message: ([a-z.]+) -->\n(?:```json\n(.*?)\n```\n)?", re.DOTALL)
+_TABLE = re.compile(r"<!-- portability -->\n(?:\|.*\n)*")
+_JSON = re.compile(r"```json\n(.*?)\n```", re.DOTALL)
+_TS = "2026-01-31T09:30:05.123456Z"
+_AT = 1769851800000
+_ONLINE = {"userId": "ann", "name": "Ann", "at": _AT}
+_OFFLINE = {"userId": "ben", "lastSeen": "2026-01-31T09:30:00.000000Z", "at": _AT}
+_BODIES: dict[str, tuple[str, dict[str, object]]] = {
+    "friend.online": (f"evt_presence_ann_{_AT}", _ONLINE),
+    "friend.offline": (f"evt_presence_ben_{_AT}", _OFFLINE),
+    "friends.sync": (
+        f"evt_sync_ann_{_AT + 5123}",
+        {"onlineFriends": ["ben", "cleo"], "totalFriends": 754, "totalOnline": 2},
+    ),
+    "friend.requested": (
+        "evt_relation_ann_ben_1769851805123456",
+        {"userId": "ben", "name": "Ben", "requestedBy": "ben"},
+    ),
+    "friend.added": (
+        "evt_relation_ann_ben_1769851805123456",
+        {"userId": "ben", "name": "Ben", "online": True, "lastSeen": _OFFLINE["lastSeen"], "at": _AT},
+    ),
+    "friend.removed": ("evt_relation_ann_ben_1769851805123456", {"userId": "ben", "name": "Ben"}),
+    "status.count": (
+        "evt_global_count_1769851805",
+        {"onlineCount": 512340, "delta": -120, "calculatedAt": _TS, "validFor": 30, "degraded": False},
+    ),
+}
+_NEEDS = (
+    (r"datetime", "the clock", "its own clock function", "`datetime()`"),
+    (r"\bCALL \(", "`CALL (x) {}`", "`CALL { WITH x … }`", "lists instead"),
+    (
+        r"\b(?:COUNT|EXISTS) \{",
+        "`COUNT {}` / `EXISTS {}`",
+        "pattern function or `OPTIONAL MATCH`",
+        "the same",
+    ),
+    (r"USING JOIN", "the join hint", "leave it out", "leave it out"),
+    (r"\b(?:elementId|id)\(", "internal ids", "`id()` alone", "`id()` is text there"),
+    (r"\bUSING |\bSHOW |CONSTRAINT|CALL db\.", "schema and server calls", "its own statements", "left out"),
+)
+
+
+def _example(kind: str) -> dict[str, object]:
+    event, payload = _BODIES[kind]
+    return {"type": kind, "eventId": event, "ts": _TS, "payload": payload}
+
+
+def message(kind: str) -> str:
+    """The example of a message type as its model writes it."""
+    if kind == "friend.batch":
+        events = [_example("friend.online"), _example("friend.offline")]
+        body: dict[str, object] = {"type": kind, "eventId": f"evt_batch_{_AT}", "ts": _TS}
+        body["payload"] = {"events": events}
+    else:
+        body = _example(kind)
+    written = MESSAGE.validate_python(body).model_dump(mode="json", by_alias=True, exclude_none=True)
+    first = ("type", "schemaVersion", "eventId", "ts", "payload")
+    return json.dumps({name: written[name] for name in first}, indent=2)
+
+
+def portability() -> str:
+    """A row a query file: what of it other engines are not expected to run as it is."""
+    rows = ["| file | Neo4j 5.26 | Memgraph (not run) | Neptune (not run) |", "|---|---|---|---|"]
+    for path in sorted((ROOT / "cypher").glob("*.cypher")):
+        text = "\n".join(line for line in path.read_text("utf-8").splitlines() if not line.startswith("//"))
+        found = [need for need in _NEEDS if re.search(need[0], text)]
+        cells = [
+            "; ".join(f"overlay for {need[1]}: {need[column]}" for need in found) or "as is"
+            for column in (2, 3)
+        ]
+        rows.append(f"| `{path.name}` | as is | {cells[0]} | {cells[1]} |")
+    return "\n".join(rows) + "\n"
+
+
+def rewritten(text: str) -> str:
+    """The document with every generated part made again."""
+    text = _MARK.sub(lambda m: f"<!-- message: {m[1]} -->\n```json\n{message(m[1])}\n```\n", text)
+    return _TABLE.sub(lambda _: f"<!-- portability -->\n{portability()}", text)
+
+
+def test_every_example_is_what_the_models_write_and_every_query_file_has_its_row() -> None:
+    """Generated parts are current; all message types are shown."""
+    text = PAGE.read_text("utf-8")
+    assert {kind for kind, _ in _MARK.findall(text)} == {
+        path.stem for path in SCHEMAS.glob("*.json") if path.stem != "shard"
+    }
+    assert rewritten(text) == text, "run python -m tests.unit.test_pattern_document"
+
+
+def test_every_json_block_parses_and_every_message_fits_its_schema() -> None:
+    """Blocks with a type are messages and must satisfy the published schema."""
+    seen = 0
+    for block in _JSON.findall(PAGE.read_text("utf-8")):
+        body = json.loads(block)
+        if "type" in body:
+            schema = json.loads((SCHEMAS / f"{body['type']}.json").read_text("utf-8"))
+            Draft202012Validator(schema).validate(body)
+            seen += 1
+    assert seen == len(_BODIES) + 1
+
+
+if __name__ == "__main__":
+    PAGE.write_text(rewritten(PAGE.read_text("utf-8")), encoding="utf-8")
