@@ -1,0 +1,24 @@
+// On Interval, pure PubNub: who left longer ago than the hold and did not return is offline now, and friends are told.
+// Uses 1 KV call and, a leaver, 1 KV, 1 App Context read, 1 write and 1 fire: 5 leavers an execution (the
+// 10 App Context calls it may make). More wait for the next run; run it as often as the platform allows.
+
+const HOLD_MS = 5000;
+const MOST = 5;
+
+export default async (event) => {
+  const pubnub = require("pubnub");
+  const db = require("kvstore");
+  const keys = (await db.getKeys()).filter((key) => key.startsWith("gone:"));
+  for (const key of keys.slice(0, MOST)) await settle(pubnub, db, key.slice("gone:".length));
+  return event.ok();
+};
+
+async function settle(pubnub, db, uuid) {
+  const { data } = await pubnub.objects.getUUIDMetadata({ uuid, include: { customFields: true } });
+  const lastSeen = Date.parse(data.custom.lastSeen);
+  if (Date.now() - lastSeen < HOLD_MS) return;
+  await pubnub.objects.setUUIDMetadata({ uuid, data: { custom: { ...data.custom, online: false } } });
+  await pubnub.fire({ channel: "notify.left", message: { userId: uuid, at: lastSeen } });
+  // Last: dying before this line repeats the notice, dying after it never loses one.
+  await db.removeItem(`gone:${uuid}`);
+}
