@@ -1,0 +1,43 @@
+"""Documents point at what is there: relative links, and the headings they name. Asks no network."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "friends-presence").rglob("*.md")]
+_LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
+_CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
+_PATH = re.compile(r"`(tests/[\w/.]+)`")
+
+
+def anchors(page: Path) -> set[str]:
+    """The names of a page's headings, as a reader of Markdown makes them."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
+    titles = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    """Files and folders exist, and so do the headings behind a #."""
+    lost = []
+    for groups in _LINK.findall(_CODE.sub("", page.read_text("utf-8"))):
+        link = groups[0] or groups[1]
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, heading = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        known = target.exists() and (not heading or heading in anchors(target))
+        lost += [] if known else [link]
+    assert not lost
+
+
+def test_every_test_that_the_security_page_names_is_there() -> None:
+    """A control without its test is a wish."""
+    named = _PATH.findall((ROOT / "docs" / "security.md").read_text("utf-8"))
+    assert len(named) > 15
+    assert [path for path in named if not (ROOT / path).exists()] == []
