@@ -8,8 +8,10 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pubnub.callbacks import SubscribeCallback
 
 from graph_service.messages import MESSAGE
 from graph_service.shard import ShardMap
@@ -18,6 +20,7 @@ from tests.support.origin_client import serving
 
 ROOT = Path(__file__).resolve().parents[2]
 CASES = ROOT / "friends-presence" / "functions" / "test" / "functions.test.mjs"
+LISTEN = ROOT / "friends-presence" / "functions" / "runtime" / "listen.mjs"
 NODE = shutil.which("node", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 AT = 1_769_851_800_000
 
@@ -45,3 +48,56 @@ async def test_the_functions_do_what_the_pattern_says_and_stay_inside_the_limits
     found = heard(json.loads(sent.split("WEBHOOK ", 1)[1]), ShardMap(20, 100), AT + 1000)
     assert not found.unknown
     assert [(one.user[:2], one.online, one.at) for one in found.seen] == [("me", True, AT)]
+
+
+@pytest.mark.skipif(NODE is None, reason="needs Node 20 or newer")
+async def test_official_clients_see_each_other_come_and_go_by_functions_alone() -> None:
+    """Ann's client arrives and leaves; Ben's inbox, heard by another official client, says so in this order."""
+    assert NODE
+    async with serving() as client, client.sdk("ben") as ben, client.sdk("ann") as ann:
+        for user in ("ann", "ben"):
+            profile = {"name": user.title(), "custom": {"online": user == "ben"}}
+            await client.call("PATCH", f"/v2/objects/demo/uuids/{user}", profile)
+        await client.call(
+            "PATCH", "/v2/objects/demo/channels/friends.ann/uuids", {"set": [{"uuid": {"id": "ben"}}]}
+        )
+        process = await asyncio.create_subprocess_exec(
+            *(NODE, str(LISTEN), client.address, "presence.shard-45"),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert process.stdin
+        assert process.stdout
+        try:
+            assert await asyncio.wait_for(process.stdout.readline(), 30) == b"ready\n"
+            inbox = Inbox()
+            ben.add_listener(inbox)
+            ben.subscribe().channels("inbox.ben").execute()
+            await asyncio.wait_for(inbox.connected.wait(), 30)
+            ann.subscribe().channels("presence.shard-45").execute()
+            assert (await asyncio.wait_for(inbox.heard.get(), 30)).type == "friend.online"
+            await client.call("GET", "/v2/presence/sub-key/demo/channel/presence.shard-45/leave?uuid=ann")
+            told = await asyncio.wait_for(inbox.heard.get(), 30)
+            assert (told.type, told.payload.user_id) == ("friend.offline", "ann")
+        finally:
+            process.stdin.close()
+            await asyncio.wait_for(process.wait(), 10)
+
+
+class Inbox(SubscribeCallback):  # type: ignore[misc] - the SDK has no types
+    """What an official client hears on an inbox, in contract or not at all."""
+
+    def __init__(self) -> None:
+        self.connected = asyncio.Event()
+        self.heard: asyncio.Queue[Any] = asyncio.Queue()
+
+    def status(self, pubnub: Any, status: Any) -> None:
+        """The first status is the connection."""
+        self.connected.set()
+
+    def presence(self, pubnub: Any, presence: Any) -> None:
+        """Nobody listens to presence here."""
+
+    def message(self, pubnub: Any, message: Any) -> None:
+        """One inbox message."""
+        self.heard.put_nowait(MESSAGE.validate_python(message.message))
