@@ -84,7 +84,7 @@ async def test_official_clients_see_each_other_come_and_go_by_functions_alone() 
             await asyncio.wait_for(process.wait(), 10)
 
 
-class Inbox(SubscribeCallback):  # type: ignore[misc] - the SDK has no types
+class Inbox(SubscribeCallback):  # type: ignore[misc]
     """What an official client hears on an inbox, in contract or not at all."""
 
     def __init__(self) -> None:
