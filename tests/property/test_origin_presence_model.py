@@ -124,7 +124,8 @@ def test_intervals_name_everyone_whose_presence_changed(plan: list, announce_max
 
 
 def _follow(machine: Presence, known: dict[str, set[str]], events: list[PresenceEvent]) -> None:
-    for event in events:
+    """A look-up tells of the moment it is made, which is after all of `events`: then the number may be another."""
+    for number, event in enumerate(events, 1):
         here = known[event.channel]
         if event.action == INTERVAL:
             told = [(action, user) for action in DELTAS for user in (event.deltas or {}).get(action, ())]
@@ -132,7 +133,10 @@ def _follow(machine: Presence, known: dict[str, set[str]], events: list[Presence
             for action, user in told:
                 coming = user in machine.here(event.channel) if times[user] > 1 else action == "join"
                 (here.add if coming else here.discard)(user)
-            assert event.occupancy == len(here)
+            looked_up_late = max(times.values(), default=0) > 1 and event.channel in {
+                later.channel for later in events[number:]
+            }
+            assert looked_up_late or event.occupancy == len(here)
         elif event.action == "join":
             here.add(event.uuid or "")
         elif event.action not in QUIET:

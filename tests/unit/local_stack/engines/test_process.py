@@ -90,8 +90,9 @@ def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from local_stack.process import Process, Program
 process = Process.start(Program("sleeper", sys.argv[2:], Path(sys.argv[1])))
 print(process.pid, process._popen.pid, flush=True)
