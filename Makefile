@@ -37,8 +37,8 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 run: setup ## start the engines, the API, the bridge and the demo people; prints the address
 	@$(BIN)/friends-presence up $(ARGS)
 
-test: dev ## set everything up and pass the tests
-	@$(BIN)/python -m pytest -m "not containers and not browser" $(ARGS)
+test: dev ## set everything up and pass the tests, two files at a time (ARGS="-n 0": one)
+	@$(BIN)/python -m pytest -m "not containers and not browser" -n 2 --dist loadfile $(ARGS)
 
 test-containers: dev ## the graph's contract suite through a container (NEO4J_IMAGE)
 	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
