@@ -29,6 +29,10 @@ OFFLINE_NOISE = ("net::ERR_", "Failed to load resource")
 _names = itertools.count()
 expect.set_options(timeout=PATIENCE)
 
+STILL = """() => Promise.allSettled(
+  document.getAnimations().filter((a) => a.effect.getComputedTiming().endTime !== Infinity).map((a) => a.finished))"""
+"""Waits until nothing moves: what fades in has less contrast on its way."""
+
 
 @dataclass
 class Window:
@@ -142,6 +146,7 @@ class World:
 
     async def violations(self, page: Page) -> list[str]:
         """What axe-core finds wrong on a page, by WCAG 2.2 AA and its own good practices."""
+        await page.evaluate(STILL)
         await page.evaluate(self.axe)
         found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
