@@ -16,14 +16,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.loaded import ONLINE, flag, load, options
 from bench.stub import Stub
-from graph_service.flags import Flags
-from graph_service.model import Flag
 from graph_service.neo4j import Graph, connect
 from graph_service.settings import Settings
 from graph_service.shard import ShardMap
 from graph_service.valkey import Valkey
-from local_stack import generated_csv, offline
 from local_stack.engines import Engines, Options, running
 from local_stack.generate import Population
 from local_stack.process import tail
@@ -31,7 +29,6 @@ from pubnub_bridge import keys
 from pubnub_bridge.log import Log
 from pubnub_bridge.presence import Seen
 
-ONLINE = 0.3
 HOLD_S = 0.5
 TICK_S = 0.02
 SHARDS = ShardMap()
@@ -79,46 +76,22 @@ class Rig:
 @asynccontextmanager
 async def rig(folder: Path, population: Population, seed: int) -> AsyncIterator[Rig]:
     """Engines with the population, 30 % of it flagged online, and the stub."""
-    generated_csv.write(population, folder, seed)
-    paths = (folder / generated_csv.PEOPLE, folder / generated_csv.FRIENDSHIPS)
-    await offline.load(folder / "data", offline.Sources(*paths, Settings()))
-    for path in paths:
-        path.unlink()
+    data = await load(folder, population, seed)
     stub = Stub(round(HOLD_S * 1000))
     server, port = await stub.serve()
-    async with server, running(folder / "data", Options(), environ={}) as engines:
-        settings = Settings.model_validate(_engine_options(engines))
+    async with server, running(data, Options(), environ={}) as engines:
+        settings = Settings.model_validate(options(engines))
         async with connect(settings) as graph, Valkey.open(engines.redis_url) as valkey:
             online = random.Random(seed).sample(population.ids, int(ONLINE * len(population.ids)))
-            await _flag(graph, online)
+            await flag(graph, online)
             turns = random.Random(seed + 1).sample(population.ids, len(population.ids))
             yield Rig(engines, graph, valkey, stub, port, itertools.cycle(turns), set(online))
-
-
-async def _flag(graph: Graph, users: list[str]) -> None:
-    for some in _batched(users, 500):
-        rows = [Flag(user, True, 1_700_000_000_000, SHARDS.shard(user)) for user in some]
-        await Flags(graph).settle(rows)
-
-
-def _batched(users: list[str], size: int) -> Iterator[list[str]]:
-    return (users[start : start + size] for start in range(0, len(users), size))
-
-
-def _engine_options(engines: Engines) -> dict[str, str]:
-    return {
-        "environment": "development",
-        "neo4j_uri": engines.neo4j.uri,
-        "neo4j_user": engines.neo4j.user,
-        "neo4j_password": engines.neo4j.password,
-        "redis_url": engines.redis_url,
-    }
 
 
 @asynccontextmanager
 async def bridge(rig: Rig, window_s: float, log: Path) -> AsyncIterator[int]:
     """A bridge as users run it, but for the hold; yields its process id once it owns every partition."""
-    options = _engine_options(rig.engines) | {
+    given = options(rig.engines) | {
         "pubnub_origin": f"127.0.0.1:{rig.port}",
         "pubnub_tls": "false",
         "pubnub_subscribe_key": "demo",
@@ -131,7 +104,7 @@ async def bridge(rig: Rig, window_s: float, log: Path) -> AsyncIterator[int]:
         "hold_timeout": str(HOLD_S),
         "coalesce_shortest": str(window_s),
     }
-    environment = os.environ | {name.upper(): value for name, value in options.items()}
+    environment = os.environ | {name.upper(): value for name, value in given.items()}
     command = (sys.executable, "-m", "pubnub_bridge", "--no-api")
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=out, stderr=out)

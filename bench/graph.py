@@ -24,21 +24,19 @@ from rich.table import Table
 
 from bench import chart, measure, postgres_server
 from bench.graph_questions import Asked, Question, questions
+from bench.loaded import ONLINE, flag, load, options
 from bench.measure import Timing
 from bench.postgres import Postgres
 from graph_service.bulk import MOST_PAIRS, Bulk
-from graph_service.flags import Flags
-from graph_service.model import Flag, Pair
+from graph_service.model import Pair
 from graph_service.neo4j import Graph, connect
 from graph_service.people import People, Person
 from graph_service.settings import Settings
 from graph_service.shard import ShardMap
-from local_stack import generated_csv, offline
 from local_stack.engines import Options, running
 from local_stack.generate import Population, clustering, generate
 
 console = Console(stderr=True)
-ONLINE = 0.3
 CAP = 10_000
 CAPPED = "zz-at-the-cap"
 PAIRS_OF_STRANGERS = 4000
@@ -121,31 +119,12 @@ async def _graph(population: Population, seed: int) -> AsyncIterator[Graph]:
     """Neo4j with the population, by its own import, 30 % online."""
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
         folder = Path(name)
-        generated_csv.write(population, folder, seed)
-        paths = (folder / generated_csv.PEOPLE, folder / generated_csv.FRIENDSHIPS)
-        await offline.load(folder / "data", offline.Sources(*paths, Settings()))
-        async with running(folder / "data", Options(), environ={}) as engines:
-            neo4j = engines.neo4j
-            settings = Settings.model_validate(
-                {
-                    "environment": "development",
-                    "neo4j_uri": neo4j.uri,
-                    "neo4j_user": neo4j.user,
-                    "neo4j_password": neo4j.password,
-                }
-            )
+        data = await load(folder, population, seed)
+        async with running(data, Options(), environ={}) as engines:
+            settings = Settings.model_validate(options(engines))
             async with connect(settings) as graph:
-                await _flag(graph, _online(population))
+                await flag(graph, _online(population))
                 yield graph
-
-
-async def _flag(graph: Graph, users: list[str]) -> None:
-    shards = ShardMap()
-    for start in range(0, len(users), 500):
-        rows = [
-            Flag(user, True, 1_700_000_000_000, shards.shard(user)) for user in users[start : start + 500]
-        ]
-        await Flags(graph).settle(rows)
 
 
 async def _make_capped(graph: Graph, population: Population) -> list[int]:

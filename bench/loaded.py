@@ -1,0 +1,48 @@
+"""A made-up population in Neo4j, by its own import and partly online: what every benchmark of the graph begins with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from graph_service.flags import Flags
+from graph_service.model import Flag
+from graph_service.neo4j import Graph
+from graph_service.settings import Settings
+from graph_service.shard import ShardMap
+from local_stack import generated_csv, offline
+from local_stack.engines import Engines
+from local_stack.generate import Population
+
+ONLINE = 0.3
+BATCH = 500
+_LONG_AGO = 1_700_000_000_000
+
+
+async def load(folder: Path, population: Population, seed: int) -> Path:
+    """Imports the population; returns the data folder, on which engines may be started."""
+    generated_csv.write(population, folder, seed)
+    paths = (folder / generated_csv.PEOPLE, folder / generated_csv.FRIENDSHIPS)
+    data = folder / "data"
+    await offline.load(data, offline.Sources(*paths, Settings()))
+    for path in paths:
+        path.unlink()
+    return data
+
+
+def options(engines: Engines) -> dict[str, str]:
+    """The options by which a service uses these engines."""
+    return {
+        "environment": "development",
+        "neo4j_uri": engines.neo4j.uri,
+        "neo4j_user": engines.neo4j.user,
+        "neo4j_password": engines.neo4j.password,
+        "redis_url": engines.redis_url,
+    }
+
+
+async def flag(graph: Graph, users: list[str]) -> None:
+    """Flags users online, batch by batch."""
+    shards = ShardMap()
+    for start in range(0, len(users), BATCH):
+        rows = [Flag(user, True, _LONG_AGO, shards.shard(user)) for user in users[start : start + BATCH]]
+        await Flags(graph).settle(rows)
