@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pubnub_bridge.presence import Seen
+from pubnub_bridge.presence import Seen, event_id
 
 GONE_KEPT = 10_000
 """Users of a partition whose last leave is remembered, so that its repeats need no write."""
@@ -60,7 +60,7 @@ class Change:
     @property
     def event_id(self) -> str:
         """The id that the change keeps to the inbox."""
-        return f"evt_presence_{self.user}_{self.at}"
+        return event_id(self.user, self.at)
 
 
 @dataclass(slots=True)

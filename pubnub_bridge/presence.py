@@ -19,6 +19,11 @@ ASK_AGAIN = 30_000
 _STATES = {"join": True, "leave": False, "timeout": False}
 
 
+def event_id(user: str, at: int) -> str:
+    """The id of a user's change at `at` milliseconds, from the log to the inbox; a repeat carries the same one."""
+    return f"evt_presence_{user}_{at}"
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What PubNub last said of one user on one shard."""
@@ -34,7 +39,7 @@ class Seen:
     @property
     def event_id(self) -> str:
         """The id that this change keeps from here to the inbox."""
-        return f"evt_presence_{self.user}_{self.at}"
+        return event_id(self.user, self.at)
 
 
 @dataclass(frozen=True, slots=True)

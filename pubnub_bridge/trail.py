@@ -13,7 +13,7 @@ import structlog
 
 from graph_service.model import Told
 from pubnub_bridge.notice import Event
-from pubnub_bridge.presence import Seen
+from pubnub_bridge.presence import Seen, event_id
 from pubnub_bridge.why import Record
 
 NAME = "pubnub_bridge.trail"
@@ -36,7 +36,7 @@ def accepted(seen: Sequence[Seen]) -> None:
 def settled(records: Sequence[Record], told: Sequence[Told]) -> None:
     """Rows 5 to 8: written, read again, and on the way to friends. `event_id` is what was seen, `told_as` what is told."""
     if followed():
-        ids = {one.user: f"evt_presence_{one.user}_{one.presence_at}" for one in told}
+        ids = {one.user: event_id(one.user, one.presence_at) for one in told}
         for one in records:
             _log.debug(
                 "settled",

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from graph_service.messages import LARGEST, VERSION
+from pubnub_bridge.presence import event_id
 
 BUDGET = LARGEST - 1024
 """Bytes of a body: the rest is left for the request line, its token and headers."""
@@ -42,13 +43,13 @@ def message(kind: str, event_id: str, ts: int, payload: str) -> bytes:
 def online(user: str, name: str, at: int, ts: int) -> bytes:
     """friend.online"""
     payload = f'{{"userId":{text(user)},"name":{text(name)},"at":{at}}}'
-    return message("friend.online", f"evt_presence_{user}_{at}", ts, payload)
+    return message("friend.online", event_id(user, at), ts, payload)
 
 
 def offline(user: str, last_seen: int, at: int, ts: int) -> bytes:
     """friend.offline; `last_seen` in milliseconds."""
     payload = f'{{"userId":{text(user)},"lastSeen":"{iso(last_seen * 1000)}","at":{at}}}'
-    return message("friend.offline", f"evt_presence_{user}_{at}", ts, payload)
+    return message("friend.offline", event_id(user, at), ts, payload)
 
 
 def opened(body: bytes | str) -> list[dict[str, Any]]:
