@@ -17,8 +17,9 @@ import structlog
 from graph_service.app import engines
 from graph_service.model import Told
 from graph_service.outbox import Outbox
-from pubnub_bridge import accuracy, console_report, jobs, keys, metrics
+from pubnub_bridge import accuracy, jobs, keys, metrics
 from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.console import report
 from pubnub_bridge.count import Counting, CountNeeds
 from pubnub_bridge.events import Events, Receiver
 from pubnub_bridge.health import Health
@@ -94,7 +95,7 @@ class Bridge:
         self.valid_for = max(1, round(3 * settings.status_count_interval))
         self.health = Health(side.engines.valkey, settings.partitions, self.valid_for)
         self.counting = Counting(self._count_needs())
-        self.report = console_report.Report(side.engines.valkey, self.ownership, self.partitions)
+        self.report = report.Report(side.engines.valkey, self.ownership, self.partitions)
         self.subscriber = Subscriber(side.session, side.keyset, side.shards, side.log, self._hooks())
         self._wire()
 
@@ -125,7 +126,7 @@ class Bridge:
             jobs.Job(
                 "reconcile", settings.reconcile_seconds, self._reconcile_owned, settings.reconcile_seconds
             ),
-            jobs.Job("console report", console_report.EVERY, self.report.tell),
+            jobs.Job("console report", report.EVERY, self.report.tell),
             jobs.Job("accuracy", 60.0, self._accuracy, 60.0),
         ]
 

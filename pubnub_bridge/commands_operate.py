@@ -15,8 +15,8 @@ from rich.table import Table
 from graph_service.settings import load
 from graph_service.valkey import Valkey
 from pubnub_bridge.dead_letters import DeadLetter, DeadLetters
-from pubnub_bridge.doctor import examine
-from pubnub_bridge.finding import Finding, State, failed, report
+from pubnub_bridge.doctor.examine import examine
+from pubnub_bridge.doctor.finding import Finding, State, failed, report
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.stack_file import USUAL, bridge_options
 

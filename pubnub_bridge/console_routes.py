@@ -19,8 +19,8 @@ from graph_service.api.parts import PARTS
 from graph_service.api.typed import HEADERS, TypedRoutes
 from graph_service.errors import UserNotFound
 from pubnub_bridge import keys
-from pubnub_bridge.console_audit import Look
-from pubnub_bridge.console_bodies import (
+from pubnub_bridge.console.audit import Look
+from pubnub_bridge.console.bodies import (
     MOST_EDGES,
     AuditLog,
     AuditRow,
@@ -34,7 +34,7 @@ from pubnub_bridge.console_bodies import (
     Redriven,
     Snapshot,
 )
-from pubnub_bridge.console_feed import TooManyConsoles
+from pubnub_bridge.console.feed import TooManyConsoles
 from pubnub_bridge.dead_letters import DeadLetter
 from pubnub_bridge.explain import Why, WhyQuery, explained
 from pubnub_bridge.side import SIDE

@@ -19,8 +19,8 @@ from graph_service.shard import ShardMap
 from pubnub_bridge.app_context import AppContext, GraphReads
 from pubnub_bridge.client import Client
 from pubnub_bridge.clock import Clock
-from pubnub_bridge.console_audit import Audit
-from pubnub_bridge.console_feed import Feed
+from pubnub_bridge.console.audit import Audit
+from pubnub_bridge.console.feed import Feed
 from pubnub_bridge.dead_letters import DeadLetters
 from pubnub_bridge.high_water import HighWater
 from pubnub_bridge.inbox import Inbox

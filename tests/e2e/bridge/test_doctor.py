@@ -9,8 +9,8 @@ import pytest
 
 from local_stack.origin.app import Running
 from local_stack.ports import free_port
-from pubnub_bridge.doctor import examine
-from pubnub_bridge.finding import Finding, State
+from pubnub_bridge.doctor.examine import examine
+from pubnub_bridge.doctor.finding import Finding, State
 from tests.e2e.bridge.conftest import World, eventually
 from tests.e2e.bridge.test_kept_of_a_user import command, stack_file
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from graph_service.api.callers import CONSOLE
 from graph_service.api.typed import TypedRoutes
-from pubnub_bridge.console_leaders import HALF_LIFE, KEPT, Leaders
-from pubnub_bridge.console_report import grown, quantile, rates
-from pubnub_bridge.console_snapshot import Read, leaders, shards, snapshot
+from pubnub_bridge.console.leaders import HALF_LIFE, KEPT, Leaders
+from pubnub_bridge.console.report import grown, quantile, rates
+from pubnub_bridge.console.snapshot import Read, leaders, shards, snapshot
 from pubnub_bridge.explain import verdict
 from pubnub_bridge.presence import Seen
 from tests.support.serving import options, serving

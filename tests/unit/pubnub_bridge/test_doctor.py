@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pubnub_bridge import doctor_options
-from pubnub_bridge.doctor_engines import judged, skew
-from pubnub_bridge.doctor_probe import Heard
-from pubnub_bridge.doctor_pubnub import judged as presence
-from pubnub_bridge.finding import Finding, State, failed, report
+from pubnub_bridge.doctor import options
+from pubnub_bridge.doctor.engines import judged, skew
+from pubnub_bridge.doctor.finding import Finding, State, failed, report
+from pubnub_bridge.doctor.probe import Heard
+from pubnub_bridge.doctor.pubnub import judged as presence
 from pubnub_bridge.settings import Settings
 
 GOOD = {
@@ -65,7 +65,7 @@ def test_a_development_setup_is_warned_of_and_a_production_one_is_not() -> None:
         pubnub_publish_key="demo",
         jwt_secret="short",
     )
-    found = doctor_options.look(loose)
+    found = options.look(loose)
     assert wrong(found) == {
         (name, State.WARNING) for name in ("environment", "secrets", "demo login", "tokens", "TLS", "keys")
     }
@@ -80,13 +80,13 @@ def test_a_development_setup_is_warned_of_and_a_production_one_is_not() -> None:
         jwt_issuer="us",
         neo4j_password="n" * 16,
     )
-    assert wrong(doctor_options.look(safe)) == set()
-    assert report(doctor_options.look(safe))["ok"] is True
+    assert wrong(options.look(safe)) == set()
+    assert report(options.look(safe))["ok"] is True
 
 
 def test_an_incomplete_setup_fails() -> None:
     """Nobody could call an API without a JWT option."""
-    assert ("complete", State.FAILURE) in wrong(doctor_options.look(Settings(environment="development")))
+    assert ("complete", State.FAILURE) in wrong(options.look(Settings(environment="development")))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from graph_service.settings import missing_to_serve, unsafe_options
-from pubnub_bridge.finding import Area, Finding
+from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.settings import Settings
 
 AREA = Area("options")

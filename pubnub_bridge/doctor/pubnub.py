@@ -12,9 +12,9 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from graph_service.errors import FriendsError
-from pubnub_bridge.doctor_engines import skew
-from pubnub_bridge.doctor_probe import PEOPLE, Heard, Probe, ProbeRefused
-from pubnub_bridge.finding import Area, Finding
+from pubnub_bridge.doctor.engines import skew
+from pubnub_bridge.doctor.finding import Area, Finding
+from pubnub_bridge.doctor.probe import PEOPLE, Heard, Probe, ProbeRefused
 from pubnub_bridge.pool import Outcome, Pool
 from pubnub_bridge.preparing import prepare
 from pubnub_bridge.side import Side

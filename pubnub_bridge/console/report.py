@@ -17,7 +17,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from graph_service.model import Told
 from graph_service.valkey import Valkey
 from pubnub_bridge import keys, metrics
-from pubnub_bridge.console_leaders import Leaders, Standing
+from pubnub_bridge.console.leaders import Leaders, Standing
 from pubnub_bridge.health import Ages
 from pubnub_bridge.hold import Hold
 

@@ -12,7 +12,7 @@ from graph_service import migrations
 from graph_service.errors import FriendsError
 from graph_service.neo4j import Graph, check, connect
 from graph_service.valkey import Valkey
-from pubnub_bridge.finding import Area, Finding
+from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.settings import Settings
 
 GRAPH, QUEUE, CLOCKS = Area("graph"), Area("queue"), Area("clocks")

@@ -8,9 +8,9 @@ from graph_service.app import Engines
 from graph_service.errors import FriendsError
 from graph_service.neo4j import connect
 from graph_service.valkey import Valkey
-from pubnub_bridge import doctor_deep, doctor_options, doctor_pubnub
-from pubnub_bridge.doctor_engines import look_at_graph, look_at_queue
-from pubnub_bridge.finding import Area, Finding, failed
+from pubnub_bridge.doctor import options, pubnub, truth
+from pubnub_bridge.doctor.engines import look_at_graph, look_at_queue
+from pubnub_bridge.doctor.finding import Area, Finding, failed
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import open_side
 
@@ -20,7 +20,7 @@ async def examine(settings: Settings, deep: bool) -> list[Finding]:
     engines = [
         one for some in await asyncio.gather(look_at_graph(settings), look_at_queue(settings)) for one in some
     ]
-    return [*doctor_options.look(settings), *engines, *await _beyond(settings, engines, deep)]
+    return [*options.look(settings), *engines, *await _beyond(settings, engines, deep)]
 
 
 async def _beyond(settings: Settings, engines: list[Finding], deep: bool) -> list[Finding]:
@@ -43,7 +43,7 @@ async def _with_side(settings: Settings, deep: bool) -> list[Finding]:
         Valkey.open(settings.redis_url.get_secret_value()) as valkey,
         open_side(settings, Engines(graph, valkey)) as side,
     ):
-        found = await doctor_pubnub.look(side)
+        found = await pubnub.look(side)
         if deep and not any(one.check in {"origin", "grant"} and failed([one]) for one in found):
-            found += await doctor_deep.look(side)
+            found += await truth.look(side)
         return found

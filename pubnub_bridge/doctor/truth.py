@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from graph_service.errors import FriendsError
 from pubnub_bridge.client import Grant
-from pubnub_bridge.finding import Area, Finding
+from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.side import Side
 
 AREA = Area("truth")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph_service.api.bodies import microseconds
-from pubnub_bridge.console_bodies import (
+from pubnub_bridge.console.bodies import (
     BridgeRow,
     Figures,
     Leader,
@@ -17,7 +17,7 @@ from pubnub_bridge.console_bodies import (
     Snapshot,
     WalkRow,
 )
-from pubnub_bridge.console_report import quantile
+from pubnub_bridge.console.report import quantile
 
 MOST_CELLS = 1000
 TOP = 10

@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from graph_service.errors import QueueUnavailable, RateLimited
 from graph_service.valkey import FIRST, Valkey
 from pubnub_bridge import keys
-from pubnub_bridge.console_bodies import Snapshot
-from pubnub_bridge.console_snapshot import Read, snapshot
+from pubnub_bridge.console.bodies import Snapshot
+from pubnub_bridge.console.snapshot import Read, snapshot
 from pubnub_bridge.health import Health, entry_age
 from pubnub_bridge.settings import Settings
 
