@@ -14,9 +14,12 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Connection(asyncio.Protocol):
-    """One kept connection; `get` sends the next request and resolves to its body."""
+    """One kept connection; `get` and `ask` send the next request and resolve to the body of its answer."""
 
     def __init__(self) -> None:
+        self.status = 0
+        """Of the last answer."""
+        self.closed = False
         self._buffer = b""
         self._answer: asyncio.Future[bytes] | None = None
         self._transport: asyncio.Transport | None = None
@@ -33,6 +36,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio's call."""
+        self.closed = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(exc or ConnectionResetError("closed"))
 
@@ -45,6 +49,7 @@ class Connection(asyncio.Protocol):
         at = self._buffer.index(b"Content-Length: ") + 16
         end = head + 4 + int(self._buffer[at : self._buffer.index(b"\r\n", at)])
         if len(self._buffer) >= end and self._answer is not None:
+            self.status = int(self._buffer[9:12])
             body, self._buffer = self._buffer[head + 4 : end], self._buffer[end:]
             answer, self._answer = self._answer, None
             if not answer.done():
@@ -52,9 +57,13 @@ class Connection(asyncio.Protocol):
 
     def get(self, path: str) -> asyncio.Future[bytes]:
         """Asks for `path` and resolves to the body of the answer."""
+        return self.ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+
+    def ask(self, request: bytes) -> asyncio.Future[bytes]:
+        """Sends a whole request and resolves to the body of the answer, whose `status` is then known."""
         assert self._transport is not None
         self._answer = asyncio.get_running_loop().create_future()
-        self._transport.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        self._transport.write(request)
         return self._answer
 
     def close(self) -> None:
