@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test test-containers e2e browser screenshots bench bench-graph bench-bridge bench-origin bench-page lint lint-cypher types layers requirements clean
+.PHONY: help setup dev run test test-containers test-packaging e2e browser screenshots bench bench-graph bench-bridge bench-origin bench-page lint lint-cypher types layers requirements clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -38,10 +38,13 @@ run: setup ## start the engines, the API, the bridge and the demo people; prints
 	@$(BIN)/friends-presence up $(ARGS)
 
 test: dev ## set everything up and pass the tests, two files at a time (ARGS="-n 0": one)
-	@$(BIN)/python -m pytest -m "not containers and not browser" -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not containers and not browser and not packaging" -n 2 --dist loadfile $(ARGS)
 
 test-containers: dev ## the graph's contract suite through a container (NEO4J_IMAGE)
 	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
+
+test-packaging: dev ## build sdist and wheel, install the wheel alone, start everything from it
+	@$(BIN)/python -m pytest -m packaging tests/packaging $(ARGS)
 
 e2e: dev ## the whole system through official clients and, where there is one, a browser
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
