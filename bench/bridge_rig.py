@@ -6,12 +6,12 @@ Knows how they are started and how changes are put into the log; measures nothin
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections import deque
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,15 +36,16 @@ SHARDS = ShardMap()
 
 @dataclass
 class Rig:
-    """Everything that runs, and who is online by the changes made so far."""
+    """Everything that runs, and who is there and who is not by the changes made so far, longest first."""
 
     engines: Engines
     graph: Graph
     valkey: Valkey
     stub: Stub
     port: int
-    turns: Iterator[str]
-    online: set[str]
+    there: deque[str]
+    away: deque[str]
+    turned: int = 0
 
     @property
     def log(self) -> Log:
@@ -52,13 +53,15 @@ class Rig:
         return Log(self.valkey, SHARDS.partition)
 
     def changes(self, number: int) -> list[Seen]:
-        """The next people who come or go, now. Nobody twice before everybody had a turn."""
+        """As many come as go, now, so that the share online stays; whoever did neither for longest has the turn."""
         now = time.time_ns() // 1_000_000
-        return [self._turned(user, now) for user in itertools.islice(self.turns, number)]
+        first, self.turned = self.turned, self.turned + number
+        return [self._turned(turn % 2 == 0, now) for turn in range(first, self.turned)]
 
-    def _turned(self, user: str, now: int) -> Seen:
-        comes = user not in self.online
-        (self.online.add if comes else self.online.discard)(user)
+    def _turned(self, comes: bool, now: int) -> Seen:
+        left, joined = (self.away, self.there) if comes else (self.there, self.away)
+        user = left.popleft()
+        joined.append(user)
         return Seen(user, comes, now, SHARDS.shard(user), "join" if comes else "timeout")
 
     async def backlog(self) -> int:
@@ -84,8 +87,10 @@ async def rig(folder: Path, population: Population, seed: int) -> AsyncIterator[
         async with connect(settings) as graph, Valkey.open(engines.redis_url) as valkey:
             online = random.Random(seed).sample(population.ids, int(ONLINE * len(population.ids)))
             await flag(graph, online)
-            turns = random.Random(seed + 1).sample(population.ids, len(population.ids))
-            yield Rig(engines, graph, valkey, stub, port, itertools.cycle(turns), set(online))
+            there = frozenset(online)
+            away = [user for user in population.ids if user not in there]
+            random.Random(seed + 1).shuffle(away)
+            yield Rig(engines, graph, valkey, stub, port, deque(online), deque(away))
 
 
 @asynccontextmanager

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import time
+from pathlib import Path
+from typing import Annotated
 
+import typer
+import uvloop
 from hdrh.histogram import HdrHistogram
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nContent-Length: "
 _SENT = _OK + b'30\r\n\r\n[1,"Sent","17000000000000000"]'
 _REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 2\r\n\r\n{}"
 _LENGTH = b"content-length:"
+_PUBLISH = (b"POST /publish/", b"GET /publish/")
 _NEWS = b"evt_presence_"
 _AT = re.compile(rb"evt_presence_[a-z0-9-]+_(\d+)")
+_PUBLISH = b"POST /publish/"
 SAMPLED = 16
 """Every so many reads are looked at for lateness."""
 LONGEST = 600_000
@@ -26,14 +33,20 @@ LONGEST = 600_000
 class Stub:
     """What all its connections share."""
 
-    def __init__(self, hold_ms: int = 0) -> None:
+    def __init__(self, hold_ms: int = 0, delay_s: float = 0.0) -> None:
         self.hold_ms = hold_ms
+        self.delay_s = delay_s
+        """Seconds from a request to its answer, as if PubNub were that far away."""
+        self.window_ms = 0
         self.begin()
 
     def begin(self) -> None:
         """Count from zero."""
         self.publishes = self.news = self.reads = 0
         self.late = HdrHistogram(1, LONGEST, 3)
+        """Of every change, in milliseconds, beyond the hold."""
+        self.beyond = HdrHistogram(1, LONGEST, 3)
+        """Of the oldest change in a message, which waited for the whole window, beyond hold and window."""
 
     def took(self, data: bytes, publishes: int) -> None:
         """Counts what one read brought."""
@@ -41,14 +54,20 @@ class Stub:
         self.news += data.count(_NEWS)
         self.reads += 1
         if self.reads % SAMPLED == 0:
-            now = time.time_ns() // 1_000_000
-            for at in _AT.findall(data):
-                self.late.record_value(min(LONGEST, max(1, now - int(at) - self.hold_ms)))
+            self._sample(data, time.time_ns() // 1_000_000 - self.hold_ms)
 
-    async def serve(self) -> tuple[asyncio.Server, int]:
+    def _sample(self, data: bytes, due: int) -> None:
+        for message in data.split(_PUBLISH)[1:]:
+            waited = [due - int(at) for at in _AT.findall(message)]
+            for late in waited:
+                self.late.record_value(_within(late))
+            if waited:
+                self.beyond.record_value(_within(max(waited) - self.window_ms))
+
+    async def serve(self, tls: ssl.SSLContext | None = None) -> tuple[asyncio.Server, int]:
         """Listens on a free port of this machine."""
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=1024)
+        server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=1024, ssl=tls)
         return server, server.sockets[0].getsockname()[1]
 
 
@@ -67,7 +86,7 @@ class _Connection(asyncio.Protocol):
         buffer, published, answers = self._buffer + data, 0, []
         start = 0
         while (end := _end(buffer, start)) is not None:
-            if buffer.startswith(b"POST /publish/", start):
+            if buffer.startswith(_PUBLISH, start):
                 published += 1
                 answers.append(_SENT)
             elif not buffer.startswith(b"GET /v2/subscribe/", start):
@@ -75,8 +94,19 @@ class _Connection(asyncio.Protocol):
             start = end
         self._buffer = buffer[start:]
         self._stub.took(buffer[:start], published)
-        if answers and self._transport is not None:
-            self._transport.write(b"".join(answers))
+        if answers:
+            self._answer(b"".join(answers))
+
+    def _answer(self, data: bytes) -> None:
+        assert self._transport is not None
+        if self._stub.delay_s:
+            asyncio.get_running_loop().call_later(self._stub.delay_s, self._transport.write, data)
+        else:
+            self._transport.write(data)
+
+
+def _within(ms: int) -> int:
+    return min(LONGEST, max(1, ms))
 
 
 def _time() -> bytes:
@@ -95,3 +125,25 @@ def _end(buffer: bytes, start: int) -> int | None:
         return head + 4
     end = head + 4 + int(lower[at + len(_LENGTH) :].split(b"\r", 1)[0])
     return end if len(buffer) >= end else None
+
+
+async def _serve(stub: Stub, tls: ssl.SSLContext | None) -> None:
+    server, port = await stub.serve(tls)
+    print(port, flush=True)
+    await server.serve_forever()
+
+
+def main(
+    delay_ms: Annotated[float, typer.Option(help="From a request to its answer.")] = 0.0,
+    certificate: Annotated[Path | None, typer.Option(help="PEM, with its key: then TLS is spoken.")] = None,
+) -> None:
+    """Serves on a free port, which is printed, until it is ended."""
+    tls = None
+    if certificate:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate)
+    uvloop.run(_serve(Stub(delay_s=delay_ms / 1000), tls))
+
+
+if __name__ == "__main__":
+    typer.run(main)

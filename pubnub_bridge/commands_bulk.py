@@ -1,4 +1,4 @@
-"""The commands import and export: files in and out of a running graph. Knows options and how to show what happened."""
+"""The commands import, export and warm: a whole graph at once. Knows options and how to show what happened."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from graph_service.neo4j import Graph, check, connect
 from graph_service.people import People
 from graph_service.settings import Settings, load
 from graph_service.shard import ShardMap
+from graph_service.warming import Warmed, warm
 
 REJECTED = "rejected.csv"
 
@@ -63,6 +64,7 @@ def add(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command("import")(import_)
     app.command("export")(export_)
+    app.command("warm")(warm_)
 
 
 def import_(
@@ -99,6 +101,17 @@ def export_(
         )
 
 
+def warm_(at: At = None, as_json: As_json = False) -> None:
+    """Read every friendship into Neo4j's memory: after Neo4j was started, so that nobody waits for its disk."""
+    began = time.monotonic()
+    warmed = asyncio.run(_warm(settings_at(at)))
+    took = time.monotonic() - began
+    if as_json:
+        typer.echo(json.dumps(asdict(warmed) | {"seconds": round(took, 2)}))
+    else:
+        typer.echo(f"{warmed.people:,} people and {warmed.friendships:,} friendships read ({took:.1f} s)")
+
+
 async def _import(settings: Settings, files: Files, restart: bool) -> list[Tally]:
     async with connect(settings) as graph:
         await check(graph, settings)
@@ -117,6 +130,13 @@ async def _export(settings: Settings, folder: Path) -> Any:
         await check(graph, settings)
         with progress("people", await _people_in(graph)) as advance:
             return await export(graph, folder, advance)
+
+
+async def _warm(settings: Settings) -> Warmed:
+    async with connect(settings) as graph:
+        await check(graph, settings)
+        with progress("people", await _people_in(graph)) as advance:
+            return await warm(graph, advance)
 
 
 async def _people_in(graph: Graph) -> int:
