@@ -1,0 +1,83 @@
+"""Whether what a process holds stays flat over a run: a straight line through its samples, and a stated bound.
+
+Pure: knows numbers and names of processes; takes no sample.
+
+The first part of a run is the warm-up: pools open, caches and message histories fill up to their limits, the heap of a
+virtual machine is touched. Over the rest, the slope of the least-squares line must stay under the bound. A bound on
+memory grows with the process; one on sockets and files allows for the crowd's own coming and going, which is random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+WARM_UP = 1 / 3
+"""Of the run."""
+MEMORY_SHARE, MEMORY_LEAST = 0.05, 6.0
+"""An hour: 5 % of the process, at least 6 MiB."""
+COUNT_SHARE, COUNT_LEAST = 0.20, 10.0
+"""An hour: 20 % of the usual number, at least 10."""
+MEASURES = ("rss", "sockets", "files", "threads")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One measure of one process over the run: MiB for memory, else a count."""
+
+    process: str
+    measure: str
+    usual: float
+    """Median after the warm-up."""
+    highest: float
+    slope: float
+    """An hour, after the warm-up."""
+    bound: float
+    """The most that the slope may be."""
+
+    @property
+    def flat(self) -> bool:
+        """Whether it stayed within its bound."""
+        return self.slope <= self.bound
+
+
+def judge(samples: Sequence[Mapping[str, Any]]) -> list[Held]:
+    """Every measure of every process. Raises `ValueError` for fewer than four samples after the warm-up."""
+    last = samples[-1]["at"] if samples else 0.0
+    kept = [one for one in samples if one["at"] >= last * WARM_UP]
+    if len(kept) < 4:
+        raise ValueError(f"{len(kept)} samples after the warm-up say nothing")
+    names = kept[-1]["processes"]
+    return [_held(name, measure, kept) for measure in MEASURES for name in names]
+
+
+def _held(process: str, measure: str, samples: Sequence[Mapping[str, Any]]) -> Held:
+    values = [float(one["processes"][process][measure]) for one in samples]
+    hours = [one["at"] / 3600 for one in samples]
+    usual = median(values)
+    share, least = (MEMORY_SHARE, MEMORY_LEAST) if measure == "rss" else (COUNT_SHARE, COUNT_LEAST)
+    return Held(
+        process,
+        measure,
+        usual,
+        max(values),
+        round(slope(hours, values), 2),
+        round(max(usual * share, least), 2),
+    )
+
+
+def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
+    """Of the least-squares line; 0 where all x are one."""
+    x_mean, y_mean = fmean(xs), fmean(ys)
+    spread = sum((x - x_mean) ** 2 for x in xs)
+    if not spread:
+        return 0.0
+    return sum((x - x_mean) * (y - y_mean) for x, y in zip(xs, ys, strict=True)) / spread
+
+
+def cores(samples: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """CPU cores that each process used on average, start included."""
+    last = samples[-1]
+    return {name: round(one["cpu"] / max(last["at"], 1.0), 3) for name, one in last["processes"].items()}
