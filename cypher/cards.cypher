@@ -6,6 +6,7 @@
 //             no row where the user does not exist
 // locks:      none
 // plan:       NodeUniqueIndexSeek, Expand(All)
+// members:    any
 MATCH (me:User {id: $me})
 WITH me, [(me)-[:FRIEND]-(f) | id(f)] AS mine, [(me)-[:REQUESTED|BLOCKED]-(x) | id(x)] AS others
 CALL (mine, others) {

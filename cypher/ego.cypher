@@ -5,6 +5,7 @@
 //             pairs: list of [id, id], at most `edges`; ts (microseconds); no row where the user does not exist
 // locks:      none
 // plan:       NodeUniqueIndexSeek, Expand(All)
+// members:    any
 MATCH (me:User {id: $me})
 CALL (me) {
   MATCH (me)-[:FRIEND]-(f)

@@ -4,6 +4,7 @@
 // returns:    a row a user: id, name, friends: list of ids, ascending, sinces (s), of equal length
 // locks:      none
 // plan:       NodeUniqueIndexSeekByRange, Expand(All)
+// members:    any
 MATCH (u:User) WHERE u.id > $after
 WITH u ORDER BY u.id LIMIT $limit
 CALL (u) {

@@ -5,6 +5,7 @@
 //             no row where the user does not exist
 // locks:      none
 // plan:       NodeUniqueIndexSeek, Expand(All)
+// members:    any
 MATCH (me:User {id: $me})
 CALL (me) {
   MATCH (me)-[r:FRIEND]-(f)

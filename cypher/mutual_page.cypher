@@ -4,6 +4,7 @@
 // returns:    one row of lists of equal length: ids, names, onlines, last_seens (ms); total; ts (microseconds)
 // locks:      none
 // plan:       NodeUniqueIndexSeek, NodeHashJoin
+// members:    any
 MATCH (me:User {id: $me})-[:FRIEND]-(m)-[:FRIEND]-(other:User {id: $other})
 USING JOIN ON m
 WITH m ORDER BY m.id

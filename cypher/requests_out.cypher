@@ -4,6 +4,7 @@
 // returns:    one row of lists of equal length: ids, names, ats (ms)
 // locks:      none
 // plan:       NodeUniqueIndexSeek, Expand(All)
+// members:    any
 MATCH (me:User {id: $me})
 CALL (me) {
   MATCH (me)-[r:REQUESTED]->(f) WHERE f.id > $after

@@ -7,6 +7,7 @@
 //             no row where the user does not exist
 // locks:      none
 // plan:       NodeUniqueIndexSeek, Expand(All), NodeByIdSeek
+// members:    any
 MATCH (me:User {id: $me})
 WITH me, [(me)-[:FRIEND]-(f) | id(f)] AS friends, [(me)-[:REQUESTED|BLOCKED]-(x) | id(x)] + id(me) AS others
 CALL (me, friends, others) {

@@ -3,7 +3,8 @@
 Reads are one round trip in auto-commit, with their own short retry; writes are managed transactions that the
 driver repeats after a deadlock or a lost connection, so a transaction function must have no side effect.
 Records become dicts as they are: the driver's `data()` looks at every element of every list, which doubled the time
-of a page of 1000. Everything goes to the writer, except reads that say they may be a little old.
+of a page of 1000. In a cluster everything goes to the writer, except reads whose header lets any member answer; those
+wait for the writes of this process by the driver's bookmarks.
 """
 
 from __future__ import annotations
@@ -90,7 +91,9 @@ class Graph:
 
     async def rows(self, name: str, **parameters: Any) -> list[Row]:
         """All rows of a read, in one round trip."""
-        return await self._observed(name, self._read(_text(name), parameters))
+        query = queries.catalogue()[name]
+        access = neo4j.READ_ACCESS if query.by_any_member else neo4j.WRITE_ACCESS
+        return await self._observed(name, self._read(query.text, parameters, access))
 
     async def row(self, name: str, **parameters: Any) -> Row | None:
         """The first row of a read, or None."""
@@ -142,8 +145,8 @@ class Graph:
             self._observe(name, time.perf_counter() - began, ok)
 
     @stamina.retry(on=_may_pass, timeout=5.0, wait_initial=0.02, wait_max=0.5)
-    async def _read(self, text: str, parameters: Row) -> list[Row]:
-        async with self._session() as session:
+    async def _read(self, text: str, parameters: Row, access: str = neo4j.WRITE_ACCESS) -> list[Row]:
+        async with self._session(access) as session:
             return [dict(record) async for record in await session.run(text, parameters)]
 
     async def _explain(self, text: str, parameters: Row) -> Row:
@@ -173,9 +176,10 @@ class Graph:
         finally:
             self._writers.release()
 
-    def _session(self) -> neo4j.AsyncSession:
+    def _session(self, access: str = neo4j.WRITE_ACCESS) -> neo4j.AsyncSession:
         return self._driver.session(
             database=self._database,
+            default_access_mode=access,
             fetch_size=-1,
             bookmark_manager=self._driver.execute_query_bookmark_manager,
         )

@@ -1,7 +1,8 @@
 """The named queries: one .cypher file each, with a header that says what it does. Knows files, no database.
 
 A query's name is its file's name, in the code, in the metrics and in the docs. The header's lines are
-``// word: text``; the words are parameters, returns, locks and plan. The header is not sent to the server.
+``// word: text``; the words are parameters, returns, locks and plan, and, for a read that any member of a cluster may
+answer, members. The header is not sent to the server.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from graph_service.errors import SetupError
 
 HEADER_WORDS = ("parameters", "returns", "locks", "plan")
+OPTIONAL_WORDS = ("members",)
 
 
 class BadQueryFile(SetupError):
@@ -38,6 +40,11 @@ class Query:
         return frozenset(
             re.findall(r"\b[A-Z]\w+(?:\((?:All|Into)\))?", _without_reasons(self.header["plan"]))
         )
+
+    @property
+    def by_any_member(self) -> bool:
+        """Whether a member that lags may answer; the writes of this process are waited for, those of others not."""
+        return self.header.get("members") == "any"
 
     @property
     def may_be_eager(self) -> bool:
@@ -89,7 +96,7 @@ def _header(comment: list[str]) -> dict[str, str]:
     word = ""
     for line in comment:
         head, colon, rest = line.partition(":")
-        if colon and head in HEADER_WORDS:
+        if colon and head in HEADER_WORDS + OPTIONAL_WORDS:
             word = head
             header[word] = rest.strip()
         elif word:

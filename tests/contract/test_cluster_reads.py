@@ -1,0 +1,93 @@
+"""Behind neo4j://, with a replica that lags: who reads where, and that nobody misses what this process wrote."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+import neo4j
+import pytest
+
+from graph_service.bulk import Bulk
+from graph_service.flags import Flags
+from graph_service.model import Flag, Pair
+from graph_service.neo4j import Graph, connect
+from graph_service.people import People, Person
+from graph_service.queries import catalogue
+from graph_service.shard import ShardMap
+from tests.conftest import Servers
+from tests.support.graph_cluster import Cluster, lagging
+
+
+class Forgetful(Graph):
+    """The same without bookmarks: what the tests below must find wrong."""
+
+    def _session(self, access: str = neo4j.WRITE_ACCESS) -> neo4j.AsyncSession:
+        return self._driver.session(database=self._database, default_access_mode=access)
+
+
+@pytest.fixture
+async def cluster(graph: Graph, servers: Servers) -> AsyncIterator[Cluster]:
+    """Two doors to an empty graph."""
+    at = urlsplit(servers.neo4j_uri)
+    async with lagging(at.hostname or "", at.port or 0) as doors:
+        yield doors
+
+
+@pytest.fixture
+async def routed(cluster: Cluster, servers: Servers) -> AsyncIterator[Graph]:
+    """The graph as a client of the cluster."""
+    async with connect(servers.settings(neo4j_uri=cluster.uri)) as graph:
+        yield graph
+
+
+async def befriend(graph: Graph) -> None:
+    """Two people, friends."""
+    await People(graph, ShardMap().shard).upsert_many([Person("ann", "Ann"), Person("ben", "Ben")])
+    await Bulk(graph).batch([Pair("ann", "ben")])
+
+
+async def friends_of_ann(graph: Graph) -> list[str]:
+    """A page, which any member may answer."""
+    row = await graph.row("friends_page", me="ann", after="", limit=10, online=None)
+    return list(row["ids"]) if row else []
+
+
+async def test_a_page_read_from_a_lagging_replica_has_what_this_process_wrote(
+    routed: Graph, cluster: Cluster
+) -> None:
+    """The replica is asked, with the bookmark of the write."""
+    await befriend(routed)
+    assert await friends_of_ann(routed) == ["ben"]
+    assert [query.text for query in cluster.replica.heard] == [catalogue()["friends_page"].text]
+    assert cluster.replica.heard[0].bookmarks
+
+
+async def test_without_bookmarks_the_same_page_misses_it(routed: Graph, cluster: Cluster) -> None:
+    """So the test above can fail."""
+    await befriend(routed)
+    forgetful = Forgetful(routed._driver, routed._database)
+    assert await friends_of_ann(forgetful) == []
+
+
+async def test_what_is_told_is_read_from_the_leader_after_the_commit(routed: Graph, cluster: Cluster) -> None:
+    """Row 7 carries the bookmark of row 6, so a leader elected in between waits for the commit too."""
+    await befriend(routed)
+    cluster.leader.heard.clear()
+    flags = Flags(routed)
+    await flags.settle([Flag("ben", True, 1, 0)])
+    (told,) = await flags.tell(["ann"])
+    assert told.online_friends == ["ben"]
+    assert not cluster.replica.heard
+    settle, tell = cluster.leader.heard
+    assert (settle.text, tell.text) == (catalogue()["settle"].text, catalogue()["tell"].text)
+    assert tell.bookmarks
+    assert tell.bookmarks != settle.bookmarks
+
+
+def test_only_lists_may_be_read_from_any_member() -> None:
+    """Nothing that decides, settles or is told."""
+    assert {name for name, query in catalogue().items() if query.by_any_member} == {
+        "blocks_page", "cards", "ego", "export_page", "friends_page",
+        "mutual_page", "requests_in", "requests_out", "suggestions",
+    }  # fmt: skip
