@@ -1,0 +1,60 @@
+"""The full load by arithmetic: from what a delivery cost in a measured run to the cores for 500,000 people online.
+
+Pure. Every line shows its sum, so that a reader can do it again with other numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+ORIGIN = "origin"
+"""PubNub's part: measured beside the others, not counted among the servers to be bought."""
+BUSY = 0.6
+"""The share of a core that is planned with, so that a storm has room."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The load to reckon for."""
+
+    online: int = 500_000
+    friends: int = 750
+    share: float = 0.3
+    """Of a user's friends, how many are online."""
+    transitions: float = 556.0
+    """A second: 500,000 visits of half an hour, each begun and ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One step of the arithmetic."""
+
+    what: str
+    reckoned: str
+    value: float
+    unit: str
+
+
+def cores(cpu: Mapping[str, float], load: Load | None = None) -> list[Line]:
+    """Line by line; `cpu` is milliseconds of each server for 1,000 deliveries, as measured."""
+    load = load or Load()
+    told = load.friends * load.share
+    deliveries = load.transitions * told
+    lines = [
+        Line("friends online of a user", f"{load.friends} x {load.share:g}", told, "friends"),
+        Line("deliveries", f"{load.transitions:g} x {told:g}", deliveries, "1/s"),
+    ]
+    whole = 0.0
+    for name, each in cpu.items():
+        used = deliveries / 1000 * each / 1000
+        whole += used if name != ORIGIN else 0.0
+        lines.append(Line(f"cores of {name}", f"{deliveries:,.0f} / 1,000 x {each:.2f} ms", used, "cores"))
+    needed = whole / BUSY
+    lines += [
+        Line("cores of all servers", f"the sum without the {ORIGIN}", whole, "cores"),
+        Line(f"the same with cores {BUSY:.0%} busy", f"{whole:.2f} / {BUSY:g}", needed, "cores"),
+        Line(f"cores for {load.online:,} online", "rounded up", math.ceil(needed), "cores"),
+    ]
+    return lines
