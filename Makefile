@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test test-containers test-packaging e2e browser screenshots bench bench-graph bench-bridge bench-origin bench-page lint lint-cypher types layers requirements clean
+.PHONY: help setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-graph bench-bridge bench-origin bench-page lint lint-cypher types layers requirements clean bench-growth bench-large
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ test-containers: dev ## the graph's contract suite through a container (NEO4J_IM
 test-packaging: dev ## build sdist and wheel, install the wheel alone, start everything from it
 	@$(BIN)/python -m pytest -m packaging tests/packaging $(ARGS)
 
+dist: $(VENV)/.base ## build sdist and wheel into dist/
+	@$(UV) build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist .
+
 e2e: dev ## the whole system through official clients and, where there is one, a browser
 	@$(BIN)/python -m pytest tests/e2e $(ARGS)
 
@@ -71,6 +74,12 @@ bench-origin: dev ## the local origin: open polls, publishes, here-now (JSON and
 
 bench-page: dev ## the friends page: 1,000 friends, 100 changes/s, frames and memory (JSON and table)
 	@$(BIN)/python -m bench.page $(ARGS)
+
+bench-growth: dev ## 20,000 and 100,000 people: import, store, sync, settling, suggestions must stay flat (about 6 min)
+	@$(BIN)/python -m bench.growth $(ARGS)
+
+bench-large: dev ## the same with 500,000 people and 183 million friendships: 13 GB of disk, 24 GB of memory, about 30 min
+	@$(BIN)/python -m bench.growth --people 500000 --heap 3072 --page-cache 9216 $(ARGS)
 
 lint: dev ## ruff, formatting included
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

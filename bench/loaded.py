@@ -15,18 +15,25 @@ from local_stack.generate import Population
 
 ONLINE = 0.3
 BATCH = 500
+DATA = "data"
+"""The data folder in a benchmark's own."""
 _LONG_AGO = 1_700_000_000_000
 
 
 async def load(folder: Path, population: Population, seed: int) -> Path:
     """Imports the population; returns the data folder, on which engines may be started."""
     generated_csv.write(population, folder, seed)
+    await import_csv(folder)
+    return folder / DATA
+
+
+async def import_csv(folder: Path) -> offline.Imported:
+    """Imports the two files that lie in the folder into its data folder, and removes them."""
     paths = (folder / generated_csv.PEOPLE, folder / generated_csv.FRIENDSHIPS)
-    data = folder / "data"
-    await offline.load(data, offline.Sources(*paths, Settings()))
+    imported = await offline.load(folder / DATA, offline.Sources(*paths, Settings()))
     for path in paths:
         path.unlink()
-    return data
+    return imported
 
 
 def options(engines: Engines) -> dict[str, str]:
