@@ -141,7 +141,7 @@ class Poll(Connection):
         answer.add_done_callback(self._answered)
 
     def _answered(self, answer: asyncio.Future[bytes]) -> None:
-        if self.closed or answer.cancelled() or answer.exception() or self.status != 200:
+        if answer.cancelled() or answer.exception() or self.closed or self.status != 200:
             self._person.lost(self)
             return
         body = answer.result()
