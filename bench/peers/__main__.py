@@ -1,0 +1,149 @@
+"""Runs the comparison: ``python -m bench.peers --json FILE``. Knows the order of its parts and where figures go."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from bench import measure
+from bench.peers import ejabberd, ours, questions, show
+from bench.peers.fair import SECTIONS
+from bench.peers.friends import Friends, make
+from bench.peers.play import Figures, Plan, Show
+from bench.peers.quoted import NAKAMA
+
+console = Console(stderr=True)
+RESULT = Path("docs/benchmarks/peers.json")
+RATES = (20.0, 40.0, 60.0, 120.0, 180.0)
+"""Turns a second of the first two systems: the same trace for both, as far as each gets."""
+OURS: Mapping[str, tuple[Mapping[str, str], Plan]] = {
+    "ours": ({}, Plan(RATES)),
+    "window": ({"COALESCE_SHORTEST": "1"}, Plan((60.0, 180.0), warm_s=8.0, storms=False)),
+    # With a hold of 5 s, 900 people cannot turn faster: each must stay for longer than that.
+    "limit": (
+        {"COALESCE_SHORTEST": "1", "HOLD_ONLINE": "1", "HOLD_LEAVE": "1", "HOLD_TIMEOUT": "1"},
+        Plan((180.0, 260.0, 340.0, 420.0), warm_s=4.0, storms=False),
+    ),
+}
+PARTS = ("ejabberd", *OURS, "questions")
+
+
+def main(
+    parts: Annotated[
+        list[str] | None, typer.Option("--part", help=f"Only these: {', '.join(PARTS)}; others stay as kept.")
+    ] = None,
+    people: Annotated[int, typer.Option(help="How many people, at least 2,000.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Of who is friends with whom.")] = 1,
+    out: Annotated[Path, typer.Option("--json", help="Where the figures, charts and page go.")] = RESULT,
+) -> None:
+    """Friend presence beside ejabberd, the graph beside PostgreSQL, on this machine."""
+    wanted = parts or list(PARTS)
+    if unknown := set(wanted) - set(PARTS):
+        raise typer.BadParameter(f"no such part: {', '.join(sorted(unknown))}")
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    before, began = measure.machine(), time.monotonic()
+    friends = make(people, seed)
+    found = uvloop.run(_run(friends, wanted))
+    kept = _kept(out, friends) | {
+        "command": " ".join(["python -m bench.peers", *sys.argv[1:]]),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": before,
+        "seconds": round(time.monotonic() - began),
+    }
+    kept["parts"] = {
+        **kept["parts"],
+        **{name: one | {"load": before["loadBefore"]} for name, one in found.items()},
+    }
+    kept["systems"] = [kept["parts"][name] for name in PARTS[:-1] if "steps" in kept["parts"].get(name, {})]
+    kept["questions"] = kept["parts"].get("questions")
+    _print(kept)
+    _write(out, kept)
+
+
+def _kept(out: Path, friends: Friends) -> dict[str, Any]:
+    """What an earlier run of other parts left."""
+    parts = json.loads(out.read_text("utf-8"))["parts"] if out.exists() else {}
+    return {
+        "friends": {
+            "people": len(friends.of),
+            "online": len(friends.online),
+            "mean": round(friends.mean, 1),
+            "meanOnline": round(friends.mean_online, 1),
+            "seed": friends.seed,
+        },
+        "parts": parts,
+        "quoted": [NAKAMA],
+        "fair": SECTIONS,
+    }
+
+
+async def _run(friends: Friends, wanted: Sequence[str]) -> dict[str, Figures]:
+    found: dict[str, Figures] = {}
+    with tempfile.TemporaryDirectory(prefix="fp-peers-") as name:
+        folder = Path(name)
+        if "ejabberd" in wanted:
+            found["ejabberd"] = await _ejabberd(folder, friends)
+        if set(wanted) - {"ejabberd"}:
+            data = await ours.prepare(folder / "ours", friends)
+            console.print("the graph is loaded")
+            for variant, (options, plan) in OURS.items():
+                if variant in wanted:
+                    found[variant] = await _ours(data, friends, options, plan)
+            if "questions" in wanted:
+                found["questions"] = await questions.ask(data, friends, console.print)
+    return found
+
+
+async def _ejabberd(folder: Path, friends: Friends) -> Figures:
+    place = folder / "ejabberd"
+    place.mkdir()
+    try:
+        async with ejabberd.running(place, friends) as node:
+            console.print(f"ejabberd {ejabberd.version()} is ready")
+            figures = await Show(node, friends, console.print).run(Plan(RATES))
+            heard = {"stanzas": node.ears.stanzas, "probeReplies": node.ears.replies, "lost": node.ears.lost}
+            return figures | {"version": ejabberd.version(), "heard": heard}
+    except ejabberd.NoEjabberd as problem:
+        console.print(f"without ejabberd: {problem}")
+        return {"skipped": str(problem)}
+
+
+async def _ours(data: Path, friends: Friends, options: Mapping[str, str], plan: Plan) -> Figures:
+    async with ours.running(data, friends, options) as system:
+        figures = await Show(system, friends, console.print).run(plan)
+        engines = {server.engine.name: server.agent for server in system.made.servers}
+        return figures | {"options": dict(options), "versions": engines, "heard": dict(system.wire.counted)}
+
+
+def _print(kept: Mapping[str, Any]) -> None:
+    tables = [show.systems_table(kept["systems"])] if kept["systems"] else []
+    tables += [show.questions_table(kept["questions"])] if kept["questions"] else []
+    for heads, *rows in tables:
+        table = Table(*heads)
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
+
+
+def _write(out: Path, kept: Mapping[str, Any]) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    out.with_suffix(".md").write_text(show.page(kept), encoding="utf-8")
+    for end, svg in show.charts(kept["systems"]).items():
+        out.with_name(f"{out.stem}{end}.svg").write_text(svg, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)

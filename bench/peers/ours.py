@@ -1,0 +1,128 @@
+"""Our stack as ``friends-presence up`` starts it, with the friends of this comparison and cheap clients.
+
+Knows how the stack is started and what our messages look like on the wire. Options are the defaults but for those
+named by whoever starts it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from bench import loaded
+from bench.peers.arrivals import Arrivals
+from bench.peers.friends import Friends
+from bench.peers.system import NOWHERE, System
+from bench.wire_people import Person, Wire, beats
+from graph_service.neo4j import connect
+from local_stack.up import Choice, Stack, stack
+from pubnub_bridge.stack_file import reach
+
+ONLINE, OFFLINE = b'"friend.online"', b'"friend.offline"'
+CHANGE = re.compile(
+    rb'"eventId":"evt_presence_u(\d+)_\d+","ts":"[^"]*","payload":\{"userId":"[^"]*","(name|lastSeen)"'
+)
+
+
+async def prepare(folder: Path, friends: Friends) -> Path:
+    """The people in a graph of their own, by the stack's own import; returns the folder of its data."""
+    return await loaded.load(folder, friends.population(), friends.seed)
+
+
+class Ours(System):
+    """The stack and its people's clients."""
+
+    name = "friends-presence"
+
+    def __init__(self, made: Stack, file: Path, friends: Friends) -> None:
+        super().__init__(Arrivals(len(friends.of)))
+        found = reach(file)
+        self.made = made
+        self._settings = found.settings
+        self.wire = Wire(found, self._heard)
+        self._ids = friends.population().ids
+        self._people = {one: Person(self.wire, id_) for one, id_ in enumerate(self._ids)}
+        self._beats = asyncio.create_task(beats(self._people))
+
+    async def come(self, person: int, number: int = NOWHERE, fresh: bool = True) -> None:
+        """See `System`."""
+        await self._people[person].come(fresh)
+
+    async def go(self, person: int, number: int = NOWHERE) -> None:
+        """See `System`."""
+        await self._people[person].go()
+
+    def drop(self, people: Iterable[int]) -> None:
+        """See `System`."""
+        for one in people:
+            self._people[one].drop()
+
+    def pids(self) -> Mapping[str, int]:
+        """See `System`."""
+        return {server.engine.name: server.pid for server in self.made.servers}
+
+    async def still_online(self) -> int:
+        """See `System`: the flags in the graph."""
+        async with connect(self._settings) as graph:
+            row = await graph.row("online_count") or {}
+        return int(next(iter(row.values())))
+
+    def close(self) -> None:
+        """Ends the clients."""
+        self._beats.cancel()
+        self.drop(self._people)
+        self.wire.close()
+
+    def _heard(self, user: str, body: bytes, at: float) -> None:
+        recipient = int(user[1:])
+        if self.views is not None:
+            self._view(recipient, body, at)
+            return
+        numbers, heard = self.arrivals.number, self.arrivals.heard
+        for who, kind in CHANGE.findall(body):
+            number = numbers(int(who), kind == b"name")
+            if number is not None:
+                heard(number, recipient, at)
+
+    def _view(self, recipient: int, body: bytes, at: float) -> None:
+        view = self.views and self.views.look(recipient)
+        if not view:
+            return
+        for envelope in json.loads(body)["m"]:
+            message = envelope["d"]
+            payload = message["payload"]
+            if message["type"] == "friends.sync":
+                view.sync([int(one[1:]) for one in payload["onlineFriends"]], message["ts"])
+            for event in payload.get("events", [message]):
+                if event["type"] in {"friend.online", "friend.offline"}:
+                    online = event["type"] == "friend.online"
+                    view.tell(int(event["payload"]["userId"][1:]), online, event["ts"])
+        assert self.views
+        self.views.judge(recipient, at)
+
+
+@asynccontextmanager
+async def running(data: Path, friends: Friends, more: Mapping[str, str] | None = None) -> AsyncIterator[Ours]:
+    """On a copy of the data, so that each run begins with the same; `more` are options of the service."""
+    copy, file = data.with_name("run"), data.with_name("stack.json")
+    shutil.copytree(data, copy, symlinks=True)
+    engines = {"NEO4J_URI", "REDIS_URL", "PUBNUB_SUBSCRIBE_KEY"}
+    environ = {name: value for name, value in os.environ.items() if name not in engines}
+    environ |= dict(more or {})
+    try:
+        async with stack(Choice(copy, json=file, people=0, environ=environ), lambda _said: None) as made:
+            ours = Ours(made, file, friends)
+            settings = reach(file).settings
+            ours.hold_s, ours.window_s = settings.hold_leave, float(environ.get("COALESCE_SHORTEST", 0.0))
+            try:
+                yield ours
+            finally:
+                ours.close()
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)

@@ -1,0 +1,92 @@
+"""The graph's questions on the same friends, to Neo4j by our own classes and to PostgreSQL in the best SQL we can write.
+
+Knows which of `bench.graph_questions` are asked of this population, and how both engines are given it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import measure, postgres_server
+from bench.graph_questions import Asked, Question, questions
+from bench.loaded import flag, options
+from bench.peers.friends import Friends
+from bench.peers.play import Said
+from bench.postgres import Postgres
+from graph_service.neo4j import Graph, connect
+from graph_service.settings import Settings
+from local_stack.engines import Options
+from local_stack.engines import running as engines_running
+from local_stack.generate import Population
+
+ASKED = (
+    "friends page of 100",
+    "online friends of a user with 1000",
+    "mutual friends, page of 100",
+    "suggestions, first call",
+    "suggestions, kept",
+)
+COUPLES = 400
+
+
+async def ask(data: Path, friends: Friends, said: Said) -> dict[str, Any]:
+    """Both engines' figures; PostgreSQL's are left out where there is none, and why is said."""
+    population = friends.population()
+    online = [population.ids[one] for one in friends.online]
+    async with AsyncExitStack() as stack:
+        graph = await stack.enter_async_context(_graph(data, online))
+        sql = await _postgres(stack, population, online, said)
+        versions = {"Neo4j": await graph.agent()} | ({"PostgreSQL": await sql.version()} if sql else {})
+        chosen = [one for one in questions(graph, sql, _asked(population)) if one.name in ASKED]
+        return {"versions": versions, "results": [await _answered(one, said) for one in chosen]}
+
+
+async def _answered(question: Question, said: Said) -> dict[str, Any]:
+    found: dict[str, Any] = {"question": question.name}
+    for engine, call in (("Neo4j", question.graph), ("PostgreSQL", question.sql)):
+        if call:
+            timing = await measure.at_once(call, question.calls, question.clients, question.warm)
+            found[engine] = asdict(timing)
+            said(f"{question.name}, {engine}: p50 {timing.p50:.2f} ms, p95 {timing.p95:.2f} ms")
+    return found
+
+
+@asynccontextmanager
+async def _graph(data: Path, online: list[str]) -> AsyncIterator[Graph]:
+    copy = data.with_name("asked")
+    shutil.copytree(data, copy, symlinks=True)
+    try:
+        async with engines_running(copy, Options(), environ={}) as engines:
+            async with connect(Settings.model_validate(options(engines))) as graph:
+                await flag(graph, online)
+                yield graph
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+async def _postgres(
+    stack: AsyncExitStack, population: Population, online: list[str], said: Said
+) -> Postgres | None:
+    try:
+        socket = stack.enter_context(postgres_server.running())
+    except (postgres_server.NoPostgres, OSError) as problem:
+        said(f"without PostgreSQL: {problem}")
+        return None
+    sql = await stack.enter_async_context(Postgres.open(socket))
+    await sql.load(population, online, [population.pairs])
+    return sql
+
+
+def _asked(population: Population) -> Asked:
+    ids, draw = population.ids, np.random.default_rng(7)
+    chosen = population.pairs[draw.integers(len(population.pairs), size=COUPLES)].tolist()
+    counts = np.bincount(population.pairs.ravel(), minlength=len(ids))
+    busiest = ids[int(counts.argmax())]
+    return Asked(ids, busiest, busiest, [(ids[a], ids[b]) for a, b in chosen], [])

@@ -1,0 +1,209 @@
+"""The figures for people: one table of systems, one of questions, charts, and the page that holds them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from bench import chart
+from bench.peers.fair import SECTIONS
+from bench.peers.quoted import NAKAMA
+
+System = Mapping[str, Any]
+Row = tuple[str, Callable[[System], str]]
+NONE = "–"
+
+
+def best(system: System) -> Mapping[str, Any] | None:
+    """The fastest step that was passed."""
+    passed = [step for step in system["steps"] if step["passed"]]
+    return max(passed, key=lambda step: float(step["turnsPerSecond"]), default=None)
+
+
+def title(system: System) -> str:
+    """A column's head."""
+    if not system["holdSeconds"] and not system["windowSeconds"]:
+        return str(system["name"])
+    return f"{system['name']}, hold {system['holdSeconds']:g} s, window {system['windowSeconds']:g} s"
+
+
+def systems_table(systems: Sequence[System]) -> list[list[str]]:
+    """Heads first; the quoted column last."""
+    heads = ["", *map(title, systems), "Nakama (quoted, not run here)"]
+    return [heads, *([name, *map(cell, systems), quoted] for name, cell, quoted in _rows())]
+
+
+def questions_table(questions: Mapping[str, Any]) -> list[list[str]]:
+    """Milliseconds by question and engine."""
+    engines = list(questions["versions"])
+    rows = [["question, ms", *(f"{engine} p50 / p95" for engine in engines)]]
+    for one in questions["results"]:
+        cells = [
+            f"{one[engine]['p50']:.2f} / {one[engine]['p95']:.2f}" if engine in one else NONE
+            for engine in engines
+        ]
+        rows.append([one["question"], *cells])
+    return rows
+
+
+def _rows() -> list[tuple[str, Callable[[System], str], str]]:
+    real, kept = NAKAMA["reconnects"], NAKAMA["socketsKept"]
+    storm = " to ".join(f"{one:g} s" for one in NAKAMA["storm"]["allRightSeconds"])
+    memory = " to ".join(map(str, NAKAMA["memoryKiBPerOnlineUser"]))
+    return [
+        (
+            "fastest step passed, turns/s",
+            _best("turnsPerSecond"),
+            f"{real['turnsPerSecond']} with reconnects; {kept['turnsPerSecond']} sockets kept",
+        ),
+        ("first step failed, turns/s", _failed, NONE),
+        (
+            "deliveries/s there",
+            _best("deliveriesPerSecond"),
+            f"{real['deliveriesPerSecond']:,}; {kept['deliveriesPerSecond']:,}",
+        ),
+        (
+            "deliveries a CPU second of the server, there",
+            _best("deliveriesPerCpuSecond"),
+            f"{1e6 / real['cpuMsPer1000']:,.0f}; {1e6 / kept['cpuMsPer1000']:,.0f}",
+        ),
+        ("the same with the local origin's share", _ours(_best("deliveriesPerCpuSecondWithOrigin")), NONE),
+        (
+            "CPU ms per 1,000 deliveries, there",
+            _best("cpuMsPer1000"),
+            f"{real['cpuMsPer1000']}; {kept['cpuMsPer1000']}",
+        ),
+        ("the same with the local origin's share", _ours(_best("cpuMsPer1000WithOrigin")), NONE),
+        ("freshness at the first step, p50 / p99 ms", _pair(_first, "p50Ms", "p99Ms"), NONE),
+        (
+            "the same without the hold",
+            _ours(_pair(_first, "p50BeyondHoldMs", "p99BeyondHoldMs")),
+            NONE,
+        ),
+        (
+            "freshness there, p50 / p99 ms",
+            _pair(best, "p50Ms", "p99Ms"),
+            f"p99 {real['p99Ms']}; {kept['p99Ms']}",
+        ),
+        ("the same without the hold", _ours(_pair(best, "p50BeyondHoldMs", "p99BeyondHoldMs")), NONE),
+        ("p99 without hold and window, there", _ours(_best("p99BeyondHoldAndWindowMs")), NONE),
+        ("memory an online user after the arrival, KiB", _memory("afterArrival"), memory),
+        ("the same after the turns", _memory("afterTurns"), NONE),
+        ("everybody arrives: all views right", _storm(0), NONE),
+        ("all connections break and return: all views right", _storm(1), storm),
+        ("all gone and told of, all return: all views right", _storm(2), NONE),
+    ]
+
+
+def _first(system: System) -> Mapping[str, Any] | None:
+    return next(iter(system["steps"]), None)
+
+
+def _best(member: str) -> Callable[[System], str]:
+    return lambda system: _number((best(system) or {}).get(member))
+
+
+def _failed(system: System) -> str:
+    failed = [step["turnsPerSecond"] for step in system["steps"] if not step["passed"]]
+    return _number(failed[0]) if failed else "none of those tried"
+
+
+def _pair(step: Callable[[System], Mapping[str, Any] | None], low: str, high: str) -> Callable[[System], str]:
+    def cell(system: System) -> str:
+        found = step(system) or {}
+        return f"{_number(found.get(low))} / {_number(found.get(high))}"
+
+    return cell
+
+
+def _ours(cell: Callable[[System], str]) -> Callable[[System], str]:
+    """Said of systems that have a hold or an origin; the others' figure is the row above."""
+    return lambda system: cell(system) if system["holdSeconds"] or system["windowSeconds"] else "the same"
+
+
+def _memory(when: str) -> Callable[[System], str]:
+    def cell(system: System) -> str:
+        each: Mapping[str, float] = system["memoryKiBPerOnlineUser"][when]
+        return ", ".join(f"{name} {kib:,.0f}" for name, kib in each.items())
+
+    return cell
+
+
+def _storm(number: int) -> Callable[[System], str]:
+    def cell(system: System) -> str:
+        if number >= len(system["storms"]):
+            return NONE
+        storm = system["storms"][number]
+        wrong = f"; {storm['wrongViews']} never" if storm["wrongViews"] else ""
+        aside = (
+            f" ({storm['allRightBeyondHoldSeconds']:.1f} s without the hold)" if system["holdSeconds"] else ""
+        )
+        return f"{storm['allRightSeconds']:.1f} s{aside}{wrong}"
+
+    return cell
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return NONE
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:g}"
+
+
+def charts(systems: Sequence[System]) -> dict[str, str]:
+    """SVGs by the end of their name."""
+    cpu = [
+        (title(one), {"server": step["cpuMsPer1000"]} | _with_origin(one, step))
+        for one in systems
+        if (step := best(one)) and step["cpuMsPer1000"]
+    ]
+    cpu.append(("Nakama, reconnects (quoted)", {"server": NAKAMA["reconnects"]["cpuMsPer1000"]}))
+    storms = [
+        (f"{title(one)}: {name}", {"all views right": one["storms"][number]["allRightSeconds"]})
+        for number, name in ((1, "break"), (2, "gone"))
+        for one in systems
+        if number < len(one["storms"]) and one["storms"][number]["allRightSeconds"] > 0
+    ]
+    storms.append(("Nakama (quoted)", {"all views right": NAKAMA["storm"]["allRightSeconds"][1]}))
+    return {
+        "": chart.bars("CPU of the server for 1,000 deliveries, fastest step passed", "ms", cpu),
+        "-storm": chart.bars("900 people drop and return: until all views are right", "s", storms),
+    }
+
+
+def _with_origin(system: System, step: Mapping[str, Any]) -> dict[str, float]:
+    return {"with the local origin": step["cpuMsPer1000WithOrigin"]} if "origin" in step["cores"] else {}
+
+
+def page(kept: Mapping[str, Any]) -> str:
+    """The document beside the figures."""
+    machine = kept["machine"]
+    lines = [
+        "# Beside peers",
+        "",
+        (
+            f"Written by `{kept['command']}` on {kept['date']}: {machine['processor']}, {machine['cores']} cores, "
+            f"{machine['memoryGiB']} GiB, load before {machine['loadBefore']:.1f}. Ratios within this run are the claim."
+        ),
+        "Figures: [peers.json](peers.json). What each word means: [concepts](../concepts.md).",
+        "",
+        *_markdown(systems_table(kept["systems"])),
+        "",
+        "![CPU of the server](peers.svg)",
+        "",
+        "![Storms](peers-storm.svg)",
+    ]
+    if kept.get("questions"):
+        lines += [
+            "",
+            "## The graph's questions, same friends",
+            "",
+            *_markdown(questions_table(kept["questions"])),
+        ]
+    for head, sentences in SECTIONS.items():
+        lines += ["", f"## {head}", "", *(f"- {one}" for one in sentences)]
+    return "\n".join([*lines, ""])
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    heads, *others = [f"| {' | '.join(row)} |" for row in rows]
+    return [heads, "|---" * len(rows[0]) + "|", *others]
