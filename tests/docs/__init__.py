@@ -1,0 +1,1 @@
+"""What the documentation tells a reader to type, typed."""
