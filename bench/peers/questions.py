@@ -62,13 +62,12 @@ async def _answered(question: Question, said: Said) -> dict[str, Any]:
 async def _graph(data: Path, online: list[str]) -> AsyncIterator[Graph]:
     copy = data.with_name("asked")
     shutil.copytree(data, copy, symlinks=True)
-    try:
-        async with engines_running(copy, Options(), environ={}) as engines:
-            async with connect(Settings.model_validate(options(engines))) as graph:
-                await flag(graph, online)
-                yield graph
-    finally:
-        shutil.rmtree(copy, ignore_errors=True)
+    async with AsyncExitStack() as stack:
+        stack.callback(shutil.rmtree, copy, ignore_errors=True)
+        engines = await stack.enter_async_context(engines_running(copy, Options(), environ={}))
+        graph = await stack.enter_async_context(connect(Settings.model_validate(options(engines))))
+        await flag(graph, online)
+        yield graph
 
 
 async def _postgres(
