@@ -79,7 +79,11 @@ async def _clients(call: Call, numbers: object, clients: int, watch: Stopwatch) 
             group.create_task(client())
 
 
-async def at_rate(call: Call, rate: float, seconds: float) -> Timing:
+Took = Callable[[int, float], None]
+"""Told the number of a call and how many seconds it took."""
+
+
+async def at_rate(call: Call, rate: float, seconds: float, took: Took | None = None) -> Timing:
     """Calls begin `rate` times a second whether or not earlier ones are answered; a late begin counts as waiting."""
     watch = Stopwatch()
     began = time.perf_counter()
@@ -87,7 +91,10 @@ async def at_rate(call: Call, rate: float, seconds: float) -> Timing:
     async def arrival(number: int) -> None:
         due = began + number / rate
         await call(number)
-        watch.took(time.perf_counter() - due)
+        late = time.perf_counter() - due
+        watch.took(late)
+        if took:
+            took(number, late)
 
     async with asyncio.TaskGroup() as group:
         for number in range(round(rate * seconds)):

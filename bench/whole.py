@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import random
 import resource
 import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,14 +25,12 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import chart, measure, traces
+from bench import chart, measure, stacked, traces
 from bench.crowd import Crowd, Freshness
-from bench.http_load import cpu_s, memory_kb
 from bench.loaded import ONLINE, load
 from bench.scaled import ORIGIN, Line, cores
-from local_stack.engines import Options
 from local_stack.generate import generate
-from local_stack.up import Choice, Stack, stack
+from local_stack.up import Stack
 from pubnub_bridge.stack_file import reach
 
 console = Console(stderr=True)
@@ -116,38 +111,19 @@ async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
         online = random.Random(plan.seed).sample(population.ids, int(ONLINE * plan.people))
         there = frozenset(online)
         away = deque(user for user in population.ids if user not in there)
-        async with system(data, Path(name) / "stack.json") as made:
+        async with stacked.system(data, Path(name) / "stack.json") as made:
             crowd = Crowd(reach(Path(name) / "stack.json"), HOLD_MS, plan.fresh)
             try:
                 facts = await _gathered(crowd, made, online)
                 walk = Walk(plan, made, crowd, (deque(online), away))
                 steps = await walk.rising("adaptive", 0.0)
-                await restarted(made, {"COALESCE_SHORTEST": "1"})
+                await stacked.restarted(made, {"COALESCE_SHORTEST": "1"})
+                await asyncio.sleep(CALM)
                 steps += await walk.rising("1 s", 1.0)
             finally:
                 crowd.close()
-            facts["memoryMiB"] = {
-                server.engine.name: round(memory_kb(server.pid) / 1024) for server in made.servers
-            }
+            facts["memoryMiB"] = stacked.memory(made)
         return steps, facts
-
-
-@asynccontextmanager
-async def system(data: Path, told: Path) -> AsyncIterator[Stack]:
-    """Everything, with its default options."""
-    environ = {key: value for key, value in os.environ.items() if key not in {"NEO4J_URI", "REDIS_URL"}}
-    choice = Choice(data, json=told, people=0, engines=Options(), environ=environ)
-    async with stack(choice, console.print) as made:
-        yield made
-
-
-async def restarted(made: Stack, options: dict[str, str]) -> None:
-    """The service again, with these options as well."""
-    service = made.servers[-1]
-    await service.stop()
-    service.engine.environ = {**service.engine.environ, **options}  # type: ignore[attr-defined]
-    await service.start()
-    await asyncio.sleep(CALM)
 
 
 async def _gathered(crowd: Crowd, made: Stack, online: list[str]) -> dict[str, Any]:
@@ -184,17 +160,13 @@ class Walk:
         chance = random.Random(f"{self.plan.seed} {window} {rate}")
         await self.crowd.play(traces.churn(rate, WARM, *self.queues, chance))
         self.crowd.begin()
-        used, began = self._used(), time.monotonic()
+        used, began = stacked.used(self.made), time.monotonic()
         await self.crowd.play(traces.churn(rate, self.plan.seconds, *self.queues, chance))
         took = time.monotonic() - began
-        spent = {name: now - used[name] for name, now in self._used().items()}
+        spent = {name: now - used[name] for name, now in stacked.used(self.made).items()}
         made = self._told(window, rate, took, spent)
         console.print(_said(made))
         return made
-
-    def _used(self) -> dict[str, float]:
-        pids = {server.engine.name: server.pid for server in self.made.servers}
-        return {name: cpu_s(pid) for name, pid in pids.items()} | {"clients": cpu_s(os.getpid())}
 
     def _told(self, window: str, rate: float, took: float, spent: dict[str, float]) -> Step:
         crowd, ear, connected = self.crowd, self.crowd.ear, self.crowd.connected
