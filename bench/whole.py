@@ -23,25 +23,23 @@ from typing import Annotated, Any
 import typer
 import uvloop
 from rich.console import Console
-from rich.table import Table
 
-from bench import chart, measure, stacked, traces
+from bench import measure, stacked, steps, sunk, traces
+from bench.bridge_rig import HOLD_S as SINK_HOLD_S
 from bench.crowd import Crowd, Freshness
 from bench.loaded import ONLINE, load
-from bench.scaled import ORIGIN, Line, cores
+from bench.steps import ADAPTIVE, FIXED, LIMIT_MS, Step, said
 from local_stack.generate import generate
 from local_stack.up import Stack
 from pubnub_bridge.stack_file import reach
 
 console = Console(stderr=True)
 RATES = "25,50,100,150,200,300,400,600,800"
-LIMIT_MS = 1000.0
 HOLD_MS = 5000
 WARM = 16.0
 """Seconds of a rate before it is measured: one hold, and one interval of PubNub's presence."""
 CALM = 12.0
 """Seconds after everybody came, until what their coming led to is told."""
-SERVERS = ("Neo4j", "Valkey", "friends-presence")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,49 +57,6 @@ class Plan:
     """Whether everybody who comes asks for a new session, as an app that was just started."""
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One rate, measured."""
-
-    window: str
-    wanted: float
-    transitions: float
-    """A second, done."""
-    failed: int
-    deliveries: float
-    """A second: one friend told of one change."""
-    publishes: float
-    """Messages heard, a second."""
-    told: Freshness
-    """Beyond the hold, since PubNub's event."""
-    beyond: Freshness
-    """Beyond hold and window, of the oldest change in a message."""
-    acted: Freshness
-    """Beyond the hold, since the person's turn was due; in interval mode the interval is in it."""
-    connect_p50: float
-    connect_p99: float
-    """From a due arrival to the answer of its sync, milliseconds."""
-    cpu: dict[str, float]
-    """Milliseconds of each process for 1,000 deliveries."""
-    cores: dict[str, float]
-    """Of each process."""
-
-    @property
-    def judged(self) -> Freshness:
-        """What the limit is for: a fixed window is aside, an adaptive one is not."""
-        return self.told if self.window == "adaptive" else self.beyond
-
-    @property
-    def servers(self) -> float:
-        """CPU of all servers but the origin, milliseconds for 1,000 deliveries."""
-        return sum(self.cpu[name] for name in SERVERS)
-
-    @property
-    def kept(self) -> bool:
-        """Whether the rate was sustained within the limit."""
-        return self.judged.p99 <= LIMIT_MS and self.transitions >= 0.95 * self.wanted
-
-
 async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
     """Both windows, one after the other on the same stack."""
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
@@ -116,14 +71,14 @@ async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
             try:
                 facts = await _gathered(crowd, made, online)
                 walk = Walk(plan, made, crowd, (deque(online), away))
-                steps = await walk.rising("adaptive", 0.0)
+                found = await walk.rising(ADAPTIVE, 0.0)
                 await stacked.restarted(made, {"COALESCE_SHORTEST": "1"})
                 await asyncio.sleep(CALM)
-                steps += await walk.rising("1 s", 1.0)
+                found += await walk.rising(FIXED, 1.0)
             finally:
                 crowd.close()
             facts["memoryMiB"] = stacked.memory(made)
-        return steps, facts
+        return found, facts
 
 
 async def _gathered(crowd: Crowd, made: Stack, online: list[str]) -> dict[str, Any]:
@@ -147,13 +102,13 @@ class Walk:
     async def rising(self, window: str, window_s: float) -> list[Step]:
         """Until the limit is passed."""
         self.crowd.ear.window_ms = round(window_s * 1000)
-        steps: list[Step] = []
+        found: list[Step] = []
         for rate in self.plan.rates:
-            steps.append(await self.step(window, rate))
-            if not steps[-1].kept:
+            found.append(await self.step(window, rate))
+            if not found[-1].kept:
                 break
         await asyncio.sleep(CALM)
-        return steps
+        return found
 
     async def step(self, window: str, rate: float) -> Step:
         """One rate: warmed up, then measured."""
@@ -165,7 +120,7 @@ class Walk:
         took = time.monotonic() - began
         spent = {name: now - used[name] for name, now in stacked.used(self.made).items()}
         made = self._told(window, rate, took, spent)
-        console.print(_said(made))
+        said(made)
         return made
 
     def _told(self, window: str, rate: float, took: float, spent: dict[str, float]) -> Step:
@@ -187,77 +142,6 @@ class Walk:
         )
 
 
-def _said(step: Step) -> str:
-    busy = ", ".join(f"{name} {share:.2f}" for name, share in step.cores.items())
-    return (
-        f"window {step.window}, {step.wanted:,.0f}/s: {step.transitions:,.0f} done, {step.failed} failed, "
-        f"{step.deliveries:,.0f} deliveries/s in {step.publishes:,.0f} messages/s, "
-        f"p99 {step.judged.p99:,.0f} ms; cores: {busy}"
-    )
-
-
-def table(steps: list[Step]) -> Table:
-    """For people."""
-    headings = (
-        "window, wanted/s, done/s, deliveries/s, messages/s, told p50, p99, acted p50, p99, connect p99"
-    )
-    shown = Table(*headings.split(", "), "CPU ms/1,000", "kept", title="The whole system (milliseconds)")
-    for one in steps:
-        rates = (one.wanted, one.transitions, one.deliveries, one.publishes)
-        ages = (one.judged.p50, one.judged.p99, one.acted.p50, one.acted.p99, one.connect_p99)
-        figures = [f"{figure:,.0f}" for figure in (*rates, *ages)]
-        shown.add_row(one.window, *figures, f"{one.servers:.1f}", "yes" if one.kept else "[red]no[/red]")
-    return shown
-
-
-def best(steps: list[Step], window: str) -> Step | None:
-    """The highest rate that was kept."""
-    return max(
-        (one for one in steps if one.window == window and one.kept), key=lambda s: s.wanted, default=None
-    )
-
-
-def reckoned(steps: list[Step]) -> list[Line]:
-    """The full load, from the costs of the highest rate that was kept with the fixed window."""
-    found = best(steps, "1 s") or best(steps, "adaptive")
-    return cores({name: found.cpu[name] for name in (*SERVERS, ORIGIN)}) if found else []
-
-
-def results(steps: list[Step]) -> list[dict[str, Any]]:
-    """The figures that have a budget."""
-    found, default = best(steps, "1 s"), best(steps, "adaptive")
-    rows: list[tuple[str, float, str, str]] = []
-    for name, one in (("adaptive window", default), ("window 1 s", found)):
-        budget = ">= 400" if one is found else ""
-        rows.append(
-            (f"transitions/s with everything, {name}", one.transitions if one else 0.0, "1/s", budget)
-        )
-    if found:
-        rows.append(("CPU of all servers without the origin, window 1 s", found.servers, "ms/1,000", "<= 8"))
-    return [
-        {"what": what, "value": value, "unit": unit, "budget": budget} for what, value, unit, budget in rows
-    ]
-
-
-def _arithmetic(lines: list[Line]) -> Table:
-    shown = Table("what", "reckoned", "value", "unit", title="500,000 online, by arithmetic from this run")
-    for line in lines:
-        shown.add_row(line.what, line.reckoned, f"{line.value:,.2f}", line.unit)
-    return shown
-
-
-def drawing(steps: list[Step], title: str) -> str:
-    """Freshness by rate, as SVG."""
-    rows = [
-        (
-            f"{one.window}, {one.transitions:,.0f} transitions/s",
-            {"p50": one.judged.p50, "p99": one.judged.p99},
-        )
-        for one in steps
-    ]
-    return chart.bars(title, "ms", [(name, {k: max(1.0, v) for k, v in ages.items()}) for name, ages in rows])
-
-
 def main(
     people: Annotated[int, typer.Option(help="How many people; three in ten are online.")] = 20_000,
     friends: Annotated[str, typer.Option(help="Fewest and most friends.")] = "500-1000",
@@ -265,6 +149,7 @@ def main(
     seconds: Annotated[float, typer.Option(help="How long each rate is measured.")] = 20.0,
     rates: Annotated[str, typer.Option(help="Transitions a second, rising.")] = RATES,
     fresh: Annotated[bool, typer.Option(help="Everybody who comes asks for a new session.")] = False,
+    sink: Annotated[bool, typer.Option(help="Publish into a sink; presence comes by the log.")] = False,
     out: Annotated[
         Path | None, typer.Option("--json", help="Write the figures here, and a chart beside.")
     ] = None,
@@ -275,26 +160,25 @@ def main(
     low, high = (int(word) for word in friends.split("-"))
     plan = Plan(people, low, high, seed, seconds, tuple(map(float, rates.split(","))), fresh)
     before, began = measure.machine(), time.monotonic()
-    steps, facts = uvloop.run(run(plan))
-    lines = reckoned(steps)
-    Console().print(table(steps), _arithmetic(lines))
+    found, facts = (uvloop.run(sunk.run(plan)), {}) if sink else uvloop.run(run(plan))
+    lines = steps.reckoned(found)
+    Console().print(steps.table(found), steps.arithmetic(lines))
     if out:
         kept = {
             "command": " ".join(["python -m bench.whole", *sys.argv[1:]]),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": before,
-            "plan": asdict(plan) | {"holdMs": HOLD_MS, "limitMs": LIMIT_MS},
+            "plan": asdict(plan) | {"holdMs": SINK_HOLD_S * 1000 if sink else HOLD_MS, "limitMs": LIMIT_MS},
             **facts,
             "seconds": round(time.monotonic() - began),
-            "results": results(steps),
-            "steps": [asdict(one) | {"servers": one.servers, "kept": one.kept} for one in steps],
+            "results": steps.results(found, sink),
+            "steps": [one.figures() for one in found],
             "arithmetic": [asdict(line) for line in lines],
         }
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-        out.with_suffix(".svg").write_text(
-            drawing(steps, f"News beyond the hold, {people:,} people"), "utf-8"
-        )
+        title = f"News beyond the hold, {people:,} people" + (", into a sink" if sink else "")
+        out.with_suffix(".svg").write_text(steps.drawing(found, title), "utf-8")
 
 
 if __name__ == "__main__":
