@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,6 +21,7 @@ from rich.table import Table
 
 from chaos.churn import Act
 from chaos.nemesis import FAULTS, Fault, rounds
+from chaos.rolling import RESHARD, START
 from chaos.run import Cycle, acts_of, populated, write_trace
 from chaos.stack import running
 
@@ -39,10 +41,16 @@ def main(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
         Path | None, typer.Option(help="A trace whose faults and acts are played again.")
     ] = None,
     fault: Annotated[str, typer.Option(help="Only faults whose name has these letters.")] = "",
+    reshard: Annotated[
+        bool,
+        typer.Option("--reshard", help="No faults: 100 shards become 128, then 2,048 on two levels, live."),
+    ] = False,
 ) -> None:
     """Kill and disturb every part of the system under load; exit 1 when anything was lost."""
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
         plan = Plan(minutes, seed, replay, fault)
+        if reshard:
+            plan.only(RESHARD)
         cycles = asyncio.run(_run(Path(folder), plan, (people, officials), trace))
     report.write_text(json.dumps({"seed": seed, "faults": summary(cycles)}, indent=1) + "\n")
     out.print(table(cycles))
@@ -62,8 +70,14 @@ class Plan:
         self.chance = random.Random(seed)
         self._seconds = self._until = minutes * 60
         self._wanted = wanted
-        self._recorded = _recorded(replay) if replay else None
+        self._recorded: list[tuple[Fault, list[Act] | None]] | None = _recorded(replay) if replay else None
+        self.options: Mapping[str, str] = {}
         self._round: list[Fault] = []
+
+    def only(self, faults: Sequence[Fault]) -> None:
+        """These, once each in this order."""
+        self._recorded = [(fault, None) for fault in faults]
+        self.options = START
 
     def begin(self) -> None:
         """The minutes count from now."""
@@ -89,17 +103,17 @@ def _recorded(file: Path) -> list[tuple[Fault, list[Act] | None]]:
 async def _run(folder: Path, plan: Plan, size: tuple[int, int], trace: Path) -> list[Cycle]:
     cycles: list[Cycle] = []
     out.print("starting Neo4j, Valkey, origin, API and three bridges")
-    async with running(folder) as stack, populated(stack, *size, plan.chance) as run:
+    async with running(folder, more=plan.options) as stack, populated(stack, *size, plan.chance) as run:
         plan.begin()
         while following := plan.next():
             fault, acts = following
             if not fault.possible(stack):
                 continue
-            cycle = await run.cycle(fault, plan.chance, acts or acts_of(run, plan.chance))
+            cycle = await run.cycle(fault, plan.chance, acts or acts_of(run, plan.chance, fault))
             cycles.append(cycle)
             losses = f"[red]{len(cycle.lost)} lost" if cycle.lost else "nothing lost"
             out.print(
-                f"{cycle.fault:34} right after {cycle.recovery:4.1f} s, {cycle.settled:3} settled, {losses}",
+                f"{cycle.fault:42} right after {cycle.recovery:4.1f} s, {cycle.settled:3} settled, {losses}",
                 soft_wrap=True,
             )
             write_trace(trace, plan.seed, cycles, run)

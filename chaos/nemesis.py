@@ -25,6 +25,8 @@ class Fault:
     name: str
     inflicted: Callable[[Stack, random.Random], Inflicted]
     possible: Callable[[Stack], bool] = lambda _stack: True
+    takes: float = 0.0
+    """Seconds that it takes until it is there."""
 
 
 @asynccontextmanager

@@ -131,6 +131,7 @@ class Light:
     async def come(self) -> None:
         """See `Client`."""
         self.heard.here, self.heard.since, self.connected_at = True, len(self.heard.messages), None
+        self._session = None
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
 
     async def go(self, goodbye: bool = True) -> None:

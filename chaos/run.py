@@ -19,6 +19,7 @@ from chaos.churn import Act, Churn, script
 from chaos.graph import AWAY, Onlooker
 from chaos.nemesis import Fault
 from chaos.people import CALL, TROUBLES, Address, Client, Light, Net, Official
+from chaos.rolling import MOVED
 from chaos.stack import Stack
 
 LEAD, LASTS, TAIL = 1.5, 5.0, 1.5
@@ -56,6 +57,7 @@ class Run:
         self.graph = graph
         self.churn = Churn(clients, net, graph)
         self._admin: dict[str, dict[str, Any]] = {}
+        self._looked = False
 
     @property
     def heard(self) -> list[judge.Heard]:
@@ -114,13 +116,16 @@ class Run:
         return wrong
 
     async def _sessions(self) -> dict[str, dict[str, Any]]:
-        if not self._admin:
+        """Of every channel that was ever handed out."""
+        if not self._looked:
             for user in self.clients:
                 session = await self.net.session(user)
                 self._admin[session["channels"]["presence"]] = session
+            self._looked = True
         return self._admin
 
     async def _begin(self) -> None:
+        self._looked = False
         self.graph.flips.clear()
         self.churn.changed.clear()
         rows, clock = await self.graph.rows(), await self.graph.clock()
@@ -171,10 +176,14 @@ async def populated(stack: Stack, people: int, officials: int, chance: random.Ra
             await graph.close()
 
 
-def acts_of(run: Run, chance: random.Random) -> list[Act]:
-    """What happens in one cycle; the first third of the people never leaves by choice."""
-    movers = list(run.clients)[len(run.clients) // 3 :]
-    return script(chance, movers, LEAD + LASTS + TAIL, A_SECOND)
+def acts_of(run: Run, chance: random.Random, fault: Fault) -> list[Act]:
+    """What happens in one cycle; the first third of the people never leaves by choice, but comes by a new session."""
+    people = list(run.clients)
+    seconds = LEAD + fault.takes + LASTS + TAIL
+    acts = script(chance, people[len(people) // 3 :], seconds, A_SECOND)
+    if fault is MOVED:
+        acts += [Act(0.1 * number, "flap", user, "") for number, user in enumerate(people)]
+    return sorted(acts, key=lambda act: act.at)
 
 
 def write_trace(file: Path, seed: int, cycles: Sequence[Cycle], run: Run) -> None:

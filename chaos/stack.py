@@ -137,7 +137,8 @@ class Stack:
     origin: str
     api: str
     parts: dict[str, Part]
-    environ: Mapping[str, str] = field(repr=False)
+    environ: dict[str, str] = field(repr=False)
+    """Options that a bridge or an API takes when it is started next."""
     small_disk: Path | None = None
     """Where Valkey's files are on a small disk of their own; None where that cannot be had."""
 

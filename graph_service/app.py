@@ -25,7 +25,6 @@ from graph_service.kept import KeptAnswers
 from graph_service.neo4j import Graph, check, connect
 from graph_service.people import Created, Eraser, People, nobody_waits
 from graph_service.settings import Settings, missing_to_serve
-from graph_service.shard import ShardMap
 from graph_service.suggestions import SuggestionsFor
 from graph_service.valkey import Valkey
 
@@ -72,10 +71,7 @@ def parts(
 
     Another package adds its `erasers` by store, and hears of users that are `created`.
     """
-    graph, shards = (
-        opened.graph,
-        ShardMap(settings.partitions, settings.presence_shards, settings.presence_shard_levels),
-    )
+    graph, shards = opened.graph, settings.shard_map()
     suggestions = SuggestionsFor(graph, KeptAnswers(opened.valkey))
 
     async def changed(a: str, b: str) -> None:

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from graph_service.errors import SetupError
 
+from graph_service.shard import ShardMap
 SHORTEST_SECRET = 32
 """Characters; 256 bits of an HS256 key (RFC 7518, 3.2)."""
 
@@ -145,6 +146,15 @@ class Settings(BaseSettings):
             )
         if self.jwt_secret and self.jwt_jwks_url:
             raise ValueError("JWT_SECRET and JWT_JWKS_URL exclude each other: set only one")
+    presence_shards_also: Annotated[int, Field(ge=0, le=65536)] = 0
+    """While PRESENCE_SHARDS changes: the other number, which is listened to as well; 0 for none."""
+    presence_shard_levels_also: Literal[1, 2] = 1
+
+    def shard_map(self) -> ShardMap:
+        """How users spread over presence channels, the other map included while the number changes."""
+        number, levels = self.presence_shards_also, self.presence_shard_levels_also
+        also = ShardMap(self.partitions, number, levels) if number else None
+        return ShardMap(self.partitions, self.presence_shards, self.presence_shard_levels, also)
         if self.service_key_previous and not self.service_key:
             raise ValueError("SERVICE_KEY_PREVIOUS needs SERVICE_KEY, the key that follows it")
         if self.environment == "production" and (unsafe := unsafe_options(self)):
@@ -165,6 +175,11 @@ class SecretFiles(PydanticBaseSettingsSource):
             return None, field_name, False
         if os.environ.get(option):
             raise SetupError(what=f"{option} and {option}_FILE are both set", todo="Set only one of them")
+        if self.presence_shards_also % self.partitions:
+            raise ValueError(
+                f"PRESENCE_SHARDS_ALSO ({self.presence_shards_also}) must be a multiple of "
+                f"PARTITIONS ({self.partitions})"
+            )
         try:
             return Path(path).read_text(encoding="utf-8").removesuffix("\n"), field_name, False
         except OSError as error:

@@ -48,10 +48,14 @@ class ShardMap:
     """A multiple of `partitions`; may grow."""
     levels: int = 1
     """2 writes the same number as ``presence.shard-{partition}.{rest}``."""
+    also: ShardMap | None = None
+    """While the number changes: the map that is listened to as well, and never handed out."""
 
     def __post_init__(self) -> None:
         if self.shards % self.partitions:
             raise ValueError(f"{self.shards} shards are not a multiple of {self.partitions} partitions")
+        if self.also and self.also.partitions != self.partitions:
+            raise ValueError("both maps have the same partitions")
 
     def partition(self, user: str) -> int:
         """The partition of a user; the number of shards has no say in it."""
@@ -62,20 +66,36 @@ class ShardMap:
         first, second = _words(user)
         return jump(first, self.partitions) + self.partitions * jump(second, self.shards // self.partitions)
 
+    @property
+    def listened(self) -> int:
+        """How many shards are listened to."""
+        return max(self.shards, self.also.shards if self.also else 0)
+
     def shards_of(self, partition: int) -> range:
-        """All shards of a partition."""
-        return range(partition, self.shards, self.partitions)
+        """All shards of a partition that are listened to."""
+        return range(partition, self.listened, self.partitions)
+
+    def channels(self, shard: int) -> tuple[str, ...]:
+        """Where the users of a shard may be present: one channel, or two while the levels change."""
+        maps = (self, self.also) if self.also else (self,)
+        return tuple(dict.fromkeys(one.channel(shard) for one in maps if shard < one.shards))
+
+    def channels_of(self, user: str) -> tuple[str, ...]:
+        """Where one user may be present: the channel that is handed out first."""
+        maps = (self, self.also) if self.also else (self,)
+        return tuple(dict.fromkeys(one.channel(one.shard(user)) for one in maps))
 
     def channel(self, shard: int) -> str:
-        """The presence channel of a shard."""
+        """The presence channel of a shard, as it is handed out."""
         if self.levels == 1:
             return f"presence.shard-{shard}"
         return f"presence.shard-{shard % self.partitions}.{shard // self.partitions}"
 
     def parse(self, channel: str) -> int | None:
-        """The shard that a presence channel stands for, or None for any other channel."""
+        """The shard that a presence channel stands for in either map, or None for any other channel."""
         found = _CHANNEL.fullmatch(channel)
-        if found is None or (found[2] is None) != (self.levels == 1):
+        levels = {self.levels, self.also.levels} if self.also else {self.levels}
+        if found is None or (1 if found[2] is None else 2) not in levels:
             return None
         if found[2] is None:
             return int(found[1])

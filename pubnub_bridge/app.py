@@ -155,7 +155,7 @@ class Bridge:
     async def _accuracy(self) -> None:
         size, side = self.side.settings.accuracy_sample, self.side
         if size and self.ownership.leads:
-            shard = random.randrange(side.shards.shards)
+            shard = random.randrange(side.shards.listened)
             online = await side.flags.online_in_shards([shard])
             await accuracy.sample(online, side.lookups, size, side.clock.now())
 

@@ -26,7 +26,6 @@ from graph_service.importing import Import, Tally
 from graph_service.neo4j import Graph, check, connect
 from graph_service.people import People
 from graph_service.settings import Settings, load
-from graph_service.shard import ShardMap
 from graph_service.warming import Warmed, warm
 
 REJECTED = "rejected.csv"
@@ -117,7 +116,7 @@ async def _import(settings: Settings, files: Files, restart: bool) -> list[Tally
         await check(graph, settings)
         await migrations.refuse_when_behind(graph, migrations.folder())
         with progress("people", _size(files.people)) as advance:
-            people = People(graph, ShardMap(settings.partitions, settings.presence_shards).shard)
+            people = People(graph, settings.shard_map().shard)
             one = await Import(graph, advance, restart).people(files.people, people)
         with progress("friendships", _size(files.friendships)) as advance:
             bulk = Bulk(graph, settings.friend_limit)

@@ -68,7 +68,8 @@ class Counting:
         return message
 
     async def _online(self) -> int:
-        names = [self._needs.shards.channel(shard) for shard in range(self._needs.shards.shards)]
+        shards = self._needs.shards
+        names = [name for shard in range(shards.listened) for name in shards.channels(shard)]
         found: dict[str, int] = {}
         for start in range(0, len(names), AT_ONCE):
             found |= await self._needs.client.occupancy(names[start : start + AT_ONCE])

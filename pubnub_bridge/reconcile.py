@@ -96,10 +96,12 @@ class Reconcile:
     async def shard(self, shard: int) -> int:
         """Compare one shard; returns the number of repairs."""
         at = self.now() - CACHE
-        here = await self._client.here_now(self._shards.channel(shard))
+        here: set[str] = set()
+        for channel in self._shards.channels(shard):
+            here.update((await self._client.here_now(channel)).users)
         flagged = await self._flags.online_in_shards([shard])
         partition = shard % self._shards.partitions
-        found = compared(here.users, flagged, lambda user: self._shards.partition(user) == partition)
+        found = compared(here, flagged, lambda user: self._shards.partition(user) == partition)
         repairs = [
             Seen(user, True, at, shard, "reconcile") for user in found.arrived if why_not(user) is None
         ]

@@ -99,8 +99,8 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
         client = await stack.enter_async_context(
             Client.open(keys, secret.get_secret_value() if secret else None)
         )
-        shards = ShardMap(settings.partitions, settings.presence_shards, settings.presence_shard_levels)
-        clock, flags = Clock(), Flags(engines.graph)
+        shards = settings.shard_map()
+        clock, flags = Clock(), Flags(engines.graph, settings.last_seen_rounding)
         yield Side(
             settings=settings,
             engines=engines,

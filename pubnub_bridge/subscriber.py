@@ -114,7 +114,9 @@ class Subscriber:
 
     async def _poll(self, partition: int, cursor: Cursor) -> Mapping[str, Any]:
         names = ",".join(
-            self._shards.channel(shard) + _PRESENCE for shard in self._shards.shards_of(partition)
+            channel + _PRESENCE
+            for shard in self._shards.shards_of(partition)
+            for channel in self._shards.channels(shard)
         )
         query = {"tt": cursor.timetoken, "uuid": self._keyset.uuid}
         if cursor.region:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -22,10 +23,10 @@ SERVER_MINUTES = 60
 _log = structlog.get_logger(__name__)
 
 
-def client_grant(user: str, shard_channel: str) -> Grant:
+def client_grant(user: str, shard_channels: Sequence[str]) -> Grant:
     """What one user's client may do."""
     return Grant(
-        read=(f"inbox.{user}", shard_channel, STATUS_CHANNEL),
+        read=(f"inbox.{user}", *shard_channels, STATUS_CHANNEL),
         get=(f"friends.{user}",),
         get_uuids=(user,),
     )
@@ -91,8 +92,6 @@ class Tokens:
         if not self._enabled:
             return None
         granted = int(time.time())
-        token = await self._client.grant(
-            self._minutes, user, client_grant(user, shards.channel(shards.shard(user)))
-        )
+        token = await self._client.grant(self._minutes, user, client_grant(user, shards.channels_of(user)))
         life = self._minutes * 60
         return Token(token, granted + life, granted + life * 3 // 4)

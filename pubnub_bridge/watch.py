@@ -72,7 +72,7 @@ class Device:
             custom_request_handler=AsyncAiohttpRequestHandler,
         )
         self._sdk.add_listener(self._ear)
-        self.renew(session)
+        self._authorize()
         self.says_goodbye = True
         """Whether leaving is told; without it PubNub finds out by the missing heartbeat."""
 
@@ -83,10 +83,16 @@ class Device:
         self._sdk.subscribe().channels(channels).execute()
 
     def renew(self, session: Session) -> None:
-        """Go on with the token of another session."""
-        self._session = session
-        if session.token:
-            self._sdk.set_token(session.token)
+        """Go on with another session: its token, and its presence channel where the number of shards has changed."""
+        before, self._session = self._session.presence, session
+        self._authorize()
+        if session.presence != before:
+            self._sdk.subscribe().channels([session.presence]).execute()
+            self._sdk.unsubscribe().channels([before]).execute()
+
+    def _authorize(self) -> None:
+        if self._session.token:
+            self._sdk.set_token(self._session.token)
 
     @property
     def renew_at(self) -> float | None:
@@ -105,6 +111,7 @@ class Device:
     async def close(self) -> None:
         """Leave, unless that is not wanted, and stop."""
         if self.says_goodbye:
+            self._ear.left.clear()
             self._sdk.unsubscribe_all()
             with suppress(TimeoutError):
                 async with asyncio.timeout(LEAVE_PATIENCE):

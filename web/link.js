@@ -39,10 +39,15 @@ export class Link {
     this.sdk.subscribe({ channels: [inbox, presence, global] });
   }
 
-  /** Goes on with the token of another session. */
+  /** Goes on with another session: its token, and its presence channel where the number of shards has changed. */
   renew(session) {
+    const before = this.session.channels.presence;
+    const { presence } = session.channels;
     this.session = session;
     if (session.token) this.sdk.setToken(session.token);
+    if (presence === before) return;
+    this.sdk.subscribe({ channels: [presence] });
+    this.sdk.unsubscribe({ channels: [before] });
   }
 
   /** Tries now, whatever pause there is. */

@@ -50,7 +50,7 @@ class Probe:
 
     def __init__(self, side: Side) -> None:
         self._side = side
-        self.channel = side.shards.channel(side.shards.shards + 1000 + random.randrange(10_000))
+        self.channel = side.shards.channel(side.shards.listened + 1000 + random.randrange(10_000))
         tag = secrets.token_hex(3)
         self.people = [f"friends-presence-doctor-{tag}-{number}" for number in range(PEOPLE)]
         self._tokens: dict[str, str | None] = {}

@@ -57,12 +57,13 @@ def _finding(check: str, found: Sequence[Difference], todo: str) -> Finding:
 
 async def _lasting(side: Side) -> list[Difference]:
     """What differs, and still does once every change that was held must have settled."""
-    first = await _differences(side, range(side.shards.shards))
+    first = await _differences(side, range(side.shards.listened))
     if not first:
         return []
     settings = side.settings
     await asyncio.sleep(max(settings.hold_online, settings.hold_leave, settings.hold_timeout) + SLACK)
-    shards = {side.shards.shard(one.user) for one in first}
+    names = {name for one in first for name in side.shards.channels_of(one.user)}
+    shards = {shard for name in names if (shard := side.shards.parse(name)) is not None}
     again = {one.user: one for one in await _differences(side, sorted(shards))}
     return [again[one.user] for one in first if again.get(one.user) == one]
 
@@ -71,8 +72,10 @@ async def _differences(side: Side, shards: Sequence[int]) -> list[Difference]:
     found: list[Difference] = []
     for shard in shards:
         flagged = await side.flags.online_in_shards([shard])
-        here = await side.client.here_now(side.shards.channel(shard))
-        found += await _of_shard(side, set(here.users), flagged)
+        here: set[str] = set()
+        for channel in side.shards.channels(shard):
+            here.update((await side.client.here_now(channel)).users)
+        found += await _of_shard(side, here, flagged)
     return sorted(found, key=lambda one: one.user)
 
 
@@ -90,7 +93,7 @@ async def _contexts(side: Side) -> list[Difference]:
     """App Context's copy of the flag, of some users who are online."""
     if side.settings.app_context == "off":
         return []
-    flagged = await side.flags.online_in_shards(list(range(side.shards.shards)))
+    flagged = await side.flags.online_in_shards(list(range(side.shards.listened)))
     sample = sorted(flagged)[:SAMPLE]
     users = {row.id: row.online for row in await side.flags.presence(sample)} if sample else {}
     found = []

@@ -21,6 +21,6 @@ async def test_nothing_is_lost_when_bridges_engines_and_origin_are_killed(tmp_pa
     """Every view equals the graph and Here Now; no settled change is missing from an online friend's inbox."""
     chance = random.Random(SEED)
     async with running(tmp_path, bridges=2) as stack, populated(stack, 18, 1, chance) as run:
-        cycle = await run.cycle(FAULT, chance, acts_of(run, chance))
+        cycle = await run.cycle(FAULT, chance, acts_of(run, chance, FAULT))
         assert cycle.lost == []
         assert cycle.settled, "nothing happened, so nothing could be lost"

@@ -32,6 +32,9 @@ class Sdk {
   subscribe({ channels }) {
     this.did.push(channels);
   }
+  unsubscribe({ channels }) {
+    this.did.push(["without", ...channels]);
+  }
   reconnect() {
     this.did.push("reconnect");
   }
@@ -59,6 +62,16 @@ test("it subscribes to three channels with the session's token and heartbeat, an
   assert.deepEqual(sdk.did, ["first", ["inbox.ann", "presence.shard-1", "status.global"]]);
   assert.equal(sdk.options.presenceTimeout, 60);
   assert.equal(sdk.options.retryConfiguration, "none");
+});
+
+test("a session on another presence channel is gone to before the old one is left", () => {
+  const { link, sdk } = linked();
+  link.open();
+  sdk.did.length = 0;
+  link.renew({ ...SESSION, token: "second" });
+  assert.deepEqual(sdk.did, ["second"]);
+  link.renew({ ...SESSION, token: "third", channels: { ...SESSION.channels, presence: "presence.shard-101" } });
+  assert.deepEqual(sdk.did.slice(1), ["third", ["presence.shard-101"], ["without", "presence.shard-1"]]);
 });
 
 test("a full reply is told, once, and one less is not", async () => {

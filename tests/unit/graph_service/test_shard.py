@@ -58,3 +58,27 @@ def test_shards_are_a_multiple_of_partitions() -> None:
     """Anything else is refused at once."""
     with pytest.raises(ValueError, match="multiple"):
         ShardMap(20, 90)
+
+
+def test_while_the_number_changes_both_maps_are_listened_to_and_one_is_handed_out() -> None:
+    """With the same notation the larger map holds the smaller; with another each shard has two channels."""
+    grown = ShardMap(4, 128, also=ShardMap(4, 100))
+    assert list(grown.shards_of(3)) == list(range(3, 128, 4))
+    assert grown.channels(99) == ("presence.shard-99",)
+    levelled = ShardMap(4, 100, also=ShardMap(4, 2048, 2))
+    assert len(levelled.shards_of(0)) == 512
+    assert levelled.channels(7) == ("presence.shard-7", "presence.shard-3.1")
+    assert levelled.channels(2047) == ("presence.shard-3.511",)
+    assert levelled.channel(7) == "presence.shard-7"
+
+
+@given(st.text(min_size=1, max_size=20).filter(lambda text: max(text) < "\ud800"), st.booleans())
+def test_whichever_map_a_user_came_by_their_channel_is_listened_to(user: str, grows: bool) -> None:
+    """And read back as a shard of their partition."""
+    old, new = ShardMap(4, 100), ShardMap(4, 2048, 2)
+    both = ShardMap(4, 2048, 2, old) if grows else ShardMap(4, 100, 1, new)
+    heard = {name for shard in both.shards_of(both.partition(user)) for name in both.channels(shard)}
+    for channel in (old.channel(old.shard(user)), new.channel(new.shard(user))):
+        assert channel in heard
+        assert channel in both.channels_of(user)
+        assert (both.parse(channel) or 0) % 4 == both.partition(user)

@@ -1,0 +1,56 @@
+"""New options for bridges and API, one process after the other, under load. Knows the order of a change of shards."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+from chaos.nemesis import Fault, Inflicted
+from chaos.stack import Stack
+
+PARTITIONS = 4
+"""Divides 100, 128 and 2048; the usual 20 does not divide 128."""
+ROLL_SECONDS = 15.0
+"""What three bridges and an API take; churn lasts as long."""
+START = {"PARTITIONS": str(PARTITIONS), "PRESENCE_SHARDS": "100"}
+
+
+@asynccontextmanager
+async def _rolled(stack: Stack, options: Mapping[str, str]) -> AsyncIterator[None]:
+    stack.environ.update(options)
+    for part in [*stack.bridges, stack.parts["API"]]:
+        await part.stop()
+        await part.start()
+    yield
+
+
+def rolled(name: str, **options: str) -> Fault:
+    """A clean end and a start with these options, one bridge after the other, then the API."""
+
+    def inflicted(stack: Stack, _chance: random.Random) -> Inflicted:
+        return _rolled(stack, options)
+
+    return Fault(name, inflicted, takes=ROLL_SECONDS)
+
+
+@asynccontextmanager
+async def _nothing(_stack: Stack, _chance: random.Random) -> AsyncIterator[None]:
+    yield
+
+
+MOVED = Fault("every client takes a new session", _nothing)
+RESHARD = [
+    rolled("100 shards: bridges listen to 128 as well", PRESENCE_SHARDS_ALSO="128"),
+    rolled("128 are handed out, 100 listened to", PRESENCE_SHARDS="128", PRESENCE_SHARDS_ALSO="100"),
+    MOVED,
+    rolled("only 128", PRESENCE_SHARDS_ALSO="0"),
+    rolled("4 x 512 listened to as well", PRESENCE_SHARDS_ALSO="2048", PRESENCE_SHARD_LEVELS_ALSO="2"),
+    rolled(
+        "4 x 512 handed out, 128 listened to",
+        PRESENCE_SHARDS="2048", PRESENCE_SHARD_LEVELS="2", PRESENCE_SHARDS_ALSO="128", PRESENCE_SHARD_LEVELS_ALSO="1",
+    ),
+    MOVED,
+    rolled("only 4 x 512", PRESENCE_SHARDS_ALSO="0"),
+]  # fmt: skip
+"""100 shards become 128, and those 2,048 on two levels, live."""
