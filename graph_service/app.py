@@ -80,13 +80,15 @@ def parts(
             await opened.valkey.nudge(RELAY_NUDGE)
 
     return Parts(
-        friends=Friends(graph, settings.friend_limit, settings.pending_limit, changed),
+        friends=Friends(
+            graph, settings.friend_limit, settings.pending_limit, changed, settings.last_seen_rounding
+        ),
         bulk=Bulk(graph, settings.friend_limit, changed),
         suggestions=suggestions,
         people=People(
             graph, shards.shard, changed, {"kept answers": suggestions.erase, **(erasers or {})}, created
         ),
-        flags=Flags(graph),
+        flags=Flags(graph, settings.last_seen_rounding),
         readiness=Readiness({"graph": lambda: graph.row("clock"), "queue": opened.valkey.ping}),
     )
 

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 
 from graph_service.errors import UserNotFound
 from graph_service.friends import there
-from graph_service.model import Flag, Presence, Settled, SyncView, Told
+from graph_service.model import Flag, Presence, Settled, SyncView, Told, rounded_down
 from graph_service.neo4j import Graph, Row
 
 
 class Flags:
-    """The settled state of users in the graph.
+    """The settled state of users in the graph; when they were last seen, to `rounding` seconds.
 
     Every method raises GraphUnavailable when the graph does not answer.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, rounding: int = 0) -> None:
         self._graph = graph
+        self._rounding = rounding
 
     async def settle(self, flags: Sequence[Flag]) -> Settled:
         """Writes flags where they are not older than the graph's, in one committed transaction.
@@ -35,7 +36,7 @@ class Flags:
 
     async def tell(self, ids: Sequence[str]) -> list[Told]:
         """Own state, online friends and clock of each user, from one statement; unknown ids are left out."""
-        return [_told(row) for row in await self._graph.rows("tell", ids=list(ids))]
+        return [_told(row, self._rounding) for row in await self._graph.rows("tell", ids=list(ids))]
 
     async def sync(self, user: str) -> SyncView:
         """What friends.sync tells.
@@ -61,7 +62,8 @@ class Flags:
     async def presence(self, ids: Sequence[str]) -> list[Presence]:
         """State of each known user, for the product's back end. The invisible are shown offline."""
         row = await self._graph.row("presence_query", ids=list(ids)) or {}
-        return [Presence(*values) for values in there(row, "onlines", "last_seens")]
+        rows = there(row, "onlines", "last_seens")
+        return [Presence(user, online, rounded_down(seen, self._rounding)) for user, online, seen in rows]
 
     async def set_visibility(self, user: str, invisible: bool) -> bool:
         """Makes a user appear offline, or visible again; whether that changed anything. Tell friends afterwards.
@@ -80,7 +82,7 @@ class Flags:
         return int(row["ts"])
 
 
-def _told(row: Row) -> Told:
+def _told(row: Row, rounding: int) -> Told:
     hidden = set(row["hidden"])
     online = row["online"]
     return Told(
@@ -90,7 +92,7 @@ def _told(row: Row) -> Told:
         invisible=row["invisible"],
         present=row["present"],
         presence_at=row["presence_at"],
-        last_seen=row["last_seen"],
+        last_seen=rounded_down(row["last_seen"], rounding),
         online_friends=online,
         visible_friends=[friend for friend in online if friend not in hidden] if hidden else online,
         total_friends=row["total"],

@@ -25,6 +25,7 @@ from graph_service.model import (
     Relation,
     RelationPage,
     State,
+    rounded_down,
 )
 from graph_service.neo4j import Graph, Row
 
@@ -48,7 +49,7 @@ async def nobody_to_tell(_a: str, _b: str) -> None:
 
 
 class Friends:
-    """Friendships, requests and blocks.
+    """Friendships, requests and blocks. When friends were last seen is told to `rounding` seconds.
 
     Every method raises GraphUnavailable when the graph does not answer, and UserNotFound for an unknown id.
     """
@@ -59,8 +60,10 @@ class Friends:
         friend_limit: int = 10_000,
         pending_limit: int = 1_000,
         changed: Changed = nobody_to_tell,
+        rounding: int = 0,
     ) -> None:
         self._graph = graph
+        self._rounding = rounding
         self._limits = {"friend_limit": friend_limit, "pending_limit": pending_limit}
         self._changed = changed
 
@@ -115,7 +118,8 @@ class Friends:
         row = await self._graph.row("friend", me=me, other=other)
         if row is None:
             raise NotFriends(id=other)
-        friend = FriendRow(row["id"], row["name"], row["online"], row["last_seen"], row["since"])
+        seen = rounded_down(row["last_seen"], self._rounding)
+        friend = FriendRow(row["id"], row["name"], row["online"], seen, row["since"])
         return FriendDetail(friend, row["mutual"], row["ts"])
 
     async def mutual(self, me: str, other: str, after: str | None = None, limit: int = 100) -> FriendPage:
@@ -161,6 +165,8 @@ class Friends:
         row = await self._graph.row(query, me=me, after=after or "", limit=limit + 1, **parameters)
         if row is None:
             raise UserNotFound(id=me)
+        if self._rounding and "last_seens" in row:
+            row["last_seens"] = [rounded_down(one, self._rounding) for one in row["last_seens"]]
         return row
 
     async def _missing(self, me: str, other: str) -> str:

@@ -47,6 +47,22 @@ RATE_LIMITED = Counter("friends_http_rate_limited_total", "Calls refused over a 
 LIMITS_LOCAL = Counter(
     "friends_http_limits_local_total", "Times that rates could not be counted in Valkey, for 5 s each."
 )
+SHED = Counter(
+    "friends_http_shed_total",
+    "Calls sent away at once since too much was under way, by room and by what was full.",
+    ("room", "full"),
+)
+PLACES = Gauge(
+    "friends_http_places",
+    "Calls that may be under way at once at present, by room.",
+    ("room",),
+    multiprocess_mode="livesum",
+)
+CUT = Counter(
+    "friends_http_connections_cut_total",
+    "Connections ended by us: too many, or a sender that was too slow.",
+    ("reason",),
+)
 REFUSED = Counter("friends_http_unauthorized_total", "Calls refused for want of a valid token or key.")
 
 

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+def rounded_down(milliseconds: int, seconds: int) -> int:
+    """A time, as exactly as others may know it (LAST_SEEN_ROUNDING); 0, which is never, stays."""
+    return milliseconds - milliseconds % (seconds * 1000) if seconds else milliseconds
+
+
 @dataclass(frozen=True, slots=True)
 class Flag:
     """One user's settled state on its way into the graph (row 6 of the walk)."""

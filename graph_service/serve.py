@@ -68,7 +68,7 @@ class Address:
 @asynccontextmanager
 async def listening(app: web.Application, settings: Settings) -> AsyncIterator[Address]:
     """Serve `app` on HOST and PORT while the block runs. Raises `PortTaken`."""
-    runner = Runner(app, shutdown_timeout=settings.grace_seconds)
+    runner = Runner(app, settings)
     await runner.setup()
     try:
         shared = settings.workers > 1 or None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, overload
 
@@ -18,10 +19,12 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from graph_service.errors import SetupError
-
 from graph_service.shard import ShardMap
+
 SHORTEST_SECRET = 32
 """Characters; 256 bits of an HS256 key (RFC 7518, 3.2)."""
+KNOWN_PASSWORDS = frozenset({"neo4j", "password", "changeme", "change-me", "secret", "test", "admin"})
+"""What Neo4j and examples everywhere begin with."""
 
 
 def _split(given: object) -> object:
@@ -102,11 +105,26 @@ class Settings(BaseSettings):
     max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 2**20
     """1 MiB: a batch of 1,000 pairs of the longest ids is about 250 KB."""
     max_header_bytes: Annotated[int, Field(ge=1024, le=64 * 2**10)] = 16 * 2**10
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    """Open connections of one process; more are told to come back (503) and closed."""
+    header_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
+    """How long a request line and its headers may take to arrive; then the connection is cut."""
+    body_seconds: Annotated[float, Field(ge=0.1, le=300)] = 30.0
+    """The same for a body, counted from its call's admission, and for a client to take what it is sent."""
+
+    calls_at_once: Annotated[int, Field(ge=1, le=10_000)] = 100
+    """Calls under way in one process; more are sent away at once with 503, so that these are answered in time."""
+    call_patience: Annotated[float, Field(ge=0.01, le=60)] = 1.0
+    """Seconds a call should take: while calls take longer, fewer are let in at once."""
+    body_bytes_at_once: Annotated[int, Field(ge=2**20, le=64 * 2**30)] = 64 * 2**20
+    """Bytes of bodies held at once in one process, for the API and for webhooks each."""
 
     rate_limit_user: Rate = "100/second"
     """Calls of one user, over all processes; empty for no limit."""
     rate_limit_address: Rate = "20/second"
     """Calls of one address that carry no valid token or key. Users behind one address do not share it."""
+    rate_limit_all: Rate = ""
+    """All calls that carry a valid token or key together; no limit by default, since CALLS_AT_ONCE bounds them."""
     rate_limit_service: Rate = ""
     """Calls with the service key; no limit by default, since imports run on it."""
     rate_limit_console: Rate = "20/second"
@@ -119,11 +137,24 @@ class Settings(BaseSettings):
     pending_limit: Positive = 1_000
     """Requests of one user that wait for an answer, per direction."""
 
+    last_seen_rounding: Annotated[int, Field(ge=0, le=86_400)] = 0
+    """Seconds to which `lastSeen` is rounded down in whatever friends and the product are told, such as 3600; 0 for not
+    at all. A user's own export stays exact."""
+
     partitions: Annotated[int, Field(ge=1, le=1024)] = 20
     """Sets of users owned by one bridge each; fixed for the life of a deployment."""
     presence_shards: Annotated[int, Field(ge=1, le=65536)] = 100
     """Presence channels; a multiple of PARTITIONS."""
     presence_shard_levels: Literal[1, 2] = 1
+    presence_shards_also: Annotated[int, Field(ge=0, le=65536)] = 0
+    """While PRESENCE_SHARDS changes: the other number, which is listened to as well; 0 for none."""
+    presence_shard_levels_also: Literal[1, 2] = 1
+
+    def shard_map(self) -> ShardMap:
+        """How users spread over presence channels, the other map included while the number changes."""
+        number, levels = self.presence_shards_also, self.presence_shard_levels_also
+        also = ShardMap(self.partitions, number, levels) if number else None
+        return ShardMap(self.partitions, self.presence_shards, self.presence_shard_levels, also)
 
     @classmethod
     def settings_customise_sources(
@@ -144,17 +175,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"PRESENCE_SHARDS ({self.presence_shards}) must be a multiple of PARTITIONS ({self.partitions})"
             )
+        if self.presence_shards_also % self.partitions:
+            raise ValueError(
+                f"PRESENCE_SHARDS_ALSO ({self.presence_shards_also}) must be a multiple of "
+                f"PARTITIONS ({self.partitions})"
+            )
         if self.jwt_secret and self.jwt_jwks_url:
             raise ValueError("JWT_SECRET and JWT_JWKS_URL exclude each other: set only one")
-    presence_shards_also: Annotated[int, Field(ge=0, le=65536)] = 0
-    """While PRESENCE_SHARDS changes: the other number, which is listened to as well; 0 for none."""
-    presence_shard_levels_also: Literal[1, 2] = 1
-
-    def shard_map(self) -> ShardMap:
-        """How users spread over presence channels, the other map included while the number changes."""
-        number, levels = self.presence_shards_also, self.presence_shard_levels_also
-        also = ShardMap(self.partitions, number, levels) if number else None
-        return ShardMap(self.partitions, self.presence_shards, self.presence_shard_levels, also)
         if self.service_key_previous and not self.service_key:
             raise ValueError("SERVICE_KEY_PREVIOUS needs SERVICE_KEY, the key that follows it")
         if self.environment == "production" and (unsafe := unsafe_options(self)):
@@ -175,11 +202,6 @@ class SecretFiles(PydanticBaseSettingsSource):
             return None, field_name, False
         if os.environ.get(option):
             raise SetupError(what=f"{option} and {option}_FILE are both set", todo="Set only one of them")
-        if self.presence_shards_also % self.partitions:
-            raise ValueError(
-                f"PRESENCE_SHARDS_ALSO ({self.presence_shards_also}) must be a multiple of "
-                f"PARTITIONS ({self.partitions})"
-            )
         try:
             return Path(path).read_text(encoding="utf-8").removesuffix("\n"), field_name, False
         except OSError as error:
@@ -198,17 +220,15 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 def unsafe_options(settings: Settings) -> list[str]:
     """What is set and must not be in production, each beginning with the option's name."""
-    short = {
+    secrets = {
         "JWT_SECRET": settings.jwt_secret,
         "SERVICE_KEY": settings.service_key,
         "SERVICE_KEY_PREVIOUS": settings.service_key_previous,
         "CONSOLE_KEY": settings.console_key,
     }
-    found = [
-        f"{name} must have at least {SHORTEST_SECRET} characters"
-        for name, secret in short.items()
-        if secret and len(secret.get_secret_value()) < SHORTEST_SECRET
-    ]
+    found = short_secrets(secrets)
+    if settings.neo4j_password.get_secret_value().lower() in KNOWN_PASSWORDS:
+        found.append("NEO4J_PASSWORD must not be one that everybody knows")
     if "*" in settings.cors_origins:
         found.append("CORS_ORIGINS must name origins, not *")
     if (settings.jwt_jwks_url or "https://").startswith("http://"):
@@ -216,6 +236,15 @@ def unsafe_options(settings: Settings) -> list[str]:
     if any(ipaddress.ip_network(proxy).prefixlen == 0 for proxy in settings.trusted_proxies):
         found.append("TRUSTED_PROXIES must not be everybody")
     return found
+
+
+def short_secrets(secrets: Mapping[str, SecretStr | None]) -> list[str]:
+    """Which of these are set and too short to be safe, each beginning with the option's name."""
+    return [
+        f"{name} must have at least {SHORTEST_SECRET} characters"
+        for name, secret in secrets.items()
+        if secret and len(secret.get_secret_value()) < SHORTEST_SECRET
+    ]
 
 
 def missing_to_serve(settings: Settings) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from graph_service.errors import UserNotFound
+from graph_service.errors import Unavailable, UserNotFound
 from graph_service.model import FriendRow, Suggestion, Suggestions
 from graph_service.neo4j import Graph
 
@@ -21,8 +21,16 @@ OLD_AFTER = 1800 * 1_000_000
 """Microseconds after which an answer is refreshed in the background."""
 MOST = 100
 """Candidates of one ranking; asking for fewer cuts them, so one kept answer serves every limit."""
+MOST_WALKS = 40
+"""Users whose walk is under way or waits; with some 0.3 s a walk the last one waits for six seconds."""
 WALKS_AT_ONCE = 2
 """A walk visits some 560,000 paths and fills a core; more at once would only wait for each other."""
+
+
+class SuggestionsBusy(Unavailable):
+    """So many suggestions are being worked out that these would come late. Try again in {retry_after} s."""
+
+    code = "suggestions_busy"
 
 
 Candidate = tuple[str, int, list[str]]
@@ -65,7 +73,7 @@ class SuggestionsFor:
         """The `limit` people with the most mutual friends, none of them a friend, asked or blocked.
 
         Raises:
-            UserNotFound: no such user. GraphUnavailable: the graph does not answer.
+            UserNotFound: no such user. GraphUnavailable: the graph does not answer. SuggestionsBusy: too many walks.
         """
         ranking, kept = await self._ranking(me)
         return Suggestions(await self._people(me, ranking, limit), ranking.at, kept)
@@ -85,7 +93,7 @@ class SuggestionsFor:
             return await asyncio.shield(self._walk(me)), False
         ranking = Ranking(**json.loads(found))
         clock = await self._graph.row("clock") or {}
-        if clock["ts"] - ranking.at > OLD_AFTER:
+        if clock["ts"] - ranking.at > OLD_AFTER and len(self._under_way) < MOST_WALKS:
             self._walk(me)
         return ranking, True
 
@@ -93,6 +101,8 @@ class SuggestionsFor:
         """One walk a user at a time: who asks while it runs waits for the same one."""
         task = self._under_way.get(me)
         if task is None:
+            if len(self._under_way) >= MOST_WALKS:
+                raise SuggestionsBusy(retry_after=5)
             task = self._under_way[me] = asyncio.create_task(self._exact(me), name=f"suggestions-{me}")
             task.add_done_callback(lambda done: self._walked(me, done))
         return task

@@ -90,7 +90,7 @@ class Bridge:
         self.ownership = Ownership(side.engines.valkey, own_name(), settings.partitions, self.partitions)
         self.reconcile = Reconcile(side.client, side.flags, side.log, side.lookups, side.shards)
         self.reconcile.now = side.clock.now
-        self.relay = Relay(Outbox(side.engines.graph), side.inbox, side.water, lambda: self.ownership.leads)
+        self.relay = Relay(_outbox(side), side.inbox, side.water, lambda: self.ownership.leads)
         self.context = side.context
         self.valid_for = max(1, round(3 * settings.status_count_interval))
         self.health = Health(side.engines.valkey, settings.partitions, self.valid_for)
@@ -200,10 +200,19 @@ class Bridge:
         return Ways(self.pool, side.inbox, syncs, side.dead, side.tokens.refused, side.why.fail)
 
     def _hooks(self) -> Hooks:
-        tokens = self.side.tokens
+        side = self.side
         return Hooks(
-            tokens.own, tokens.refused, self.partitions.caught_up, self.reconcile.ask, self.side.clock.now
+            token=side.tokens.own,
+            refused=side.tokens.refused,
+            caught_up=self.partitions.caught_up,
+            doubtful=self.reconcile.ask,
+            now=side.clock.now,
+            room=lambda partition: side.backlog.check([keys.seen(partition)]),
         )
+
+
+def _outbox(side: Side) -> Outbox:
+    return Outbox(side.engines.graph, side.settings.last_seen_rounding)
 
 
 def _needs(side: Side) -> Needs:

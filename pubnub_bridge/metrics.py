@@ -20,6 +20,9 @@ CLOCK_BEHIND = Counter(
     "friends_graph_clock_behind_total",
     "Reads repeated since the graph's clock was behind what had been told.",
 )
+INTAKE_STOPPED = Counter(
+    "friends_intake_stopped_total", "Times that a full stream took nothing more in (STREAM_LIMIT)."
+)
 FLAPS = Counter("friends_presence_flaps_total", "Changes that were undone inside the hold.")
 REPEATS = Counter("friends_presence_repeats_total", "Events that said what was known already.")
 DOUBTS = Counter("friends_presence_doubts_total", "Users looked up since events contradicted each other.")

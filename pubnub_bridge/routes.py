@@ -6,19 +6,20 @@ serves the API alone leaves out `WEBHOOK`, since nobody there would settle what 
 
 from __future__ import annotations
 
-import hmac
 import json
 from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import Field
 
+from graph_service.api.auth import same_key
 from graph_service.api.bodies import Answer, Given
-from graph_service.api.callers import SERVICE, USER, Anyone, Caller, Closed
+from graph_service.api.callers import GATE, SERVICE, USER, Anyone, Caller, Closed
 from graph_service.api.problems import BodyTooLarge
+from graph_service.api.rooms import VISIT, BodyTooSlow
 from graph_service.api.typed import Scheme, TypedRoutes
-from graph_service.errors import BadInput, QueueUnavailable, Unauthorized, UserNotFound
-from pubnub_bridge import console_routes, metrics, webhook
+from graph_service.errors import BadInput, QueueUnavailable, RateLimited, Unauthorized, UserNotFound
+from pubnub_bridge import console_routes, keys, metrics, webhook
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.explain import Why, WhyQuery, explained
 from pubnub_bridge.settings import Settings
@@ -34,7 +35,7 @@ LARGEST_WEBHOOK = 16 * 2**20
 
 session_routes = TypedRoutes("session")
 presence_routes = TypedRoutes("presence")
-webhook_routes = TypedRoutes("webhook")
+webhook_routes = TypedRoutes("webhook", room="webhook")
 WEBHOOK: tuple[TypedRoutes, ...] = (webhook_routes,)
 API_ONLY: tuple[TypedRoutes, ...] = (session_routes, presence_routes, console_routes.routes)
 TABLES: tuple[TypedRoutes, ...] = (*API_ONLY, *WEBHOOK)
@@ -143,7 +144,9 @@ async def session(request: web.Request, caller: Caller) -> Session:
 @presence_routes.post("/v1/sync", auth=USER, summary="Have friends.sync pushed to your inbox")
 async def push_sync(request: web.Request, caller: Caller) -> Asked:
     """After every connect, and whenever messages may have been missed; at most one a second is sent."""
-    await request.app[SIDE].inbox.owe([caller.id], "asked")
+    side = request.app[SIDE]
+    await side.backlog.check([keys.inbox(side.shards.partition(caller.id))])
+    await side.inbox.owe([caller.id], "asked")
     return Asked(user_id=caller.id)
 
 
@@ -170,9 +173,10 @@ async def _by_secret(request: web.Request) -> Anyone:
     settings: Settings = request.app[SIDE].settings
     if settings.webhook_secret is None:
         raise Closed(option="WEBHOOK_SECRET")
-    given = request.headers.get("X-Webhook-Secret", "")
-    if not hmac.compare_digest(given.encode(), settings.webhook_secret.get_secret_value().encode()):
-        raise WebhookRefused
+    secrets = (settings.webhook_secret, settings.webhook_secret_previous)
+    accepted = [one.get_secret_value() for one in secrets if one]
+    if not same_key(request.headers.get("X-Webhook-Secret"), accepted):
+        await request.app[GATE].refuse(request, WebhookRefused())
     return Anyone()
 
 
@@ -186,7 +190,7 @@ HOOK = Scheme(
     },
     Anyone,
     _by_secret,
-    (WebhookRefused, Closed),
+    (WebhookRefused, Closed, RateLimited),
 )
 
 
@@ -194,7 +198,7 @@ HOOK = Scheme(
     "/webhooks/presence",
     auth=HOOK,
     summary="Presence events by PubNub Events & Actions",
-    problems=(QueueUnavailable, TooManyEvents, BodyTooLarge, BadInput),
+    problems=(QueueUnavailable, TooManyEvents, BodyTooLarge, BodyTooSlow, BadInput),
 )
 async def presence_webhook(request: web.Request) -> Accepted:
     """Answered only once the events stand in the log; with 503 they are sent again."""
@@ -204,6 +208,9 @@ async def presence_webhook(request: web.Request) -> Accepted:
     if len(heard.seen) > webhook.LARGEST_BATCH:
         raise TooManyEvents(field="data", reason=f"more than {webhook.LARGEST_BATCH} events in one call")
     if heard.seen:
+        await side.backlog.check(
+            [keys.seen(one) for one in {side.shards.partition(s.user) for s in heard.seen}]
+        )
         await side.log.append(heard.seen)
         metrics.HEARD.labels("webhook").inc(len(heard.seen))
     return Accepted(accepted=len(heard.seen), ignored=len(heard.unknown))
@@ -211,10 +218,8 @@ async def presence_webhook(request: web.Request) -> Accepted:
 
 async def _json(request: web.Request) -> Any:
     """Batches may be larger than what other callers send."""
-    roomy = request.clone(client_max_size=LARGEST_WEBHOOK)
+    body = await request[VISIT].body(request, LARGEST_WEBHOOK)
     try:
-        return json.loads(await roomy.read())
-    except web.HTTPRequestEntityTooLarge:
-        raise BodyTooLarge(limit=LARGEST_WEBHOOK) from None
-    except ValueError as error:
+        return json.loads(body)
+    except (ValueError, RecursionError) as error:
         raise BadInput(field="body", reason="is not JSON") from error

@@ -15,6 +15,7 @@ import structlog
 from graph_service import logs, serve, tracing
 from graph_service.api.app import build_app, open_gate
 from graph_service.api.parts import Readiness
+from graph_service.api.rooms import ROOMS
 from graph_service.api.typed import TypedRoutes
 from graph_service.app import engines, parts
 from graph_service.errors import SetupError
@@ -113,6 +114,7 @@ async def _http(side: Side, stack: AsyncExitStack, tables: Sequence[TypedRoutes]
     demo = (demo_login.routes,) if settings.demo_login == "on" else ()
     app = build_app(settings, made, gate, (*tables, *demo))
     app[SIDE] = side
+    app[ROOMS].build("webhook", settings.webhooks_at_once)
     Pages(settings).mount(app)
     address = await stack.enter_async_context(serve.listening(app, settings))
     log.info("listening", address=address.url)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, model_validator
 
 from graph_service.settings import Settings as GraphSettings
+from graph_service.settings import short_secrets
 
 Seconds = Annotated[float, Field(ge=0, le=3600)]
 
@@ -51,6 +52,8 @@ class Settings(GraphSettings):
 
     status_count_interval: Annotated[float, Field(ge=1, le=3600)] = 10.0
     """Seconds between two status.count; a client trusts one for three of them."""
+    why_hours: Annotated[int, Field(ge=0, le=720)] = 24
+    """Hours that the last settled changes of a user are kept for GET /v1/why; 0 keeps none."""
     accuracy_sample: Annotated[int, Field(ge=0, le=1000)] = 20
     """Users a minute whose flag is compared with Where Now; 0 for none."""
     app_context: Literal["off", "flags", "full"] = "full"
@@ -64,6 +67,13 @@ class Settings(GraphSettings):
     """The presence timeout that clients are told to use."""
     webhook_secret: SecretStr | None = None
     """What Events & Actions sends in X-Webhook-Secret; without one the webhook is closed."""
+    webhook_secret_previous: SecretStr | None = None
+    """Still accepted while the webhooks change to a new secret."""
+    webhooks_at_once: Annotated[int, Field(ge=1, le=1000)] = 16
+    """Webhook calls under way in one process; more are answered 503, and PubNub sends them again."""
+    stream_limit: Annotated[int, Field(ge=100, le=100_000_000)] = 100_000
+    """Entries that may wait in one stream; from then on nothing more is accepted into it: the webhook and asked syncs
+    answer 503, the subscriber pauses. Keep Valkey's memory above what PARTITIONS times twice this many need."""
     events_url: str = ""
     """Where settled presence and friend changes are posted; nowhere when empty."""
     events_secret: SecretStr | None = None
@@ -85,6 +95,16 @@ class Settings(GraphSettings):
     @model_validator(mode="after")
     def _signed(self) -> Self:
         """Relations between options, each told by name."""
+        if self.webhook_secret_previous and not self.webhook_secret:
+            raise ValueError("WEBHOOK_SECRET_PREVIOUS needs WEBHOOK_SECRET, the secret that follows it")
+        if self.environment == "production":
+            secrets = {
+                "WEBHOOK_SECRET": self.webhook_secret,
+                "WEBHOOK_SECRET_PREVIOUS": self.webhook_secret_previous,
+                "EVENTS_SECRET": self.events_secret,
+            }
+            if short := short_secrets(secrets):
+                raise ValueError("; ".join(short))
         if self.events_url and not self.events_secret:
             raise ValueError("EVENTS_URL needs EVENTS_SECRET, which signs what is posted")
         if self.access_manager == "on" and self.pubnub_publish_key and not self.pubnub_secret_key:

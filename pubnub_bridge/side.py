@@ -17,6 +17,7 @@ from graph_service.app import Engines
 from graph_service.flags import Flags
 from graph_service.shard import ShardMap
 from pubnub_bridge.app_context import AppContext, GraphReads
+from pubnub_bridge.backlog import Backlog
 from pubnub_bridge.client import Client
 from pubnub_bridge.clock import Clock
 from pubnub_bridge.console.audit import Audit
@@ -47,6 +48,7 @@ class Side:
     flags: Flags
     log: Log
     inbox: Inbox
+    backlog: Backlog
     water: HighWater
     lookups: Lookups
     why: Why
@@ -112,9 +114,10 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
             flags=flags,
             log=Log(engines.valkey, shards.partition),
             inbox=Inbox(engines.valkey, shards.partition),
+            backlog=Backlog(engines.valkey, settings.stream_limit),
             water=HighWater(engines.valkey),
             lookups=Lookups(client, shards, clock.now),
-            why=Why(engines.valkey, shards.partition),
+            why=Why(engines.valkey, shards.partition, settings.why_hours * 3600),
             tokens=Tokens(
                 client, settings.pubnub_user, settings.access_manager == "on", settings.token_minutes
             ),

@@ -10,7 +10,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -65,6 +65,8 @@ class Hooks:
     """Shards of which something may have been lost."""
     now: Callable[[], int]
     """PubNub's time in milliseconds."""
+    room: Callable[[int], Awaitable[None]]
+    """Raises QueueUnavailable while a partition can take nothing more in."""
 
 
 class Subscriber:
@@ -99,6 +101,7 @@ class Subscriber:
 
     async def step(self, partition: int, cursor: Cursor) -> Cursor:
         """One poll, appended; returns the cursor after it."""
+        await self._hooks.room(partition)
         reply = await self._poll(partition, cursor)
         following = _cursor(reply)
         envelopes = reply.get("m") or []

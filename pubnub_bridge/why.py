@@ -1,4 +1,4 @@
-"""Why a viewer sees what they see: the last settled changes of a user, kept for a day. Never one row a recipient."""
+"""Why a viewer sees what they see: the last settled changes of a user, kept for WHY_HOURS. Never one row a recipient."""
 
 from __future__ import annotations
 
@@ -48,17 +48,18 @@ class Failed:
 
 
 class Why:
-    """Keeps records, and finds them."""
+    """Keeps records for so many seconds, and finds them; with 0 nothing is kept."""
 
-    def __init__(self, valkey: Valkey, partition: Callable[[str], int]) -> None:
+    def __init__(self, valkey: Valkey, partition: Callable[[str], int], seconds: int = SECONDS) -> None:
         self._valkey = valkey
+        self._seconds = seconds
         self._partition = partition
 
     async def keep(self, records: Sequence[Record]) -> None:
         """Put records in front of their users' lists."""
         rows = [(self._key(one.user), json.dumps(asdict(one)).encode()) for one in records]
-        if rows:
-            await self._valkey.remember(rows, KEPT, SECONDS)
+        if rows and self._seconds:
+            await self._valkey.remember(rows, KEPT, self._seconds)
 
     async def of(self, user: str) -> list[Record]:
         """The last changes of a user, newest first, each with how many recipients it failed for."""
@@ -74,8 +75,8 @@ class Why:
             (self._failed_key(one.user), json.dumps([one.event_id, one.inbox, one.reason]).encode())
             for one in some
         ]
-        if rows:
-            await self._valkey.remember(rows, FAILED_KEPT, SECONDS)
+        if rows and self._seconds:
+            await self._valkey.remember(rows, FAILED_KEPT, self._seconds)
 
     async def failed(self, user: str) -> list[tuple[str, str, str]]:
         """Event id, recipient and reason of those that are kept, newest first, each recipient once."""

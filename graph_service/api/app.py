@@ -23,6 +23,7 @@ from graph_service.api import (
     presence,
     probes,
     requests,
+    rooms,
     suggestions,
     sync,
     users,
@@ -73,7 +74,7 @@ def build_app(
         client_max_size=settings.max_body_bytes,
     )
     tables = [*OWN, *extra]
-    app[PARTS], app[GATE] = parts, gate
+    app[PARTS], app[GATE], app[rooms.ROOMS] = parts, gate, rooms.Rooms(settings)
     app[DOCUMENT] = json.dumps(openapi.document(tables), indent=1).encode()
     app.on_response_prepare.append(middleware.headers(settings))
     for table in tables:

@@ -101,6 +101,7 @@ async def _user(request: web.Request) -> Caller:
         raise
     structlog.contextvars.bind_contextvars(caller=caller.id)
     await gate.limits.count("user", caller.id)
+    await gate.limits.count("all", "all")
     return caller
 
 
@@ -109,6 +110,7 @@ async def _service(request: web.Request) -> Service:
     gate = request.app[GATE]
     await _by_key(request, "X-Service-Key", gate.service_keys, "SERVICE_KEY")
     await gate.limits.count("service", "service")
+    await gate.limits.count("all", "all")
     return Service()
 
 

@@ -15,7 +15,7 @@ from graph_service.api.callers import PUBLIC
 from graph_service.api.parts import DOCUMENT
 from graph_service.api.typed import TypedRoutes
 
-routes = TypedRoutes("document")
+routes = TypedRoutes("document", room="")
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "

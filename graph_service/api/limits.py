@@ -23,7 +23,7 @@ from graph_service import metrics
 from graph_service.errors import QueueUnavailable, RateLimited
 from graph_service.settings import Settings
 
-Kind = Literal["user", "address", "service", "console"]
+Kind = Literal["user", "address", "service", "console", "all"]
 
 AGAIN = 5.0
 """Seconds of counting locally before Valkey is asked again."""
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 class RateLimits:
-    """One rate for users, one for addresses without a caller, one for service keys, one for the console."""
+    """One rate for users, one for addresses without a caller, one for service keys, one for the console, one for all."""
 
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
         rates = {
@@ -40,6 +40,7 @@ class RateLimits:
             "address": settings.rate_limit_address,
             "service": settings.rate_limit_service,
             "console": settings.rate_limit_console,
+            "all": settings.rate_limit_all,
         }
         self._rates = {kind: limits.parse(rate) for kind, rate in rates.items() if rate}
         self._shared = SlidingWindowCounterRateLimiter(_storage(settings.redis_url.get_secret_value()))

@@ -14,7 +14,7 @@ from graph_service.api.parts import PARTS, Check
 from graph_service.api.typed import TypedRoutes
 from graph_service.errors import FriendsError, Unavailable
 
-routes = TypedRoutes("probes")
+routes = TypedRoutes("probes", room="")
 log = structlog.get_logger(__name__)
 
 PATIENCE = 2.0

@@ -9,11 +9,14 @@ from graph_service.api.callers import USER, Caller
 from graph_service.api.parts import PARTS
 from graph_service.api.typed import TypedRoutes
 from graph_service.errors import UserNotFound
+from graph_service.suggestions import SuggestionsBusy
 
 routes = TypedRoutes("suggestions")
 
 
-@routes.get("/v1/suggestions", auth=USER, summary="Whom you may know", problems=(UserNotFound,))
+@routes.get(
+    "/v1/suggestions", auth=USER, summary="Whom you may know", problems=(UserNotFound, SuggestionsBusy)
+)
 async def suggestions(request: web.Request, caller: Caller, query: SuggestionsQuery) -> SuggestionPage:
     """Friends of friends, most mutual friends first, each with the reason: how many, who, and who is online."""
     found = await request.app[PARTS].suggestions.top(caller.id, query.limit)

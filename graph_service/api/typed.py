@@ -24,6 +24,7 @@ from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
 from graph_service.api.problems import Invalid, WrongMediaType, refused
+from graph_service.api.rooms import ROOMS, VISIT
 from graph_service.errors import FriendsError
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Any]])
@@ -56,6 +57,8 @@ class Extras:
     problems: tuple[type[FriendsError], ...] = ()
     produces: str = "application/json"
     """The media type of a handler that makes its own response."""
+    room: str = "api"
+    """Which room its calls are let into while much is asked; none when empty."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,13 @@ class Route:
     wants: Wants = field(repr=False)
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
+        """Let the call in where there is room, then answer it."""
+        if not self.extras.room:
+            return await self._answer(request)
+        async with request.app[ROOMS].visit(self.extras.room) as request[VISIT]:
+            return await self._answer(request)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         """Admit the caller, validate, handle, write."""
         caller = await self.auth.admit(request)
         wants = self.wants
@@ -106,25 +116,26 @@ class Wants:
 class TypedRoutes:
     """A table of typed routes; several tables make one application and one API document."""
 
-    def __init__(self, tag: str) -> None:
+    def __init__(self, tag: str, room: str = "api") -> None:
         self.tag = tag
+        self.room = room
         self.routes: list[Route] = []
 
     def get(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
         """Read without changing anything; answers HEAD as well."""
-        return self.add("GET", path, auth, Extras(**extras))
+        return self.add("GET", path, auth, self._extras(extras))
 
     def put(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
         """Make it so; repeating changes nothing."""
-        return self.add("PUT", path, auth, Extras(**extras))
+        return self.add("PUT", path, auth, self._extras(extras))
 
     def post(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
         """Do something with the body."""
-        return self.add("POST", path, auth, Extras(**extras))
+        return self.add("POST", path, auth, self._extras(extras))
 
     def delete(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
         """Make it gone; repeating changes nothing."""
-        return self.add("DELETE", path, auth, Extras(**extras))
+        return self.add("DELETE", path, auth, self._extras(extras))
 
     def add(self, method: str, path: str, auth: Scheme, extras: Extras) -> Callable[[Handler], Handler]:
         """A decorator that adds its handler to the table. `auth` is never optional: no route is open by omission."""
@@ -135,6 +146,11 @@ class TypedRoutes:
             return handler
 
         return take
+
+    def _extras(self, given: Mapping[str, Any]) -> Extras:
+        """A stream stays for as long as it likes, so it takes up no place."""
+        stream = given.get("produces") == "text/event-stream"
+        return Extras(**{"room": "" if stream else self.room, **given})
 
     def mount(self, app: web.Application) -> None:
         """Add every route to an application."""
@@ -182,4 +198,5 @@ async def _body(adapter: TypeAdapter[Any], request: web.Request) -> Any:
     """The body as its model, by JSON's own types: "1" is not a number."""
     if request.content_type != "application/json":
         raise WrongMediaType(given=request.headers.get("Content-Type", "nothing")[:100])
-    return _checked(partial(adapter.validate_json, strict=True), await request.read(), "body")
+    body = await request[VISIT].body(request, request.client_max_size)
+    return _checked(partial(adapter.validate_json, strict=True), body, "body")

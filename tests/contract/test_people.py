@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Sequence
 from itertools import combinations
@@ -15,7 +16,7 @@ from graph_service.friends import Friends
 from graph_service.model import Flag, Pair, PairAnswer
 from graph_service.neo4j import Graph
 from graph_service.people import People, Person
-from graph_service.suggestions import SuggestionsFor
+from graph_service.suggestions import SuggestionsBusy, SuggestionsFor
 from tests.contract.test_flags import friends_of
 from tests.contract.test_friends import everybody, told, visible
 
@@ -187,3 +188,20 @@ async def test_nobody_has_suggestions_who_does_not_exist(graph: Graph) -> None:
     """The id is named."""
     with pytest.raises(UserNotFound, match="'ghost'"):
         await SuggestionsFor(graph, Memory()).top("ghost")
+
+
+async def test_more_walks_than_can_be_answered_in_time_are_refused_and_none_is_kept_waiting(
+    graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who asks for the same user shares the walk under way; an old kept answer is given all the same."""
+    monkeypatch.setattr("graph_service.suggestions.MOST_WALKS", 1)
+    await everybody(graph, "ann", "ben", "cat")
+    suggestions = SuggestionsFor(graph, Memory())
+    first = asyncio.create_task(suggestions.top("ann"))
+    second = asyncio.create_task(suggestions.top("ann"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with pytest.raises(SuggestionsBusy):
+        await suggestions.top("ben")
+    await asyncio.gather(first, second)
+    assert (await suggestions.top("ben")).people == []
