@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-graph bench-bridge bench-origin bench-page lint lint-cypher types layers requirements clean bench-growth bench-large
+.PHONY: help setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page lint lint-cypher types layers requirements clean bench-growth bench-large
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -61,13 +61,26 @@ screenshots: dev ## take the pictures of docs/images again
 chaos: dev ## kill and disturb every part under load; prints what survived, fails on a loss
 	@$(BIN)/python -m chaos $(ARGS)
 
-bench: bench-graph bench-bridge bench-origin ## every benchmark below, one after the other
+bench: dev ## all parts that fit into 15 minutes on two cores, and docs/benchmarks/README.md made of their figures
+	@$(BIN)/python -m bench $(ARGS)
+
+bench-report: dev ## make docs/benchmarks/README.md again from the figures beside it
+	@$(BIN)/python -m bench.report $(ARGS)
+
+bench-mix: dev ## LinkBench's mix of reads and writes against the API at rising rates (JSON and table)
+	@$(BIN)/python -m bench.mix $(ARGS)
+
+bench-whole: dev ## the whole system through the wire at rising churn, up to its limit; ARGS="--sink": publishes into a sink
+	@$(BIN)/python -m bench.whole $(ARGS)
 
 bench-graph: dev ## the graph's queries beside PostgreSQL's, on 20,000 people (JSON and table)
 	@$(BIN)/python -m bench.graph $(ARGS)
 
 bench-bridge: dev ## the bridge against a stub: settling, fan-out, the whole walk, lateness under load (JSON and table)
 	@$(BIN)/python -m bench.bridge $(ARGS)
+
+bench-publish: dev ## our publish path beside the official SDK's and aiohttp's, near and far, with TLS (JSON and table)
+	@$(BIN)/python -m bench.publish $(ARGS)
 
 bench-origin: dev ## the local origin: open polls, publishes, here-now (JSON and table)
 	@$(BIN)/python -m bench.origin $(ARGS)
@@ -96,8 +109,9 @@ layers: dev ## the import contracts of the design
 
 requirements: $(VENV)/.base ## compile the hashed requirement files again
 	@$(UV) pip compile requirements/tools.in $(COMPILE) -o requirements/tools.txt
-	@$(UV) pip compile pyproject.toml --group dev --extra local --extra speed --extra otel $(COMPILE) -o requirements/dev.txt
+	@$(UV) pip compile pyproject.toml --group dev --extra local --extra speed --extra otel --extra sqs $(COMPILE) -o requirements/dev.txt
 	@$(UV) pip compile pyproject.toml --extra local --extra speed $(COMPILE) -c requirements/dev.txt -o requirements/run.txt
+	@$(UV) pip compile --group docs $(COMPILE) -o requirements/docs.txt
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 

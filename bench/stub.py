@@ -21,7 +21,7 @@ _OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nContent-Length: "
 _SENT = _OK + b'30\r\n\r\n[1,"Sent","17000000000000000"]'
 _REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 2\r\n\r\n{}"
 _LENGTH = b"content-length:"
-_PUBLISH = (b"POST /publish/", b"GET /publish/")
+_PUBLISHES = (b"POST /publish/", b"GET /publish/")
 _NEWS = b"evt_presence_"
 _AT = re.compile(rb"evt_presence_[a-z0-9-]+_(\d+)")
 _PUBLISH = b"POST /publish/"
@@ -86,7 +86,7 @@ class _Connection(asyncio.Protocol):
         buffer, published, answers = self._buffer + data, 0, []
         start = 0
         while (end := _end(buffer, start)) is not None:
-            if buffer.startswith(_PUBLISH, start):
+            if buffer.startswith(_PUBLISHES, start):
                 published += 1
                 answers.append(_SENT)
             elif not buffer.startswith(b"GET /v2/subscribe/", start):

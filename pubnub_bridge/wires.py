@@ -10,7 +10,9 @@ import asyncio
 import ssl
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 TIMEOUT = 10.0
 """Seconds from sending a request to the end of its answer (the SDKs' own time-out)."""
@@ -29,12 +31,11 @@ class Unreadable(NoAnswer):
     """What came is no HTTP answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """One answer; header names in lower case."""
+class HttpAnswer(NamedTuple):
+    """One answer; header names in lower case, not to be changed."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -43,7 +44,7 @@ class _Head:
     """The start of an answer, as far as reading its body needs it."""
 
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     length: int | None
     chunked: bool
     closes: bool
@@ -52,13 +53,20 @@ class _Head:
 class Wire(asyncio.Protocol):
     """One connection. Requests of one turn of the loop leave in one write; answers come in their order."""
 
-    def __init__(self) -> None:
+    def __init__(self, has_room: Callable[[Wire], None]) -> None:
+        self._has_room = has_room
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiting: deque[tuple[asyncio.Future[HttpAnswer], float]] = deque()
         self._out: list[bytes] = []
         self._buffer = b""
+        self._at = 0
+        """How much of the buffer is read."""
         self._head: _Head | None = None
+        self._last: tuple[bytes, _Head] = (b"", _Head(0, {}, None, False, False))
         self.open = False
+        self.full = False
+        """Set by whoever wants to be told when an answer makes room."""
 
     @property
     def load(self) -> int:
@@ -77,11 +85,10 @@ class Wire(asyncio.Protocol):
 
     def call(self, request: bytes) -> asyncio.Future[HttpAnswer]:
         """Send a request. The future fails with `NoAnswer`."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[HttpAnswer] = loop.create_future()
+        future: asyncio.Future[HttpAnswer] = self._loop.create_future()
         self._waiting.append((future, time.monotonic()))
         if not self._out:
-            loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush)
         self._out.append(request)
         return future
 
@@ -93,6 +100,10 @@ class Wire(asyncio.Protocol):
                 self._finish(answer)
         except ValueError as error:
             self.abort(Unreadable(str(error)))
+        self._buffer = self._buffer[self._at :]
+        self._at = 0
+        if self._buffer and not self._waiting:
+            self.abort(Unreadable("an answer that nobody asked for"))
 
     def connection_lost(self, error: Exception | None) -> None:
         """An answer without a length ends here; every other one under way is incomplete."""
@@ -109,6 +120,8 @@ class Wire(asyncio.Protocol):
             future, _ = self._waiting.popleft()
             if not future.done():
                 future.set_exception(error)
+        if self.full:
+            self._has_room(self)
 
     def close(self) -> None:
         """No more calls."""
@@ -122,25 +135,36 @@ class Wire(asyncio.Protocol):
         self._out.clear()
 
     def _complete(self) -> HttpAnswer | None:
-        """The next answer, once all of it is there; it is taken off the buffer."""
-        head = self._head
+        """The next answer, once all of it is there; it counts as read."""
+        head = self._head or self._next_head()
         if head is None:
-            end = self._buffer.find(b"\r\n\r\n")
-            if end < 0:
-                _refuse_huge(self._buffer)
-                return None
-            head = _parsed(self._buffer[:end])
-            self._buffer = self._buffer[end + 4 :]
-            if 100 <= head.status < 200:
-                return self._complete()
-            self._head = head
-        _refuse_huge(self._buffer)
-        found = _dechunked(self._buffer) if head.chunked else _measured(self._buffer, head.length)
-        if found is None:
             return None
-        body, used = found
-        self._buffer = self._buffer[used:]
-        return HttpAnswer(head.status, head.headers, body)
+        buffer, at, length = self._buffer, self._at, head.length
+        if head.chunked:
+            body, self._at = _dechunked(buffer, at)
+            if body is not None:
+                return HttpAnswer(head.status, head.headers, body)
+        elif length is not None and len(buffer) >= at + length:
+            self._at = at + length
+            return HttpAnswer(head.status, head.headers, buffer[at : at + length])
+        _refuse_huge(buffer)
+        return None
+
+    def _next_head(self) -> _Head | None:
+        """The head at this place of the buffer, once all of it is there. Most are the same as the one before."""
+        end = self._buffer.find(b"\r\n\r\n", self._at)
+        if end < 0:
+            _refuse_huge(self._buffer)
+            return None
+        said = self._buffer[self._at : end]
+        self._at = end + 4
+        if said != self._last[0]:
+            self._last = (said, _parsed(said))
+        self._head = self._last[1]
+        if 100 <= self._head.status < 200:
+            self._head = None
+            return self._next_head()
+        return self._head
 
     def _finish(self, answer: HttpAnswer) -> None:
         closes = self._head is None or self._head.closes
@@ -150,6 +174,8 @@ class Wire(asyncio.Protocol):
             future.set_result(answer)
         if closes:
             self.abort(NoAnswer("the server closes the connection"))
+        elif self.full:
+            self._has_room(self)
 
 
 def _parsed(head: bytes) -> _Head:
@@ -168,22 +194,18 @@ def _parsed(head: bytes) -> _Head:
     return _Head(status, headers, 0 if empty else int(length) if length else None, chunked, closes)
 
 
-def _measured(buffer: bytes, length: int | None) -> tuple[bytes, int] | None:
-    return (buffer[:length], length) if length is not None and len(buffer) >= length else None
-
-
-def _dechunked(buffer: bytes) -> tuple[bytes, int] | None:
-    """The body and how much of the buffer it took, once the last chunk is there. Trailers are not expected."""
+def _dechunked(buffer: bytes, at: int) -> tuple[bytes | None, int]:
+    """The body that begins at this place, once its last chunk is there, and where it ends. Trailers are not expected."""
     parts: list[bytes] = []
-    at = 0
+    began = at
     while True:
         line = buffer.find(b"\r\n", at)
         if line < 0:
-            return None
+            return None, began
         size = int(buffer[at:line].split(b";")[0], 16)
         at = line + 2 + size + 2
         if len(buffer) < at:
-            return None
+            return None, began
         if size == 0:
             return b"".join(parts), at
         parts.append(buffer[line + 2 : at - 2])
@@ -214,12 +236,12 @@ class Wires:
         wire = self._free()
         if wire is not None:
             try:
-                return await self._call(wire, request)
+                return await self._sent(wire, request)
             except TooLate:
                 raise
             except NoAnswer:
                 pass
-        return await self._call(await self._connected(), request)
+        return await self._sent(await self._connected(), request)
 
     async def watch(self) -> None:
         """Give up calls whose time is over, for ever."""
@@ -243,26 +265,27 @@ class Wires:
             self._roomy.pop()
         return None
 
-    async def _call(self, wire: Wire, request: bytes) -> HttpAnswer:
+    def _sent(self, wire: Wire, request: bytes) -> asyncio.Future[HttpAnswer]:
         future = wire.call(request)
-        if wire.load >= self._depth and wire not in self._full:
+        if not wire.full and wire.load >= self._depth:
+            wire.full = True
             self._full.add(wire)
-            if self._roomy and self._roomy[-1] is wire:
-                self._roomy.pop()
-        try:
-            return await future
-        finally:
-            if wire in self._full:
-                self._full.discard(wire)
-                if wire.open:
-                    self._roomy.append(wire)
+            if wire in self._roomy:
+                self._roomy.remove(wire)
+        return future
+
+    def _has_room(self, wire: Wire) -> None:
+        wire.full = False
+        self._full.discard(wire)
+        if wire.open:
+            self._roomy.append(wire)
 
     async def _connected(self) -> Wire:
         loop = asyncio.get_running_loop()
         name = self._host if self._tls else None
         async with asyncio.timeout(TIMEOUT):
             _, wire = await loop.create_connection(
-                Wire, self._host, self._port, ssl=self._tls, server_hostname=name
+                lambda: Wire(self._has_room), self._host, self._port, ssl=self._tls, server_hostname=name
             )
         if self._depth > 1:
             self._roomy.append(wire)

@@ -137,3 +137,61 @@ async def test_nobody_listening_is_an_error_of_the_system() -> None:
     """Which the caller takes for: later."""
     with pytest.raises(OSError, match=r"refused|Connect"):
         await Wires(("127.0.0.1", 1), None).call(b"x\n")
+
+
+async def test_answers_whose_heads_differ_are_each_read_by_their_own() -> None:
+    """Heads that repeat are read once; one that does not is read anew, in one piece with the others or not."""
+    bodies = [b"ok", b"ok", b"longer", b"ok"]
+
+    def answer(_: bytes, writer: asyncio.StreamWriter) -> None:
+        body = bodies[len(asked)]
+        asked.append(body)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+
+    asked: list[bytes] = []
+    async with server(answer) as address:
+        kept = Wires(address, None, 4)
+        first = await kept.call(b"x\n")
+        rest = await asyncio.gather(*(kept.call(b"x\n") for _ in range(3)))
+        assert [one.body for one in (first, *rest)] == bodies
+        kept.close()
+
+
+async def test_an_answer_nobody_asked_for_is_no_answer_to_the_next_call() -> None:
+    """Its connection is given up, and the next call has another."""
+    first = asyncio.Event()
+
+    def answer(line: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(OK if line == b"next" else OK + OK.replace(b"ok", b"no"))
+        first.set()
+
+    async with server(answer) as address:
+        kept = Wires(address, None, 4)
+        await kept.call(b"first\n")
+        assert (await kept.call(b"next\n")).body == b"ok"
+        kept.close()
+
+
+async def test_a_caller_who_gives_up_leaves_the_order_of_answers_as_it_was() -> None:
+    """The answer it no longer waits for still takes its place, and only then is there room again."""
+    asked: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    def said(body: bytes) -> bytes:
+        return OK.replace(b"ok", body)
+
+    async with server(lambda _line, writer: asked.put_nowait(writer)) as address, asyncio.timeout(10):
+        kept = Wires(address, None, 2)
+        calls = [asyncio.create_task(kept.call(b"first\n"))]
+        (await asked.get()).write(said(b".."))
+        await calls.pop()
+        calls = [asyncio.create_task(kept.call(b"a\n")), asyncio.create_task(kept.call(b"b\n"))]
+        one, same = await asked.get(), await asked.get()
+        calls[0].cancel()
+        third = asyncio.create_task(kept.call(b"c\n"))
+        other = await asked.get()
+        assert one is same
+        assert other is not one
+        one.write(said(b"aa") + said(b"bb"))
+        other.write(said(b"cc"))
+        assert ((await calls[1]).body, (await third).body) == (b"bb", b"cc")
+        kept.close()
