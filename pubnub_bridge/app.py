@@ -37,10 +37,14 @@ from pubnub_bridge.settle import Around, Settle
 from pubnub_bridge.side import Side, open_side
 from pubnub_bridge.subscriber import Hooks, Subscriber
 from pubnub_bridge.sync import Syncs
+from pubnub_bridge.sqs_worker import Worker
+from pubnub_bridge.storm import Admission, Marks
 from pubnub_bridge.tasks import until_one_dies
 
 _log = structlog.get_logger(__name__)
 
+SETTLES, READS = 1.0, 0.1
+"""Seconds that a batch of settling, or of owed syncs, takes at most while the graph bears more syncs."""
 
 async def run(settings: Settings) -> int:
     """The bridge of one process with engines of its own, until it is cancelled.
@@ -78,6 +82,18 @@ def hold_times(settings: Settings) -> HoldTimes:
 
 class Bridge:
     """The parts of a running bridge, wired."""
+def storm_marks(settings: Settings) -> Marks:
+    """When there is a storm, and how long is waited then."""
+    return Marks(
+        on=settings.storm_mode == "on",
+        share=settings.storm_share,
+        least=settings.storm_least,
+        span=int(settings.storm_span * 1000),
+        hold=int(settings.storm_hold * 1000),
+        window=settings.storm_window,
+    )
+
+
 
     def __init__(self, side: Side) -> None:
         settings = side.settings
@@ -86,7 +102,10 @@ class Bridge:
         self.partitions = Partitions(_needs(side))
         self.events = _events(side, lambda: self.ownership.leads)
         self.settle = Settle(_around(side, self.events), self.partitions.holds)
-        self.publish = Publish(self.partitions.outbounds, self._ways(), _limits(settings))
+        self.syncs = Syncs(side.flags, side.water)
+        self.publish = Publish(self.partitions.outbounds, ways(side, self.pool, self.syncs), limits(settings))
+        self.over_sqs = self._over_sqs()
+        self.admission = Admission(settings.publish_in_flight)
         self.ownership = Ownership(side.engines.valkey, own_name(), settings.partitions, self.partitions)
         self.reconcile = Reconcile(side.client, side.flags, side.log, side.lookups, side.shards)
         self.reconcile.now = side.clock.now
@@ -141,6 +160,7 @@ class Bridge:
             lengths = await self.side.engines.valkey.lengths([key(number) for number in ages])
             metrics.STREAM.labels(name).set(sum(lengths))
 
+        metrics.SYNCS_ADMITTED.set(self._admitted())
     async def _count(self) -> None:
         if self.ownership.leads:
             await self.counting.step()
@@ -185,6 +205,9 @@ class Bridge:
         self.side.engines.valkey.failed_over = self._reconcile_all
 
     def _told(self, told: Sequence[Told]) -> None:
+        publish.admitted = self._admitted
+        self.settle.took = lambda seconds: self.admission.felt(seconds, SETTLES)
+        self.syncs.took = lambda seconds: self.admission.felt(seconds, READS)
         self.context.settled(told)
         self.report.told(told)
 
@@ -193,11 +216,19 @@ class Bridge:
         return CountNeeds(
             side.client, side.shards, side.engines.valkey, self.health, self.pool, self.valid_for
         )
+    def _admitted(self) -> int:
+        """How many letters may owe a sync now: in a storm as many as the graph bears, else as many as go out."""
+        calm = not self.partitions.storms.on
+        return self.publish.limits.in_flight if calm else self.admission.room
 
-    def _ways(self) -> Ways:
-        side = self.side
-        syncs = Syncs(side.flags, side.water)
-        return Ways(self.pool, side.inbox, syncs, side.dead, side.tokens.refused, side.why.fail)
+
+    def _over_sqs(self) -> Worker | None:
+        """With QUEUE_URL notices go that way; the streams still bring what is redriven or was left in them."""
+        side, settings = self.side, self.side.settings
+        if side.notices is None:
+            return None
+        how = ways(side, self.pool, self.syncs)
+        return Worker(settings.partitions, how, side.inbox, limits(settings), pace(settings))
 
     def _hooks(self) -> Hooks:
         side = self.side
@@ -226,7 +257,8 @@ def _needs(side: Side) -> Needs:
         lookups=side.lookups,
         now=side.clock.now,
         times=hold_times(settings),
-        pace=Pace(settings.coalesce_shortest, settings.coalesce_longest),
+        pace=pace(settings),
+        marks=storm_marks(settings),
     )
 
 

@@ -6,12 +6,14 @@ any clock in seconds. Rules:
 - of several events about one friend only the newest presence and the newest relation are told, never nothing;
 - a presence older than a queued end of that friendship is dropped;
 - one sync waits at most: a newer one replaces it, one read already replaces one that is only owed;
-- one letter an inbox is on its way at a time, so its order is kept, and letters keep a distance.
+- one letter an inbox is on its way at a time, so its order is kept, and letters keep a distance;
+- letters whose sync must still be read are set aside where the graph cannot bear more of them now.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -45,12 +47,12 @@ class Window:
         self._at = 0.0
         self.seconds = pace.shortest
 
-    def observe(self, lateness: float, now: float) -> float:
-        """The window, given how late the oldest letter that is due is now."""
+    def observe(self, lateness: float, now: float, least: float = 0.0) -> float:
+        """The window, given how late the oldest letter that is due is now; at least `least`, as in a storm."""
         pace = self._pace
         closing = self.seconds * 0.5 ** max(0.0, now - self._at)
         opened = 2 * lateness if lateness > pace.calm else 0.0
-        wanted = max(closing if closing > pace.calm else 0.0, opened)
+        wanted = max(closing if closing > pace.calm else 0.0, opened, least)
         self.seconds, self._at = min(pace.longest, max(pace.shortest, wanted)), now
         return self.seconds
 
@@ -67,6 +69,11 @@ class Letter:
     relations: dict[str, Event] = field(default_factory=dict)
     sync: SyncNotice | None = None
     tries: int = 0
+
+    @property
+    def owes(self) -> bool:
+        """Whether a sync must be read from the graph before it can go out."""
+        return self.sync is not None and self.sync.friends is None
 
     def events(self) -> list[Event]:
         """What is told, relations first, in the order of their reads."""
@@ -118,6 +125,7 @@ class Coalesce:
         self._last_sync: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self._due: list[tuple[float, str]] = []
+        self._aside: deque[tuple[str, Letter]] = deque()
         self._open: dict[int, int] = {}
         self._generation = 0
         self.saved = 0
@@ -155,18 +163,32 @@ class Coalesce:
         """When `take` has the next letter, or None."""
         return self._due[0][0] if self._due else None
 
-    def take(self, now: float, limit: int) -> list[Letter]:
-        """Up to `limit` letters that are due. Each must be given back to `done`."""
+    def take(self, now: float, limit: int, owing: int | None = None) -> list[Letter]:
+        """Up to `limit` letters that are due, at most `owing` of which owe a sync. Each must be given back to `done`."""
         taken: list[Letter] = []
+        room = limit if owing is None else min(limit, owing)
+        self._admit(now, room)
         while self._due and self._due[0][0] <= now and len(taken) < limit:
             _, inbox = heapq.heappop(self._due)
             letter = self._waiting.get(inbox)
             if letter is None or letter.due > now or inbox in self._under_way:
                 continue
+            if letter.owes and room <= 0:
+                self._aside.append((inbox, letter))
+                continue
+            room -= letter.owes
             del self._waiting[inbox]
             self._under_way[inbox] = letter
             taken.append(letter)
         return taken
+
+    def _admit(self, now: float, room: int) -> None:
+        """Plan those set aside again, as many as there is room for; who was written to meanwhile is not among them."""
+        while self._aside and room > 0:
+            inbox, letter = self._aside.popleft()
+            if self._waiting.get(inbox) is letter and letter.owes:
+                heapq.heappush(self._due, (max(now, letter.due), inbox))
+                room -= 1
 
     def done(self, letter: Letter, now: float) -> None:
         """A letter was published, or what failed of it was appended to the stream again."""

@@ -21,6 +21,8 @@ class Ages:
 
     settle: float
     notice: float
+    storm: str | None = None
+    """Why many of those shown online may be gone."""
 
 
 class Health:
@@ -34,7 +36,7 @@ class Health:
     async def tell(self, ages: Mapping[int, Ages]) -> None:
         """Write the rows of the owned partitions; they are good for as long as a count is."""
         for partition, age in ages.items():
-            row = json.dumps([round(age.settle, 1), round(age.notice, 1)]).encode()
+            row = json.dumps([round(age.settle, 1), round(age.notice, 1), age.storm]).encode()
             await self._valkey.put(keys.health(partition), row, self._valid_for)
 
     async def late(self) -> str | None:
@@ -49,7 +51,9 @@ class Health:
         settle, notice = max(age[0] for age in ages), max(age[1] for age in ages)
         if settle > self._valid_for:
             return f"changes wait {settle:.0f} s to be settled"
-        return f"notices wait {notice:.0f} s to be sent" if notice > self._valid_for else None
+        if notice > self._valid_for:
+            return f"notices wait {notice:.0f} s to be sent"
+        return next((age[2] for age in ages if len(age) > 2 and age[2]), None)
 
 
 def entry_age(entry: str | None, now: float | None = None) -> float:

@@ -9,16 +9,19 @@ entries decides the same. The rules, each forced by a counterexample of the simu
 - a flap, or a repeat with a newer time, is written to the graph too, but friends are not told of it;
 - entries read again at a take-over are always written and told;
 - who is taken for settling counts as settled in the new state from that moment.
+
+In a storm the leaves of some shards wait longer: only deadlines move, so none of these rules knows of storms.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pubnub_bridge.presence import Seen, event_id
+from pubnub_bridge.storm import Moved
 
 GONE_KEPT = 10_000
 """Users of a partition whose last leave is remembered, so that its repeats need no write."""
@@ -32,11 +35,11 @@ class HoldTimes:
     leave: int = 5000
     timeout: int = 5000
 
-    def of(self, seen: Seen) -> int:
-        """The hold of one event."""
-        if seen.online:
+    def of(self, one: Seen | Change) -> int:
+        """The hold of one event, or of the change that it began."""
+        if one.online:
             return self.online
-        return self.timeout if seen.reason == "timeout" else self.leave
+        return self.timeout if one.reason == "timeout" else self.leave
 
 
 @dataclass(slots=True)
@@ -56,6 +59,8 @@ class Change:
     again: bool = False
     """An entry of it was read again at a take-over, or the write was tried before: told in any case."""
     entries: list[str] = field(default_factory=list)
+    began: int = 0
+    """When the state first differed: a repeat moves `at`, never this."""
 
     @property
     def event_id(self) -> str:
@@ -75,6 +80,8 @@ class Noticed:
     flapped: list[str] = field(default_factory=list)
     """Whose change was undone inside the hold."""
     repeats: int = 0
+    moved: list[Moved] = field(default_factory=list)
+    """What began to differ from the settled state; a flap's way back is not in it."""
 
 
 class Hold:
@@ -89,6 +96,10 @@ class Hold:
         self._taken: dict[str, Change] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._needed: dict[str, int] = {}
+        self._patient: Collection[int] = ()
+        self._longest = 0
+        self.away: Counter[int] = Counter()
+        """Leaves that wait for their deadline, by shard."""
         self.begins = 0
         """Nothing is taken before this moment."""
         self._finished: deque[str] = deque()
@@ -116,6 +127,13 @@ class Hold:
     def begin_at(self, moment: int) -> None:
         """Take nothing before this moment: what PubNub told since the last owner's poll is awaited first."""
         self.begins = moment
+
+    def lengthen(self, shards: Collection[int], hold: int) -> None:
+        """From now on leaves of these shards wait `hold` milliseconds, those waiting included; all others as ever."""
+        if (shards, hold) != (self._patient, self._longest):
+            self._patient, self._longest = shards, hold
+            for change in self._waiting.values():
+                self._plan(change)
 
     def see(self, seen: Sequence[Seen], entry: str, again: bool = False) -> Noticed:
         """Take one entry of the stream; `again` where it may have been acted on before a take-over."""
@@ -146,7 +164,7 @@ class Hold:
             change = self._waiting.get(user)
             if change is None or change.due != due:
                 continue
-            del self._waiting[user]
+            self._unwait(user)
             if user in self._taken:
                 self._make_ready(change)
                 continue
@@ -193,19 +211,23 @@ class Hold:
     def _newer(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
         waiting = self._waiting.get(event.user)
         if waiting and waiting.online == event.online:
+            self._unwait(event.user)
             waiting.at, waiting.shard = event.at, event.shard
+            self._wait(waiting)
             self._need(waiting, entry, again)
             noticed.repeats += 1
         elif event.online == (event.user in self._online):
             self._back(event, entry, again, noticed)
         else:
-            due = event.at + self._times.of(event)
-            change = Change(event.user, event.online, event.at, event.shard, event.reason, due, tell=True)
+            change = Change(event.user, event.online, event.at, event.shard, event.reason, 0, tell=True)
+            change.began = event.at
             self._need(change, entry, again)
             if waiting:  # the graph has overruled what it was compared with
                 _include(waiting, change)
-            self._waiting[event.user] = change
-            heapq.heappush(self._deadlines, (due, event.user))
+                self._unwait(event.user)
+            self._wait(change)
+            self._plan(change)
+            noticed.moved.append(Moved(event.shard, not event.online, event.at))
             if event.online:
                 noticed.arrived.append(event.user)
 
@@ -213,7 +235,7 @@ class Hold:
         """The settled state once more: a flap where another waited, else a repeat. Written, not told."""
         change = Change(event.user, event.online, event.at, event.shard, event.reason, event.at, tell=False)
         self._need(change, entry, again)
-        if waiting := self._waiting.pop(event.user, None):
+        if waiting := self._unwait(event.user):
             noticed.flaps += 1
             noticed.flapped.append(event.user)
             if event.online:
@@ -230,6 +252,26 @@ class Hold:
             change.tell |= earlier.tell
         self._set(change.user, change.online, change.at)
         self._ready[change.user] = change
+
+    def _plan(self, change: Change) -> None:
+        """Set the deadline of a change that waits; an earlier one of it is void."""
+        hold = self._times.of(change)
+        if not change.online and change.shard in self._patient:
+            hold = max(hold, self._longest)
+        if change.due != change.began + hold:
+            change.due = change.began + hold
+            heapq.heappush(self._deadlines, (change.due, change.user))
+
+    def _wait(self, change: Change) -> None:
+        self._waiting[change.user] = change
+        if not change.online:
+            self.away[change.shard] += 1
+
+    def _unwait(self, user: str) -> Change | None:
+        change = self._waiting.pop(user, None)
+        if change is not None and not change.online:
+            self.away[change.shard] -= 1
+        return change
 
     def _unwritten(self, user: str) -> Change | None:
         """The newest change of a user that is not in the graph yet."""

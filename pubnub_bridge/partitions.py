@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -26,6 +27,7 @@ from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.publish import Outbound
+from pubnub_bridge.storm import Marks, Storms, Turned
 
 BLOCK = 200
 """Milliseconds that one read waits; a new partition is listened to no later."""
@@ -33,6 +35,8 @@ LINGER = 0.005
 """Seconds between two reads: what comes meanwhile is read together."""
 PATIENCE = 2000
 """Milliseconds that a new owner waits for its first poll before it settles what the last one left."""
+LOOK_OUT = 100
+"""Milliseconds between two looks for storms."""
 MOST_LETTERS = 50_000
 """Inboxes that may wait in memory; the rest stays in the streams."""
 _log = structlog.get_logger(__name__)
@@ -59,6 +63,7 @@ class Needs:
     """PubNub's time in milliseconds."""
     times: HoldTimes
     pace: Pace
+    marks: Marks
 
 
 class Partitions:
@@ -77,6 +82,8 @@ class Partitions:
         self.letters_woken: Callable[[], None] = lambda: None
         self._window = Window(needs.pace)
         self._stopped_at = 0.0
+        self.storms = Storms(needs.marks, needs.shards)
+        self._judged = 0
         self.publish_stopped: Callable[[], bool] = lambda: False
         """Whether nothing can be published now: then nothing is taken from the inbox streams."""
         self.follow: Callable[[int], Coroutine[None, None, None]] | None = None
@@ -99,6 +106,7 @@ class Partitions:
                 self._noticed(hold, hold.see(log.decode(body), entry, again=True), entry)
             place = entries[-1][0]
         self.holds[partition] = hold
+        hold.lengthen(self.storms.patient(partition), needs.marks.hold)
         self.outbounds[partition] = Outbound(partition, needs.pace)
         self._positions |= {key: place, keys.inbox(partition): FIRST}
         if self.follow:
@@ -115,7 +123,8 @@ class Partitions:
         for partition, hold in self.holds.items():
             due = hold.oldest_due
             notice = entry_age(self.outbounds[partition].oldest) if partition in self.outbounds else 0.0
-            found[partition] = Ages(max(0.0, (now - due) / 1000) if due else 0.0, notice)
+            late = max(0.0, (now - due) / 1000) if due else 0.0
+            found[partition] = Ages(late, notice, self.storms.doubt)
         return found
 
     def caught_up(self, partition: int) -> None:
@@ -161,13 +170,30 @@ class Partitions:
         now = time.monotonic()
         dues = [due for out in self.outbounds.values() if (due := out.coalesce.next_due()) is not None]
         # A letter that waited for the origin to come back is no sign of a storm.
-        self._window.observe(max([0.0, *(now - max(due, self._stopped_at) for due in dues)]), now)
+        late = max([0.0, *(now - max(due, self._stopped_at) for due in dues)])
+        self._window.observe(late, now, self.storms.window)
+        self._look_out()
         found = await self._needs.valkey.read(wanted, count=500, block=BLOCK)
         for key, entries in found.items():
             if key in self._positions:
                 self._positions[key] = entries[-1][0]
                 await self._take(key, entries)
         await asyncio.sleep(LINGER)
+
+    def _look_out(self) -> None:
+        """Whether a storm begins or ends; then leaves wait longer, or no longer."""
+        now = self._needs.now()
+        if abs(now - self._judged) < LOOK_OUT:
+            return
+        self._judged = now
+        online = {partition: len(hold.online) for partition, hold in self.holds.items()}
+        away: Counter[int] = Counter()
+        for hold in self.holds.values():
+            away.update(hold.away)
+        if turned := self.storms.judge(now, online, away):
+            for partition, hold in self.holds.items():
+                hold.lengthen(self.storms.patient(partition), self._needs.marks.hold)
+            _tell(turned, self.storms)
 
     async def _take(self, key: str, entries: Sequence[Entry]) -> None:
         partition = keys.partition_of(key)
@@ -183,11 +209,13 @@ class Partitions:
             noticed = hold.see(log.decode(body), entry)
             arrived += noticed.arrived
             self._noticed(hold, noticed, entry)
+        self._look_out()
         self.settle_woken()
         if arrived:
             await self._needs.inbox.owe(arrived, "join")
 
     def _noticed(self, hold: Hold, noticed: Noticed, entry: str) -> None:
+        self.storms.saw(noticed.moved)
         metrics.FLAPS.inc(noticed.flaps)
         self.flapped(noticed.flapped)
         metrics.REPEATS.inc(noticed.repeats)
@@ -216,3 +244,13 @@ class Partitions:
     def _follower_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) and not self.died.done():
             self.died.set_exception(error)
+
+
+def _tell(turned: Turned, storms: Storms) -> None:
+    """Count and log what began and what is over."""
+    for storm in turned.began:
+        metrics.STORMS.labels(storm.where[1]).inc()
+        _log.warning("a storm begins", reason=str(storm))
+    for storm in turned.ended:
+        _log.info("a storm is over", reason=str(storm))
+    metrics.STORM.set(len(storms.on))

@@ -120,6 +120,9 @@ class Publish:
         self.woken = asyncio.Event()
         """Set it when there are new letters."""
         self._free = limits.in_flight
+        self.admitted: Callable[[], int] = lambda: limits.in_flight
+        """How many letters under way may owe a sync, which the graph must be asked for."""
+        self._owing = 0
         self._queue: asyncio.Queue[tuple[Outbound, Letter]] = asyncio.Queue()
         self._limiter = AsyncLimiter(limits.per_second, 1.0) if limits.per_second else None
         self._stopping = False
@@ -156,8 +159,9 @@ class Publish:
     def _take(self, now: float, room: int) -> int:
         taken = 0
         for outbound in self._outbounds.values():
-            letters = outbound.coalesce.take(now, room - taken)
+            letters = outbound.coalesce.take(now, room - taken, self.admitted() - self._owing)
             self._free -= len(letters)
+            self._owing += sum(letter.owes for letter in letters)
             taken += len(letters)
             for letter in letters:
                 self._queue.put_nowait((outbound, letter))
@@ -195,6 +199,7 @@ class Publish:
             elif event := next(iter(letter.presence.values()), None):
                 metrics.DELAY.observe(max(0.0, time.time() - event.ts / 1e6))
             outbound.coalesce.done(letter, time.monotonic())
+            self._owing -= letter.owes
             self._free += 1
             self.woken.set()
 

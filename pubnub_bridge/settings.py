@@ -37,6 +37,22 @@ class Settings(GraphSettings):
     reconcile_seconds: Annotated[float, Field(ge=10, le=86400)] = 300.0
     """How often each shard is compared with Here Now."""
 
+    storm_mode: Literal["on", "off"] = "on"
+    """Whether a mass leave or join is met with longer waiting, so that friends hear of its outcome only."""
+    storm_share: Annotated[float, Field(ge=0.01, le=1)] = 0.1
+    """The share of those online that must leave or come within STORM_SPAN: of a shard, a partition, or all."""
+    storm_least: Annotated[int, Field(ge=10, le=1_000_000)] = 100
+    """How many must leave or come at least; fewer are no storm, whatever their share."""
+    storm_span: Annotated[float, Field(ge=1, le=300)] = 10.0
+    """Seconds over which they are counted."""
+    storm_hold: Seconds = 30.0
+    """The most seconds that a leave waits in a storm of its shard; who is back by then was never gone."""
+    storm_window: Seconds = 3.0
+    """The least seconds that news waits for company in a storm; COALESCE_LONGEST is still the most."""
+
+    queue_url: str = ""
+    """Where notices wait between settling and publishing: Valkey's streams when empty, or an SQS FIFO queue as
+    sqs://sqs.REGION.amazonaws.com/ACCOUNT/NAME.fifo (the extra `sqs`)."""
     coalesce_shortest: Seconds = 0.0
     """The window, in seconds, in which news for one inbox becomes one message when it is calm."""
     coalesce_longest: Seconds = 30.0

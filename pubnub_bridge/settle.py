@@ -7,6 +7,7 @@ state and clock in a second transaction, append the notices; then the entries of
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -107,6 +108,8 @@ class Settle:
         """Set it when a hold has something new."""
         self.told: Callable[[Sequence[Told]], None] = lambda _told: None
         """Told of everyone whose state was settled, for what is written behind."""
+        self.took: Callable[[float], None] = lambda _seconds: None
+        """Told how long each batch took."""
         self._busy = asyncio.Lock()
 
     async def run(self) -> None:
@@ -121,8 +124,10 @@ class Settle:
         async with self._busy:
             taken = self._take()
             if taken:
+                began = time.monotonic()
                 with metrics.SETTLE_SECONDS.time():
                     await self._until_done(taken)
+                self.took(time.monotonic() - began)
             await self._delete_finished()
         return len(taken)
 

@@ -7,7 +7,8 @@ makes them, go through the user's inbox stream, so its owner keeps them to one a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from graph_service.errors import FriendsError
@@ -31,6 +32,8 @@ class Syncs:
         self._water = water
         self._wanted: dict[str, asyncio.Future[SyncNotice | None]] = {}
         self._reading: asyncio.Task[None] | None = None
+        self.took: Callable[[float], None] = lambda _seconds: None
+        """Told how long each read took."""
 
     async def read(self, user: str) -> SyncNotice | None:
         """The friends.sync of a user, None for an unknown one. Those asked for at one moment are read together."""
@@ -45,12 +48,14 @@ class Syncs:
         await asyncio.sleep(GATHER)
         while self._wanted:
             wanted, self._wanted = self._wanted, {}
+            began = time.monotonic()
             try:
                 told = await self._water.read(lambda users=list(wanted): self._flags.tell(users))  # type: ignore[misc]
             except FriendsError as error:
                 for future in wanted.values():
                     future.set_exception(error)
                 continue
+            self.took(time.monotonic() - began)
             found = {one.user: sync_of(one) for one in told}
             for user, future in wanted.items():
                 future.set_result(found.get(user))

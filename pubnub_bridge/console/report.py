@@ -20,6 +20,7 @@ from pubnub_bridge import keys, metrics
 from pubnub_bridge.console.leaders import Leaders, Standing
 from pubnub_bridge.health import Ages
 from pubnub_bridge.hold import Hold
+from pubnub_bridge.storm import Storms
 
 EVERY = 2.0
 """Seconds between two reports."""
@@ -59,6 +60,7 @@ class Kept(Protocol):
 
     holds: dict[int, Hold]
     outbounds: dict[int, Any]
+    storms: Storms
 
     def ages(self) -> dict[int, Ages]:
         """How long the oldest change and notice of each owned partition have waited."""
@@ -105,6 +107,7 @@ class Report:
             "delay": grown(self._past, "delay."),
             "settle": grown(self._past, "settle."),
             "circuitOpen": _gauge(metrics.CIRCUIT_OPEN) > 0,
+            "storms": [str(storm) for storm in self._kept.storms.on.values()],
             "accuracy": _gauge(metrics.ACCURACY) if self._owned.leads else None,
             "partitions": self._partitions(),
             "flaps": _rows(self._flaps.top(TOP, now)),

@@ -76,6 +76,7 @@ class _Sums:
         self.delay = _added(report["delay"] for report in reports)
         self.settle = _added(report["settle"] for report in reports)
         self.open = any(report["circuitOpen"] for report in reports)
+        self.storms = [storm for report in reports for storm in report.get("storms", ())]
 
     def rate(self, name: str) -> float | None:
         """A second; None where no bridge knows it yet."""
@@ -163,9 +164,14 @@ def _troubles(sums: _Sums, partitions: Sequence[PartitionRow], dead: int) -> dic
         if sums.some("unknown", "refused", "misplaced")
         else "",
         "log": f"{orphans} partitions have no bridge" if orphans else "",
+        "hold": _of_storms(sums.storms),
         "publish": _of_publishing(sums, dead),
     }
     return {name: said for name, said in found.items() if said}
+
+
+def _of_storms(storms: Sequence[str]) -> str:
+    return f"{storms[0]} (and {len(storms) - 1} more)" if len(storms) > 1 else "".join(storms)
 
 
 def _of_publishing(sums: _Sums, dead: int) -> str:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 from graph_service.model import ChangedPair, Settled, Told
+from graph_service.shard import ShardMap
 from pubnub_bridge import relation, wire
-from pubnub_bridge.coalesce import Letter
+from pubnub_bridge.coalesce import Coalesce, Letter
 from pubnub_bridge.hold import Change, Hold, HoldTimes
 from pubnub_bridge.notice import Event, Outgoing, SyncNotice
 from pubnub_bridge.presence import Seen
+from pubnub_bridge.storm import Marks, Storms
 from pubnub_bridge.view import Key, Shown, View
 from tests.simulation.rules import Rules
 
@@ -38,6 +40,19 @@ def hold(rules: Rules, times: HoldTimes) -> Hold:
             else:
                 self._let_go(change.entries)
 
+        def _plan(self, change: Change) -> None:
+            if rules.storm_moves_deadlines or change.online or not change.due:
+                super()._plan(change)
+            else:
+                change.due = change.began + self._longest
+
+        def lengthen(self, shards: Collection[int], hold: int) -> None:
+            if not rules.storm_only_waits and shards:
+                for user in [user for user, change in self._waiting.items() if not change.online]:
+                    if change := self._unwait(user):
+                        self._let_go(change.entries)
+            super().lengthen(shards, hold)
+
         def take(self, now: int, limit: int) -> list[Change]:
             before = dict(self._online)
             taken = super().take(now, limit)
@@ -55,6 +70,28 @@ def hold(rules: Rules, times: HoldTimes) -> Hold:
             super().resolved(change, present)
 
     return Mutant(times)
+
+
+def storms(rules: Rules, marks: Marks) -> Storms:
+    """The storms of the only shard, or ones without end."""
+
+    class Endless(Storms):
+        def _lasts(self, *_what: Any) -> bool:
+            return True
+
+    return (Storms if rules.storm_ends else Endless)(marks, ShardMap(1, 1))
+
+
+def longest(rules: Rules, hold: int) -> int:
+    """How long a leave waits at most, or without end."""
+    return hold if rules.storm_hold_is_capped else 10**12
+
+
+def overcharge(rules: Rules, coalesce: Coalesce, admitted: int) -> None:
+    """Where the graph bears no more syncs now, they wait, or are dropped."""
+    if not rules.admitted_later_not_dropped and not admitted:
+        for letter in coalesce._waiting.values():
+            letter.sync = None if letter.owes else letter.sync
 
 
 def to_be_told(
@@ -170,4 +207,7 @@ def letters(rules: Rules) -> Iterator[None]:
         yield
 
 
-__all__ = ["MutantView", "audible", "events", "hold", "letters", "tell_pair", "to_be_told", "told", "wire"]
+__all__ = [
+    "MutantView", "audible", "events", "hold", "letters", "longest", "overcharge", "storms", "tell_pair",
+    "to_be_told", "told", "wire",
+]  # fmt: skip

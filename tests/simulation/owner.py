@@ -13,11 +13,14 @@ from pubnub_bridge.hold import Change, Hold, HoldTimes
 from pubnub_bridge.notice import Outgoing, SyncNotice, decode, encode, sync_of
 from pubnub_bridge.presence import TOO_FAR_AHEAD, Seen
 from pubnub_bridge.settle import notices, to_be_told
+from pubnub_bridge.storm import Marks
 from tests.simulation import mutants
 from tests.simulation.engines import GraphModel, PubNub, Reading, Stream
 from tests.simulation.rules import Rules
 
 HOLD = 5000
+STORM = Marks(share=0.5, least=2, span=4000, hold=15_000, window=3.0)
+"""Two of three people at once are a storm."""
 TINY = 512 + 1
 """Budget of a sync's part: one friend a part."""
 
@@ -37,6 +40,7 @@ class Outside:
     """Whether the graph's clock ever went back: then a read must be newer than all told, not only as new."""
     publish: Callable[[str, bytes], None] = lambda _inbox, _body: None
     where_now: list[tuple[str, str]] = field(default_factory=list)
+    marks: Marks = field(default_factory=lambda: replace(STORM, on=False))
 
 
 @dataclass
@@ -75,6 +79,8 @@ class Owner:
         self.coalesce = Coalesce(Pace(distance=0.0, sync_distance=0.0))
         self.generations: dict[int, list[str]] = {}
         self.window = 0.0
+        self.storms = mutants.storms(self.rules, outside.marks)
+        self.admitted = 1
         self.batch: Batch | None = None
         self.sending: Sending | None = None
         self.doubts: list[tuple[Seen, str]] = []
@@ -119,7 +125,15 @@ class Owner:
             for user in noticed.arrived:
                 self._owe(user, "join")
             self.doubts += [(one, entry) for one in noticed.doubtful]
+            self.storms.saw(noticed.moved)
+        self.look_out()
         return bool(found)
+
+    def look_out(self) -> None:
+        """Whether a storm begins or ends."""
+        self.storms.marks = self.out.marks
+        if self.storms.judge(self.out.pubnub.now, {0: len(self.hold.online)}, self.hold.away):
+            self.hold.lengthen(self.storms.patient(0), mutants.longest(self.rules, self.out.marks.hold))
 
     def look_up(self) -> bool:
         """Where Now for one doubt."""
@@ -140,6 +154,7 @@ class Owner:
     def settle(self) -> bool:
         """The next step of the batch under way, or a new one."""
         if self.batch is None:
+            self.look_out()
             changes = self.hold.take(self.out.pubnub.now, 2)
             if changes:
                 self.batch = Batch(changes)
@@ -252,7 +267,8 @@ class Owner:
         found = self.out.inbox.after(self.inbox_place, 1)
         for entry, body in found:
             self.inbox_place = entry
-            generation = self.coalesce.add(decode(body), self._seconds(), self.window)
+            window = max(self.window, self.storms.window)
+            generation = self.coalesce.add(decode(body), self._seconds(), window)
             self.generations[generation] = [entry]
             if not self.rules.delete_after_publish:
                 self.out.inbox.delete([entry])
@@ -261,7 +277,8 @@ class Owner:
     def send(self, outcome: int) -> bool:
         """The next step of the letter under way, or a new one. Outcome 0 fails, 1 is sent but not heard of."""
         if self.sending is None:
-            letters = self.coalesce.take(self._seconds(), 1)
+            mutants.overcharge(self.rules, self.coalesce, self.admitted)
+            letters = self.coalesce.take(self._seconds(), 1, self.admitted)
             if letters:
                 self.sending = self._opened(letters[0])
             return bool(letters)

@@ -65,6 +65,16 @@ class Rules:
     """What Here Now says is as old as its cache may be."""
     absence_is_confirmed: bool = True
     """Who is absent from Here Now is looked up before being told gone."""
+    storm_only_waits: bool = True
+    """Storm: a leave is held for longer, never dropped."""
+    storm_moves_deadlines: bool = True
+    """Storm: who waits already gets a new deadline, when it begins and when it ends."""
+    storm_hold_is_capped: bool = True
+    """Storm: a leave waits so long at most, even where the storm goes on."""
+    storm_ends: bool = True
+    """Storm: it is over by itself once all is quiet."""
+    admitted_later_not_dropped: bool = True
+    """Storm: a sync that the graph cannot bear now waits."""
     client_newest_wins: bool = True
     """Client: the newest `ts` counts, not the last to come."""
     client_notice_beats_sync: bool = True

@@ -17,7 +17,8 @@ SOMETIMES = (
     "delete seen", "delete inbox", "repeat", "swap", "lose", "reconcile", "send badly", "window", "look up",
     "hide", "block", "future", "coarse clock", "clock back", "replica", "late append",
 )  # fmt: skip
-ACTIONS = ALWAYS + SOMETIMES
+IN_STORMS = ("everybody goes", "everybody comes", "syncs admitted")
+ACTIONS = ALWAYS + SOMETIMES + ("storm mode", *IN_STORMS)
 
 
 def tape(seed: int, longest: int = 160) -> Tape:
@@ -34,6 +35,15 @@ def tape(seed: int, longest: int = 160) -> Tape:
     length = chance.randint(10, longest)
     steps = [(action, chance.randrange(people)) for action in chance.choices(actions, weights, k=length)]
     return [("second owner", 0), *steps] if narrow and chance.random() < 0.5 else steps
+
+
+def stormy(seed: int, longest: int = 160) -> Tape:
+    """The same tape with storm mode on, and a few times everybody goes or comes."""
+    chance = random.Random(-1 - seed)
+    steps = [("storm mode", 0), *tape(seed, longest)]
+    for _ in range(chance.randint(2, 12)):
+        steps.insert(chance.randint(1, len(steps)), (chance.choice(IN_STORMS), chance.randrange(60)))
+    return steps
 
 
 def shrunk(found: Tape, fails: Callable[[Tape], bool]) -> Tape:

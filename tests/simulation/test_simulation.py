@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.simulation.rules import Rules
-from tests.simulation.tapes import ACTIONS, Tape, shrunk, tape
-from tests.simulation.world import simulate
+from tests.simulation.tapes import ACTIONS, Tape, shrunk, stormy, tape
+from tests.simulation.world import World, simulate
 
 TAPES = 400
 """Random tapes of one run; tens of thousands were played while this was written."""
@@ -23,6 +25,48 @@ def test_at_the_end_every_view_equals_the_graph_and_the_graph_equals_pubnub(star
             pytest.fail(f"seed {seed}: {wrong}\nshortest: {steps}")
 
 
+def test_the_same_holds_in_storms() -> None:
+    """Everybody goes and comes, leaves wait longer, syncs are admitted one by one, among all the other faults."""
+    for seed in range(100):
+        if wrong := simulate(stormy(seed)):
+            steps = shrunk(stormy(seed), lambda shorter: bool(simulate(shorter)))
+            pytest.fail(f"seed {seed}: {wrong}\nshortest: {steps}")
+
+
+def test_who_drops_and_returns_with_everybody_is_never_told_gone() -> None:
+    """For longer than the hold, and within that of storms: no friend hears of it. Without storm mode one does."""
+    told = _told_gone(
+        [("storm mode", 0), *THERE, *DROP, ("a hold", 0), *WORK, ("everybody comes", 0), *SETTLED]
+    )
+    assert told == set()
+    assert _told_gone([*THERE, *DROP, ("a hold", 0), *WORK, ("everybody comes", 0), *SETTLED])
+
+
+def test_who_leaves_for_good_in_a_storm_is_told_once() -> None:
+    """Ann does not come back with the others; at the end nobody else was told gone."""
+    back = [("toggle", 1), ("toggle", 2)]
+    steps = [("storm mode", 0), *THERE, *DROP, ("a hold", 0), *WORK, *back, *SETTLED, *SETTLED, *SETTLED]
+    assert _told_gone(steps) == {"ann"}
+    assert simulate(steps) == []
+
+
+def _told_gone(steps: Tape) -> set[str]:
+    """Of whom some friend was told that they are offline."""
+    world = World(Rules())
+    for action, number in steps:
+        world.step(action, number)
+    return {m["payload"]["userId"] for _, m in opened(world.heard) if m["type"] == "friend.offline"}
+
+
+def opened(heard: list[tuple[str, dict[str, Any]]]) -> list[tuple[str, dict[str, Any]]]:
+    """All events, batches opened."""
+    found = []
+    for inbox, message in heard:
+        batch = message["type"] == "friend.batch"
+        found += [(inbox, one) for one in (message["payload"]["events"] if batch else [message])]
+    return found
+
+
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 59)), max_size=50))
 def test_no_short_tape_breaks_the_walk(steps: Tape) -> None:
@@ -32,6 +76,8 @@ def test_no_short_tape_breaks_the_walk(steps: Tape) -> None:
 
 WORK = [("work", 0)]
 SETTLED = [*WORK * 3, ("a hold", 0), *WORK * 4]
+THERE = [("everybody comes", 0), *SETTLED, *WORK * 3]
+DROP = [("everybody goes", 0), *WORK]
 DELIVERED = [("deliver", user) for user in (0, 1, 2)] * 6
 EXAMPLES: dict[str, Tape] = {
     "state_from_the_read": [
@@ -57,6 +103,14 @@ EXAMPLES: dict[str, Tape] = {
         *[("deliver late", 1 + 3 * late) for late in (5, 4, 3, 2, 1)],
     ],
     "relation_to_the_offline": [("toggle", 0), *WORK * 3, ("befriend", 0), *[("relay", 0)] * 8, *WORK * 2],
+    "storm_only_waits": [("storm mode", 0), *THERE, *DROP],
+    "storm_moves_deadlines": [("storm mode", 0), *THERE, *DROP],
+    "storm_hold_is_capped": [("storm mode", 0), *THERE, *DROP],
+    "storm_ends": [("storm mode", 0), *THERE, *DROP],
+    "admitted_later_not_dropped": [
+        ("storm mode", 0), ("second owner", 0), ("everybody comes", 0), ("work", 1), ("everybody goes", 0),
+        ("read inbox", 0), ("work", 0), ("a hold", 0), ("syncs admitted", 0), ("everybody comes", 0), ("work", 0),
+    ],
     "client_tombstones": [
         ("toggle", 0), *SETTLED, *DELIVERED, ("toggle", 1), *SETTLED, *[("deliver", 1)] * 9,
         ("befriend", 0), *[("relay", 0)] * 3, *WORK * 2, *[("deliver late", 3 * late) for late in (5, 4, 3, 2, 1)],

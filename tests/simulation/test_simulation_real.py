@@ -9,7 +9,7 @@ from graph_service.valkey import Valkey
 from tests.conftest import Servers
 from tests.simulation import real
 from tests.simulation.rules import Rules
-from tests.simulation.tapes import tape
+from tests.simulation.tapes import stormy, tape
 
 SEEDS = (7, 19, 52, 86, 190)
 """Tapes with crashes, second owners, repeats, late deliveries and blocks; each takes a second or two."""
@@ -22,6 +22,12 @@ async def test_at_the_end_every_view_equals_the_real_graph(graph: Graph, servers
     """Flags, relations, outbox and streams are the engines' own; PubNub and the processes are simulated."""
     async with Valkey.open(servers.redis_url) as valkey:
         assert await real.simulate_on(graph, valkey, tape(seed, 60), Rules()) == []
+
+
+async def test_a_storm_leaves_every_view_right_on_the_real_graph(graph: Graph, servers: Servers) -> None:
+    """Everybody goes and comes a few times, with the other faults of its tape."""
+    async with Valkey.open(servers.redis_url) as valkey:
+        assert await real.simulate_on(graph, valkey, stormy(52, 40), Rules()) == []
 
 
 @pytest.mark.parametrize("rule", TAKEN_OUT)

@@ -15,7 +15,7 @@ from pubnub_bridge.notice import Outgoing, SyncNotice, encode, presence_event, s
 from pubnub_bridge.wire import micros
 from tests.simulation import mutants
 from tests.simulation.engines import CACHE, GraphModel, PubNub
-from tests.simulation.owner import Outside, Owner
+from tests.simulation.owner import STORM, Outside, Owner
 from tests.simulation.rules import Rules
 
 USERS = ("ann", "bob", "cat")
@@ -45,6 +45,8 @@ class World:
         self.clients = {user: Client(user, mutants.MutantView(rules)) for user in USERS}
         self.owners = [Owner(self.out)]
         self.wrong: list[str] = []
+        self.heard: list[tuple[str, dict[str, Any]]] = []
+        """All that was published, by inbox."""
         self.spans: dict[frozenset[str], list[list[int]]] = {}
         self.hidden_at: dict[str, int] = {}
         self.steps = 0
@@ -65,6 +67,12 @@ class World:
             if self.rules.client_asks:
                 self.out.inbox.append(encode([SyncNotice(user, reason="asked")]))
         self.pubnub.change(user, client.connected)
+
+    def everybody(self, online: bool) -> None:
+        """A network goes, or comes back."""
+        for user in USERS:
+            if self.clients[user].connected != online:
+                self.toggle(user)
 
     def befriend(self, a: str, b: str) -> None:
         """Friends or not, turned round."""
@@ -162,6 +170,7 @@ class World:
 
     def _published(self, inbox: str, body: bytes) -> None:
         message = json.loads(body)
+        self.heard.append((inbox, message))
         self._check_privacy(inbox, message)
         self.clients[inbox].waiting.append(message)
 
@@ -203,6 +212,10 @@ class World:
             "replica": self.graph.copy,
             "window": lambda: setattr(owner, "window", float(b % 3) * 3),
             "work": lambda: self.work(owner),
+            "storm mode": lambda: setattr(self.out, "marks", STORM),
+            "everybody goes": lambda: self.everybody(False),
+            "everybody comes": lambda: self.everybody(True),
+            "syncs admitted": lambda: setattr(owner, "admitted", b % 2),
         }
         works[action]()
         self.steps += 1
@@ -228,6 +241,7 @@ class World:
         """Everything under way is finished by one owner; what PubNub lost is found by reconciling, nothing else is."""
         self.owners = [self.owners[-1]]
         owner = self.owners[0]
+        owner.admitted = 1
         for _ in range(3):
             for _ in range(400):
                 if not self._go_on(owner):
@@ -266,6 +280,9 @@ class World:
                 self.wrong.append(f"the graph says {user} online={flag}, PubNub says {truth}")
             if self.clients[user].connected:
                 self._check_view(user)
+        self.owners[0].look_out()
+        if self.owners[0].storms.on:
+            self.wrong.append("a storm is still on")
         if self.out.seen.entries or self.out.inbox.entries:
             self.wrong.append("entries were left in the streams")
 
