@@ -1,26 +1,91 @@
-"""Accuracy: the share of sampled users whose flag equals what PubNub says now. Knows flags and look-ups; repairs nothing.
+"""Accuracy: the share of sampled views that are right, at the latest hold + 5 s after a change. Repairs nothing.
 
-Users who changed a moment ago are not counted: within the hold the two differ on purpose.
+A view is one user's flag, as friends see it, beside what PubNub says of them. Users are drawn from both sides, the
+flagged and those of Here Now, so that a ghost who is online and one who is missing both count. Within the hold the two
+differ on purpose: who differs is looked at again after the hold and 5 s, and is wrong only when PubNub says the same
+as before and the flag still does not. In a storm leaves are held longer; such views count as wrong here.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
+from graph_service.model import Presence
 from pubnub_bridge import metrics
+from pubnub_bridge.client import Occupants
 from pubnub_bridge.lookups import Lookups
+from pubnub_bridge.settings import Settings
 
-RECENT = 30_000
-"""Milliseconds."""
+SLACK = 5.0
+"""Seconds beyond the hold."""
+RIGHT, WRONG = (metrics.VIEWS.labels(word) for word in ("true", "false"))
 
 
-async def sample(online: Mapping[str, int], lookups: Lookups, size: int, now: int) -> float | None:
-    """Look some flagged users up; the share of those who are present, None where nobody could be counted."""
-    old = [user for user, at in online.items() if now - at > RECENT]
-    found = await lookups.all(random.sample(old, min(size, len(old))))
-    if not found:
-        return None
-    share = sum(seen.online for seen in found.values()) / len(found)
-    metrics.ACCURACY.set(share)
-    return share
+class Flagged(Protocol):
+    """The part of `Flags` that is read."""
+
+    async def online_in_shards(self, shards: Sequence[int]) -> Mapping[str, int]:
+        """Who is flagged online there."""
+
+    async def presence(self, ids: Sequence[str]) -> Sequence[Presence]:
+        """The state of each known user."""
+
+
+class HereNow(Protocol):
+    """The part of `client.Client` that is asked."""
+
+    async def here_now(self, channel: str) -> Occupants:
+        """Who is on a channel."""
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Samples one shard at a time."""
+
+    flags: Flagged
+    client: HereNow
+    lookups: Lookups
+    size: int
+    """Views a sample."""
+    patience: float
+    """Seconds after which a view must be right."""
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def sample(self, shard: int, channel: str) -> float | None:
+        """Looks some views up and counts them; the share that is right, None where nobody could be looked at."""
+        flagged = await self.flags.online_in_shards([shard])
+        around = {*flagged, *(await self.client.here_now(channel)).users}
+        drawn = random.sample(sorted(around), min(self.size, len(around)))
+        first = await self._views(drawn, shard)
+        doubtful = [user for user, (flag, present) in first.items() if flag != present]
+        wrong = await self._still_wrong(doubtful, first, shard) if doubtful else 0
+        if not first:
+            return None
+        RIGHT.inc(len(first) - wrong)
+        WRONG.inc(wrong)
+        share = 1 - wrong / len(first)
+        metrics.ACCURACY.set(share)
+        return share
+
+    async def _still_wrong(self, users: list[str], first: Mapping[str, tuple[bool, bool]], shard: int) -> int:
+        await self.sleep(self.patience)
+        again = await self._views(users, shard)
+        return sum(flag != present and present == first[user][1] for user, (flag, present) in again.items())
+
+    async def _views(self, users: Collection[str], shard: int) -> dict[str, tuple[bool, bool]]:
+        """Flag and presence of each known user who can be looked up. Presence is read first: a flag may follow it."""
+        seen = await self.lookups.all(list(users))
+        flagged = await self.flags.online_in_shards([shard])
+        # Who is not flagged on this shard may be on another, or may be nobody whom the graph knows.
+        others = await self.flags.presence([user for user in seen if user not in flagged])
+        flags = dict.fromkeys(flagged, True) | {one.id: one.online for one in others}
+        return {user: (flags[user], seen[user].online) for user in seen if user in flags}
+
+
+def patience(settings: Settings) -> float:
+    """The longest hold, and 5 s."""
+    return max(settings.hold_online, settings.hold_leave, settings.hold_timeout) + SLACK

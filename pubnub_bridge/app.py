@@ -17,7 +17,8 @@ import structlog
 from graph_service.app import engines
 from graph_service.model import Told
 from graph_service.outbox import Outbox
-from pubnub_bridge import accuracy, jobs, keys, metrics
+from pubnub_bridge import jobs, keys, metrics
+from pubnub_bridge.accuracy import Accuracy, patience
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.console import report
 from pubnub_bridge.count import Counting, CountNeeds
@@ -173,11 +174,11 @@ def storm_marks(settings: Settings) -> Marks:
             self.reconcile.ask(self.side.shards.shards_of(partition))
 
     async def _accuracy(self) -> None:
-        size, side = self.side.settings.accuracy_sample, self.side
+        side, size = self.side, self.side.settings.accuracy_sample
         if size and self.ownership.leads:
             shard = random.randrange(side.shards.listened)
-            online = await side.flags.online_in_shards([shard])
-            await accuracy.sample(online, side.lookups, size, side.clock.now())
+            sampling = Accuracy(side.flags, side.client, side.lookups, size, patience(side.settings))
+            await sampling.sample(shard, side.shards.channel(shard))
 
     async def drain(self) -> None:
         """What is under way is finished, for GRACE_SECONDS at most; the rest stays in the streams."""

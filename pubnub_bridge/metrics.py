@@ -53,7 +53,12 @@ OWNED = Gauge("friends_partitions_owned", "Partitions this process owns.")
 WAITING = Gauge("friends_inboxes_waiting", "Inboxes that wait for a message.")
 STREAM = Gauge("friends_stream_entries", "Entries of the owned streams.", ("stream",))
 OLDEST = Gauge("friends_oldest_unsettled_seconds", "Age of the oldest change that is due and not written.")
-ACCURACY = Gauge("friends_flag_accuracy_ratio", "Share of sampled users whose flag equals Here Now.")
+VIEWS = Counter(
+    "friends_views_sampled_total",
+    "Sampled views, by whether they were right hold + 5 s after a change.",
+    ("right",),
+)
+ACCURACY = Gauge("friends_flag_accuracy_ratio", "The same as a share, of the latest sample alone.")
 ONLINE = Gauge("friends_online_users", "Users that Here Now counts on all shards.")
 CLOCK_KNOWN = Gauge("friends_pubnub_clock_known", "1 once PubNub told its time, 0 while it does not answer.")
 CLOCK_AHEAD = Gauge("friends_pubnub_clock_ahead_seconds", "How far PubNub's clock is ahead of this host's.")

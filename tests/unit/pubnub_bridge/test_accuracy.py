@@ -1,0 +1,108 @@
+"""Which of the sampled views count as wrong. PubNub and the graph are said by dictionaries; the wait is counted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import pytest
+from prometheus_client import REGISTRY
+
+from graph_service.model import Presence
+from graph_service.shard import ShardMap
+from pubnub_bridge.accuracy import Accuracy, patience
+from pubnub_bridge.client import Occupants
+from pubnub_bridge.lookups import Lookups
+from pubnub_bridge.settings import Settings
+
+SHARDS = ShardMap(1, 1)
+
+
+class World:
+    """Flags and presence, and what happens while the sampler waits."""
+
+    def __init__(self, flagged: set[str], present: set[str], unknown: frozenset[str] = frozenset()) -> None:
+        self.flagged, self.present, self.unknown = flagged, present, unknown
+        self.waited: list[float] = []
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    async def online_in_shards(self, shards: Sequence[int]) -> Mapping[str, int]:
+        """Flags."""
+        return dict.fromkeys(self.flagged, 0)
+
+    async def presence(self, ids: Sequence[str]) -> list[Presence]:
+        """Of those whom the graph knows."""
+        return [Presence(one, one in self.flagged, 0) for one in ids if one not in self.unknown]
+
+    async def here_now(self, channel: str) -> Occupants:
+        """Presence."""
+        return Occupants(len(self.present), sorted(self.present))
+
+    async def where_now(self, user: str) -> frozenset[str]:
+        """Presence of one."""
+        return frozenset({SHARDS.channel(0)} if user in self.present else ())
+
+    async def sleep(self, seconds: float) -> None:
+        """The wait."""
+        self.waited.append(seconds)
+        self.meanwhile()
+
+    async def sample(self) -> float | None:
+        """One sample of everybody."""
+        lookups = Lookups(self, SHARDS, lambda: 0)
+        return await Accuracy(self, self, lookups, 20, 10.0, self.sleep).sample(0, SHARDS.channel(0))
+
+
+def counted(word: str) -> float:
+    """The counter's value."""
+    return REGISTRY.get_sample_value("friends_views_sampled_total", {"right": word}) or 0.0
+
+
+async def test_right_views_cost_no_wait() -> None:
+    """Flag and presence agree."""
+    world = World({"ann", "ben"}, {"ann", "ben"})
+    assert await world.sample() == 1.0
+    assert world.waited == []
+
+
+async def test_a_ghost_and_one_who_is_missing_are_wrong_when_they_still_are_after_the_hold() -> None:
+    """One in each direction, of four views; the counters say the same as the share."""
+    right, wrong = counted("true"), counted("false")
+    world = World({"ann", "ben", "ghost"}, {"ann", "ben", "missing"})
+    assert await world.sample() == 0.5
+    assert world.waited == [10.0]
+    assert (counted("true") - right, counted("false") - wrong) == (2, 2)
+
+
+async def test_a_flag_that_follows_within_hold_and_slack_is_right() -> None:
+    """The difference was the hold."""
+    world = World({"ann"}, {"ann", "late"})
+    world.meanwhile = lambda: world.flagged.add("late")
+    assert await world.sample() == 1.0
+
+
+async def test_who_changed_again_meanwhile_is_not_wrong() -> None:
+    """A new change has a hold of its own."""
+    world = World({"ann"}, {"ann", "brief"})
+
+    def left_and_flagged() -> None:
+        world.present.discard("brief")
+        world.flagged.add("brief")
+
+    world.meanwhile = left_and_flagged
+    assert await world.sample() == 1.0
+
+
+async def test_presence_of_an_id_without_a_user_is_no_view() -> None:
+    """Nobody sees them."""
+    world = World(set(), {"nobody"}, frozenset({"nobody"}))
+    assert await world.sample() is None
+
+
+@pytest.mark.parametrize(("holds", "wanted"), [((5, 5, 5), 10.0), ((1, 2, 20), 25.0)])
+def test_patience_is_the_longest_hold_and_five_seconds(
+    holds: tuple[float, float, float], wanted: float
+) -> None:
+    """Whichever it is."""
+    online, leave, timeout = holds
+    settings = Settings.model_construct(hold_online=online, hold_leave=leave, hold_timeout=timeout)
+    assert patience(settings) == wanted
