@@ -36,16 +36,15 @@ from pubnub_bridge.relay import Relay
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.settle import Around, Settle
 from pubnub_bridge.side import Side, open_side
+from pubnub_bridge.storm import Admission, Marks
 from pubnub_bridge.subscriber import Hooks, Subscriber
 from pubnub_bridge.sync import Syncs
-from pubnub_bridge.sqs_worker import Worker
-from pubnub_bridge.storm import Admission, Marks
 from pubnub_bridge.tasks import until_one_dies
-
-_log = structlog.get_logger(__name__)
 
 SETTLES, READS = 1.0, 0.1
 """Seconds that a batch of settling, or of owed syncs, takes at most while the graph bears more syncs."""
+_log = structlog.get_logger(__name__)
+
 
 async def run(settings: Settings) -> int:
     """The bridge of one process with engines of its own, until it is cancelled.
@@ -81,8 +80,6 @@ def hold_times(settings: Settings) -> HoldTimes:
     )
 
 
-class Bridge:
-    """The parts of a running bridge, wired."""
 def storm_marks(settings: Settings) -> Marks:
     """When there is a storm, and how long is waited then."""
     return Marks(
@@ -95,6 +92,8 @@ def storm_marks(settings: Settings) -> Marks:
     )
 
 
+class Bridge:
+    """The parts of a running bridge, wired."""
 
     def __init__(self, side: Side) -> None:
         settings = side.settings
@@ -104,8 +103,7 @@ def storm_marks(settings: Settings) -> Marks:
         self.events = _events(side, lambda: self.ownership.leads)
         self.settle = Settle(_around(side, self.events), self.partitions.holds)
         self.syncs = Syncs(side.flags, side.water)
-        self.publish = Publish(self.partitions.outbounds, ways(side, self.pool, self.syncs), limits(settings))
-        self.over_sqs = self._over_sqs()
+        self.publish = Publish(self.partitions.outbounds, self._ways(), _limits(settings))
         self.admission = Admission(settings.publish_in_flight)
         self.ownership = Ownership(side.engines.valkey, own_name(), settings.partitions, self.partitions)
         self.reconcile = Reconcile(side.client, side.flags, side.log, side.lookups, side.shards)
@@ -154,6 +152,7 @@ def storm_marks(settings: Settings) -> Marks:
         ages = self.partitions.ages()
         await self.health.tell(ages)
         metrics.OWNED.set(len(self.ownership.owned))
+        metrics.SYNCS_ADMITTED.set(self._admitted())
         metrics.HELD.set(sum(map(len, self.partitions.holds.values())))
         metrics.WAITING.set(sum(out.coalesce.busy for out in self.partitions.outbounds.values()))
         metrics.OLDEST.set(max((age.settle for age in ages.values()), default=0.0))
@@ -161,7 +160,6 @@ def storm_marks(settings: Settings) -> Marks:
             lengths = await self.side.engines.valkey.lengths([key(number) for number in ages])
             metrics.STREAM.labels(name).set(sum(lengths))
 
-        metrics.SYNCS_ADMITTED.set(self._admitted())
     async def _count(self) -> None:
         if self.ownership.leads:
             await self.counting.step()
@@ -197,6 +195,9 @@ def storm_marks(settings: Settings) -> Marks:
         partitions.letters_woken = publish.woken.set
         partitions.publish_stopped = lambda: publish.stopped
         partitions.follow = self.subscriber.run
+        publish.admitted = self._admitted
+        self.settle.took = lambda seconds: self.admission.felt(seconds, SETTLES)
+        self.syncs.took = lambda seconds: self.admission.felt(seconds, READS)
         self.relay.events = self.events.keep
         self.settle.told = self._told
         partitions.flapped = self.report.flapped
@@ -205,10 +206,12 @@ def storm_marks(settings: Settings) -> Marks:
         # Only after a fail-over of a Cluster: what its lost server alone had is found again.
         self.side.engines.valkey.failed_over = self._reconcile_all
 
+    def _admitted(self) -> int:
+        """How many letters may owe a sync now: in a storm as many as the graph bears, else as many as go out."""
+        calm = not self.partitions.storms.on
+        return self.publish.limits.in_flight if calm else self.admission.room
+
     def _told(self, told: Sequence[Told]) -> None:
-        publish.admitted = self._admitted
-        self.settle.took = lambda seconds: self.admission.felt(seconds, SETTLES)
-        self.syncs.took = lambda seconds: self.admission.felt(seconds, READS)
         self.context.settled(told)
         self.report.told(told)
 
@@ -217,19 +220,10 @@ def storm_marks(settings: Settings) -> Marks:
         return CountNeeds(
             side.client, side.shards, side.engines.valkey, self.health, self.pool, self.valid_for
         )
-    def _admitted(self) -> int:
-        """How many letters may owe a sync now: in a storm as many as the graph bears, else as many as go out."""
-        calm = not self.partitions.storms.on
-        return self.publish.limits.in_flight if calm else self.admission.room
 
-
-    def _over_sqs(self) -> Worker | None:
-        """With QUEUE_URL notices go that way; the streams still bring what is redriven or was left in them."""
-        side, settings = self.side, self.side.settings
-        if side.notices is None:
-            return None
-        how = ways(side, self.pool, self.syncs)
-        return Worker(settings.partitions, how, side.inbox, limits(settings), pace(settings))
+    def _ways(self) -> Ways:
+        side = self.side
+        return Ways(self.pool, side.inbox, self.syncs, side.dead, side.tokens.refused, side.why.fail)
 
     def _hooks(self) -> Hooks:
         side = self.side
@@ -258,7 +252,7 @@ def _needs(side: Side) -> Needs:
         lookups=side.lookups,
         now=side.clock.now,
         times=hold_times(settings),
-        pace=pace(settings),
+        pace=Pace(settings.coalesce_shortest, settings.coalesce_longest),
         marks=storm_marks(settings),
     )
 
