@@ -13,13 +13,11 @@ import random
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 import uvloop
 from rich.console import Console
@@ -28,8 +26,9 @@ from rich.table import Table
 from bench import chart, measure, stacked, workload
 from bench.loaded import ONLINE, flag, load
 from bench.measure import Stopwatch, Timing
-from bench.wire_people import TROUBLES, Wire
-from bench.workload import Op, Popular
+from bench.mix_calls import Asker
+from bench.wire_people import Wire
+from bench.workload import Op
 from graph_service.neo4j import connect
 from local_stack.generate import Population, generate
 from local_stack.up import Stack
@@ -38,84 +37,17 @@ from pubnub_bridge.stack_file import reach
 console = Console(stderr=True)
 RATES = "50,100,200,400,800,1600"
 WARM = 3.0
+PROBES = 20.0
+"""Syncs a second beside the mix."""
 LIMIT_MS = 500.0
+HTTP_BUDGETS = {
+    "friends page of 100, one caller, p50": "<= 1.8",
+    "friends page of 1,000, one caller, p50": "<= 9",
+    "sync of 1,000 friends, half load, p50": "<= 6",
+    "sync of 1,000 friends, half load, p99": "<= 30",
+}
 REFUSED = 0.01
 """The share of calls sent away above which a rate is too much."""
-
-
-class Neighbours:
-    """Who is whose friend in a made-up population."""
-
-    def __init__(self, population: Population) -> None:
-        both = np.concatenate([population.pairs, population.pairs[:, ::-1]])
-        self._friends = both[np.argsort(both[:, 0], kind="stable"), 1]
-        self._begins = np.searchsorted(np.sort(both[:, 0]), np.arange(len(population.ids) + 1))
-        self._ids = population.ids
-        self._places = {user: place for place, user in enumerate(population.ids)}
-
-    def one(self, user: str, chance: random.Random) -> str:
-        """A friend, as the population was made."""
-        place = self._places[user]
-        begin, end = int(self._begins[place]), int(self._begins[place + 1])
-        return self._ids[int(self._friends[chance.randrange(begin, end)])]
-
-
-class Asker:
-    """Asks the API one operation after the other, as the mix has them."""
-
-    def __init__(self, wire: Wire, population: Population, seed: int) -> None:
-        chance = self._chance = random.Random(seed)
-        self._wire = wire
-        self._popular = Popular(population.ids, chance)
-        self._neighbours = Neighbours(population)
-        self._drawn = workload.operations(chance, workload.mix())
-        self._asked: deque[tuple[str, str]] = deque(maxlen=10_000)
-        self.ops: dict[int, Op] = {}
-        """Of the calls under way or done, by their numbers."""
-        self.refused: dict[int, str] = {}
-        """Which calls were not answered well, and how."""
-
-    def begin(self) -> None:
-        """Forget what was asked."""
-        self.ops.clear()
-        self.refused.clear()
-
-    async def ask(self, number: int) -> None:
-        """The next operation."""
-        op = self.ops[number] = next(self._drawn)
-        method, path, user = self._call(op)
-        try:
-            await self._wire.call(method, path, user)
-        except TROUBLES as trouble:
-            self.refused[number] = str(trouble)[:60]
-
-    def _call(self, op: Op) -> tuple[str, str, str]:
-        """Method, path and caller."""
-        if op is Op.ACCEPT and self._asked:
-            asker, asked = self._asked.popleft()
-            return "PUT", f"/v1/friends/{asker}", asked
-        if op in {Op.ASK, Op.ACCEPT, Op.BLOCK}:
-            return self._meets(op)
-        me = self._popular.one(workload.WRITE_SHAPE if op is Op.REMOVE else workload.READ_SHAPE)
-        friend = self._neighbours.one(me, self._chance)
-        path = {
-            Op.PAGE: "/v1/friends?limit=100",
-            Op.ONLINE: "/v1/sync",
-            Op.SUGGESTIONS: "/v1/suggestions",
-            Op.MUTUAL: f"/v1/friends/{friend}/mutual?limit=100",
-        }
-        method = "DELETE" if op is Op.REMOVE else "GET"
-        return method, path.get(op, f"/v1/friends/{friend}"), me
-
-    def _meets(self, op: Op) -> tuple[str, str, str]:
-        """Two who need not know each other; an acceptance without a request is one more request."""
-        me, other = (self._popular.one(workload.WRITE_SHAPE) for _ in range(2))
-        while other == me:
-            other = self._popular.one(workload.WRITE_SHAPE)
-        if op is Op.BLOCK:
-            return "PUT", f"/v1/blocks/{other}", me
-        self._asked.append((me, other))
-        return "PUT", f"/v1/friends/{other}", me
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +68,29 @@ class Step:
         """Whether the rate was sustained within the limit."""
         few = sum(self.refused.values()) <= REFUSED * (self.whole.calls or 1)
         return self.whole.p99 <= LIMIT_MS and self.done >= 0.95 * self.wanted and few
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A latency in milliseconds."""
+
+    what: str
+    value: float
+    unit: str = "ms"
+
+    @property
+    def budget(self) -> str:
+        """Where it has one."""
+        return HTTP_BUDGETS.get(self.what, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything measured."""
+
+    steps: list[Step]
+    figures: list[Figure]
+    versions: dict[str, str]
 
 
 async def step(asker: Asker, made: Stack, rate: float, seconds: float) -> Step:
@@ -161,8 +116,33 @@ async def step(asker: Asker, made: Stack, rate: float, seconds: float) -> Step:
     return Step(rate, round(timing.calls / lasted, 1), refused, timing, timings, spent)
 
 
-async def run(population: Population, seed: int, rates: Sequence[float], seconds: float) -> list[Step]:
-    """Rising rates, until one is too much."""
+async def alone(asker: Asker) -> list[Figure]:
+    """One caller, nothing else going on."""
+    found = []
+    asked = (("friends page of 100", asker.page), ("friends page of 1,000", asker.whole_page))
+    for name, call in (*asked, ("sync of 1,000 friends", asker.sync)):
+        timing = await measure.one_by_one(call, 300, warm=60)
+        found += _percentiles(f"{name}, one caller", timing)
+    return found
+
+
+async def half(asker: Asker, rate: float, seconds: float) -> list[Figure]:
+    """The sync of a user with 1,000 friends while the mix runs at half of what it bore."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(measure.at_rate(asker.ask, rate / 2, seconds))
+        probes = group.create_task(measure.at_rate(asker.sync, PROBES, seconds))
+    return _percentiles("sync of 1,000 friends, half load", probes.result())
+
+
+def _percentiles(name: str, timing: Timing) -> list[Figure]:
+    found = [Figure(f"{name}, p{share}", age) for share, age in ((50, timing.p50), (99, timing.p99))]
+    for one in found:
+        console.print(f"{one.what}: {one.value:.1f} ms {one.budget}")
+    return found
+
+
+async def run(population: Population, seed: int, rates: Sequence[float], seconds: float) -> Run:
+    """One caller first, then rising rates until one is too much, then half of that."""
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
         data, told = await load(Path(name), population, seed), Path(name) / "stack.json"
         async with stacked.system(data, told) as made:
@@ -172,14 +152,17 @@ async def run(population: Population, seed: int, rates: Sequence[float], seconds
                 await flag(graph, online)
             wire = Wire(where, lambda _user, _body, _at: None)
             asker, steps = Asker(wire, population, seed), []
+            single = await alone(asker)
             for rate in rates:
                 steps.append(await step(asker, made, rate, seconds))
                 console.print(_said(steps[-1]))
                 if not steps[-1].kept:
                     break
                 await asyncio.sleep(1.0)
+            await asyncio.sleep(3.0)
+            single += await half(asker, best(steps).wanted, max(10.0, seconds))
             wire.close()
-            return steps
+            return Run(steps, single, stacked.versions(made))
 
 
 def _said(one: Step) -> str:
@@ -211,14 +194,14 @@ def tables(steps: Sequence[Step]) -> list[Table]:
     return [rates, ops]
 
 
-def figures(steps: Sequence[Step]) -> dict[str, Any]:
+def figures(made: Run) -> dict[str, Any]:
     """What the file keeps of the run."""
-    top = best(steps)
+    steps, top = made.steps, best(made.steps)
     held = {"what": "mix of reads and writes sustained", "value": top.done, "unit": "calls/s", "budget": ""}
     return {
         "limitMs": LIMIT_MS,
         "mix": {op.value: round(share, 4) for op, share in workload.mix().items()},
-        "results": [held],
+        "results": [held, *(asdict(one) | {"budget": one.budget} for one in made.figures)],
         "steps": [asdict(one) | {"kept": one.kept} for one in steps],
     }
 
@@ -237,7 +220,8 @@ def main(
     low, high = (int(word) for word in friends.split("-"))
     before, began = measure.machine(), time.monotonic()
     population = generate(people, low, high, seed)
-    steps = uvloop.run(run(population, seed, [float(rate) for rate in rates.split(",")], seconds))
+    found = uvloop.run(run(population, seed, [float(rate) for rate in rates.split(",")], seconds))
+    steps = found.steps
     Console().print(*tables(steps))
     if out:
         kept = {
@@ -246,7 +230,8 @@ def main(
             "machine": before,
             "population": {"people": people, "friends": friends, "seed": seed, "online": ONLINE},
             "seconds": round(time.monotonic() - began),
-            **figures(steps),
+            "versions": found.versions,
+            **figures(found),
         }
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")

@@ -9,12 +9,13 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from rich.console import Console
 
 from bench.http_load import cpu_s, memory_kb
-from local_stack.engines import Options
+from local_stack.engines import Engines, Options
 from local_stack.up import Choice, Stack, stack
 
 CLIENTS = "clients"
@@ -50,3 +51,9 @@ def used(made: Stack) -> dict[str, float]:
 def memory(made: Stack) -> dict[str, int]:
     """Resident MiB of every server."""
     return {server.engine.name: round(memory_kb(server.pid) / 1024) for server in made.servers}
+
+
+def versions(made: Stack | Engines) -> dict[str, str]:
+    """What the engines call themselves, and the libraries that do most of the work."""
+    told = {server.engine.name: server.agent for server in made.servers if server.agent != server.engine.name}
+    return told | {name: version(name) for name in ("aiohttp", "neo4j", "pubnub", "redis", "uvloop")}

@@ -11,8 +11,9 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bench import stacked
 from bench.bridge_rig import HOLD_S, TICK_S, Rig, bridge, rig
 from bench.crowd import Freshness
 from bench.http_load import cpu_s
@@ -27,8 +28,8 @@ WARM = 6.0
 SERVICE = "friends-presence"
 
 
-async def run(plan: Plan) -> list[Step]:
-    """Both windows, each with a bridge of its own."""
+async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
+    """Both windows, each with a bridge of its own; and the versions."""
     steps: list[Step] = []
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
         population = generate(plan.people, plan.low, plan.high, plan.seed)
@@ -38,7 +39,7 @@ async def run(plan: Plan) -> list[Step]:
                 made.stub.window_ms = round(seconds * 1000)
                 async with bridge(made, seconds, Path(name) / "bridge.log") as pid:
                     steps += await _rising(plan, made, window, pid)
-    return steps
+            return steps, {"versions": stacked.versions(made.engines)}
 
 
 async def _rising(plan: Plan, made: Rig, window: str, pid: int) -> list[Step]:

@@ -66,7 +66,9 @@ async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
         online = random.Random(plan.seed).sample(population.ids, int(ONLINE * plan.people))
         there = frozenset(online)
         away = deque(user for user in population.ids if user not in there)
+        began = time.monotonic()
         async with stacked.system(data, Path(name) / "stack.json") as made:
+            started = round(time.monotonic() - began, 1)
             crowd = Crowd(reach(Path(name) / "stack.json"), HOLD_MS, plan.fresh)
             try:
                 facts = await _gathered(crowd, made, online)
@@ -77,7 +79,13 @@ async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
                 found += await walk.rising(FIXED, 1.0)
             finally:
                 crowd.close()
-            facts["memoryMiB"] = stacked.memory(made)
+            facts |= {"memoryMiB": stacked.memory(made), "versions": stacked.versions(made)}
+            facts["started"] = {
+                "what": "start of the whole stack",
+                "value": started,
+                "unit": "s",
+                "budget": "<= 20",
+            }
         return found, facts
 
 
@@ -160,8 +168,8 @@ def main(
     low, high = (int(word) for word in friends.split("-"))
     plan = Plan(people, low, high, seed, seconds, tuple(map(float, rates.split(","))), fresh)
     before, began = measure.machine(), time.monotonic()
-    found, facts = (uvloop.run(sunk.run(plan)), {}) if sink else uvloop.run(run(plan))
-    lines = steps.reckoned(found)
+    found, facts = uvloop.run(sunk.run(plan) if sink else run(plan))
+    lines, started = steps.reckoned(found), [facts.pop("started")] if "started" in facts else []
     Console().print(steps.table(found), steps.arithmetic(lines))
     if out:
         kept = {
@@ -171,7 +179,7 @@ def main(
             "plan": asdict(plan) | {"holdMs": SINK_HOLD_S * 1000 if sink else HOLD_MS, "limitMs": LIMIT_MS},
             **facts,
             "seconds": round(time.monotonic() - began),
-            "results": steps.results(found, sink),
+            "results": [*steps.results(found, sink), *started],
             "steps": [one.figures() for one in found],
             "arithmetic": [asdict(line) for line in lines],
         }

@@ -1,0 +1,72 @@
+"""``make bench``: every part that fits into 15 minutes on two cores, one after the other, then the page made of them.
+
+Knows the parts and how they are run; measures nothing. Each part is a process of its own, so that none leaves
+anything behind for the next. A part that fails is told at the end, and its old figures stay.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from bench import report
+from bench.parts import FOLDER, PARTS, Part
+
+console = Console()
+
+
+def main(
+    only: Annotated[list[str] | None, typer.Option(help="Only these parts, such as graph.")] = None,
+    folder: Annotated[Path, typer.Option(help="Where figures, charts and page go.")] = FOLDER,
+) -> None:
+    """Run the parts; exit code 1 where one failed."""
+    chosen = [part for part in PARTS if part.module and (not only or part.file in only)]
+    if not chosen:
+        raise typer.BadParameter(f"none of {', '.join(part.file for part in PARTS if part.module)}")
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    shown = Table("part", "seconds", "", title="make bench")
+    failed = 0
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task("", total=len(chosen))
+        for part in chosen:
+            progress.update(task, description=part.title)
+            began = time.monotonic()
+            code = _run(part, folder)
+            failed += bool(code)
+            told = "[green]done[/green]" if not code else f"[red]exit code {code}[/red]"
+            shown.add_row(part.title, f"{time.monotonic() - began:.0f}", told)
+            progress.advance(task)
+    (folder / "README.md").write_text(report.made(folder), encoding="utf-8")
+    console.print(shown, f"{folder}/README.md")
+    if failed:
+        raise typer.Exit(1)
+
+
+def _run(part: Part, folder: Path) -> int:
+    """Its exit code; what it prints goes above the progress."""
+    command = [
+        sys.executable,
+        "-m",
+        part.module,
+        *part.options,
+        part.written,
+        str(folder / f"{part.file}.json"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    for line in process.stdout:
+        console.print(line.rstrip(), markup=False, highlight=False)
+    return process.wait()
+
+
+if __name__ == "__main__":
+    typer.run(main)

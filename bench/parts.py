@@ -1,0 +1,63 @@
+"""Which benchmarks there are, in the order a reader meets them, and which of them fit into ``make bench``. Runs nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+FOLDER = Path("docs/benchmarks")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One benchmark."""
+
+    file: str
+    """Its figures, without the ending."""
+    title: str
+    target: str
+    """What to type."""
+    module: str = ""
+    """What ``make bench`` runs; empty for a part that runs apart."""
+    options: tuple[str, ...] = ()
+    """Of that run: smaller sizes than alone, where all together would take longer than 15 minutes."""
+    written: str = "--json"
+    """The option that takes the file."""
+
+
+PARTS = (
+    Part("graph", "The graph's questions, beside PostgreSQL", "make bench-graph", "bench.graph"),
+    Part(
+        "mix",
+        "The API under LinkBench's mix",
+        "make bench-mix",
+        "bench.mix",
+        ("--rates", "50,100,200,400,800", "--seconds", "6"),
+    ),
+    Part("settling", "Settling by batch and by degree", "make bench-settling"),
+    Part("bridge", "The bridge against a stub", "make bench-bridge", "bench.bridge"),
+    Part("fanout", "Fan-out by window", "make bench-fanout"),
+    Part("publish", "The publish path beside the official SDK", "make bench-publish", "bench.publish"),
+    Part(
+        "whole",
+        "The whole system, through the wire",
+        "make bench-whole",
+        "bench.whole",
+        ("--rates", "50,100,200,400", "--seconds", "10"),
+    ),
+    Part(
+        "whole-sink",
+        "The same, publishes into a sink",
+        'make bench-whole ARGS="--sink"',
+        "bench.whole",
+        ("--sink", "--rates", "200,400,600,800,1000", "--seconds", "8"),
+    ),
+    Part("storm", "Storm: everybody drops and returns", "make bench-storm"),
+    Part("peers", "Peers on the same machine and graph", "make bench-peers"),
+    Part("growth", "Growth", "make bench-growth"),
+    Part("growth-large", "Growth to 500,000 people", "make bench-large"),
+    Part("sizing", "What the simulator's unit costs come from", "make bench-sizing"),
+    Part("origin", "The local origin", "make bench-origin", "bench.origin"),
+    Part("page", "The friends page in a browser", "make bench-page"),
+    Part("soak", "An hour under a living population", "make soak"),
+)
