@@ -81,7 +81,7 @@ class Noticed:
     """Whose change was undone inside the hold."""
     repeats: int = 0
     moved: list[Moved] = field(default_factory=list)
-    """What began to differ from the settled state; a flap's way back is not in it."""
+    """What began to differ from the settled state, and what was undone by a flap."""
 
 
 class Hold:
@@ -236,6 +236,7 @@ class Hold:
         change = Change(event.user, event.online, event.at, event.shard, event.reason, event.at, tell=False)
         self._need(change, entry, again)
         if waiting := self._unwait(event.user):
+            noticed.moved.append(Moved(waiting.shard, not waiting.online, waiting.began, undone=True))
             noticed.flaps += 1
             noticed.flapped.append(event.user)
             if event.online:

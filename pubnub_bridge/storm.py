@@ -3,7 +3,9 @@
 Knows what moved within the last seconds, shard by shard, and says which shards, partitions, or all together are in a
 storm. Knows no hold, no stream and no graph. Times are milliseconds by PubNub's clock.
 
-- a storm begins when the share that moved within the span reaches the mark, and ends by itself once both what moves
+- what counts is the balance: who left less who came, within the span. However fast people come and go, that is no
+  storm, and who is back before friends were told has not moved at all;
+- a storm begins when the balance reaches the mark, a share of who is online, and ends by itself once both the balance
   and what is still held are below half of that mark: the gap keeps it from flickering;
 - the mark is set when the storm begins, since the people online become fewer meanwhile;
 - it decides about waiting only, never about states, so no storm, however wrongly told, can make a view wrong.
@@ -41,11 +43,13 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A state that began to differ from the settled one."""
+    """A state that began to differ from the settled one, or was undone."""
 
     shard: int
     left: bool
     at: int
+    """When it began, where it was undone as well."""
+    undone: bool = False
 
 
 Extent = Literal["whole", "partition", "shard"]
@@ -96,10 +100,10 @@ class Storms:
         self._recent: dict[int, Counter[tuple[bool, int]]] = {}
 
     def saw(self, moved: Iterable[Moved]) -> None:
-        """Count what began to differ."""
+        """Count what began to differ, and no longer what was undone."""
         for one in moved:
             bucket = self._recent.setdefault(one.at // self._width, Counter())
-            bucket[one.left, one.shard] += 1
+            bucket[one.left, one.shard] += -1 if one.undone else 1
 
     def judge(self, now: int, online: Mapping[int, int], away: Mapping[int, int]) -> Turned:
         """Which storms begin and end; `online` by owned partition, `away` the leaves still held by shard."""
@@ -133,13 +137,15 @@ class Storms:
         return None if storm is None else str(storm)
 
     def _moved(self, now: int, online: Mapping[int, int]) -> Counter[Where]:
+        """The balance of each place: of leaves and of joins, whichever are more."""
         first = (now - self.marks.span) // self._width
         self._recent = {at: counts for at, counts in self._recent.items() if at > first}
         total: Counter[tuple[bool, int]] = Counter()
         for counts in self._recent.values():
             total.update(counts)
         owned = {key: n for key, n in total.items() if key[1] % self._shards.partitions in online}
-        return self._spread(owned)
+        spread = self._spread(owned)
+        return Counter({where: n - spread[not where[0], where[1], where[2]] for where, n in spread.items()})
 
     def _spread(self, counts: Mapping[tuple[bool, int], int]) -> Counter[Where]:
         """The same counts for shards, partitions and the whole."""

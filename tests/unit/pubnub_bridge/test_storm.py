@@ -43,6 +43,25 @@ def test_a_usual_evening_is_no_storm() -> None:
     assert made.window == 0.0
 
 
+def test_fast_coming_and_going_is_no_storm() -> None:
+    """Every fourth person a second is exchanged for another one."""
+    made = storms()
+    for second in range(30):
+        made.saw([Moved(shard, left, second * 1000) for shard in range(8) for left in (True, False)] * 120)
+        assert not made.judge(second * 1000, ONLINE, {})
+
+
+def test_who_is_back_before_friends_were_told_has_not_moved() -> None:
+    """A flap does not count, neither as a leave nor, later, as a join."""
+    hold, made = Hold(HoldTimes(5000, 5000, 5000)), storms()
+    hold.load({str(number): 1 for number in range(100)})
+    for start, online in ((1000, False), (4000, True)):
+        for user in range(100):
+            made.saw(hold.see([Seen(str(user), online, start, 0, "")], f"{start}-{user}").moved)
+    for now in range(4000, 30_000, 500):
+        assert not made.judge(now, {0: 100}, hold.away)
+
+
 def test_a_tenth_of_one_shard_is_a_storm_of_that_shard_alone() -> None:
     """Leaves elsewhere wait no longer than ever."""
     made = storms()
