@@ -185,9 +185,9 @@ async def under_load(rig: Rig, window_s: float, capacity: float, seconds: float)
     rig.stub.window_ms = round(window_s * 1000)
     for share in LOADS:
         rate = capacity * share
-        await _steady(rig, rate, SETTLING_IN)
+        await steady(rig, rate, SETTLING_IN)
         rig.stub.begin()
-        await _steady(rig, rate, seconds)
+        await steady(rig, rate, seconds)
         figures += _lateness(rig, window_s, f"at {share:.0%} load ({rate:,.0f} changes/s)", share)
         await asyncio.sleep(HOLD_S)
         await rig.until_done()
@@ -205,7 +205,8 @@ def _lateness(rig: Rig, window_s: float, load: str, share: float) -> list[Figure
     return found
 
 
-async def _steady(rig: Rig, rate: float, seconds: float) -> None:
+async def steady(rig: Rig, rate: float, seconds: float) -> None:
+    """Changes at a rate, however long the last ones take."""
     began, made = time.perf_counter(), 0
     while (passed := time.perf_counter() - began) < seconds:
         due = int(rate * passed) - made
