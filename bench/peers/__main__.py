@@ -56,35 +56,33 @@ def main(
     before, began = measure.machine(), time.monotonic()
     friends = make(people, seed)
     found = uvloop.run(_run(friends, wanted))
-    kept = _kept(out, friends) | {
+    about = {
         "command": " ".join(["python -m bench.peers", *sys.argv[1:]]),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": before,
         "seconds": round(time.monotonic() - began),
     }
-    kept["parts"] = {
-        **kept["parts"],
-        **{name: one | {"load": before["loadBefore"]} for name, one in found.items()},
-    }
-    kept["systems"] = [kept["parts"][name] for name in PARTS[:-1] if "steps" in kept["parts"].get(name, {})]
-    kept["questions"] = kept["parts"].get("questions")
+    kept = about | _figures(out, friends, {name: one | {"run": about} for name, one in found.items()})
     _print(kept)
     _write(out, kept)
 
 
-def _kept(out: Path, friends: Friends) -> dict[str, Any]:
-    """What an earlier run of other parts left."""
-    parts = json.loads(out.read_text("utf-8"))["parts"] if out.exists() else {}
+def _figures(out: Path, friends: Friends, found: Mapping[str, Figures]) -> dict[str, Any]:
+    """With what an earlier run of other parts left."""
+    earlier: dict[str, Figures] = json.loads(out.read_text("utf-8"))["parts"] if out.exists() else {}
+    parts = {name: one for name in PARTS if (one := found.get(name) or earlier.get(name))}
     return {
-        "friends": {
+        "versions": show.versions(parts),
+        "population": {
             "people": len(friends.of),
             "online": len(friends.online),
-            "mean": round(friends.mean, 1),
-            "meanOnline": round(friends.mean_online, 1),
+            "friends": round(friends.mean, 1),
+            "of them online": round(friends.mean_online, 1),
             "seed": friends.seed,
         },
+        "results": show.results(parts),
         "parts": parts,
-        "quoted": [NAKAMA],
+        "quoted": {"Nakama": NAKAMA},
         "fair": SECTIONS,
     }
 
@@ -128,9 +126,7 @@ async def _ours(data: Path, friends: Friends, options: Mapping[str, str], plan: 
 
 
 def _print(kept: Mapping[str, Any]) -> None:
-    tables = [show.systems_table(kept["systems"])] if kept["systems"] else []
-    tables += [show.questions_table(kept["questions"])] if kept["questions"] else []
-    for heads, *rows in tables:
+    for heads, *rows in show.tables(kept["parts"]):
         table = Table(*heads)
         for row in rows:
             table.add_row(*row)
@@ -141,7 +137,7 @@ def _write(out: Path, kept: Mapping[str, Any]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
     out.with_suffix(".md").write_text(show.page(kept), encoding="utf-8")
-    for end, svg in show.charts(kept["systems"]).items():
+    for end, svg in show.charts(show.systems(kept["parts"])).items():
         out.with_name(f"{out.stem}{end}.svg").write_text(svg, encoding="utf-8")
 
 

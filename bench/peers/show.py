@@ -27,6 +27,33 @@ def title(system: System) -> str:
     return f"{system['name']}, hold {system['holdSeconds']:g} s, window {system['windowSeconds']:g} s"
 
 
+def systems(parts: Mapping[str, Any]) -> list[System]:
+    """Those of a run's parts that are systems and were not skipped."""
+    return [part for part in parts.values() if "steps" in part]
+
+
+def versions(parts: Mapping[str, Any]) -> dict[str, str]:
+    """Of everything that ran."""
+    found: dict[str, str] = {}
+    for part in parts.values():
+        found |= part.get("versions", {})
+        if "version" in part:
+            found[part["name"]] = part["version"]
+    return found
+
+
+def tables(parts: Mapping[str, Any]) -> list[list[list[str]]]:
+    """All there is to show, heads first."""
+    made = [systems_table(systems(parts))]
+    return made + ([questions_table(parts["questions"])] if "questions" in parts else [])
+
+
+def results(parts: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The rows of the systems' table, by their heads."""
+    heads, *rows = systems_table(systems(parts))
+    return [dict(zip(["what", *heads[1:]], row, strict=True)) for row in rows]
+
+
 def systems_table(systems: Sequence[System]) -> list[list[str]]:
     """Heads first; the quoted column last."""
     heads = ["", *map(title, systems), "Nakama (quoted, not run here)"]
@@ -176,29 +203,26 @@ def _with_origin(system: System, step: Mapping[str, Any]) -> dict[str, float]:
 
 def page(kept: Mapping[str, Any]) -> str:
     """The document beside the figures."""
-    machine = kept["machine"]
+    machine, parts = kept["machine"], kept["parts"]
     lines = [
         "# Beside peers",
         "",
         (
             f"Written by `{kept['command']}` on {kept['date']}: {machine['processor']}, {machine['cores']} cores, "
-            f"{machine['memoryGiB']} GiB, load before {machine['loadBefore']:.1f}. Ratios within this run are the claim."
+            f"{machine['memoryGiB']} GiB, load before {machine['loadBefore']:.1f}. Ratios within one run are the claim."
         ),
-        "Figures: [peers.json](peers.json). What each word means: [concepts](../concepts.md).",
+        *(f"Skipped: {name}, {part['skipped']}." for name, part in parts.items() if "skipped" in part),
+        "Figures: [peers.json](peers.json). What the words mean: [concepts](../concepts.md).",
         "",
-        *_markdown(systems_table(kept["systems"])),
+        *_markdown(systems_table(systems(parts))),
         "",
         "![CPU of the server](peers.svg)",
         "",
         "![Storms](peers-storm.svg)",
     ]
-    if kept.get("questions"):
-        lines += [
-            "",
-            "## The graph's questions, same friends",
-            "",
-            *_markdown(questions_table(kept["questions"])),
-        ]
+    if "questions" in parts:
+        heading = ["", "## The graph's questions, same friends", ""]
+        lines += [*heading, *_markdown(questions_table(parts["questions"]))]
     for head, sentences in SECTIONS.items():
         lines += ["", f"## {head}", "", *(f"- {one}" for one in sentences)]
     return "\n".join([*lines, ""])
