@@ -1,18 +1,32 @@
-"""Deployment files name only options and metrics that the code has. Starts nothing."""
+"""Deployment files name only options and metrics that the code has, and every alert has its page. Starts nothing."""
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from pubnub_bridge.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
+RUNBOOK = ROOT / "docs" / "runbook"
+RULES = (DEPLOY / "prometheus" / "alerts.yaml", DEPLOY / "prometheus" / "slo.yaml")
+DASHBOARD = DEPLOY / "grafana" / "dashboards" / "friends-presence.json"
 OPTIONS = {name.upper() for name in Settings.model_fields}
 _OPTION = re.compile(r"^ +([A-Z][A-Z0-9_]+):|\b([A-Z][A-Z0-9_]+)_FILE=", re.MULTILINE)
 _METRIC = re.compile(r"\bfriends_[a-z_]+")
+_SUFFIX = re.compile(r"_(bucket|count|sum)$")
 _IMAGES_OWN = {"NEO4J_AUTH"}
+
+
+def alerts() -> dict[str, dict[str, Any]]:
+    """Every alert by name."""
+    groups = [group for file in RULES for group in yaml.safe_load(file.read_text("utf-8"))["groups"]]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
 def test_every_option_that_is_set_is_one_of_the_code() -> None:
@@ -24,11 +38,53 @@ def test_every_option_that_is_set_is_one_of_the_code() -> None:
         assert found - _IMAGES_OWN <= OPTIONS, name
 
 
-def test_every_alarm_watches_a_metric_of_the_code() -> None:
+def test_every_alarm_and_every_panel_watches_a_metric_of_the_code() -> None:
     """An alarm on a name that nobody writes never rings."""
     code = "".join(
-        (ROOT / package / "metrics.py").read_text("utf-8") for package in ("graph_service", "pubnub_bridge")
+        (ROOT / package).read_text("utf-8")
+        for package in ("graph_service/metrics.py", "pubnub_bridge/metrics.py", "pubnub_bridge/jobs.py")
     )
-    for page in (DEPLOY / "prometheus" / "alerts.yaml", ROOT / "docs" / "operate.md"):
+    pages = (*RULES, DASHBOARD, ROOT / "docs" / "operate.md", *RUNBOOK.glob("*.md"))
+    for page in pages:
         for metric in set(_METRIC.findall(page.read_text("utf-8"))):
-            assert f'"{metric}"' in code, f"{page.name}: {metric}"
+            assert f'"{metric}"' in code or f'"{_SUFFIX.sub("", metric)}"' in code, f"{page.name}: {metric}"
+
+
+def test_every_alert_says_how_urgent_it_is_and_names_its_own_page() -> None:
+    """Who is woken at night must not have to search."""
+    for name, rule in alerts().items():
+        assert rule["labels"]["severity"] in {"page", "ticket"}, name
+        assert rule["annotations"]["summary"], name
+        assert rule["annotations"]["runbook"] == f"docs/runbook/{name}.md"
+        page = (RUNBOOK / f"{name}.md").read_text("utf-8")
+        assert page.startswith(f"# {name}\n")
+        for heading in ("**Means.**", "**Who feels it.**", "**Look**", "**Do**"):
+            assert heading in page, f"{name}: {heading}"
+
+
+def test_every_page_of_the_runbook_has_its_alert_and_is_listed() -> None:
+    """A page without an alert is never opened."""
+    pages = {file.stem for file in RUNBOOK.glob("*.md")} - {"README"}
+    assert pages == set(alerts())
+    listed = re.findall(r"^- \[\w+\]\((\w+)\.md\)$", (RUNBOOK / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(pages)
+
+
+def test_every_alert_has_a_case_in_which_it_rings_and_one_in_which_it_is_silent() -> None:
+    """An alert that was never seen ringing is a hope."""
+    file = ROOT / "tests" / "operations" / "alerts_test.yaml"
+    cases = [
+        case for test in yaml.safe_load(file.read_text("utf-8"))["tests"] for case in test["alert_rule_test"]
+    ]
+    for rings in (True, False):
+        assert {case["alertname"] for case in cases if bool(case["exp_alerts"]) is rings} == set(alerts())
+
+
+def test_the_dashboard_shows_every_row_of_the_walk() -> None:
+    """Ten rows; some share one."""
+    panels = json.loads(DASHBOARD.read_text("utf-8"))["panels"]
+    titles = " ".join(panel["title"] for panel in panels if panel["type"] == "row")
+    rows = {int(number) for number in re.findall(r"\d+", titles)}
+    for first, last in re.findall(r"(\d+) to (\d+)", titles):
+        rows |= set(range(int(first), int(last)))
+    assert rows == set(range(1, 11))
