@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large
+.PHONY: help soak test-operations setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -38,10 +38,13 @@ run: setup ## start the engines, the API, the bridge and the demo people; prints
 	@$(BIN)/friends-presence up $(ARGS)
 
 test: dev ## set everything up and pass the tests, two files at a time (ARGS="-n 0": one)
-	@$(BIN)/python -m pytest -m "not containers and not browser and not packaging" -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not containers and not browser and not packaging and not operations" -n 2 --dist loadfile $(ARGS)
 
 test-containers: dev ## the graph's contract suite through a container (NEO4J_IMAGE)
 	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
+
+test-operations: dev ## alerts and dashboard in Debian's Prometheus that scrapes the running service; backup
+	@$(BIN)/python -m pytest -m operations tests/operations $(ARGS)
 
 test-packaging: dev ## build sdist and wheel, install the wheel alone, start everything from it
 	@$(BIN)/python -m pytest -m packaging tests/packaging $(ARGS)
@@ -60,6 +63,9 @@ screenshots: dev ## take the pictures of docs/images again
 
 chaos: dev ## kill and disturb every part under load; prints what survived, fails on a loss
 	@$(BIN)/python -m chaos $(ARGS)
+
+soak: dev ## an hour of everything under a living population: memory, sockets, files (JSON, table, chart)
+	@$(BIN)/python -m bench.soak $(ARGS)
 
 bench: dev ## all parts that fit into 15 minutes on two cores, and docs/benchmarks/README.md made of their figures
 	@$(BIN)/python -m bench $(ARGS)
@@ -114,6 +120,7 @@ requirements: $(VENV)/.base ## compile the hashed requirement files again
 	@$(UV) pip compile requirements/tools.in $(COMPILE) -o requirements/tools.txt
 	@$(UV) pip compile pyproject.toml --group dev --extra local --extra speed --extra otel --extra sqs $(COMPILE) -o requirements/dev.txt
 	@$(UV) pip compile pyproject.toml --extra local --extra speed $(COMPILE) -c requirements/dev.txt -o requirements/run.txt
+	@$(UV) pip compile pyproject.toml --extra speed $(COMPILE) -c requirements/dev.txt -o requirements/serve.txt
 	@$(UV) pip compile --group docs $(COMPILE) -o requirements/docs.txt
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
