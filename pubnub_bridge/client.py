@@ -147,6 +147,25 @@ class Client:
         found = await self._call("members", self._sdk.get_channel_members().channel(channel).limit(100))
         return {str(row["uuid"]["id"]) for row in found.data}
 
+    async def kept_of(self, user: str, channel: str) -> int:
+        """In how many places App Context knows a user: their metadata, their channel's, their memberships."""
+        asked = (
+            self._sdk.get_uuid_metadata().uuid(user),
+            self._sdk.get_channel_metadata().channel(channel),
+        )
+        known = [await self._known("get metadata", one) for one in asked]
+        member = await self._known("memberships", self._sdk.get_memberships().uuid(user).limit(100))
+        return sum(one is not None for one in known) + len(member.data if member else ())
+
+    async def _known(self, name: str, endpoint: Any) -> Any:
+        """The result of a call, None where there is no such thing."""
+        try:
+            return await self._call(name, endpoint)
+        except (PubNubRefused, PubNubUnavailable) as error:
+            if error.fields.get("http") == 404:
+                return None
+            raise
+
     async def change_members(
         self, channel: str, added: Mapping[str, Mapping[str, Any]], removed: Sequence[str]
     ) -> None:
@@ -176,8 +195,8 @@ class Client:
         code = status.status_code or 0
         reason = str(answer)[:300]
         if status.category in _TEMPORARY or code == 429 or code >= 500 or not code:
-            raise PubNubUnavailable(reason=reason)
-        raise PubNubRefused(call=name, reason=reason)
+            raise PubNubUnavailable(reason=reason, http=code)
+        raise PubNubRefused(call=name, reason=reason, http=code)
 
 
 def _of_channel(found: Any, channel: str) -> tuple[int, list[str]]:

@@ -1,7 +1,7 @@
 """Erasing a user from what the bridge keeps, a report a store. Knows the stores by name; the graph is erased elsewhere.
 
 What waits in the seen, inbox and events streams is not touched: it is sent or resolved within moments, and friends
-still have to hear that the friendship ended. PubNub stores no message, since all are published with ``store=0``.
+still have to hear that the friendship ended; `traces` says when none of it is left. PubNub stores no message, since all are published with ``store=0``.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from graph_service.api.problems import BodyTooLarge
 from graph_service.api.rooms import VISIT, BodyTooSlow
 from graph_service.api.typed import Scheme, TypedRoutes
 from graph_service.errors import BadInput, QueueUnavailable, RateLimited, Unauthorized, UserNotFound
+from graph_service.ids import UserId
 from pubnub_bridge import console_routes, keys, metrics, webhook
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.explain import Why, WhyQuery, explained
@@ -26,6 +27,7 @@ from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import SIDE
 from pubnub_bridge.subscriber import placed
 from pubnub_bridge.tokens import STATUS_CHANNEL
+from pubnub_bridge.traces import Traces, traces
 from pubnub_bridge.visibility import set_visibility
 
 __all__ = ("API_ONLY", "SIDE", "TABLES", "WEBHOOK")
@@ -166,6 +168,12 @@ async def visibility(request: web.Request, caller: Caller, body: VisibilityGiven
 async def why(request: web.Request, query: WhyQuery) -> Why:
     """The edge, the block, the flag, what PubNub says, and the last settled changes of the friend."""
     return await explained(request.app[SIDE], query.viewer, query.friend)
+
+
+@presence_routes.get("/v1/users/{id}/traces", auth=SERVICE, summary="Where a user is still named")
+async def user_traces(request: web.Request, id_: UserId) -> Traces:
+    """The proof of an erase: ask until it is clean. What friends still have to hear waits in the streams for moments."""
+    return await traces(request.app[SIDE], id_)
 
 
 async def _by_secret(request: web.Request) -> Anyone:

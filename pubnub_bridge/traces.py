@@ -1,0 +1,100 @@
+"""Where a user can still be found, store by store: the proof of an erase. Knows the stores by name; erases nothing.
+
+What an erase left in the streams is sent or resolved within moments, so whoever wants proof asks until it is clean.
+Streams are read as far as `MOST`; of longer ones it is said that the look was not complete, and so not clean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from graph_service.api.bodies import Answer
+from graph_service.valkey import FIRST
+from pubnub_bridge import keys
+from pubnub_bridge.side import Side
+
+MOST = 20_000
+"""Entries of one stream that are looked through."""
+PAGE = 500
+
+
+class Trace(Answer):
+    """One store's answer."""
+
+    store: str
+    left: int
+    """Places where the user is still named."""
+    complete: bool
+    """Whether all of the store was looked at."""
+    note: str = ""
+
+
+class Traces(Answer):
+    """Where a user is still named."""
+
+    user_id: str
+    clean: bool
+    """Nothing is left but what is kept on purpose, and every look was complete."""
+    stores: list[Trace]
+
+
+async def traces(side: Side, user: str) -> Traces:
+    """Looks into every store. Raises what the stores raise when they are away."""
+    found = [
+        await _graph(side, user),
+        await _app_context(side, user),
+        await _values(side, user),
+        await _streams(side, user, "seen streams", keys.seen),
+        await _streams(side, user, "inbox streams", keys.inbox),
+        await _streams(side, user, "events streams", keys.events),
+        await _streams(side, user, "dead letters", keys.dead),
+    ]
+    clean = all(one.complete and not one.left for one in found)
+    return Traces(user_id=user, clean=clean, stores=[*found, await _audit(side, user)])
+
+
+async def _graph(side: Side, user: str) -> Trace:
+    known = (await side.engines.graph.row("known", ids=[user]) or {})["ids"]
+    return Trace(store="graph", left=len(known), complete=True)
+
+
+async def _app_context(side: Side, user: str) -> Trace:
+    if side.settings.app_context == "off":
+        return Trace(store="App Context", left=0, complete=True, note="not written (APP_CONTEXT=off)")
+    left = await side.client.kept_of(user, f"friends.{user}")
+    return Trace(store="App Context", left=left, complete=True)
+
+
+async def _values(side: Side, user: str) -> Trace:
+    """What is kept under the user's own keys."""
+    partition = side.shards.partition(user)
+    lists = [keys.why(partition, user), keys.failed(partition, user)]
+    left = sum([bool(await side.engines.valkey.remembered(key)) for key in lists])
+    left += await side.engines.valkey.get(f"fp:suggestions:{user}") is not None
+    note = "in others' kept suggestions the id may stand for an hour; it is never shown"
+    return Trace(store="kept answers and recent changes", left=left, complete=True, note=note)
+
+
+async def _streams(side: Side, user: str, name: str, key: Callable[[int], str]) -> Trace:
+    quoted, left, complete = f'"{user}"'.encode(), 0, True
+    escaped = f'\\"{user}\\"'.encode()  # inside a message that is itself a text
+    for partition in range(side.settings.partitions):
+        place, looked = FIRST, 0
+        while rows := (await side.engines.valkey.read({key(partition): place}, count=PAGE)).get(
+            key(partition)
+        ):
+            left += sum(quoted in body or escaped in body for _, body in rows)
+            place, looked = rows[-1][0], looked + len(rows)
+            if len(rows) < PAGE:
+                break
+            if looked >= MOST:
+                complete = False
+                break
+    return Trace(store=name, left=left, complete=complete)
+
+
+async def _audit(side: Side, user: str) -> Trace:
+    looks = await side.audit.last(10_000)
+    left = sum(user in look.about.split() for _, look in looks)
+    note = "kept on purpose: who looked at whom must not be erased by being looked at; capped"
+    return Trace(store="operators' audit", left=left, complete=True, note=note)

@@ -1,0 +1,122 @@
+"""An erase that proves itself, when friends were last seen to the hour, and why-records that end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from graph_service.neo4j import Graph
+from graph_service.outbox import Outbox
+from local_stack.origin.app import Running
+from pubnub_bridge import keys
+from pubnub_bridge.app_context import user_custom
+from pubnub_bridge.notice import presence_event
+from pubnub_bridge.why import Record, Why
+from tests.conftest import Servers
+from tests.e2e.bridge.conftest import World, eventually
+from tests.e2e.bridge.test_kept_of_a_user import command, stack_file
+from tests.e2e.bridge.test_webhook_door import door
+
+HOUR = 3600
+AT = 1_700_000_123_456
+"""20 minutes and some after a full hour, in milliseconds."""
+
+
+def left(traces: dict[str, Any]) -> dict[str, int]:
+    """Places by store, of those where any is left."""
+    return {one["store"]: one["left"] for one in traces["stores"] if one["left"]}
+
+
+async def test_an_erase_is_clean_once_friends_have_been_told(world: World, tmp_path: Path) -> None:
+    """Graph, App Context, recent changes and streams name the user before, and none of them after."""
+    await world.people("ann", "bob")
+    _, bob = await world.online("ann", "bob")
+
+    async def written() -> bool:
+        _, traces = await world.call("GET", "/v1/users/ann/traces")
+        return {"graph", "App Context", "kept answers and recent changes"} <= set(left(traces))
+
+    await eventually(written)
+    stack = stack_file(world, tmp_path / "stack.json")
+    code, shown = await command("erase", "ann", "--json", "--stack", stack)
+    told = json.loads(shown)
+    assert (code, told["traces"]["clean"], left(told["traces"])) == (0, True, {}), shown
+    assert {"graph", "App Context", "dead letters"} <= set(told["erased"])
+    await bob.hears(lambda message: message["type"] == "friend.removed")
+    code, shown = await command("erase", "ann", "--stack", stack)
+    assert code == 0
+    assert "There is no user 'ann' any more." in shown
+
+
+async def test_what_still_stands_in_a_stream_is_told_and_not_called_clean(
+    quiet: World, tmp_path: Path
+) -> None:
+    """Nobody reads the streams here: each place is counted, an operator's look is kept on purpose, others' ids are not meant."""
+    side = quiet.side
+    await quiet.people("ann", "bob", "annabel")
+    partition = quiet.shards.partition("bob")
+    event = {"type": "friend.online", "payload": {"userId": "ann"}}
+    other = {"type": "friend.online", "payload": {"userId": "annabel"}}
+    rows = [(keys.inbox(partition), json.dumps([json.dumps(event)]).encode())]
+    rows += [(keys.inbox(partition), json.dumps([json.dumps(other)]).encode())]
+    rows += [(keys.events(partition), json.dumps(event, separators=(",", ":")).encode())]
+    rows += [(keys.seen(partition), b'[null,[["ann",true,1,1,"join"]]]')]
+    await side.engines.valkey.append(rows)
+    stack = stack_file(quiet, tmp_path / "stack.json")
+    code, shown = await command("erase", "ann", "--wait", "0", "--json", "--stack", stack)
+    told = json.loads(shown)["traces"]
+    assert (code, told["clean"]) == (1, False)
+    assert left(told) == {"seen streams": 1, "inbox streams": 1, "events streams": 1}
+
+
+async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in_ones_own_export(
+    graph: Graph, servers: Servers, origin: Running
+) -> None:
+    """Pages, one friend, mutual friends, the query of the back end, syncs' reads, messages, App Context, the relay."""
+    rounded = AT // (HOUR * 1000) * HOUR * 1000
+    async with door(graph, servers, origin, last_seen_rounding=HOUR) as world:
+        await world.people("ann", "bob", "cat")
+        await graph.statement("MATCH (u:User) SET u.last_seen = $at, u.presence_at = $at", at=AT)
+        await graph.statement("CREATE (:Outbox {a: 'ann', b: 'bob'})")
+        found = []
+        for path in ("/v1/friends", "/v1/friends/bob/mutual"):
+            _, page = await world.call("GET", path, "ann")
+            found += [one["lastSeen"] for one in page["friends"]]
+        _, one = await world.call("GET", "/v1/friends/bob", "ann")
+        _, asked = await world.call("POST", "/v1/presence:query", json={"ids": ["bob"]})
+        found += [one["lastSeen"], asked["presence"][0]["lastSeen"]]
+        assert len(found) == 5
+        assert set(found) == {"2023-11-14T22:00:00.000Z"}
+        told = (await world.side.flags.tell(["bob"]))[0]
+        message = json.loads(presence_event(told).body)["payload"]["lastSeen"]
+        assert {message, user_custom(told, 0)["lastSeen"]} == {"2023-11-14T22:00:00.000000Z"}
+        pair = (await Outbox(graph, HOUR).read())[0]
+        assert {pair.a.last_seen, pair.b.last_seen} == {rounded}
+        _, export = await world.call("GET", "/v1/users/bob")
+        assert export["stores"]["graph"]["properties"]["last_seen"] == AT
+
+
+async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_all_with_none(
+    graph: Graph, servers: Servers, origin: Running
+) -> None:
+    """WHY_HOURS: the time to live of what is kept, and 0."""
+    record = Record("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)
+    async with door(graph, servers, origin, why_hours=2) as world:
+        await world.side.why.keep([record])
+        assert await world.side.why.of("ann") == [record]
+        key = keys.why(world.shards.partition("ann"), "ann")
+        lives = await ttl(servers.redis_url, key)
+        assert HOUR < lives <= 2 * HOUR
+        none = Why(world.side.engines.valkey, world.shards.partition, 0)
+        await none.forget("ann")
+        await none.keep([record])
+        assert await none.of("ann") == []
+
+
+async def ttl(url: str, key: str) -> int:
+    """Seconds until a key is gone."""
+    import redis.asyncio as redis
+
+    async with redis.Redis.from_url(url) as client:
+        return int(await client.ttl(key))
