@@ -40,7 +40,16 @@ launch() { # launch OPTIONS…: true once it answers
   return 1
 }
 
+# Compose, for the test that runs deploy/compose.yaml; without it that test is skipped.
+install_compose() {
+  command -v docker-compose >/dev/null && return 0
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
+  export DEBIAN_FRONTEND=noninteractive
+  { apt-get update -q && apt-get install -q -y --no-install-recommends docker-compose; } >/dev/null 2>&1 || true
+}
+
 start() {
+  install_compose
   answers && return 0
   command -v dockerd >/dev/null || install_engine
   [ "$(id -u)" = 0 ] || cannot "dockerd is installed and not running, and only root can start it"

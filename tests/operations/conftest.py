@@ -1,0 +1,109 @@
+"""The whole stack with a few demo people, and Debian's Prometheus that scrapes it by our own configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from local_stack.engines import Options
+from local_stack.ports import free_port
+from local_stack.process import Process, Program
+from local_stack.up import Choice, stack
+
+ROOT = Path(__file__).resolve().parents[2]
+DEPLOYED = ROOT / "deploy" / "prometheus"
+HIDDEN = {"NEO4J_URI", "REDIS_URL", "PUBNUB_SUBSCRIBE_KEY"}
+HOW = "on Debian as root: .ci/prometheus.sh"
+
+
+@dataclass(frozen=True)
+class Prometheus:
+    """A running one, and the service that it scrapes."""
+
+    address: str
+    service: str
+    http: aiohttp.ClientSession
+
+    async def ask(self, path: str, **query: str) -> Any:
+        """The data of one call of its HTTP API (Prometheus docs: HTTP API)."""
+        async with self.http.get(f"{self.address}/api/v1/{path}", params=query) as reply:
+            answer = await reply.json()
+        assert answer["status"] == "success", answer
+        return answer["data"]
+
+    async def value(self, expression: str) -> list[Any]:
+        """The series of an instant query."""
+        found: list[Any] = (await self.ask("query", query=expression))["result"]
+        return found
+
+    async def metrics(self) -> str:
+        """What the service says itself."""
+        async with self.http.get(f"{self.service}/metrics") as reply:
+            return await reply.text()
+
+
+def program(name: str) -> str:
+    """Where a program is; without it the test is skipped, and says how to get it."""
+    if not (found := shutil.which(name)):
+        pytest.skip(f"no {name} on this machine; {HOW}")
+    return found
+
+
+def configuration(service: str, folder: Path) -> Path:
+    """Our prometheus.yml with this service as target and a scrape every second."""
+    given = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text("utf-8"))
+    given["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    given["rule_files"] = [str(DEPLOYED / name) for name in given["rule_files"]]
+    given["scrape_configs"][0]["static_configs"][0]["targets"] = [service.removeprefix("http://")]
+    file = folder / "prometheus.yml"
+    file.write_text(yaml.safe_dump(given), "utf-8")
+    return file
+
+
+@pytest.fixture(scope="session")
+async def prometheus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Prometheus]:
+    """It has scraped five times when this begins."""
+    binary, folder = program("prometheus"), tmp_path_factory.mktemp("prometheus")
+    environ = {name: value for name, value in os.environ.items() if name not in HIDDEN}
+    choice = Choice(folder / "data", people=40, engines=Options(heap=512, page_cache=64), environ=environ)
+    async with stack(choice, lambda _: None) as made:
+        address = f"127.0.0.1:{free_port()}"
+        command = [
+            binary,
+            f"--config.file={configuration(made.api, folder)}",
+            f"--storage.tsdb.path={folder / 'series'}",
+            f"--web.listen-address={address}",
+        ]
+        process = await asyncio.to_thread(
+            Process.start, Program("Prometheus", command, folder / "prometheus.log")
+        )
+        try:
+            async with aiohttp.ClientSession() as http:
+                running = Prometheus(f"http://{address}", made.api, http)
+                await _until_scraped(running, process)
+                yield running
+        finally:
+            await process.stop()
+
+
+async def _until_scraped(running: Prometheus, process: Process) -> None:
+    async with asyncio.timeout(120):
+        while True:
+            assert process.exit_code is None, process.tail()
+            try:
+                if (found := await running.value("sum_over_time(up[1h])")) and float(
+                    found[0]["value"][1]
+                ) >= 5:
+                    return
+            except (aiohttp.ClientError, AssertionError):
+                pass  # it starts
+            await asyncio.sleep(0.2)

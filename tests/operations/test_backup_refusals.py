@@ -1,0 +1,31 @@
+"""A copy that is not what its note says, and a graph that would be lost, with Neo4j's real tools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from local_stack import backup
+from local_stack.engines import running
+from tests.contract.test_backup import EMBEDDED, SMALL, fill
+
+pytestmark = [pytest.mark.operations, pytest.mark.timeout(600)]
+
+
+async def test_what_is_refused_leaves_the_graph_as_it_was(tmp_path: Path) -> None:
+    """First a copy over people, without --replace; then, with it, one whose numbers are not those of its note."""
+    data, file = tmp_path / "data", tmp_path / "copy.dump"
+    async with running(data, SMALL, EMBEDDED) as engines:
+        await fill(engines, "ann", "ben", "cleo")
+    await backup.backup(data, file, lambda _: None)
+    with pytest.raises(backup.FileExists):
+        await backup.backup(data, file, pytest.fail)
+    note = json.loads(backup.beside(file).read_text("utf-8"))
+    backup.beside(file).write_text(json.dumps(note | {"people": 4}), "utf-8")
+    with pytest.raises(backup.NotTheSame, match="as it was"):
+        await backup.restore(data, file, lambda _: None, replace=True)
+    with pytest.raises(backup.HoldsPeople, match="3 people"):
+        await backup.restore(data, file, lambda _: None)
+    assert not list((data / "neo4j").glob("before-restore*"))
