@@ -25,6 +25,7 @@ from bench.peers.quoted import NAKAMA
 
 console = Console(stderr=True)
 RESULT = Path("docs/benchmarks/peers.json")
+COMPARISON = Path("docs/comparison.md")
 RATES = (20.0, 40.0, 60.0, 120.0, 180.0)
 """Turns a second of the first two systems: the same trace for both, as far as each gets."""
 OURS: Mapping[str, tuple[Mapping[str, str], Plan]] = {
@@ -139,6 +140,8 @@ def _write(out: Path, kept: Mapping[str, Any]) -> None:
     out.with_suffix(".md").write_text(show.page(kept), encoding="utf-8")
     for end, svg in show.charts(show.systems(kept["parts"])).items():
         out.with_name(f"{out.stem}{end}.svg").write_text(svg, encoding="utf-8")
+    if out == RESULT:
+        COMPARISON.write_text(show.compared(COMPARISON.read_text("utf-8"), kept["parts"]), encoding="utf-8")
 
 
 if __name__ == "__main__":

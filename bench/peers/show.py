@@ -12,6 +12,7 @@ from bench.peers.quoted import NAKAMA
 System = Mapping[str, Any]
 Row = tuple[str, Callable[[System], str]]
 NONE = "–"
+BEGINS, ENDS = "<!-- peers: written by make bench-peers -->", "<!-- /peers -->"
 
 
 def best(system: System) -> Mapping[str, Any] | None:
@@ -58,6 +59,14 @@ def systems_table(systems: Sequence[System]) -> list[list[str]]:
     """Heads first; the quoted column last."""
     heads = ["", *map(title, systems), "Nakama (quoted, not run here)"]
     return [heads, *([name, *map(cell, systems), quoted] for name, cell, quoted in _rows())]
+
+
+def compared(text: str, parts: Mapping[str, Any]) -> str:
+    """The page of comparisons with this run's table between its marks."""
+    before, _, rest = text.partition(BEGINS)
+    _, _, after = rest.partition(ENDS)
+    rows = "\n".join(_markdown(systems_table(systems(parts))))
+    return f"{before}{BEGINS}\n\n{rows}\n\n{ENDS}{after}"
 
 
 def questions_table(questions: Mapping[str, Any]) -> list[list[str]]:
