@@ -40,7 +40,8 @@ run: setup ## start the engines, the API, the bridge and the demo people; prints
 test: dev ## set everything up and pass the tests, two files at a time (ARGS="-n 0": one)
 	@$(BIN)/python -m pytest -m "not containers and not browser and not packaging and not operations" -n 2 --dist loadfile $(ARGS)
 
-test-containers: dev ## the graph's contract suite through a container (NEO4J_IMAGE)
+test-containers: dev ## the service's image and deploy/ in containers, manifests, the graph's contract suite (NEO4J_IMAGE)
+	@$(UV) pip install --python $(BIN)/python --quiet --require-hashes -r requirements/kubernetes.txt
 	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
 
 test-operations: dev ## alerts and dashboard in Debian's Prometheus that scrapes the running service; backup
@@ -121,6 +122,7 @@ requirements: $(VENV)/.base ## compile the hashed requirement files again
 	@$(UV) pip compile pyproject.toml --group dev --extra local --extra speed --extra otel --extra sqs $(COMPILE) -o requirements/dev.txt
 	@$(UV) pip compile pyproject.toml --extra local --extra speed $(COMPILE) -c requirements/dev.txt -o requirements/run.txt
 	@$(UV) pip compile pyproject.toml --extra speed $(COMPILE) -c requirements/dev.txt -o requirements/serve.txt
+	@$(UV) pip compile requirements/kubernetes.in $(COMPILE) -c requirements/dev.txt -o requirements/kubernetes.txt
 	@$(UV) pip compile --group docs $(COMPILE) -o requirements/docs.txt
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
