@@ -25,6 +25,7 @@ from pubnub_bridge.count import Counting, CountNeeds
 from pubnub_bridge.events import Events, Receiver
 from pubnub_bridge.health import Health
 from pubnub_bridge.hold import HoldTimes
+from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.pool import Pool
@@ -36,6 +37,7 @@ from pubnub_bridge.relay import Relay
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.settle import Around, Settle
 from pubnub_bridge.side import Side, open_side
+from pubnub_bridge.sqs_worker import Worker
 from pubnub_bridge.storm import Admission, Marks
 from pubnub_bridge.subscriber import Hooks, Subscriber
 from pubnub_bridge.sync import Syncs
@@ -103,7 +105,8 @@ class Bridge:
         self.events = _events(side, lambda: self.ownership.leads)
         self.settle = Settle(_around(side, self.events), self.partitions.holds)
         self.syncs = Syncs(side.flags, side.water)
-        self.publish = Publish(self.partitions.outbounds, self._ways(), _limits(settings))
+        self.publish = Publish(self.partitions.outbounds, ways(side, self.pool, self.syncs), limits(settings))
+        self.over_sqs = self._over_sqs()
         self.admission = Admission(settings.publish_in_flight)
         self.ownership = Ownership(side.engines.valkey, own_name(), settings.partitions, self.partitions)
         self.reconcile = Reconcile(side.client, side.flags, side.log, side.lookups, side.shards)
@@ -133,7 +136,11 @@ class Bridge:
             "app context": self.context.run(),
             "events": self.events.run(self.side.settings.partitions),
             "publish time-outs": self.pool.wires.watch(),
-        }
+        } | self._receiving()
+
+    def _receiving(self) -> dict[str, Awaitable[object]]:
+        notices = self.side.notices
+        return {"notices": self.over_sqs.run(notices)} if self.over_sqs and notices else {}
 
     def jobs(self) -> list[jobs.Job]:
         """All that happens by the clock; those that only one may do look whether this process leads."""
@@ -187,6 +194,8 @@ class Bridge:
                 await self.partitions.stop_following()
                 await self.settle.drained()
                 await self.publish.drained(grace)
+                if self.over_sqs:
+                    await self.over_sqs.drained(grace)
                 await self.publish.clean_up()
 
     def _wire(self) -> None:
@@ -221,9 +230,13 @@ class Bridge:
             side.client, side.shards, side.engines.valkey, self.health, self.pool, self.valid_for
         )
 
-    def _ways(self) -> Ways:
-        side = self.side
-        return Ways(self.pool, side.inbox, self.syncs, side.dead, side.tokens.refused, side.why.fail)
+    def _over_sqs(self) -> Worker | None:
+        """With QUEUE_URL notices go that way; the streams still bring what is redriven or was left in them."""
+        side, settings = self.side, self.side.settings
+        if side.notices is None:
+            return None
+        how = ways(side, self.pool, self.syncs)
+        return Worker(settings.partitions, how, side.inbox, limits(settings), pace(settings))
 
     def _hooks(self) -> Hooks:
         side = self.side
@@ -235,6 +248,17 @@ class Bridge:
             now=side.clock.now,
             room=lambda partition: side.backlog.check([keys.seen(partition)]),
         )
+
+
+def pace(settings: Settings) -> Pace:
+    """How long news waits for company."""
+    return Pace(settings.coalesce_shortest, settings.coalesce_longest)
+
+
+def ways(side: Side, pool: Pool, syncs: Syncs) -> Ways:
+    """What publishing from the streams leans on."""
+    streams = Inbox(side.engines.valkey, side.shards.partition)
+    return Ways(pool, streams, syncs, side.dead, side.tokens.refused, side.why.fail)
 
 
 def _outbox(side: Side) -> Outbox:
@@ -252,7 +276,7 @@ def _needs(side: Side) -> Needs:
         lookups=side.lookups,
         now=side.clock.now,
         times=hold_times(settings),
-        pace=Pace(settings.coalesce_shortest, settings.coalesce_longest),
+        pace=pace(settings),
         marks=storm_marks(settings),
     )
 
@@ -281,7 +305,8 @@ def _events(side: Side, leads: Callable[[], bool]) -> Events:
     return Events(side.engines.valkey, side.session, receiver, side.shards.partition, leads)
 
 
-def _limits(settings: Settings) -> Limits:
+def limits(settings: Settings) -> Limits:
+    """How hard to push."""
     return Limits(
         in_flight=settings.publish_in_flight,
         tries=settings.publish_retry_times,

@@ -1,8 +1,12 @@
-"""The inbox streams (row 8 of the walk): what is to be told, by recipient partition. Knows streams, not HTTP."""
+"""The inbox streams (row 8 of the walk): what is to be told, by recipient partition. Knows streams, not HTTP.
+
+The streams are Valkey's (`Streams`), or another queue that keeps a partition's entries in their order (`NoticeQueue`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from graph_service import tracing
 from graph_service.valkey import Valkey
@@ -10,11 +14,38 @@ from pubnub_bridge import keys
 from pubnub_bridge.notice import Notice, Outgoing, SyncNotice, encode
 
 
+class NoticeQueue(Protocol):
+    """Where notices wait between settling and publishing, in order within a partition."""
+
+    async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
+        """Accept entries by partition. Raises QueueUnavailable; then the caller appends them again."""
+
+    async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
+        """Forget entries by partition and id."""
+
+
+class Streams:
+    """Valkey's streams: one transaction appends all, so either all are accepted or none (on a Cluster: a partition's)."""
+
+    def __init__(self, valkey: Valkey) -> None:
+        self._valkey = valkey
+
+    async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
+        """See `NoticeQueue`."""
+        await self._valkey.append([(keys.inbox(number), body) for number, body in entries])
+
+    async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
+        """See `NoticeQueue`."""
+        await self._valkey.delete({keys.inbox(number): ids for number, ids in entries.items() if ids})
+
+
 class Inbox:
     """Appends to, and deletes from, the inbox streams."""
 
-    def __init__(self, valkey: Valkey, partition: Callable[[str], int]) -> None:
-        self._valkey = valkey
+    def __init__(
+        self, valkey: Valkey, partition: Callable[[str], int], queue: NoticeQueue | None = None
+    ) -> None:
+        self._queue = queue or Streams(valkey)
         self._partition = partition
 
     def outgoing(self) -> Outgoing:
@@ -25,7 +56,7 @@ class Inbox:
         """Accept notices, one entry a partition. Raises QueueUnavailable, and then none is accepted."""
         if bodies := outgoing.bodies():
             with tracing.span("append notices", partitions=len(bodies), recipients=outgoing.recipients):
-                await self._valkey.append([(keys.inbox(number), body) for number, body in bodies.items()])
+                await self._queue.append(list(bodies.items()))
 
     async def owe(self, users: Iterable[str], reason: str) -> None:
         """Promise a friends.sync to each of these users; it is read when it is sent."""
@@ -36,8 +67,8 @@ class Inbox:
 
     async def put_back(self, partition: int, notices: Sequence[Notice | SyncNotice]) -> None:
         """Append what could not be published again, at the end."""
-        await self._valkey.append([(keys.inbox(partition), encode(notices))])
+        await self._queue.append([(partition, encode(notices))])
 
     async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
         """Forget entries by partition: all they said is published or appended again."""
-        await self._valkey.delete({keys.inbox(number): ids for number, ids in entries.items() if ids})
+        await self._queue.delete(entries)

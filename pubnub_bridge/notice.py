@@ -6,11 +6,10 @@ said, stamped with that read's clock.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from graph_service.model import Told
 from pubnub_bridge import wire
@@ -74,8 +73,9 @@ class Outgoing:
     def tell(self, event: Event, recipients: Iterable[str], tries: int = 0) -> None:
         """Add one event for these recipients."""
         spread: dict[int, list[str]] = {}
+        partition_of = self.partition
         for recipient in recipients:
-            spread.setdefault(self.partition(recipient), []).append(recipient)
+            spread.setdefault(partition_of(recipient), []).append(recipient)
         for partition, some in spread.items():
             self.notices.setdefault(partition, []).append(Notice(event, some, tries))
 
@@ -118,12 +118,35 @@ def sync_of(told: Told, reason: str = "") -> SyncNotice:
 
 def encode(notices: Iterable[Notice | SyncNotice]) -> bytes:
     """One stream entry."""
-    return json.dumps([_row(notice) for notice in notices], separators=(",", ":")).encode()
+    return to_json([_row(notice) for notice in notices])
 
 
 def decode(entry: bytes) -> list[Notice | SyncNotice]:
     """The reverse of `encode`."""
     return [_notice(row) for row in from_json(entry)]
+
+
+def split(entry: bytes, most: int) -> list[bytes]:
+    """The same notices in their order, in entries of at most `most` bytes.
+
+    A friends.sync that is larger alone becomes one that is owed, and is read when it is sent.
+    """
+    if len(entry) <= most:
+        return [entry]
+    notices = decode(entry)
+    if len(notices) == 1:
+        notices = _halves(notices[0])
+    half = len(notices) // 2
+    parts = (notices[:half], notices[half:]) if half else (notices,)
+    return [body for part in parts for body in split(encode(part), most)]
+
+
+def _halves(notice: Notice | SyncNotice) -> list[Notice | SyncNotice]:
+    if isinstance(notice, SyncNotice):
+        return [SyncNotice(notice.user, reason=notice.reason)]
+    half = len(notice.recipients) // 2
+    parts = (notice.recipients[:half], notice.recipients[half:])
+    return [Notice(notice.event, part, notice.tries) for part in parts if part]
 
 
 def _row(notice: Notice | SyncNotice) -> list[object]:

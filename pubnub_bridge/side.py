@@ -30,6 +30,7 @@ from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.newcomers import Newcomers
 from pubnub_bridge.pool import Keyset
 from pubnub_bridge.settings import Settings
+from pubnub_bridge.sqs import Sqs
 from pubnub_bridge.tokens import Tokens
 from pubnub_bridge.why import Why
 
@@ -57,6 +58,8 @@ class Side:
     console: Feed
     audit: Audit
     context: AppContext
+    notices: Sqs | None = None
+    """Where notices wait instead of in Valkey's streams."""
 
     @cached_property
     def newcomers(self) -> Newcomers:
@@ -103,6 +106,8 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
         )
         shards = settings.shard_map()
         clock, flags = Clock(), Flags(engines.graph, settings.last_seen_rounding)
+        url = settings.queue_url
+        notices = await stack.enter_async_context(Sqs.open(url)) if url else None
         yield Side(
             settings=settings,
             engines=engines,
@@ -113,7 +118,7 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
             shards=shards,
             flags=flags,
             log=Log(engines.valkey, shards.partition),
-            inbox=Inbox(engines.valkey, shards.partition),
+            inbox=Inbox(engines.valkey, shards.partition, notices),
             backlog=Backlog(engines.valkey, settings.stream_limit),
             water=HighWater(engines.valkey),
             lookups=Lookups(client, shards, clock.now),
@@ -131,4 +136,5 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
                 settings.app_context,
                 settings.app_context_per_second,
             ),
+            notices=notices,
         )

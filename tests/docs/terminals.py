@@ -16,7 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STAMPS = (".base", ".run", ".dev")
-PATIENCE = 150.0
+PATIENCE = 300.0
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _STAYS = re.compile(r"make run\b|\.venv/bin/friends-presence (?:up|watch|join)\b")
 _END = "__typed__"

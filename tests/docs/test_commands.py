@@ -29,7 +29,7 @@ PAGES = [
 TARGETS = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 _MAKE = re.compile(r"(?:^|`)make ([a-z0-9-]+)", re.MULTILINE)
 
-runs_it = pytest.mark.timeout(300)
+runs_it = pytest.mark.timeout(600)
 
 
 def commands(page: Path) -> list[str]:

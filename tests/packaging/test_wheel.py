@@ -64,7 +64,14 @@ def stack(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """``friends-presence up`` from an empty folder, ended as a service manager ends it."""
     place = tmp_path_factory.mktemp("empty")
     with (place / "up.log").open("wb") as log:
-        command = [installed / "friends-presence", "up", "--people", "30", "--json", "stack.json"]
+        command: list[str | Path] = [
+            installed / "friends-presence",
+            "up",
+            "--people",
+            "30",
+            "--json",
+            "stack.json",
+        ]
         process = subprocess.Popen(command, cwd=place, env=alone(installed), stdout=log, stderr=log)
         try:
             deadline = time.monotonic() + 180

@@ -1,0 +1,140 @@
+"""Rows 9 and 10 of the walk as an AWS Lambda function on the SQS queue of notices; the bridge does the rows before.
+
+Options come from the environment as everywhere, QUEUE_URL among them. Set on the event source: batch size 10, no batch
+window, *report batch item failures*. A function that stays warm keeps its connections. Knows Lambda's shapes only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from graph_service.app import engines
+from graph_service.cancelling import ended
+from graph_service.settings import load
+from pubnub_bridge.app import limits, pace, ways
+from pubnub_bridge.inbox import Inbox
+from pubnub_bridge.pool import Pool
+from pubnub_bridge.preparing import prepare
+from pubnub_bridge.settings import Settings
+from pubnub_bridge.side import open_side
+from pubnub_bridge.sqs import BadQueue, Received, Sqs
+from pubnub_bridge.sqs_worker import Worker
+from pubnub_bridge.sync import Syncs
+
+MARGIN = 2.0
+"""Seconds before Lambda's deadline at which what is not finished is given back."""
+
+
+class Context(Protocol):
+    """What this reads of Lambda's context."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Until Lambda ends the function."""
+
+
+class Handed:
+    """A `NoticeQueue` of what Lambda handed over: Lambda itself deletes what is not reported as failed."""
+
+    def __init__(self, queue: Sqs) -> None:
+        self._queue = queue
+        self._open: set[str] = set()
+        self._changed = asyncio.Event()
+
+    def expect(self, ids: Sequence[str]) -> None:
+        """These are to be finished."""
+        self._open.update(ids)
+
+    async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
+        """What could not be published goes to the end of the queue itself."""
+        await self._queue.append(entries)
+
+    async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
+        """Finished."""
+        for ids in entries.values():
+            self._open.difference_update(ids)
+        self._changed.set()
+
+    async def unfinished(self, ids: Sequence[str], seconds: float) -> list[str]:
+        """Which of these are not finished after so long, in their order."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, seconds)):
+                while self._open.intersection(ids):
+                    self._changed.clear()
+                    await self._changed.wait()
+        return [one for one in ids if one in self._open]
+
+
+class Function:
+    """One warm function."""
+
+    def __init__(self, worker: Worker, handed: Handed) -> None:
+        self._worker = worker
+        self._handed = handed
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, settings: Settings) -> AsyncIterator[Function]:
+        """Opens engines, PubNub's side and the queue. Raises as `pubnub_bridge.app.run`."""
+        async with engines(settings) as opened, open_side(settings, opened) as side:
+            if side.notices is None:
+                raise BadQueue(url="", reason="a function needs the queue that Lambda reads for it")
+            await prepare(side)
+            pool = Pool(side.keyset, side.tokens.own, settings.publish_pipeline)
+            handed = Handed(side.notices)
+            inbox = Inbox(opened.valkey, side.shards.partition, handed)
+            how = ways(side, pool, Syncs(side.flags, side.water))
+            worker = Worker(settings.partitions, how, inbox, limits(settings), pace(settings))
+            running = (worker.publish.run(), side.tokens.run(), pool.wires.watch())
+            tasks = [asyncio.create_task(one) for one in running]
+            try:
+                yield cls(worker, handed)
+            finally:
+                await ended(tasks)
+                pool.wires.close()
+
+    async def handled(self, event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Publishes an event's records; names those that SQS must hand out again."""
+        received = [
+            Received(int(one["attributes"]["MessageGroupId"]), one["messageId"], one["body"].encode())
+            for one in event["Records"]
+        ]
+        ids = [one.id for one in received]
+        self._handed.expect(ids)
+        self._worker.take(received)
+        failed = await self._handed.unfinished(ids, seconds)
+        return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
+
+
+@dataclass(frozen=True)
+class _Warm:
+    runner: asyncio.Runner
+    function: Function
+    exits: AsyncExitStack
+
+
+_warm: list[_Warm] = []
+
+
+def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
+    """Lambda's entry: ``pubnub_bridge.lambda_handler.handler``."""
+    if not _warm:
+        _warm.append(_started())
+    one = _warm[0]
+    return one.runner.run(one.function.handled(event, context.get_remaining_time_in_millis() / 1000 - MARGIN))
+
+
+def close() -> None:
+    """Ends a warm function; Lambda itself freezes and ends processes without a word."""
+    while _warm:
+        one = _warm.pop()
+        one.runner.run(one.exits.aclose())
+        one.runner.close()
+
+
+def _started() -> _Warm:
+    runner, exits = asyncio.Runner(), AsyncExitStack()
+    return _Warm(runner, runner.run(exits.enter_async_context(Function.open(load(Settings)))), exits)

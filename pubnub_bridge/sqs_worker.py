@@ -1,0 +1,86 @@
+"""Rows 9 and 10 of the walk over SQS: whoever receives a partition's entries publishes them, owner or not.
+
+The same `Outbound` and `Publish` as over streams. Knows a queue that hands out entries; opens nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from graph_service.errors import QueueUnavailable
+from pubnub_bridge.coalesce import Pace, Window
+from pubnub_bridge.inbox import Inbox
+from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
+from pubnub_bridge.sqs import WAIT, Received
+
+MOST_LETTERS = 50_000
+"""Inboxes that may wait in memory; the rest stays in the queue."""
+BUSY_WAIT = 1
+"""Seconds that one read waits while something is under way."""
+_log = structlog.get_logger(__name__)
+
+
+class Source(Protocol):
+    """What hands out entries."""
+
+    async def receive(self, wait: int) -> list[Received]:
+        """The next ones, waited for so many seconds. Raises QueueUnavailable."""
+
+
+class Worker:
+    """Publishes what it is handed, and deletes it from the queue of `inbox` when that is done."""
+
+    def __init__(self, partitions: int, ways: Ways, inbox: Inbox, limits: Limits, pace: Pace) -> None:
+        self.outbounds = {number: Outbound(number, pace) for number in range(partitions)}
+        self.publish = Publish(self.outbounds, replace(ways, inbox=inbox), limits)
+        self._window = Window(pace)
+        self.stopping = False
+        """Nothing more is received."""
+
+    def take(self, received: Sequence[Received]) -> None:
+        """Entries to be published."""
+        now = time.monotonic()
+        dues = [due for out in self.outbounds.values() if (due := out.coalesce.next_due()) is not None]
+        window = self._window.observe(max([0.0, *(now - due for due in dues)]), now)
+        some: dict[int, list[tuple[str, bytes]]] = {}
+        for one in received:
+            some.setdefault(one.partition, []).append((one.id, one.body))
+        for partition, entries in some.items():
+            self.outbounds[partition].add(entries, now, window)
+        self.publish.woken.set()
+
+    async def run(self, source: Source) -> None:
+        """Receive and publish for ever."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.publish.run(), name="publish from SQS")
+            group.create_task(self._receive(source), name="receive from SQS")
+
+    async def drained(self, seconds: float) -> None:
+        """What was received goes out, for so long at most; the rest comes again, to somebody else."""
+        self.stopping = True
+        await self.publish.drained(seconds)
+        await self.publish.clean_up()
+
+    async def _receive(self, source: Source) -> None:
+        while True:
+            if self.stopping or self.publish.stopped or self.waiting > MOST_LETTERS:
+                await asyncio.sleep(0.1)
+                continue
+            try:
+                # A partition whose entries are under way comes into a read that begins after their end.
+                busy = any(outbound.oldest for outbound in self.outbounds.values())
+                self.take(await source.receive(BUSY_WAIT if busy else WAIT))
+            except QueueUnavailable as error:
+                _log.warning("receiving waits", reason=str(error))
+                await asyncio.sleep(1.0)
+
+    @property
+    def waiting(self) -> int:
+        """Inboxes that wait in memory."""
+        return sum(len(outbound.coalesce) for outbound in self.outbounds.values())

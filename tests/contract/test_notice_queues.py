@@ -1,0 +1,189 @@
+"""Where notices wait between settling and publishing: Valkey's streams and SQS FIFO are held to the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Protocol
+
+import pytest
+import redis.asyncio as redis
+
+from graph_service.errors import QueueUnavailable
+from graph_service.shard import ShardMap
+from graph_service.valkey import FIRST, Valkey
+from pubnub_bridge import keys
+from pubnub_bridge.inbox import Inbox, Streams
+from pubnub_bridge.notice import Event, Notice, SyncNotice, decode, encode
+from pubnub_bridge.sqs import BadQueue, Sqs
+from tests.conftest import Servers
+from tests.support import sqs
+from tests.support.sqs import SqsServer
+
+PARTITIONS = range(4)
+SHARDS = ShardMap(4, 8)
+
+
+class Queue(Protocol):
+    """What the bridge uses, and a look at what stands there."""
+
+    async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
+        """See `NoticeQueue`."""
+
+    async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
+        """See `NoticeQueue`."""
+
+    async def read(self) -> dict[int, list[tuple[str, bytes]]]:
+        """What the next reader gets, by partition."""
+
+
+class ReadStreams(Streams):
+    """Streams, read as `Partitions` does at a take-over."""
+
+    def __init__(self, valkey: Valkey) -> None:
+        super().__init__(valkey)
+        self._all = valkey
+
+    async def read(self) -> dict[int, list[tuple[str, bytes]]]:
+        """See `Queue`."""
+        found = await self._all.read({keys.inbox(number): FIRST for number in PARTITIONS})
+        return {keys.partition_of(key): rows for key, rows in found.items()}
+
+
+class ReadSqs:
+    """SQS, read by `receive`."""
+
+    def __init__(self, queue: Sqs) -> None:
+        self.append, self.delete, self._receive = queue.append, queue.delete, queue.receive
+
+    async def read(self) -> dict[int, list[tuple[str, bytes]]]:
+        """See `Queue`."""
+        found: dict[int, list[tuple[str, bytes]]] = {}
+        while some := await self._receive(0):
+            for one in some:
+                found.setdefault(one.partition, []).append((one.id, one.body))
+        return found
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SqsServer]:
+    """moto's."""
+    with sqs.serving() as one:
+        yield one
+
+
+@pytest.fixture(params=["streams", "sqs"])
+async def queue(request: pytest.FixtureRequest, servers: Servers, server: SqsServer) -> AsyncIterator[Queue]:
+    """Empty, of either kind."""
+    if request.param == "sqs":
+        async with Sqs.open(server.queue()) as opened:
+            yield ReadSqs(opened)
+        return
+    async with redis.Redis.from_url(servers.redis_url) as client:
+        await client.flushdb()
+    async with Valkey.open(servers.redis_url) as valkey:
+        yield ReadStreams(valkey)
+
+
+def bodies(found: Mapping[int, Sequence[tuple[str, bytes]]]) -> dict[int, list[bytes]]:
+    """Without the ids."""
+    return {number: [body for _, body in rows] for number, rows in found.items()}
+
+
+async def test_a_partitions_entries_come_in_their_order(queue: Queue) -> None:
+    """Over one append and over several; partitions do not mix."""
+    await queue.append([(1, b"[1]"), (2, b"[2]"), (1, b"[3]")])
+    await queue.append([(1, b"[4]")])
+    assert bodies(await queue.read()) == {1: [b"[1]", b"[3]", b"[4]"], 2: [b"[2]"]}
+
+
+async def test_what_is_deleted_does_not_come_again(queue: Queue) -> None:
+    """And what follows it does; deleting twice is no error."""
+    await queue.append([(1, b"[1]")])
+    ((first, _),) = (await queue.read())[1]
+    for _ in range(2):
+        await queue.delete({1: [first]})
+    await queue.append([(1, b"[2]")])
+    assert bodies(await queue.read()) == {1: [b"[2]"]}
+
+
+async def test_the_same_body_twice_is_two_entries(queue: Queue) -> None:
+    """What is put back looks as it did, and must not be swallowed as a repeat."""
+    await queue.append([(1, b"[1]")])
+    await queue.append([(1, b"[1]"), (1, b"[1]")])
+    assert bodies(await queue.read()) == {1: [b"[1]"] * 3}
+
+
+async def test_more_entries_than_a_call_takes_are_all_accepted(queue: Queue) -> None:
+    """In their order still."""
+    await queue.append([(number % 4, b"[%d]" % number) for number in range(37)])
+    assert await drained(queue) == {
+        part: [b"[%d]" % number for number in range(part, 37, 4)] for part in PARTITIONS
+    }
+
+
+async def drained(queue: Queue) -> dict[int, list[bytes]]:
+    """Everything, as a reader gets it who finishes what it has before it asks for more."""
+    found: dict[int, list[bytes]] = {}
+    while rows := await queue.read():
+        for number, some in bodies(rows).items():
+            found.setdefault(number, []).extend(some)
+        await queue.delete({number: [one for one, _ in some] for number, some in rows.items()})
+    return found
+
+
+async def test_no_notice_is_too_large(queue: Queue) -> None:
+    """Everyone who is to be told is in some entry, once; a sync that does not fit is owed instead."""
+    event = Event("ann", "online", 1, 2, b'{"say":"' + "é".encode() * 9000 + b'"}')
+    crowd = [f"user-{number:070d}" for number in range(9000)]
+    notices: list[Notice | SyncNotice] = [
+        Notice(event, crowd),
+        SyncNotice("ben", 5, 9000, crowd, "join"),
+        Notice(event, ["cleo"]),
+    ]
+    await queue.append([(1, encode(notices))])
+    got = [notice for body in (await drained(queue))[1] for notice in decode(body)]
+    told = [recipient for one in got if isinstance(one, Notice) for recipient in one.recipients]
+    assert told == [*crowd, "cleo"]
+    (sync,) = [one for one in got if isinstance(one, SyncNotice)]
+    assert sync.user == "ben"
+    assert list(sync.friends) == crowd if isinstance(queue, ReadStreams) else sync.friends is None  # type: ignore[arg-type]
+
+
+async def test_the_inbox_speaks_to_either(queue: Queue, servers: Servers) -> None:
+    """Appending, owing and putting back end in the recipient's partition."""
+    async with Valkey.open(servers.redis_url) as valkey:
+        inbox = Inbox(valkey, SHARDS.partition, queue)
+        outgoing = inbox.outgoing()
+        outgoing.tell(Event("ann", "online", 1, 2, b"{}"), ["ben"])
+        await inbox.append(outgoing)
+        await inbox.owe(["ben"], "asked")
+        await inbox.put_back(SHARDS.partition("ben"), [SyncNotice("ben", reason="lost")])
+    found = await queue.read()
+    assert set(found) == {SHARDS.partition("ben")}
+    kinds = [type(one) for _, body in found[SHARDS.partition("ben")] for one in decode(body)]
+    assert kinds == [Notice, SyncNotice, SyncNotice]
+
+
+async def test_a_partition_is_with_one_reader_at_a_time(server: SqsServer) -> None:
+    """SQS alone: while one reader has entries of a partition, another gets none of it, and gets the others'."""
+    url = server.queue()
+    async with Sqs.open(url) as one, Sqs.open(url) as other:
+        await one.append([(1, b"[1]")])
+        (held,) = await one.receive(0)
+        await one.append([(1, b"[2]"), (2, b"[3]")])
+        assert [got.partition for got in await other.receive(0)] == [2]
+        await one.delete({1: [held.id]})
+        assert [got.body for got in await other.receive(0)] == [b"[2]"]
+
+
+async def test_a_queue_that_cannot_be_used_is_named(server: SqsServer) -> None:
+    """A wrong form, a queue that keeps no order, one that is not there, a server that is away."""
+    for url in ("https://127.0.0.1/1/a.fifo", server.queue(fifo=False)):
+        with pytest.raises(BadQueue, match=r"QUEUE_URL=.*FIFO|must be like"):
+            async with Sqs.open(url):
+                pass
+    gone = server.queue().replace(".fifo", "-gone.fifo")
+    for url in (gone, "sqs+http://127.0.0.1:1/1/a.fifo"):
+        with pytest.raises(QueueUnavailable, match="SQS"):
+            async with Sqs.open(url):
+                pass

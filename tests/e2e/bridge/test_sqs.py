@@ -1,0 +1,131 @@
+"""Notices over SQS: the walk as over streams, and the Lambda function that does its last two rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from graph_service.neo4j import Graph
+from local_stack.origin.app import Running
+from pubnub_bridge import keys, lambda_handler
+from pubnub_bridge.inbox import Inbox
+from pubnub_bridge.pool import Outcome, Pool
+from pubnub_bridge.sqs import Received, Sqs
+from tests.conftest import Servers
+from tests.e2e.bridge.conftest import Device, World, _world, eventually
+from tests.e2e.bridge.test_kept_of_a_user import message
+from tests.support import sqs
+from tests.support.sqs import SqsServer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[SqsServer]:
+    """moto's."""
+    with sqs.serving() as one:
+        yield one
+
+
+@pytest.fixture
+async def sqs_world(
+    graph: Graph, servers: Servers, origin: Running, server: SqsServer
+) -> AsyncIterator[World]:
+    """A bridge whose notices go over a fresh queue."""
+    async with _world(graph, servers, origin, {"queue_url": server.queue()}) as made:
+        yield made
+
+
+async def test_friends_are_told_over_sqs(sqs_world: World, server: SqsServer) -> None:
+    """Online, offline, a friendship's end, and what was redriven into a stream; the streams stay empty, and the queue."""
+    world = sqs_world
+    await world.people("ann", "bob")
+    (ann,), bob = await world.online("ann"), world.device("bob")
+    bob.appear()
+    assert (await ann.hears(lambda m: m["type"] == "friend.online", 40))["payload"]["userId"] == "bob"
+    await bob.hears(lambda m: m["type"] == "friends.sync" and m["payload"]["onlineFriends"] == ["ann"], 40)
+    await bob.leave()
+    await ann.hears(lambda m: m["type"] == "friend.offline", 40)
+    assert (await world.call("DELETE", "/v1/friends/bob", "ann"))[0] == 200
+    await ann.hears(lambda m: m["type"] == "friend.removed", 40)
+    streams = [keys.inbox(number) for number in range(world.settings.partitions)]
+    assert sum(await world.side.engines.valkey.lengths(streams)) == 0
+    await world.side.dead.bury(world.shards.partition("ann"), "ann", message("zoe"), "400")
+    assert await world.side.dead.redrive() == 1
+    await ann.hears(lambda m: m["payload"].get("userId") == "zoe", 40)
+
+    async def empty() -> bool:
+        return await asyncio.to_thread(server.left, world.settings.queue_url) == 0
+
+    await eventually(empty)
+
+
+class Deadline:
+    """Lambda's context, as far as it is read."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Until the function is ended."""
+        return int(self._seconds * 1000)
+
+
+def event(received: list[Received]) -> dict[str, Any]:
+    """What Lambda hands over (AWS docs: SQS event)."""
+    records = [
+        {
+            "messageId": f"m-{number}",
+            "receiptHandle": one.id,
+            "body": one.body.decode(),
+            "attributes": {"MessageGroupId": str(one.partition), "SentTimestamp": "1769851800000"},
+            "eventSource": "aws:sqs",
+        }
+        for number, one in enumerate(received)
+    ]
+    return {"Records": records}
+
+
+async def listening(world: World, user: str) -> Device:
+    """A device that hears its inbox for certain: it has heard something."""
+    device = world.device(user)
+    device.appear()
+    pool = Pool(world.side.keyset, lambda: None)
+
+    async def heard() -> bool:
+        said = await pool.post(f"inbox.{user}", b'{"type": "hello", "payload": {}}')
+        assert said.outcome is Outcome.SENT
+        return bool(device.ear.messages)
+
+    await eventually(heard)
+    pool.wires.close()
+    return device
+
+
+async def test_a_lambda_function_publishes_what_it_is_handed(
+    quiet: World, server: SqsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that it finished is finished; what its deadline leaves no time for is given back to SQS by name."""
+    await quiet.people("ann", "bob")
+    ann, bob = await listening(quiet, "ann"), await listening(quiet, "bob")
+    url = server.queue()
+    options = quiet.settings.model_dump(exclude_unset=True) | {"queue_url": url}
+    for name, value in options.items():
+        said = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        monkeypatch.setenv(name.upper(), str(said))
+    monkeypatch.setattr(lambda_handler, "_warm", [])
+    async with Sqs.open(url) as queue:
+        inbox = Inbox(quiet.side.engines.valkey, quiet.shards.partition, queue)
+        await inbox.owe(["ann"], "asked")
+        await inbox.owe(["bob"], "asked")
+        handed = event(await queue.receive(0))
+        assert len(handed["Records"]) == 2
+        late = await asyncio.to_thread(lambda_handler.handler, handed, Deadline(lambda_handler.MARGIN))
+        assert late == {"batchItemFailures": [{"itemIdentifier": "m-0"}, {"itemIdentifier": "m-1"}]}
+        # Given back, SQS hands them out again; the function is warm and has them still: repeats are allowed.
+        done = await asyncio.to_thread(lambda_handler.handler, handed, Deadline(30))
+        assert done == {"batchItemFailures": []}
+    for device in (ann, bob):
+        await device.hears(lambda m: m["type"] == "friends.sync", 40)
+    await asyncio.to_thread(lambda_handler.close)

@@ -1,0 +1,63 @@
+"""An SQS of the tests: moto's server in a thread of this process, with a fresh FIFO queue for whoever asks."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from botocore.session import get_session
+from moto.server import ThreadedMotoServer
+
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "tests",
+    "AWS_SECRET_ACCESS_KEY": "tests",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@dataclass
+class SqsServer:
+    """A running server."""
+
+    address: str
+    _count: Iterator[int] = field(default_factory=itertools.count)
+
+    def queue(self, fifo: bool = True) -> str:
+        """The QUEUE_URL of a new queue."""
+        kind = ".fifo" if fifo else ""
+        client = get_session().create_client("sqs", endpoint_url=f"http://{self.address}")
+        attributes = {"FifoQueue": "true"} if fifo else {}
+        made = client.create_queue(QueueName=f"notices-{next(self._count)}{kind}", Attributes=attributes)
+        path = str(made["QueueUrl"]).split("/", 3)[3]
+        return f"sqs+http://{self.address}/{path}"
+
+    def left(self, url: str) -> int:
+        """Entries that are not deleted, those that a reader has included."""
+        client = get_session().create_client("sqs", endpoint_url=f"http://{self.address}")
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        queue = url.removeprefix("sqs+")
+        said = client.get_queue_attributes(QueueUrl=queue, AttributeNames=names)
+        return sum(int(said["Attributes"][name]) for name in names)
+
+
+@contextmanager
+def serving() -> Iterator[SqsServer]:
+    """A server on a free port, and credentials for it in the environment."""
+    before = {name: os.environ.get(name) for name in CREDENTIALS}
+    os.environ.update(CREDENTIALS)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield SqsServer(f"{host}:{port}")
+    finally:
+        server.stop()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name)
+            else:
+                os.environ[name] = value
