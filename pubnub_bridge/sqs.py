@@ -29,6 +29,8 @@ WAIT = 20
 """Seconds that one read waits, the longest that SQS allows."""
 _URL = re.compile(r"sqs(?:\+(http))?://([^/]+)(/.+\.fifo)")
 _REGION = re.compile(r"sqs[.-]([a-z0-9-]+)\.amazonaws\.com")
+_REFUSED = re.compile(b"\xef\xbf[\xbe\xbf]")
+"""U+FFFE and U+FFFF, in UTF-8 (AWS docs: SendMessage)."""
 _log = structlog.get_logger(__name__)
 
 
@@ -103,7 +105,7 @@ class Sqs:
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
         """Accept entries, each partition's in order. Raises QueueUnavailable; some may have been accepted then."""
-        messages = [(number, part) for number, body in entries for part in split(body, LARGEST)]
+        messages = [(number, part) for number, body in entries for part in sendable(body)]
         for call in _calls(messages):
             rows = [_message(row, *message) for row, message in enumerate(call)]
             with _aws():
@@ -141,6 +143,18 @@ class Sqs:
             said = await self._client.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["FifoQueue"])
         if said.get("Attributes", {}).get("FifoQueue") != "true":
             raise BadQueue(url=url, reason="it is not a FIFO queue")
+
+
+def sendable(body: bytes) -> list[bytes]:
+    """An entry as messages that SQS takes: not too large, and without the two characters that it refuses."""
+    if not _REFUSED.search(body):
+        return split(body, LARGEST)
+    # Each grows from three bytes to six.
+    return [_REFUSED.sub(_escaped, part) for part in split(body, LARGEST // 2)]
+
+
+def _escaped(found: re.Match[bytes]) -> bytes:
+    return b"\\u%04x" % ord(found[0].decode())
 
 
 def _message(row: int, partition: int, body: bytes) -> dict[str, str]:

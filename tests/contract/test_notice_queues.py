@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Protocol
 
@@ -147,6 +148,19 @@ async def test_no_notice_is_too_large(queue: Queue) -> None:
     (sync,) = [one for one in got if isinstance(one, SyncNotice)]
     assert sync.user == "ben"
     assert list(sync.friends) == crowd if isinstance(queue, ReadStreams) else sync.friends is None  # type: ignore[arg-type]
+
+
+async def test_no_name_is_refused(queue: Queue) -> None:
+    """Two characters may stand in JSON and not in SQS; whatever is in a name, it arrives as it was."""
+    name = 'Ann \ufffe\uffff \U0001f600 \x00\x1f é \\ "'
+    body = json.dumps({"name": name}, ensure_ascii=False).encode()
+    entry = encode([Notice(Event("ann", "online", 1, 2, body), ["ben"])])
+    await queue.append([(1, entry)])
+    ((got,),) = (await drained(queue)).values()
+    assert not isinstance(queue, ReadSqs) or not set("\ufffe\uffff") & set(got.decode())
+    (notice,) = decode(got)
+    assert isinstance(notice, Notice)
+    assert json.loads(notice.event.body)["name"] == name
 
 
 async def test_the_inbox_speaks_to_either(queue: Queue, servers: Servers) -> None:
