@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help soak test-operations setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large
+.PHONY: help soak test-operations setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -99,7 +99,14 @@ bench-growth: dev ## 20,000 and 100,000 people: import, store, sync, settling, s
 	@$(BIN)/python -m bench.growth $(ARGS)
 
 bench-large: dev ## the same with 500,000 people and 183 million friendships: 13 GB of disk, 24 GB of memory, about 30 min
-	@$(BIN)/python -m bench.growth --people 500000 --heap 3072 --page-cache 9216 $(ARGS)
+	@$(BIN)/python -m bench.growth --people 20000 --people 500000 --heap 3072 --page-cache 9216 $(ARGS)
+
+bench-storm: dev ## everybody drops and returns, with storm mode and without: views, publishes, queues (about 4 min)
+	@$(BIN)/python -m bench.storm $(ARGS)
+
+bench-sizing: dev ## what simulate reckons with, measured, written down, and held against every other benchmark (within 20 %, about 6 min)
+	@$(BIN)/python -m bench.sizing --json docs/benchmarks/sizing.json $(ARGS)
+	@$(BIN)/python -m bench.check_sizing --write
 
 bench-peers: dev ## beside ejabberd (installed when this is root) and PostgreSQL, same people and turns; Nakama quoted (about 10 min)
 	@$(BIN)/python -m bench.peers $(ARGS)

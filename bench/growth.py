@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -54,6 +54,10 @@ class Figure:
     value: float
     unit: str
     flat: bool = True
+
+    def times(self, first: Figure) -> float:
+        """How much dearer than at another population; a rate is dearer where it is lower."""
+        return first.value / self.value if self.unit.endswith("/s") else self.value / first.value
 
 
 @dataclass
@@ -107,6 +111,9 @@ def main(
             "machine": before,
             "population": {"friends": friends, "seed": seed, "online": ONLINE},
             "seconds": round(time.monotonic() - began),
+            "populations": [
+                {"people": one.people, "friendships": one.friendships, **one.memory} for one in grown
+            ],
             "results": results(grown),
         }
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -118,7 +125,9 @@ async def _measured(folder: Path, population: Population, seed: int, chosen: Opt
     """Imports one population and asks it everything."""
     memory = chosen.memory({})
     grown = Grown(
-        len(population.ids), len(population.pairs), {"heap": memory.heap, "pageCache": memory.page_cache}
+        len(population.ids),
+        len(population.pairs),
+        {"heapMiB": memory.heap, "pageCacheMiB": memory.page_cache},
     )
     await _imported(grown, folder, population, seed)
     asked = _asked(population)
@@ -165,11 +174,10 @@ async def _questions(grown: Grown, graph: Graph, asked: Asked) -> None:
 
 def _timed(grown: Grown, question: Question, timing: Timing) -> None:
     if question.per_call > 1:
-        users = "settled and read again, a user"
-        grown.add(users, 1e3 / (timing.rate * question.per_call), "ms")
+        grown.add("settle, then read", timing.rate * question.per_call, "users/s")
         return
-    grown.add(f"{question.name}, p50", timing.p50, "ms")
     grown.add(f"{question.name}, p95", timing.p95, "ms")
+    grown.add(f"{question.name}, p50", timing.p50, "ms")
 
 
 def _memory(grown: Grown, engines: Engines) -> None:
@@ -188,19 +196,13 @@ def _asked(population: Population) -> Asked:
 
 
 def results(grown: Sequence[Grown]) -> list[dict[str, Any]]:
-    """Each population's figures with their ratio to the smallest population's."""
-    first = {figure.what: figure.value for figure in grown[0].figures}
+    """Each population's figures; with those that must be flat, how many times the smallest population's they cost."""
+    first = {figure.what: figure for figure in grown[0].figures}
     return [
-        {
-            "people": one.people,
-            "friendships": one.friendships,
-            "neo4jMiB": one.memory,
-            "figures": [
-                asdict(figure) | {"ratio": round(figure.value / first[figure.what], 3)}
-                for figure in one.figures
-            ],
-        }
+        {"what": f"{one.people:,} people: {figure.what}", "value": figure.value, "unit": figure.unit}
+        | ({"times": round(figure.times(first[figure.what]), 3)} if figure.flat else {})
         for one in grown
+        for figure in one.figures
     ]
 
 
@@ -209,12 +211,12 @@ def print_table(grown: Sequence[Grown]) -> None:
     table = Table("what", *(f"{one.people:,}" for one in grown), "unit", "flat")
     for at, figure in enumerate(grown[0].figures):
         values = [one.figures[at].value for one in grown]
-        most = max(value / figure.value for value in values)
+        most = max(one.figures[at].times(figure) for one in grown)
         verdict = ("yes" if most <= FLAT else "NO") + f" (× {most:.2f})" if figure.flat else ""
         table.add_row(figure.what, *(f"{value:,.2f}" for value in values), figure.unit, verdict)
     Console().print(table)
     for one in grown:
-        heap, cache = one.memory["heap"], one.memory["pageCache"]
+        heap, cache = one.memory["heapMiB"], one.memory["pageCacheMiB"]
         Console().print(
             f"{one.people:,} people, {one.friendships:,} friendships: heap {heap:,} MiB, page cache {cache:,} MiB"
         )

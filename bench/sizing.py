@@ -1,7 +1,7 @@
 """What one change, one delivery and one publish cost, at steady rates: the numbers `friends-presence simulate` reckons with.
 
-Knows what is measured and how unit costs follow from it. Two populations are measured for the unit costs, a third one,
-of another size and degree and at other rates, to check what is predicted from them (`bench.check_sizing`). Run it with
+Knows what is measured. Two populations are measured for the unit costs (`bench.unit_costs`), a third one, of another
+size and degree and at other rates, to hold what is predicted from them against (`bench.check_sizing`). Run it with
 ``make bench-sizing``; everything runs on this machine, the stub for PubNub included.
 """
 
@@ -24,7 +24,10 @@ from rich.table import Table
 from bench import measure
 from bench.bridge import bytes_a_user, steady
 from bench.bridge_rig import HOLD_S, SHARDS, Rig, bridge, rig
+from bench.check_sizing import SOURCE, WIDTH, compared
+from bench.check_sizing import table as shown
 from bench.http_load import cpu_s, memory_kb
+from bench.unit_costs import unit_costs
 from graph_service.flags import Flags
 from graph_service.warming import warm
 from local_stack.generate import Population, generate
@@ -32,6 +35,7 @@ from pubnub_bridge import keys
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.notice import presence_event
 from pubnub_bridge.presence import Seen
+from pubnub_bridge.sizing.figures import UnitCosts
 from pubnub_bridge.why import Record, Why
 
 console = Console(stderr=True)
@@ -52,21 +56,22 @@ class Group:
     seed: int
     windows: tuple[float, ...]
     rates: tuple[float, ...]
+    role: str = "calibrate"
+    """calibrate: unit costs follow from it. check: they are held against it."""
 
 
-PARTS = {
-    "calibrate": (
-        Group("few friends", 6000, 100, 200, 1, (0.0, 3.0), (40.0, 160.0)),
-        Group("many friends", 8000, 500, 1000, 1, (1.0, 3.0), (20.0, 60.0)),
-    ),
-    "check": (Group("another population", 10_000, 300, 600, 2, (0.0, 1.0, 5.0), (30.0, 80.0)),),
-}
+GROUPS = (
+    Group("few friends", 6000, 100, 200, 1, (0.0, 3.0), (40.0, 160.0)),
+    Group("many friends", 8000, 500, 1000, 1, (1.0, 3.0), (20.0, 60.0)),
+    Group("another population", 10_000, 300, 600, 2, (0.0, 1.0, 5.0), (30.0, 80.0), role="check"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One window and rate, measured; everything a second."""
 
+    role: str
     group: str
     people: int
     online: int
@@ -82,31 +87,28 @@ class Step:
 
 
 def main(
-    part: Annotated[
-        str, typer.Option(help="calibrate: what unit costs come from. check: something else.")
-    ] = "calibrate",
     seconds: Annotated[float, typer.Option(help="How long each load is measured.")] = 10.0,
     scale: Annotated[float, typer.Option(help="Of populations, for a quick look.")] = 1.0,
     out: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
-    """Measure steady loads, and weigh what stands in memory and on disk."""
-    if part not in PARTS:
-        raise typer.BadParameter(f"{part} is none of {', '.join(PARTS)}", param_hint="--part")
+    """Measure steady loads, weigh what stands in memory and on disk, and predict the one from the other."""
     before, began = measure.machine(), time.monotonic()
-    steps, weights = asyncio.run(_run(PARTS[part], seconds, scale))
+    steps, weights = asyncio.run(_run(GROUPS, seconds, scale))
     Console().print(_table(steps))
+    kept: dict[str, Any] = {
+        "command": " ".join(["python -m bench.sizing", *sys.argv[1:]]),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": before,
+        "holdSeconds": HOLD_S,
+        "groups": [asdict(group) for group in GROUPS],
+        "seconds": round(time.monotonic() - began),
+        "steady": [asdict(step) for step in steps],
+        "weights": weights,
+    }
+    pairs = list(compared("sizing.json", kept, UnitCosts.model_validate(unit_costs(kept, str(SOURCE)))))
+    Console(width=WIDTH).print(shown(pairs))
+    kept["results"] = [pair.row() for pair in pairs]
     if out:
-        kept = {
-            "command": " ".join(["python -m bench.sizing", *sys.argv[1:]]),
-            "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "machine": before,
-            "part": part,
-            "holdSeconds": HOLD_S,
-            "groups": [asdict(group) for group in PARTS[part]],
-            "seconds": round(time.monotonic() - began),
-            "steady": [asdict(step) for step in steps],
-            "weights": weights,
-        }
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
 
@@ -148,6 +150,7 @@ async def _loads(
         took = time.perf_counter() - began
         spent = {name: 1000 * (cpu_s(pids[name]) - before) / took for name, before in used.items()}
         step = Step(
+            role=group.role,
             group=group.name,
             people=len(population.ids),
             online=len(made.there),
@@ -191,6 +194,7 @@ async def _weighed(made: Rig, group: Group, population: Population, folder: Path
     why = await _used(made) - before
     await made.valkey.forget([keys.why(SHARDS.partition(one.user), one.user) for one in told])
     return {
+        "role": group.role,
         "group": group.name,
         "people": len(population.ids),
         "friendships": len(population.pairs),

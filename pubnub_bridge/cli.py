@@ -26,7 +26,14 @@ from graph_service.api.tokens import mint
 from graph_service.errors import FriendsError
 from graph_service.neo4j import check, connect
 from graph_service.settings import Settings, load
-from pubnub_bridge import commands_bulk, commands_operate, commands_people, commands_privacy, service
+from pubnub_bridge import (
+    commands_bulk,
+    commands_operate,
+    commands_people,
+    commands_privacy,
+    commands_sizing,
+    service,
+)
 from pubnub_bridge.routes import TABLES
 from pubnub_bridge.settings import Settings as BridgeSettings
 from pubnub_bridge.stack_file import options as stack_options
@@ -127,6 +134,7 @@ async def _migrate(settings: Settings, plan_only: bool) -> tuple[list[str], list
 commands_bulk.add(app)
 commands_people.add(app)
 commands_operate.add(app)
+commands_sizing.add(app)
 commands_privacy.add(app)
 
 

@@ -1,0 +1,110 @@
+"""How much happens a second: transitions, deliveries, publishes, bytes. Pure arithmetic on a product.
+
+News for one inbox come independently of each other (a friend's visit begins and ends when it likes), so letters form
+a renewal process: the first event opens a letter, which goes out after the window, and never sooner after the last
+letter than the distance that `coalesce.Pace` keeps. The shape of messages is `wire`'s own.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from pubnub_bridge import wire
+from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.sizing.product import Product
+
+STAMP = 1_764_000_000_000
+"""A moment in milliseconds: all of this century have as many digits."""
+DISTANCE = Pace().distance
+SYNCS = 2
+"""Of an arrival: one at once, one when it settled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Bytes of a message's body."""
+
+    event: int
+    """friend.online or friend.offline, the mean of both."""
+    batch: int
+    """What friend.batch puts around its events."""
+    sync: int
+    """friends.sync of a mean user, all its parts together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letters:
+    """What the coalescing makes of the news for all inboxes, with one window."""
+
+    window: float
+    publishes: float
+    """A second."""
+    news: float
+    """In one publish, on average."""
+    saved: float
+    """The share of news that needed no publish of their own."""
+    size: float
+    """Bytes of a mean publish."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Rates a second, unless it is said otherwise."""
+
+    transitions: float
+    """Comings and goings that settle."""
+    arrivals: float
+    deliveries: float
+    """One friend told of one change."""
+    news_an_inbox: float
+    syncs: float
+    friendships: int
+    """In the graph, in all."""
+    sizes: Sizes
+
+
+def load(product: Product) -> Load:
+    """What this product's people make happen."""
+    transitions = 2 * product.online / product.session
+    deliveries = transitions * product.friends_online
+    return Load(
+        transitions=transitions,
+        arrivals=transitions / 2,
+        deliveries=deliveries,
+        news_an_inbox=deliveries / product.online,
+        syncs=SYNCS * transitions / 2,
+        friendships=product.people * product.friends // 2,
+        sizes=sizes(product),
+    )
+
+
+def letters(rates: Load, window: float, distance: float = DISTANCE) -> Letters:
+    """What is published when news wait `window` seconds; `distance` is kept between two letters to one inbox."""
+    a_second = rates.news_an_inbox
+    if not a_second:
+        return Letters(window, 0.0, 0.0, 0.0, 0.0)
+    news = a_second * cycle(a_second, window, distance)
+    size = rates.sizes.event * news + (rates.sizes.batch if news > 1 else 0) * min(1.0, news - 1)
+    return Letters(window, rates.deliveries / news, news, 1 - 1 / news, size)
+
+
+def cycle(rate: float, window: float, distance: float) -> float:
+    """Mean seconds from one letter to the next, where news come `rate` times a second.
+
+    After a letter the next event comes after an exponential time X; its letter goes out at the later of X + window and
+    distance, whose mean this is.
+    """
+    early = max(0.0, distance - window)
+    return window + early + math.exp(-rate * early) / rate
+
+
+def sizes(product: Product) -> Sizes:
+    """Measured on messages that are really made."""
+    user, name = "u" * product.id_bytes, "n" * product.name_bytes
+    online = wire.online(user, name, STAMP, STAMP * 1000)
+    offline = wire.offline(user, STAMP, STAMP, STAMP * 1000)
+    pair = wire.batches(user, [(STAMP * 1000, online), (STAMP * 1000, offline)])[0]
+    friends = [user] * round(product.friends_online)
+    sync = sum(map(len, wire.sync(user, friends, product.friends, STAMP * 1000)))
+    return Sizes((len(online) + len(offline)) // 2, len(pair) - len(online) - len(offline), sync)

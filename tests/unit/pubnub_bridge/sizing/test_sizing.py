@@ -1,0 +1,203 @@
+"""What is predicted for a product: rates, letters, money and machines, and how they move with what is asked."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pubnub_bridge import app_context, count, why, wire
+from pubnub_bridge.coalesce import Coalesce, Pace
+from pubnub_bridge.notice import Event, Notice
+from pubnub_bridge.sizing import cost, figures, machines
+from pubnub_bridge.sizing.load import letters, load
+from pubnub_bridge.sizing.product import LIMITS, BadProduct, Product, seconds
+from pubnub_bridge.sizing.simulate import as_json, predict
+from pubnub_bridge.tokens import STATUS_CHANNEL
+
+PRICES, COSTS = figures.prices(), figures.unit_costs()
+FULL = Product(500_000)
+
+products = st.builds(
+    Product,
+    online=st.integers(1, 5_000_000),
+    friends=st.integers(0, 5000),
+    session=st.floats(60, 86_400),
+    online_share=st.floats(0.05, 1),
+    window=st.floats(0, 60),
+    count_interval=st.floats(1, 600),
+    presence=st.sampled_from(["announce", "interval"]),
+    app_context=st.sampled_from(["off", "flags", "full"]),
+    id_bytes=st.integers(1, 92),
+)
+
+
+def test_half_a_million_online_for_half_an_hour_make_556_transitions_a_second() -> None:
+    """The load that the documents speak of."""
+    rates = load(FULL)
+    assert rates.transitions == pytest.approx(555.6, abs=0.1)
+    assert rates.deliveries == pytest.approx(125_000)
+    assert rates.news_an_inbox == pytest.approx(0.25)
+
+
+def test_a_count_every_ten_seconds_to_half_a_million_costs_142_560_dollars_a_day() -> None:
+    """8,640 counts, 500,000 edge transactions each, $0.000033: the publishes themselves are a dollar more."""
+    found = predict(FULL, PRICES, COSTS)
+    assert found.count_dollars == pytest.approx(142_560)
+    assert found.shared[0].dollars(PRICES) == pytest.approx(142_560 + 8640 * 0.000123)
+
+
+def test_a_lone_change_costs_what_the_price_list_works_out() -> None:
+    """The worked example at 20 friends online: $0.00312 pushed, $0.00078 on a channel, $0.00016 as signals."""
+    product = Product(500_000, friends=20, online_share=1.0, session=86_400, id_bytes=36)
+    rates = load(product)
+    made = letters(rates, 0.0, distance=0.0)
+    changes = 86_400 * rates.transitions
+    each = [way.dollars(PRICES) / changes for way in cost.ways(rates, made, product, PRICES)]
+    assert each == pytest.approx([0.00312, 0.000783, 0.00016])
+
+
+@given(products, st.integers(2, 5))
+def test_more_people_never_need_less(product: Product, times: int) -> None:
+    """Of anything: rates, cores, memory, money."""
+    less = predict(product, PRICES, COSTS)
+    more = predict(replace(product, online=min(50_000_000, product.online * times)), PRICES, COSTS)
+    assert more.load.deliveries >= less.load.deliveries
+    assert more.letters.publishes >= less.letters.publishes * (1 - 1e-9)
+    assert more.cores.used >= less.cores.used * (1 - 1e-9)
+    assert more.memory.valkey >= less.memory.valkey * (1 - 1e-9)
+    assert more.memory.page_cache >= less.memory.page_cache
+    assert more.shared_dollars >= less.shared_dollars * (1 - 1e-9)
+    for many, few in zip(more.ways, less.ways, strict=True):
+        assert many.dollars(PRICES) >= few.dollars(PRICES) * (1 - 1e-9)
+
+
+@given(products)
+def test_a_longer_window_never_publishes_more_and_never_saves_less_than_nothing(product: Product) -> None:
+    """News in one publish are at least one."""
+    found = predict(product, PRICES, COSTS)
+    made = [one for one, _, _ in found.windows]
+    assert all(0 <= one.saved < 1 for one in made)
+    assert all(one.publishes <= found.load.deliveries * (1 + 1e-9) for one in made)
+    publishes = [one.publishes for one in made]
+    assert publishes == sorted(publishes, reverse=True)
+
+
+@given(products)
+def test_the_bill_adds_up(product: Product) -> None:
+    """Each total is the sum of its lines, each line its transactions at their prices; nothing is negative."""
+    bill = as_json(predict(product, PRICES, COSTS))["dollarsADay"]
+    each = PRICES.transaction
+    lines = [*bill["shared"], *(line for way in bill["ways"] for line in way["lines"])]
+    for line in lines:
+        assert min(line["replicated"], line["edge"], line["signals"]) >= 0
+        priced = (
+            line["replicated"] * each.replicated + line["edge"] * each.edge + line["signals"] * each.signal
+        )
+        assert line["dollars"] == pytest.approx(priced)
+    assert bill["sharedTotal"] == pytest.approx(sum(line["dollars"] for line in bill["shared"]))
+    for way in bill["ways"]:
+        assert way["total"] == pytest.approx(sum(line["dollars"] for line in way["lines"]))
+        assert way["withShared"] == pytest.approx(way["total"] + bill["sharedTotal"])
+
+
+@given(products)
+def test_a_letter_is_billed_at_least_its_size(product: Product) -> None:
+    """Whole units of 2 KiB: never less than the bytes, never a unit more."""
+    rates = load(product)
+    made = letters(rates, product.window)
+    if made.news:
+        units = cost.letter_units(rates, made, 2048)
+        assert max(1.0, made.size / 2048) * (1 - 1e-6) <= units <= made.size / 2048 + 1 + 1e-6
+
+
+@pytest.mark.parametrize("window", [0.0, 0.5, 2.0])
+def test_the_coalescing_itself_publishes_what_is_predicted(window: float) -> None:
+    """Independent news for 200 inboxes at 3 a second each, through the code that really runs."""
+    chance, rate, inboxes, lasts = random.Random(7), 3.0, 200, 60.0
+    coalesce, now, published, told = Coalesce(Pace()), 0.0, 0, 0
+    while now < lasts:
+        now += chance.expovariate(rate * inboxes)
+        while (due := coalesce.next_due()) is not None and due <= now:
+            for letter in coalesce.take(due, 1000):
+                published += 1
+                coalesce.done(letter, due)
+        event = Event(f"f{told}", "online", told, told, b"")
+        coalesce.add([Notice(event, [f"i{chance.randrange(inboxes)}"])], now, window)
+        told += 1
+    product = Product(inboxes, friends=100, online_share=1.0, session=2 * 100 / rate)
+    assert load(product).news_an_inbox == pytest.approx(rate)
+    predicted = letters(load(product), window).publishes
+    assert published / lasts == pytest.approx(predicted, rel=0.03)
+
+
+def test_sizes_are_those_of_messages_that_are_published() -> None:
+    """A batch of two who came and two who went, as the wire makes it."""
+    sizes, at = load(replace(FULL, id_bytes=8, name_bytes=5)).sizes, 1_764_000_000_000
+    came = [wire.online(f"user{number:04}", "Annie", at, at * 1000) for number in range(2)]
+    went = [wire.offline(f"user{number:04}", at, at, at * 1000) for number in range(2)]
+    made = wire.batches("user0009", [(at * 1000, body) for body in (*came, *went)])
+    assert [len(body) for body in made] == [pytest.approx(sizes.batch + 4 * sizes.event, abs=4)]
+
+
+def test_what_the_bill_copies_from_the_product_is_what_the_product_does() -> None:
+    """Pure rules cannot import what does I/O, so these stand twice."""
+    assert cost.MEMBERS == app_context.MOST_MEMBERS
+    assert cost.CHANNELS_A_CALL == count.AT_ONCE
+    assert machines.WHY_KEPT == why.KEPT
+    told = count.counted(500_000, 499_000, None, 30, 1_764_000_000_000_000).model_dump_json(by_alias=True)
+    assert len(told) <= cost.COUNT_BYTES
+    assert STATUS_CHANNEL == "status.global"
+
+
+def test_shards_beyond_what_lists_may_hold_are_read_again() -> None:
+    """A crowd on one shard: PubNub leaves the lists out, and every interval is a Here Now of all its pages."""
+    lines = cost.shared(replace(FULL, shards=1, partitions=1), load(FULL), PRICES)
+    assert any(line.what.startswith("presence events without lists") for line in lines)
+
+
+def test_a_signal_with_a_long_id_does_not_fit() -> None:
+    """64 bytes hold an id of 29 with its ts."""
+    assert cost.signal_bytes(29) == 64
+    rates, made = load(FULL), letters(load(FULL), 0.0)
+    assert "71 bytes of 64" in cost.ways(rates, made, FULL, PRICES)[2].note
+
+
+def test_the_store_of_the_full_size_run_is_predicted() -> None:
+    """500,000 people and 183,094,616 friendships took 13 GB when they were imported once by hand."""
+    assert machines.store_bytes(500_000, 183_094_616, COSTS) / 1e9 == pytest.approx(13.8, abs=0.3)
+
+
+def test_nobody_with_friends_means_nothing_to_tell() -> None:
+    """No division by nothing."""
+    found = predict(replace(FULL, friends=0), PRICES, COSTS)
+    assert found.letters.publishes == 0
+    assert found.ways[0].dollars(PRICES) == 0
+
+
+@pytest.mark.parametrize("name", sorted(LIMITS))
+def test_an_option_beyond_its_limit_is_named_with_it(name: str) -> None:
+    """By how it is typed, with both ends."""
+    given_ = {"online": 1, name: LIMITS[name].most * 2 + 1}
+    with pytest.raises(BadProduct) as refused:
+        Product(**given_)
+    assert "--" + name.replace("_", "-") in str(refused.value)
+    assert f"{LIMITS[name].most:,}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("30m", 1800), ("1.5h", 5400), ("10", 10), ("250ms", 0.25), ("2d", 172_800)]
+)
+def test_durations_are_read_as_people_write_them(text: str, wanted: float) -> None:
+    """Seconds where no unit is named."""
+    assert seconds("session", text) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("text", ["", "m", "-5s", "3x", "1e3", "inf", "nan"])
+def test_what_is_no_duration_is_refused_by_its_option(text: str) -> None:
+    """With an example of one."""
+    with pytest.raises(BadProduct, match=r"--session.*30m"):
+        seconds("session", text)
