@@ -21,6 +21,8 @@ TOKEN = re.compile(r"eyJ[\w-]{4,}\.[\w-]{4,}\.[\w-]*")
 CREDENTIALS = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
 SECRET_PARAMETER = re.compile(r"(?i)\b(auth|token|signature|secret|password)=[^&\s\"']+")
 HIDDEN = "[hidden]"
+LIBRARIES = ("neo4j", "pubnub", "aiohttp", "redis", "asyncio", "limits", "botocore", "urllib3")
+"""At debug they write what they send, people's names among it; LOG_LEVEL=debug is for our own lines."""
 
 Event = MutableMapping[str, Any]
 
@@ -66,6 +68,8 @@ def setup(level: str = "info", style: str = "json") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for library in LIBRARIES:
+        logging.getLogger(library).setLevel(max(root.level, logging.INFO))
     for chatty in ("aiohttp.access", "neo4j.notifications", "apscheduler.executors.default"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     structlog.configure(

@@ -50,6 +50,18 @@ def _restored() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_restored")
+def test_at_debug_libraries_still_do_not_write_what_they_send(capsys: pytest.CaptureFixture[str]) -> None:
+    """The graph's driver would log every parameter of every query, names of people among them."""
+    logs.setup("debug", "json")
+    logging.getLogger("neo4j.io").debug("RUN {'name': 'Annegret'}")
+    logging.getLogger("pubnub").debug("Annegret")
+    structlog.get_logger("ours").debug("ours")
+    assert [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()] == ["ours"]
+    logs.setup("error", "json")
+    assert logging.getLogger("neo4j").getEffectiveLevel() == logging.ERROR
+
+
+@pytest.mark.usefixtures("_restored")
 def test_libraries_and_our_code_write_the_same_json(capsys: pytest.CaptureFixture[str]) -> None:
     """One object a line, with time and level, and an exception's text scrubbed as well."""
     logs.setup("info", "json")

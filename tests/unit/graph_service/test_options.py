@@ -32,6 +32,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"jwt_secret": "short"}, "JWT_SECRET must have at least 32 characters"),
     ({"service_key": "short"}, "SERVICE_KEY must have at least 32 characters"),
     ({"console_key": "short"}, "CONSOLE_KEY must have at least 32 characters"),
+    ({"neo4j_password": "Neo4j"}, "NEO4J_PASSWORD must not be one that everybody knows"),
     ({"cors_origins": "*"}, "CORS_ORIGINS must name origins"),
     ({"jwt_jwks_url": "http://keys.example"}, "JWT_JWKS_URL must be https"),
     ({"trusted_proxies": "0.0.0.0/0"}, "TRUSTED_PROXIES must not be everybody"),

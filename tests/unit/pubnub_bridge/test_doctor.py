@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from graph_service.errors import SetupError
+from graph_service.settings import load
 from pubnub_bridge.doctor import options
 from pubnub_bridge.doctor.engines import judged, skew
 from pubnub_bridge.doctor.finding import Finding, State, failed, report
@@ -104,3 +106,57 @@ def test_presence_is_judged_by_what_the_probe_caused(
 ) -> None:
     """Off, without events, without Deltas, with them, and where they cannot be seen."""
     assert wrong(presence(heard, here)) == expected
+
+
+SAFE = {
+    "environment": "production",
+    "pubnub_subscribe_key": "sub-c-1",
+    "pubnub_publish_key": "pub-c-1",
+    "pubnub_secret_key": "sec-c-1",
+    "jwt_secret": "j" * 32,
+    "jwt_audience": "friends",
+    "jwt_issuer": "us",
+    "neo4j_password": "n" * 16,
+}
+UNSAFE: list[tuple[dict[str, object], str]] = [
+    ({"demo_login": "on"}, "DEMO_LOGIN"),
+    ({"access_manager": "off"}, "ACCESS_MANAGER"),
+    ({"pubnub_tls": False}, "TLS"),
+    ({"pubnub_subscribe_key": "demo"}, "keys"),
+    ({"neo4j_password": "neo4j"}, "NEO4J_PASSWORD"),
+    ({"neo4j_password": "password"}, "NEO4J_PASSWORD"),
+    ({"neo4j_password": ""}, "NEO4J_PASSWORD"),
+    ({"jwt_secret": None}, "JWT_SECRET"),
+    ({"jwt_secret": "short"}, "JWT_SECRET"),
+    ({"jwt_audience": None}, "JWT_AUDIENCE"),
+    ({"jwt_issuer": None}, "JWT_ISSUER"),
+    ({"service_key": "short"}, "SERVICE_KEY"),
+    ({"console_key": "short"}, "CONSOLE_KEY"),
+    ({"webhook_secret": "short"}, "WEBHOOK_SECRET"),
+    ({"webhook_secret": "w" * 32, "webhook_secret_previous": "short"}, "WEBHOOK_SECRET_PREVIOUS"),
+    ({"webhook_secret_previous": "w" * 32}, "WEBHOOK_SECRET_PREVIOUS"),
+    ({"events_url": "https://a.example"}, "EVENTS_SECRET"),
+    ({"events_url": "https://a.example", "events_secret": "short"}, "EVENTS_SECRET"),
+    ({"cors_origins": ("*",)}, "CORS_ORIGINS"),
+    ({"trusted_proxies": ("0.0.0.0/0",)}, "TRUSTED_PROXIES"),
+    ({"jwt_secret": None, "jwt_jwks_url": "http://keys.example"}, "JWT_JWKS_URL"),
+]
+
+
+@pytest.mark.parametrize(("given", "named"), UNSAFE, ids=[str(given) for given, _ in UNSAFE])
+def test_each_unsafe_setting_is_refused_in_production_by_its_name(
+    given: dict[str, object], named: str
+) -> None:
+    """Where it is read already, or by the doctor, whose exit code tells of it; without it all is well."""
+    assert not failed(options.look(load(Settings, **SAFE)))
+    assert named in refused(SAFE | given)
+
+
+def refused(given: dict[str, object]) -> str:
+    """What is said against these options."""
+    try:
+        settings = load(Settings, **given)
+    except SetupError as refusal:
+        return str(refusal)
+    failures = [one for one in options.look(settings) if one.state is State.FAILURE]
+    return " ".join(f"{one.check} {one.seen} {one.todo}" for one in failures)
