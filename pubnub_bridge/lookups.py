@@ -1,9 +1,14 @@
-"""Doubts about one user, settled by Where Now. Knows the shard a user belongs to; decides nothing else."""
+"""Doubts about users, settled by Where Now; where many left together, by Here Now of their channels first.
+
+Knows the shard a user belongs to; decides nothing else. Here Now may be some seconds old, and is complete only where
+one page holds all (PubNub docs: presence): so it is believed only of who left before, and only where it names nobody.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -12,23 +17,60 @@ from graph_service.errors import FriendsError
 from graph_service.shard import ShardMap
 from pubnub_bridge.presence import Seen
 
+CROWD = 20
+"""Users who left together, from which on their channels are asked first."""
+PAGE = 1000
+"""Occupants that one page of Here Now holds."""
+CACHE = 3000
+"""Milliseconds that an answer of Here Now may be old."""
+GOOD_FOR = 10_000
+"""Milliseconds that one is kept."""
+AT_ONCE = 100
+"""Channels of one question for occupancy."""
 _log = structlog.get_logger(__name__)
 
 
-class WhereNow(Protocol):
+class Occupied(Protocol):
+    """One answer of Here Now about one channel."""
+
+    @property
+    def occupancy(self) -> int:
+        """How many are there."""
+
+    @property
+    def users(self) -> Sequence[str]:
+        """Who is, of those on its pages."""
+
+
+class Presence(Protocol):
     """The part of `client.Client` that a look-up needs."""
 
     async def where_now(self, user: str) -> frozenset[str]:
         """The channels a user is on."""
 
+    async def here_now(self, channel: str) -> Occupied:
+        """Who is on a channel."""
+
+    async def occupancy(self, channels: list[str]) -> Mapping[str, int]:
+        """How many are on each channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """Who was on a channel, if all of them fitted on a page."""
+
+    asked: int
+    users: frozenset[str] | None
+
 
 class Lookups:
     """Asks PubNub where users are now."""
 
-    def __init__(self, client: WhereNow, shards: ShardMap, now: Callable[[], int]) -> None:
+    def __init__(self, client: Presence, shards: ShardMap, now: Callable[[], int]) -> None:
         self._client = client
         self._shards = shards
         self._now = now
+        self._listed: dict[str, _Listed] = {}
 
     async def seen(self, user: str, reason: str = "confirm") -> Seen:
         """Whether a user is present on any of their shards. Raises what the client raises."""
@@ -54,3 +96,47 @@ class Lookups:
             else:
                 raise answer
         return found
+
+    async def still_there(self, left: Mapping[str, int]) -> dict[str, Seen]:
+        """Of those who left, each with when (milliseconds), who is there all the same: with another device."""
+        if len(left) >= CROWD and max(left.values()) <= self._now() - CACHE:
+            left = await self._unlisted(left)
+        return {user: seen for user, seen in (await self.all(list(left))).items() if seen.online}
+
+    async def _unlisted(self, left: Mapping[str, int]) -> Mapping[str, int]:
+        """Without those who are on none of their channels for sure."""
+        channels = {user: self._shards.channels_of(user) for user in left}
+        await self._list({name for names in channels.values() for name in names}, max(left.values()))
+        return {
+            user: at for user, at in left.items() if not all(self._gone(user, at, n) for n in channels[user])
+        }
+
+    def _gone(self, user: str, at: int, channel: str) -> bool:
+        listed = self._listed.get(channel)
+        if listed is None or listed.users is None:
+            return False
+        return user not in listed.users and at <= listed.asked - CACHE
+
+    async def _list(self, channels: set[str], newest: int) -> None:
+        """Who is on these channels now; what is known from after the newest leave is not asked again."""
+        now = self._now()
+        self._listed = {name: one for name, one in self._listed.items() if one.asked > now - GOOD_FOR}
+        wanted = [
+            name
+            for name in sorted(channels)
+            if name not in self._listed or newest > self._listed[name].asked - CACHE
+        ]
+        try:
+            for start in range(0, len(wanted), AT_ONCE):
+                some = wanted[start : start + AT_ONCE]
+                counts = await self._client.occupancy(some)
+                lists = await asyncio.gather(*(self._of(name, counts.get(name, 0)) for name in some))
+                self._listed |= {name: _Listed(now, users) for name, users in zip(some, lists, strict=True)}
+        except FriendsError as error:
+            _log.warning("channels were not listed", channels=len(wanted), reason=str(error))
+
+    async def _of(self, channel: str, occupancy: int) -> frozenset[str] | None:
+        if not occupancy or occupancy >= PAGE:
+            return None if occupancy else frozenset()
+        found = await self._client.here_now(channel)
+        return frozenset(found.users) if found.occupancy <= len(found.users) < PAGE else None

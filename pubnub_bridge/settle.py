@@ -181,10 +181,10 @@ class Settle:
             for hold, change in taken
             if not change.online and change.reason == "leave"
         }
-        for user, seen in (await self._around.lookups.all(list(left))).items():
-            if seen.online:
-                hold, change = left[user]
-                hold.confirmed(change, seen.at)
+        still = await self._around.lookups.still_there({user: one.at for user, (_, one) in left.items()})
+        for user, seen in still.items():
+            hold, change = left[user]
+            hold.confirmed(change, seen.at)
 
     async def _tried(self, taken: Sequence[Taken]) -> Refusal | None:
         ids = [change.event_id for _, change in taken[:SHOWN]] if tracing.on() else []

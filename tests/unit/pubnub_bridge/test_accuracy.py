@@ -41,6 +41,10 @@ class World:
         """Presence of one."""
         return frozenset({SHARDS.channel(0)} if user in self.present else ())
 
+    async def occupancy(self, channels: list[str]) -> dict[str, int]:
+        """Presence in numbers."""
+        return dict.fromkeys(channels, len(self.present))
+
     async def sleep(self, seconds: float) -> None:
         """The wait."""
         self.waited.append(seconds)

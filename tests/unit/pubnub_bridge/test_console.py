@@ -150,6 +150,15 @@ def test_an_open_circuit_is_the_first_thing_said_of_publishing() -> None:
     assert walk[-1].trouble == "stopped until the origin answers"
 
 
+def test_a_storm_is_the_trouble_of_the_hold() -> None:
+    """With what began it; of several the first, and how many more."""
+    told = "a storm: 400 of 4,000 left within 10 s"
+    walk = snapshot(read(reports=[report("a", {}, storms=[told])]), 1).walk
+    assert walk[3].trouble == told
+    walk = snapshot(read(reports=[report("a", {}, storms=[told]), report("b", {}, storms=[told])]), 1).walk
+    assert walk[3].trouble == f"{told} (and 1 more)"
+
+
 def test_a_picture_before_the_first_report_is_a_picture() -> None:
     """No bridge, no count, no occupancy: unknown, not an error."""
     shown = snapshot(read(reports=[], online=None, occupancy=[], owners=[None] * 3), 1)
