@@ -169,18 +169,27 @@ def _whole(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
 
 
 def _bridge(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[Pair]:
-    """A burst: every rate at once, so only what does not depend on rates."""
+    """A burst: rates and windows are what the machine bears, so only what a change costs, at the saving that there was."""
     results = {one["what"]: one["value"] for one in run["results"]}
     low, high = map(int, run["population"]["friends"].split("-"))
     product = _product(run["population"]["people"], (low + high) / 2, 1.0, 0.0)
     if hold := results.get("memory of a user online"):
         yield Pair(source, "hold, a user online", costs.bytes.hold_user, hold, "bytes")
-    for window in ("0 s", "1 s"):
-        told = results.get(f"deliveries a second, window {window}")
-        changes = results.get(f"changes a second, everything on this machine, window {window}")
-        if told and changes:
-            what = f"deliveries of a change, window {window}"
-            yield Pair(source, what, product.friends_online, told / changes, "friends")
+    for window in ("window 0 s", "window 1 s"):
+        told = results.get(f"deliveries a second, {window}", 0.0)
+        changes = results.get(f"changes a second, everything on this machine, {window}", 0.0)
+        if not told or not changes:
+            continue
+        each = told / changes
+        yield Pair(source, f"deliveries of a change, {window}", product.friends_online, each, "friends")
+        kept = 1 - results.get(f"publishes saved, {window}", 100.0) / 100
+        bridge = costs.bridge.transition + each * (costs.bridge.delivery + kept * costs.bridge.publish)
+        graph = costs.neo4j.transition + product.friends * costs.neo4j.friend
+        for name, cost in (("bridge", bridge), ("Neo4j", graph)):
+            if name == "Neo4j" and window == "window 0 s":
+                continue  # the first burst after its start pays for its compiler as well
+            if used := results.get(f"CPU of {name}, {window}"):
+                yield Pair(source, f"CPU of {name} a change, {window}", cost, used * each / 1000, "ms")
 
 
 def _growth(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[Pair]:
@@ -197,7 +206,8 @@ def table(pairs: Sequence[Pair]) -> Table:
     """For people; what is off by too much is red."""
     shown = Table("measured in", "what", "predicted", "measured", "unit", "error")
     for one in pairs:
-        figures_ = (f"{one.predicted:,.1f}", f"{one.measured:,.1f}", one.unit)
+        digits = 1 if one.measured >= 10 else 3
+        figures_ = (f"{one.predicted:,.{digits}f}", f"{one.measured:,.{digits}f}", one.unit)
         style = None if one.within else "red"
         shown.add_row(one.source, one.what, *figures_, f"{one.error:+.1%}", style=style)
     return shown

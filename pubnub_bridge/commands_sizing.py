@@ -134,7 +134,7 @@ def _machines(found: Prediction) -> Table:
     planned = f"{used.used:.1f} used, planned with cores 60 % busy"
     table.add_row("cores", f"{used.planned:.1f}", planned)
     for name, cores in (("bridges", used.bridge), ("Neo4j", used.neo4j), ("Valkey", used.valkey)):
-        table.add_row(f"· {name}", f"{cores:.1f}", "used")
+        table.add_row(f"· {name}", f"{cores:.2f}", "used")
     why = f"{_bytes(memory.valkey_streams)} on the way, {_bytes(memory.valkey_why)} for WHY_HOURS"
     table.add_row("Valkey's memory", _bytes(memory.valkey), why)
     table.add_row("bridges' memory", _bytes(memory.bridges), "holds of all, one process")
