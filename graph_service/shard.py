@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
 
 _WORD = (1 << 64) - 1
 _FACTOR = 2862933555777941757
@@ -32,10 +33,14 @@ def _words(user: str) -> tuple[int, int]:
     return int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:16], "big")
 
 
-@lru_cache(maxsize=1 << 18)
-def partition_of(user: str, partitions: int) -> int:
-    """The partition of a user. Kept for the users asked for lately, since fan-out asks for every recipient."""
-    return jump(_words(user)[0], partitions)
+@cache
+def partition_among(partitions: int) -> Callable[[str], int]:
+    """What tells the partition of a user, of so many.
+
+    Kept for the users asked for lately, since fan-out asks for every recipient; by the id alone, since a key of two
+    takes twice as long.
+    """
+    return lru_cache(maxsize=1 << 18)(lambda user: jump(_words(user)[0], partitions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +55,15 @@ class ShardMap:
     """2 writes the same number as ``presence.shard-{partition}.{rest}``."""
     also: ShardMap | None = None
     """While the number changes: the map that is listened to as well, and never handed out."""
+    partition: Callable[[str], int] = field(init=False, repr=False, compare=False)
+    """The partition of a user; the number of shards has no say in it."""
 
     def __post_init__(self) -> None:
         if self.shards % self.partitions:
             raise ValueError(f"{self.shards} shards are not a multiple of {self.partitions} partitions")
         if self.also and self.also.partitions != self.partitions:
             raise ValueError("both maps have the same partitions")
-
-    def partition(self, user: str) -> int:
-        """The partition of a user; the number of shards has no say in it."""
-        return partition_of(user, self.partitions)
+        object.__setattr__(self, "partition", partition_among(self.partitions))
 
     def shard(self, user: str) -> int:
         """The shard of a user; ``shard % partitions`` is the user's partition."""

@@ -15,7 +15,8 @@ from graph_service.model import Told
 from pubnub_bridge import wire
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, though never changed: many are made for each change, and a frozen one takes three times as long.
+@dataclass(slots=True)
 class Event:
     """One thing to be told about one friend, encoded once."""
 
@@ -54,7 +55,7 @@ class SyncNotice:
     """Why it is owed: join, asked, lost."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Notice:
     """One event and who is to be told of it."""
 
