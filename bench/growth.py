@@ -8,7 +8,6 @@ figure is one user's, or one friendship's, and stands beside its ratio to the sm
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import random
 import sys
@@ -44,6 +43,16 @@ FLAT = 1.5
 page cache that does not hold the larger store."""
 ASKED = ("friends page of 100", "suggestions, first call", "suggestions, kept", "settle and tell 500 users")
 """Of `graph_questions`; a sync is asked of random users here, since one user's is soon in every cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One population."""
+
+    people: int
+    low: int
+    high: int
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +92,7 @@ def main(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Where stores are kept meanwhile; 26 bytes of disk a friendship while importing, and 70 after."
+            help="Where stores are kept meanwhile: 140 bytes of disk a friendship at the most, 75 once imported."
         ),
     ] = None,
     heap: Annotated[
@@ -101,8 +110,8 @@ def main(
     grown = []
     for size in sizes:
         with tempfile.TemporaryDirectory(prefix="fp-growth-", dir=data) as name:
-            grown.append(asyncio.run(_measured(Path(name), generate(size, low, high, seed), seed, engines)))
-        gc.collect()
+            plan = Plan(size, low, high, seed)
+            grown.append(asyncio.run(_measured(Path(name), plan, engines)))
     print_table(grown)
     if out:
         kept = {
@@ -121,17 +130,12 @@ def main(
         out.with_suffix(".svg").write_text(_chart(grown, friends), encoding="utf-8")
 
 
-async def _measured(folder: Path, population: Population, seed: int, chosen: Options) -> Grown:
-    """Imports one population and asks it everything."""
+async def _measured(folder: Path, plan: Plan, chosen: Options) -> Grown:
+    """Makes one population up, imports it and asks it everything."""
+    friendships, asked = _written(folder, plan)
     memory = chosen.memory({})
-    grown = Grown(
-        len(population.ids),
-        len(population.pairs),
-        {"heapMiB": memory.heap, "pageCacheMiB": memory.page_cache},
-    )
-    await _imported(grown, folder, population, seed)
-    asked = _asked(population)
-    del population
+    grown = Grown(plan.people, friendships, {"heapMiB": memory.heap, "pageCacheMiB": memory.page_cache})
+    await _imported(grown, folder)
     async with running(folder / DATA, chosen, environ={}) as engines:
         async with connect(Settings.model_validate(options(engines))) as graph:
             await _warmed(grown, graph, asked.ids)
@@ -140,9 +144,15 @@ async def _measured(folder: Path, population: Population, seed: int, chosen: Opt
     return grown
 
 
-async def _imported(grown: Grown, folder: Path, population: Population, seed: int) -> None:
+def _written(folder: Path, plan: Plan) -> tuple[int, Asked]:
+    """The two CSV files, and whom to ask about. The arrays are given up here: an import has its own."""
+    population = generate(plan.people, plan.low, plan.high, plan.seed)
+    generated_csv.write(population, folder, plan.seed)
+    return len(population.pairs), _asked(population)
+
+
+async def _imported(grown: Grown, folder: Path) -> None:
     """The import as `friends-presence import --offline` does it, and the size of what it leaves."""
-    generated_csv.write(population, folder, seed)
     began = time.perf_counter()
     imported = await import_csv(folder)
     took = time.perf_counter() - began
