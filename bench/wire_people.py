@@ -181,6 +181,7 @@ class Person:
 
         Raises one of `TROUBLES` where it is refused or nobody answers.
         """
+        self.drop()
         session = await self._wire.session(self.user, fresh)
         calls = self._calls = Calls.of(session)
         _, poll = await asyncio.get_running_loop().create_connection(

@@ -7,10 +7,12 @@ how many come at once in a storm.
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bench.peers.arrivals import Freshness, owed
@@ -25,11 +27,16 @@ LEAST = 0.95
 PATIENCE_S = 2.0
 """Beyond hold and window, how long a friend must stay to be owed a change, and how long is waited for it."""
 AT_ONCE = 300
+AGAIN_S = (0.2, 0.6)
+"""From and to, until what was refused is tried again."""
+REASON = 90
+"""Letters of a refusal that are kept."""
 STORM_S = 120.0
 SETTLE_S = 3.0
 SEED = 11
 
 Said = Callable[[str], None]
+Call = Callable[[], Awaitable[None]]
 Figures = dict[str, Any]
 
 
@@ -49,7 +56,9 @@ class Show:
     def __init__(self, system: System, friends: Friends, said: Said) -> None:
         self._system, self._friends, self._said = system, friends, said
         self._churn = Churn(len(friends.of), friends.online, SEED)
-        self._failed: Counter[str] = Counter()
+        self._refused: Counter[str] = Counter()
+        self._latest: dict[int, int] = {}
+        self._chance = random.Random(SEED)
 
     async def run(self, plan: Plan) -> Figures:
         """All of it."""
@@ -69,7 +78,7 @@ class Show:
             "storms": storms,
             "memoryBeforeMiB": {name: round(kib / 1024, 1) for name, kib in before.items()},
             "memoryKiBPerOnlineUser": memory,
-            "failedTurns": dict(self._failed),
+            "refused": dict(self._refused),
         }
 
     def _each_kib(self, before: Mapping[str, float]) -> dict[str, float]:
@@ -140,14 +149,23 @@ class Show:
                 if (wait := turn.at - time.monotonic()) > 0:
                     await asyncio.sleep(wait)
                 latest = max(latest, time.monotonic() - turn.at)
-                group.create_task(self._guarded(self._system.turn(turn)))
+                self._latest[turn.person] = turn.number
+                group.create_task(self._turn(turn))
         return latest
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except (OSError, TimeoutError) as problem:
-            self._failed[f"{type(problem).__name__}: {problem}"[:120]] += 1
+    async def _turn(self, turn: Turn) -> None:
+        await self._persist(lambda: self._system.turn(turn), lambda: self._latest[turn.person] == turn.number)
+
+    async def _persist(self, call: Call, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Until it is done or not wanted any more, as clients do: what is refused is tried again in a moment."""
+        until = time.monotonic() + STORM_S
+        while wanted() and time.monotonic() < until:
+            try:
+                return await call()
+            except (OSError, TimeoutError) as problem:
+                self._refused[f"{type(problem).__name__}: {problem}"[:REASON]] += 1
+            await asyncio.sleep(self._chance.uniform(*AGAIN_S))
+        return None
 
     async def _storms(self) -> list[Figures]:
         here = self._churn.here
@@ -155,22 +173,22 @@ class Show:
         blip = await self._until_right(
             "all connections break, all reconnect at once", self._all(self._comes(fresh=False))
         )
-        await self._all([self._system.go(one) for one in here])
+        await self._all([partial(self._system.go, one) for one in here])
         waited = await self._until_gone()
         again = await self._until_right(
             "all left and were told of as gone, all come back at once", self._all(self._comes(fresh=True))
         )
         return [blip, again | {"secondsUntilGone": waited}]
 
-    def _comes(self, fresh: bool) -> list[Awaitable[None]]:
-        return [self._system.come(one, fresh=fresh) for one in self._churn.here]
+    def _comes(self, fresh: bool) -> list[Call]:
+        return [partial(self._system.come, one, fresh=fresh) for one in self._churn.here]
 
-    async def _all(self, calls: Iterable[Awaitable[None]]) -> None:
+    async def _all(self, calls: Iterable[Call]) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(call: Awaitable[None]) -> None:
+        async def one(call: Call) -> None:
             async with gate:
-                await self._guarded(call)
+                await self._persist(call)
 
         await asyncio.gather(*map(one, calls))
 
@@ -193,7 +211,7 @@ class Show:
             system.hold_s + system.window_s + SETTLE_S
         )  # a view that was right may not stay so
         cpu = {name: now - used[name] for name, now in system.used().items()}
-        right = views.all_right_at - began
+        right = max(views.all_right_at - began, 0.0)
         system.views = None
         storm = {
             "what": what,
@@ -205,6 +223,8 @@ class Show:
             "cpuSeconds": {name: round(spent, 2) for name, spent in cpu.items()},
         }
         self._said(f"{system.name}: {what}: all views right after {right:.2f} s, {views.wrong} wrong")
+        if self._refused:
+            self._said(f"{system.name}: refused so far, and tried again: {dict(self._refused)}")
         return storm
 
 
