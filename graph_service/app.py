@@ -96,8 +96,9 @@ def parts(
 async def serve_api(settings: Settings, extra: Sequence[TypedRoutes] = ()) -> None:
     """Serves the API until SIGTERM or SIGINT."""
     async with AsyncExitStack() as stack:
-        made = parts(settings, await stack.enter_async_context(engines(settings)))
-        gate = await stack.enter_async_context(open_gate(settings))
+        opened = await stack.enter_async_context(engines(settings))
+        made = parts(settings, opened)
+        gate = await stack.enter_async_context(open_gate(settings, opened.valkey.clustered))
         app = build_app(settings, made, gate, extra)
         address = await stack.enter_async_context(serve.listening(app, settings))
         log.info("listening", address=address.url)

@@ -15,13 +15,7 @@ from typing import Any, cast
 import redis.asyncio as redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.connection import parse_url
-from redis.exceptions import (
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisClusterException,
-    RedisError,
-    ResponseError,
-)
+from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisClusterException, RedisError, ResponseError
 
 from graph_service import cancelling, metrics, valkey_scripts
 from graph_service.errors import QueueUnavailable
@@ -62,6 +56,9 @@ def _why(error: Exception) -> tuple[str, str]:
 
 class Valkey:
     """One connection pool to one server."""
+
+    clustered = False
+    """Whether keys are spread over several servers."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
@@ -246,9 +243,11 @@ class Cluster(Valkey):
     """The same on a Cluster: what must change together has one hash tag, so it is one server's.
 
     An append counts once a replica has it too, or a fail-over would lose it: a part whose only replica is gone takes
-    none until there is another. Appends for several tags are done each
-    by itself: after an error some may stand, and are repeated. A read of many keys is one a server.
+    none until there is another. Appends for several tags are done each by itself: after an error some may stand, and
+    are repeated. A read of many keys is one a server.
     """
+
+    clustered = True
 
     def __init__(self, client: RedisCluster, options: Mapping[str, Any]) -> None:
         super().__init__(cast(redis.Redis, client))

@@ -110,7 +110,7 @@ async def _http(side: Side, stack: AsyncExitStack, tables: Sequence[TypedRoutes]
     """Opens the gate and the port."""
     settings = side.settings
     made = parts(settings, side.engines, erasers(side), side.newcomers.created)
-    gate = await stack.enter_async_context(open_gate(settings))
+    gate = await stack.enter_async_context(open_gate(settings, side.engines.valkey.clustered))
     demo = (demo_login.routes,) if settings.demo_login == "on" else ()
     app = build_app(settings, made, gate, (*tables, *demo))
     app[SIDE] = side

@@ -51,9 +51,12 @@ OWN: tuple[TypedRoutes, ...] = (
 
 
 @asynccontextmanager
-async def open_gate(settings: Settings) -> AsyncIterator[Gate]:
-    """Who may come in, by the options; closes its connections at the end. Raises `SetupError` without a JWT option."""
-    limits = RateLimits(settings)
+async def open_gate(settings: Settings, clustered: bool = False) -> AsyncIterator[Gate]:
+    """Who may come in, by the options; closes its connections at the end. Raises `SetupError` without a JWT option.
+
+    Calls are counted at REDIS_URL, which may be `clustered`.
+    """
+    limits = RateLimits(settings, clustered=clustered)
     async with aiohttp.ClientSession() as session:
         address = settings.jwt_jwks_url
         published = keys.PublishedKeys(keys.from_address(session, address)) if address else None

@@ -34,7 +34,9 @@ log = structlog.get_logger(__name__)
 class RateLimits:
     """One rate for users, one for addresses without a caller, one for service keys, one for the console, one for all."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, settings: Settings, clock: Callable[[], float] = time.monotonic, clustered: bool = False
+    ) -> None:
         rates = {
             "user": settings.rate_limit_user,
             "address": settings.rate_limit_address,
@@ -43,7 +45,9 @@ class RateLimits:
             "all": settings.rate_limit_all,
         }
         self._rates = {kind: limits.parse(rate) for kind, rate in rates.items() if rate}
-        self._shared = SlidingWindowCounterRateLimiter(_storage(settings.redis_url.get_secret_value()))
+        self._shared = SlidingWindowCounterRateLimiter(
+            _storage(settings.redis_url.get_secret_value(), clustered)
+        )
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._refuse = settings.rate_limit_when_down == "refuse"
         self._clock = clock
@@ -95,10 +99,15 @@ class RateLimits:
             await connection.aclose()
 
 
-def _storage(address: str) -> Storage:
+def _storage(address: str, clustered: bool) -> Storage:
     """Storage at REDIS_URL. Timeouts are short: a limit that is not known within them is counted locally."""
+    scheme, _, where = address.partition("://")
+    secure = {"ssl": True} if clustered and scheme == "rediss" else {}
+    if clustered:
+        address = f"redis+cluster://{where.partition('/')[0]}"
     found = storage_from_string(
         f"async+{address}",
+        **secure,
         implementation="redispy",
         wrap_exceptions=True,
         key_prefix="fp:limit",

@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from graph_service.api.limits import RateLimits
 from graph_service.errors import RateLimited
+from graph_service.settings import Settings
 from tests.conftest import Servers
+from tests.support.cluster import running
+
+RATES: dict[str, object] = {"rate_limit_user": "6/minute", "rate_limit_address": "6/minute"}
 
 
 async def test_two_processes_together_allow_no_more_than_the_rate(servers: Servers) -> None:
     """Calls spread over both, as behind one port; other users and other kinds have their own count."""
-    settings = servers.settings(rate_limit_user="6/minute", rate_limit_address="6/minute")
-    one, other = RateLimits(settings), RateLimits(settings)
+    await hold_together(servers.settings(**RATES))
+
+
+async def test_on_a_cluster_they_count_together_too(servers: Servers, tmp_path: Path) -> None:
+    """And not each for itself, which is what happens without Valkey."""
+    async with running(tmp_path) as cluster:
+        settings = servers.settings(**(RATES | {"redis_url": cluster.url, "rate_limit_when_down": "refuse"}))
+        await hold_together(settings, clustered=True)
+
+
+async def hold_together(settings: Settings, clustered: bool = False) -> None:
+    """Two processes' worth of limits at one REDIS_URL."""
+    one, other = (RateLimits(settings, clustered=clustered) for _ in range(2))
     for turn in range(6):
         await (one if turn % 2 else other).count("user", "shared-limits")
     for limits in (one, other):
