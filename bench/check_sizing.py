@@ -8,6 +8,7 @@ two populations of one run (docs/benchmarks/sizing.json, ``--write``); what is h
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +22,12 @@ from rich.table import Table
 from bench.unit_costs import as_toml, unit_costs
 from pubnub_bridge.sizing import figures, machines
 from pubnub_bridge.sizing.figures import UnitCosts
-from pubnub_bridge.sizing.load import Load, letters, load
+from pubnub_bridge.sizing.load import DISTANCE, Load, cycle, letters, load
 from pubnub_bridge.sizing.product import Product
 
 DOCS = Path("docs/benchmarks")
 SOURCE = DOCS / "sizing.json"
-USUAL = ("sizing", "bridge", "whole", "growth", "growth-large")
+USUAL = ("sizing", "bridge", "fanout", "whole", "growth", "growth-large")
 MOST = 0.20
 ONLINE = 0.3
 """The share of people who are online in every benchmark."""
@@ -35,6 +36,11 @@ WIDTH = 118
 NAME_BYTES = 12
 """Of the made-up people."""
 ID_BYTES = 8
+FANOUT_S = 2.0
+"""Seconds that `bench.fanout` adds to the window of each load."""
+BUSIEST, KEPT_UP_S = 0.7, 0.5
+"""The share of a core, and the lateness, up to which a process has kept up: beyond them windows open."""
+MOST_LETTERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,9 @@ def compared(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[
         yield from _steady(source, run, costs)
     if "steps" in run and "plan" in run:
         yield from _whole(source, run)
-    if "population" in run and "populations" in run:
+    if "onlineFriends" in run.get("population", {}):
+        yield from _fanout(source, run)
+    elif "population" in run and "populations" in run:
         yield from _growth(source, run, costs)
     elif "population" in run and any("what" in one for one in run.get("results", ())):
         yield from _bridge(source, run, costs)
@@ -166,6 +174,37 @@ def _whole(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
         at = f"window {window:g} s, {step['transitions']:,.0f} changes/s"
         yield Pair(source, f"deliveries, {at}", rates.deliveries, step["deliveries"], "1/s")
         yield Pair(source, f"messages, {at}", letters(rates, window).publishes, step["publishes"], "1/s")
+
+
+def _fanout(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
+    """Short loads, which end before letters come at a steady pace; only those that the process kept up with."""
+    online, friends = run["population"]["online"], run["population"]["onlineFriends"]
+    for one in run["results"]:
+        window, churn, idle_ms = one["window_s"], one["churn"], 1000 * (one["window_s"] + KEPT_UP_S)
+        if not churn or one["busy"] > BUSIEST or one["p99"] > idle_ms:
+            continue
+        rate = churn * friends / online
+        lasted = FANOUT_S + window
+        begun = letters_begun(rate, cycle(rate, window, DISTANCE) - 1 / rate, lasted)
+        measured = 1 - one["saved"] / 100
+        what = f"publishes for a delivery, window {window:g} s, {churn:,.0f} changes/s"
+        yield Pair(source, what, begun / (rate * lasted), measured, "")
+
+
+def letters_begun(rate: float, dead: float, seconds: float) -> float:
+    """How many letters to one inbox are opened in so many seconds from nothing, `dead` of which each takes to go out.
+
+    The k-th is opened when k waits for an event, each exponential, and k - 1 dead times are over.
+    """
+    total, number = 0.0, 1
+    while (left := seconds - (number - 1) * dead) > 0 and number <= MOST_LETTERS:
+        chance, none = math.exp(-rate * left), 0.0
+        for events in range(number):
+            none += chance
+            chance *= rate * left / (events + 1)
+        total += 1 - none
+        number += 1
+    return total
 
 
 def _bridge(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[Pair]:
