@@ -77,20 +77,24 @@ class Letter:
 
     def events(self) -> list[Event]:
         """What is told, relations first, in the order of their reads."""
+        if not self.relations:
+            return list(self.presence.values())
         told = list(self.relations.values())
         for user, event in self.presence.items():
             relation = self.relations.get(user)
             if relation is None or relation.kind != "removed" or relation.ts < event.ts:
                 told.append(event)
-        return sorted(told, key=lambda event: event.ts) if self.relations else told
+        return sorted(told, key=lambda event: event.ts)
 
     def put(self, event: Event) -> bool:
         """Add one event; False where one about this friend was waiting already."""
         slot = self.presence if event.kind in _PRESENCE else self.relations
-        other = slot.get(event.user)
-        if other is None or other.key <= event.key:
+        other = slot.setdefault(event.user, event)
+        if other is event:
+            return True
+        if other.key <= event.key:
             slot[event.user] = event
-        return other is None
+        return False
 
     def put_sync(self, notice: SyncNotice) -> None:
         """Keep the better of two syncs: one read already, else the newer."""
@@ -156,7 +160,8 @@ class Coalesce:
                 letter = self._waiting.get(inbox) or self._letter(inbox, now + window)
                 if not letter.put(event):
                     self.saved += 1
-                letter.tries = max(letter.tries, notice.tries)
+                if notice.tries:
+                    letter.tries = max(letter.tries, notice.tries)
         return self._generation
 
     def next_due(self) -> float | None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from graph_service.messages import LARGEST, VERSION
@@ -21,12 +23,19 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def text(value: str | None) -> str:
     """A JSON string, in ASCII: PubNub counts bytes."""
-    return json.dumps(value)
+    return "null" if value is None else encode_basestring_ascii(value)
 
 
 def iso(microseconds: int) -> str:
     """A moment as the contracts write it: six digits of fraction and a Z."""
-    return f"{(_EPOCH + timedelta(microseconds=microseconds)).isoformat(timespec='microseconds')[:26]}Z"
+    seconds, fraction = divmod(microseconds, 1_000_000)
+    return f"{_second(seconds)}.{fraction:06d}Z"
+
+
+@lru_cache(maxsize=4096)
+def _second(seconds: int) -> str:
+    """Kept, since whatever is told now is told of the same few seconds."""
+    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds")[:19]
 
 
 def micros(stamp: str) -> int:
@@ -62,16 +71,19 @@ def batches(inbox: str, events: Sequence[tuple[int, bytes]]) -> list[bytes]:
     """Events as (ts, body) in as few messages as fit: a lone one as itself, more as friend.batch."""
     if len(events) == 1:
         return [events[0][1]]
-    return [_batch(inbox, group) for group in _groups(events)]
+    joined = b",".join([body for _, body in events])
+    if len(joined) <= BUDGET - 512:
+        return [_batch(inbox, events, joined)]
+    return [
+        group[0][1] if len(group) == 1 else _batch(inbox, group, b",".join([body for _, body in group]))
+        for group in _groups(events)
+    ]
 
 
-def _batch(inbox: str, group: Sequence[tuple[int, bytes]]) -> bytes:
-    if len(group) == 1:
-        return group[0][1]
-    newest = max(ts for ts, _ in group)
-    joined = b",".join([body for _, body in group])
+def _batch(inbox: str, group: Sequence[tuple[int, bytes]], joined: bytes) -> bytes:
+    newest = max([ts for ts, _ in group])
     head = message("friend.batch", f"evt_batch_{inbox}_{newest}_{len(group)}", newest, '{"events":[')
-    return head[:-1] + joined + b"]}}"
+    return b"%b%b]}}" % (head[:-1], joined)
 
 
 def _groups(events: Iterable[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -172,3 +173,11 @@ def test_the_erased_are_told_nothing() -> None:
     both = heard(end("ann"), end("bob", exists=False), friends=True)
     assert both.keys() == {"ann"}
     assert both["ann"]["type"] == "friend.removed"
+
+
+@given(st.integers(min_value=0, max_value=4_102_444_800_000_000))
+def test_a_moment_is_written_with_six_digits_and_read_back_exactly(moment: int) -> None:
+    """As Python's own datetime writes it, whatever is kept of the second."""
+    known = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)
+    assert wire.iso(moment) == known.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert wire.micros(wire.iso(moment)) == moment
