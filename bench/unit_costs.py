@@ -118,4 +118,5 @@ def as_toml(costs: Mapping[str, Any]) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:_.1f}" if value >= 1000 else f"{value:.4g}" if "." in f"{value:.4g}" else f"{value:.1f}"
+    """Four digits, as TOML writes a float."""
+    return f"{value:_.1f}" if value >= 1000 else repr(float(f"{value:.4g}"))
