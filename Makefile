@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help soak test-operations setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing
+.PHONY: help soak test-operations setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -94,6 +94,9 @@ bench-origin: dev ## the local origin: open polls, publishes, here-now (JSON and
 
 bench-page: dev ## the friends page: 1,000 friends, 100 changes/s, frames and memory (JSON and table)
 	@$(BIN)/python -m bench.page $(ARGS)
+
+bench-overload: dev ## twice as much as can be done for 5 minutes on every entry (about 17 min; ARGS="--seconds 30": shorter)
+	@$(BIN)/python -m bench.overload $(ARGS)
 
 bench-growth: dev ## 20,000 and 100,000 people: import, store, sync, settling, suggestions must stay flat (about 6 min)
 	@$(BIN)/python -m bench.growth $(ARGS)

@@ -53,6 +53,7 @@ PARTS = (
         ("--sink", "--rates", "200,400,600,800,1000", "--seconds", "8"),
     ),
     Part("storm", "Storm: everybody drops and returns", "make bench-storm"),
+    Part("overload", "Overload: twice as much as can be done", "make bench-overload"),
     Part("peers", "Peers on the same machine and graph", "make bench-peers"),
     Part("growth", "Growth", "make bench-growth"),
     Part("growth-large", "Growth to 500,000 people", "make bench-large"),

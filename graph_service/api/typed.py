@@ -155,9 +155,11 @@ class TypedRoutes:
     def mount(self, app: web.Application) -> None:
         """Add every route to an application."""
         for route in self.routes:
-            app.router.add_route(route.method, route.path, route.respond)
+            # By itself aiohttp would take no braces for a variable, and ids may have them.
+            path = re.sub(r"{(\w+)}", r"{\1:[^/]+}", route.path)
+            app.router.add_route(route.method, path, route.respond)
             if route.method == "GET" and route.wants.answer is not None:
-                app.router.add_route("HEAD", route.path, route.respond)
+                app.router.add_route("HEAD", path, route.respond)
 
 
 def _wants(handler: Callable[..., Any], path: set[str], auth: Scheme) -> Wants:

@@ -1,6 +1,7 @@
 """What a newcomer's first command does: everything starts, and one person's connect reaches a friend's inbox.
 
-Only the JSON file of ``friends-presence up`` is known here, HTTP, and PubNub's official Python client.
+Only the JSON file of ``friends-presence up`` is known here, HTTP, and PubNub's official Python client. What ran is
+looked at from outside as well: no secret in any command line, no secret, token or person's name in any log.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from pubnub.pubnub_asyncio import PubNubAsyncio
 from graph_service.shard import ShardMap
 
 pytestmark = pytest.mark.timeout(180)
+NAMES = {"ann": "Annegret Quastenflosser", "ben": "Benedikt Zwiebelfisch"}
+"""Names that no log has by chance."""
+WEBHOOK_SECRET = "webhook-secret-of-this-test-0123456789"
 
 
 class Inbox(SubscribeCallback):
@@ -55,7 +59,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
     command += ["--data", str(tmp_path / "data"), "--json", str(told)]
     hidden = ("NEO4J_URI", "REDIS_URL")
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
-    environ |= {"HOLD_ONLINE": "1", "HOLD_LEAVE": "1"}
+    environ |= {"HOLD_ONLINE": "1", "HOLD_LEAVE": "1", "LOG_LEVEL": "debug", "WEBHOOK_SECRET": WEBHOOK_SECRET}
     process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 150
@@ -64,7 +68,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
             assert time.monotonic() < deadline, (tmp_path / "up.log").read_text()
             await asyncio.sleep(0.2)
         assert stat.S_IMODE(told.stat().st_mode) == 0o600
-        yield json.loads(told.read_text())
+        yield json.loads(told.read_text()) | {"folder": str(tmp_path)}
     finally:
         process.send_signal(signal.SIGINT)
         await asyncio.wait_for(process.wait(), 30)
@@ -107,7 +111,7 @@ async def test_one_persons_connect_reaches_a_friends_inbox(stack: dict[str, Any]
     async with aiohttp.ClientSession(stack["api"]) as http:
         for user in ("ann", "ben"):
             key = {"X-Service-Key": stack["serviceKey"]}
-            async with http.put(f"/v1/users/{user}", headers=key, json={"name": user.title()}) as answer:
+            async with http.put(f"/v1/users/{user}", headers=key, json={"name": NAMES[user]}) as answer:
                 assert answer.status == 200
         for me, other in (("ann", "ben"), ("ben", "ann")):
             async with http.put(f"/v1/friends/{other}", headers=token(stack, me)) as answer:
@@ -121,11 +125,67 @@ async def test_one_persons_connect_reaches_a_friends_inbox(stack: dict[str, Any]
         await asyncio.sleep(2)  # real time: until ann is settled, nobody is announced to her
         ben.subscribe().channels([bens["channels"]["presence"]]).execute()
         online = await heard(anns_inbox, "friend.online")
-        assert (online["payload"]["userId"], online["payload"]["name"]) == ("ben", "Ben")
+        assert (online["payload"]["userId"], online["payload"]["name"]) == ("ben", NAMES["ben"])
         async with http.get("/v1/friends", headers=token(stack, "ann")) as answer:
             assert [(one["id"], one["online"]) for one in (await answer.json())["friends"]] == [("ben", True)]
+        tokens = [anns["token"], bens["token"], await troubles(http, stack)]
         await ann.stop()
         await ben.stop()
+    for secret in secrets(stack):
+        assert not any(secret in command for command in command_lines()), "a secret in a command line"
+    nothing_private_in_the_logs(Path(stack["folder"]), [*secrets(stack), *tokens, *NAMES.values()])
+
+
+async def troubles(http: aiohttp.ClientSession, stack: dict[str, Any]) -> str:
+    """Calls of every kind that go wrong, each with something in it that must not be logged; the token that was sent."""
+    good = token(stack, "ann")["Authorization"]
+    forged = {"Authorization": good[:-6] + "AAAAAA"}
+    key = {"X-Service-Key": stack["serviceKey"]}
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", "/v1/friends", {"headers": forged}),
+        ("GET", f"/v1/friends?token={stack['jwtSecret']}", {"headers": {"Authorization": good}}),
+        ("GET", "/v1/friends", {"headers": {"X-Service-Key": stack["serviceKey"] + "x"}}),
+        ("PUT", "/v1/users/ann", {"headers": key, "json": {"name": NAMES["ann"] + "\n"}}),
+        ("PUT", "/v1/users/ann", {"headers": key, "data": NAMES["ann"]}),
+        ("PUT", f"/v1/users/{NAMES['ann']}", {"headers": key, "json": {"name": "x"}}),
+        ("POST", "/webhooks/presence", {"headers": {"X-Webhook-Secret": WEBHOOK_SECRET}, "data": b"{"}),
+        ("POST", "/webhooks/presence", {"headers": {"X-Webhook-Secret": WEBHOOK_SECRET + "x"}, "json": {}}),
+        ("GET", "/v1/users/ann", {"headers": key}),
+    ]
+    for method, path, more in calls:
+        async with http.request(method, path, **more) as answer:
+            await answer.read()
+    return good.removeprefix("Bearer ")
+
+
+def secrets(stack: dict[str, Any]) -> list[str]:
+    """Everything that opens something."""
+    names = ("jwtSecret", "serviceKey", "consoleKey", "secretKey")
+    passwords = [stack["neo4j"]["password"], stack["redis"].partition("@")[0].rpartition(":")[2]]
+    found = [stack[name] for name in names] + passwords + [WEBHOOK_SECRET]
+    return [one for one in found if len(one) >= 12]
+
+
+def command_lines() -> list[str]:
+    """Of every process of this machine that may be looked at."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().decode(errors="replace"))
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def nothing_private_in_the_logs(folder: Path, private: list[str]) -> None:
+    """The words are looked for whole and, for tokens, by the part that makes them good."""
+    logs = [path for path in folder.rglob("*.log*") if path.is_file()]
+    assert sum(path.stat().st_size for path in logs) > 10_000, "debug logs say something"
+    for path in logs:
+        text = path.read_text(errors="replace")
+        for word in private:
+            assert word not in text, f"{path.name} tells {word[:6]}…"
+            assert word.rpartition(".")[2] not in text or "." not in word, path.name
 
 
 async def heard(inbox: Inbox, wanted: str) -> Any:

@@ -16,7 +16,6 @@ PAGES = [
 ]
 _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset)=\"([^\"]+)\"")
 _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
-_PATH = re.compile(r"`(tests/[\w/.]+)`")
 
 
 def anchors(page: Path) -> set[str]:
@@ -39,10 +38,3 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
         known = target.exists() and (not heading or heading in anchors(target))
         lost += [] if known else [link]
     assert not lost
-
-
-def test_every_test_that_the_security_page_names_is_there() -> None:
-    """A control without its test is a wish."""
-    named = _PATH.findall((ROOT / "docs" / "security.md").read_text("utf-8"))
-    assert len(named) > 15
-    assert [path for path in named if not (ROOT / path).exists()] == []

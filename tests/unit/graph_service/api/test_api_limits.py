@@ -44,6 +44,18 @@ async def test_service_calls_have_a_rate_of_their_own() -> None:
         assert await api.code("POST", "/v1/presence:query", **body) == (429, "rate_limited")
 
 
+async def test_all_callers_together_have_a_rate_where_one_is_set() -> None:
+    """Users and the back end alike; who shows no valid token is counted by address as ever."""
+    async with serving(options(rate_limit_all="3/minute"), StandInParts()) as api:
+        for user in ("ann", "ben"):
+            assert (await api.call("GET", "/v1/sync", headers=api.bearer(user)))[0] == 200
+        body = {"json": {"ids": ["ann"]}, "headers": api.service}
+        assert (await api.call("POST", "/v1/presence:query", **body))[0] == 200
+        assert await api.code("GET", "/v1/sync", headers=api.bearer("cat")) == (429, "rate_limited")
+        assert await api.code("POST", "/v1/presence:query", **body) == (429, "rate_limited")
+        assert await api.code("GET", "/v1/sync") == (401, "unauthorized")
+
+
 async def test_without_valkey_each_process_counts_for_itself() -> None:
     """By default: the caller is still limited."""
     limits = RateLimits(options(rate_limit_user="2/minute"))
