@@ -1,4 +1,4 @@
-"""The commands that this package adds to ``friends-presence``: up, engines, origin. Knows options; composes nothing."""
+"""The commands that this package adds to ``friends-presence``: up, engines, backup, origin. Knows options; composes nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from local_stack import commands_bulk, commands_engines, foreground
+from local_stack import commands_backup, commands_bulk, commands_engines, foreground
 from local_stack.data_folder import default_data
 from local_stack.engines import Options
 from local_stack.origin.cli import origin
@@ -23,6 +23,7 @@ def add_commands(app: typer.Typer) -> None:
     app.registered_commands += commands.registered_commands
     app.command(rich_help_panel=PANEL)(origin)
     commands_bulk.add(app)
+    commands_backup.add(app)
     app.add_typer(commands_engines.app, name="engines", rich_help_panel=PANEL)
 
 

@@ -6,9 +6,7 @@ People are numbered for the import; the numbers are not kept.
 
 from __future__ import annotations
 
-import asyncio
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,11 +14,10 @@ import numpy as np
 
 from graph_service.errors import SetupError
 from graph_service.shard import ShardMap
-from local_stack import jars, java
+from local_stack import admin_tool
 from local_stack.csv_arrays import Friendships
 from local_stack.digits import lines_of
-from local_stack.neo4j_server import ADMIN_CLASS, Neo4jEngine
-from local_stack.process import tail
+from local_stack.neo4j_server import Neo4jEngine
 
 PEOPLE = "people.csv"
 BLOCK = 1_000_000
@@ -69,44 +66,13 @@ async def run(engine: Neo4jEngine, folder: Path, relations: Sequence[Path]) -> N
     Raises:
         ImportFailed: with the last lines that the tool said.
     """
-    paths = await jars.ready_jars(engine.lock)
-    found = java.find(engine.lock.version)
-    command = [
-        *(f"-Xmx{max(512, engine.memory.heap)}m", "-cp", os.pathsep.join(map(str, paths)), ADMIN_CLASS),
-        *(
-            "database",
-            "import",
-            "full",
-            "neo4j",
-            "--overwrite-destination",
-            "--id-type=integer",
-            "--bad-tolerance=0",
-        ),
+    words = [
+        *("database", "import", "full", "neo4j"),
+        *("--overwrite-destination", "--id-type=integer", "--bad-tolerance=0"),
         f"--report-file={folder / 'bad.txt'}",
         f"--nodes=User={folder / PEOPLE}",
         *(f"--relationships=FRIEND={path}" for path in relations),
     ]
-    arguments = folder / "import.args"
-    arguments.write_text("".join(f'"{word}"\n' for word in command), encoding="utf-8")
-    log = folder / "import.log"
-    with log.open("wb") as file:
-        process = await asyncio.create_subprocess_exec(
-            found.command,
-            f"@{arguments}",
-            env={"NEO4J_HOME": str(engine.home), "NEO4J_CONF": str(engine.home / "conf")},
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=file,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        try:
-            code = await process.wait()
-        except asyncio.CancelledError:
-            process.kill()
-            raise
+    code, said = await admin_tool.run(engine, words, folder)
     if code:
-        raise ImportFailed(code=code, tail=_without_frames(tail(log, 200)))
-
-
-def _without_frames(text: str) -> str:
-    """The last lines without those of a Java stack."""
-    return "\n".join([line for line in text.splitlines() if not line.lstrip().startswith("at ")][-15:])
+        raise ImportFailed(code=code, tail=said)

@@ -89,7 +89,7 @@ async def load(data: Path, sources: Sources, step: Step = lambda _text: None) ->
         await _write(engine, people, read, sources.shards)
         took = time.monotonic() - began
         step("making the schema")
-        async with _started(engine) as graph:
+        async with started_alone(engine) as graph:
             await migrations.migrate(graph, migrations.folder())
     finally:
         lock.close()
@@ -133,7 +133,7 @@ async def _refuse_unless_empty(engine: Neo4jEngine) -> None:
         _clear(engine)
     if not (engine.home / "data" / "databases" / "neo4j").exists():
         return
-    async with _started(engine) as graph:
+    async with started_alone(engine) as graph:
         row = await graph.row("people_count") or {}
     if row["people"]:
         raise NotEmpty(data=engine.data.root, people=row["people"])
@@ -146,7 +146,8 @@ def _clear(engine: Neo4jEngine) -> None:
 
 
 @asynccontextmanager
-async def _started(engine: Neo4jEngine) -> AsyncIterator[Graph]:
+async def started_alone(engine: Neo4jEngine) -> AsyncIterator[Graph]:
+    """The graph of an engine whose folder the caller owns, up while the context is open."""
     server = Server(engine)
     await server.start()
     try:

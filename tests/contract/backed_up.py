@@ -1,0 +1,23 @@
+"""Engines with three people on a data folder, until SIGTERM: what `test_backup` copies. A program, no test."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from local_stack import foreground
+from local_stack.engines import running
+from tests.contract.test_backup import SMALL, fill
+
+
+async def main(data: Path) -> None:
+    """Ann and Ben, Ben and Cleo."""
+    async with running(data, SMALL) as engines:
+        await fill(engines, "ann", "ben", "cleo")
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    foreground.run(main(Path(sys.argv[1])), lambda _: None)

@@ -1,0 +1,88 @@
+"""A copy of the graph and back, with Neo4j's real tools on data folders of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+
+from graph_service import migrations
+from graph_service.bulk import Bulk
+from graph_service.model import Pair
+from graph_service.neo4j import connect
+from graph_service.people import People, Person
+from graph_service.settings import Settings
+from graph_service.shard import ShardMap
+from local_stack import backup
+from local_stack.engines import Engines, Options, running
+from tests.contract.test_engines_embedded import EMBEDDED
+
+pytestmark = pytest.mark.timeout(600)  # several starts of a server, on whatever machine
+SMALL = Options(heap=512, page_cache=64)
+
+
+def settings(engines: Engines) -> Settings:
+    """Options that reach the engines of one data folder."""
+    neo4j = engines.neo4j
+    return Settings(
+        environment="development",
+        neo4j_uri=neo4j.uri,
+        neo4j_user=neo4j.user,
+        neo4j_password=neo4j.password,  # type: ignore[arg-type]
+    )
+
+
+async def fill(engines: Engines, *names: str) -> None:
+    """People of these names, each a friend of the next."""
+    async with connect(settings(engines)) as graph:
+        await migrations.migrate(graph, migrations.folder())
+        await People(graph, ShardMap().shard).upsert_many([Person(name, name.title()) for name in names])
+        await Bulk(graph).batch([Pair(*pair) for pair in itertools.pairwise(names)], tell=False)
+
+
+async def test_what_was_copied_is_there_in_another_folder(tmp_path: Path) -> None:
+    """One walk, since each step costs a start of the server: the running engines are stopped, copied, made anew."""
+    data, file, said = tmp_path / "data", tmp_path / "copies" / "monday.dump", list[str]()
+    command = (sys.executable, "-m", "tests.contract.backed_up", str(data))
+    # A process of its own, as `friends-presence up` is: the copy has to stop it.
+    owner = await asyncio.create_subprocess_exec(*command, env=EMBEDDED, stdout=asyncio.subprocess.PIPE)
+    assert owner.stdout
+    assert await owner.stdout.readline() == b"ready\n"
+    done = await backup.backup(data, file, said.append)
+    assert await owner.wait() == 0
+    assert "no online backup" in said[0]
+    assert str(owner.pid) in said[0]
+    assert (done.note.people, done.note.friendships) == (3, 2)
+    assert set(done.seconds) == {"counting", "copying", "checking"}
+
+    other = tmp_path / "other"
+    await backup.restore(other, file, said.append)
+    async with running(other, SMALL, EMBEDDED) as engines, connect(settings(engines)) as graph:
+        await migrations.refuse_when_behind(graph, migrations.folder())
+        rows = await graph.statement(
+            "MATCH (u:User) RETURN u.id AS id, COUNT { (u)-[:FRIEND]-() } AS n ORDER BY id"
+        )
+    assert [(row["id"], row["n"]) for row in rows] == [("ann", 1), ("ben", 2), ("cleo", 1)]
+
+
+async def test_a_folder_without_a_graph_and_a_file_that_is_no_copy_are_refused(tmp_path: Path) -> None:
+    """Before anything is stopped or started."""
+    with pytest.raises(backup.NothingToCopy):
+        await backup.backup(tmp_path, tmp_path / "copy", pytest.fail)
+    (tmp_path / "copy").write_bytes(b"not a dump")
+    with pytest.raises(backup.NoSuchBackup):
+        await backup.restore(tmp_path, tmp_path / "copy", pytest.fail)
+
+
+def test_a_graph_elsewhere_is_copied_there_by_the_command_that_is_printed() -> None:
+    """Both commands name the server and what to run on its machine."""
+    elsewhere = {"NEO4J_URI": "bolt://graph.example:7687"}
+    with pytest.raises(backup.BackupElsewhere, match="neo4j-admin database dump neo4j --to-path=DIR") as told:
+        backup.refuse_elsewhere(elsewhere, "dump")
+    assert "bolt://graph.example:7687" in str(told.value)
+    with pytest.raises(backup.BackupElsewhere, match="neo4j-admin database load neo4j --from-path=DIR"):
+        backup.refuse_elsewhere(elsewhere, "load")
+    backup.refuse_elsewhere({}, "dump")
