@@ -99,6 +99,13 @@ def test_the_file_that_is_written_is_read_as_unit_costs() -> None:
     assert costs.bytes.friendship == 75
 
 
+def test_a_cost_of_some_nanoseconds_is_not_written_as_nothing() -> None:
+    """Four digits, however small."""
+    costs = unit_costs(made_up(), "x")
+    costs["valkey"]["delivery"] = 0.00002
+    assert tomllib.loads(as_toml(costs))["valkey"]["delivery"] == pytest.approx(0.00002)
+
+
 def test_what_was_fitted_predicts_the_run_and_not_a_dearer_one() -> None:
     """A change that costs twice as much is seen in the error."""
     costs = UnitCosts.model_validate(tomllib.loads(as_toml(unit_costs(made_up(), "x"))))
