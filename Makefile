@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help soak test-operations setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
+.PHONY: help soak bench-recovery test-operations setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ screenshots: dev ## take the pictures of docs/images again
 
 chaos: dev ## kill and disturb every part under load; prints what survived, fails on a loss
 	@$(BIN)/python -m chaos $(ARGS)
+
+bench-recovery: dev ## how long a copy of the graph takes, and a restore (JSON and table)
+	@$(BIN)/python -m bench.recovery $(ARGS)
 
 soak: dev ## an hour of everything under a living population: memory, sockets, files (JSON, table, chart)
 	@$(BIN)/python -m bench.soak $(ARGS)
