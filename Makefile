@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help soak bench-recovery test-operations setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
+.PHONY: help soak bench-recovery test-operations setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-pure bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -94,6 +94,9 @@ bench-publish: dev ## our publish path beside the official SDK's and aiohttp's, 
 
 bench-origin: dev ## the local origin: open polls, publishes, here-now (JSON and table)
 	@$(BIN)/python -m bench.origin $(ARGS)
+
+bench-pure: dev ## where the pure-PubNub variant ends: friends by churn, in the Functions runtime (JSON and chart)
+	@$(BIN)/python -m bench.pure_variant $(ARGS)
 
 bench-page: dev ## the friends page: 1,000 friends, 100 changes/s, frames and memory (JSON and table)
 	@$(BIN)/python -m bench.page $(ARGS)
