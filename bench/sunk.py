@@ -11,18 +11,16 @@ import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench import stacked
 from bench.bridge_rig import HOLD_S, TICK_S, Rig, bridge, rig
 from bench.crowd import Freshness
 from bench.http_load import cpu_s
 from bench.steps import Step, said
+from bench.walk import Plan
 from graph_service.warming import warm
 from local_stack.generate import generate
-
-if TYPE_CHECKING:
-    from bench.whole import Plan
 
 WARM = 6.0
 SERVICE = "friends-presence"
