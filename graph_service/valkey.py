@@ -185,12 +185,7 @@ class Valkey:
     async def remember(self, rows: Sequence[tuple[str, bytes]], most: int, seconds: int) -> None:
         """Put each row in front of its list, of which the `most` newest are kept for so many seconds."""
         with _engine():
-            async with self._client.pipeline(transaction=False) as pipe:
-                for key, row in rows:
-                    pipe.lpush(key, row)
-                    pipe.ltrim(key, 0, most - 1)
-                    pipe.expire(key, seconds)
-                await pipe.execute()
+            await self._client.eval(*valkey_scripts.remembering(rows, most, seconds))
 
     async def remembered(self, key: str) -> list[bytes]:
         """The rows of a list, the newest first."""
@@ -298,6 +293,15 @@ class Cluster(Valkey):
             if found or rest <= 0 or not positions:
                 return found
             await asyncio.sleep(min(STEP, rest))
+
+    async def remember(self, rows: Sequence[tuple[str, bytes]], most: int, seconds: int) -> None:
+        """As on one server."""
+        groups: dict[int, list[tuple[str, bytes]]] = {}
+        for row in rows:
+            groups.setdefault(self._cluster.keyslot(row[0]), []).append(row)
+        calls = {some[0][0]: valkey_scripts.remembering(some, most, seconds) for some in groups.values()}
+        async with self._learning():
+            await asyncio.gather(*(self._of(key).eval(*call) for key, call in calls.items()))
 
     async def heard(self, channel: str) -> AsyncIterator[None]:
         """As on one server: a Cluster passes nudges on to all of its servers."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+
+from pydantic_core import to_json
 
 from graph_service.valkey import Valkey
 from pubnub_bridge import keys
@@ -57,7 +59,7 @@ class Why:
 
     async def keep(self, records: Sequence[Record]) -> None:
         """Put records in front of their users' lists."""
-        rows = [(self._key(one.user), json.dumps(asdict(one)).encode()) for one in records]
+        rows = [(self._key(one.user), to_json(one)) for one in records]
         if rows and self._seconds:
             await self._valkey.remember(rows, KEPT, self._seconds)
 

@@ -108,6 +108,10 @@ async def test_only_the_newest_rows_of_a_list_are_remembered(valkey: Valkey) -> 
     """The newest first."""
     await valkey.remember([("w", str(number).encode()) for number in range(8)], most=3, seconds=60)
     assert await valkey.remembered("w") == [b"7", b"6", b"5"]
+    keys = [f"{{{number}}}:w" for number in range(20)]
+    await valkey.remember([(key, word) for word in (b"older", b"newer") for key in keys], most=3, seconds=60)
+    assert [await valkey.remembered(key) for key in keys] == [[b"newer", b"older"]] * 20
+    await valkey.remember([], most=3, seconds=60)
 
 
 async def test_a_nudge_is_heard(valkey: Valkey) -> None:
