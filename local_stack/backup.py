@@ -120,8 +120,11 @@ def refuse_elsewhere(environ: Mapping[str, str], verb: str) -> None:
     """For a graph that is not ours to copy. Raises `BackupElsewhere` with the command to run there."""
     if not (address := environ.get("NEO4J_URI")):
         return
-    option = "--to-path=DIR" if verb == "dump" else "--from-path=DIR --overwrite-destination=true"
-    online = f"neo4j-admin database {'backup' if verb == 'dump' else 'restore'} neo4j {option}"
+    if verb == "dump":
+        option, online = "--to-path=DIR", "neo4j-admin database backup neo4j --to-path=DIR"
+    else:
+        option = "--from-path=DIR --overwrite-destination=true"
+        online = f"STOP DATABASE neo4j, neo4j-admin database restore neo4j {option}, START DATABASE neo4j"
     raise BackupElsewhere(address=address, verb=verb, option=option, online=online)
 
 
