@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ MOST = 0.20
 ONLINE = 0.3
 """The share of people who are online in every benchmark."""
 WIDTH = 118
-"""Columns: rows stay whole where there is no terminal."""
+"""Columns where there is no terminal: rows stay whole."""
 NAME_BYTES = 12
 """Of the made-up people."""
 ID_BYTES = 8
@@ -95,7 +96,7 @@ def main(
     ]
     if not pairs:
         raise typer.BadParameter("nothing in these files can be predicted", param_hint="FILES")
-    Console(width=max(WIDTH, Console().width)).print(table(pairs))
+    (Console() if sys.stdout.isatty() else Console(width=WIDTH)).print(table(pairs))
     if out:
         out.write_text(json.dumps([pair.row() for pair in pairs], indent=1) + "\n", encoding="utf-8")
     raise typer.Exit(0 if all(pair.within for pair in pairs) else 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, cast
 
@@ -16,7 +17,7 @@ from pubnub_bridge.sizing.simulate import Prediction, as_json, predict
 
 PANEL = "Operation"
 WIDTH = 104
-"""Columns at least: rows stay whole where there is no terminal."""
+"""Columns where there is no terminal: rows stay whole."""
 MIB = 2**20
 UNITS = ((2**40, "TiB"), (2**30, "GiB"), (MIB, "MiB"), (2**10, "KiB"))
 
@@ -80,7 +81,7 @@ def simulate_command(  # noqa: PLR0913, PLR0917 - one parameter an option
     if json_:
         typer.echo(json.dumps(as_json(found), indent=1))
     else:
-        show(found, Console(width=max(WIDTH, Console().width)))
+        show(found, Console() if sys.stdout.isatty() else Console(width=WIDTH))
 
 
 def _one_of(name: str, given: str, known: tuple[str, ...]) -> str:
