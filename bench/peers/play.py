@@ -31,7 +31,7 @@ AGAIN_S = (0.2, 0.6)
 """From and to, until what was refused is tried again."""
 REASON = 90
 """Letters of a refusal that are kept."""
-STORM_S = 120.0
+STORM_S = 60.0
 SETTLE_S = 3.0
 SEED = 11
 
@@ -171,7 +171,7 @@ class Show:
         here = self._churn.here
         self._system.drop(here)
         blip = await self._until_right(
-            "all connections break, all reconnect at once", self._all(self._comes(fresh=False))
+            "all connections break, all reconnect at once", self._all(self._comes(fresh=False)), holds=False
         )
         await self._all([partial(self._system.go, one) for one in here])
         waited = await self._until_gone()
@@ -199,7 +199,8 @@ class Show:
             await asyncio.sleep(0.5)
         return round(time.monotonic() - began, 1)
 
-    async def _until_right(self, what: str, coming: Awaitable[None]) -> Figures:
+    async def _until_right(self, what: str, coming: Awaitable[None], holds: bool = True) -> Figures:
+        """`holds`: whether it is a change for presence, which settles after the hold."""
         system, here = self._system, set(self._churn.here)
         views = system.views = Views({one: self._friends.of[one] & here for one in here})
         used, began = system.used(), time.monotonic()
@@ -213,12 +214,13 @@ class Show:
         cpu = {name: now - used[name] for name, now in system.used().items()}
         right = max(views.all_right_at - began, 0.0)
         system.views = None
+        aside = system.hold_s if holds else 0.0
         storm = {
             "what": what,
             "people": len(here),
             "connectedSeconds": round(connected, 2),
             "allRightSeconds": round(right, 2),
-            "allRightBeyondHoldSeconds": round(max(right - system.hold_s, 0.0), 2),
+            "allRightBeyondHoldSeconds": round(max(right - aside, 0.0), 2),
             "wrongViews": views.wrong,
             "cpuSeconds": {name: round(spent, 2) for name, spent in cpu.items()},
         }
