@@ -104,7 +104,7 @@ BUDGETS = (
         1500,
         "users/s",
         "growth-large",
-        row("settle.* 500,000|500,000.* settle"),
+        row("^500,000 people: settle, then read"),
         at_most=False,
     ),
     Budget(
@@ -156,7 +156,7 @@ BUDGETS = (
         3,
         "s",
         "storm",
-        row("900 people.*every view is right"),
+        row("^drop, back at once", key="asideSeconds", worst=max),
     ),
     Budget(
         "page-100",
@@ -196,7 +196,7 @@ BUDGETS = (
         800,
         "ms",
         "growth-large",
-        row("suggestions.* 500,000|500,000.* suggestions"),
+        row("^500,000 people: suggestions, first call, p95"),
     ),
     Budget(
         "publish",

@@ -60,5 +60,8 @@ PARTS = (
     Part("sizing", "What the simulator's unit costs come from", "make bench-sizing"),
     Part("origin", "The local origin", "make bench-origin", "bench.origin"),
     Part("page", "The friends page in a browser", "make bench-page"),
+    Part("pure", "Where the pure variant ends", "make bench-pure"),
+    Part("overload", "Twice as much as can be done", "make bench-overload"),
+    Part("recovery", "A copy of the graph, and a restore", "make bench-recovery"),
     Part("soak", "An hour under a living population", "make soak"),
 )

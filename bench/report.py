@@ -31,9 +31,16 @@ def readme(files: Mapping[str, Figures], charts: Iterable[str], notes: Mapping[s
         "## Budgets",
         _budgets(found),
         *_missed(found, notes),
-        *(_part(part, files[part.file], drawn, notes) for part in PARTS if part.file in files),
+        *(_part(part, files[part.file], drawn, notes) for part in _parts(files)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _parts(files: Mapping[str, Figures]) -> list[Part]:
+    """Those with figures; at the end any that nobody gave a place."""
+    known = {part.file for part in PARTS}
+    lost = [Part(file, file.capitalize(), f"make bench-{file}") for file in sorted(set(files) - known)]
+    return [part for part in PARTS if part.file in files] + lost
 
 
 def _budgets(found: Sequence[Judged]) -> str:
