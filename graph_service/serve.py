@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
+import importlib.util
 import os
 import shutil
 import signal
@@ -97,10 +99,16 @@ async def until_stopped(settings: Settings, readiness: Readiness) -> None:
             await stop.wait()
 
 
+def on_loop(main: Coroutine[object, object, None]) -> None:
+    """As `asyncio.run`, on uvloop's loop where it is installed (the extra `speed`): it takes less CPU a call."""
+    name = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
+    importlib.import_module(name).run(main)
+
+
 def run(settings: Settings, main: Main) -> int:
     """Run `main` in one process, or in WORKERS of them on one port. Returns the exit code."""
     if settings.workers == 1:
-        asyncio.run(main(settings))
+        on_loop(main(settings))
         return 0
     if COUNTS not in os.environ:
         _begin_again()
@@ -154,7 +162,7 @@ class Workers:
         try:
             for one in STOPS:
                 signal.signal(one, signal.SIG_DFL)
-            asyncio.run(self._main(self._settings))
+            on_loop(self._main(self._settings))
             code = 0
         except SetupError as error:
             sys.stderr.write(f"{error}\n")

@@ -51,7 +51,7 @@ def run(settings: Settings, roles: Roles) -> int:
     tracing.setup(settings.traces)
     refuse_incomplete(settings, roles)
     if roles is Roles.BRIDGE:
-        asyncio.run(_bridge_alone(settings))
+        serve.on_loop(_bridge_alone(settings))
         return 0
     main = _api_alone if roles is Roles.API else _both
     return serve.run(settings, main)  # type: ignore[arg-type]  # the same settings come back
