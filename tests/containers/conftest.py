@@ -7,7 +7,9 @@ is built from the same jars. Without a Docker engine everything here is skipped 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +21,11 @@ from testcontainers.community.neo4j import Neo4jContainer
 from testcontainers.core.config import testcontainers_config
 
 from local_stack import image, lockfile
+from tests.containers import base_image
 
+ROOT = Path(__file__).resolve().parents[2]
+BASE = "friends-presence/base-from-here"
+SERVICE = "friends-presence:of-tests"
 PULL_SECONDS = 90.0
 LOCAL = "friends-presence/neo4j-from-jars"
 PASSWORD = "of-a-test-container"
@@ -91,3 +97,36 @@ def container(neo4j_image: str) -> Iterator[Neo4jContainer]:
     """A running Neo4j, removed at the end."""
     with Neo4jContainer(neo4j_image, password=PASSWORD) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def base(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An image with Python to build on: BASE_IMAGE, or one made of this machine's Python."""
+    if given := os.environ.get("BASE_IMAGE"):
+        return given
+    version = hashlib.sha256(Path(base_image.__file__).read_bytes()).hexdigest()[:12]
+    name = f"{BASE}:{base_image.VERSION}-{version}"
+    if not present(engine, name):
+        tree = tmp_path_factory.mktemp("base") / "tree.tar"
+        base_image.write(tree)
+        engine.api.import_image_from_file(str(tree), *name.split(":"), changes=list(base_image.CHANGES))
+        tree.unlink()
+    return name
+
+
+@pytest.fixture(scope="session")
+def service_image(engine: docker.DockerClient, base: str) -> str:
+    """deploy/Dockerfile, built. Steps whose files are as before come from the engine's cache."""
+    began = time.monotonic()
+    built, _ = engine.images.build(
+        path=str(ROOT),
+        dockerfile="deploy/Dockerfile",
+        tag=SERVICE,
+        buildargs={"BASE": base},
+        network_mode="host",
+        rm=True,
+    )
+    print(
+        f"{SERVICE}: {built.attrs['Size'] / 1e6:.0f} MB, built in {time.monotonic() - began:.0f} s on {base}"
+    )
+    return SERVICE
