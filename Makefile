@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help soak bench-recovery test-operations setup dev run test test-containers test-packaging dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-pure bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
+.PHONY: help soak bench-recovery test-operations setup dev run test test-containers test-packaging site dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-pure bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ test-operations: dev ## alerts and dashboard in Debian's Prometheus that scrapes
 test-packaging: dev ## build sdist and wheel, install the wheel alone, start everything from it
 	@$(BIN)/python -m pytest -m packaging tests/packaging $(ARGS)
 
+site: dev ## the documentation as a static site in build/docs/site; fails on a broken link
+	@$(BIN)/python -m docs_site $(ARGS)
+
 dist: $(VENV)/.base ## build sdist and wheel into dist/
 	@$(UV) build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist .
 
@@ -88,6 +91,12 @@ bench-graph: dev ## the graph's queries beside PostgreSQL's, on 20,000 people (J
 
 bench-bridge: dev ## the bridge against a stub: settling, fan-out, the whole walk, lateness under load (JSON and table)
 	@$(BIN)/python -m bench.bridge $(ARGS)
+
+bench-settling: dev ## settling by batch and by number of friends, and syncs over HTTP: whose time it is (JSON and table)
+	@$(BIN)/python -m bench.settling $(ARGS)
+
+bench-fanout: dev ## notices to acked publishes by churn and window, and memory of who waits (JSON and table)
+	@$(BIN)/python -m bench.fanout $(ARGS)
 
 bench-publish: dev ## our publish path beside the official SDK's and aiohttp's, near and far, with TLS (JSON and table)
 	@$(BIN)/python -m bench.publish $(ARGS)
@@ -139,7 +148,6 @@ requirements: $(VENV)/.base ## compile the hashed requirement files again
 	@$(UV) pip compile pyproject.toml --extra local --extra speed $(COMPILE) -c requirements/dev.txt -o requirements/run.txt
 	@$(UV) pip compile pyproject.toml --extra speed $(COMPILE) -c requirements/dev.txt -o requirements/serve.txt
 	@$(UV) pip compile requirements/kubernetes.in $(COMPILE) -c requirements/dev.txt -o requirements/kubernetes.txt
-	@$(UV) pip compile --group docs $(COMPILE) -o requirements/docs.txt
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 

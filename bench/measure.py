@@ -7,6 +7,7 @@ rate it does not (arrivals go on, and the wait counts), which is how a service m
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import platform
 import time
@@ -65,6 +66,41 @@ async def at_once(call: Call, calls: int, clients: int, warm: int = 0) -> Timing
     watch = Stopwatch()
     await _clients(call, iter(range(warm, warm + calls)), clients, watch)
     return watch.timing()
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Some calls of a warm-up."""
+
+    calls: str
+    """Which ones, the first is 1."""
+    p50: float
+    p99: float
+    """Milliseconds."""
+
+
+ROUND = 200
+STEADY = 0.05
+
+
+async def until_steady(call: Call, most_s: float = 20.0) -> list[Round]:
+    """What a server that was just started takes: the first call, then rounds until two medians in a row are alike.
+
+    Ends after `most_s` seconds in any case. The last round says what there is after it.
+    """
+    rounds, number, began = [], 0, time.perf_counter()
+    for size in itertools.chain((1, ROUND - 1), itertools.repeat(ROUND)):
+        watch = Stopwatch()
+        await _clients(call, iter(range(number, number + size)), 1, watch)
+        timing = watch.timing()
+        rounds.append(Round(f"{number + 1}-{number + size}" if size > 1 else "1", timing.p50, timing.p99))
+        number += size
+        last = [one.p50 for one in rounds[-3:]]
+        if len(rounds) > 4 and max(last) - min(last) <= STEADY * last[-1]:
+            break
+        if time.perf_counter() - began > most_s:
+            break
+    return rounds
 
 
 async def _clients(call: Call, numbers: object, clients: int, watch: Stopwatch) -> None:

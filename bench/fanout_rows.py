@@ -1,0 +1,99 @@
+"""Rows 8 to 10 of the walk as a process of their own: notices of the streams, coalesced, published. Prints its pid.
+
+Knows the bridge's own parts and what they are given here in place of a graph: nobody is online, no sync is owed.
+Ends with its standard input, and then prints how many events needed no message of their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import typer
+
+from graph_service.serve import on_loop
+from graph_service.shard import ShardMap
+from graph_service.valkey import Valkey
+from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.dead_letters import DeadLetters
+from pubnub_bridge.hold import HoldTimes
+from pubnub_bridge.inbox import Inbox
+from pubnub_bridge.log import Log
+from pubnub_bridge.notice import SyncNotice
+from pubnub_bridge.partitions import Needs, Partitions
+from pubnub_bridge.pool import Keyset, Pool
+from pubnub_bridge.publish import Limits, Publish, Ways
+from pubnub_bridge.settings import Settings
+from pubnub_bridge.storm import Marks
+from pubnub_bridge.why import Failed
+
+URL = "FANOUT_REDIS_URL"
+"""Holds a password, so it is no argument."""
+SHARDS = ShardMap()
+
+
+class Nobody:
+    """A graph where nobody is online."""
+
+    async def online_in_shards(self, shards: Sequence[int]) -> Mapping[str, int]:
+        """Nobody."""
+        return {}
+
+    async def read(self, user: str) -> SyncNotice | None:
+        """No sync is owed here."""
+        return None
+
+
+async def _failed(some: Sequence[Failed]) -> None:
+    raise RuntimeError(f"{len(some)} recipients were not reached")
+
+
+async def rows(url: str, port: int, window_s: float) -> None:
+    """Owns every partition, until standard input ends."""
+    depth = Settings.model_fields["publish_pipeline"].default
+    async with Valkey.open(url) as valkey:
+        inbox = Inbox(valkey, SHARDS.partition)
+        needs = Needs(
+            valkey=valkey,
+            shards=SHARDS,
+            flags=Nobody(),
+            inbox=inbox,
+            log=Log(valkey, SHARDS.partition),
+            lookups=None,  # type: ignore[arg-type]  # nobody is looked up where nobody leaves
+            now=lambda: time.time_ns() // 1_000_000,
+            times=HoldTimes(),
+            pace=Pace(window_s, max(30.0, window_s)),
+            marks=Marks(on=False),
+        )
+        partitions = Partitions(needs)
+        pool = Pool(Keyset(f"127.0.0.1:{port}", "demo", "demo", False), lambda: None, depth)
+        dead = DeadLetters(valkey, SHARDS.partitions)
+        ways = Ways(pool, inbox, Nobody(), dead, lambda: None, _failed)
+        publish = Publish(partitions.outbounds, ways, Limits())
+        partitions.letters_woken = publish.woken.set
+        for number in range(SHARDS.partitions):
+            await partitions.take_over(number)
+        tasks = [asyncio.create_task(one) for one in (partitions.run(), publish.run())]
+        print(os.getpid(), flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+        print(sum(out.coalesce.saved for out in partitions.outbounds.values()), flush=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        pool.wires.close()
+
+
+def main(
+    port: Annotated[int, typer.Option(help="Of the stub.")],
+    window: Annotated[float, typer.Option(help="Seconds that news waits for company.")] = 0.0,
+) -> None:
+    """Runs the rows."""
+    on_loop(rows(os.environ[URL], port, window))
+
+
+if __name__ == "__main__":
+    typer.run(main)
