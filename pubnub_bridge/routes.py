@@ -35,7 +35,7 @@ __all__ = ("API_ONLY", "SIDE", "TABLES", "WEBHOOK")
 LARGEST_WEBHOOK = 16 * 2**20
 """Bytes: 10,000 items of about 500 bytes, three times over."""
 
-session_routes = TypedRoutes("session")
+session_routes = TypedRoutes("session", room="session")
 presence_routes = TypedRoutes("presence")
 webhook_routes = TypedRoutes("webhook", room="webhook")
 WEBHOOK: tuple[TypedRoutes, ...] = (webhook_routes,)
@@ -163,14 +163,20 @@ async def visibility(request: web.Request, caller: Caller, body: VisibilityGiven
 
 
 @presence_routes.get(
-    "/v1/why", auth=SERVICE, summary="Why a viewer sees what they see", problems=(UserNotFound,)
+    "/v1/why",
+    auth=SERVICE,
+    summary="Why a viewer sees what they see",
+    problems=(UserNotFound,),
+    room="service",
 )
 async def why(request: web.Request, query: WhyQuery) -> Why:
     """The edge, the block, the flag, what PubNub says, and the last settled changes of the friend."""
     return await explained(request.app[SIDE], query.viewer, query.friend)
 
 
-@presence_routes.get("/v1/users/{id}/traces", auth=SERVICE, summary="Where a user is still named")
+@presence_routes.get(
+    "/v1/users/{id}/traces", auth=SERVICE, summary="Where a user is still named", room="service"
+)
 async def user_traces(request: web.Request, id_: UserId) -> Traces:
     """The proof of an erase: ask until it is clean. What friends still have to hear waits in the streams for moments."""
     return await traces(request.app[SIDE], id_)

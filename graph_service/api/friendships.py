@@ -9,7 +9,7 @@ from graph_service.api.callers import SERVICE
 from graph_service.api.parts import PARTS
 from graph_service.api.typed import TypedRoutes
 
-routes = TypedRoutes("service")
+routes = TypedRoutes("service", room="service")
 
 
 @routes.post("/v1/friendships:batch", auth=SERVICE, summary="Make up to 1,000 friendships")

@@ -1,4 +1,5 @@
-"""The rooms that calls are let into: one for the API, one for webhooks, so that neither starves the other.
+"""The rooms that calls are let into, so that none starves another: users' calls, those of the product's back end,
+suggestions (which walk for long), sessions (which wait for PubNub), the console, webhooks.
 
 Knows requests and clocks; who is let in is decided by `shedding`. A call whose body is still on its way takes up its
 space but no place, so that slow senders keep nobody out, and is cut after BODY_SECONDS.

@@ -11,7 +11,7 @@ from graph_service.api.typed import TypedRoutes
 from graph_service.errors import UserNotFound
 from graph_service.suggestions import SuggestionsBusy
 
-routes = TypedRoutes("suggestions")
+routes = TypedRoutes("suggestions", room="suggestions")
 
 
 @routes.get(

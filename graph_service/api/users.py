@@ -14,7 +14,7 @@ from graph_service.api.typed import TypedRoutes
 from graph_service.errors import UserNotFound
 from graph_service.ids import UserId
 
-routes = TypedRoutes("service")
+routes = TypedRoutes("service", room="service")
 
 
 class Profile(Answer):

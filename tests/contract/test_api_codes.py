@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from graph_service import errors
+from graph_service.api.rooms import BodyTooSlow, Overloaded
+from graph_service.suggestions import SuggestionsBusy
 from tests.conftest import Servers
 from tests.support.api import OPTIONS, Api, running_api
 from tests.support.serving import Served, options, serving
@@ -73,7 +75,9 @@ async def of_options(reached: Reached, start: Callable[..., Any]) -> None:
     unknown = await start(jwt_secret=None, jwt_jwks_url="http://127.0.0.1:1/keys")
     bearer = (await start()).bearer("ann")
     await reached.by(unknown, "GET", "/v1/friends", headers=bearer)
-    for error in (errors.GraphUnavailable(reason="x"), errors.QueueUnavailable(reason="x"), ValueError("x")):
+    away = (errors.GraphUnavailable(reason="x"), errors.QueueUnavailable(reason="x"), ValueError("x"))
+    busy = (Overloaded(retry_after=1), SuggestionsBusy(retry_after=1), BodyTooSlow(seconds=1))
+    for error in (*away, *busy):
         parts = StandInParts()
         parts.any.error = error
         await reached.by(await start(parts), "GET", "/v1/sync", headers=bearer)

@@ -203,3 +203,16 @@ async def test_one_connection_too_many_is_told_to_come_back(api: Served) -> None
     async with asyncio.timeout(5):
         while (await api.call("GET", "/livez"))[0] != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+
+
+async def test_who_waits_in_one_room_takes_no_place_in_another(api: Served, slow: Slow) -> None:
+    """Users' calls wait for an engine here, and the product's back end is answered all the same."""
+    waiting = [asyncio.create_task(api.call("GET", "/v1/sync", headers=api.bearer("ann"))) for _ in range(2)]
+    async with asyncio.timeout(5):
+        while len(slow.calls) < 2:  # noqa: ASYNC110 - a list sets no event
+            await asyncio.sleep(0.01)
+    assert (await api.code("GET", "/v1/sync", headers=api.bearer("ann"))) == (503, "overloaded")
+    asked = {"json": {"ids": ["ann"]}, "headers": api.service}
+    assert (await api.call("POST", "/v1/presence:query", **asked))[0] == 200
+    slow.answer.set()
+    await asyncio.gather(*waiting)
