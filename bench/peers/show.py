@@ -25,7 +25,8 @@ def title(system: System) -> str:
     """A column's head."""
     if not system["holdSeconds"] and not system["windowSeconds"]:
         return str(system["name"])
-    return f"{system['name']}, hold {system['holdSeconds']:g} s, window {system['windowSeconds']:g} s"
+    usual = "" if system.get("options") else " (defaults)"
+    return f"{system['name']}, hold {system['holdSeconds']:g} s, window {system['windowSeconds']:g} s{usual}"
 
 
 def systems(parts: Mapping[str, Any]) -> list[System]:
@@ -110,6 +111,12 @@ def _rows() -> list[tuple[str, Callable[[System], str], str]]:
             f"{real['cpuMsPer1000']}; {kept['cpuMsPer1000']}",
         ),
         ("the same with the local origin's share", _ours(_best("cpuMsPer1000WithOrigin")), NONE),
+        (
+            "CPU ms per 1,000 deliveries at the first step, and with the local origin's share",
+            _pair(_first, "cpuMsPer1000", "cpuMsPer1000WithOrigin"),
+            NONE,
+        ),
+        ("first step, turns/s", _first_rate, NONE),
         ("freshness at the first step, p50 / p99 ms", _pair(_first, "p50Ms", "p99Ms"), NONE),
         (
             "the same without the hold",
@@ -133,6 +140,10 @@ def _rows() -> list[tuple[str, Callable[[System], str], str]]:
 
 def _first(system: System) -> Mapping[str, Any] | None:
     return next(iter(system["steps"]), None)
+
+
+def _first_rate(system: System) -> str:
+    return _number((_first(system) or {}).get("turnsPerSecond"))
 
 
 def _best(member: str) -> Callable[[System], str]:
@@ -221,6 +232,7 @@ def page(kept: Mapping[str, Any]) -> str:
             f"{machine['memoryGiB']} GiB, load before {machine['loadBefore']:.1f}. Ratios within one run are the claim."
         ),
         *(f"Skipped: {name}, {part['skipped']}." for name, part in parts.items() if "skipped" in part),
+        *_apart(kept),
         "Figures: [peers.json](peers.json). What the words mean: [concepts](../concepts.md).",
         "",
         *_markdown(systems_table(systems(parts))),
@@ -235,6 +247,16 @@ def page(kept: Mapping[str, Any]) -> str:
     for head, sentences in SECTIONS.items():
         lines += ["", f"## {head}", "", *(f"- {one}" for one in sentences)]
     return "\n".join([*lines, ""])
+
+
+def _apart(kept: Mapping[str, Any]) -> list[str]:
+    """The parts that are from another run, between which and these there is no ratio."""
+    dates = {name: part.get("run", {}).get("date") for name, part in kept["parts"].items()}
+    return [
+        f"From another run: {name}, {date}."
+        for name, date in dates.items()
+        if date not in {None, kept["date"]}
+    ]
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -114,19 +114,39 @@ def test_the_next_poll_carries_cursor_and_region() -> None:
     assert cursor(b'{"t":{"t":"17000000000000001","r":12},"m":[]}') == b"17000000000000001&tr=12"
 
 
+SYSTEM = {
+    "name": "x",
+    "holdSeconds": 0.0,
+    "windowSeconds": 0.0,
+    "steps": [{"turnsPerSecond": 20.0, "passed": False, "p50Ms": None, "p99Ms": None}],
+    "storms": [{"allRightSeconds": 2.0, "wrongViews": 3}],
+    "memoryKiBPerOnlineUser": {"afterArrival": {"x": 5.0}, "afterTurns": {"x": 6.0}},
+}
+
+
 def test_the_table_says_what_failed_and_what_never_came() -> None:
     """A missing figure is a dash, not a zero."""
-    step = {"turnsPerSecond": 20.0, "passed": False, "p50Ms": None, "p99Ms": None}
-    system = {
-        "name": "x",
-        "holdSeconds": 0.0,
-        "windowSeconds": 0.0,
-        "steps": [step],
-        "storms": [{"allRightSeconds": 2.0, "wrongViews": 3}],
-        "memoryKiBPerOnlineUser": {"afterArrival": {"x": 5.0}, "afterTurns": {"x": 6.0}},
-    }
-    cells = {row[0]: row[1] for row in show.systems_table([system])}
+    cells = {row[0]: row[1] for row in show.systems_table([SYSTEM])}
     assert cells["fastest step passed, turns/s"] == show.NONE
     assert cells["first step failed, turns/s"] == "20"
     assert cells["everybody arrives: all views right"] == "2.0 s; 3 never"
     assert cells["freshness at the first step, p50 / p99 ms"] == "– / –"
+
+
+def test_the_page_says_what_was_skipped_and_what_is_of_another_run() -> None:
+    """Ratios hold within one run alone."""
+    machine = {"processor": "p", "cores": 2, "memoryGiB": 1.0, "loadBefore": 0.5}
+    parts = {"ejabberd": {"skipped": "no package"}, "ours": SYSTEM | {"run": {"date": "yesterday"}}}
+    page = show.page({"command": "c", "date": "today", "machine": machine, "parts": parts})
+    assert "Skipped: ejabberd, no package." in page
+    assert "From another run: ours, yesterday." in page
+
+
+def test_the_comparison_takes_the_table_between_its_marks() -> None:
+    """Written twice, it is the same."""
+    before = f"a\n{show.BEGINS}\nold\n{show.ENDS}\nz\n"
+    after = show.compared(before, {"ours": SYSTEM})
+    assert after.startswith("a\n")
+    assert after.endswith("\nz\n")
+    assert "old" not in after
+    assert show.compared(after, {"ours": SYSTEM}) == after
