@@ -144,9 +144,9 @@ def test_the_page_says_what_was_skipped_and_what_is_of_another_run() -> None:
 
 def test_the_comparison_takes_the_table_between_its_marks() -> None:
     """Written twice, it is the same."""
-    before = f"a\n{show.BEGINS}\nold\n{show.ENDS}\nz\n"
+    before = f"a\n{show.BEGINS}\nstale\n{show.ENDS}\nz\n"
     after = show.compared(before, {"ours": SYSTEM})
     assert after.startswith("a\n")
     assert after.endswith("\nz\n")
-    assert "old" not in after
+    assert "stale" not in after
     assert show.compared(after, {"ours": SYSTEM}) == after
