@@ -31,7 +31,7 @@ from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.pool import Pool
 from pubnub_bridge.preparing import until_prepared
 from pubnub_bridge.presence import Seen
-from pubnub_bridge.publish import Limits, Publish, Ways
+from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
 from pubnub_bridge.reconcile import Reconcile
 from pubnub_bridge.relay import Relay
 from pubnub_bridge.settings import Settings
@@ -138,6 +138,10 @@ class Bridge:
             "publish time-outs": self.pool.wires.watch(),
         } | self._receiving()
 
+    def _outbounds(self) -> list[Outbound]:
+        over_sqs = self.over_sqs.outbounds if self.over_sqs else {}
+        return [*self.partitions.outbounds.values(), *over_sqs.values()]
+
     def _receiving(self) -> dict[str, Awaitable[object]]:
         notices = self.side.notices
         return {"notices": self.over_sqs.run(notices)} if self.over_sqs and notices else {}
@@ -161,7 +165,7 @@ class Bridge:
         metrics.OWNED.set(len(self.ownership.owned))
         metrics.SYNCS_ADMITTED.set(self._admitted())
         metrics.HELD.set(sum(map(len, self.partitions.holds.values())))
-        metrics.WAITING.set(sum(out.coalesce.busy for out in self.partitions.outbounds.values()))
+        metrics.WAITING.set(sum(out.coalesce.busy for out in self._outbounds()))
         metrics.OLDEST.set(max((age.settle for age in ages.values()), default=0.0))
         for name, key in (("seen", keys.seen), ("inbox", keys.inbox), ("dead", keys.dead)):
             lengths = await self.side.engines.valkey.lengths([key(number) for number in ages])
@@ -210,6 +214,7 @@ class Bridge:
         self.relay.events = self.events.keep
         self.settle.told = self._told
         partitions.flapped = self.report.flapped
+        self.reconcile.observed = partitions.observed
         self.relay.changed = lambda pairs: self.context.touch([end.id for p in pairs for end in (p.a, p.b)])
         partitions.taken_over = lambda partition: self.reconcile.ask(self.side.shards.shards_of(partition))
         # Only after a fail-over of a Cluster: what its lost server alone had is found again.

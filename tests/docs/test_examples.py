@@ -36,6 +36,13 @@ def test_every_json_block_parses_and_messages_fit_their_schemas(page: Path) -> N
                 Draft202012Validator(SCHEMAS[body["type"]]).validate(body)
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_a_page_names_is_there(page: Path) -> None:
+    """A promise without its proof is a wish."""
+    named = re.findall(r"`(tests/[\w/.]+)`", page.read_text("utf-8"))
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
 def test_what_curl_sends_fits_the_api_document(page: str) -> None:
     """Bodies of the command blocks, against the schemas of their routes."""
