@@ -83,6 +83,7 @@ class Programme:
         console.print(
             f"storm mode {'on' if self._on else 'off'}: {figures.what}: right after {figures.right_s:.1f} s, "
             f"{figures.aside_s:.1f} s aside, {figures.offlines:,} offlines heard, {figures.publishes:,} publishes"
+            + (f", again: {figures.again}" if figures.again else "")
         )
 
 

@@ -104,8 +104,8 @@ class Figures:
     """Offlines that somebody heard."""
     onlines: int = 0
     syncs: int = 0
-    again: int = 0
-    """Calls of clients that were sent away and came again."""
+    again: dict[str, int] = field(default_factory=dict)
+    """Acts that failed and were done again, by reason."""
     publishes: int = 0
     flags: int = 0
     """Users whose state was written to the graph."""
@@ -127,6 +127,7 @@ class Stage:
     def __init__(self, ours: Ours, friends: Friends, valkey: Valkey, shards: ShardMap) -> None:
         self.here: set[int] = set()
         self._came: set[int] = set()
+        self.again: Counter[str] = Counter()
         self._ours, self._friends, self._valkey = ours, friends, valkey
         self._streams = [key(one) for one in range(shards.partitions) for key in (keys.seen, keys.inbox)]
         self._heard: Counter[str] = Counter()
@@ -188,8 +189,8 @@ class Stage:
                 while True:
                     try:
                         return await act(person)
-                    except (OSError, TimeoutError):
-                        self._heard["again"] += 1
+                    except (OSError, TimeoutError) as trouble:
+                        self.again[f"{type(trouble).__name__}: {trouble}"[:60]] += 1
                         await asyncio.sleep(random.uniform(*AGAIN_S))
 
         await asyncio.gather(*map(one, people))
@@ -197,6 +198,7 @@ class Stage:
     @asynccontextmanager
     async def _measured(self, figures: Figures) -> AsyncIterator[None]:
         self._heard.clear()
+        self.again.clear()
         self._reason = None
         used, counts = self._ours.used(), await self._counts()
         peak = asyncio.create_task(self._peak(figures))
@@ -206,9 +208,10 @@ class Stage:
             peak.cancel()
             with suppress(asyncio.CancelledError):
                 await peak
-        figures.offlines, figures.onlines, figures.syncs, figures.again = (
-            self._heard[kind] for kind in ("offline", "online", "sync", "again")
+        figures.offlines, figures.onlines, figures.syncs = (
+            self._heard[kind] for kind in ("offline", "online", "sync")
         )
+        figures.again = dict(self.again)
         after = await self._counts()
         figures.publishes, figures.flags = (int(b - a) for a, b in zip(counts, after, strict=True))
         figures.degraded = self._reason

@@ -144,6 +144,11 @@ class Hold:
         self._let_go([entry])
         return noticed
 
+    def observed(self, user: str) -> bool | None:
+        """What was seen of a user and is not in the graph yet; None where nothing is on its way."""
+        change = self._unwritten(user)
+        return None if change is None else change.online
+
     def next_due(self) -> int | None:
         """The next moment at which `take` has something, maybe past; None for never."""
         if any(user not in self._taken for user in self._ready):

@@ -127,6 +127,11 @@ class Partitions:
             found[partition] = Ages(late, notice, self.storms.doubt)
         return found
 
+    def observed(self, user: str) -> bool | None:
+        """What was seen of a user and is on its way into the graph; None for nothing, or where another owns them."""
+        hold = self.holds.get(self._needs.shards.partition(user))
+        return None if hold is None else hold.observed(user)
+
     def caught_up(self, partition: int) -> None:
         """What PubNub told since the last owner's poll stands in the log; it is read within moments."""
         if hold := self.holds.get(partition):

@@ -75,6 +75,8 @@ class Reconcile:
         self._woken = asyncio.Event()
         self.now: Callable[[], int] = lambda: 0
         """PubNub's time in milliseconds."""
+        self.observed: Callable[[str], bool | None] = lambda _user: None
+        """What was seen of a user and is on its way into the graph already; None where nothing is."""
 
     def ask(self, shards: Collection[int]) -> None:
         """Have these shards compared soon; one that waits already is compared once."""
@@ -102,10 +104,13 @@ class Reconcile:
         flagged = await self._flags.online_in_shards([shard])
         partition = shard % self._shards.partitions
         found = compared(here, flagged, lambda user: self._shards.partition(user) == partition)
+        missing = [user for user in found.missing if self.observed(user) is not False]
         repairs = [
-            Seen(user, True, at, shard, "reconcile") for user in found.arrived if why_not(user) is None
+            Seen(user, True, at, shard, "reconcile")
+            for user in found.arrived
+            if self.observed(user) is not True and why_not(user) is None
         ]
-        gone = await self._lookups.all(found.missing[:1000], "reconcile")
+        gone = await self._lookups.all(missing[:1000], "reconcile")
         repairs += [
             Seen(user, False, at, shard, "reconcile") for user, seen in gone.items() if not seen.online
         ]

@@ -72,6 +72,18 @@ def test_an_older_event_than_known_is_nothing_new() -> None:
     assert (change.online, change.entries) == (False, ["2", "3"])
 
 
+def test_what_was_seen_is_known_until_it_is_written() -> None:
+    """A reconcile meanwhile has nothing to repair."""
+    one = hold(ann=1)
+    assert one.observed("ann") is None
+    one.see([seen("ann", False, 1000), seen("bob", True, 1000)], "1")
+    assert (one.observed("ann"), one.observed("bob")) == (False, True)
+    for change in one.take(6000, 10):
+        assert one.observed(change.user) is change.online
+        one.resolved(change)
+    assert (one.observed("ann"), one.observed("bob")) == (None, None)
+
+
 def test_join_join_leave_settles_as_the_newest() -> None:
     """A recorded order of a quick re-join."""
     one = hold()
