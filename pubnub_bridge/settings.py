@@ -87,9 +87,10 @@ class Settings(GraphSettings):
     """Still accepted while the webhooks change to a new secret."""
     webhooks_at_once: Annotated[int, Field(ge=1, le=1000)] = 16
     """Webhook calls under way in one process; more are answered 503, and PubNub sends them again."""
-    stream_limit: Annotated[int, Field(ge=100, le=100_000_000)] = 100_000
+    stream_limit: Annotated[int, Field(ge=100, le=100_000_000)] = 50_000
     """Entries that may wait in one stream; from then on nothing more is accepted into it: the webhook and asked syncs
-    answer 503, the subscriber pauses. Keep Valkey's memory above what PARTITIONS times twice this many need."""
+    answer 503, the subscriber pauses and reconciles afterwards. An entry has one to four KB and there are PARTITIONS
+    streams of each kind, so 50,000 may need 2 GB: keep Valkey's memory above it, or the limit below."""
     events_url: str = ""
     """Where settled presence and friend changes are posted; nowhere when empty."""
     events_secret: SecretStr | None = None
