@@ -24,8 +24,10 @@ from bench.peers.views import Views
 LATEST_MS = 1000.0
 """A step has failed when its p99, hold and window aside, is above this, or when less than `LEAST` arrived."""
 LEAST = 0.95
+STAYS_S = 1.0
+"""Beyond hold and window, how long a friend must stay to be owed a change."""
 PATIENCE_S = 2.0
-"""Beyond hold and window, how long a friend must stay to be owed a change, and how long is waited for it."""
+"""Beyond hold and window, how long is waited for what is owed."""
 AT_ONCE = 300
 AGAIN_S = (0.2, 0.6)
 """From and to, until what was refused is tried again."""
@@ -107,10 +109,10 @@ class Show:
         cpu = {name: now[name] - before for name, before in used.items()}
         driver = time.process_time() - driver
         delivered = system.arrivals.deliveries(began, began + took)
-        patience = system.hold_s + system.window_s + PATIENCE_S
-        await asyncio.sleep(patience)
+        aside = system.hold_s + system.window_s
+        await asyncio.sleep(aside + PATIENCE_S)
         fresh = system.arrivals.freshness(
-            turns, [owed(self._churn, self._friends.of, turn, patience) for turn in turns]
+            turns, [owed(self._churn, self._friends.of, turn, aside + STAYS_S) for turn in turns]
         )
         step = self._figures(fresh, delivered, cpu, took) | {
             "turnsPerSecond": rate,
