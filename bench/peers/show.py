@@ -10,7 +10,8 @@ from bench.peers.fair import SECTIONS
 from bench.peers.quoted import NAKAMA
 
 System = Mapping[str, Any]
-Row = tuple[str, Callable[[System], str]]
+Said = tuple[str, Callable[[System], str], str]
+"""A row: what, the cell of a system that ran, the quoted one's."""
 NONE = "–"
 BEGINS, ENDS = "<!-- peers: written by make bench-peers -->", "<!-- /peers -->"
 
@@ -83,53 +84,54 @@ def questions_table(questions: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
-def _rows() -> list[tuple[str, Callable[[System], str], str]]:
-    real, kept = NAKAMA["reconnects"], NAKAMA["socketsKept"]
-    storm = " to ".join(f"{one:g} s" for one in NAKAMA["storm"]["allRightSeconds"])
-    memory = " to ".join(map(str, NAKAMA["memoryKiBPerOnlineUser"]))
+def _rows() -> list[Said]:
+    return [*_at_first(), *_at_best(), *_kept()]
+
+
+def _at_first() -> list[Said]:
+    """The slowest step, which is the same load for all; Nakama's was another."""
     return [
-        (
-            "fastest step passed, turns/s",
-            _best("turnsPerSecond"),
-            f"{real['turnsPerSecond']} with reconnects; {kept['turnsPerSecond']} sockets kept",
-        ),
-        ("first step failed, turns/s", _failed, NONE),
-        (
-            "deliveries/s there",
-            _best("deliveriesPerSecond"),
-            f"{real['deliveriesPerSecond']:,}; {kept['deliveriesPerSecond']:,}",
-        ),
-        (
-            "deliveries a CPU second of the server, there",
-            _best("deliveriesPerCpuSecond"),
-            f"{1e6 / real['cpuMsPer1000']:,.0f}; {1e6 / kept['cpuMsPer1000']:,.0f}",
-        ),
-        ("the same with the local origin's share", _ours(_best("deliveriesPerCpuSecondWithOrigin")), NONE),
-        (
-            "CPU ms per 1,000 deliveries, there",
-            _best("cpuMsPer1000"),
-            f"{real['cpuMsPer1000']}; {kept['cpuMsPer1000']}",
-        ),
-        ("the same with the local origin's share", _ours(_best("cpuMsPer1000WithOrigin")), NONE),
-        (
-            "CPU ms per 1,000 deliveries at the first step, and with the local origin's share",
-            _pair(_first, "cpuMsPer1000", "cpuMsPer1000WithOrigin"),
-            NONE,
-        ),
         ("first step, turns/s", _first_rate, NONE),
         ("freshness at the first step, p50 / p99 ms", _pair(_first, "p50Ms", "p99Ms"), NONE),
         (
-            "the same without the hold",
+            "freshness at the first step without the hold",
             _ours(_pair(_first, "p50BeyondHoldMs", "p99BeyondHoldMs")),
             NONE,
         ),
         (
-            "freshness there, p50 / p99 ms",
-            _pair(best, "p50Ms", "p99Ms"),
-            f"p99 {real['p99Ms']}; {kept['p99Ms']}",
+            "CPU ms per 1,000 deliveries at the first step, without / with the local origin",
+            _pair(_first, "cpuMsPer1000", "cpuMsPer1000WithOrigin"),
+            NONE,
         ),
-        ("the same without the hold", _ours(_pair(best, "p50BeyondHoldMs", "p99BeyondHoldMs")), NONE),
-        ("p99 without hold and window, there", _ours(_best("p99BeyondHoldAndWindowMs")), NONE),
+    ]
+
+
+def _at_best() -> list[Said]:
+    real, kept = NAKAMA["reconnects"], NAKAMA["socketsKept"]
+    both = {
+        name: f"{real[name]:,}; {kept[name]:,}" for name in ("deliveriesPerSecond", "cpuMsPer1000", "p99Ms")
+    }
+    rate = f"{real['turnsPerSecond']} with reconnects; {kept['turnsPerSecond']} sockets kept"
+    a_second = f"{1e6 / real['cpuMsPer1000']:,.0f}; {1e6 / kept['cpuMsPer1000']:,.0f}"
+    beyond, with_origin = "p99BeyondHoldAndWindowMs", "deliveriesPerCpuSecondWithOrigin"
+    return [
+        ("fastest step passed, turns/s", _best("turnsPerSecond"), rate),
+        ("first step failed, turns/s", _failed, NONE),
+        ("deliveries/s at the fastest", _best("deliveriesPerSecond"), both["deliveriesPerSecond"]),
+        ("deliveries a CPU second of the server", _best("deliveriesPerCpuSecond"), a_second),
+        ("the same with the local origin's share", _ours(_best(with_origin)), NONE),
+        ("CPU ms per 1,000 deliveries", _best("cpuMsPer1000"), both["cpuMsPer1000"]),
+        ("CPU ms with the local origin's share", _ours(_best("cpuMsPer1000WithOrigin")), NONE),
+        ("freshness at the fastest, p50 / p99 ms", _pair(best, "p50Ms", "p99Ms"), f"p99 {both['p99Ms']}"),
+        ("freshness without the hold", _ours(_pair(best, "p50BeyondHoldMs", "p99BeyondHoldMs")), NONE),
+        ("p99 without hold and window", _ours(_best(beyond)), NONE),
+    ]
+
+
+def _kept() -> list[Said]:
+    storm = " to ".join(f"{one:g} s" for one in NAKAMA["storm"]["allRightSeconds"])
+    memory = " to ".join(map(str, NAKAMA["memoryKiBPerOnlineUser"]))
+    return [
         ("memory an online user after the arrival, KiB", _memory("afterArrival"), memory),
         ("the same after the turns", _memory("afterTurns"), NONE),
         ("everybody arrives: all views right", _storm(0), NONE),
