@@ -154,7 +154,7 @@ def main(
     rows = uvloop.run(run(people, online, seed, small))
     Console().print(table(rows))
     if out:
-        _write(out, rows, before, time.monotonic() - began, seed)
+        write(out, rows, before, time.monotonic() - began, seed)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> Table:
@@ -191,9 +191,10 @@ def drawn(rows: Sequence[dict[str, Any]]) -> str:
     return chart.bars("Until every view is right, hold and window aside", "s", list(groups.items()))
 
 
-def _write(
+def write(
     out: Path, rows: Sequence[dict[str, Any]], before: dict[str, object], seconds: float, seed: int
 ) -> None:
+    """The figures, and the chart beside them."""
     mine = [row["asideSeconds"] for row in rows if row["what"] == "drop, back at once"]
     kept = {
         "command": " ".join(["python -m bench.storm", *sys.argv[1:]]),
