@@ -113,6 +113,10 @@ BAD: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", "/v1/presence:query", {"json": {"ids": []}}, 400, "invalid"),
     ("POST", "/v1/presence:query", {"json": {"ids": ["a b"]}}, 400, "bad_id"),
     ("GET", "/v1/friends", {"headers": {"X-Long": "a" * 20_000}}, 431, "headers_too_large"),
+    ("GET", "/v1/friends/" + "a" * 20_000, {}, 431, "headers_too_large"),
+    ("GET", "/v1/friends?after=" + "a" * 20_000, {}, 431, "headers_too_large"),
+    ("GET", "/v1/friends?after=" + "a" * 2_000, {}, 400, "invalid"),
+    ("GET", "/v1/friends", {"headers": {f"X-{number}": "a" for number in range(200)}}, 400, "malformed"),
 ]
 
 
