@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -188,6 +189,22 @@ async def test_a_partition_is_with_one_reader_at_a_time(server: SqsServer) -> No
         assert [got.partition for got in await other.receive(0)] == [2]
         await one.delete({1: [held.id]})
         assert [got.body for got in await other.receive(0)] == [b"[2]"]
+
+
+async def test_what_a_reader_did_not_finish_comes_again(
+    server: SqsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQS alone: to another one, when the visibility time-out is over; streams are simply read again."""
+    monkeypatch.setattr("pubnub_bridge.sqs.INVISIBLE", 1)
+    url = server.queue()
+    async with Sqs.open(url) as died, Sqs.open(url) as other:
+        await died.append([(1, b"[1]")])
+        assert len(await died.receive(0)) == 1
+        found: list[bytes] = []
+        async with asyncio.timeout(30):
+            while not found:
+                found = [one.body for one in await other.receive(1)]
+        assert found == [b"[1]"]
 
 
 async def test_a_queue_that_cannot_be_used_is_named(server: SqsServer) -> None:

@@ -75,7 +75,8 @@ class Reader:
         """Types lines into the first terminal; what they printed on stdout. A line that fails fails the test."""
         assert self._shell.stdin
         assert self._shell.stdout
-        self._shell.stdin.write(f"set -o pipefail\n{{ {commands}\n}} </dev/null; echo {_END}$?\n")
+        failed = "failed=0; trap 'failed=$?' ERR"
+        self._shell.stdin.write(f"{failed}\n{{ {commands}\n}} </dev/null; echo {_END}$failed\n")
         self._shell.stdin.flush()
         said = []
         for line in self._shell.stdout:

@@ -27,7 +27,7 @@ UV = Path(sys.executable).with_name("uv")
 HIDDEN = ("PYTHONPATH", "VIRTUAL_ENV", "NEO4J_URI", "REDIS_URL", "WEB_LIBRARIES")
 ENVIRON = {name: value for name, value in os.environ.items() if name not in HIDDEN}
 
-pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.packaging, pytest.mark.timeout(400)]
 
 
 def run(*command: str | Path, cwd: Path, environ: dict[str, str] = ENVIRON) -> str:
@@ -74,7 +74,7 @@ def stack(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         ]
         process = subprocess.Popen(command, cwd=place, env=alone(installed), stdout=log, stderr=log)
         try:
-            deadline = time.monotonic() + 180
+            deadline = time.monotonic() + 270
             while not (place / "stack.json").exists():
                 assert process.poll() is None, (place / "up.log").read_text()
                 assert time.monotonic() < deadline, (place / "up.log").read_text()
