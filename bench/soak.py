@@ -31,6 +31,8 @@ from local_stack.up import Choice, Stack, first_death, stack
 RESULT = Path("docs/benchmarks/soak.json")
 HEAP, PAGE_CACHE = 512, 128
 """MiB for Neo4j: little, so that a leak meets its limit within the hour."""
+POINTS = 60
+"""Of a line of the chart."""
 COUNTED = (
     "friends_presence_events_total",
     "friends_settled_total",
@@ -145,7 +147,7 @@ def report(run: dict[str, Any]) -> tuple[dict[str, Any], Table]:
 
 def drawing(run: dict[str, Any]) -> str:
     """Memory, sockets and the data folder over the run, as SVG."""
-    samples = run["samples"]
+    samples = run["samples"][:: max(1, len(run["samples"]) // POINTS)]
     names = list(samples[-1]["processes"])
     rows: list[tuple[str, dict[str, lines.Line]]] = [
         (title, {name: [(s["at"] / 60, s["processes"][name][key]) for s in samples] for name in names})
