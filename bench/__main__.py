@@ -6,8 +6,10 @@ anything behind for the next. A part that fails is told at the end, and its old 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench import report
+from bench.loaded import KEPT
 from bench.parts import FOLDER, PARTS, Part
 
 console = Console()
@@ -35,12 +38,13 @@ def main(
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
     shown = Table("part", "seconds", "", title="make bench")
     failed = 0
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    progress = Progress(*columns, TimeElapsedColumn(), console=console)
+    with progress, tempfile.TemporaryDirectory(prefix="fp-bench-") as populations:
         task = progress.add_task("", total=len(chosen))
         for part in chosen:
             progress.update(task, description=part.title)
             began = time.monotonic()
-            code = _run(part, folder)
+            code = _run(part, folder, populations)
             failed += bool(code)
             told = "[green]done[/green]" if not code else f"[red]exit code {code}[/red]"
             shown.add_row(part.title, f"{time.monotonic() - began:.0f}", told)
@@ -51,7 +55,7 @@ def main(
         raise typer.Exit(1)
 
 
-def _run(part: Part, folder: Path) -> int:
+def _run(part: Part, folder: Path, populations: str) -> int:
     """Its exit code; what it prints goes above the progress."""
     command = [
         sys.executable,
@@ -61,7 +65,10 @@ def _run(part: Part, folder: Path) -> int:
         part.written,
         str(folder / f"{part.file}.json"),
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environ = os.environ | {KEPT: populations}
+    process = subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
     assert process.stdout is not None
     for line in process.stdout:
         console.print(line.rstrip(), markup=False, highlight=False)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import shutil
 from pathlib import Path
 
 from graph_service.flags import Flags
@@ -17,14 +20,30 @@ ONLINE = 0.3
 BATCH = 500
 DATA = "data"
 """The data folder in a benchmark's own."""
+KEPT = "BENCH_POPULATIONS"
+"""The option that names a folder where imported populations are kept, so that `make bench` imports each once."""
 _LONG_AGO = 1_700_000_000_000
 
 
 async def load(folder: Path, population: Population, seed: int) -> Path:
-    """Imports the population; returns the data folder, on which engines may be started."""
+    """Imports the population, or copies what another benchmark imported; returns the data folder, on which engines
+    may be started."""
+    kept = _kept(population, seed)
+    if kept and kept.exists():
+        await asyncio.to_thread(shutil.copytree, kept, folder / DATA)
+        return folder / DATA
     generated_csv.write(population, folder, seed)
     await import_csv(folder)
+    if kept:
+        await asyncio.to_thread(shutil.copytree, folder / DATA, kept)
     return folder / DATA
+
+
+def _kept(population: Population, seed: int) -> Path | None:
+    """Where this population is kept, when any are."""
+    if not (kept := os.environ.get(KEPT)):
+        return None
+    return Path(kept) / f"{len(population.ids)}-{population.low}-{population.high}-{seed}"
 
 
 async def import_csv(folder: Path) -> offline.Imported:
