@@ -155,7 +155,7 @@ class Stage:
             begin = time.monotonic() if come and leave else began
             await self._all(self._comes, come)
             figures.acted_s = time.monotonic() - begin
-            await self._until_right(begin)
+            await self._until_right()
             figures.right_s = max(0.0, self.eyes.all_right_at - begin)
             figures.wrong = self.eyes.wrong
         return figures
@@ -169,8 +169,9 @@ class Stage:
                 if sum(await self._valkey.lengths(self._streams)):
                     quiet = time.monotonic()
 
-    async def _until_right(self, began: float) -> None:
-        quiet = began
+    async def _until_right(self) -> None:
+        """Until all views were right and all streams empty for a moment, or for as long as patience lasts."""
+        began = quiet = time.monotonic()
         while time.monotonic() - began < PATIENCE_S and time.monotonic() - quiet < SURE_S:
             await asyncio.sleep(LOOK_S)
             if self.eyes.wrong or sum(await self._valkey.lengths(self._streams)):
