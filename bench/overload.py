@@ -247,6 +247,14 @@ def _said(one: Result) -> str:
     return f"{one.entry}: {one.rate:,.0f}/s offered, {'all held' if not broken else 'NOT ' + ', NOT '.join(broken)}"
 
 
+def figures(one: Result) -> dict[str, Any]:
+    """As they are kept: rates a second, what held, and the seconds one by one."""
+    found = asdict(one) | {"held": one.held}
+    for name in ("answered", "sent_away"):
+        found[f"{name}_per_second"] = round(found.pop(name) / one.seconds, 1)
+    return found
+
+
 def table(results: Sequence[Result]) -> Table:
     """For the terminal."""
     made = Table("entry", "answers/s calm", "offered/s", "answered/s", "sent away/s", "failed")
@@ -311,7 +319,7 @@ def main(
             "seed": seed,
             "people": people,
             "unbounded": unbounded,
-            "entries": [asdict(one) | {"held": one.held} for one in results],
+            "results": [figures(one) for one in results],
         }
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
