@@ -35,7 +35,7 @@ LINGER = 0.005
 """Seconds between two reads: what comes meanwhile is read together."""
 PATIENCE = 2000
 """Milliseconds that a new owner waits for its first poll before it settles what the last one left."""
-LOOK_OUT = 100
+LOOK_OUT = 200
 """Milliseconds between two looks for storms."""
 MOST_LETTERS = 50_000
 """Inboxes that may wait in memory; the rest stays in the streams."""

@@ -110,7 +110,8 @@ class Storms:
         turned = Turned()
         if not self.marks.on:
             return turned
-        moved, held = self._moved(now, online), self._spread({(True, s): n for s, n in away.items()})
+        moved = self._moved(now, online)
+        held = self._spread({(True, shard): n for shard, n in away.items()}) if self.on else Counter()
         for where in [where for where in self.on if not self._lasts(where, moved, held, online)]:
             turned.ended.append(self.on.pop(where))
         for where in sorted(moved, key=lambda one: _NARROWNESS[one[1]]):
