@@ -38,10 +38,15 @@ def slow() -> Slow:
 
 @pytest.fixture
 async def api(slow: Slow) -> AsyncIterator[Served]:
-    """Two places, short times."""
-    settings = options(
-        calls_at_once=2, header_seconds=0.3, body_seconds=0.3, max_connections=6, max_body_bytes=2000
-    )
+    """Two places."""
+    async with serving(options(calls_at_once=2, max_body_bytes=2000), StandInParts(slow)) as served:
+        yield served
+
+
+@pytest.fixture
+async def impatient(slow: Slow) -> AsyncIterator[Served]:
+    """The same with little time to ask, and to take what is answered."""
+    settings = options(calls_at_once=2, header_seconds=0.8, body_seconds=0.8)
     async with serving(settings, StandInParts(slow)) as served:
         yield served
 
@@ -100,10 +105,10 @@ async def test_a_client_that_goes_away_leaves_its_place(api: Served, slow: Slow)
             await asyncio.sleep(0.02)
 
 
-async def test_headers_that_drip_are_cut_though_each_byte_is_in_time(api: Served) -> None:
+async def test_headers_that_drip_are_cut_though_each_byte_is_in_time(impatient: Served) -> None:
     """A byte every twentieth of a second would otherwise hold a connection for ever; so would no byte at all."""
     for sent in (b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Drip: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b""):
-        reader, writer = await connection(api)
+        reader, writer = await connection(impatient)
         drip = asyncio.create_task(dripped(writer, sent))
         with counted("friends_http_connections_cut_total", reason="slow headers"):
             assert await asyncio.wait_for(reader.read(), 5) == b""
@@ -118,31 +123,32 @@ async def dripped(writer: asyncio.StreamWriter, sent: bytes) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_a_second_request_of_a_kept_connection_may_come_late_but_not_drip(api: Served) -> None:
+async def test_a_second_request_of_a_kept_connection_may_come_late_but_not_drip(impatient: Served) -> None:
     """Between two requests a connection may rest."""
-    reader, writer = await connection(api)
+    reader, writer = await connection(impatient)
     ask = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
-    for _ in range(2):
-        writer.write(ask)
-        await asyncio.wait_for(reader.readuntil(b"}"), 5)
-        await asyncio.sleep(0.5)
+    writer.write(ask)
+    await asyncio.wait_for(reader.readuntil(b"}"), 5)
+    await asyncio.sleep(1.2)
+    writer.write(ask)
+    await asyncio.wait_for(reader.readuntil(b"}"), 5)
     writer.write(ask[:-2])
     assert await asyncio.wait_for(reader.read(), 5) == b""
     writer.close()
 
 
-async def test_bodies_that_drip_keep_nobody_out_and_are_cut(api: Served, slow: Slow) -> None:
+async def test_bodies_that_drip_keep_nobody_out_and_are_cut(impatient: Served, slow: Slow) -> None:
     """More of them than there are places; each is told that it was too slow."""
     slow.answer.set()
     head = (
         b"PUT /v1/users/ann HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
-        b"X-Service-Key: " + api.service["X-Service-Key"].encode() + b"\r\n\r\n{"
+        b"X-Service-Key: " + impatient.service["X-Service-Key"].encode() + b"\r\n\r\n{"
     )
-    dripping = [await connection(api) for _ in range(3)]
+    dripping = [await connection(impatient) for _ in range(3)]
     for _, writer in dripping:
         writer.write(head)
     await asyncio.sleep(0.1)
-    assert (await api.call("GET", "/v1/sync", headers=api.bearer("ann")))[0] == 200
+    assert (await impatient.call("GET", "/v1/sync", headers=impatient.bearer("ann")))[0] == 200
     for reader, writer in dripping:
         answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
         assert b" 408 " in answer.split(b"\r\n")[0]
@@ -151,9 +157,9 @@ async def test_bodies_that_drip_keep_nobody_out_and_are_cut(api: Served, slow: S
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends such connections")
-async def test_a_client_that_takes_nothing_of_what_it_is_sent_is_cut(api: Served) -> None:
+async def test_a_client_that_takes_nothing_of_what_it_is_sent_is_cut(impatient: Served) -> None:
     """Answers of many questions at once, more than the kernel keeps for it."""
-    host, port = api.url.removeprefix("http://").split(":")
+    host, port = impatient.url.removeprefix("http://").split(":")
     deaf = socket.socket()
     deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     deaf.setblocking(False)
@@ -187,8 +193,14 @@ async def test_a_body_that_says_it_is_too_large_is_refused_unread(api: Served) -
     writer.close()
 
 
-async def test_one_connection_too_many_is_told_to_come_back(api: Served) -> None:
+async def test_one_connection_too_many_is_told_to_come_back() -> None:
     """And takes nothing away from those that are open; one that ends makes room."""
+    async with serving(options(max_connections=6), StandInParts()) as api:
+        await one_too_many(api)
+
+
+async def one_too_many(api: Served) -> None:
+    """Six are held, the seventh is told."""
     held = [await connection(api) for _ in range(6)]
     with counted("friends_http_connections_cut_total", reason="too many"):
         reader, writer = await connection(api)
