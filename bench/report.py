@@ -124,7 +124,7 @@ def _tables(figures: Figures) -> Iterable[str]:
         if name not in LEAST_OF and _is_rows(value) and len(value) <= 60:
             yield f"**{_spaced(name)}**\n\n{of_rows(value)}"
     if not results:
-        plain = {key: value for key, value in figures.items() if isinstance(value, int | float | str)}
+        plain = {k: v for k, v in figures.items() if isinstance(v, int | float | str) and k not in LEAST_OF}
         yield of_rows([{"what": _spaced(key), "figure": value} for key, value in plain.items()])
 
 
