@@ -66,10 +66,11 @@ def parts(
     opened: Engines,
     erasers: Mapping[str, Eraser] | None = None,
     created: Created = nobody_waits,
+    exporters: Mapping[str, Eraser] | None = None,
 ) -> Parts:
     """The use cases over open engines, with the checks of readiness.
 
-    Another package adds its `erasers` by store, and hears of users that are `created`.
+    Another package adds its `erasers` and `exporters` by store, and hears of users that are `created`.
     """
     graph, shards = opened.graph, settings.shard_map()
     suggestions = SuggestionsFor(graph, KeptAnswers(opened.valkey))
@@ -89,6 +90,7 @@ def parts(
             graph, shards.shard, changed, {"kept answers": suggestions.erase, **(erasers or {})}, created
         ),
         flags=Flags(graph, settings.last_seen_rounding),
+        exporters=exporters or {},
         readiness=Readiness({"graph": lambda: graph.row("clock"), "queue": opened.valkey.ping}),
     )
 

@@ -1,4 +1,4 @@
-"""Erasing a user from what the bridge keeps, a report a store. Knows the stores by name; the graph is erased elsewhere.
+"""Erasing and exporting what the bridge keeps of a user, a report a store. Knows the stores by name, not the graph.
 
 What waits in the seen, inbox and events streams is not touched: it is sent or resolved within moments, and friends
 still have to hear that the friendship ended; `traces` says when none of it is left. PubNub stores no message, since all are published with ``store=0``.
@@ -7,10 +7,24 @@ still have to hear that the friendship ended; `traces` says when none of it is l
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from graph_service.people import Eraser
 from pubnub_bridge.side import Side
+
+
+def exporters(side: Side) -> Mapping[str, Eraser]:
+    """What is kept of a user beside the graph. App Context holds nothing that the graph does not."""
+
+    async def recent_changes(user: str) -> Mapping[str, Any]:
+        return {"changes": [asdict(one) for one in await side.why.of(user)]}
+
+    async def dead_letters(user: str) -> Mapping[str, Any]:
+        letters = [one for one in await side.dead.all() if user in one.about]
+        return {"letters": [{"kind": one.kind, "reason": one.reason} for one in letters]}
+
+    return {"recent changes": recent_changes, "dead letters": dead_letters}
 
 
 def erasers(side: Side) -> Mapping[str, Eraser]:

@@ -22,7 +22,7 @@ from graph_service.errors import SetupError
 from graph_service.settings import missing_to_serve
 from pubnub_bridge import app as bridge
 from pubnub_bridge import demo_login
-from pubnub_bridge.erasing import erasers
+from pubnub_bridge.erasing import erasers, exporters
 from pubnub_bridge.errors import TaskDied
 from pubnub_bridge.pages import Pages
 from pubnub_bridge.preparing import keep_times, try_times
@@ -109,7 +109,7 @@ async def _side(settings: Settings, stack: AsyncExitStack) -> Side:
 async def _http(side: Side, stack: AsyncExitStack, tables: Sequence[TypedRoutes]) -> Readiness:
     """Opens the gate and the port."""
     settings = side.settings
-    made = parts(settings, side.engines, erasers(side), side.newcomers.created)
+    made = parts(settings, side.engines, erasers(side), side.newcomers.created, exporters(side))
     gate = await stack.enter_async_context(open_gate(settings, side.engines.valkey.clustered))
     demo = (demo_login.routes,) if settings.demo_login == "on" else ()
     app = build_app(settings, made, gate, (*tables, *demo))

@@ -10,7 +10,7 @@ from aiohttp import web
 from graph_service.bulk import Bulk
 from graph_service.flags import Flags
 from graph_service.friends import Friends
-from graph_service.people import People
+from graph_service.people import Eraser, People
 from graph_service.suggestions import SuggestionsFor
 
 Check = Callable[[], Awaitable[object]]
@@ -36,6 +36,8 @@ class Parts:
     suggestions: SuggestionsFor
     people: People
     flags: Flags
+    exporters: Mapping[str, Eraser] = field(default_factory=dict)
+    """What stores beside the graph hold of one user, by their names."""
     readiness: Readiness = field(default_factory=Readiness)
 
 

@@ -42,7 +42,11 @@ async def profile(request: web.Request, id_: UserId, body: ProfileGiven) -> Prof
 @routes.get("/v1/users/{id}", auth=SERVICE, summary="Export a user", problems=(UserNotFound,))
 async def export(request: web.Request, id_: UserId) -> Stores:
     """Everything that is held of the user, by store."""
-    return Stores(id=id_, stores={"graph": await request.app[PARTS].people.export(id_)})
+    parts = request.app[PARTS]
+    stores: dict[str, Mapping[str, Any]] = {"graph": await parts.people.export(id_)}
+    for store, exported in parts.exporters.items():
+        stores[store] = await exported(id_)
+    return Stores(id=id_, stores=stores)
 
 
 @routes.delete("/v1/users/{id}", auth=SERVICE, summary="Erase a user", problems=(UserNotFound,))

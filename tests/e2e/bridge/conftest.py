@@ -26,7 +26,7 @@ from graph_service.shard import ShardMap
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge import app, routes
-from pubnub_bridge.erasing import erasers
+from pubnub_bridge.erasing import erasers, exporters
 from pubnub_bridge.preparing import prepare
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import Side, open_side
@@ -272,7 +272,10 @@ async def api(settings: Settings) -> AsyncIterator[tuple[str, Side]]:
         await prepare(side)
         gate = await stack.enter_async_context(open_gate(settings))
         http = build_app(
-            settings, parts(settings, opened, erasers(side), side.newcomers.created), gate, routes.TABLES
+            settings,
+            parts(settings, opened, erasers(side), side.newcomers.created, exporters(side)),
+            gate,
+            routes.TABLES,
         )
         http[routes.SIDE] = side
         address = await stack.enter_async_context(serve.listening(http, settings))

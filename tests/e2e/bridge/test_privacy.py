@@ -100,11 +100,15 @@ async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in
 async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_all_with_none(
     graph: Graph, servers: Servers, origin: Running
 ) -> None:
-    """WHY_HOURS: the time to live of what is kept, and 0."""
+    """WHY_HOURS: the time to live of what is kept, and 0. What is kept is in the user's export."""
     record = Record("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)
     async with door(graph, servers, origin, why_hours=2) as world:
         await world.side.why.keep([record])
         assert await world.side.why.of("ann") == [record]
+        await world.people("ann")
+        _, export = await world.call("GET", "/v1/users/ann")
+        assert set(export["stores"]) == {"graph", "recent changes", "dead letters"}
+        assert export["stores"]["recent changes"]["changes"][0]["event_id"] == record.event_id
         key = keys.why(world.shards.partition("ann"), "ann")
         lives = await ttl(servers.redis_url, key)
         assert HOUR < lives <= 2 * HOUR
