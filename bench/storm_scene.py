@@ -30,6 +30,8 @@ AGAIN_S = (0.2, 1.0)
 """Seconds, from and to, until a client that was sent away tries again."""
 LOOK_S = 0.05
 PATIENCE_S = 120.0
+OVERTAKEN_S = 0.5
+"""Seconds until a goodbye is said again: the first may have overtaken the last poll, which makes present once more."""
 CALM_S = 8.0
 SURE_S = 2.0
 """Seconds for which all views must have stayed right."""
@@ -145,6 +147,9 @@ class Stage:
         async with self._measured(figures):
             began = time.monotonic()
             await self._all(self._ours.go, leave)
+            if away_s or not come:
+                await asyncio.sleep(OVERTAKEN_S)
+                await self._all(self._ours.go, leave)
             self.here -= set(leave)
             await asyncio.sleep(max(0.0, began + away_s - time.monotonic()))
             for one in come:
@@ -179,7 +184,11 @@ class Stage:
 
     async def _comes(self, person: int) -> None:
         """As an app that was just started, the first time; afterwards it has a session."""
-        await self._ours.come(person, fresh=person not in self._came)
+        try:
+            await self._ours.come(person, fresh=person not in self._came)
+        except (OSError, TimeoutError):
+            self._ours.drop([person])  # else its poll would stay open beside that of the next try
+            raise
         self._came.add(person)
 
     async def _all(self, act: Callable[[int], Awaitable[None]], people: Collection[int]) -> None:
