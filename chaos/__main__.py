@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from chaos.churn import Act
-from chaos.nemesis import FAULTS, Fault, rounds
+from chaos.faults import FAULTS, rounds
+from chaos.nemesis import Fault
 from chaos.rolling import RESHARD, START
 from chaos.run import Cycle, acts_of, populated, write_trace
 from chaos.stack import running

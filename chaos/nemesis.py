@@ -6,7 +6,7 @@ import asyncio
 import random
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,7 +94,8 @@ async def _rules(stack: Stack, rules: list[dict[str, Any]]) -> None:
 
 
 @asynccontextmanager
-async def _clock_jumps(stack: Stack, chance: random.Random) -> AsyncIterator[None]:
+async def clock_jumps(stack: Stack, chance: random.Random) -> AsyncIterator[None]:
+    """A bridge's clock, there and back (see `chaos.bridge`)."""
     part = chance.choice(stack.bridges)
     there, back = chance.sample((signal.SIGUSR1, signal.SIGUSR2), 2)
     part.signal(there)
@@ -105,7 +106,8 @@ async def _clock_jumps(stack: Stack, chance: random.Random) -> AsyncIterator[Non
 
 
 @asynccontextmanager
-async def _leases_lost(stack: Stack, _chance: random.Random) -> AsyncIterator[None]:
+async def leases_lost(stack: Stack, _chance: random.Random) -> AsyncIterator[None]:
+    """All leases, again and again: the store forgot them."""
     async with redis.Redis.from_url(stack.engines.redis_url) as valkey:
 
         async def lose() -> None:
@@ -120,50 +122,3 @@ async def _leases_lost(stack: Stack, _chance: random.Random) -> AsyncIterator[No
             yield
         finally:
             task.cancel()
-
-
-@asynccontextmanager
-async def _disk_full(stack: Stack, _chance: random.Random) -> AsyncIterator[None]:
-    if stack.small_disk is None:
-        raise RuntimeError("there is no small disk to fill")
-    filler = stack.small_disk / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    try:
-        yield
-    finally:
-        filler.unlink()
-
-
-FAULTS = [
-    killed("a bridge"),
-    killed("Valkey"),
-    killed("Neo4j"),
-    killed("origin"),
-    killed("all bridges"),
-    frozen("a bridge"),
-    disturbed("429 storm", {"kind": "status", "prefix": "/publish", "status": 429, "rate": 0.7}),
-    disturbed("presence lost", {"kind": "lose", "prefix": "presence.", "rate": 0.5}),
-    disturbed("events twice and out of order", {"kind": "duplicate", "rate": 0.5}, {"kind": "reorder", "rate": 0.5}),
-    disturbed("connections reset", {"kind": "reset", "rate": 0.3}),
-    disturbed("origin slow", {"kind": "slow", "rate": 0.5, "delay_ms": 1500}),
-    killed("API"),
-    frozen("Valkey"),
-    frozen("Neo4j"),
-    frozen("origin"),
-    frozen("API"),
-    Fault("a bridge's clock jumps", _clock_jumps),
-    Fault("leases lost", _leases_lost),
-    Fault("Valkey's disk full", _disk_full, lambda stack: stack.small_disk is not None),
-    killed("Neo4j", "a bridge"),
-    killed("Valkey", "all bridges"),
-    disturbed("publishes refused", {"kind": "status", "prefix": "/publish", "status": 503, "rate": 0.9}),
-]  # fmt: skip
-"""Those first that a short run must not miss."""
-
-
-def rounds(chance: random.Random) -> list[Fault]:
-    """One round of all, the first five first, each group in an order of its own."""
-    first, rest = FAULTS[:5], FAULTS[5:]
-    return chance.sample(first, len(first)) + chance.sample(rest, len(rest))

@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chaos.small_disks import small_disks
 from graph_service import migrations
 from graph_service.neo4j import connect
 from graph_service.settings import Settings
@@ -26,8 +27,6 @@ from local_stack.service_server import ServiceEngine
 
 HOLD = 1.0
 BRIDGES = 3
-SMALL = 64
-"""MiB."""
 WATCH = 0.3
 """Seconds between two looks of whoever restarts what ended."""
 
@@ -139,8 +138,8 @@ class Stack:
     parts: dict[str, Part]
     environ: dict[str, str] = field(repr=False)
     """Options that a bridge or an API takes when it is started next."""
-    small_disk: Path | None = None
-    """Where Valkey's files are on a small disk of their own; None where that cannot be had."""
+    disks: Mapping[str, Path] = field(default_factory=dict)
+    """Small disks that hold all an engine writes, by its name; none where they cannot be had."""
 
     @property
     def bridges(self) -> list[Part]:
@@ -165,7 +164,7 @@ async def running(
     environ = {name: value for name, value in os.environ.items() if name not in {"NEO4J_URI", "REDIS_URL"}}
     async with AsyncExitStack() as exits:
         lock = await exits.enter_async_context(folder.owned())
-        small_disk = await exits.enter_async_context(_small_disk(folder.root / "valkey"))
+        disks = await exits.enter_async_context(small_disks(folder.root))
         memory = Options(heap=384, page_cache=64)
         engines = await exits.enter_async_context(started(folder, memory, environ, (lock.descriptor,)))
         keys = access.read(folder, environ)
@@ -197,7 +196,7 @@ async def running(
             ServiceEngine.url(api.port),
             parts,
             options,
-            small_disk,
+            disks,
         )
         exits.callback(_thaw, stack)
         yield stack
@@ -206,29 +205,6 @@ async def running(
 def _bridge(number: int, logs: Path, options: Mapping[str, str]) -> Part:
     name, command = f"bridge {number}", [sys.executable, "-m", "chaos.bridge"]
     return BridgePart(name, Program(name, command, logs / f"bridge-{number}.log", 10.0, options))
-
-
-@asynccontextmanager
-async def _small_disk(folder: Path) -> AsyncIterator[Path | None]:
-    """A disk of `SMALL` MiB in memory; only root can have one."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240 - before anything runs
-    mounted = os.geteuid() == 0 and await _called(
-        "mount", "-t", "tmpfs", "-o", f"size={SMALL}m", "tmpfs", folder
-    )
-    try:
-        yield folder if mounted else None
-    finally:
-        if mounted:
-            await _called("umount", folder)
-
-
-async def _called(*words: str | Path) -> bool:
-    quiet = asyncio.subprocess.DEVNULL
-    try:
-        process = await asyncio.create_subprocess_exec(*words, stdout=quiet, stderr=quiet)
-    except OSError:
-        return False
-    return await process.wait() == 0
 
 
 def _thaw(stack: Stack) -> None:

@@ -1,0 +1,43 @@
+"""All that a run does to the system, and in which order. Knows names; how each is done is elsewhere."""
+
+from __future__ import annotations
+
+import random
+
+from chaos import full_disks
+from chaos.nemesis import Fault, clock_jumps, disturbed, frozen, killed, leases_lost
+from chaos.rolling import rolled
+
+FAULTS = [
+    killed("a bridge"),
+    killed("Valkey"),
+    killed("Neo4j"),
+    killed("origin"),
+    killed("all bridges"),
+    frozen("a bridge"),
+    disturbed("429 storm", {"kind": "status", "prefix": "/publish", "status": 429, "rate": 0.7}),
+    disturbed("presence lost", {"kind": "lose", "prefix": "presence.", "rate": 0.5}),
+    disturbed("events twice and out of order", {"kind": "duplicate", "rate": 0.5}, {"kind": "reorder", "rate": 0.5}),
+    disturbed("connections reset", {"kind": "reset", "rate": 0.3}),
+    disturbed("origin slow", {"kind": "slow", "rate": 0.5, "delay_ms": 1500}),
+    killed("API"),
+    frozen("Valkey"),
+    frozen("Neo4j"),
+    frozen("origin"),
+    frozen("API"),
+    Fault("a bridge's clock jumps", clock_jumps),
+    Fault("leases lost", leases_lost),
+    full_disks.VALKEY,
+    full_disks.NEO4J,
+    rolled("bridges and API replaced one by one"),
+    killed("Neo4j", "a bridge"),
+    killed("Valkey", "all bridges"),
+    disturbed("publishes refused", {"kind": "status", "prefix": "/publish", "status": 503, "rate": 0.9}),
+]  # fmt: skip
+"""Those first that a short run must not miss."""
+
+
+def rounds(chance: random.Random) -> list[Fault]:
+    """One round of all, the first five first, each group in an order of its own."""
+    first, rest = FAULTS[:5], FAULTS[5:]
+    return chance.sample(first, len(first)) + chance.sample(rest, len(rest))
