@@ -215,7 +215,6 @@ class Bridge:
         self.settle.told = self._told
         partitions.flapped = self.report.flapped
         self.reconcile.observed = partitions.observed
-        self.reconcile.observed = partitions.observed
         self.relay.changed = lambda pairs: self.context.touch([end.id for p in pairs for end in (p.a, p.b)])
         partitions.taken_over = lambda partition: self.reconcile.ask(self.side.shards.shards_of(partition))
         # Only after a fail-over of a Cluster: what its lost server alone had is found again.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from botocore.session import get_session
 from moto.server import ThreadedMotoServer
@@ -24,14 +24,13 @@ class SqsServer:
     """A running server."""
 
     address: str
-    _count: Iterator[int] = field(default_factory=itertools.count)
 
     def queue(self, fifo: bool = True) -> str:
-        """The QUEUE_URL of a new queue."""
+        """The QUEUE_URL of a new queue: the queues of a process are shared by its servers."""
         kind = ".fifo" if fifo else ""
         client = get_session().create_client("sqs", endpoint_url=f"http://{self.address}")
         attributes = {"FifoQueue": "true"} if fifo else {}
-        made = client.create_queue(QueueName=f"notices-{next(self._count)}{kind}", Attributes=attributes)
+        made = client.create_queue(QueueName=f"notices-{uuid.uuid4().hex}{kind}", Attributes=attributes)
         path = str(made["QueueUrl"]).split("/", 3)[3]
         return f"sqs+http://{self.address}/{path}"
 

@@ -254,8 +254,17 @@ async def _world(
 @pytest.fixture
 async def quiet(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
     """Engines, origin and API, without a bridge."""
+    async with without_bridge(graph, servers, origin, {}) as made:
+        yield made
+
+
+@asynccontextmanager
+async def without_bridge(
+    graph: Graph, servers: Servers, origin: Running, more: dict[str, object]
+) -> AsyncIterator[World]:
+    """The same, with `more` options."""
     await _emptied(servers.redis_url)
-    settings = Settings(**options(servers, origin))  # type: ignore[arg-type]
+    settings = Settings(**(options(servers, origin) | more))  # type: ignore[arg-type]
     async with api(settings) as (url, side):
         world = World(graph, origin, settings, url, side)
         yield world

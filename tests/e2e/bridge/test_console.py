@@ -112,6 +112,7 @@ async def test_the_stream_carries_a_true_picture_and_consoles_are_bounded(watche
             assert first.content_type == "text/event-stream"
             status, problem = await asked(watched, READS[1], **OPERATOR)
             assert (status, problem["code"]) == (429, "too_many_consoles")
+            await reported_once(first)
             await watched.online("ann", "bob", "cat")
             missing = {"receive", "settle", "inbox", "publish", "partitions", "online", "latency", "costly"}
             with contextlib.suppress(TimeoutError):
@@ -145,6 +146,16 @@ def told(shown: dict[str, Any]) -> set[str]:
     return {name for name, is_so in found.items() if is_so} | {
         one["name"] for one in shown["walk"] if one["rate"]
     }
+
+
+async def reported_once(reply: aiohttp.ClientResponse) -> None:
+    """The bridge owns everything, and has said once what it counts from: six snapshots are 3 s, a report is due every 2."""
+    owned = 0
+    async with asyncio.timeout(60):
+        async for shown in snapshots(reply):
+            owned += all(one["owner"] for one in shown["partitions"])
+            if owned == 6:
+                return
 
 
 async def snapshots(reply: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
