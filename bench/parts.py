@@ -42,6 +42,7 @@ PARTS = (
         ("--seconds", "1"),
     ),
     Part("bridge", "The bridge against a stub", "make bench-bridge", "bench.bridge", ("--seconds", "8")),
+    Part("bridge-100k", "The bridge on 100,000 people", 'make bench-bridge ARGS="--people 100000"'),
     Part("fanout", "Fan-out by window", "make bench-fanout", "bench.fanout", ("--seconds", "1")),
     Part(
         "publish",
