@@ -146,10 +146,10 @@ class Settings(BaseSettings):
     """Sets of users owned by one bridge each; fixed for the life of a deployment."""
     presence_shards: Annotated[int, Field(ge=1, le=65536)] = 100
     """Presence channels; a multiple of PARTITIONS."""
-    presence_shard_levels: Literal[1, 2] = 1
+    presence_shard_levels: Annotated[int, Field(ge=1, le=2)] = 1
     presence_shards_also: Annotated[int, Field(ge=0, le=65536)] = 0
     """While PRESENCE_SHARDS changes: the other number, which is listened to as well; 0 for none."""
-    presence_shard_levels_also: Literal[1, 2] = 1
+    presence_shard_levels_also: Annotated[int, Field(ge=1, le=2)] = 1
 
     def shard_map(self) -> ShardMap:
         """How users spread over presence channels, the other map included while the number changes."""

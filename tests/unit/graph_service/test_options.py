@@ -114,3 +114,18 @@ def test_options_cannot_be_changed_once_read() -> None:
     """They are handed down, so a change in one place would be unseen in another."""
     with pytest.raises(ValidationError):
         load().port = 1  # type: ignore[misc]
+
+
+def test_both_shard_maps_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every one of their options is a number in a string there."""
+    given = {
+        "PARTITIONS": "4",
+        "PRESENCE_SHARDS": "2048",
+        "PRESENCE_SHARD_LEVELS": "2",
+        "PRESENCE_SHARDS_ALSO": "128",
+        "PRESENCE_SHARD_LEVELS_ALSO": "1",
+    }
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    made = load(Settings, environment="development").shard_map()
+    assert made.channels(5) == ("presence.shard-1.1", "presence.shard-5")
