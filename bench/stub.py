@@ -21,10 +21,10 @@ _OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nContent-Length: "
 _SENT = _OK + b'30\r\n\r\n[1,"Sent","17000000000000000"]'
 _REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 2\r\n\r\n{}"
 _LENGTH = b"content-length:"
-_PUBLISHES = (b"POST /publish/", b"GET /publish/")
+_PUBLISH = b"POST /publish/"
+_PUBLISHES = (_PUBLISH, b"GET /publish/")
 _NEWS = b"evt_presence_"
 _AT = re.compile(rb"evt_presence_[a-z0-9-]+_(\d+)")
-_PUBLISH = b"POST /publish/"
 SAMPLED = 16
 """Every so many reads are looked at for lateness."""
 LONGEST = 600_000

@@ -71,9 +71,13 @@ class ShardMap:
         return jump(first, self.partitions) + self.partitions * jump(second, self.shards // self.partitions)
 
     @property
+    def _maps(self) -> tuple[ShardMap, ...]:
+        return (self, self.also) if self.also else (self,)
+
+    @property
     def listened(self) -> int:
         """How many shards are listened to."""
-        return max(self.shards, self.also.shards if self.also else 0)
+        return max(one.shards for one in self._maps)
 
     def shards_of(self, partition: int) -> range:
         """All shards of a partition that are listened to."""
@@ -81,13 +85,11 @@ class ShardMap:
 
     def channels(self, shard: int) -> tuple[str, ...]:
         """Where the users of a shard may be present: one channel, or two while the levels change."""
-        maps = (self, self.also) if self.also else (self,)
-        return tuple(dict.fromkeys(one.channel(shard) for one in maps if shard < one.shards))
+        return tuple(dict.fromkeys(one.channel(shard) for one in self._maps if shard < one.shards))
 
     def channels_of(self, user: str) -> tuple[str, ...]:
         """Where one user may be present: the channel that is handed out first."""
-        maps = (self, self.also) if self.also else (self,)
-        return tuple(dict.fromkeys(one.channel(one.shard(user)) for one in maps))
+        return tuple(dict.fromkeys(one.channel(one.shard(user)) for one in self._maps))
 
     def channel(self, shard: int) -> str:
         """The presence channel of a shard, as it is handed out."""
@@ -98,7 +100,7 @@ class ShardMap:
     def parse(self, channel: str) -> int | None:
         """The shard that a presence channel stands for in either map, or None for any other channel."""
         found = _CHANNEL.fullmatch(channel)
-        levels = {self.levels, self.also.levels} if self.also else {self.levels}
+        levels = {one.levels for one in self._maps}
         if found is None or (1 if found[2] is None else 2) not in levels:
             return None
         if found[2] is None:

@@ -16,7 +16,6 @@ from typing import Protocol
 
 from graph_service.model import Presence
 from pubnub_bridge import metrics
-from pubnub_bridge.client import Occupants
 from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.settings import Settings
 
@@ -35,19 +34,11 @@ class Flagged(Protocol):
         """The state of each known user."""
 
 
-class HereNow(Protocol):
-    """The part of `client.Client` that is asked."""
-
-    async def here_now(self, channel: str) -> Occupants:
-        """Who is on a channel."""
-
-
 @dataclass(frozen=True)
 class Accuracy:
     """Samples one shard at a time."""
 
     flags: Flagged
-    client: HereNow
     lookups: Lookups
     size: int
     """Views a sample."""
@@ -55,10 +46,10 @@ class Accuracy:
     """Seconds after which a view must be right."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
-    async def sample(self, shard: int, channel: str) -> float | None:
+    async def sample(self, shard: int) -> float | None:
         """Looks some views up and counts them; the share that is right, None where nobody could be looked at."""
         flagged = await self.flags.online_in_shards([shard])
-        around = {*flagged, *(await self.client.here_now(channel)).users}
+        around = {*flagged, *(await self.lookups.present(shard))}
         drawn = random.sample(sorted(around), min(self.size, len(around)))
         first = await self._views(drawn, shard)
         doubtful = [user for user, (flag, present) in first.items() if flag != present]
@@ -88,4 +79,4 @@ class Accuracy:
 
 def patience(settings: Settings) -> float:
     """The longest hold, and 5 s."""
-    return max(settings.hold_online, settings.hold_leave, settings.hold_timeout) + SLACK
+    return settings.longest_hold + SLACK

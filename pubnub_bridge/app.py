@@ -109,7 +109,7 @@ class Bridge:
         self.over_sqs = self._over_sqs()
         self.admission = Admission(settings.publish_in_flight)
         self.ownership = Ownership(side.engines.valkey, own_name(), settings.partitions, self.partitions)
-        self.reconcile = Reconcile(side.client, side.flags, side.log, side.lookups, side.shards)
+        self.reconcile = Reconcile(side.flags, side.log, side.lookups, side.shards)
         self.reconcile.now = side.clock.now
         self.relay = Relay(_outbox(side), side.inbox, side.water, lambda: self.ownership.leads)
         self.context = side.context
@@ -186,8 +186,8 @@ class Bridge:
         side, size = self.side, self.side.settings.accuracy_sample
         if size and self.ownership.leads:
             shard = random.randrange(side.shards.listened)
-            sampling = Accuracy(side.flags, side.client, side.lookups, size, patience(side.settings))
-            await sampling.sample(shard, side.shards.channel(shard))
+            sampling = Accuracy(side.flags, side.lookups, size, patience(side.settings))
+            await sampling.sample(shard)
 
     async def drain(self) -> None:
         """What is under way is finished, for GRACE_SECONDS at most; the rest stays in the streams."""

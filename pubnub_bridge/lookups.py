@@ -97,6 +97,13 @@ class Lookups:
                 raise answer
         return found
 
+    async def present(self, shard: int) -> set[str]:
+        """Who is on a shard, on any of its channels. Raises what the client raises."""
+        here: set[str] = set()
+        for channel in self._shards.channels(shard):
+            here.update((await self._client.here_now(channel)).users)
+        return here
+
     async def still_there(self, left: Mapping[str, int]) -> dict[str, Seen]:
         """Of those who left, each with when (milliseconds), who is there all the same: with another device."""
         if len(left) >= CROWD and max(left.values()) <= self._now() - CACHE:

@@ -26,7 +26,7 @@ from pubnub_bridge.hold import Hold, HoldTimes, Noticed
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
-from pubnub_bridge.publish import Outbound
+from pubnub_bridge.publish import Outbound, dues
 from pubnub_bridge.storm import Marks, Storms, Turned
 
 BLOCK = 200
@@ -173,9 +173,8 @@ class Partitions:
             await asyncio.sleep(0.05)
             return
         now = time.monotonic()
-        dues = [due for out in self.outbounds.values() if (due := out.coalesce.next_due()) is not None]
         # A letter that waited for the origin to come back is no sign of a storm.
-        late = max([0.0, *(now - max(due, self._stopped_at) for due in dues)])
+        late = max([0.0, *(now - max(due, self._stopped_at) for due in dues(self.outbounds.values()))])
         self._window.observe(late, now, self.storms.window)
         self._look_out()
         found = await self._needs.valkey.read(wanted, count=500, block=BLOCK)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -173,8 +173,7 @@ class Publish:
         if self._free <= 0 or self.circuit.is_open:
             pause = 1.0
         else:
-            dues = [due for o in self._outbounds.values() if (due := o.coalesce.next_due()) is not None]
-            pause = min([1.0, *(due - time.monotonic() for due in dues)])
+            pause = min([1.0, *(due - time.monotonic() for due in dues(self._outbounds.values()))])
         try:
             async with asyncio.timeout(max(0.0, pause)):
                 await self.woken.wait()
@@ -332,6 +331,11 @@ class Publish:
             except FriendsError as error:
                 _log.warning("deleting waits", reason=str(error))
                 await asyncio.sleep(1.0)
+
+
+def dues(outbounds: Iterable[Outbound]) -> list[float]:
+    """When each of these has its next letter, of those that have any."""
+    return [due for outbound in outbounds if (due := outbound.coalesce.next_due()) is not None]
 
 
 def _letters(outbound: Outbound) -> int:

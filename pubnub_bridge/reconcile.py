@@ -17,7 +17,6 @@ from graph_service.errors import FriendsError
 from graph_service.ids import why_not
 from graph_service.shard import ShardMap
 from pubnub_bridge import metrics
-from pubnub_bridge.client import Occupants
 from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.presence import Seen
@@ -25,13 +24,6 @@ from pubnub_bridge.presence import Seen
 CACHE = 3000
 """Milliseconds that a Here Now answer may be old."""
 _log = structlog.get_logger(__name__)
-
-
-class HereNow(Protocol):
-    """The part of `client.Client` that reconciling needs."""
-
-    async def here_now(self, channel: str) -> Occupants:
-        """Who is on a channel."""
 
 
 class OnlineRead(Protocol):
@@ -63,10 +55,7 @@ def compared(present: Collection[str], flagged: Mapping[str, int], mine: Callabl
 class Reconcile:
     """Compares shards when asked to, one after the other."""
 
-    def __init__(
-        self, client: HereNow, flags: OnlineRead, log: Log, lookups: Lookups, shards: ShardMap
-    ) -> None:
-        self._client = client
+    def __init__(self, flags: OnlineRead, log: Log, lookups: Lookups, shards: ShardMap) -> None:
         self._flags = flags
         self._log = log
         self._lookups = lookups
@@ -98,9 +87,7 @@ class Reconcile:
     async def shard(self, shard: int) -> int:
         """Compare one shard; returns the number of repairs."""
         at = self.now() - CACHE
-        here: set[str] = set()
-        for channel in self._shards.channels(shard):
-            here.update((await self._client.here_now(channel)).users)
+        here = await self._lookups.present(shard)
         flagged = await self._flags.online_in_shards([shard])
         partition = shard % self._shards.partitions
         found = compared(here, flagged, lambda user: self._shards.partition(user) == partition)

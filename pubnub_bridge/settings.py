@@ -109,6 +109,11 @@ class Settings(GraphSettings):
     demo_login: Literal["on", "off"] = "off"
     """Whether anybody at this machine may sign in as any user, for demos; refused in production."""
 
+    @property
+    def longest_hold(self) -> float:
+        """Seconds after which a change has settled, whatever its reason; in a storm leaves wait longer."""
+        return max(self.hold_online, self.hold_leave, self.hold_timeout)
+
     @model_validator(mode="after")
     def _signed(self) -> Self:
         """Relations between options, each told by name."""

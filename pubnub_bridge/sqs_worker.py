@@ -16,7 +16,7 @@ import structlog
 from graph_service.errors import QueueUnavailable
 from pubnub_bridge.coalesce import Pace, Window
 from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
+from pubnub_bridge.publish import Limits, Outbound, Publish, Ways, dues
 from pubnub_bridge.sqs import WAIT, Received
 
 MOST_LETTERS = 50_000
@@ -46,8 +46,8 @@ class Worker:
     def take(self, received: Sequence[Received]) -> None:
         """Entries to be published."""
         now = time.monotonic()
-        dues = [due for out in self.outbounds.values() if (due := out.coalesce.next_due()) is not None]
-        window = self._window.observe(max([0.0, *(now - due for due in dues)]), now)
+        late = max([0.0, *(now - due for due in dues(self.outbounds.values()))])
+        window = self._window.observe(late, now)
         some: dict[int, list[tuple[str, bytes]]] = {}
         for one in received:
             some.setdefault(one.partition, []).append((one.id, one.body))

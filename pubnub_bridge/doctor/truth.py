@@ -60,8 +60,7 @@ async def _lasting(side: Side) -> list[Difference]:
     first = await _differences(side, range(side.shards.listened))
     if not first:
         return []
-    settings = side.settings
-    await asyncio.sleep(max(settings.hold_online, settings.hold_leave, settings.hold_timeout) + SLACK)
+    await asyncio.sleep(side.settings.longest_hold + SLACK)
     names = {name for one in first for name in side.shards.channels_of(one.user)}
     shards = {shard for name in names if (shard := side.shards.parse(name)) is not None}
     again = {one.user: one for one in await _differences(side, sorted(shards))}
@@ -72,10 +71,7 @@ async def _differences(side: Side, shards: Sequence[int]) -> list[Difference]:
     found: list[Difference] = []
     for shard in shards:
         flagged = await side.flags.online_in_shards([shard])
-        here: set[str] = set()
-        for channel in side.shards.channels(shard):
-            here.update((await side.client.here_now(channel)).users)
-        found += await _of_shard(side, here, flagged)
+        found += await _of_shard(side, await side.lookups.present(shard), flagged)
     return sorted(found, key=lambda one: one.user)
 
 

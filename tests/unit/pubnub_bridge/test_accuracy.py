@@ -53,7 +53,7 @@ class World:
     async def sample(self) -> float | None:
         """One sample of everybody."""
         lookups = Lookups(self, SHARDS, lambda: 0)
-        return await Accuracy(self, self, lookups, 20, 10.0, self.sleep).sample(0, SHARDS.channel(0))
+        return await Accuracy(self, lookups, 20, 10.0, self.sleep).sample(0)
 
 
 def counted(word: str) -> float:
