@@ -39,7 +39,11 @@ def _engine() -> Iterator[None]:
     try:
         with cancelling.heard():
             yield
-    except AWAY as error:
+    except (*AWAY, AttributeError) as error:
+        # redis-py: a connection that another task closes while it is being opened (a Cluster's servers were learnt
+        # again) is used all the same, and has no writer by then.
+        if isinstance(error, AttributeError) and error.obj is not None:
+            raise
         kind, reason = _why(error)
         metrics.QUEUE_FAILED.labels(kind).inc()
         raise QueueUnavailable(reason=reason) from error

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import pytest
 import redis.asyncio as redis
@@ -199,6 +200,27 @@ async def test_no_accepted_entry_is_lost_when_a_primary_dies(valkey: Valkey, clu
     wanted = [str(number).encode() for number in range(50)]
     for key in KEYS:
         assert [body for _, body in found[key] if body.isdigit()] == wanted
+
+
+@pytest.mark.parametrize("valkey", ["cluster"], indirect=True)
+async def test_calls_under_way_while_the_servers_are_learnt_again_fail_as_unavailable_only(
+    valkey: Valkey, cluster: ValkeyCluster
+) -> None:
+    """Their connections are closed beneath them; any other error would end the task that called."""
+
+    async def renew(number: int) -> None:
+        for _ in range(20):
+            with suppress(QueueUnavailable):
+                await valkey.lease(f"fp:{{{number}}}:owner", "me", 9000)
+
+    async def close() -> None:
+        while True:  # as redis-py does at every call that a server does not answer
+            await valkey._client.aclose()
+            await asyncio.sleep(0)
+
+    closing = asyncio.create_task(close())
+    await asyncio.gather(*(renew(number) for number in range(40)))
+    closing.cancel()
 
 
 async def pair(cluster: ValkeyCluster) -> tuple[Node, Node]:
