@@ -83,7 +83,14 @@ async def arrived_together(world: World) -> None:
         await until(lambda: all(d.user in presence.here(d.channel) for d in (ann, bob)))
         at = bridge.side.clock.now()
         shard = world.shards.shard
+        holds = bridge.partitions.holds.values()
+        for hold in holds:  # one batch, however long a loaded machine takes between reading the two
+            hold.begin_at(at + 3_600_000)
         await bridge.side.log.append([Seen(user, True, at, shard(user), "join") for user in ("ann", "bob")])
+        await until(lambda: sum(map(len, holds)) == 2)
+        for hold in holds:
+            hold.begin_at(at)
+        bridge.settle.woken.set()
         await until_flagged(world, "ann")
         await until_flagged(world, "bob")
         await nothing_waits(world)
