@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -44,6 +45,11 @@ class Options:
         heap = self.heap or _mebibytes(environ, "NEO4J_HEAP")
         page_cache = self.page_cache or _mebibytes(environ, "NEO4J_PAGE_CACHE")
         return shared_out(of_machine(), heap, page_cache)
+
+
+def jvm_flags(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """More options for Neo4j's Java, from NEO4J_JVM_FLAGS as in a shell; they come after ours, so they win."""
+    return tuple(shlex.split(environ.get("NEO4J_JVM_FLAGS", "")))
 
 
 def _mebibytes(environ: Mapping[str, str], name: str) -> int | None:
@@ -97,7 +103,8 @@ class _Run:
         if uri := self.environ.get("NEO4J_URI"):
             return await self._given_graph(uri)
         memory = self.options.memory(self.environ)
-        engine = Neo4jEngine(self.folder, memory=memory, held=self.held)
+        flags = jvm_flags(self.environ)
+        engine = Neo4jEngine(self.folder, memory=memory, held=self.held, jvm_flags=flags)
         server = await self._started(Server(engine, self.options.neo4j_port))
         return Neo4jAddress(engine.uri(server.port), USER, engine.password, server.agent, server)
 

@@ -64,6 +64,8 @@ class Neo4jEngine:
     lock: lockfile.Lock = field(default_factory=lockfile.read)
     memory: Memory = field(default_factory=lambda: shared_out(of_machine()))
     held: tuple[int, ...] = ()
+    jvm_flags: tuple[str, ...] = ()
+    """After those of `JVM_FLAGS`, so that they win."""
 
     name = "Neo4j"
     port_option = "--neo4j-port"
@@ -100,7 +102,7 @@ class Neo4jEngine:
             await self._set_password(found, paths)
         heap = (f"-Xms{min(256, self.memory.heap)}m", f"-Xmx{self.memory.heap}m")
         home = (f"--home-dir={self.home}", f"--config-dir={self.home / 'conf'}")
-        arguments = (*heap, *JVM_FLAGS, "-cp", _joined(paths), main_class(paths), *home)
+        arguments = (*heap, *JVM_FLAGS, *self.jvm_flags, "-cp", _joined(paths), main_class(paths), *home)
         return Program(
             name=self.name,
             command=[found.command, f"@{self._argument_file('start', arguments)}"],

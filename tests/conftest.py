@@ -19,6 +19,9 @@ from graph_service.neo4j import Graph, connect
 from graph_service.settings import Settings
 from tests.support.api import OPTIONS, Api, running_api
 
+# A server of a test lives for seconds: its start costs half the processor time without the second compiler.
+os.environ.setdefault("NEO4J_JVM_FLAGS", "-XX:TieredStopAtLevel=1")
+
 
 @dataclass(frozen=True)
 class Servers:

@@ -49,6 +49,15 @@ def test_memory_may_be_given_by_option_or_environment() -> None:
     assert engines.Options().memory({}) == shared_out(of_machine())
 
 
+def test_more_options_for_java_are_split_as_a_shell_does() -> None:
+    """None are none."""
+    assert engines.jvm_flags({"NEO4J_JVM_FLAGS": "-XX:+UseZGC -Dnote='two words'"}) == (
+        "-XX:+UseZGC",
+        "-Dnote=two words",
+    )
+    assert engines.jvm_flags({}) == ()
+
+
 def test_a_memory_that_is_no_number_is_told_by_name() -> None:
     """Not with a stack trace."""
     with pytest.raises(SetupError, match=r"NEO4J_HEAP.*2g.*MiB"):
