@@ -42,6 +42,9 @@ def main(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
         Path | None, typer.Option(help="A trace whose faults and acts are played again.")
     ] = None,
     fault: Annotated[str, typer.Option(help="Only faults whose name has these letters.")] = "",
+    cluster: Annotated[
+        bool, typer.Option("--cluster", help="The queue is a Valkey Cluster, and its primaries fail over.")
+    ] = False,
     reshard: Annotated[
         bool,
         typer.Option("--reshard", help="No faults: 100 shards become 128, then 2,048 on two levels, live."),
@@ -49,7 +52,7 @@ def main(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
 ) -> None:
     """Kill and disturb every part of the system under load; exit 1 when anything was lost."""
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
-        plan = Plan(minutes, seed, replay, fault)
+        plan = Plan(minutes, seed, replay, fault, clustered=cluster)
         if reshard:
             plan.only(RESHARD)
         cycles = asyncio.run(_run(Path(folder), plan, (people, officials), trace))
@@ -66,11 +69,12 @@ def main(  # noqa: PLR0913, PLR0917 - a command line has as many options as it h
 class Plan:
     """Which faults come, with which acts, and until when."""
 
-    def __init__(self, minutes: float, seed: int, replay: Path | None, wanted: str) -> None:
+    def __init__(self, minutes: float, seed: int, replay: Path | None, wanted: str, clustered: bool) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         self._seconds = self._until = minutes * 60
         self._wanted = wanted
+        self.clustered = clustered
         self._recorded: list[tuple[Fault, list[Act] | None]] | None = _recorded(replay) if replay else None
         self.options: Mapping[str, str] = {}
         self._round: list[Fault] = []
@@ -104,7 +108,10 @@ def _recorded(file: Path) -> list[tuple[Fault, list[Act] | None]]:
 async def _run(folder: Path, plan: Plan, size: tuple[int, int], trace: Path) -> list[Cycle]:
     cycles: list[Cycle] = []
     out.print("starting Neo4j, Valkey, origin, API and three bridges")
-    async with running(folder, more=plan.options) as stack, populated(stack, *size, plan.chance) as run:
+    async with (
+        running(folder, more=plan.options, clustered=plan.clustered) as stack,
+        populated(stack, *size, plan.chance) as run,
+    ):
         plan.begin()
         while following := plan.next():
             fault, acts = following

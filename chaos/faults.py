@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from chaos import full_disks
+from chaos.failing_over import FAILED_OVER
 from chaos.nemesis import Fault, clock_jumps, disturbed, frozen, killed, leases_lost
 from chaos.rolling import rolled
 
@@ -26,12 +27,13 @@ FAULTS = [
     frozen("origin"),
     frozen("API"),
     Fault("a bridge's clock jumps", clock_jumps),
-    Fault("leases lost", leases_lost),
+    Fault("leases lost", leases_lost, lambda stack: stack.cluster is None),
     full_disks.VALKEY,
     full_disks.NEO4J,
     rolled("bridges and API replaced one by one"),
     killed("Neo4j", "a bridge"),
     killed("Valkey", "all bridges"),
+    *FAILED_OVER,
     disturbed("publishes refused", {"kind": "status", "prefix": "/publish", "status": 503, "rate": 0.9}),
 ]  # fmt: skip
 """Those first that a short run must not miss."""

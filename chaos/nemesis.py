@@ -52,12 +52,23 @@ async def _frozen(parts: list[Part]) -> AsyncIterator[None]:
 
 def killed(*names: str) -> Fault:
     """kill -9, and a start a few seconds later."""
-    return Fault(f"kill -9 {', '.join(names)}", lambda stack, chance: _killed(_chosen(stack, chance, names)))
+    return Fault(
+        f"kill -9 {', '.join(names)}",
+        lambda stack, chance: _killed(_chosen(stack, chance, names)),
+        _there(names),
+    )
 
 
 def frozen(name: str) -> Fault:
     """SIGSTOP, and SIGCONT a few seconds later."""
-    return Fault(f"SIGSTOP {name}", lambda stack, chance: _frozen(_chosen(stack, chance, (name,))))
+    return Fault(
+        f"SIGSTOP {name}", lambda stack, chance: _frozen(_chosen(stack, chance, (name,))), _there((name,))
+    )
+
+
+def _there(names: tuple[str, ...]) -> Callable[[Stack], bool]:
+    """Whether all of them are parts of a stack; a Cluster's servers are none."""
+    return lambda stack: all(name in stack.parts or name.endswith(("bridge", "bridges")) for name in names)
 
 
 def _chosen(stack: Stack, chance: random.Random, names: tuple[str, ...]) -> list[Part]:

@@ -11,7 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from chaos import valkey_cluster
 from chaos.small_disks import small_disks
+from chaos.valkey_cluster import ValkeyCluster
 from graph_service import migrations
 from graph_service.neo4j import connect
 from graph_service.settings import Settings
@@ -140,6 +142,8 @@ class Stack:
     """Options that a bridge or an API takes when it is started next."""
     disks: Mapping[str, Path] = field(default_factory=dict)
     """Small disks that hold all an engine writes, by its name; none where they cannot be had."""
+    cluster: ValkeyCluster | None = None
+    """Where the queue is a Valkey Cluster."""
 
     @property
     def bridges(self) -> list[Part]:
@@ -157,14 +161,21 @@ class Stack:
 
 @asynccontextmanager
 async def running(
-    data: Path, bridges: int = BRIDGES, more: Mapping[str, str] | None = None
+    data: Path, bridges: int = BRIDGES, more: Mapping[str, str] | None = None, clustered: bool = False
 ) -> AsyncIterator[Stack]:
-    """The system on a data folder, until the block ends; `more` are options of the bridges and the API."""
+    """The system on a data folder, until the block ends; `more` are options of the bridges and the API.
+
+    With `clustered` the queue is a Valkey Cluster of three primaries and three replicas.
+    """
     folder = DataFolder.at(data)
     environ = {name: value for name, value in os.environ.items() if name not in {"NEO4J_URI", "REDIS_URL"}}
     async with AsyncExitStack() as exits:
         lock = await exits.enter_async_context(folder.owned())
         disks = await exits.enter_async_context(small_disks(folder.root))
+        cluster = (
+            await exits.enter_async_context(valkey_cluster.running(data / "cluster")) if clustered else None
+        )
+        environ |= {"REDIS_URL": cluster.url} if cluster else {}
         memory = Options(heap=384, page_cache=64)
         engines = await exits.enter_async_context(started(folder, memory, environ, (lock.descriptor,)))
         keys = access.read(folder, environ)
@@ -197,6 +208,7 @@ async def running(
             parts,
             options,
             disks,
+            cluster,
         )
         exits.callback(_thaw, stack)
         yield stack

@@ -1,4 +1,4 @@
-"""Valkey or Redis: streams, leases and kept values. The only file that imports redis; knows no message's meaning.
+"""Valkey or Redis: streams, leases and kept values. Knows redis-py; knows no message's meaning.
 
 Streams are read without consumer groups: the owner of a key reads from the first entry and deletes what is done.
 All keys of one call that must change together carry one hash tag, so the same code runs on a Cluster.
@@ -8,22 +8,21 @@ Every failure of the engine is raised as `QueueUnavailable`. A Cluster is recogn
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
 
 import redis.asyncio as redis
 from redis.asyncio.cluster import RedisCluster
 from redis.asyncio.connection import parse_url
-from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import RedisError, ResponseError
 
-from graph_service import cancelling, metrics, valkey_scripts
-from graph_service.errors import QueueUnavailable
+from graph_service import valkey_scripts
+from graph_service.valkey_failures import AWAY, answering
 
 Entry = tuple[str, bytes]
 """An entry's id and its body."""
 
-AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
 REPLICATED_WITHIN = 1000
 """Milliseconds that an append to a Cluster may take to reach a replica; after them it has failed, and is repeated."""
 STEP = 0.01
@@ -32,30 +31,6 @@ STEP = 0.01
 _FIELD = b"e"
 FIRST = "0"
 """The position before the first entry of any stream."""
-
-
-@contextmanager
-def _engine() -> Iterator[None]:
-    try:
-        with cancelling.heard():
-            yield
-    except (*AWAY, AttributeError) as error:
-        # redis-py: a connection that another task closes while it is being opened (a Cluster's servers were learnt
-        # again) is used all the same, and has no writer by then.
-        if isinstance(error, AttributeError) and error.obj is not None:
-            raise
-        kind, reason = _why(error)
-        metrics.QUEUE_FAILED.labels(kind).inc()
-        raise QueueUnavailable(reason=reason) from error
-
-
-def _why(error: Exception) -> tuple[str, str]:
-    """In one word for the count, and in the operator's words: both conditions end without a restart of ours."""
-    if isinstance(error, OutOfMemoryError):
-        return "full", "it is full: raise its maxmemory, or see which stream does not drain"
-    if isinstance(error, ReadOnlyError):
-        return "read_only", "it takes no writes: REDIS_URL points at a replica"
-    return "away", str(error) or type(error).__name__
 
 
 class Valkey:
@@ -75,7 +50,7 @@ class Valkey:
         """Connect, and close at the end. Raises `QueueUnavailable` when nothing answers."""
         client = redis.Redis.from_url(url, protocol=2, socket_connect_timeout=2, health_check_interval=15)
         try:
-            with _engine():
+            with answering():
                 await client.ping()
                 is_cluster = await _is_cluster(client)
             if is_cluster:
@@ -90,7 +65,7 @@ class Valkey:
         self, entries: Sequence[tuple[str, bytes]], marks: Mapping[str, bytes] | None = None
     ) -> None:
         """Append (key, body) pairs in this order and set `marks`: all of it or nothing."""
-        with _engine():
+        with answering():
             async with self._client.pipeline(transaction=True) as pipe:
                 for key, body in entries:
                     pipe.xadd(key, {_FIELD: body})
@@ -104,13 +79,13 @@ class Valkey:
         """The entries after each key's position, at most `count` a key; waits up to `block` milliseconds for any."""
         if not positions:
             return {}
-        with _engine():
+        with answering():
             found: Any = await self._client.xread(cast(Any, dict(positions)), count=count, block=block)
         return {key.decode(): [(i.decode(), body[_FIELD]) for i, body in rows] for key, rows in found}
 
     async def delete(self, ids: Mapping[str, Sequence[str]]) -> None:
         """Delete entries by key and id; those already gone are no error."""
-        with _engine():
+        with answering():
             async with self._client.pipeline(transaction=False) as pipe:
                 for key, some in ids.items():
                     if some:
@@ -119,7 +94,7 @@ class Valkey:
 
     async def lengths(self, keys: Sequence[str]) -> list[int]:
         """The number of entries of each stream."""
-        with _engine():
+        with answering():
             async with self._client.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.xlen(key)
@@ -127,17 +102,17 @@ class Valkey:
 
     async def get(self, key: str) -> bytes | None:
         """A kept value."""
-        with _engine():
+        with answering():
             return cast("bytes | None", await self._client.get(key))
 
     async def put(self, key: str, value: bytes, seconds: float | None = None) -> None:
         """Keep a value, for ever or for so many seconds."""
-        with _engine():
+        with answering():
             await self._client.set(key, value, px=None if seconds is None else max(1, int(seconds * 1000)))
 
     async def values(self, keys: Sequence[str]) -> list[bytes | None]:
         """Several kept values, in the order of their keys."""
-        with _engine():
+        with answering():
             async with self._client.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.get(key)
@@ -145,61 +120,61 @@ class Valkey:
 
     async def append_capped(self, key: str, body: bytes, most: int) -> None:
         """Append to a stream of which only the newest entries, about `most`, are kept."""
-        with _engine():
+        with answering():
             await self._client.xadd(key, {_FIELD: body}, maxlen=most, approximate=True)
 
     async def newest(self, key: str, count: int) -> list[Entry]:
         """The last entries of a stream, the newest first."""
-        with _engine():
+        with answering():
             found: Any = await self._client.xrevrange(key, count=count)
         return [(entry.decode(), body[_FIELD]) for entry, body in found]
 
     async def members(self, key: str) -> list[str]:
         """Everybody who said to be `alive` and may still be, in order of name."""
-        with _engine():
+        with answering():
             found: Any = await self._client.zrange(key, 0, -1)
         return sorted(one.decode() for one in found)
 
     async def alive(self, key: str, who: str, milliseconds: int) -> list[str]:
         """Say that `who` is alive for so long, by the server's clock; returns all who are, in order of name."""
-        with _engine():
+        with answering():
             found: Any = await self._client.eval(valkey_scripts.ALIVE, 1, key, who, milliseconds)
         return sorted(one.decode() for one in found)
 
     async def leave(self, key: str, who: str) -> None:
         """Not alive any more."""
-        with _engine():
+        with answering():
             await self._client.zrem(key, who)
 
     async def lease(self, key: str, who: str, milliseconds: int) -> bool:
         """Take a lease, or renew it; False where another holds it."""
-        with _engine():
+        with answering():
             return bool(await self._client.eval(valkey_scripts.LEASE, 1, key, who, milliseconds))
 
     async def release(self, key: str, who: str) -> None:
         """Give a lease back; one that another holds by now is left alone."""
-        with _engine():
+        with answering():
             await self._client.eval(valkey_scripts.RELEASE, 1, key, who)
 
     async def raise_to(self, key: str, number: int) -> None:
         """Keep the highest number ever given."""
-        with _engine():
+        with answering():
             await self._client.eval(valkey_scripts.RAISE, 1, key, number)
 
     async def remember(self, rows: Sequence[tuple[str, bytes]], most: int, seconds: int) -> None:
         """Put each row in front of its list, of which the `most` newest are kept for so many seconds."""
-        with _engine():
+        with answering():
             await self._client.eval(*valkey_scripts.remembering(rows, most, seconds))
 
     async def remembered(self, key: str) -> list[bytes]:
         """The rows of a list, the newest first."""
-        with _engine():
+        with answering():
             found: Any = await self._client.lrange(key, 0, -1)
         return list(found)
 
     async def heard(self, channel: str) -> AsyncIterator[None]:
         """Yields at every nudge on a channel."""
-        with _engine():
+        with answering():
             async with self._client.pubsub(ignore_subscribe_messages=True) as subscription:
                 await subscription.subscribe(channel)
                 async for _ in subscription.listen():
@@ -207,7 +182,7 @@ class Valkey:
 
     async def forget(self, keys: Sequence[str]) -> None:
         """Delete values; those that are gone already are no error."""
-        with _engine():
+        with answering():
             async with self._client.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.delete(key)
@@ -215,12 +190,12 @@ class Valkey:
 
     async def nudge(self, channel: str) -> None:
         """Wake whoever listens on a channel. Nothing is kept: the listener also looks by itself."""
-        with _engine():
+        with answering():
             await self._client.publish(channel, b"")
 
     async def facts(self) -> dict[str, str]:
         """What the server says of itself, by INFO's names, and `appendfsync` where it may be asked."""
-        with _engine():
+        with answering():
             found: Any = dict(cast(Any, await self._client.info()))
             with suppress(ResponseError):  # hosted servers do not let clients read their configuration
                 found |= await self._client.config_get("appendfsync")
@@ -228,13 +203,13 @@ class Valkey:
 
     async def time(self) -> float:
         """The server's clock, Unix seconds."""
-        with _engine():
+        with answering():
             seconds, microseconds = await self._client.time()
         return seconds + microseconds / 1e6
 
     async def ping(self) -> None:
         """Returns when the engine answers."""
-        with _engine():
+        with answering():
             await self._client.ping()
 
 
@@ -263,7 +238,7 @@ class Cluster(Valkey):
         options.pop("db", None)
         client = RedisCluster(**options, protocol=2, socket_connect_timeout=2)
         try:
-            with _engine():
+            with answering():
                 await client.initialize()
             opened = cls(client, {k: v for k, v in options.items() if k not in {"host", "port"}})
             yield opened
@@ -309,7 +284,7 @@ class Cluster(Valkey):
 
     async def heard(self, channel: str) -> AsyncIterator[None]:
         """As on one server: a Cluster passes nudges on to all of its servers."""
-        with _engine():
+        with answering():
             server = self._server(self._cluster.get_random_node())
             async with server.pubsub(ignore_subscribe_messages=True) as subscription:
                 await subscription.subscribe(channel)
@@ -365,7 +340,7 @@ class Cluster(Valkey):
     @asynccontextmanager
     async def _learning(self) -> AsyncIterator[None]:
         """Any failure may mean that the servers have changed: they are asked who has what before the next try."""
-        with _engine():
+        with answering():
             try:
                 yield
             except AWAY:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from chaos.valkey_cluster import running
 from graph_service.api.limits import RateLimits
 from graph_service.errors import RateLimited
 from graph_service.settings import Settings
 from tests.conftest import Servers
-from tests.support.cluster import running
 
 RATES: dict[str, object] = {"rate_limit_user": "6/minute", "rate_limit_address": "6/minute"}
 

