@@ -20,7 +20,16 @@ PATIENCE = 300.0
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _STAYS = re.compile(r"make run\b|\.venv/bin/friends-presence (?:up|watch|join)\b")
 _END = "__typed__"
-HIDDEN = ("NEO4J_URI", "REDIS_URL", "MAKEFLAGS", "MAKELEVEL", "VIRTUAL_ENV", "PYTHONPATH")
+HIDDEN = (
+    "NEO4J_URI",
+    "REDIS_URL",
+    "ARGS",
+    "MAKEFLAGS",
+    "MAKEOVERRIDES",
+    "MAKELEVEL",
+    "VIRTUAL_ENV",
+    "PYTHONPATH",
+)
 
 
 def fences(page: Path) -> list[tuple[str, str]]:
