@@ -94,6 +94,11 @@ def best(steps: Sequence[Step], window: str) -> Step | None:
     return max(kept, key=lambda one: one.wanted, default=None)
 
 
+def _lowest(steps: Sequence[Step], window: str) -> Step | None:
+    """The lowest rate that was tried."""
+    return min((one for one in steps if one.window == window), key=lambda one: one.wanted, default=None)
+
+
 def reckoned(steps: Sequence[Step]) -> list[Line]:
     """The full load, from the costs of the highest rate that was kept with the fixed window."""
     found = best(steps, FIXED) or best(steps, ADAPTIVE)
@@ -109,10 +114,11 @@ def results(steps: Sequence[Step], sink: bool) -> list[dict[str, Any]]:
         budget = f">= {least}" if window == FIXED else ""
         sustained = found.transitions if found else 0.0
         rows.append((f"transitions/s sustained, {way}, window {window}", sustained, "1/s", budget))
-        if found:
+        if cost := found or _lowest(steps, window):
             budget = "<= 8" if window == FIXED else ""
             what = f"CPU of all servers but the origin, {way}, window {window}"
-            rows.append((what, round(found.servers, 2), "ms/1,000 deliveries", budget))
+            what += "" if found else f", at {cost.wanted:g} 1/s, which were not kept"
+            rows.append((what, round(cost.servers, 2), "ms/1,000 deliveries", budget))
     return [dict(zip(("what", "value", "unit", "budget"), row, strict=True)) for row in rows]
 
 

@@ -1,4 +1,5 @@
-// A page of a user's friends in order of id, all of them or just those online or offline.
+// A page of a user's friends in order of id, all of them or just those online or offline. Each id is read once, which
+// saves a third: all friends are looked at for any page.
 //
 // parameters: me: string, after: string ("" = from the start), limit: integer, online: boolean or null
 // returns:    one row of lists of equal length: ids, names, onlines, last_seens (ms), sinces (s); ts (microseconds)
@@ -9,8 +10,9 @@
 MATCH (me:User {id: $me})
 CALL (me) {
   MATCH (me)-[r:FRIEND]-(f)
-  WHERE f.id > $after AND ($online IS NULL OR (f:Online AND f.invisible IS NULL) = $online)
-  WITH r, f ORDER BY f.id LIMIT $limit
+  WITH r, f, f.id AS id
+  WHERE id > $after AND ($online IS NULL OR (f:Online AND f.invisible IS NULL) = $online)
+  WITH r, f, id ORDER BY id LIMIT $limit
   WITH collect(f) AS friends, collect(r) AS relations
   RETURN [f IN friends | f.id] AS ids, [f IN friends | coalesce(f.name, "")] AS names,
          [f IN friends | f:Online AND f.invisible IS NULL] AS onlines,
