@@ -8,50 +8,39 @@ from __future__ import annotations
 
 import random
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from chaos.nemesis import Fault
 from chaos.stack import Stack
-from chaos.valkey_cluster import ValkeyCluster
+from chaos.valkey_cluster import Node, ValkeyCluster
+
+Done = Callable[[ValkeyCluster, Node], None]
 
 
-def _of(stack: Stack) -> ValkeyCluster:
-    if stack.cluster is None:
-        raise LookupError("only with --cluster")
-    return stack.cluster
+def _befalls_a_primary(name: str, hurt: Done, heal: Done) -> Fault:
+    @asynccontextmanager
+    async def inflicted(stack: Stack, chance: random.Random) -> AsyncIterator[None]:
+        cluster = stack.cluster
+        if cluster is None:
+            raise LookupError("only with --cluster")
+        node = chance.choice(await cluster.primaries())
+        hurt(cluster, node)
+        try:
+            yield
+        finally:
+            heal(cluster, node)
+            await cluster.whole()
 
-
-def _clustered(stack: Stack) -> bool:
-    return stack.cluster is not None
-
-
-@asynccontextmanager
-async def _dead(stack: Stack, chance: random.Random) -> AsyncIterator[None]:
-    cluster = _of(stack)
-    node = chance.choice(await cluster.primaries())
-    cluster.kill(node)
-    try:
-        yield
-    finally:
-        cluster.start_again(node)
-        await cluster.whole()
-
-
-@asynccontextmanager
-async def _asleep(stack: Stack, chance: random.Random) -> AsyncIterator[None]:
-    """It wakes up thinking that it still is a primary."""
-    cluster = _of(stack)
-    node = chance.choice(await cluster.primaries())
-    node.process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        node.process.send_signal(signal.SIGCONT)
-        await cluster.whole()
+    return Fault(f"{name} a primary of the Cluster", inflicted, lambda stack: stack.cluster is not None)
 
 
 FAILED_OVER = [
-    Fault("kill -9 a primary of the Cluster", _dead, _clustered),
-    Fault("SIGSTOP a primary of the Cluster", _asleep, _clustered),
+    _befalls_a_primary("kill -9", ValkeyCluster.kill, ValkeyCluster.start_again),
+    # It wakes up thinking that it still is a primary.
+    _befalls_a_primary(
+        "SIGSTOP",
+        lambda _, node: node.process.send_signal(signal.SIGSTOP),
+        lambda _, node: node.process.send_signal(signal.SIGCONT),
+    ),
 ]

@@ -64,7 +64,5 @@ async def _neo4j_full(stack: Stack, _chance: random.Random) -> AsyncIterator[Non
     await part.start()
 
 
-VALKEY = Fault(
-    "Valkey's disk full", _valkey_full, lambda stack: "Valkey" in stack.disks and stack.cluster is None
-)
+VALKEY = Fault("Valkey's disk full", _valkey_full, lambda stack: "Valkey" in stack.disks)
 NEO4J = Fault("Neo4j's disk full", _neo4j_full, lambda stack: "Neo4j" in stack.disks, NEO4J_TAKES)

@@ -16,6 +16,8 @@ import redis.asyncio as redis
 from chaos.stack import Part, Stack
 
 Inflicted = AbstractAsyncContextManager[None]
+ANY, ALL = "a bridge", "all bridges"
+"""Names of parts that are chosen when the fault comes."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,16 @@ def frozen(name: str) -> Fault:
 
 def _there(names: tuple[str, ...]) -> Callable[[Stack], bool]:
     """Whether all of them are parts of a stack; a Cluster's servers are none."""
-    return lambda stack: all(name in stack.parts or name.endswith(("bridge", "bridges")) for name in names)
+    return lambda stack: all(name in stack.parts or name in {ANY, ALL} for name in names)
 
 
 def _chosen(stack: Stack, chance: random.Random, names: tuple[str, ...]) -> list[Part]:
-    """Parts by name; "a bridge" is any, "all bridges" are all."""
+    """Parts by name."""
     found = []
     for name in names:
-        if name == "all bridges":
+        if name == ALL:
             found += stack.bridges
-        elif name == "a bridge":
+        elif name == ANY:
             found.append(chance.choice(stack.bridges))
         else:
             found.append(stack.parts[name])

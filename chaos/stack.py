@@ -207,7 +207,7 @@ async def running(
             ServiceEngine.url(api.port),
             parts,
             options,
-            disks,
+            {name: disk for name, disk in disks.items() if name in parts},
             cluster,
         )
         exits.callback(_thaw, stack)
