@@ -19,6 +19,7 @@ QUIET = {
     "friends_settle_refused_total",
     "friends_jobs_failed_total",
     "friends_http_rate_limited_total",
+    "friends_http_shed_total",
 }
 """Counters by label of what goes wrong: no series before the first time, and nothing goes wrong here."""
 _METRIC = re.compile(r"\bfriends_[a-z_]+")
