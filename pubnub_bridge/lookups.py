@@ -27,6 +27,8 @@ GOOD_FOR = 10_000
 """Milliseconds that one is kept."""
 AT_ONCE = 100
 """Channels of one question for occupancy."""
+UNDER_WAY = 50
+"""Users who are looked up at once; after an outage thousands may be in doubt."""
 _log = structlog.get_logger(__name__)
 
 
@@ -71,16 +73,15 @@ class Lookups:
         self._shards = shards
         self._now = now
         self._listed: dict[str, _Listed] = {}
+        self._places = asyncio.Semaphore(UNDER_WAY)
 
     async def seen(self, user: str, reason: str = "confirm") -> Seen:
         """Whether a user is present on any of their shards. Raises what the client raises."""
-        at = self._now()
+        async with self._places:
+            at = self._now()
+            names = await self._client.where_now(user)
         partition = self._shards.partition(user)
-        on = [
-            shard
-            for name in await self._client.where_now(user)
-            if (shard := self._shards.parse(name)) is not None
-        ]
+        on = [shard for name in names if (shard := self._shards.parse(name)) is not None]
         mine = [shard for shard in on if shard % self._shards.partitions == partition]
         return Seen(user, bool(mine), at, mine[0] if mine else self._shards.shard(user), reason)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from graph_service.shard import ShardMap
 from pubnub_bridge.client import Occupants
 from pubnub_bridge.errors import PubNubUnavailable
-from pubnub_bridge.lookups import Lookups
+from pubnub_bridge.lookups import UNDER_WAY, Lookups
 
 SHARDS = ShardMap(partitions=2, shards=4)
 PEOPLE = [f"u{number}" for number in range(40)]
@@ -19,10 +21,15 @@ class PubNub:
         """The hidden are counted, and missing on the pages."""
         self.asked: list[str] = []
         self.fails = False
+        self.under_way = self.most_under_way = 0
 
     async def where_now(self, user: str) -> frozenset[str]:
         """Always right."""
         self.asked.append(user)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        await asyncio.sleep(0)
+        self.under_way -= 1
         return frozenset({SHARDS.channel(SHARDS.shard(user))} if user in self.present else ())
 
     async def here_now(self, channel: str) -> Occupants:
@@ -102,3 +109,13 @@ async def test_the_next_batch_of_the_same_storm_asks_no_channel_again() -> None:
     for _ in range(2):
         assert await known.still_there(left()) == {}
     assert sorted(pubnub.asked) == sorted(map(SHARDS.channel, range(4)))
+
+
+async def test_however_many_are_in_doubt_only_so_many_are_looked_up_at_once() -> None:
+    """After an outage of PubNub each of thousands may be a doubt of its own."""
+    pubnub = PubNub({"u3"})
+    crowd = [f"u{number}" for number in range(4 * UNDER_WAY)]
+    shared = lookups(pubnub)
+    seen = await asyncio.gather(*map(shared.seen, crowd))
+    assert [one.user for one in seen if one.online] == ["u3"]
+    assert pubnub.most_under_way == UNDER_WAY
