@@ -15,7 +15,7 @@ WITH pair[0] AS low, pair[1] AS high,
      CASE WHEN pair[0].id = $me THEN pair[1] ELSE pair[0] END AS other
 WITH low, high, me, other,
      [(me)-[r:REQUESTED]->(other) | r]
-     + [(other)-[r:REQUESTED]->(me) WHERE NOT EXISTS { (me)-[:BLOCKED]->(other) } | r] AS gone
+     + CASE WHEN EXISTS { (me)-[:BLOCKED]->(other) } THEN [] ELSE [(other)-[r:REQUESTED]->(me) | r] END AS gone
 FOREACH (r IN gone | DELETE r)
 FOREACH (_ IN gone[..1] | CREATE (:Outbox {a: low.id, b: high.id}))
 RETURN size(gone) > 0 AS changed

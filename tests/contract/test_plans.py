@@ -21,16 +21,18 @@ PARAMETERS: dict[str, Any] = {
 }  # fmt: skip
 ROWS = {"settle": [["u1", True, 1, 0]], "people_upsert": [["u1", "One", 0]]}
 
+PEOPLE, FRIENDS = 400, 200
+"""Enough friends that going through them looks dearer to the planner than going through the few who are online."""
+
 
 @pytest.fixture(scope="module")
 async def populated(migrated: Graph) -> Graph:
     """Enough users and friends that the planner chooses as it does in production."""
     await wipe(migrated)
-    await People(migrated, lambda _: 0).upsert_many([Person(f"u{number}", "") for number in range(1_000)])
-    for step in range(1, 21):
-        await Bulk(migrated).batch(
-            [Pair(f"u{n}", f"u{(n + step) % 1_000}") for n in range(1_000)], tell=False
-        )
+    await People(migrated, lambda _: 0).upsert_many([Person(f"u{number}", "") for number in range(PEOPLE)])
+    for step in range(1, FRIENDS // 2 + 1):
+        pairs = [Pair(f"u{n}", f"u{(n + step) % PEOPLE}") for n in range(PEOPLE)]
+        await Bulk(migrated).batch(pairs, tell=False)
     # Plans that other tests made on other numbers live for ten seconds.
     await migrated.statement("CALL db.resampleOutdatedIndexes()")
     await migrated.statement("CALL db.clearQueryCaches()")
@@ -53,13 +55,17 @@ def pure_product(plan: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize("name", sorted(catalogue()))
 async def test_a_plan_holds_what_its_header_says_and_scans_nothing(populated: Graph, name: str) -> None:
-    """The operators named are there; no scan of all nodes, no open product, no Eager without a reason."""
+    """The operators named are there; no scan that is not named, no open product, no Eager without a reason.
+
+    Nobody is online here, so that a plan which starts at those online looks cheap to the planner, as it does when
+    a system begins: such a plan stays while thousands arrive.
+    """
     query = catalogue()[name]
     plan = await populated.explain(query.text, **PARAMETERS, rows=ROWS.get(name, []))
     found = operators(plan)
     wanted = {operator for operator in query.operators if operator != "Eager"}
     assert wanted <= {simple(one) for one in found}, found
-    assert "AllNodesScan" not in found
+    assert {one for one in found if one.endswith("Scan")} <= wanted, found
     assert pure_product(plan), found
     if not query.may_be_eager:
         assert not any("Eager" in one for one in found if not one.startswith("EagerAggregation")), found
