@@ -7,7 +7,6 @@ moment. Knows traces, cheap clients and how an event id tells its moment; starts
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 import time
 from collections import Counter
@@ -18,7 +17,7 @@ from hdrh.histogram import HdrHistogram
 
 from bench.measure import Stopwatch, Timing
 from bench.traces import Turn
-from bench.wire_people import TROUBLES, Person, Wire, beats
+from bench.wire_people import TROUBLES, Person, Wire, beats, patience
 from pubnub_bridge.stack_file import Reach
 
 NEWS = b"evt_presence_"
@@ -27,6 +26,8 @@ SAMPLED = 4
 LONGEST = 600_000
 FILLING = 24
 """People who connect at once while the crowd gathers."""
+AGAIN_S = (0.2, 0.6)
+"""From and to, until what failed is tried again."""
 _EVENT = re.compile(rb"evt_presence_([A-Za-z0-9-]+)_(\d+)")
 
 
@@ -122,9 +123,9 @@ class Crowd:
         while not person.here:
             try:
                 await person.come()
-            except TROUBLES:
+            except TROUBLES as trouble:
                 self.counted["refused while gathering"] += 1
-                await asyncio.sleep(random.uniform(0.2, 0.6))
+                await asyncio.sleep(patience(trouble, AGAIN_S))
 
     async def play(self, turns: Iterable[Turn], speed: float = 1.0) -> None:
         """Every turn begins when it is due; returns when the last has begun."""

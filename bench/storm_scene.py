@@ -7,7 +7,6 @@ exactly the friends who are there.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -19,6 +18,7 @@ import numpy as np
 from bench.peers.friends import Friends
 from bench.peers.ours import Ours
 from bench.peers.views import View, Views
+from bench.wire_people import patience
 from graph_service.shard import ShardMap
 from graph_service.valkey import Valkey
 from local_stack.generate import Population, generate
@@ -201,7 +201,7 @@ class Stage:
                         return await act(person)
                     except (OSError, TimeoutError) as trouble:
                         self.again[f"{type(trouble).__name__}: {trouble}"[:60]] += 1
-                        await asyncio.sleep(random.uniform(*AGAIN_S))
+                        await asyncio.sleep(patience(trouble, AGAIN_S))
 
         await asyncio.gather(*map(one, people))
 

@@ -36,6 +36,19 @@ TOKEN_S = 3600.0
 class Refused(OSError):
     """An answer that is an error."""
 
+    def __init__(self, status: int, body: bytes) -> None:
+        super().__init__(f"{status} {body[:200]!r}")
+        self.after = 0
+        """Seconds after which to come back, where the answer says so."""
+        with suppress(ValueError):
+            self.after = json.loads(body).get("retryAfter", 0)
+
+
+def patience(trouble: Exception, otherwise: tuple[float, float]) -> float:
+    """Seconds until a client tries again: what it was told, spread as our client library does, or in `otherwise`."""
+    after = trouble.after if isinstance(trouble, Refused) else 0
+    return random.uniform(after, 1.5 * after) if after else random.uniform(*otherwise)
+
 
 class Pool:
     """Kept connections to one port; as many as there are questions at once."""
@@ -52,7 +65,7 @@ class Pool:
         body = await line.ask(request)
         self._idle.append(line)
         if line.status >= 400:
-            raise Refused(f"{line.status} {body[:200]!r}")
+            raise Refused(line.status, body)
         return body
 
     def close(self) -> None:
@@ -190,7 +203,7 @@ class Person:
         body = await poll.ask(calls.poll + b"0" + calls.after)
         if poll.status != 200:
             poll.close()
-            raise Refused(f"{poll.status} {body[:200]!r}")
+            raise Refused(poll.status, body)
         self._poll, self._every = poll, session.heartbeat / 2
         self.beat_at = time.monotonic() + self._every * random.uniform(0.5, 1.0)
         poll.listen(cursor(body))

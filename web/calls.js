@@ -5,6 +5,9 @@
  * service refused the one before, and the call is repeated once.
  */
 
+/** Problems that say: too much at this moment, nothing was done. */
+const SENT_AWAY = new Set(["overloaded", "rate_limited"]);
+
 /** The service answered and said no. `code` is stable; `message` is for people. */
 export class Refused extends Error {
   constructor(status, problem) {
@@ -16,6 +19,8 @@ export class Refused extends Error {
     this.temporary = status === 429 || status >= 500;
     /** Whether another token is needed. */
     this.signedOut = status === 401;
+    /** Seconds after which to come back, where the call was sent away undone; else undefined. */
+    this.comeBackAfter = SENT_AWAY.has(problem.code) ? problem.retryAfter : undefined;
   }
 }
 
@@ -30,7 +35,10 @@ export class Unreachable extends Error {
   }
 }
 
+/** Milliseconds that a person is kept waiting: for an answer, or for a place where too many call at once. */
 const PATIENCE = 15_000;
+/** The same for a session, which everybody wants at once after an outage. */
+const SESSION_PATIENCE = 60_000;
 const MOST_PAGES = 20;
 
 export class Calls {
@@ -45,7 +53,7 @@ export class Calls {
 
   /** What `/v1/session` says: keys, channels, a PubNub token. */
   session() {
-    return this.call("POST", "/v1/session");
+    return this.call("POST", "/v1/session", undefined, SESSION_PATIENCE);
   }
 
   /** Asks for a `friends.sync` on the inbox. */
@@ -64,8 +72,22 @@ export class Calls {
     }
   }
 
-  /** One call; its JSON. Throws `Refused` or `Unreachable`. */
-  async call(method, path, body) {
+  /** One call; its JSON. Who is sent away comes back as told, within `patience`. Throws `Refused` or `Unreachable`. */
+  async call(method, path, body, patience = PATIENCE) {
+    const until = performance.now() + patience;
+    for (;;) {
+      try {
+        return await this.signed(method, path, body);
+      } catch (problem) {
+        // Spread, so that all who were sent away together do not come back together.
+        const pause = problem.comeBackAfter * 1000 * (1 + Math.random() / 2);
+        if (!(performance.now() + pause < until)) throw problem;
+        await new Promise((over) => setTimeout(over, pause));
+      }
+    }
+  }
+
+  async signed(method, path, body) {
     try {
       return await this.once(method, path, body, false);
     } catch (problem) {

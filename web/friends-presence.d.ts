@@ -82,6 +82,8 @@ export declare class Refused extends Error {
   readonly temporary: boolean;
   /** Another token is needed. */
   readonly signedOut: boolean;
+  /** Seconds until the call may be repeated, where it was sent away undone and the wait is longer than a person's. */
+  readonly comeBackAfter?: number;
 }
 
 /** Nobody answered. */

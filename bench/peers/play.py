@@ -7,7 +7,6 @@ how many come at once in a storm.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -20,6 +19,7 @@ from bench.peers.churn import Churn, Turn
 from bench.peers.friends import Friends
 from bench.peers.system import System
 from bench.peers.views import Views
+from bench.wire_people import patience
 
 LATEST_MS = 1000.0
 """A step has failed when its p99, hold and window aside, is above this, or when less than `LEAST` arrived."""
@@ -30,7 +30,7 @@ PATIENCE_S = 2.0
 """Beyond hold and window, how long is waited for what is owed."""
 AT_ONCE = 300
 AGAIN_S = (0.2, 0.6)
-"""From and to, until what was refused is tried again."""
+"""From and to, until what failed is tried again; who is told when to come back does so then, as our client library."""
 REASON = 90
 """Letters of a refusal that are kept."""
 STORM_S = 60.0
@@ -60,7 +60,6 @@ class Show:
         self._churn = Churn(len(friends.of), friends.online, SEED)
         self._refused: Counter[str] = Counter()
         self._latest: dict[int, int] = {}
-        self._chance = random.Random(SEED)
 
     async def run(self, plan: Plan) -> Figures:
         """All of it."""
@@ -166,7 +165,8 @@ class Show:
                 return await call()
             except (OSError, TimeoutError) as problem:
                 self._refused[f"{type(problem).__name__}: {problem}"[:REASON]] += 1
-            await asyncio.sleep(self._chance.uniform(*AGAIN_S))
+                wait = patience(problem, AGAIN_S)
+            await asyncio.sleep(wait)
         return None
 
     async def _storms(self) -> list[Figures]:

@@ -45,6 +45,22 @@ test("a limit is temporary, a rule is not", async () => {
   await assert.rejects(calls(() => [409, { code: "blocked_by_caller" }]).sync(), { temporary: false, code: "blocked_by_caller" });
 });
 
+test("who is sent away comes back as told, and is answered", async () => {
+  const made = calls(() => (heard.length < 3 ? [503, { code: "overloaded", retryAfter: 0.01 }] : [200, { ids: [1] }]));
+  assert.deepEqual(await made.call("PUT", "/v1/friends/bob"), { ids: [1] });
+  assert.equal(heard.length, 3);
+});
+
+test("a pause that is longer than a person waits is told at once", async () => {
+  await assert.rejects(calls(() => [429, { code: "rate_limited", retryAfter: 60 }]).sync(), { code: "rate_limited", comeBackAfter: 60 });
+  assert.equal(heard.length, 1);
+});
+
+test("a fault is told at once: only what was sent away undone is tried again", async () => {
+  await assert.rejects(calls(() => [503, { code: "graph_unavailable", retryAfter: 0.01 }]).sync(), { code: "graph_unavailable" });
+  assert.equal(heard.length, 1);
+});
+
 test("an answer that is no JSON is a problem in words", async () => {
   await assert.rejects(calls(() => [502, undefined]).sync(), { message: "the service answered 502" });
 });
