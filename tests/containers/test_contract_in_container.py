@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,7 +44,7 @@ async def test_the_contract_suite_passes_in_a_container(
         "REDIS_URL": valkey.url(queue.port),
     }
     try:
-        code, said = await suite(environ)
+        code, said = await suite(SUITE, environ)
     finally:
         await queue.stop()
     with capfd.disabled():
@@ -54,11 +55,11 @@ async def test_the_contract_suite_passes_in_a_container(
     assert int(passed[1]) >= LEAST, said
 
 
-async def suite(environ: dict[str, str]) -> tuple[int, str]:
-    """Run the suite in a process of its own; its exit code and what it printed."""
+async def suite(files: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str]:
+    """Run these files in a process of its own; its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=500", *SUITE),
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=500", *files),
         cwd=ROOT,
         env={**os.environ, **environ},
         stdout=asyncio.subprocess.PIPE,

@@ -1,4 +1,7 @@
-"""One world a test: an origin, a bridge of its own, two friends, and official clients to be them."""
+"""One world a test: an origin, a bridge of its own, two friends, and official clients to be them.
+
+With SERVICE_IMAGE, the service of a `world` runs in a container of that image (tests/containers/test_e2e_in_image.py).
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ from pubnub_bridge.preparing import prepare
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import Side, open_side
 from tests.conftest import Servers
+from tests.support import in_image
 
 HOLD = 0.4
 
@@ -243,12 +247,29 @@ async def _world(
     graph: Graph, servers: Servers, origin: Running, more: dict[str, object]
 ) -> AsyncIterator[World]:
     await _emptied(servers.redis_url)
-    settings = Settings(**(options(servers, origin) | more))  # type: ignore[arg-type]
-    async with bridge(settings), api(settings) as (url, side):
+    chosen = options(servers, origin) | more
+    settings = Settings(**chosen)  # type: ignore[arg-type]
+    async with AsyncExitStack() as stack:
+        if in_image.IMAGE:
+            url = await stack.enter_async_context(in_image.service(chosen))
+            side = await stack.enter_async_context(beside(settings))
+        else:
+            await stack.enter_async_context(bridge(settings))
+            url, side = await stack.enter_async_context(api(settings))
         world = World(graph, origin, settings, url, side)
         yield world
         for device in world.devices:
             await device.client.stop()
+
+
+@asynccontextmanager
+async def beside(settings: Settings) -> AsyncIterator[Side]:
+    """A side of the test's own, to look into the engines with."""
+    async with AsyncExitStack() as stack:
+        opened = await stack.enter_async_context(engines(settings))
+        side = await stack.enter_async_context(open_side(settings, opened))
+        await prepare(side)
+        yield side
 
 
 @pytest.fixture
@@ -276,9 +297,8 @@ async def without_bridge(
 async def api(settings: Settings) -> AsyncIterator[tuple[str, Side]]:
     """The HTTP side, with the bridge's routes."""
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(engines(settings))
-        side = await stack.enter_async_context(open_side(settings, opened))
-        await prepare(side)
+        side = await stack.enter_async_context(beside(settings))
+        opened = side.engines
         gate = await stack.enter_async_context(open_gate(settings))
         http = build_app(
             settings,

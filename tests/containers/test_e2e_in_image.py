@@ -1,0 +1,35 @@
+"""The end-to-end suite's own files, with the service in a container of its image instead of in their process."""
+
+from __future__ import annotations
+
+import re
+
+import docker  # type: ignore[import-untyped]
+import pytest
+
+from tests.containers.test_contract_in_container import suite
+
+FILES = (
+    "tests/e2e/bridge/test_walk.py",
+    "tests/e2e/bridge/test_deny.py",
+    "tests/e2e/bridge/test_javascript.py",
+    "tests/e2e/bridge/test_two_users.py",
+)
+"""Those that say what the service promises; the others that use a `world` pass as well, in two more minutes."""
+LEAST = 20
+"""Tests; fewer would mean that the suite was not found."""
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
+
+
+async def test_the_end_to_end_suite_passes_against_the_image(
+    engine: docker.DockerClient, service_image: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Official clients in Python and JavaScript; the image on a read-only file system, without capabilities."""
+    code, said = await suite(FILES, {"SERVICE_IMAGE": service_image})
+    with capfd.disabled():
+        print(f"\nend to end against {service_image}: {said.splitlines()[-1]}")
+    assert code == 0, said
+    passed = re.search(r"(\d+) passed", said)
+    assert passed, said
+    assert int(passed[1]) >= LEAST, said
+    assert not engine.containers.list(filters={"ancestor": service_image}), "a container was left behind"
