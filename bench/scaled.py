@@ -9,10 +9,10 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pubnub_bridge.sizing.machines import BUSY
+
 ORIGIN = "origin"
 """PubNub's part: measured beside the others, not counted among the servers to be bought."""
-BUSY = 0.6
-"""The share of a core that is planned with, so that a storm has room."""
 
 
 @dataclass(frozen=True, slots=True)
