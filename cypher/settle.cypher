@@ -2,7 +2,7 @@
 //
 // parameters: rows: list of [id string, online boolean, at integer (ms), shard integer]; each id once
 // returns:    changed, equal, older: lists of ids; an id in none of them has no user;
-//             flipped: those whose flag itself is another now
+//             flipped: those whose flag itself is another now; hidden: those whose change happened while invisible
 // locks:      the users, ascending by id
 // plan:       NodeUniqueIndexSeek; Eager (the lock is taken before anything is read)
 UNWIND $rows AS row
@@ -18,4 +18,5 @@ FOREACH (_ IN CASE WHEN row[2] >= had AND NOT row[1] THEN [1] ELSE [] END | REMO
 RETURN collect(CASE WHEN row[2] > had THEN row[0] END) AS changed,
        collect(CASE WHEN row[2] = had THEN row[0] END) AS equal,
        collect(CASE WHEN row[2] < had THEN row[0] END) AS older,
-       collect(CASE WHEN row[2] >= had AND row[1] <> was THEN row[0] END) AS flipped
+       collect(CASE WHEN row[2] >= had AND row[1] <> was THEN row[0] END) AS flipped,
+       collect(CASE WHEN u.invisible AND row[2] >= had AND row[2] > coalesce(u.hidden_from, 0) THEN row[0] END) AS hidden

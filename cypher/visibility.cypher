@@ -1,4 +1,6 @@
-// Makes a user appear offline to friends, or visible again. While invisible, last_seen stands still.
+// Makes a user appear offline to friends, or visible again. Where friends saw the user online, or will, an Outbox node of
+// the user alone says so, and they are told whatever dies after the commit. While invisible, last_seen stands still, and
+// hidden_from is the time of the last change of presence that was visible.
 //
 // parameters: me: string, invisible: boolean
 // returns:    one row: changed; no row where the user does not exist
@@ -8,7 +10,8 @@ MATCH (u:User {id: $me})
 SET u.id = u.id
 WITH u, coalesce(u.invisible, false) <> $invisible AS changed
 FOREACH (_ IN CASE WHEN changed AND $invisible THEN [1] ELSE [] END |
-  SET u.invisible = true,
+  SET u.invisible = true, u.hidden_from = coalesce(u.presence_at, 0),
       u.last_seen = CASE WHEN u:Online THEN datetime.statement().epochMillis ELSE u.last_seen END)
-FOREACH (_ IN CASE WHEN changed AND NOT $invisible THEN [1] ELSE [] END | REMOVE u.invisible)
+FOREACH (_ IN CASE WHEN changed AND NOT $invisible THEN [1] ELSE [] END | REMOVE u.invisible, u.hidden_from)
+FOREACH (_ IN CASE WHEN changed AND u:Online THEN [1] ELSE [] END | CREATE (:Outbox {a: u.id, b: u.id}))
 RETURN changed

@@ -27,12 +27,13 @@ class Flags:
         """
         ids = frozenset(flag.user for flag in flags)
         if not ids:
-            return Settled(ids, ids, ids, ids, ids)
+            return Settled(ids, ids, ids, ids, ids, ids)
         rows = [[flag.user, flag.online, flag.at, flag.shard] for flag in flags]
         answer = await self._graph.write("settle", rows=rows) or {}
         changed, equal, older = (frozenset(answer[word]) for word in ("changed", "equal", "older"))
         unknown = ids - changed - equal - older
-        return Settled(changed, equal, older, unknown, frozenset(answer["flipped"]))
+        flipped, hidden = frozenset(answer["flipped"]), frozenset(answer["hidden"])
+        return Settled(changed, equal, older, unknown, flipped, hidden)
 
     async def tell(self, ids: Sequence[str]) -> list[Told]:
         """Own state, online friends and clock of each user, from one statement; unknown ids are left out."""
@@ -66,7 +67,7 @@ class Flags:
         return [Presence(user, online, rounded_down(seen, self._rounding)) for user, online, seen in rows]
 
     async def set_visibility(self, user: str, invisible: bool) -> bool:
-        """Makes a user appear offline, or visible again; whether that changed anything. Tell friends afterwards.
+        """Makes a user appear offline, or visible again; whether that changed anything. The outbox holds it until friends are told.
 
         Raises:
             UserNotFound: no such user.

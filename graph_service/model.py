@@ -37,6 +37,8 @@ class Settled:
     """Ids without a user in the graph."""
     flipped: frozenset[str]
     """Users whose flag itself is another now; the rest of `changed` only has a newer time."""
+    hidden: frozenset[str]
+    """Users who were invisible when it was committed: friends hear nothing of it. Who hides afterwards is not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,10 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class ChangedPair:
-    """A pair from the outbox with its present relation; both ends are told what they may see of it."""
+    """A pair from the outbox with its present relation; both ends are told what they may see of it.
+
+    Both ends are one user where that user's own visibility changed: then friends are told the user's state.
+    """
 
     node: str
     """The outbox node, for `done`."""
@@ -234,3 +239,8 @@ class ChangedPair:
     since: int
     ts: int
     """The clock of the read, microseconds since the epoch."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether it is one user's own change."""
+        return self.a.id == self.b.id

@@ -17,7 +17,7 @@ import structlog
 from graph_service.app import engines
 from graph_service.model import Told
 from graph_service.outbox import Outbox
-from pubnub_bridge import jobs, keys, metrics
+from pubnub_bridge import jobs, keys, metrics, relay
 from pubnub_bridge.accuracy import Accuracy, patience
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.console import report
@@ -33,7 +33,6 @@ from pubnub_bridge.preparing import until_prepared
 from pubnub_bridge.presence import Seen
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
 from pubnub_bridge.reconcile import Reconcile
-from pubnub_bridge.relay import Relay
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.settle import Around, Settle
 from pubnub_bridge.side import Side, open_side
@@ -111,7 +110,7 @@ class Bridge:
         self.ownership = Ownership(side.engines.valkey, own_name(), settings.partitions, self.partitions)
         self.reconcile = Reconcile(side.flags, side.log, side.lookups, side.shards)
         self.reconcile.now = side.clock.now
-        self.relay = Relay(_outbox(side), side.inbox, side.water, lambda: self.ownership.leads)
+        self.relay = relay.Relay(_changes(side), side.inbox, side.water, lambda: self.ownership.leads)
         self.context = side.context
         self.valid_for = max(1, round(3 * settings.status_count_interval))
         self.health = Health(side.engines.valkey, settings.partitions, self.valid_for)
@@ -266,8 +265,8 @@ def ways(side: Side, pool: Pool, syncs: Syncs) -> Ways:
     return Ways(pool, streams, syncs, side.dead, side.tokens.refused, side.why.fail)
 
 
-def _outbox(side: Side) -> Outbox:
-    return Outbox(side.engines.graph, side.settings.last_seen_rounding)
+def _changes(side: Side) -> relay.Graph:
+    return relay.Graph(Outbox(side.engines.graph, side.settings.last_seen_rounding), side.flags)
 
 
 def _needs(side: Side) -> Needs:

@@ -1,4 +1,6 @@
-"""The outbox relay: friend changes, told after their commit. Knows the outbox, streams and nudges; one at a time runs.
+"""The outbox relay: friend changes and visibility, told after their commit. Knows the outbox, streams and nudges.
+
+One at a time runs.
 
 A pair is forgotten by its node's id once both ends' messages are in their streams; dying in between repeats them.
 """
@@ -7,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from graph_service.errors import FriendsError, QueueUnavailable
-from graph_service.model import ChangedPair
+from graph_service.model import ChangedPair, Told
 from graph_service.valkey import Valkey
 from pubnub_bridge import keys
 from pubnub_bridge.high_water import HighWater
 from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.notice import Event
+from pubnub_bridge.notice import Event, Outgoing, presence_event
 from pubnub_bridge.relation import tell_pair
 
 POLL = 0.2
@@ -36,11 +39,27 @@ class OutboxRead(Protocol):
         """Forget pairs."""
 
 
-class Relay:
-    """Tells both ends of every changed pair how it stands."""
+class FlagsRead(Protocol):
+    """The part of `graph_service.flags.Flags` that the relay needs."""
 
-    def __init__(self, outbox: OutboxRead, inbox: Inbox, water: HighWater, leads: Callable[[], bool]) -> None:
-        self._outbox = outbox
+    async def tell(self, ids: Sequence[str]) -> list[Told]:
+        """Own state, online friends and clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """What the relay reads."""
+
+    outbox: OutboxRead
+    flags: FlagsRead
+
+
+class Relay:
+    """Tells both ends of every changed pair how it stands, and friends of who hides or shows up again."""
+
+    def __init__(self, graph: Graph, inbox: Inbox, water: HighWater, leads: Callable[[], bool]) -> None:
+        self._outbox = graph.outbox
+        self._flags = graph.flags
         self._inbox = inbox
         self._water = water
         self._leads = leads
@@ -73,12 +92,21 @@ class Relay:
         if pairs:
             outgoing = self._inbox.outgoing()
             for pair in pairs:
-                tell_pair(pair, outgoing)
+                if not pair.alone:
+                    tell_pair(pair, outgoing)
+            relations = outgoing.events()
+            await self._tell_of([pair.a.id for pair in pairs if pair.alone], outgoing)
             await self._inbox.append(outgoing)
-            await self.events(outgoing.events())
+            await self.events(relations)
             await self._outbox.done([pair.node for pair in pairs])
             self.changed(pairs)
         return len(pairs)
+
+    async def _tell_of(self, users: Sequence[str], outgoing: Outgoing) -> None:
+        """Friends are told what they may see now, the flag lowered meanwhile or not: settling that may have been silent."""
+        if users:
+            for one in await self._water.read(lambda: self._flags.tell(users)):
+                outgoing.tell(presence_event(one), one.online_friends)
 
     async def _stepped(self) -> bool:
         try:

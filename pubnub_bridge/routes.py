@@ -158,7 +158,7 @@ async def push_sync(request: web.Request, caller: Caller) -> Asked:
 async def visibility(request: web.Request, caller: Caller, body: VisibilityGiven) -> Visibility:
     """Friends see an ordinary offline; you still see them."""
     side = request.app[SIDE]
-    changed = await set_visibility(side.flags, side.water, side.inbox, caller.id, body.invisible)
+    changed = await set_visibility(side.flags, side.engines.valkey, caller.id, body.invisible)
     return Visibility(invisible=body.invisible, changed=changed)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -69,10 +69,13 @@ def to_be_told(changes: Sequence[Change], settled: Settled) -> list[str]:
     ]
 
 
-def notices(told: Sequence[Told], outgoing: Outgoing) -> None:
-    """Rows 7 to 8: what one read of these users leads to. The invisible are not talked of, but talked to."""
+def notices(told: Sequence[Told], hidden: Set[str], outgoing: Outgoing) -> None:
+    """Rows 7 to 8: what one read of these users leads to. Who changed while hidden is not talked of, but talked to.
+
+    Who was visible at the commit and hid before this read is told of as offline: the hiding may have found them gone.
+    """
     for one in told:
-        if not one.invisible:
+        if one.user not in hidden:
             outgoing.tell(presence_event(one), one.online_friends)
         if one.present:
             outgoing.sync(sync_of(one))
@@ -246,11 +249,11 @@ class Settle:
         told = await around.water.read(lambda: around.flags.tell(asked)) if asked else []
         outgoing = around.inbox.outgoing()
         fresh = [one for one in told if one.user not in settled.older]
-        notices(fresh, outgoing)
+        notices(fresh, settled.hidden, outgoing)
         kept = records(changes, settled, told, around.now())
         trail.settled(kept, told)  # before anybody can publish it
         await around.inbox.append(outgoing)
-        await around.events([presence_event(one) for one in fresh if not one.invisible])
+        await around.events([presence_event(one) for one in fresh if one.user not in settled.hidden])
         await around.why.keep(kept)
         self.told(fresh)
         count(settled, outgoing)
@@ -284,7 +287,7 @@ class Settle:
 
 def records(changes: Sequence[Change], settled: Settled, told: Sequence[Told], now: int) -> list[Record]:
     """One record a change, for whoever asks why; none of ids without a user, who may have been erased."""
-    heard = {one.user: 0 if one.invisible else len(one.online_friends) for one in told}
+    heard = {one.user: 0 if one.user in settled.hidden else len(one.online_friends) for one in told}
     return [_record(change, settled, heard, now) for change in changes if change.user not in settled.unknown]
 
 

@@ -6,6 +6,7 @@ from graph_service.flags import Flags
 from graph_service.friends import Friends
 from graph_service.model import Flag
 from graph_service.neo4j import Graph
+from graph_service.outbox import Outbox
 from tests.contract.test_friends import everybody
 
 
@@ -80,6 +81,35 @@ async def test_the_invisible_are_offline_to_others_and_see_others_all_the_same(g
     ]
     assert await flags.set_visibility("ben", invisible=False)
     assert (await flags.sync("ann")).online_friends == ["ben"]
+
+
+async def test_of_a_change_friends_hear_by_what_stood_when_it_was_committed(graph: Graph) -> None:
+    """Who hides after the commit was visible in it, however often it is tried again; who hid before was not."""
+    await everybody(graph, "ben")
+    flags, gone = Flags(graph), [flag("ben", False, 60)]
+    await flags.settle([flag("ben", True, 50)])
+    assert not (await flags.settle(gone)).hidden
+    await flags.set_visibility("ben", invisible=True)
+    assert not (await flags.settle(gone)).hidden
+    back = [flag("ben", True, 70)]
+    assert (await flags.settle(back)).hidden == {"ben"}
+    assert (await flags.settle(back)).hidden == {"ben"}
+    await flags.set_visibility("ben", invisible=False)
+    assert not (await flags.settle([flag("ben", False, 80)])).hidden
+
+
+async def test_hiding_stands_in_the_outbox_where_it_shows(graph: Graph) -> None:
+    """In the commit itself, so that friends are told whatever dies then; who hides while offline is not talked of."""
+    await everybody(graph, "ann", "ben")
+    flags, outbox = Flags(graph), Outbox(graph)
+    await flags.settle([flag("ben", True, 50)])
+    for user in ("ann", "ben"):
+        await flags.set_visibility(user, invisible=True)
+    waiting = await outbox.read()
+    assert [(one.a.id, one.alone) for one in waiting] == [("ben", True)]
+    await outbox.done([one.node for one in waiting])
+    await flags.set_visibility("ben", invisible=True)
+    assert await outbox.read() == []
 
 
 async def test_nothing_to_settle_asks_nothing(graph: Graph) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graph_service.model import ChangedPair, End, Settled, Told
 from pubnub_bridge.hold import Change
@@ -51,6 +51,7 @@ class Person:
     online: bool = False
     at: int = 0
     invisible: bool = False
+    hidden_from: int = 0
 
 
 @dataclass
@@ -89,13 +90,14 @@ class GraphModel:
 
     def copy(self) -> None:
         """A replica catches up."""
-        self.replica = {user: Person(p.online, p.at, p.invisible) for user, p in self.people.items()}
+        self.replica = {user: replace(person) for user, person in self.people.items()}
 
     def settle(self, changes: list[Change]) -> Settled:
         """Row 6, atomically."""
         self.coarse = max(0, self.coarse - 1)
         self.clock += not self.coarse
-        sets: dict[str, set[str]] = {word: set() for word in ("changed", "equal", "older", "flipped")}
+        words = ("changed", "equal", "older", "flipped", "hidden")
+        sets: dict[str, set[str]] = {word: set() for word in words}
         for change in changes:
             person = self.people[change.user]
             if change.at < person.at and self.rules.graph_refuses_older:
@@ -105,10 +107,10 @@ class GraphModel:
             if person.online != change.online:
                 sets["flipped"].add(change.user)
             person.online, person.at = change.online, change.at
-        changed, equal, older, flipped = (
-            frozenset(sets[w]) for w in ("changed", "equal", "older", "flipped")
-        )
-        return Settled(changed, equal, older, frozenset(), flipped)
+            if person.invisible and change.at > person.hidden_from:
+                sets["hidden"].add(change.user)
+        changed, equal, older, flipped, hidden = (frozenset(sets[word]) for word in words)
+        return Settled(changed, equal, older, frozenset(), flipped, hidden)
 
     def begin(self, user: str) -> Reading:
         """Row 7 begins: its clock is taken."""
@@ -116,7 +118,7 @@ class GraphModel:
         people = self.people if self.rules.reads_from_the_writer else self.replica
         others = sorted(next(iter(pair - {user})) for pair in self.friends if user in pair)
         own = people[user]
-        return Reading(user, self.clock, others, Person(own.online, own.at, own.invisible), len(others))
+        return Reading(user, self.clock, others, replace(own), len(others))
 
     def look(self, reading: Reading) -> None:
         """Row 7 sees one more friend, as that friend is now."""
@@ -135,7 +137,7 @@ class GraphModel:
             invisible=own.invisible,
             present=own.online,
             presence_at=own.at,
-            last_seen=own.at,
+            last_seen=own.hidden_from if own.invisible else own.at,
             online_friends=[friend for friend, _ in reading.found],
             visible_friends=[friend for friend, invisible in reading.found if not invisible],
             total_friends=reading.friends,
@@ -163,6 +165,13 @@ class GraphModel:
         """An end that lasts."""
         self.unfriend(a, b)
         self.blocks.add((a, b))
+
+    def hide(self, user: str, invisible: bool) -> None:
+        """A choice of visibility."""
+        person = self.people[user]
+        person.invisible, person.hidden_from = invisible, person.at
+        if person.online:
+            self._changed(user, user, friends=False)
 
     def pair(self, node: int) -> ChangedPair:
         """One outbox node with what stands now, and one clock."""

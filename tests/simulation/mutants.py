@@ -123,8 +123,15 @@ def _as_decided(row: Told, change: Change | None) -> Told:
 
 
 def audible(rules: Rules, rows: list[Told]) -> list[Told]:
-    """The invisible are silent, or not."""
+    """The invisible look offline, or not."""
     return rows if rules.invisible_is_silent else [replace(row, invisible=False) for row in rows]
+
+
+def hidden(rules: Rules, settled: Settled, rows: list[Told]) -> frozenset[str]:
+    """Of whom nothing is told."""
+    if not rules.invisible_is_silent:
+        return frozenset()
+    return settled.hidden if rules.visible_by_the_commit else frozenset(r.user for r in rows if r.invisible)
 
 
 def without_syncs(rules: Rules, outgoing: Outgoing) -> None:

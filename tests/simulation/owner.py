@@ -10,7 +10,7 @@ from graph_service.model import Settled, Told
 from pubnub_bridge import log, wire
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.hold import Change, Hold, HoldTimes
-from pubnub_bridge.notice import Outgoing, SyncNotice, decode, encode, sync_of
+from pubnub_bridge.notice import Outgoing, SyncNotice, decode, encode, presence_event, sync_of
 from pubnub_bridge.presence import TOO_FAR_AHEAD, Seen
 from pubnub_bridge.settle import notices, to_be_told
 from pubnub_bridge.storm import Marks
@@ -216,7 +216,7 @@ class Owner:
         assert batch.settled is not None
         outgoing = Outgoing(lambda _user: 0)
         news = [one for one in batch.told if one.user in batch.news]
-        notices(mutants.audible(self.rules, news), outgoing)
+        notices(mutants.audible(self.rules, news), mutants.hidden(self.rules, batch.settled, news), outgoing)
         mutants.without_syncs(self.rules, outgoing)
         self._append_inbox(outgoing)
         if self.rules.delete_after_append:
@@ -254,11 +254,23 @@ class Owner:
             return False
         node = min(self.out.graph.outbox)
         pair = self.out.graph.pair(node)
-        if not self._clock_is_back([pair.ts]):
-            outgoing = Outgoing(lambda _user: 0)
-            mutants.tell_pair(self.rules, pair, outgoing)
+        outgoing = Outgoing(lambda _user: 0)
+        ts = self._tell_of(pair.a.id, outgoing) if pair.alone else pair.ts
+        if not self._clock_is_back([ts]):
+            if not pair.alone:
+                mutants.tell_pair(self.rules, pair, outgoing)
             self.relation = (node, outgoing)
         return True
+
+    def _tell_of(self, user: str, outgoing: Outgoing) -> int:
+        """Who hides or shows up again, as one read says; its clock."""
+        reading = self.out.graph.begin(user)
+        while reading.left:
+            self.out.graph.look(reading)
+        told = self.out.graph.told(reading)
+        if told.present or self.rules.hiding_is_told_whatever_since:
+            outgoing.tell(presence_event(told), told.online_friends)
+        return reading.ts
 
     # Rows 9 and 10
 

@@ -184,12 +184,6 @@ class RealWorld(World):
         self.real.befriend("bob", "cat")
         self._note_friends()
 
-    def hide(self, user: str) -> None:
-        """The choice is committed first; the rest is the world's."""
-        person = self.real.people[user]
-        self.real.hide(user, not person.invisible)
-        super().hide(user)
-
     def block(self, a: str, b: str) -> None:
         """Ends it, or lifts the block."""
         if (a, b) in self.real.blocks:

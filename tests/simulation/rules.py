@@ -91,6 +91,10 @@ class Rules:
     """Client: a sync is asked for after every connect."""
     invisible_is_silent: bool = True
     """The presence of an invisible user is told to nobody."""
+    visible_by_the_commit: bool = True
+    """Who was visible when a change was committed is told of, hidden since or not."""
+    hiding_is_told_whatever_since: bool = True
+    """Who was online when hiding was committed is told of, gone since or not."""
 
     @staticmethod
     def names() -> list[str]:

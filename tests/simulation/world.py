@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pubnub_bridge.notice import Outgoing, SyncNotice, encode, presence_event, sync_of
+from pubnub_bridge.notice import SyncNotice, encode
 from pubnub_bridge.wire import micros
 from tests.simulation import mutants
 from tests.simulation.engines import CACHE, GraphModel, PubNub
@@ -91,24 +91,10 @@ class World:
         self._note_friends()
 
     def hide(self, user: str) -> None:
-        """Appear offline, or visible again: an API call, committed, read and appended."""
+        """Appear offline, or visible again: an API call, committed with what the relay has to tell of it."""
         person = self.graph.people[user]
-        person.invisible = not person.invisible
         self.hidden_at[user] = person.at
-        self.graph.clock += 1
-        if self.graph.clock < self.out.highest + self.out.stepped_back:
-            self.graph.clock = self.out.highest + 1
-        reading = self.graph.begin(user)
-        while reading.left:
-            self.graph.look(reading)
-        told = self.graph.told(reading)
-        outgoing = Outgoing(lambda _user: 0)
-        outgoing.tell(presence_event(told), told.online_friends)
-        if told.present:
-            outgoing.sync(sync_of(told))
-        self.owners[0]._append_inbox(outgoing)
-
-    # What goes wrong
+        self.graph.hide(user, not person.invisible)
 
     def repeat(self, which: int) -> None:
         """PubNub, or a webhook, says something again, and late."""

@@ -79,6 +79,15 @@ async def test_who_hides_looks_offline_and_still_sees_others(world: World) -> No
     await ann.hears(lambda m: m["type"] == "friend.online" and m in ann.events()[count:])
 
 
+async def test_hiding_is_told_though_the_call_died_after_its_commit(world: World) -> None:
+    """What is to be told is committed with the choice; the relay finds it without being called."""
+    await world.people("ann", "bob")
+    ann, _ = await world.online("ann", "bob")
+    await world.side.flags.set_visibility("bob", invisible=True)
+    told = await ann.hears(lambda m: m["type"] == "friend.offline")
+    assert told["payload"]["userId"] == "bob"
+
+
 async def test_a_new_friend_and_an_ended_friendship_reach_both_inboxes(world: World) -> None:
     """Ask, accept and unfriend, each told to the right inboxes; the new friend's presence comes with it."""
     await world.people("ann")
