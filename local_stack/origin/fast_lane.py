@@ -1,4 +1,5 @@
-"""The short way for the requests that load consists of: subscribe, publish, signal, presence and time by GET.
+"""The short way for the requests that load consists of: subscribe, publish, signal, presence and time by GET, and
+publish by POST.
 
 A connection begins here. Whole requests of these kinds are answered without a task, a parser object or a request object
 for each, which makes an open poll a fourth as large and a publish three times as cheap. The first request of any other
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import structlog
 from aiohttp import web
@@ -19,7 +20,7 @@ from local_stack.origin.call import Call, parsed_query
 from local_stack.origin.channels import Waiter
 from local_stack.origin.clock import Clock
 from local_stack.origin.keyset import Keyset
-from local_stack.origin.publish import sent_by_path
+from local_stack.origin.publish import sent_by_body, sent_by_path
 from local_stack.origin.reply import Family
 from local_stack.origin.subscribe import Held, opened
 
@@ -31,12 +32,19 @@ MAX_HEAD = 32 * 1024
 MAX_AHEAD = 1 << 20
 """Bytes that may arrive while a poll is open; a client that sends more is cut off."""
 
+MAX_BODY = 64 * 1024
+"""Bytes of a posted message; no message may be as long, so a longer one is aiohttp's to refuse."""
+
 _FAST = (b"GET /v2/subscribe/", b"GET /publish/", b"GET /signal/", b"GET /v2/presence/", b"GET /time/")
-_LONGEST = max(map(len, _FAST))
+_POSTED = b"POST /publish/"
+_PREFIXES = (*_FAST, _POSTED)
+_LONGEST = max(map(len, _PREFIXES))
 _SPECIAL = re.compile(
-    rb"\r\n(?:content-length|transfer-encoding|expect|upgrade|connection[ \t]*:(?![ \t]*keep-alive[ \t]*\r\n))",
+    rb"\r\n(?:transfer-encoding|expect|upgrade|content-encoding|"
+    rb"connection[ \t]*:(?![ \t]*keep-alive[ \t]*\r\n))",
     re.IGNORECASE,
 )
+_LENGTH = re.compile(rb"\r\ncontent-length[ \t]*:[ \t]*([0-9]{1,6})?", re.IGNORECASE)
 _HEAD = (
     "HTTP/1.1 200 OK\r\n"
     f"Content-Type: {Family.MESSAGES.value[1]}\r\n"
@@ -128,41 +136,46 @@ class Lane(asyncio.Protocol):
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0 and len(self._buffer) < MAX_HEAD and self._promising():
                 return
-            target = None if end < 0 or end > MAX_HEAD else _target(self._buffer[: end + 2])
-            answer = None if target is None else self._tried(target)
+            asked = None if end < 0 or end > MAX_HEAD else _asked(self._buffer[: end + 2])
+            whole = end + 4 + (asked.length if asked else 0)
+            if len(self._buffer) < whole:
+                return
+            answer = None if asked is None else self._tried(asked, self._buffer[end + 4 : whole])
             if answer is None:
                 self._hand_over()
                 return
-            self._buffer = self._buffer[end + 4 :]
+            self._buffer = self._buffer[whole:]
             self._give(answer)
 
     def _promising(self) -> bool:
         """Whether what has arrived may become a request for the short way."""
         start = self._buffer[:_LONGEST]
-        return any(fast.startswith(start) or start.startswith(fast) for fast in _FAST)
+        return any(fast.startswith(start) or start.startswith(fast) for fast in _PREFIXES)
 
-    def _tried(self, target: str) -> web.Response | bytes | Held | None:
+    def _tried(self, asked: _Asked, body: bytes) -> web.Response | bytes | Held | None:
         """As `_answer`; a defect of the origin is left to the long way, which knows how to answer it."""
         try:
-            return self._answer(target)
+            return self._answer(asked, body)
         except Exception:  # noqa: BLE001 - see above
             self._lanes.origin.errors += 1
-            _log.exception("origin.defect", path=target)
+            _log.exception("origin.defect", path=asked.target)
             return None
 
-    def _answer(self, target: str) -> web.Response | bytes | Held | None:
+    def _answer(self, asked: _Asked, body: bytes) -> web.Response | bytes | Held | None:
         """The answer to a request, None where it is not for the short way."""
-        path, _, query = target.partition("?")
-        segments = path.split("/")
+        segments = asked.target.partition("?")[0].split("/")
+        if asked.method == "POST":
+            call = self._call(asked, segments, _POST)
+            return None if call is None else sent_by_body(call, body)
         if segments[1] == "publish":
-            call = self._call(target, segments, _PUBLISH, query)
+            call = self._call(asked, segments, _PUBLISH)
             return None if call is None else sent_by_path(call)
         if segments[2] == "subscribe":
-            call = self._call(target, segments, _SUBSCRIBE, query)
+            call = self._call(asked, segments, _SUBSCRIBE)
             return None if call is None else opened(call)
-        return self._driven(target)
+        return self._driven(asked.target)
 
-    def _call(self, target: str, segments: list[str], names: tuple[str, ...], query: str) -> Call | None:
+    def _call(self, asked: _Asked, segments: list[str], names: tuple[str, ...]) -> Call | None:
         """The call, where path, key and faults leave nothing to decide."""
         if len(segments) != len(names) or not all(segments[1:]):
             return None
@@ -170,8 +183,8 @@ class Lane(asyncio.Protocol):
         keyset = self._lanes.origin.keysets.get(raw["sub"])
         if keyset is None or keyset.faults.rules:
             return None
-        pairs = parsed_query(query)
-        return Call(keyset, self._lanes.origin.clock.now, "GET", target, raw, pairs, dict(pairs))
+        pairs = parsed_query(asked.target.partition("?")[2])
+        return Call(keyset, self._lanes.origin.clock.now, asked.method, asked.target, raw, pairs, dict(pairs))
 
     def _driven(self, target: str) -> web.Response | None:
         """Runs the origin's handler on the spot: these never wait, unless a fault makes them."""
@@ -239,7 +252,17 @@ class Lane(asyncio.Protocol):
 
 
 _PUBLISH = ("", "family", "pub", "sub", "signature", "channel", "callback", "message")
+_POST = _PUBLISH[:-1]
 _SUBSCRIBE = ("", "version", "family", "sub", "channels", "callback")
+
+
+class _Asked(NamedTuple):
+    """What the head of a request says."""
+
+    method: str
+    target: str
+    length: int
+    """Bytes of the body."""
 
 
 class _Request(dict[Any, Any]):
@@ -255,14 +278,18 @@ class _Request(dict[Any, Any]):
         return b""
 
 
-def _target(head: bytes) -> str | None:
-    """The target of a plain GET for the short way, None for any other request."""
-    if not head.startswith(_FAST) or _SPECIAL.search(head):
+def _asked(head: bytes) -> _Asked | None:
+    """A plain request for the short way, None for any other."""
+    posted = head.startswith(_POSTED)
+    if not (posted or head.startswith(_FAST)) or _SPECIAL.search(head):
+        return None
+    lengths = _LENGTH.findall(head)
+    if len(lengths) != posted or (posted and not 0 < int(lengths[0] or 0) <= MAX_BODY):
         return None
     line = head[: head.index(b"\r\n")].split(b" ")
     if len(line) != 3 or line[2] != b"HTTP/1.1" or not line[1].isascii():
         return None
-    return line[1].decode()
+    return _Asked(line[0].decode(), line[1].decode(), int(lengths[0]) if posted else 0)
 
 
 def _written(response: web.Response) -> bytes:

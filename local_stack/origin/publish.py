@@ -53,15 +53,20 @@ def sent_by_path(call: Call) -> web.Response | bytes:
         return _not_sent(call, error)
 
 
+def sent_by_body(call: Call, body: bytes, encoding: str = "") -> web.Response | bytes:
+    """As `sent`, the message being the body."""
+    try:
+        return sent(call, _text(body, encoding), body)
+    except BadMessageError as error:
+        return _not_sent(call, error)
+
+
 async def publish(request: web.Request) -> web.StreamResponse:
     """GET and POST /publish/{pub}/{sub}/0/{channel}/0[/{message}]"""
     call = request[CALL]
-    try:
-        posted = call.method == "POST"
-        answer = sent(call, await _body(request), await request.read()) if posted else sent_by_path(call)
-        return raw(answer) if isinstance(answer, bytes) else answer
-    except BadMessageError as error:
-        return _not_sent(call, error)
+    posted = call.method == "POST"
+    answer = sent_by_body(call, await request.read(), _encoding(request)) if posted else sent_by_path(call)
+    return raw(answer) if isinstance(answer, bytes) else answer
 
 
 async def signal(request: web.Request) -> web.StreamResponse:
@@ -69,10 +74,10 @@ async def signal(request: web.Request) -> web.StreamResponse:
     call = request[CALL]
     try:
         posted = call.method == "POST"
-        text = await _body(request) if posted else _decoded(call.raw["message"])
+        body = await request.read() if posted else b""
+        text = _text(body, _encoding(request)) if posted else _decoded(call.raw["message"])
         _bounded(text, call.keyset.settings.max_signal_bytes, "Signal size too large")
         envelope = _envelope(call, text, Kind.SIGNAL)
-        body = await request.read() if posted else b""
         refusal = allowed(call, needs("signal", [envelope.channel]), body=body)
         return refusal or raw(_sent(call.keyset.publish(envelope)))
     except BadMessageError as error:
@@ -130,13 +135,14 @@ def _bounded(text: str, most: int, refusal: str) -> None:
         raise BadMessageError(refusal)
 
 
-async def _body(request: web.Request) -> str:
+def _encoding(request: web.Request) -> str:
+    return request.headers.get("Content-Encoding", "").lower()
+
+
+def _text(body: bytes, encoding: str) -> str:
     """The posted text, inflated where it was deflated. Raises `BadMessageError`."""
-    body = await request.read()
     try:
-        if request.headers.get("Content-Encoding", "").lower() == "deflate":
-            body = inflated(body)
-        return body.decode()
+        return (inflated(body) if encoding == "deflate" else body).decode()
     except (UnicodeDecodeError, zlib.error):
         raise BadMessageError("Invalid JSON") from None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from local_stack.origin.app import Options, Running, start
 
 PUBLISH = b"GET /publish/demo/demo/0/ch/0/%d?uuid=a HTTP/1.1\r\nHost: x\r\n\r\n"
+POST = b"POST /publish/demo/demo/0/ch/0?uuid=a HTTP/1.1\r\nHost: x\r\n"
 TIME = b"GET /time/0 HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -88,7 +90,9 @@ async def test_what_follows_an_open_poll_waits_for_its_answer(running: Running) 
         b"GET /time/0 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
         b"GET /time/0 HTTP/1.0\r\nHost: x\r\n\r\n",
         b"GET /time/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
-        b"POST /publish/demo/demo/0/ch/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1",
+        b"POST /signal/demo/demo/0/ch/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n1",
+        b"%sTransfer-Encoding: chunked\r\n\r\n1\r\n1\r\n0\r\n\r\n" % POST,
+        b"%sContent-Encoding: deflate\r\nContent-Length: 9\r\n\r\n%s" % (POST, zlib.compress(b"1")),
     ],
 )
 async def test_anything_else_is_aiohttps_and_answered_all_the_same(
@@ -112,35 +116,77 @@ async def test_a_keep_alive_header_changes_nothing(running: Running) -> None:
     assert fast(running) == 1
 
 
-async def test_both_ways_give_the_same_answer(running: Running) -> None:
+GETS = (
+    "/v2/subscribe/demo/ch/0?tt=x",
+    "/v2/subscribe/nope/ch/0?tt=0",
+    "/publish/wrong/demo/0/ch/0/1",
+    "/publish/demo/demo/0/ch/0/%7B",
+    "/v2/presence/sub-key/demo/channel/ch",
+    "/v2/presence/sub-key/demo/channel/ch/uuid/u/data",
+    "/v2/presence/sub-key/demo/nothing",
+    "/signal/demo/demo/0/ch/0/%22" + "x" * 70 + "%22",
+    "/time/0/1/2",
+    "/publish/demo/demo/0//0/1",
+)
+POSTS = (
+    ("/publish/demo/demo/0/ch/0", b'{"a": 1}'),
+    ("/publish/demo/demo/0/ch%2C/0?uuid=a&store=0", b"1"),
+    ("/publish/wrong/demo/0/ch/0", b"1"),
+    ("/publish/demo/nope/0/ch/0", b"1"),
+    ("/publish/demo/demo/0/ch/0", b"{"),
+    ("/publish/demo/demo/0/ch/0", b"\xff"),
+    ("/publish/demo/demo/0/ch/0", b'"%s"' % (b"x" * 40_000)),
+    ("/publish/demo/demo/0/ch/0", b'"%s"' % (b"x" * 70_000)),
+    ("/publish/demo/demo/0/ch/0/1", b"1"),
+    ("/publish/demo/demo/0/ch/0?meta=%7B", b"1"),
+)
+
+
+@pytest.mark.parametrize(
+    ("start", "body"),
+    [
+        *((f"GET {target} HTTP/1.1\r\n", b"") for target in GETS),
+        *((f"POST {target} HTTP/1.1\r\nContent-Length: {len(body)}\r\n", body) for target, body in POSTS),
+    ],
+)
+async def test_both_ways_give_the_same_answer(running: Running, start: str, body: bytes) -> None:
     """Status, body and the headers of the family, for successes and refusals."""
-    targets = [
-        "/v2/subscribe/demo/ch/0?tt=x",
-        "/v2/subscribe/nope/ch/0?tt=0",
-        "/publish/wrong/demo/0/ch/0/1",
-        "/publish/demo/demo/0/ch/0/%7B",
-        "/v2/presence/sub-key/demo/channel/ch",
-        "/v2/presence/sub-key/demo/channel/ch/uuid/u/data",
-        "/v2/presence/sub-key/demo/nothing",
-        "/signal/demo/demo/0/ch/0/%22" + "x" * 70 + "%22",
-        "/time/0/1/2",
-        "/publish/demo/demo/0//0/1",
-    ]
-    for target in targets:
-        told = []
-        for extra in (b"", b"Connection: close\r\n"):
-            one = await line(running)
-            one.writer.write(f"GET {target} HTTP/1.1\r\nHost: x\r\n".encode() + extra + b"\r\n")
-            head = (await one.reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
-            kept = [
-                text for text in head if not text.startswith(("date:", "server:", "connection:")) and text
-            ]
-            body = await one.reader.readexactly(
-                next(int(text[15:]) for text in kept if text.startswith("content-l"))
-            )
-            told.append((sorted(kept), [word for word in body.split(b'"') if not word.isdigit()]))
-            one.writer.close()
-        assert told[0] == told[1], target
+    told = []
+    for extra in (b"", b"Connection: close\r\n"):
+        one = await line(running)
+        one.writer.write(start.encode() + b"Host: x\r\n" + extra + b"\r\n" + body)
+        head = (await one.reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
+        kept = [text for text in head if not text.startswith(("date:", "server:", "connection:")) and text]
+        answer = await one.reader.readexactly(
+            next(int(text[15:]) for text in kept if text.startswith("content-l"))
+        )
+        told.append((sorted(kept), [word for word in answer.split(b'"') if not word.isdigit()]))
+        one.writer.close()
+    assert told[0] == told[1]
+
+
+async def test_what_is_posted_is_published_by_the_short_way_however_it_is_cut(running: Running) -> None:
+    """Two messages in one write, or byte by byte, each as it was sent."""
+    reader = await line(running)
+    reader.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=0 HTTP/1.1\r\nHost: x\r\n\r\n")
+    _, first = await reader.answer()
+    text = b"".join(
+        b"%sContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (POST, len(body), body)
+        for body in (b'{"n":1}', '"zwölf"'.encode())
+    )
+    for pieces in ([text], [text[at : at + 1] for at in range(len(text))]):
+        one = await line(running)
+        for piece in pieces:
+            one.writer.write(piece)
+            await asyncio.sleep(0)
+        assert [(await one.answer())[0] for _ in range(2)] == [200, 200]
+        assert fast(running) == 2
+        one.writer.close()
+        await asyncio.sleep(0.01)
+    tt = first["t"]["t"]  # type: ignore[index]
+    reader.writer.write(f"GET /v2/subscribe/demo/ch/0?tt={tt} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    _, body = await reader.answer()
+    assert [message["d"] for message in body["m"]] == [{"n": 1}, "zwölf"] * 2  # type: ignore[index]
 
 
 async def test_a_closed_poll_waits_for_nothing_any_more(running: Running) -> None:
