@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.unit_costs import as_toml, unit_costs
+from pubnub_bridge.settle import LARGEST_BATCH
 from pubnub_bridge.sizing import figures, machines
 from pubnub_bridge.sizing.figures import UnitCosts
 from pubnub_bridge.sizing.load import DISTANCE, Load, cycle, letters, load
@@ -223,8 +224,11 @@ def _bridge(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[P
         each = told / changes
         yield Pair(source, f"deliveries of a change, {window}", product.friends_online, each, "friends")
         kept = 1 - results.get(f"publishes saved, {window}", 100.0) / 100
-        bridge = costs.bridge.transition + each * (costs.bridge.delivery + kept * costs.bridge.publish)
-        graph = costs.neo4j.transition + product.friends * costs.neo4j.friend
+        bridge = costs.bridge.batch / LARGEST_BATCH + costs.bridge.transition
+        bridge += each * (costs.bridge.delivery + kept * costs.bridge.publish)
+        graph = (
+            costs.neo4j.batch / LARGEST_BATCH + costs.neo4j.transition + product.friends * costs.neo4j.friend
+        )
         for name, cost in (("bridge", bridge), ("Neo4j", graph)):
             if name == "Neo4j" and window == "window 0 s":
                 continue  # the first burst after its start pays for its compiler as well

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from bench.http_load import Connection, cpu_s, memory_kb
 
-MESSAGE = "%7B%22type%22%3A%22friend.online%22%2C%22payload%22%3A%7B%22userId%22%3A%22u123456%22%7D%7D"
+MESSAGE = b'{"type":"friend.online","payload":{"userId":"u123456"}}'
 PUBLISHERS = 64
 RESULT = Path("docs/benchmarks/origin.json")
 
@@ -113,7 +113,7 @@ async def _publish_all(server: Server, number: int) -> None:
     async def publisher(mine: Iterable[int]) -> None:
         connection = await Connection.to(server.port)
         for at in mine:
-            await connection.get(f"/publish/demo/demo/0/inbox.u{at}/0/{MESSAGE}?uuid=bench&store=0")
+            await _publish(connection, f"inbox.u{at}")
         connection.close()
 
     await asyncio.gather(*(publisher(range(first, number, PUBLISHERS)) for first in range(PUBLISHERS)))
@@ -154,9 +154,16 @@ async def _subscriber(server: Server, at: int, counts: dict[str, int]) -> None:
 async def _publisher(server: Server, at: int, subscribers: int, counts: dict[str, int]) -> None:
     connection = await Connection.to(server.port)
     while True:
-        await connection.get(f"/publish/demo/demo/0/inbox.u{at % subscribers}/0/{MESSAGE}?uuid=bench&store=0")
+        await _publish(connection, f"inbox.u{at % subscribers}")
         counts["published"] += 1
         at += PUBLISHERS
+
+
+def _publish(connection: Connection, channel: str) -> asyncio.Future[bytes]:
+    """As the bridge does it: posted."""
+    head = f"POST /publish/demo/demo/0/{channel}/0?uuid=bench&store=0 HTTP/1.1\r\nHost: localhost\r\n"
+    kind = f"Content-Type: application/json\r\nContent-Length: {len(MESSAGE)}\r\n\r\n"
+    return connection.ask((head + kind).encode() + MESSAGE)
 
 
 async def sunk(seconds: float) -> list[Figure]:

@@ -1,6 +1,6 @@
 """From a measured run to unit costs, and to the file that `friends-presence simulate` reads. Pure arithmetic and text.
 
-CPU at a steady load is a sum: what a process takes for being there, so much a change, a delivery, a publish. Several
+CPU at a steady load is a sum: what a process takes for being there, so much a batch, a change, a delivery, a publish. Several
 loads give the summands by least squares, none of them below zero, each load weighted by its own size.
 """
 
@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+
+from pubnub_bridge.sizing.load import batches
 
 STORE_FRIENDSHIP, STORE_CACHED, STORE_PERSON = 75.0, 34.0, 179.0
 """By Neo4j's aligned store format: a relationship is 34 bytes, each property record 41; a friendship has `since`, a
@@ -50,10 +52,15 @@ def unit_costs(run: Mapping[str, Any], source: str) -> dict[str, Any]:
         "source": source,
         "machine": f"{machine['cores']} × {machine['processor']}",
         "bridge": _process(
-            steady, busy, "bridge", {"transition": _changes, "delivery": _told, "publish": _published}
+            steady,
+            busy,
+            "bridge",
+            {"batch": _batches, "transition": _changes, "delivery": _told, "publish": _published},
         ),
-        "neo4j": _process(steady, busy, "Neo4j", {"transition": _changes, "friend": _met}),
-        "valkey": _process(steady, busy, "Valkey", {"transition": _changes, "delivery": _told}),
+        "neo4j": _process(steady, busy, "Neo4j", {"batch": _batches, "transition": _changes, "friend": _met}),
+        "valkey": _process(
+            steady, busy, "Valkey", {"batch": _batches, "transition": _changes, "delivery": _told}
+        ),
         "bytes": _bytes(weights),
     }
 
@@ -66,6 +73,10 @@ def _process(
     rows = [[part(one) for part in parts.values()] for one in busy]
     found = fitted(rows, [max(1e-9, one["cpu"][name] - second) for one in busy])
     return dict(zip(parts, found, strict=True)) | {"second": second}
+
+
+def _batches(step: Step) -> float:
+    return batches(float(step["transitions"]))
 
 
 def _changes(step: Step) -> float:

@@ -58,16 +58,19 @@ class Prices(_Table):
 class Bridge(_Table):
     """CPU milliseconds of the bridge."""
 
+    batch: Cost
+    """For each batch that is settled, however many changes are in it."""
     transition: Cost
     delivery: Cost
     publish: Cost
     second: Cost
-    """Whatever happens."""
+    """Of each process, whatever happens."""
 
 
 class Graph(_Table):
     """CPU milliseconds of Neo4j."""
 
+    batch: Cost
     transition: Cost
     friend: Cost
     """For each friend of who changed, online or not."""
@@ -77,6 +80,7 @@ class Graph(_Table):
 class Queue(_Table):
     """CPU milliseconds of Valkey."""
 
+    batch: Cost
     transition: Cost
     delivery: Cost
     second: Cost

@@ -17,6 +17,8 @@ from pubnub_bridge.sizing.product import Product
 STAMP = 1_764_000_000_000
 """A moment in milliseconds: all of this century have as many digits."""
 DISTANCE = Pace().distance
+BATCH = 0.06
+"""Seconds from one batch of settling to the next where changes never stop: the wait for company, and the batch itself."""
 SYNCS = 2
 """Of an arrival: one at once, one when it settled."""
 
@@ -87,6 +89,12 @@ def letters(rates: Load, window: float, distance: float = DISTANCE) -> Letters:
     news = a_second * cycle(a_second, window, distance)
     size = rates.sizes.event * news + (rates.sizes.batch if news > 1 else 0) * min(1.0, news - 1)
     return Letters(window, rates.deliveries / news, news, 1 - 1 / news, size)
+
+
+def batches(transitions: float, bridges: int = 1) -> float:
+    """How many a second settle so many changes: one for each while few come, and ever fewer for each the more there are."""
+    each = transitions / bridges
+    return bridges * each / (1 + each * BATCH)
 
 
 def cycle(rate: float, window: float, distance: float) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pubnub_bridge.sizing.figures import UnitCosts
-from pubnub_bridge.sizing.load import Letters, Load
+from pubnub_bridge.sizing.load import Letters, Load, batches
 from pubnub_bridge.sizing.product import Product
 
 BUSY = 0.6
@@ -54,19 +55,27 @@ class Memory:
 
 
 def cores(rates: Load, made: Letters, friends: float, costs: UnitCosts) -> Cores:
-    """Of each engine; `friends` is how many a user has, online or not."""
+    """Of each engine, with as many bridges as it takes; `friends` is how many a user has, online or not."""
+    alone = _cores(rates, made, friends, costs, bridges=1)
+    bridges = math.ceil(alone.bridge / BUSY)
+    return alone if bridges <= 1 else _cores(rates, made, friends, costs, bridges)
+
+
+def _cores(rates: Load, made: Letters, friends: float, costs: UnitCosts, bridges: int) -> Cores:
     bridge, graph, queue = costs.bridge, costs.neo4j, costs.valkey
-    told, moved = rates.deliveries, rates.transitions
+    told, moved, begun = rates.deliveries, rates.transitions, batches(rates.transitions, bridges)
     return Cores(
         bridge=(
-            bridge.second
+            bridges * bridge.second
+            + begun * bridge.batch
             + moved * bridge.transition
             + told * bridge.delivery
             + made.publishes * bridge.publish
         )
         / 1000,
-        neo4j=(graph.second + moved * (graph.transition + friends * graph.friend)) / 1000,
-        valkey=(queue.second + moved * queue.transition + told * queue.delivery) / 1000,
+        neo4j=(graph.second + begun * graph.batch + moved * (graph.transition + friends * graph.friend))
+        / 1000,
+        valkey=(queue.second + begun * queue.batch + moved * queue.transition + told * queue.delivery) / 1000,
     )
 
 

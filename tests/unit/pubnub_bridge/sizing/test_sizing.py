@@ -13,7 +13,7 @@ from pubnub_bridge import app_context, count, why, wire
 from pubnub_bridge.coalesce import Coalesce, Pace
 from pubnub_bridge.notice import Event, Notice
 from pubnub_bridge.sizing import cost, figures, machines
-from pubnub_bridge.sizing.load import letters, load
+from pubnub_bridge.sizing.load import BATCH, batches, letters, load
 from pubnub_bridge.sizing.product import LIMITS, BadProduct, Product, seconds
 from pubnub_bridge.sizing.simulate import as_json, predict
 from pubnub_bridge.tokens import STATUS_CHANNEL
@@ -169,6 +169,33 @@ def test_a_signal_with_a_long_id_does_not_fit() -> None:
 def test_the_store_of_the_full_size_run_is_predicted() -> None:
     """500,000 people and 183,094,616 friendships took 13 GB when they were imported once by hand."""
     assert machines.store_bytes(500_000, 183_094_616, COSTS) / 1e9 == pytest.approx(13.8, abs=0.3)
+
+
+@given(st.floats(0.1, 10_000), st.integers(1, 50))
+def test_the_more_changes_come_the_more_share_a_batch(changes: float, bridges: int) -> None:
+    """Never more batches than changes or than a process can do, and each process has its own."""
+    begun = batches(changes, bridges)
+    assert 0 < begun <= min(changes, bridges / BATCH)
+    assert batches(2 * changes, bridges) < 2 * begun
+    assert batches(changes, bridges + 1) > begun
+
+
+def test_where_one_bridge_is_not_enough_each_has_a_price_of_its_own() -> None:
+    """What a process takes for being there, and batches that others cannot share."""
+    costs, small, large = figures.unit_costs(), Product(online=1_000), Product(online=500_000)
+    dearer = replace_cost(costs, "bridge", second=costs.bridge.second + 100)
+    more = {
+        product.online: predict(product, figures.prices(), dearer).cores.bridge
+        - predict(product, figures.prices(), costs).cores.bridge
+        for product in (small, large)
+    }
+    assert more[1_000] == pytest.approx(0.1)
+    assert more[500_000] > 0.15
+
+
+def replace_cost(costs: figures.UnitCosts, table: str, **values: float) -> figures.UnitCosts:
+    """The same with another price."""
+    return costs.model_copy(update={table: getattr(costs, table).model_copy(update=values)})
 
 
 def test_nobody_with_friends_means_nothing_to_tell() -> None:
