@@ -11,14 +11,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from graph_service import csv_files
 from graph_service.csv_files import Heading, PairLine, Rejected
 from graph_service.importing import Advance, numbered_lines, twin
 from local_stack.degrees import Ints, counted, keys_of
 
+Int32s = npt.NDArray[np.int32]
+Places = npt.NDArray[np.intp]
 UNKNOWN = -1
 NumberedLines = Sequence[tuple[int, str]]
 Reject = Callable[[Rejected], None]
@@ -36,6 +40,20 @@ class Friendships:
     lines: int
 
 
+class Columns(NamedTuple):
+    """Lines as arrays, as narrow as they may be: half a million people have 183 million friendships."""
+
+    a: Int32s
+    b: Int32s
+    """Indices of people."""
+    since: Ints
+    line: npt.NDArray[np.uint32]
+
+    def taken(self, places: Places) -> Columns:
+        """Some of the lines, in that order."""
+        return Columns._make(column[places] for column in self)
+
+
 def read(
     path: Path, ids: Sequence[str], friend_limit: int, advance: Advance = lambda _size: None
 ) -> Friendships:
@@ -46,35 +64,58 @@ def read(
     """
     index = {id_: at for at, id_ in enumerate(ids)}
     rejected: list[Rejected] = []
-    blocks: list[Ints] = []
+    blocks: list[Columns] = []
     for head, lines in numbered_lines(path, csv_files.PAIR_COLUMNS):
         blocks.append(_block(head, lines, index, rejected.append))
         advance(sum(len(line) for _, line in lines))
-    columns = np.concatenate(blocks, axis=1) if blocks else np.empty((4, 0), np.int64)
-    columns = columns[:, _first_of_each(columns, len(ids), rejected.append)]
-    columns = columns[:, _within(columns, ids, friend_limit, rejected.append)]
-    keys = keys_of(columns[0], columns[1], len(ids))
+    keys, since = _accepted(_joined(blocks), ids, friend_limit, rejected.append)
     order = np.argsort(keys, kind="stable")
     rejected.sort(key=lambda one: one.line)
-    return Friendships(keys[order], columns[2][order], rejected, len(keys) + len(rejected))
+    return Friendships(keys[order], since[order], rejected, len(keys) + len(rejected))
 
 
-def _block(head: Heading, lines: NumberedLines, index: Mapping[str, int], reject: Reject) -> Ints:
-    """Columns: index of a, index of b, since, line number."""
+def _joined(blocks: list[Columns]) -> Columns:
+    """All blocks as one, each column's parts given up as soon as they are joined."""
+    parts = list(zip(*blocks, strict=True)) or [()] * len(Columns._fields)
+    blocks.clear()
+    types = (np.int32, np.int32, np.int64, np.uint32)
+    return Columns._make(np.concatenate([np.empty(0, kind), *parts.pop(0)]) for kind in types)
+
+
+def _accepted(columns: Columns, ids: Sequence[str], limit: int, reject: Reject) -> tuple[Ints, Ints]:
+    """Keys and since of the lines that are not refused, in any order."""
+    people = len(ids)
+    keys = keys_of(columns.a, columns.b, people)
+    if _has_twins(keys):
+        columns = columns.taken(_first_of_each(keys, columns.line, reject))
+        keys = keys_of(columns.a, columns.b, people)
+    over = counted(keys, people) > limit
+    if over.any():
+        columns = columns.taken(np.argsort(columns.line, kind="stable"))
+        columns = columns.taken(_within(columns, over, ids, limit, reject))
+        keys = keys_of(columns.a, columns.b, people)
+    return keys, columns.since
+
+
+def _has_twins(keys: Ints) -> bool:
+    run = np.sort(keys)
+    return bool((run[1:] == run[:-1]).any())
+
+
+def _block(head: Heading, lines: NumberedLines, index: Mapping[str, int], reject: Reject) -> Columns:
     quick = _by_columns(head, lines, index)
     if quick is None:
         return _by_lines(csv_files.pairs(head, lines), index, reject)
-    numbers = np.fromiter((number for number, _ in lines), np.int64, len(lines))
-    odd = (quick[0] == UNKNOWN) | (quick[1] == UNKNOWN) | (quick[0] == quick[1])
-    good = np.concatenate([quick[:, ~odd], numbers[None, ~odd]])
+    odd = (quick.a == UNKNOWN) | (quick.b == UNKNOWN) | (quick.a == quick.b)
     if not odd.any():
-        return good
+        return quick
     rest = [lines[at] for at in np.flatnonzero(odd).tolist()]
-    return np.concatenate([good, _by_lines(csv_files.pairs(head, rest), index, reject)], axis=1)
+    good = quick.taken(np.flatnonzero(~odd))
+    return _joined([good, _by_lines(csv_files.pairs(head, rest), index, reject)])
 
 
-def _by_columns(head: Heading, lines: NumberedLines, index: Mapping[str, int]) -> Ints | None:
-    """Index of a, index of b, since; None where a line is anything but plain."""
+def _by_columns(head: Heading, lines: NumberedLines, index: Mapping[str, int]) -> Columns | None:
+    """None where a line is anything but plain."""
     text = "".join(line for _, line in lines)
     if '"' in text or "\x00" in text:
         return None
@@ -86,11 +127,11 @@ def _by_columns(head: Heading, lines: NumberedLines, index: Mapping[str, int]) -
     since = _sinces(cells[head.since :: width]) if head.since is not None else np.zeros(len(lines), np.int64)
     if since is None:
         return None
-    ends = [
-        np.fromiter(map(index.get, cells[place::width], repeat(UNKNOWN)), np.int64, len(lines))
+    a, b = (
+        np.fromiter(map(index.get, cells[place::width], repeat(UNKNOWN)), np.int32, len(lines))
         for place in head.places
-    ]
-    return np.stack([*ends, since])
+    )
+    return Columns(a, b, since, np.fromiter((number for number, _ in lines), np.uint32, len(lines)))
 
 
 def _sinces(cells: Sequence[str]) -> Ints | None:
@@ -99,7 +140,7 @@ def _sinces(cells: Sequence[str]) -> Ints | None:
     return np.fromiter(map(int, cells), np.int64, len(cells)) if plain else None
 
 
-def _by_lines(lines: Iterator[PairLine | Rejected], index: Mapping[str, int], reject: Reject) -> Ints:
+def _by_lines(lines: Iterator[PairLine | Rejected], index: Mapping[str, int], reject: Reject) -> Columns:
     rows = []
     for line in lines:
         if isinstance(line, Rejected):
@@ -111,29 +152,30 @@ def _by_lines(lines: Iterator[PairLine | Rejected], index: Mapping[str, int], re
             reject(Rejected(line.line, "unknown_id", f"unknown id {unknown[0]}"))
         else:
             rows.append((index[pair.a], index[pair.b], pair.since, line.line))
-    return np.array(rows, np.int64).reshape(-1, 4).T
+    a, b, since, numbers = np.array(rows, np.int64).reshape(-1, 4).T
+    return Columns(a.astype(np.int32), b.astype(np.int32), since, numbers.astype(np.uint32))
 
 
-def _first_of_each(columns: Ints, people: int, reject: Reject) -> Ints:
-    """Places of the first line of each friendship, in order of line; the others are refused."""
-    keys, line = keys_of(columns[0], columns[1], people), columns[3]
-    if not len(keys):
-        return np.empty(0, np.int64)
+def _first_of_each(keys: Ints, line: npt.NDArray[np.uint32], reject: Reject) -> Places:
+    """Places of the first line of each friendship; the others are refused."""
     order = np.lexsort((line, keys))
     run = keys[order]
     is_first = np.concatenate([[True], run[1:] != run[:-1]])
     first = np.maximum.accumulate(np.where(is_first, np.arange(len(run)), 0))
     for at in np.flatnonzero(~is_first).tolist():
         reject(twin(int(line[order[at]]), int(line[order[first[at]]])))
-    kept = order[is_first]
-    places: Ints = kept[np.argsort(line[kept], kind="stable")]
+    places: Places = order[is_first]
     return places
 
 
-def _within(columns: Ints, ids: Sequence[str], limit: int, reject: Reject) -> Ints:
-    """Places of the friendships that fit when each is made in turn and nobody may have more than `limit`."""
+def _within(
+    columns: Columns, over: npt.NDArray[np.bool_], ids: Sequence[str], limit: int, reject: Reject
+) -> Places:
+    """Places of the friendships that fit when each is made in turn and nobody may have more than `limit`.
+
+    `over` are those who would have more.
+    """
     one, other, _, line = columns
-    over = counted(keys_of(one, other, len(ids)), len(ids)) > limit
     kept = np.ones(len(one), bool)
     have: Counter[int] = Counter()
     for at in np.flatnonzero(over[one] | over[other]).tolist():
