@@ -1,6 +1,6 @@
-// Makes a user appear offline to friends, or visible again. Where friends saw the user online, or will, an Outbox node of
-// the user alone says so, and they are told whatever dies after the commit. While invisible, last_seen stands still, and
-// hidden_from is the time of the last change of presence that was visible.
+// Makes a user appear offline to friends, or visible again, and writes an Outbox node of the user alone where that shows.
+// So friends are told, whatever dies after the commit. While invisible, last_seen stands still, and hidden_from is the
+// time of the last change of presence that was visible.
 //
 // parameters: me: string, invisible: boolean
 // returns:    one row: changed; no row where the user does not exist
