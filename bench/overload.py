@@ -224,19 +224,35 @@ async def recovery(request: Request, where: tuple[int, int], soon_ms: float) -> 
     return round(since - began, 2) if row >= 20 else -1.0, away, probe.how["200"]
 
 
-async def run(population: Population, seed: int, wanted: tuple[float, int], more: Mapping[str, str]) -> Any:
-    """All entries on one stack; the results, and what answered."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One run."""
+
+    seed: int
+    times: float
+    """What is offered, of what is answered when calm."""
+    seconds: int
+    entry: str
+    """Only this one; empty: all."""
+    more: Mapping[str, str]
+    """Options of the service."""
+
+
+async def run(population: Population, plan: Plan) -> Any:
+    """The entries on one stack; the results, and what answered."""
     with tempfile.TemporaryDirectory() as folder:
-        data, told = await load(Path(folder), population, seed), Path(folder) / "stack.json"
+        data, told = await load(Path(folder), population, plan.seed), Path(folder) / "stack.json"
         async with stacked.system(data, told) as made:
-            await stacked.restarted(made, {"WEBHOOK_SECRET": SECRET, "LOG_LEVEL": "warning", **more})
+            await stacked.restarted(made, {"WEBHOOK_SECRET": SECRET, "LOG_LEVEL": "warning", **plan.more})
             where = reach(told)
             async with connect(where.settings) as graph:
-                online = random.Random(seed).sample(population.ids, int(ONLINE * len(population.ids)))
+                online = random.Random(plan.seed).sample(population.ids, int(ONLINE * len(population.ids)))
                 await flag(graph, online)
             results = []
-            for name, request in Entries(where, population, seed).all().items():
-                results.append(await measured(name, request, made, wanted))
+            for name, request in Entries(where, population, plan.seed).all().items():
+                if plan.entry and name != plan.entry:
+                    continue
+                results.append(await measured(name, request, made, (plan.times, plan.seconds)))
                 console.print(_said(results[-1]))
                 await asyncio.sleep(3.0)
             return results, stacked.versions(made)
@@ -300,6 +316,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of population and calls.")] = 1,
     times: Annotated[float, typer.Option(help="How many times what it answers when calm.")] = 2.0,
     seconds: Annotated[int, typer.Option(help="How long each entry is flooded.")] = 300,
+    entry: Annotated[str, typer.Option(help="Only this one: sync, api or webhook.")] = "",
     unbounded: Annotated[bool, typer.Option("--unbounded", help="Without the bounds, to compare.")] = False,
     out: Annotated[
         Path | None, typer.Option("--json", help="Write figures here, and a chart beside.")
@@ -309,7 +326,8 @@ def main(
     low, high = (int(word) for word in friends.split("-"))
     before = measure.machine()
     population = generate(people, low, high, seed)
-    results, versions = uvloop.run(run(population, seed, (times, seconds), UNBOUNDED if unbounded else {}))
+    plan = Plan(seed, times, seconds, entry, UNBOUNDED if unbounded else {})
+    results, versions = uvloop.run(run(population, plan))
     Console().print(table(results))
     if out is not None:
         told = {
