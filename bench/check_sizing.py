@@ -132,12 +132,15 @@ def _product(people: int, friends: float, transitions: float, window: float) -> 
 
 
 def _steady(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[Pair]:
+    """One bridge; only loads that it kept up with."""
     for step in run["steady"]:
         if step["role"] != "check" or not step["transitions"]:
             continue
+        if step["cpu"]["bridge"] > 1000 * BUSIEST:
+            continue
         rates = load(_product(step["people"], step["friends"], step["transitions"], step["window"]))
         made = letters(rates, step["window"])
-        used = machines.cores(rates, made, step["friends"], costs)
+        used = machines.cores_with(rates, made, step["friends"], costs, bridges=1)
         at = f"window {step['window']:g} s, {step['transitions']:,.0f} changes/s"
         yield Pair(source, f"deliveries, {at}", rates.deliveries, step["deliveries"], "1/s")
         yield Pair(source, f"publishes, {at}", made.publishes + rates.syncs, step["publishes"], "1/s")

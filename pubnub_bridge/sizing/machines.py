@@ -56,12 +56,13 @@ class Memory:
 
 def cores(rates: Load, made: Letters, friends: float, costs: UnitCosts) -> Cores:
     """Of each engine, with as many bridges as it takes; `friends` is how many a user has, online or not."""
-    alone = _cores(rates, made, friends, costs, bridges=1)
+    alone = cores_with(rates, made, friends, costs, bridges=1)
     bridges = math.ceil(alone.bridge / BUSY)
-    return alone if bridges <= 1 else _cores(rates, made, friends, costs, bridges)
+    return alone if bridges <= 1 else cores_with(rates, made, friends, costs, bridges)
 
 
-def _cores(rates: Load, made: Letters, friends: float, costs: UnitCosts, bridges: int) -> Cores:
+def cores_with(rates: Load, made: Letters, friends: float, costs: UnitCosts, bridges: int) -> Cores:
+    """The same with so many bridges."""
     bridge, graph, queue = costs.bridge, costs.neo4j, costs.valkey
     told, moved, begun = rates.deliveries, rates.transitions, batches(rates.transitions, bridges)
     return Cores(
