@@ -23,10 +23,6 @@ from dataclasses import dataclass, field
 from pubnub_bridge.presence import Seen, event_id
 from pubnub_bridge.storm import Moved
 
-Entry = int | str
-"""An entry of the stream, `packed`."""
-_NUMBER = 16
-"""Bits for the number that tells entries of one millisecond apart."""
 GONE_KEPT = 10_000
 """Users of a partition whose last leave is remembered, so that its repeats need no write."""
 
@@ -62,7 +58,7 @@ class Change:
     """False for a flap or a repeat: friends are told only where the graph says that its flag flipped."""
     again: bool = False
     """An entry of it was read again at a take-over, or the write was tried before: told in any case."""
-    entries: list[Entry] = field(default_factory=list)
+    entries: list[str] = field(default_factory=list)
     began: int = 0
     """When the state first differed: a repeat moves `at`, never this."""
 
@@ -99,14 +95,14 @@ class Hold:
         self._ready: dict[str, Change] = {}
         self._taken: dict[str, Change] = {}
         self._deadlines: list[tuple[int, str]] = []
-        self._needed: dict[Entry, int] = {}
+        self._needed: dict[str, int] = {}
         self._patient: Collection[int] = ()
         self._longest = 0
         self.away: Counter[int] = Counter()
         """Leaves that wait for their deadline, by shard."""
         self.begins = 0
         """Nothing is taken before this moment."""
-        self._finished: deque[Entry] = deque()
+        self._finished: deque[str] = deque()
 
     def __len__(self) -> int:
         """How many users wait for a deadline or a write."""
@@ -141,11 +137,11 @@ class Hold:
 
     def see(self, seen: Sequence[Seen], entry: str, again: bool = False) -> Noticed:
         """Take one entry of the stream; `again` where it may have been acted on before a take-over."""
-        noticed, place = Noticed(), packed(entry)
-        self._needed[place] = 1
+        noticed = Noticed()
+        self._needed[entry] = 1
         for event in seen:
-            self._see(event, place, again, noticed)
-        self._let_go([place])
+            self._see(event, entry, again, noticed)
+        self._let_go([entry])
         return noticed
 
     def observed(self, user: str) -> bool | None:
@@ -191,13 +187,13 @@ class Hold:
 
     def finished(self) -> list[str]:
         """Entries that nobody needs any more, each told once."""
-        done = [unpacked(entry) for entry in self._finished]
+        done = list(self._finished)
         self._finished.clear()
         return done
 
     def looked_up(self, entry: str) -> None:
         """A doubt of this entry is settled: what was found out stands in the stream."""
-        self._let_go([packed(entry)])
+        self._let_go([entry])
 
     def confirmed(self, change: Change, at: int) -> None:
         """A leave that was taken turned out to be one device of several: the user is present, as of `at`."""
@@ -205,7 +201,7 @@ class Hold:
         if change.user not in self._ready:
             self._set(change.user, True, change.at)
 
-    def _see(self, event: Seen, entry: Entry, again: bool, noticed: Noticed) -> None:
+    def _see(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
         known = self._unwritten(event.user)
         newest = known.at if known else self._newest(event.user)
         state = known.online if known else event.user in self._online
@@ -217,7 +213,7 @@ class Hold:
         elif known:
             self._need(known, entry, again)
 
-    def _newer(self, event: Seen, entry: Entry, again: bool, noticed: Noticed) -> None:
+    def _newer(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
         waiting = self._waiting.get(event.user)
         if waiting and waiting.online == event.online:
             self._unwait(event.user)
@@ -240,7 +236,7 @@ class Hold:
             if event.online:
                 noticed.arrived.append(event.user)
 
-    def _back(self, event: Seen, entry: Entry, again: bool, noticed: Noticed) -> None:
+    def _back(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
         """The settled state once more: a flap where another waited, else a repeat. Written, not told."""
         change = Change(event.user, event.online, event.at, event.shard, event.reason, event.at, tell=False)
         self._need(change, entry, again)
@@ -305,13 +301,13 @@ class Hold:
             heapq.heappop(self._deadlines)
         return None
 
-    def _need(self, change: Change, entry: Entry, again: bool) -> None:
+    def _need(self, change: Change, entry: str, again: bool) -> None:
         change.again |= again
         if not change.entries or change.entries[-1] != entry:
             change.entries.append(entry)
             self._needed[entry] += 1
 
-    def _let_go(self, entries: Sequence[Entry]) -> None:
+    def _let_go(self, entries: Sequence[str]) -> None:
         for entry in entries:
             self._needed[entry] -= 1
             if not self._needed[entry]:
@@ -322,18 +318,3 @@ class Hold:
 def _include(earlier: Change, change: Change) -> None:
     change.entries = earlier.entries + change.entries
     change.again |= earlier.again
-
-
-def packed(entry: str) -> Entry:
-    """An id of a stream as one number, in less than half of its memory: a million may wait in full streams."""
-    moment, _, number = entry.partition("-")
-    if number.isdecimal() and moment.isdecimal() and int(number) < 1 << _NUMBER:
-        place = (int(moment) << _NUMBER) | int(number)
-        if unpacked(place) == entry:
-            return place
-    return entry
-
-
-def unpacked(entry: Entry) -> str:
-    """The id as the stream knows it."""
-    return entry if isinstance(entry, str) else f"{entry >> _NUMBER}-{entry & ((1 << _NUMBER) - 1)}"

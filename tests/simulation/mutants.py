@@ -12,7 +12,7 @@ from graph_service.model import ChangedPair, Settled, Told
 from graph_service.shard import ShardMap
 from pubnub_bridge import relation, wire
 from pubnub_bridge.coalesce import Coalesce, Letter
-from pubnub_bridge.hold import Change, Entry, Hold, HoldTimes
+from pubnub_bridge.hold import Change, Hold, HoldTimes
 from pubnub_bridge.notice import Event, Outgoing, SyncNotice
 from pubnub_bridge.presence import Seen
 from pubnub_bridge.storm import Marks, Storms
@@ -24,7 +24,7 @@ def hold(rules: Rules, times: HoldTimes) -> Hold:
     """The hold, or one without some rule."""
 
     class Mutant(Hold):
-        def _see(self, event: Seen, entry: Entry, again: bool, noticed: Any) -> None:
+        def _see(self, event: Seen, entry: str, again: bool, noticed: Any) -> None:
             known = self._unwritten(event.user)
             newest = known.at if known else self._newest(event.user)
             if not rules.older_is_nothing_new and event.at < newest:

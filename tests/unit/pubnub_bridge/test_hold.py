@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from hypothesis import given
-from hypothesis import strategies as st
-
-from pubnub_bridge.hold import Hold, HoldTimes, packed, unpacked
+from pubnub_bridge.hold import Hold, HoldTimes
 from pubnub_bridge.presence import Seen
 
 
@@ -194,18 +189,3 @@ def test_an_entry_without_news_is_finished_at_once() -> None:
     one = hold()
     one.see([], "1")
     assert one.finished() == ["1"]
-
-
-@given(st.one_of(st.from_regex(r"[0-9]{1,15}-[0-9]{1,7}", fullmatch=True), st.text(max_size=20)))
-def test_an_entrys_id_comes_back_as_it_was(entry: str) -> None:
-    """Ids of streams, and whatever else."""
-    assert unpacked(packed(entry)) == entry
-
-
-def test_ids_of_streams_are_kept_as_numbers() -> None:
-    """A million of them may wait."""
-    assert isinstance(packed("1764012345678-0"), int)
-    assert sys.getsizeof(packed("1764012345678-65535")) * 2 < sys.getsizeof("1764012345678-65535") + 16
-    one = hold()
-    one.see([], "1764012345678-3")
-    assert one.finished() == ["1764012345678-3"]
