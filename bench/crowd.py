@@ -26,8 +26,6 @@ SAMPLED = 4
 LONGEST = 600_000
 FILLING = 24
 """People who connect at once while the crowd gathers."""
-AGAIN_S = (0.2, 0.6)
-"""From and to, until what failed is tried again."""
 _EVENT = re.compile(rb"evt_presence_([A-Za-z0-9-]+)_(\d+)")
 
 
@@ -125,7 +123,7 @@ class Crowd:
                 await person.come()
             except TROUBLES as trouble:
                 self.counted["refused while gathering"] += 1
-                await asyncio.sleep(patience(trouble, AGAIN_S))
+                await asyncio.sleep(patience(trouble))
 
     async def play(self, turns: Iterable[Turn], speed: float = 1.0) -> None:
         """Every turn begins when it is due; returns when the last has begun."""

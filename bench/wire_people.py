@@ -31,6 +31,8 @@ Heard = Callable[[str, bytes, float], None]
 EMPTY = b'"m":[]}'
 TROUBLES = (OSError, TimeoutError)
 TOKEN_S = 3600.0
+AGAIN_S = (0.2, 0.6)
+"""From and to, until what failed is tried again; who is told when to come back does so then, as our client library."""
 
 
 class Refused(OSError):
@@ -44,7 +46,7 @@ class Refused(OSError):
             self.after = json.loads(body).get("retryAfter", 0)
 
 
-def patience(trouble: Exception, otherwise: tuple[float, float]) -> float:
+def patience(trouble: Exception, otherwise: tuple[float, float] = AGAIN_S) -> float:
     """Seconds until a client tries again: what it was told, spread as our client library does, or in `otherwise`."""
     after = trouble.after if isinstance(trouble, Refused) else 0
     return random.uniform(after, 1.5 * after) if after else random.uniform(*otherwise)

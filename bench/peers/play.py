@@ -29,8 +29,6 @@ STAYS_S = 1.0
 PATIENCE_S = 2.0
 """Beyond hold and window, how long is waited for what is owed."""
 AT_ONCE = 300
-AGAIN_S = (0.2, 0.6)
-"""From and to, until what failed is tried again; who is told when to come back does so then, as our client library."""
 REASON = 90
 """Letters of a refusal that are kept."""
 STORM_S = 60.0
@@ -165,7 +163,7 @@ class Show:
                 return await call()
             except (OSError, TimeoutError) as problem:
                 self._refused[f"{type(problem).__name__}: {problem}"[:REASON]] += 1
-                wait = patience(problem, AGAIN_S)
+                wait = patience(problem)
             await asyncio.sleep(wait)
         return None
 

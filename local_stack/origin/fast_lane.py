@@ -163,19 +163,20 @@ class Lane(asyncio.Protocol):
 
     def _answer(self, asked: _Asked, body: bytes) -> web.Response | bytes | Held | None:
         """The answer to a request, None where it is not for the short way."""
-        segments = asked.target.partition("?")[0].split("/")
+        path, _, query = asked.target.partition("?")
+        segments = path.split("/")
         if asked.method == "POST":
-            call = self._call(asked, segments, _POST)
+            call = self._call(asked, query, segments, _POST)
             return None if call is None else sent_by_body(call, body)
         if segments[1] == "publish":
-            call = self._call(asked, segments, _PUBLISH)
+            call = self._call(asked, query, segments, _PUBLISH)
             return None if call is None else sent_by_path(call)
         if segments[2] == "subscribe":
-            call = self._call(asked, segments, _SUBSCRIBE)
+            call = self._call(asked, query, segments, _SUBSCRIBE)
             return None if call is None else opened(call)
         return self._driven(asked.target)
 
-    def _call(self, asked: _Asked, segments: list[str], names: tuple[str, ...]) -> Call | None:
+    def _call(self, asked: _Asked, query: str, segments: list[str], names: tuple[str, ...]) -> Call | None:
         """The call, where path, key and faults leave nothing to decide."""
         if len(segments) != len(names) or not all(segments[1:]):
             return None
@@ -183,7 +184,7 @@ class Lane(asyncio.Protocol):
         keyset = self._lanes.origin.keysets.get(raw["sub"])
         if keyset is None or keyset.faults.rules:
             return None
-        pairs = parsed_query(asked.target.partition("?")[2])
+        pairs = parsed_query(query)
         return Call(keyset, self._lanes.origin.clock.now, asked.method, asked.target, raw, pairs, dict(pairs))
 
     def _driven(self, target: str) -> web.Response | None:
