@@ -61,6 +61,8 @@ class Change:
     entries: list[str] = field(default_factory=list)
     began: int = 0
     """When the state first differed: a repeat moves `at`, never this."""
+    ready: int = 0
+    """Of a flap or a repeat: since when it, or what it includes, could have been written."""
 
     @property
     def event_id(self) -> str:
@@ -157,24 +159,23 @@ class Hold:
         return None if due is None else max(due, self.begins)
 
     def take(self, now: int, limit: int) -> list[Change]:
-        """Up to `limit` changes to be written now. Each must be given back to `resolved`."""
+        """Up to `limit` changes to be written now, longest due first. Each must be given back to `resolved`."""
         taken: list[Change] = []
         if now < self.begins:
             return taken
-        for user in [user for user in self._ready if user not in self._taken][:limit]:
-            taken.append(self._ready.pop(user))
-            self._taken[user] = taken[-1]
-        while len(taken) < limit and self._deadlines and self._deadlines[0][0] <= now:
-            due, user = heapq.heappop(self._deadlines)
-            change = self._waiting.get(user)
-            if change is None or change.due != due:
-                continue
-            self._unwait(user)
-            if user in self._taken:
+        ready = deque(change for change in self._ready.values() if change.user not in self._taken)
+        while len(taken) < limit:
+            due = self._next_waiting()
+            if ready and (due is None or ready[0].ready <= due):
+                change = self._ready.pop(ready.popleft().user)
+            elif due is None or due > now:
+                break
+            elif (change := self._fallen_due()).user in self._taken or change.user in self._ready:
                 self._make_ready(change)
                 continue
-            self._set(user, change.online, change.at)
-            self._taken[user] = change
+            else:
+                self._set(change.user, change.online, change.at)
+            self._taken[change.user] = change
             taken.append(change)
         return taken
 
@@ -252,10 +253,15 @@ class Hold:
         self._make_ready(change)
 
     def _make_ready(self, change: Change) -> None:
-        """Write it at the next turn; what was ready before is included in it."""
-        if earlier := self._ready.pop(change.user, None):
+        """Write it at the next turn; what was ready before is included in it, and gives it its place in the row.
+
+        At its end, who flaps faster than the row moves would never be written.
+        """
+        change.ready = change.due
+        if earlier := self._ready.get(change.user):
             _include(earlier, change)
             change.tell |= earlier.tell
+            change.ready = earlier.ready
         self._set(change.user, change.online, change.at)
         self._ready[change.user] = change
 
@@ -277,6 +283,12 @@ class Hold:
         change = self._waiting.pop(user, None)
         if change is not None and not change.online:
             self.away[change.shard] -= 1
+        return change
+
+    def _fallen_due(self) -> Change:
+        """The change that `_next_waiting` told of; it waits no longer."""
+        change = self._waiting[heapq.heappop(self._deadlines)[1]]
+        self._unwait(change.user)
         return change
 
     def _unwritten(self, user: str) -> Change | None:
@@ -316,5 +328,6 @@ class Hold:
 
 
 def _include(earlier: Change, change: Change) -> None:
-    change.entries = earlier.entries + change.entries
+    earlier.entries.extend(change.entries)
+    change.entries = earlier.entries
     change.again |= earlier.again

@@ -26,6 +26,7 @@ from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.notice import Notice, SyncNotice, decode
 from pubnub_bridge.pool import Answer, Outcome
+from pubnub_bridge.turns import Turns
 from pubnub_bridge.why import Failed
 
 FORGET = 60.0
@@ -124,6 +125,7 @@ class Publish:
         self.admitted: Callable[[], int] = lambda: limits.in_flight
         """How many letters under way may owe a sync, which the graph must be asked for."""
         self._owing = 0
+        self._turns = Turns()
         self._queue: asyncio.Queue[tuple[Outbound, Letter]] = asyncio.Queue()
         self._limiter = AsyncLimiter(limits.per_second, 1.0) if limits.per_second else None
         self._stopping = False
@@ -159,11 +161,16 @@ class Publish:
 
     def _take(self, now: float, room: int) -> int:
         taken = 0
-        for outbound in self._outbounds.values():
+        for number in self._turns.order(self._outbounds):
+            if taken >= room:
+                break
+            outbound = self._outbounds[number]
             letters = outbound.coalesce.take(now, room - taken, self.admitted() - self._owing)
             self._free -= len(letters)
             self._owing += sum(letter.owes for letter in letters)
             taken += len(letters)
+            if letters:
+                self._turns.served(number)
             for letter in letters:
                 self._queue.put_nowait((outbound, letter))
         return taken

@@ -26,6 +26,7 @@ from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.notice import Event, Outgoing, presence_event, sync_of
 from pubnub_bridge.presence import Seen
+from pubnub_bridge.turns import Turns
 from pubnub_bridge.why import Record, Why
 
 LARGEST_BATCH = 500
@@ -114,6 +115,7 @@ class Settle:
         self.took: Callable[[float], None] = lambda _seconds: None
         """Told how long each batch took."""
         self._busy = asyncio.Lock()
+        self._turns = Turns()
 
     async def run(self) -> None:
         """Settle what is due, for ever."""
@@ -153,8 +155,11 @@ class Settle:
     def _take(self) -> list[Taken]:
         taken: list[Taken] = []
         now = self._around.now()
-        for hold in self._holds.values():
-            taken += [(hold, change) for change in hold.take(now, LARGEST_BATCH - len(taken))]
+        for number in self._turns.order(self._holds):
+            hold = self._holds[number]
+            if some := hold.take(now, LARGEST_BATCH - len(taken)):
+                self._turns.served(number)
+                taken += [(hold, change) for change in some]
         return taken
 
     async def _until_done(self, taken: Sequence[Taken]) -> None:

@@ -65,8 +65,9 @@ def page() -> str:
 
 def test_the_settings_page_says_what_the_code_says() -> None:
     """Every option is there with its default, limits and meaning."""
-    assert PAGE.read_text("utf-8") == page()
-    assert all(f"`{name.upper()}`" in page() for name in Bridge.model_fields)
+    written = PAGE.read_text("utf-8")
+    assert written == page()
+    assert all(f"`{name.upper()}`" in written for name in Bridge.model_fields)
 
 
 if __name__ == "__main__":

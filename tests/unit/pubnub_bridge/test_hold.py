@@ -189,3 +189,25 @@ def test_an_entry_without_news_is_finished_at_once() -> None:
     one = hold()
     one.see([], "1")
     assert one.finished() == ["1"]
+
+
+def test_who_flaps_again_keeps_the_place_in_the_row() -> None:
+    """However fast users flap, one after the other is written, and what stood in the stream of them can go."""
+    one = hold(ann=1, bob=1, cid=1)
+    for moment, user in enumerate(["ann", "bob", "cid", "ann"]):
+        one.see([seen(user, False, 1000 + 10 * moment)], f"{moment}-")
+        one.see([seen(user, True, 1005 + 10 * moment)], f"{moment}+")
+    (change,) = one.take(2000, 1)
+    assert (change.user, change.entries) == ("ann", ["0-", "0+", "3-", "3+"])
+    one.resolved(change)
+    assert one.finished() == ["0-", "0+", "3-", "3+"]
+
+
+def test_what_has_been_due_for_longest_is_written_first() -> None:
+    """Flaps without end keep nobody waiting whose friends are to be told."""
+    one = hold(ann=1, bob=1)
+    one.see([seen("cid", True, 1000)], "1")
+    one.see([seen("ann", False, 5990), seen("ann", True, 5995)], "2")
+    one.see([seen("bob", False, 6010), seen("bob", True, 6015)], "3")
+    assert [change.user for change in one.take(7000, 2)] == ["ann", "cid"]
+    assert [change.user for change in one.take(7000, 2)] == ["bob"]

@@ -1,0 +1,83 @@
+"""Partitions share the room for settling and for publishing: a busy one keeps no other waiting for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+from unittest.mock import AsyncMock, MagicMock
+
+from graph_service.model import Flag, Settled
+from pubnub_bridge import settle
+from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.hold import Hold
+from pubnub_bridge.notice import Outgoing, SyncNotice, encode
+from pubnub_bridge.pool import SENT, Answer
+from pubnub_bridge.presence import Seen
+from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
+
+NOBODY: frozenset[str] = frozenset()
+
+
+class Flags:
+    """A graph that knows nobody, and remembers whom it was asked to flag."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+
+    async def settle(self, flags: Sequence[Flag]) -> Settled:
+        """All are unknown."""
+        self.batches.append([flag.user for flag in flags])
+        return Settled(NOBODY, NOBODY, NOBODY, frozenset(self.batches[-1]), NOBODY, NOBODY)
+
+
+async def test_a_partition_with_more_than_a_batch_due_leaves_the_next_one_to_the_others() -> None:
+    """Also where more comes to it than is settled."""
+    holds = {number: Hold() for number in range(3)}
+    flags, around = Flags(), MagicMock(now=lambda: 10_000, confirm_leaves=False)
+    around.flags, around.events, around.why.keep = flags, AsyncMock(), AsyncMock()
+    around.inbox.outgoing = lambda: Outgoing(lambda _user: 0)
+    around.inbox.append, around.log.delete = AsyncMock(), AsyncMock()
+    one = settle.Settle(around, holds)
+    for turn in range(6):
+        for number, hold in holds.items():
+            users = [f"{number}-{turn}-{place}" for place in range(settle.LARGEST_BATCH)]
+            hold.see([Seen(user, True, 1000, 0, "join") for user in users], str(turn))
+        await one.step()
+    assert [{user[0] for user in batch} for batch in flags.batches] == [{"0"}, {"1"}, {"2"}] * 2
+
+
+class Posts:
+    """An origin that takes everything, and remembers for whom."""
+
+    def __init__(self, enough: int) -> None:
+        self.inboxes: list[str] = []
+        self.done = asyncio.Event()
+        self._enough = enough
+
+    async def post(self, channel: str, body: bytes) -> Answer:
+        """Taken, a moment later."""
+        self.inboxes.append(channel.removeprefix("inbox."))
+        if len(self.inboxes) >= self._enough:
+            self.done.set()
+        await asyncio.sleep(0)
+        return SENT
+
+
+async def test_letters_of_every_partition_go_out_while_there_are_more_than_can() -> None:
+    """With room for one publish at once, one of each partition in turn."""
+    outbounds = {number: Outbound(number, Pace(0.0, 0.0)) for number in range(3)}
+    for number, outbound in outbounds.items():
+        syncs = [SyncNotice(f"{number}-{place}", 1, 1, []) for place in range(20)]
+        outbound.add([("1-0", encode(syncs))], time.monotonic(), 0.0)
+    posts, rest = Posts(enough=12), MagicMock()
+    ways: Any = Ways(posts, rest, rest, rest, rest, AsyncMock())
+    running = asyncio.create_task(Publish(outbounds, ways, Limits(in_flight=1)).run())
+    async with asyncio.timeout(5):
+        await posts.done.wait()
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert [inbox[0] for inbox in posts.inboxes[:12]] == ["0", "1", "2"] * 4
