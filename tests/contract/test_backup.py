@@ -18,7 +18,7 @@ from graph_service.settings import Settings
 from graph_service.shard import ShardMap
 from local_stack import backup
 from local_stack.engines import Engines, Options, running
-from tests.contract.test_engines_embedded import EMBEDDED
+from tests.support.embedded import EMBEDDED
 
 pytestmark = pytest.mark.timeout(600)  # several starts of a server, on whatever machine
 SMALL = Options(heap=512, page_cache=64)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import stat
 import sys
 from collections.abc import AsyncIterator
@@ -22,10 +21,10 @@ from local_stack.data_folder import DataFolder
 from local_stack.engines import Engines, Neo4jAddress, Options, running
 from local_stack.errors import NotReady, OtherServer, Unreachable
 from tests.conftest import Servers
+from tests.support.embedded import EMBEDDED
 
 SMALL = Options(heap=512, page_cache=64)
 pytestmark = pytest.mark.timeout(300)  # several starts of a server, on whatever machine
-EMBEDDED = {name: value for name, value in os.environ.items() if name not in {"NEO4J_URI", "REDIS_URL"}}
 
 
 @asynccontextmanager
@@ -76,7 +75,8 @@ import asyncio, os, sys
 from pathlib import Path
 from local_stack.data_folder import DataFolder
 from local_stack.engines import Options, running
-from tests.contract.test_engines_embedded import EMBEDDED, SMALL, remember
+from tests.contract.test_engines_embedded import SMALL, remember
+from tests.support.embedded import EMBEDDED
 async def main():
     async with running(Path(sys.argv[1]), SMALL, EMBEDDED) as engines:
         await remember(engines, "before the crash")

@@ -25,6 +25,7 @@ from local_stack import generated_csv, offline
 from local_stack.engines import running
 from local_stack.generate import generate
 from tests.conftest import Servers
+from tests.support.embedded import EMBEDDED
 
 PEOPLE = "id,name\nann,Ann\nben,Ben\ncat,Cat\ndan,Dan\n"
 
@@ -199,7 +200,7 @@ async def test_an_offline_import_makes_the_same_graph(graph: Graph, tmp_path: Pa
     done = await offline.load(tmp_path / "data", offline.Sources(one, other, Settings()))
     for mine, theirs in zip(done.tallies, online, strict=True):
         assert (mine.made, mine.lines, mine.rejected) == (theirs.made, theirs.lines, theirs.rejected)
-    async with running(tmp_path / "data", environ={}) as engines:
+    async with running(tmp_path / "data", environ=EMBEDDED) as engines:
         neo4j = engines.neo4j
         settings = Settings(
             environment="development",

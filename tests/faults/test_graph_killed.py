@@ -14,6 +14,7 @@ from graph_service.neo4j import connect
 from graph_service.settings import Settings
 from local_stack.engines import Engines, running
 from tests.support.api import OPTIONS, Api, running_api
+from tests.support.embedded import EMBEDDED
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
@@ -72,7 +73,7 @@ class Client:
 @pytest.fixture
 async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Engines, Settings]]:
     """Engines that may be killed."""
-    async with running(tmp_path_factory.mktemp("killed"), environ={}) as engines:
+    async with running(tmp_path_factory.mktemp("killed"), environ=EMBEDDED) as engines:
         settings = Settings(
             environment="development",
             neo4j_uri=engines.neo4j.uri,

@@ -9,7 +9,8 @@ import pytest
 
 from local_stack import backup
 from local_stack.engines import running
-from tests.contract.test_backup import EMBEDDED, SMALL, fill
+from tests.contract.test_backup import SMALL, fill
+from tests.support.embedded import EMBEDDED
 
 pytestmark = [pytest.mark.operations, pytest.mark.timeout(600)]
 
