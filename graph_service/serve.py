@@ -27,6 +27,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import multiprocess
 
+from graph_service import collector
 from graph_service.api.parts import Readiness
 from graph_service.api.protocol import Runner
 from graph_service.errors import SetupError
@@ -101,6 +102,7 @@ async def until_stopped(settings: Settings, readiness: Readiness) -> None:
 
 def on_loop(main: Coroutine[object, object, None]) -> None:
     """As `asyncio.run`, on uvloop's loop where it is installed (the extra `speed`): it takes less CPU a call."""
+    collector.seldom()
     name = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
     importlib.import_module(name).run(main)
 

@@ -7,6 +7,8 @@ any clock in seconds. Rules:
 - a presence older than a queued end of that friendship is dropped;
 - one sync waits at most: a newer one replaces it, one read already replaces one that is only owed;
 - one letter an inbox is on its way at a time, so its order is kept, and letters keep a distance;
+- a letter waits as long as the window was when it was begun, or as it is now where that is shorter, and a sync not at
+  all: what a storm made wait does not go on waiting when it is over;
 - letters whose sync must still be read are set aside where the graph cannot bear more of them now.
 """
 
@@ -69,6 +71,8 @@ class Letter:
     relations: dict[str, Event] = field(default_factory=dict)
     sync: SyncNotice | None = None
     tries: int = 0
+    began: float = 0.0
+    """When it was begun; what comes to it later waits less."""
 
     @property
     def owes(self) -> bool:
@@ -129,6 +133,10 @@ class Coalesce:
         self._last_sync: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self._due: list[tuple[float, str]] = []
+        self._patient: deque[Letter] = deque()
+        """Letters that wait for company, in the order they were begun."""
+        self.window = 0.0
+        """Seconds that news waits for company now."""
         self._aside: deque[tuple[str, Letter]] = deque()
         self._open: dict[int, int] = {}
         self._generation = 0
@@ -151,13 +159,14 @@ class Coalesce:
         """
         self._generation += 1
         self._open[self._generation] = 0
+        self.window = window
         for notice in notices:
             if isinstance(notice, SyncNotice):
                 self._add_sync(notice, now)
                 continue
             event = notice.event
             for inbox in notice.recipients:
-                letter = self._waiting.get(inbox) or self._letter(inbox, now + window)
+                letter = self._waiting.get(inbox) or self._letter(inbox, now, window)
                 if not letter.put(event):
                     self.saved += 1
                 if notice.tries:
@@ -166,13 +175,19 @@ class Coalesce:
 
     def next_due(self) -> float | None:
         """When `take` has the next letter, or None."""
-        return self._due[0][0] if self._due else None
+        dues = [self._due[0][0]] if self._due else []
+        while self._patient and self._waiting.get(self._patient[0].inbox) is not self._patient[0]:
+            self._patient.popleft()
+        if self._patient:
+            dues.append(self._patient[0].began + self.window)
+        return min(dues, default=None)
 
     def take(self, now: float, limit: int, owing: int | None = None) -> list[Letter]:
         """Up to `limit` letters that are due, at most `owing` of which owe a sync. Each must be given back to `done`."""
         taken: list[Letter] = []
         room = limit if owing is None else min(limit, owing)
         self._admit(now, room)
+        self._hurry(now)
         while self._due and self._due[0][0] <= now and len(taken) < limit:
             _, inbox = heapq.heappop(self._due)
             letter = self._waiting.get(inbox)
@@ -186,6 +201,14 @@ class Coalesce:
             self._under_way[inbox] = letter
             taken.append(letter)
         return taken
+
+    def _hurry(self, now: float) -> None:
+        """Plan anew what has waited for as long as the window is now."""
+        while self._patient and self._patient[0].began + self.window <= now:
+            letter = self._patient.popleft()
+            if self._waiting.get(letter.inbox) is letter and letter.due > now:
+                letter.due = now
+                self._keep_distance(letter)
 
     def _admit(self, now: float, room: int) -> None:
         """Plan those set aside again, as many as there is room for; who was written to meanwhile is not among them."""
@@ -230,11 +253,15 @@ class Coalesce:
         if notice.reason == "asked":
             self._asked[inbox] = now
         letter = self._waiting.get(inbox) or self._letter(inbox, now)
+        letter.due = min(letter.due, now)
         letter.put_sync(notice)
         self._keep_distance(letter)
 
-    def _letter(self, inbox: str, due: float) -> Letter:
-        letter = Letter(inbox, self._generation, due)
+    def _letter(self, inbox: str, now: float, window: float = 0.0) -> Letter:
+        due = now + window
+        letter = Letter(inbox, self._generation, due, began=now)
+        if window:
+            self._patient.append(letter)
         self._waiting[inbox] = letter
         self._open[self._generation] += 1
         last = self._last.get(inbox)

@@ -48,6 +48,8 @@ class Worker:
         now = time.monotonic()
         late = max([0.0, *(now - due for due in dues(self.outbounds.values()))])
         window = self._window.observe(late, now)
+        for outbound in self.outbounds.values():
+            outbound.coalesce.window = window
         some: dict[int, list[tuple[str, bytes]]] = {}
         for one in received:
             some.setdefault(one.partition, []).append((one.id, one.body))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import ssl
 from collections.abc import Callable, Coroutine
@@ -62,6 +63,9 @@ def origin(  # noqa: PLR0913, PLR0917 - a command line has as many options as it
 
 async def _serve(options: Options) -> None:
     running = await start(options)
+    # As graph_service/collector.py does, which the origin does not know: a full look stopped everything for 0.5 s.
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 20)
     typer.echo(f"origin: listening on {running.host}:{running.port}")
     await _interrupted()
     await running.close()

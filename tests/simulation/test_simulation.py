@@ -108,8 +108,7 @@ EXAMPLES: dict[str, Tape] = {
     "storm_hold_is_capped": [("storm mode", 0), *THERE, *DROP],
     "storm_ends": [("storm mode", 0), *THERE, *DROP],
     "admitted_later_not_dropped": [
-        ("storm mode", 0), ("second owner", 0), ("everybody comes", 0), ("work", 1), ("everybody goes", 0),
-        ("read inbox", 0), ("work", 0), ("a hold", 0), ("syncs admitted", 0), ("everybody comes", 0), ("work", 0),
+        ("syncs admitted", 0), ("everybody comes", 0), ("a hold", 0), *WORK * 2, ("toggle", 1), ("everybody comes", 0), *WORK,
     ],
     "visible_by_the_commit": [
         *THERE, *DELIVERED, ("toggle", 1), ("poll", 0), *[("read seen", 0)] * 2, ("a hold", 0), *[("settle", 0)] * 2, ("hide", 1),

@@ -37,6 +37,32 @@ def test_in_a_window_everything_for_one_inbox_becomes_one_letter() -> None:
     assert one.saved == 1
 
 
+def test_what_waits_goes_out_as_soon_as_the_window_allows_it() -> None:
+    """A storm's letters do not wait on when it is over; a window that opens moves none of them."""
+    one = Coalesce(Pace(distance=0.1))
+    one.add([Notice(event("ann", "online", 1), ["bob", "cat"])], 0.0, window=30.0)
+    one.add([Notice(event("dan", "online", 2), ["eve"])], 5.0, window=30.0)
+    assert one.next_due() == 30.0
+    one.window = 8.0
+    assert one.next_due() == 8.0
+    assert [letter.inbox for letter in one.take(8.0, 1)] == ["bob"]
+    assert [letter.inbox for letter in one.take(12.0, 9)] == ["cat"]
+    one.window = 60.0
+    assert one.take(34.9, 9) == []
+    assert [letter.inbox for letter in one.take(35.0, 9)] == ["eve"]
+    assert one.next_due() is None
+
+
+def test_a_sync_does_not_wait_for_the_window_and_takes_along_what_does() -> None:
+    """Whoever arrives in the middle of a storm sees their friends."""
+    one = Coalesce()
+    one.add([Notice(event("ann", "online", 1), ["bob"])], 0.0, window=30.0)
+    one.add([SyncNotice("bob", 2, 1, ["ann"])], 1.0, window=30.0)
+    (letter,) = one.take(1.0, 9)
+    assert letter.sync is not None
+    assert told(letter) == ["ann online 1"]
+
+
 def test_a_presence_older_than_the_queued_end_is_dropped() -> None:
     """One that is newer means that they are friends again."""
     one = Coalesce()
