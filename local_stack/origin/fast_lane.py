@@ -10,7 +10,9 @@ are the same. Knows just that much HTTP. Knows nothing of what requests mean.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import socket
 from typing import Any, NamedTuple, Protocol, cast
 
 import structlog
@@ -173,8 +175,23 @@ class Lane(asyncio.Protocol):
             return None if call is None else sent_by_path(call)
         if segments[2] == "subscribe":
             call = self._call(asked, query, segments, _SUBSCRIBE)
-            return None if call is None else opened(call)
+            return None if call is None else opened(call, self._hung_up)
         return self._driven(asked.target)
+
+    def _hung_up(self) -> bool:
+        """Whether the client has closed the connection since: who is gone does not join.
+
+        A busy origin may read a poll after the leave that its client sent later, on another connection.
+        """
+        if self._transport is None:
+            return True
+        with socket.socket(fileno=os.dup(self._transport.get_extra_info("socket").fileno())) as looked_at:
+            try:
+                return not looked_at.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True
 
     def _call(self, asked: _Asked, query: str, segments: list[str], names: tuple[str, ...]) -> Call | None:
         """The call, where path, key and faults leave nothing to decide."""

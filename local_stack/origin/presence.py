@@ -122,6 +122,11 @@ class Presence:
 
     # -- what is asked
 
+    def would_join(self, visit: Visit) -> bool:
+        """Whether this visit makes its visitor present where they are not yet."""
+        there = self._where.get(visit.uuid, ())
+        return any(channel not in there and self.tracks(channel) for channel in visit.channels)
+
     def tracks(self, channel: str) -> bool:
         """Whether presence is kept for `channel` at all."""
         return "*" in self.settings.tracked or any(

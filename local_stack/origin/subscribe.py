@@ -103,8 +103,11 @@ class Held:
             keyset.leave(self.uuid, self.present)
 
 
-def opened(call: Call) -> web.Response | bytes | Held:
-    """What a subscribe request gets at once: a refusal, the body of a reply, or a poll that is held."""
+def opened(call: Call, gone: Callable[[], bool] = lambda: False) -> web.Response | bytes | Held:
+    """What a subscribe request gets at once: a refusal, the body of a reply, or a poll that is held.
+
+    Who would join by it is looked after first: whoever is `gone` again does not.
+    """
     channels, groups = call.names("channels"), call.listed("channel-group")
     refusal = allowed(call, needs("subscribe", channels, groups))
     if refusal is not None:
@@ -115,7 +118,7 @@ def opened(call: Call) -> web.Response | bytes | Held:
         return refused(wrong, "Subscribe")
     try:
         accepts = compiled(call.query.get("filter-expr", ""))
-        return _begun(call, Poll(call.keyset, tuple(channels), tuple(groups), accepts), int(timetoken))
+        return _begun(call, Poll(call.keyset, tuple(channels), tuple(groups), accepts), int(timetoken), gone)
     except FilterError as error:
         return refused(f"Invalid filter expression: {error}", "Subscribe", 481)
     except BadStateError as error:
@@ -134,13 +137,13 @@ def _wrong(call: Call, names: list[str], timetoken: str) -> str | None:
     return None
 
 
-def _begun(call: Call, poll: Poll, timetoken: int) -> bytes | Held:
+def _begun(call: Call, poll: Poll, timetoken: int, gone: Callable[[], bool]) -> bytes | Held:
     keyset = poll.keyset
     present = occupied(keyset, poll.channels, poll.groups)
     # The cursor of a handshake is older than the join it causes: a client sees its own.
     cursor = keyset.clock.timetoken() if timetoken == 0 else min(timetoken, keyset.clock.last)
     visit = visit_of(call, present, first=timetoken == 0)
-    if visit is not None:
+    if visit is not None and not (keyset.presence.would_join(visit) and gone()):
         keyset.visit(visit)
     if timetoken == 0:
         return answer(cursor, keyset.settings.region, [])

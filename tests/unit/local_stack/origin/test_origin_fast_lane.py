@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import zlib
 from collections.abc import AsyncIterator
 
@@ -216,3 +217,22 @@ async def _flooded(one: Line) -> None:
         one.writer.write(b"x" * 65536)
         await one.writer.drain()
     await one.answer()
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("elsewhere", [True, False])
+async def test_who_has_hung_up_already_does_not_join(running: Running, there: bool, elsewhere: bool) -> None:
+    """A busy origin reads the poll of somebody whose leave it has answered: they would be a ghost until the time-out."""
+    other = await line(running)
+    if elsewhere:
+        other.writer.write(b"GET /v2/subscribe/demo/inbox/0?tt=0&uuid=ann HTTP/1.1\r\nHost: x\r\n\r\n")
+        await other.answer()
+    poll = socket.create_connection(("127.0.0.1", running.port))
+    poll.sendall(b"GET /v2/subscribe/demo/ch,inbox/0?tt=0&uuid=ann HTTP/1.1\r\nHost: x\r\n\r\n")
+    if not there:
+        poll.close()
+    await asyncio.sleep(0.05)
+    other.writer.write(b"GET /v2/presence/sub_key/demo/channel/ch?uuid=bob HTTP/1.1\r\nHost: x\r\n\r\n")
+    _, body = await other.answer()
+    assert body["uuids"] == (["ann"] if there else [])  # type: ignore[index]
+    poll.close()
