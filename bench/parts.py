@@ -56,7 +56,7 @@ PARTS = (
         "The whole system, through the wire",
         "make bench-whole",
         "bench.whole",
-        ("--rates", "50,100", "--seconds", "8"),
+        ("--rates", "10,25", "--seconds", "8"),
     ),
     Part("whole-sink", "The same, publishes into a sink", 'make bench-whole ARGS="--sink"'),
     Part("storm", "Storm: everybody drops and returns", "make bench-storm"),

@@ -25,7 +25,7 @@ from bench.bridge_rig import HOLD_S as SINK_HOLD_S
 from bench.steps import LIMIT_MS
 from bench.walk import HOLD_MS, Plan
 
-RATES = "25,50,100,150,200,300,400,600,800"
+RATES = "10,25,50,100,150,200,300,400,600,800"
 
 
 def main(
