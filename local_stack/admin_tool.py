@@ -11,7 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from local_stack import class_archive, jars, java
+from local_stack import jars, java
 from local_stack.neo4j_server import ADMIN_CLASS, Neo4jEngine
 from local_stack.process import tail
 
@@ -29,9 +29,7 @@ async def run(
     paths = await jars.ready_jars(engine.lock)
     found = java.find(engine.lock.version)
     memory = f"-Xmx{max(512, engine.memory.heap)}m"
-    classpath = os.pathsep.join(map(str, paths))
-    kept = await class_archive.flags(found, classpath, leaves=False)
-    command = [memory, *kept, *flags, "-cp", classpath, ADMIN_CLASS, *words]
+    command = [memory, *flags, "-cp", os.pathsep.join(map(str, paths)), ADMIN_CLASS, *words]
     arguments, log = folder / "admin.args", folder / "admin.log"
     arguments.write_text("".join(f'"{word}"\n' for word in command), encoding="utf-8")
     with log.open("wb") as file:

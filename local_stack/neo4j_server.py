@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from graph_service.errors import FriendsError
-from local_stack import class_archive, jars, java, lockfile
+from local_stack import jars, java, lockfile
 from local_stack.data_folder import DataFolder
 from local_stack.errors import NoSpace, NotReady
 from local_stack.memory import MIB, Memory, of_machine, shared_out
@@ -102,9 +102,7 @@ class Neo4jEngine:
             await self._set_password(found, paths)
         heap = (f"-Xms{min(256, self.memory.heap)}m", f"-Xmx{self.memory.heap}m")
         home = (f"--home-dir={self.home}", f"--config-dir={self.home / 'conf'}")
-        kept = await class_archive.flags(found, _joined(paths))
-        flags = (*heap, *JVM_FLAGS, *kept, *self.jvm_flags)
-        arguments = (*flags, "-cp", _joined(paths), main_class(paths), *home)
+        arguments = (*heap, *JVM_FLAGS, *self.jvm_flags, "-cp", _joined(paths), main_class(paths), *home)
         return Program(
             name=self.name,
             command=[found.command, f"@{self._argument_file('start', arguments)}"],
@@ -144,8 +142,7 @@ class Neo4jEngine:
         command = ("dbms", "set-initial-password", self.password)
         # A short-lived Java: the cheapest compiler and collector, no more heap than it needs.
         flags = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m")
-        kept = await class_archive.flags(found, _joined(paths), leaves=False)
-        file = self._argument_file("password", (*flags, *kept, "-cp", _joined(paths), ADMIN_CLASS, *command))
+        file = self._argument_file("password", (*flags, "-cp", _joined(paths), ADMIN_CLASS, *command))
         try:
             run = await asyncio.create_subprocess_exec(
                 found.command,
