@@ -37,8 +37,8 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 run: setup ## start the engines, the API, the bridge and the demo people; prints the address
 	@$(BIN)/friends-presence up $(ARGS)
 
-test: dev ## set everything up and pass the tests, two files at a time (ARGS="-n 0": one)
-	@$(BIN)/python -m pytest -m "not containers and not browser and not packaging and not operations" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: dev ## set everything up and pass the tests, three files at a time (ARGS="-n 0": one)
+	@$(BIN)/python -m pytest -m "not containers and not browser and not packaging and not operations" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-containers: dev ## the service's image and deploy/ in containers, manifests, the graph's contract suite (NEO4J_IMAGE)
 	@$(UV) pip install --python $(BIN)/python --quiet --require-hashes -r requirements/kubernetes.txt
