@@ -164,6 +164,7 @@ class Walk:
             wanted=rate,
             transitions=round(crowd.counted["done"] / took, 1),
             failed=crowd.counted["failed"],
+            begun=round(crowd.counted["begun"] / took, 1),
             deliveries=round(ear.news / took, 1),
             publishes=round(ear.replies / took, 1),
             told=Freshness.of(ear.told),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bench.crowd import Freshness
 from bench.steps import ADAPTIVE, FIXED, Step, best, drawing, reckoned, results
 
@@ -33,6 +35,8 @@ def test_a_rate_is_kept_when_it_is_done_and_told_in_time() -> None:
     assert not step(ADAPTIVE, told=1500.0, beyond=500.0).kept
     assert not step(done=90.0).kept
     assert not step(done=0.0, rate=0.0).kept
+    assert replace(step(done=90.0), begun=91.0).kept, "no more were due"
+    assert not replace(step(done=90.0), begun=105.0).kept
 
 
 def test_the_origin_is_none_of_the_servers() -> None:
