@@ -19,6 +19,7 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from pubnub_bridge.presence import Seen, event_id
 from pubnub_bridge.storm import Moved
@@ -163,7 +164,8 @@ class Hold:
         taken: list[Change] = []
         if now < self.begins:
             return taken
-        ready = deque(change for change in self._ready.values() if change.user not in self._taken)
+        free = (change for change in self._ready.values() if change.user not in self._taken)
+        ready = deque(islice(free, limit))
         while len(taken) < limit:
             due = self._next_waiting()
             if ready and (due is None or ready[0].ready <= due):

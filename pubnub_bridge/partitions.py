@@ -26,7 +26,7 @@ from pubnub_bridge.hold import Hold, HoldTimes, Noticed
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
-from pubnub_bridge.publish import Outbound, dues
+from pubnub_bridge.publish import Outbound, dues, paced
 from pubnub_bridge.storm import Marks, Storms, Turned
 
 BLOCK = 200
@@ -175,7 +175,10 @@ class Partitions:
         now = time.monotonic()
         # A letter that waited for the origin to come back is no sign of a storm.
         late = max([0.0, *(now - max(due, self._stopped_at) for due in dues(self.outbounds.values()))])
-        self._pace(self._window.observe(late, now, self.storms.window))
+        before = self._window.seconds
+        paced(self.outbounds.values(), self._window.observe(late, now, self.storms.window))
+        if self._window.seconds < before:
+            self.letters_woken()
         self._look_out()
         found = await self._needs.valkey.read(wanted, count=500, block=BLOCK)
         for key, entries in found.items():
@@ -183,12 +186,6 @@ class Partitions:
                 self._positions[key] = entries[-1][0]
                 await self._take(key, entries)
         await asyncio.sleep(LINGER)
-
-    def _pace(self, window: float) -> None:
-        """What waits already need not wait longer than what comes now."""
-        for outbound in self.outbounds.values():
-            outbound.coalesce.window = window
-        self.letters_woken()
 
     def _look_out(self) -> None:
         """Whether a storm begins or ends; then leaves wait longer, or no longer."""

@@ -345,6 +345,12 @@ def dues(outbounds: Iterable[Outbound]) -> list[float]:
     return [due for outbound in outbounds if (due := outbound.coalesce.next_due()) is not None]
 
 
+def paced(outbounds: Iterable[Outbound], window: float) -> None:
+    """What waits already need not wait longer than what comes now."""
+    for outbound in outbounds:
+        outbound.coalesce.window = window
+
+
 def _letters(outbound: Outbound) -> int:
     return len(outbound.coalesce)
 

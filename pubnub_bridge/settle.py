@@ -156,6 +156,8 @@ class Settle:
         taken: list[Taken] = []
         now = self._around.now()
         for number in self._turns.order(self._holds):
+            if len(taken) >= LARGEST_BATCH:
+                break
             hold = self._holds[number]
             if some := hold.take(now, LARGEST_BATCH - len(taken)):
                 self._turns.served(number)

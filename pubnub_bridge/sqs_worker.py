@@ -16,7 +16,7 @@ import structlog
 from graph_service.errors import QueueUnavailable
 from pubnub_bridge.coalesce import Pace, Window
 from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.publish import Limits, Outbound, Publish, Ways, dues
+from pubnub_bridge.publish import Limits, Outbound, Publish, Ways, dues, paced
 from pubnub_bridge.sqs import WAIT, Received
 
 MOST_LETTERS = 50_000
@@ -48,8 +48,7 @@ class Worker:
         now = time.monotonic()
         late = max([0.0, *(now - due for due in dues(self.outbounds.values()))])
         window = self._window.observe(late, now)
-        for outbound in self.outbounds.values():
-            outbound.coalesce.window = window
+        paced(self.outbounds.values(), window)
         some: dict[int, list[tuple[str, bytes]]] = {}
         for one in received:
             some.setdefault(one.partition, []).append((one.id, one.body))
