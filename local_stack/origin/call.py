@@ -7,6 +7,7 @@ means none; PubNub docs and SDK traffic). Knows nothing of what the call is for.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
@@ -15,7 +16,7 @@ from aiohttp import web
 if TYPE_CHECKING:
     from local_stack.origin.keyset import Keyset
 
-Pairs = list[tuple[str, str]]
+Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(slots=True)
@@ -82,14 +83,18 @@ PARTS: Final = web.RequestKey("origin.parts", dict[str, str])
 """The raw parts of the path, for requests that belong to no keyset."""
 
 
+@lru_cache(maxsize=512)
 def parsed_query(text: str) -> Pairs:
-    """The decoded parameters of a raw query; nonsense is kept as text, never an error."""
+    """The decoded parameters of a raw query; nonsense is kept as text, never an error.
+
+    Kept, since a publisher's are the same with each of its messages.
+    """
     pairs = []
     for part in text.split("&"):
         if part:
             name, _, value = part.partition("=")
             pairs.append((_decoded(name), _decoded(value)))
-    return pairs
+    return tuple(pairs)
 
 
 def _decoded(text: str) -> str:

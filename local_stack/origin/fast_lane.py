@@ -24,7 +24,7 @@ from local_stack.origin.clock import Clock
 from local_stack.origin.keyset import Keyset
 from local_stack.origin.publish import sent_by_body, sent_by_path
 from local_stack.origin.reply import Family
-from local_stack.origin.subscribe import Held, opened
+from local_stack.origin.subscribe import MAX_TIMETOKEN_DIGITS, Held, Subscription, understood
 
 _log = structlog.get_logger(__name__)
 
@@ -94,13 +94,14 @@ class Lanes:
 class Lane(asyncio.Protocol):
     """One connection: answers requests in their order, holding what comes while a poll is open."""
 
-    __slots__ = ("_buffer", "_held", "_lanes", "_looking", "_transport", "_waiter", "_woken")
+    __slots__ = ("_buffer", "_held", "_lanes", "_looking", "_repeated", "_transport", "_waiter", "_woken")
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._held: Held | None = None
+        self._repeated: _Repeated | None = None
         self._waiter: Waiter | None = None
         self._woken = True
         self._looking = False
@@ -138,7 +139,7 @@ class Lane(asyncio.Protocol):
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0 and len(self._buffer) < MAX_HEAD and self._promising():
                 return
-            asked = None if end < 0 or end > MAX_HEAD else _asked(self._buffer[: end + 2])
+            asked = None if end < 0 or end > MAX_HEAD else self._asked(self._buffer[: end + 2])
             whole = end + 4 + (asked.length if asked else 0)
             if len(self._buffer) < whole:
                 return
@@ -154,6 +155,15 @@ class Lane(asyncio.Protocol):
         start = self._buffer[:_LONGEST]
         return any(fast.startswith(start) or start.startswith(fast) for fast in _PREFIXES)
 
+    def _asked(self, head: bytes) -> _Asked | None:
+        """What a head asks for; most ask for the same as the one before, from another cursor on."""
+        repeated = self._repeated
+        if repeated is not None and (timetoken := repeated.cursor(head)) is not None:
+            keyset = repeated.subscription.poll.keyset
+            if not keyset.faults.rules and self._lanes.origin.keysets.get(keyset.subscribe_key) is keyset:
+                return _Asked(head, "GET", "", 0, timetoken)
+        return _asked(head)
+
     def _tried(self, asked: _Asked, body: bytes) -> web.Response | bytes | Held | None:
         """As `_answer`; a defect of the origin is left to the long way, which knows how to answer it."""
         try:
@@ -165,6 +175,9 @@ class Lane(asyncio.Protocol):
 
     def _answer(self, asked: _Asked, body: bytes) -> web.Response | bytes | Held | None:
         """The answer to a request, None where it is not for the short way."""
+        if asked.timetoken is not None and self._repeated is not None:
+            now = self._lanes.origin.clock.now
+            return self._repeated.subscription.again(asked.timetoken, now, self._hung_up)
         path, _, query = asked.target.partition("?")
         segments = path.split("/")
         if asked.method == "POST":
@@ -175,8 +188,15 @@ class Lane(asyncio.Protocol):
             return None if call is None else sent_by_path(call)
         if segments[2] == "subscribe":
             call = self._call(asked, query, segments, _SUBSCRIBE)
-            return None if call is None else opened(call, self._hung_up)
+            return None if call is None else self._opened(call, asked.head)
         return self._driven(asked.target)
+
+    def _opened(self, call: Call, head: bytes) -> web.Response | bytes | Held:
+        found = understood(call)
+        if not isinstance(found, Subscription):
+            return found
+        self._repeated = _Repeated.of(head, found)
+        return found.begun(found.timetoken, self._hung_up)
 
     def _hung_up(self) -> bool:
         """Whether the client has closed the connection since: who is gone does not join.
@@ -277,10 +297,37 @@ _SUBSCRIBE = ("", "version", "family", "sub", "channels", "callback")
 class _Asked(NamedTuple):
     """What the head of a request says."""
 
+    head: bytes
     method: str
     target: str
     length: int
     """Bytes of the body."""
+    timetoken: int | None = None
+    """The cursor, of a poll that is the one before but for that; then the rest is not looked at."""
+
+
+class _Repeated(NamedTuple):
+    """A poll that may come again: its head before and after the cursor, and what it means."""
+
+    before: bytes
+    after: bytes
+    subscription: Subscription
+
+    @classmethod
+    def of(cls, head: bytes, subscription: Subscription) -> _Repeated | None:
+        """None for one that may mean something else the next time, or whose cursor is not plain to see."""
+        at = head.find(b"&tt=") + 4
+        if at < 4 or head.count(b"tt=") > 1 or not subscription.lasting:
+            return None
+        before, rest = head[:at], head[at:]
+        return cls(before, rest.lstrip(b"0123456789"), subscription)
+
+    def cursor(self, head: bytes) -> int | None:
+        """The cursor of a head that is the same otherwise."""
+        if not (head.startswith(self.before) and head.endswith(self.after)):
+            return None
+        digits = head[len(self.before) : len(head) - len(self.after)]
+        return int(digits) if digits.isdigit() and len(digits) <= MAX_TIMETOKEN_DIGITS else None
 
 
 class _Request(dict[Any, Any]):
@@ -307,7 +354,7 @@ def _asked(head: bytes) -> _Asked | None:
     line = head[: head.index(b"\r\n")].split(b" ")
     if len(line) != 3 or line[2] != b"HTTP/1.1" or not line[1].isascii():
         return None
-    return _Asked(line[0].decode(), line[1].decode(), int(lengths[0]) if posted else 0)
+    return _Asked(head, line[0].decode(), line[1].decode(), int(lengths[0]) if posted else 0)
 
 
 def _written(response: web.Response) -> bytes:

@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 from local_stack.origin.access import Need, Right
 
-_READ, _WRITE, _MANAGE, _DELETE = Right.READ, Right.WRITE, Right.MANAGE, Right.DELETE
-_GET, _UPDATE, _JOIN = Right.GET, Right.UPDATE, Right.JOIN
+_READ, _WRITE, _MANAGE, _DELETE = map(int, (Right.READ, Right.WRITE, Right.MANAGE, Right.DELETE))
+_GET, _UPDATE, _JOIN = map(int, (Right.GET, Right.UPDATE, Right.JOIN))
 
 # operation -> right on each channel, on each group, on each uuid
-_TABLE: dict[str, tuple[Right | None, Right | None, Right | None]] = {
+_TABLE: dict[str, tuple[int | None, int | None, int | None]] = {
     "publish": (_WRITE, None, None),
     "signal": (_WRITE, None, None),
     "subscribe": (_READ, _READ, None),

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aiohttp import web
 
+from local_stack.origin.access import Need
 from local_stack.origin.call import CALL, Call
 from local_stack.origin.channels import PRESENCE, Found, Source, Waiter
 from local_stack.origin.envelope import answer
@@ -20,6 +21,7 @@ from local_stack.origin.keyset import Keyset, group_log
 from local_stack.origin.names import too_long
 from local_stack.origin.operations import needs
 from local_stack.origin.permission import allowed
+from local_stack.origin.presence import Visit
 from local_stack.origin.presence_api import BadStateError, bad_state, occupied, visit_of
 from local_stack.origin.reply import raw, refused
 from local_stack.origin.stream_filter import FilterError, Predicate, compiled
@@ -72,13 +74,57 @@ class Poll:
 
 
 @dataclass(slots=True)
-class Held:
-    """A poll that found nothing yet. `present` are the channels its user is an occupant of while it is open."""
+class Subscription:
+    """Who listens to what, whatever the cursor: a client asks for the same with each of its polls.
 
+    `present` are the channels its user is an occupant of while a poll of it is open.
+    """
+
+    call: Call
     poll: Poll
-    cursor: int
-    uuid: str | None
+    wanted: list[Need]
     present: tuple[str, ...]
+    visit: Visit | None
+
+    @property
+    def timetoken(self) -> int:
+        """The cursor it was asked for with first."""
+        return int(self.call.query.get("tt") or "0")
+
+    @property
+    def lasting(self) -> bool:
+        """Whether it means the same in the next request: groups change, and a signature is good for one moment."""
+        return not self.poll.groups and "signature" not in self.call.query
+
+    def again(self, timetoken: int, now: float, gone: Callable[[], bool]) -> web.Response | bytes | Held:
+        """What the same request gets with another cursor, at `now`."""
+        self.call.now = now
+        return allowed(self.call, self.wanted) or self.begun(timetoken, gone)
+
+    def begun(self, timetoken: int, gone: Callable[[], bool]) -> bytes | Held:
+        """A handshake is answered at once, as is a poll that finds something."""
+        keyset = self.poll.keyset
+        # The cursor of a handshake is older than the join it causes: a client sees its own.
+        cursor = keyset.clock.timetoken() if timetoken == 0 else min(timetoken, keyset.clock.last)
+        if self.visit is not None and not (keyset.presence.would_join(self.visit) and gone()):
+            keyset.visit(replace(self.visit, first=True) if timetoken == 0 else self.visit)
+        if timetoken == 0:
+            return answer(cursor, keyset.settings.region, [])
+        held = Held(self, cursor)
+        return held.answer() or held
+
+
+@dataclass(slots=True)
+class Held:
+    """A poll that found nothing yet."""
+
+    subscription: Subscription
+    cursor: int
+
+    @property
+    def poll(self) -> Poll:
+        """What it listens to."""
+        return self.subscription.poll
 
     def answer(self, *, ended: bool = False) -> bytes | None:
         """The body of the reply; None while there is nothing to tell and the poll has not `ended`."""
@@ -98,9 +144,9 @@ class Held:
 
     def closed(self) -> None:
         """Its connection ended meanwhile: a leave, if the keyset generates one on FIN or RST."""
-        keyset = self.poll.keyset
-        if self.uuid and keyset.settings.presence.leave_on_close:
-            keyset.leave(self.uuid, self.present)
+        keyset, uuid = self.poll.keyset, self.subscription.call.uuid
+        if uuid and keyset.settings.presence.leave_on_close:
+            keyset.leave(uuid, self.subscription.present)
 
 
 def opened(call: Call, gone: Callable[[], bool] = lambda: False) -> web.Response | bytes | Held:
@@ -108,17 +154,25 @@ def opened(call: Call, gone: Callable[[], bool] = lambda: False) -> web.Response
 
     Who would join by it is looked after first: whoever is `gone` again does not.
     """
+    found = understood(call)
+    return found.begun(found.timetoken, gone) if isinstance(found, Subscription) else found
+
+
+def understood(call: Call) -> web.Response | Subscription:
+    """Who asks for what by a subscribe request, or the answer that refuses it."""
     channels, groups = call.names("channels"), call.listed("channel-group")
-    refusal = allowed(call, needs("subscribe", channels, groups))
+    wanted = needs("subscribe", channels, groups)
+    refusal = allowed(call, wanted)
     if refusal is not None:
         return refusal
-    timetoken = call.query.get("tt") or "0"
-    wrong = _wrong(call, channels + groups, timetoken)
+    wrong = _wrong(call, channels + groups, call.query.get("tt") or "0")
     if wrong is not None:
         return refused(wrong, "Subscribe")
     try:
         accepts = compiled(call.query.get("filter-expr", ""))
-        return _begun(call, Poll(call.keyset, tuple(channels), tuple(groups), accepts), int(timetoken), gone)
+        present = occupied(call.keyset, channels, groups)
+        poll = Poll(call.keyset, tuple(channels), tuple(groups), accepts)
+        return Subscription(call, poll, wanted, present, visit_of(call, present))
     except FilterError as error:
         return refused(f"Invalid filter expression: {error}", "Subscribe", 481)
     except BadStateError as error:
@@ -135,20 +189,6 @@ def _wrong(call: Call, names: list[str], timetoken: str) -> str | None:
     if too_long(call.uuid, most) or any(too_long(name, most) for name in names):
         return "Channel, group or user id too long"
     return None
-
-
-def _begun(call: Call, poll: Poll, timetoken: int, gone: Callable[[], bool]) -> bytes | Held:
-    keyset = poll.keyset
-    present = occupied(keyset, poll.channels, poll.groups)
-    # The cursor of a handshake is older than the join it causes: a client sees its own.
-    cursor = keyset.clock.timetoken() if timetoken == 0 else min(timetoken, keyset.clock.last)
-    visit = visit_of(call, present, first=timetoken == 0)
-    if visit is not None and not (keyset.presence.would_join(visit) and gone()):
-        keyset.visit(visit)
-    if timetoken == 0:
-        return answer(cursor, keyset.settings.region, [])
-    held = Held(poll, cursor, call.uuid, present)
-    return held.answer() or held
 
 
 def _body(poll: Poll, cursor: int, found: Found) -> bytes:

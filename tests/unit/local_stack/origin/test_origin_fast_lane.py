@@ -10,7 +10,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from local_stack.origin.access import Right
 from local_stack.origin.app import Options, Running, start
+from local_stack.origin.envelope import Envelope
+from local_stack.origin.faults import Fault
+from local_stack.origin.token import Claims, encode
 
 PUBLISH = b"GET /publish/demo/demo/0/ch/0/%d?uuid=a HTTP/1.1\r\nHost: x\r\n\r\n"
 POST = b"POST /publish/demo/demo/0/ch/0?uuid=a HTTP/1.1\r\nHost: x\r\n"
@@ -236,3 +240,83 @@ async def test_who_has_hung_up_already_does_not_join(running: Running, there: bo
     _, body = await other.answer()
     assert body["uuids"] == (["ann"] if there else [])  # type: ignore[index]
     poll.close()
+
+
+LISTEN = "GET /v2/subscribe/demo/ch/0?uuid=ann{more}&tt={tt} HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def heard(one: Line, tt: int, more: str = "") -> tuple[int, list[object]]:
+    """The status of a poll from `tt` on, and the payloads it brings."""
+    one.writer.write(LISTEN.format(tt=tt, more=more).encode())
+    status, body = await one.answer()
+    return status, [message["d"] for message in body.get("m", [])]  # type: ignore[attr-defined]
+
+
+async def published(running: Running, number: int) -> int:
+    """Publishes a number and returns its timetoken."""
+    one = await line(running)
+    one.writer.write(PUBLISH % number)
+    _, body = await one.answer()
+    one.writer.close()
+    return int(body[2])  # type: ignore[index]
+
+
+async def test_the_same_poll_again_goes_on_from_its_own_cursor(running: Running) -> None:
+    """The lane knows the request, and reads of it only where it goes on."""
+    one = await line(running)
+    times = [await published(running, number) for number in range(3)]
+    for tt, told in [(1, [0, 1, 2]), (times[0], [1, 2]), (times[1], [2]), (1, [0, 1, 2])]:
+        assert await heard(one, tt) == (200, told)
+    assert await heard(one, 10**30) == (400, [])
+    other = "&filter-expr=1%3D%3D2"
+    assert await heard(one, 0, other) == (200, [])
+    assert await heard(one, times[1]) == (200, [2])
+
+
+async def test_the_same_poll_again_is_refused_once_its_token_is_over(running: Running) -> None:
+    """A right is looked at for each poll, however often the same was asked."""
+    keyset = running.origin.keysets["demo"]
+    keyset.settings.access_manager = True
+    now = running.origin.clock.now
+    token = encode(Claims(int(now), 1, {"chan": {"ch": Right.READ}}, {}, uuid="ann"), keyset.secret_key)
+    keyset.publish(Envelope(channel="ch", payload=7))
+    one = await line(running)
+    for _ in range(2):
+        assert await heard(one, 1, f"&auth={token}") == (200, [7])
+    keyset.access.revoke(token, keyset.secret_key, now)
+    assert (await heard(one, 1, f"&auth={token}"))[0] == 403
+    keyset.access.revoked.clear()
+    assert (await heard(one, 1, f"&auth={token}"))[0] == 200
+    running.origin.clock.advance(61)
+    assert (await heard(one, 1, f"&auth={token}"))[0] == 403
+
+
+async def test_the_same_poll_again_meets_a_fault_that_came_meanwhile(running: Running) -> None:
+    """Known requests are no way around what a test asked for."""
+    one = await line(running)
+    await published(running, 1)
+    for _ in range(2):
+        assert await heard(one, 1) == (200, [1])
+    running.origin.keysets["demo"].faults.rules.append(Fault(kind="status", prefix="/v2/subscribe/"))
+    assert (await heard(one, 1))[0] == 503
+
+
+async def test_a_poll_of_a_group_is_read_anew_each_time(running: Running) -> None:
+    """What the group holds may be something else by then."""
+    keyset = running.origin.keysets["demo"]
+    await published(running, 1)
+    one = await line(running)
+    assert (await heard(one, 0, "&channel-group=g"))[0] == 200
+    keyset.groups.add("g", ["other"])
+    keyset.publish(Envelope(channel="other", payload=2))
+    for _ in range(2):
+        assert await heard(one, 1, "&channel-group=g") == (200, [1, 2])
+    assert "other" in keyset.presence.where("ann")
+
+
+async def test_a_poll_that_names_two_cursors_means_the_last(running: Running) -> None:
+    """As any parameter that is given twice."""
+    times = [await published(running, number) for number in range(3)]
+    one = await line(running)
+    for first in (times[1], times[1], 1):
+        assert await heard(one, times[0], f"&tt={first}") == (200, [1, 2])
