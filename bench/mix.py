@@ -37,6 +37,9 @@ from pubnub_bridge.stack_file import reach
 console = Console(stderr=True)
 RATES = "50,100,200,400,800,1600"
 WARM = 3.0
+COLD = 100
+WARMED = 1500
+"""Calls until Neo4j's Java has compiled what a question runs through; a service has answered as many in its first minute."""
 PROBES = 20.0
 """Syncs a second beside the mix."""
 LIMIT_MS = 500.0
@@ -117,11 +120,17 @@ async def step(asker: Asker, made: Stack, rate: float, seconds: float) -> Step:
 
 
 async def alone(asker: Asker) -> list[Figure]:
-    """One caller, nothing else going on."""
+    """One caller, nothing else going on: what the first are answered in, and once the engines are warm."""
+    asked = (
+        ("friends page of 100", asker.page),
+        ("friends page of 1,000", asker.whole_page),
+        ("sync of 1,000 friends", asker.sync),
+    )
     found = []
-    asked = (("friends page of 100", asker.page), ("friends page of 1,000", asker.whole_page))
-    for name, call in (*asked, ("sync of 1,000 friends", asker.sync)):
-        timing = await measure.one_by_one(call, 300, warm=60)
+    for name, call in asked:
+        found += _percentiles(f"{name}, the first {COLD} calls", await measure.one_by_one(call, COLD))
+    for name, call in asked:
+        timing = await measure.one_by_one(call, 300, warm=WARMED)
         found += _percentiles(f"{name}, one caller", timing)
     return found
 
