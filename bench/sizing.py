@@ -39,8 +39,9 @@ from pubnub_bridge.sizing.figures import UnitCosts
 from pubnub_bridge.why import Record, Why
 
 console = Console(stderr=True)
-WARM_S = 40.0
-"""Seconds at the highest rate before anything is measured: until Neo4j's compiler is done with the hot queries."""
+WARM_S = 60.0
+WARM_RATE = 300.0
+"""Changes a second, for so many seconds before anything is measured: until Neo4j's compiler is done with the hot queries."""
 IDLE = 5.0
 """Seconds in which nothing happens: what a process takes for being there."""
 TOLD = 200
@@ -125,7 +126,7 @@ async def _run(
             async with rig(Path(name), population, group.seed) as made:
                 await warm(made.graph)
                 async with bridge(made, 1.0, Path(name) / "bridge.log"):
-                    await steady(made, max(group.rates), WARM_S)
+                    await steady(made, WARM_RATE, WARM_S)
                     await made.until_done()
                 weights.append(await _weighed(made, group, population, Path(name)))
                 for window in group.windows:
