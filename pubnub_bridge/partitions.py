@@ -74,6 +74,8 @@ class Partitions:
         self._positions: dict[str, str] = {}
         self._followers: dict[int, asyncio.Task[None]] = {}
         self._doubts: set[asyncio.Task[None]] = set()
+        self._arrived: dict[str, None] = {}
+        """Who is still to be promised a sync: the queue may be away when they arrive."""
         self.stopping = False
         """Nothing more is read."""
         self.holds: dict[int, Hold] = {}
@@ -172,6 +174,7 @@ class Partitions:
         if self.stopping or not wanted:
             await asyncio.sleep(0.05)
             return
+        await self._promise()
         now = time.monotonic()
         # A letter that waited for the origin to come back is no sign of a storm.
         late = max([0.0, *(now - max(due, self._stopped_at) for due in dues(self.outbounds.values()))])
@@ -211,15 +214,18 @@ class Partitions:
             await self._events(self.holds[partition], entries)
 
     async def _events(self, hold: Hold, entries: Sequence[Entry]) -> None:
-        arrived: list[str] = []
         for entry, body in entries:
             noticed = hold.see(log.decode(body), entry)
-            arrived += noticed.arrived
+            self._arrived.update(dict.fromkeys(noticed.arrived))
             self._noticed(hold, noticed, entry)
         self._look_out()
         self.settle_woken()
-        if arrived:
-            await self._needs.inbox.owe(arrived, "join")
+        await self._promise()
+
+    async def _promise(self) -> None:
+        if self._arrived:
+            await self._needs.inbox.owe(self._arrived, "join")
+            self._arrived.clear()
 
     def _noticed(self, hold: Hold, noticed: Noticed, entry: str) -> None:
         self.storms.saw(noticed.moved)

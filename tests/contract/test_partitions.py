@@ -1,0 +1,104 @@
+"""What a process reads of its partitions, from a real server's streams."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import pytest
+import redis.asyncio as redis
+
+from graph_service import cancelling
+from graph_service.errors import QueueUnavailable
+from graph_service.shard import ShardMap
+from graph_service.valkey import FIRST, Valkey
+from pubnub_bridge import keys
+from pubnub_bridge.client import Occupants
+from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.hold import HoldTimes
+from pubnub_bridge.inbox import Inbox, Streams
+from pubnub_bridge.log import Log
+from pubnub_bridge.lookups import Lookups
+from pubnub_bridge.notice import SyncNotice, decode
+from pubnub_bridge.partitions import Needs, Partitions
+from pubnub_bridge.presence import Seen
+from pubnub_bridge.storm import Marks
+from tests.conftest import Servers
+
+SHARDS = ShardMap()
+ANN = SHARDS.partition("ann")
+
+
+class Away(Streams):
+    """Inbox streams that are away for their first calls."""
+
+    def __init__(self, valkey: Valkey, calls: int) -> None:
+        super().__init__(valkey)
+        self.calls = calls
+
+    async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
+        """Raises QueueUnavailable while away."""
+        self.calls -= 1
+        if self.calls >= 0:
+            raise QueueUnavailable(reason="away")
+        await super().append(entries)
+
+
+class Nobody:
+    """A graph in which nobody is flagged, and a PubNub that knows nobody."""
+
+    async def online_in_shards(self, shards: Sequence[int]) -> Mapping[str, int]:
+        """No flags."""
+        return {}
+
+    async def here_now(self, channel: str) -> Occupants:
+        """No occupants."""
+        return Occupants(0, ())
+
+    async def where_now(self, user: str) -> frozenset[str]:
+        """No channels."""
+        return frozenset()
+
+
+@pytest.fixture
+async def valkey(servers: Servers) -> AsyncIterator[Valkey]:
+    """Empty."""
+    async with redis.Redis.from_url(servers.redis_url) as client:
+        await client.flushdb()
+    async with Valkey.open(servers.redis_url) as opened:
+        yield opened
+
+
+def now() -> int:
+    """PubNub's time in milliseconds."""
+    return time.time_ns() // 1_000_000
+
+
+def partitions(valkey: Valkey, inbox: Inbox) -> Partitions:
+    """Of a process that owns none yet."""
+    lookups, log = Lookups(Nobody(), SHARDS, now), Log(valkey, SHARDS.partition)
+    return Partitions(Needs(valkey, SHARDS, Nobody(), inbox, log, lookups, now, HoldTimes(), Pace(), Marks()))
+
+
+async def promised(valkey: Valkey) -> list[SyncNotice]:
+    """The syncs that stand in Ann's inbox stream, once there is one."""
+    async with asyncio.timeout(10):
+        while not (found := await valkey.read({keys.inbox(ANN): FIRST}, block=100)):
+            pass
+    notices = [one for _, body in found[keys.inbox(ANN)] for one in decode(body)]
+    return [one for one in notices if isinstance(one, SyncNotice)]
+
+
+async def test_who_arrives_while_the_queue_is_away_is_promised_a_sync_when_it_is_back(valkey: Valkey) -> None:
+    """Nobody reads the entry again that told of the arrival."""
+    away = Away(valkey, calls=2)
+    read = partitions(valkey, Inbox(valkey, SHARDS.partition, away))
+    await read.take_over(ANN)
+    running = asyncio.create_task(read.run())
+    try:
+        await Log(valkey, SHARDS.partition).append([Seen("ann", True, now(), SHARDS.shard("ann"), "join")])
+        assert [(one.user, one.reason) for one in await promised(valkey)] == [("ann", "join")]
+        assert away.calls == -1, "once, and no more often"
+    finally:
+        await cancelling.ended([running])
