@@ -194,14 +194,9 @@ def _strangers(population: Population) -> list[tuple[str, str]]:
 
 
 async def _measure(question: Question) -> Measured:
-    timings = {}
-    for engine, call in (("Neo4j", question.graph), ("PostgreSQL", question.sql)):
-        if call:
-            timings[engine] = await measure.at_once(call, question.calls, question.clients, question.warm)
-            timing = timings[engine]
-            console.print(
-                f"{question.name:40} {engine:11} p50 {timing.p50:8.2f} ms, p99 {timing.p99:8.2f} ms"
-            )
+    timings = await question.timings()
+    for engine, timing in timings.items():
+        console.print(f"{question.name:40} {engine:11} p50 {timing.p50:8.2f} ms, p99 {timing.p99:8.2f} ms")
     return Measured(question, timings)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import measure, postgres_server
+from bench import postgres_server
 from bench.graph_questions import Asked, Question, questions
 from bench.loaded import flag, options
 from bench.peers.friends import Friends
@@ -50,11 +50,9 @@ async def ask(data: Path, friends: Friends, said: Said) -> dict[str, Any]:
 
 async def _answered(question: Question, said: Said) -> dict[str, Any]:
     found: dict[str, Any] = {"question": question.name}
-    for engine, call in (("Neo4j", question.graph), ("PostgreSQL", question.sql)):
-        if call:
-            timing = await measure.at_once(call, question.calls, question.clients, question.warm)
-            found[engine] = asdict(timing)
-            said(f"{question.name}, {engine}: p50 {timing.p50:.2f} ms, p95 {timing.p95:.2f} ms")
+    for engine, timing in (await question.timings()).items():
+        found[engine] = asdict(timing)
+        said(f"{question.name}, {engine}: p50 {timing.p50:.2f} ms, p95 {timing.p95:.2f} ms")
     return found
 
 
