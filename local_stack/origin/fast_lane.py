@@ -13,6 +13,7 @@ import asyncio
 import os
 import re
 import socket
+from collections import deque
 from typing import Any, NamedTuple, Protocol, cast
 
 import structlog
@@ -36,6 +37,9 @@ MAX_AHEAD = 1 << 20
 
 MAX_BODY = 64 * 1024
 """Bytes of a posted message; no message may be as long, so a longer one is aiohttp's to refuse."""
+
+LOOKS = 50
+"""Open polls that are looked after in one turn of the loop: a message to thousands keeps nobody else waiting."""
 
 _FAST = (b"GET /v2/subscribe/", b"GET /publish/", b"GET /signal/", b"GET /v2/presence/", b"GET /time/")
 _POSTED = b"POST /publish/"
@@ -78,10 +82,30 @@ class Lanes:
         self.origin = origin
         self.server = server
         self.lanes: set[Lane] = set()
+        self._woken: deque[Lane] = deque()
+        self._turning = False
 
     def open(self) -> Lane:
         """A new connection."""
         return Lane(self)
+
+    def wake(self, lane: Lane) -> None:
+        """Lets `lane` look a moment later: whatever else is published in this one comes in the same answer."""
+        self._woken.append(lane)
+        self._turn_soon()
+
+    def _turn_soon(self) -> None:
+        if self._woken and not self._turning:
+            self._turning = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turning = False
+        try:
+            for _ in range(min(LOOKS, len(self._woken))):
+                self._woken.popleft().look()
+        finally:
+            self._turn_soon()
 
     async def close(self) -> None:
         """Ends every connection."""
@@ -246,13 +270,13 @@ class Lane(asyncio.Protocol):
             self._write(_written(answer))
 
     def _wake(self, came: bool) -> None:
-        """Looks a moment later: whatever else is published in this one comes in the same answer."""
         self._woken = came
         if not self._looking:
             self._looking = True
-            asyncio.get_running_loop().call_soon(self._look)
+            self._lanes.wake(self)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Answers the open poll, if something came that is for it."""
         self._looking = False
         held, waiter = self._held, self._waiter
         if held is None or waiter is None:

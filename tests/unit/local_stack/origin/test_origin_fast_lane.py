@@ -13,6 +13,7 @@ import pytest
 from local_stack.origin.access import Right
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.envelope import Envelope
+from local_stack.origin.fast_lane import LOOKS
 from local_stack.origin.faults import Fault
 from local_stack.origin.token import Claims, encode
 
@@ -221,6 +222,27 @@ async def _flooded(one: Line) -> None:
         one.writer.write(b"x" * 65536)
         await one.writer.drain()
     await one.answer()
+
+
+async def test_a_message_to_many_keeps_nobody_else_waiting(running: Running) -> None:
+    """Whoever asks something meanwhile is answered before the last of them has heard it."""
+    channels = running.origin.keysets["demo"].channels
+    many = [await line(running) for _ in range(10 * LOOKS)]
+    for one in many:
+        one.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    while channels.waiters < len(many):  # noqa: ASYNC110 - the origin announces no poll
+        await asyncio.sleep(0.001)
+    other = await line(running)
+    other.writer.write(PUBLISH % 7 + TIME)
+    for _ in range(2):
+        await other.answer()
+    other.writer.write(TIME)
+    await other.answer()
+    assert channels.waiters, "somebody is still to hear of it"
+    for one in many:
+        _, body = await one.answer()
+        assert [message["d"] for message in body["m"]] == [7]  # type: ignore[index]
+        one.writer.close()
 
 
 @pytest.mark.parametrize("there", [True, False])
