@@ -65,7 +65,7 @@ async def _serve(options: Options) -> None:
     running = await start(options)
     # As graph_service/collector.py does, which the origin does not know: a full look stopped everything for 0.5 s.
     gc.freeze()
-    gc.set_threshold(10_000, 10, 20)
+    gc.set_threshold(5_000, 4, 100)
     typer.echo(f"origin: listening on {running.host}:{running.port}")
     await _interrupted()
     await running.close()
