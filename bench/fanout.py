@@ -38,7 +38,7 @@ from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.notice import Event
 
 console = Console(stderr=True)
-WINDOWS_S = (0.0, 0.5, 1.0, 2.0, 5.0)
+WINDOWS = "0,0.5,1,2,5"
 CHURN = (25, 100, 400)
 """Changes a second."""
 TICK_S = 0.05
@@ -141,13 +141,14 @@ def main(
     online: Annotated[int, typer.Option(help="How many people are online.")] = 6000,
     friends: Annotated[int, typer.Option(help="Online friends of each.")] = 225,
     seconds: Annotated[float, typer.Option(help="How long each load lasts.")] = 2.0,
+    windows: Annotated[str, typer.Option(help="Seconds that news wait for company.")] = WINDOWS,
     seed: Annotated[int, typer.Option(help="Of who has which friends.")] = 1,
     out: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
     """Measure the fan-out."""
     before, began = measure.machine(), time.monotonic()
     people = People(online, friends, seed)
-    figures, memory = uvloop.run(_run(people, seconds))
+    figures, memory = uvloop.run(_run(people, seconds, [float(one) for one in windows.split(",")]))
     _print(figures, memory)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -165,10 +166,12 @@ def main(
         out.with_suffix(".svg").write_text(chart.bars(title, "/s", _publishes(figures)), encoding="utf-8")
 
 
-async def _run(people: People, seconds: float) -> tuple[list[Figures], list[Memory]]:
+async def _run(
+    people: People, seconds: float, windows: Sequence[float]
+) -> tuple[list[Figures], list[Memory]]:
     figures: list[Figures] = []
     async with _scene(people) as scene:
-        for window_s in WINDOWS_S:
+        for window_s in windows:
             async with _rows(scene, window_s) as pid:
                 figures += [_said(await _steady(scene, pid, window_s, churn, seconds)) for churn in CHURN]
                 if window_s in {0.0, 1.0}:

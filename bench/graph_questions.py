@@ -183,7 +183,7 @@ def _settle(graph: Graph, sql: Postgres | None, asked: Asked) -> Question:
         "settle and tell 500 users",
         in_graph,
         in_sql if sql else None,
-        calls=40,
+        calls=24,
         warm=50,
         sql_warm=10,
         per_call=BATCH,

@@ -43,7 +43,13 @@ PARTS = (
     ),
     Part("bridge", "The bridge against a stub", "make bench-bridge", "bench.bridge", ("--seconds", "5")),
     Part("bridge-100k", "The bridge on 100,000 people", 'make bench-bridge ARGS="--people 100000"'),
-    Part("fanout", "Fan-out by window", "make bench-fanout", "bench.fanout", ("--seconds", "0.5")),
+    Part(
+        "fanout",
+        "Fan-out by window",
+        "make bench-fanout",
+        "bench.fanout",
+        ("--seconds", "0.5", "--windows", "0,1,5"),
+    ),
     Part(
         "publish",
         "The publish path beside the official SDK",
@@ -56,7 +62,7 @@ PARTS = (
         "The whole system, through the wire",
         "make bench-whole",
         "bench.whole",
-        ("--rates", "10,25", "--seconds", "8"),
+        ("--rates", "25,50", "--seconds", "8"),
     ),
     Part("whole-sink", "The same, publishes into a sink", 'make bench-whole ARGS="--sink"'),
     Part("storm", "Storm: everybody drops and returns", "make bench-storm"),
