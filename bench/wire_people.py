@@ -177,7 +177,7 @@ def cursor(body: bytes) -> bytes:
 
 
 class Person:
-    """One user's client."""
+    """One user's client. It does one thing after the other: a heartbeat that overtakes its leave would be a join."""
 
     def __init__(self, wire: Wire, user: str) -> None:
         self.user = user
@@ -187,6 +187,7 @@ class Person:
         self._poll: Poll | None = None
         self._calls: Calls | None = None
         self._every = 0.0
+        self._one = asyncio.Lock()
 
     @property
     def here(self) -> bool:
@@ -198,6 +199,10 @@ class Person:
 
         Raises one of `TROUBLES` where it is refused or nobody answers.
         """
+        async with self._one:
+            await self._come(fresh)
+
+    async def _come(self, fresh: bool) -> None:
         self.drop()
         session = await self._wire.session(self.user, fresh)
         calls = self._calls = Calls.of(session)
@@ -215,11 +220,12 @@ class Person:
 
     async def go(self) -> None:
         """Leave, and say so; the end of the poll goes ahead of it, as an app's does (uvloop closes in its next turn)."""
-        self.drop()
-        for _ in range(2):
-            await asyncio.sleep(0)
-        if self._calls:
-            await self._wire.origin.ask(self._calls.leave)
+        async with self._one:
+            self.drop()
+            for _ in range(2):
+                await asyncio.sleep(0)
+            if self._calls:
+                await self._wire.origin.ask(self._calls.leave)
 
     def drop(self) -> None:
         """The connection ends without a word."""
@@ -231,9 +237,10 @@ class Person:
     async def beat(self) -> None:
         """A heartbeat."""
         self.beat_at = time.monotonic() + self._every
-        if self._calls:
-            with suppress(*TROUBLES):
-                await self._wire.origin.ask(self._calls.beat)
+        async with self._one:
+            if self.here and self._calls:
+                with suppress(*TROUBLES):
+                    await self._wire.origin.ask(self._calls.beat)
 
     def hears(self, body: bytes) -> None:
         """Hands on what came."""
