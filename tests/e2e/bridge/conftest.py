@@ -146,11 +146,16 @@ class World:
         devices = [self.device(user) for user in users]
         for device in devices:
             device.appear()
+        await self.settled(*users)
+        return devices
+
+    async def settled(self, *users: str) -> None:
+        """Returns once all of these users are online in the graph: only then are they told of others."""
         async with asyncio.timeout(20):
             while True:
                 _, answer = await self.call("POST", "/v1/presence:query", json={"ids": list(users)})
                 if all(row["online"] for row in answer["presence"]):
-                    return devices
+                    return
                 await asyncio.sleep(0.05)
 
     async def people(self, *users: str) -> None:

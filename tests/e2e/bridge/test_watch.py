@@ -21,7 +21,7 @@ from pubnub_bridge.api_client import Api, Session
 from pubnub_bridge.stack_file import Reach
 from pubnub_bridge.view_changes import Change
 from pubnub_bridge.watching import Numbers, Watching
-from tests.e2e.bridge.conftest import HOLD, World
+from tests.e2e.bridge.conftest import World
 
 
 class Paper:
@@ -104,7 +104,7 @@ async def test_a_watcher_sees_friends_come_and_go_by_name(strict_world: World) -
         _, session = await world.call("POST", "/v1/session", "bob")
         bob = world.device("bob")
         bob.client.set_token(session["token"])
-        await asyncio.sleep(HOLD * 2)
+        await world.settled("ann")
         bob.appear()
         await until(lambda: ("online", "bob", "Bob") in paper.lines)
         assert paper.latest
@@ -119,7 +119,7 @@ async def test_a_watcher_who_missed_messages_is_right_again(world: World) -> Non
     await world.people("ann", "bob")
     async with watched(world, "ann") as (paper, _):
         await until(lambda: ("sync", None, "") in paper.lines)
-        await asyncio.sleep(HOLD * 2)
+        await world.settled("ann")
         faults = keyset(world).faults
         lost = losing_everything(faults, "inbox.ann")
         await world.online("bob")
@@ -151,7 +151,7 @@ async def test_a_message_that_is_none_of_ours_does_no_harm(world: World) -> None
     await world.people("ann", "bob")
     async with watched(world, "ann") as (paper, _):
         await until(lambda: ("sync", None, "") in paper.lines)
-        await asyncio.sleep(HOLD * 2)
+        await world.settled("ann")
         sender = world.device("sender").client
         for body in (17, {"type": "friend.online"}, {"type": "friends.sync", "ts": "x", "payload": {}}):
             await sender.publish().channel("inbox.ann").message(body).future()

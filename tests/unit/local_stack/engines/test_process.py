@@ -31,7 +31,7 @@ def lives(pid: int) -> bool:
     """Whether a process is there; one that only waits to be collected is not."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # the second where it ends while it is read
         return False
 
 
