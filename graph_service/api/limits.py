@@ -27,6 +27,8 @@ Kind = Literal["user", "address", "service", "console", "all"]
 
 AGAIN = 5.0
 """Seconds of counting locally before Valkey is asked again."""
+CONNECTIONS = 1000
+"""To Valkey at the most: beyond it calls are counted locally; the library's own 100 are fewer than calls at once."""
 
 log = structlog.get_logger(__name__)
 
@@ -113,6 +115,7 @@ def _storage(address: str, clustered: bool) -> Storage:
         key_prefix="fp:limit",
         socket_timeout=0.25,
         socket_connect_timeout=0.25,
+        max_connections=CONNECTIONS,
     )
     if not isinstance(found, Storage):
         raise TypeError(f"no asynchronous storage: {type(found).__name__}")
