@@ -8,6 +8,7 @@ from graph_service.errors import UserNotFound
 from graph_service.friends import there
 from graph_service.model import Flag, Presence, Settled, SyncView, Told, rounded_down
 from graph_service.neo4j import Graph, Row
+from graph_service.together import Together
 
 
 class Flags:
@@ -19,6 +20,8 @@ class Flags:
     def __init__(self, graph: Graph, rounding: int = 0) -> None:
         self._graph = graph
         self._rounding = rounding
+        self._syncs = Together(self._read_syncs)
+        self._known = Together(self._read_known)
 
     async def settle(self, flags: Sequence[Flag]) -> Settled:
         """Writes flags where they are not older than the graph's, in one committed transaction.
@@ -40,15 +43,19 @@ class Flags:
         return [_told(row, self._rounding) for row in await self._graph.rows("tell", ids=list(ids))]
 
     async def sync(self, user: str) -> SyncView:
-        """What friends.sync tells.
+        """What friends.sync tells, from a read begun after this call; those asked for at one moment are read together.
 
         Raises:
             UserNotFound: no such user.
         """
-        told = await self.tell([user])
-        if not told:
+        view = await self._syncs.ask(user)
+        if view is None:
             raise UserNotFound(id=user)
-        return SyncView(told[0].visible_friends, told[0].total_friends, told[0].ts)
+        return view
+
+    async def exists(self, user: str) -> bool:
+        """Whether there is such a user; those asked for at one moment are looked up together."""
+        return bool(await self._known.ask(user))
 
     async def online_in_shards(self, shards: Sequence[int]) -> dict[str, int]:
         """Who is flagged online in these shards, with the `at` of the flag in milliseconds."""
@@ -76,6 +83,14 @@ class Flags:
         if row is None:
             raise UserNotFound(id=user)
         return bool(row["changed"])
+
+    async def _read_syncs(self, users: list[str]) -> dict[str, SyncView]:
+        told = await self.tell(users)
+        return {one.user: SyncView(one.visible_friends, one.total_friends, one.ts) for one in told}
+
+    async def _read_known(self, users: list[str]) -> dict[str, bool]:
+        row = await self._graph.row("known", ids=users) or {}
+        return dict.fromkeys(row["ids"], True)
 
     async def clock(self) -> int:
         """The graph's clock, microseconds since the epoch."""

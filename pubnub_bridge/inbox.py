@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from graph_service import tracing
+from graph_service.together import Together
 from graph_service.valkey import Valkey
 from pubnub_bridge import keys
 from pubnub_bridge.notice import Notice, Outgoing, SyncNotice, encode
@@ -47,6 +48,7 @@ class Inbox:
     ) -> None:
         self._queue = queue or Streams(valkey)
         self._partition = partition
+        self._asking = Together(self._asked)
 
     def outgoing(self) -> Outgoing:
         """An empty set of notices to be filled and appended."""
@@ -64,6 +66,17 @@ class Inbox:
         for user in users:
             outgoing.sync(SyncNotice(user, reason=reason))
         await self.append(outgoing)
+
+    async def ask(self, user: str) -> None:
+        """Promise a friends.sync that its user asked for; what is asked for at one moment is appended together.
+
+        Raises QueueUnavailable, and then nothing is promised.
+        """
+        await self._asking.ask(user)
+
+    async def _asked(self, users: list[str]) -> dict[str, None]:
+        await self.owe(users, "asked")
+        return dict.fromkeys(users)
 
     async def put_back(self, partition: int, notices: Sequence[Notice | SyncNotice]) -> None:
         """Append what could not be published again, at the end."""

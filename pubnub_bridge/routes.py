@@ -122,7 +122,7 @@ class Accepted(Answer):
 async def session(request: web.Request, caller: Caller) -> Session:
     """Keys, channels and a token that allows exactly these channels; ask again when `renewAt` is reached."""
     side, settings = request.app[SIDE], request.app[SIDE].settings
-    if not await side.flags.presence([caller.id]):
+    if not await side.flags.exists(caller.id):
         raise UserNotFound(id=caller.id)
     token = await side.tokens.client(caller.id, side.shards)
     shard = side.shards.shard(caller.id)
@@ -148,7 +148,7 @@ async def push_sync(request: web.Request, caller: Caller) -> Asked:
     """After every connect, and whenever messages may have been missed; at most one a second is sent."""
     side = request.app[SIDE]
     await side.backlog.check([keys.inbox(side.shards.partition(caller.id))])
-    await side.inbox.owe([caller.id], "asked")
+    await side.inbox.ask(caller.id)
     return Asked(user_id=caller.id)
 
 
