@@ -212,6 +212,7 @@ class Bridge:
         self.syncs.took = lambda seconds: self.admission.felt(seconds, READS)
         self.relay.events = self.events.keep
         self.settle.told = self._told
+        self.context.late = lambda: partitions.late
         partitions.flapped = self.report.flapped
         self.reconcile.observed = partitions.observed
         self.relay.changed = lambda pairs: self.context.touch([end.id for p in pairs for end in (p.a, p.b)])

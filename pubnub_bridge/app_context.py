@@ -2,14 +2,17 @@
 
 The graph is the truth; App Context holds the last state it was told, merged per user, at a rate of its own. A write
 that fails is tried again later with what is true then, so it converges after any fault. Members of
-``friends.{user}`` are the friends who are online, at most 100: the active part, not the list.
+``friends.{user}`` are the friends who are online, at most 100: the active part, not the list. While news is late,
+writing waits.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Literal, Protocol
 
 import structlog
@@ -27,6 +30,8 @@ MOST_MEMBERS = 100
 MOST_WAITING = 100_000
 """Users that wait; beyond it the oldest is left to the next change or reconcile."""
 AT_ONCE = 10
+PATIENCE = 10.0
+"""Seconds that writing waits at most while news is late."""
 _log = structlog.get_logger(__name__)
 
 
@@ -60,8 +65,8 @@ class Reads(Protocol):
     async def tell(self, ids: Sequence[str]) -> list[Told]:
         """Own state, online friends and clock of each user."""
 
-    async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]]:
-        """The active friends, each with the unix seconds since when; 0 when not known."""
+    async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]] | None:
+        """The active friends, each with the unix seconds since when, 0 when not known; None for an unknown user."""
 
 
 class GraphReads:
@@ -75,10 +80,10 @@ class GraphReads:
         """Own state, online friends and clock of each user."""
         return await self._flags.tell(ids)
 
-    async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]]:
+    async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]] | None:
         """Online now first, then the most recently seen."""
-        row = await self._graph.row("active_friends", me=user, limit=limit) or {"ids": [], "sinces": []}
-        return list(zip(row["ids"], row["sinces"], strict=True))
+        row = await self._graph.row("active_friends", me=user, limit=limit)
+        return list(zip(row["ids"], row["sinces"], strict=True)) if row else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +133,21 @@ class AppContext:
         self._shards = shards
         self._extent = extent
         self._limiter = AsyncLimiter(rate, 1.0)
-        self._waiting: dict[str, None] = {}
+        self._waiting: dict[str, bool] = {}
+        """Who is to be written: with all that is kept of them, or only who their friends' channel holds."""
         self._woken = asyncio.Event()
-        self._named: set[str] = set()
+        self.late: Callable[[], bool] = lambda: False
+        """Whether news is late now."""
 
-    def touch(self, users: Collection[str]) -> None:
-        """These users have changed, or their friends have; what is written is read when it is their turn."""
+    def touch(self, users: Collection[str], own: bool = True) -> None:
+        """These users have changed, or with `own` false only who of their friends is online.
+
+        What is written is read when it is their turn.
+        """
         if self._extent == "off":
             return
-        self._waiting.update(dict.fromkeys(users))
+        for user in users:
+            self._waiting[user] = own or self._waiting.get(user, False)
         while len(self._waiting) > MOST_WAITING:
             del self._waiting[next(iter(self._waiting))]
         self._woken.set()
@@ -145,26 +156,43 @@ class AppContext:
         """Users whose state was settled; with full extent their online friends' channels change as well."""
         self.touch([one.user for one in told])
         if self._extent == "full":
-            self.touch([friend for one in told for friend in one.online_friends[:MOST_MEMBERS]])
+            self.touch([friend for one in told for friend in one.online_friends[:MOST_MEMBERS]], own=False)
 
     async def run(self) -> None:
         """Write for ever."""
         while True:
             await self._woken.wait()
-            users = [user for user, _ in zip(dict(self._waiting), range(AT_ONCE), strict=False)]
-            if not users:
+            await self._calm()
+            batch = dict(islice(self._waiting.items(), AT_ONCE))
+            if not batch:
                 self._woken.clear()
                 continue
-            for user in users:
+            for user in batch:
                 del self._waiting[user]
             try:
-                told = await self._reads.tell(users)
-                gone = set(users) - {one.user for one in told}
-                await asyncio.gather(*map(self._write, told), *map(self._remove, gone))
+                await self._written(batch)
             except FriendsError as error:
                 _log.warning("App Context waits", reason=str(error))
-                self.touch(users)
+                self.touch(batch)
                 await asyncio.sleep(1.0)
+
+    async def _calm(self) -> None:
+        """A cache can wait while news is late; not for ever, so that it converges under any load."""
+        until = time.monotonic() + PATIENCE
+        while self.late() and time.monotonic() < until:  # noqa: ASYNC110 - lateness is measured, nobody sets it
+            await asyncio.sleep(0.1)
+
+    async def _written(self, batch: Mapping[str, bool]) -> None:
+        """Users with all that is kept of them, and of the others their friends' channel."""
+        own = [user for user, changed in batch.items() if changed]
+        told = await self._reads.tell(own) if own else []
+        gone = set(own) - {one.user for one in told}
+        tries = [
+            *(self._tried(one.user, self._write(one)) for one in told),
+            *(self._tried(user, self._remove(user)) for user in gone),
+            *(self._tried(user, self._write_members(user)) for user in batch.keys() - own),
+        ]
+        await asyncio.gather(*tries)
 
     async def _remove(self, user: str) -> None:
         """Someone who was erased while a write of theirs was under way."""
@@ -182,28 +210,35 @@ class AppContext:
         await self._store.remove_channel(f"friends.{user}")
         return {"user": "removed", "channel": f"friends.{user} removed"}
 
-    async def _write(self, told: Told) -> None:
+    async def _tried(self, user: str, writing: Awaitable[None]) -> None:
+        """Do it, or have it done later with what is true then."""
         try:
-            async with self._limiter:
-                shard = self._shards.shard(told.user)
-                await self._store.set_user(told.user, told.name or told.user, user_custom(told, shard))
-            if self._extent == "full":
-                await self._write_channel(told)
+            await writing
         except FriendsError as error:
             metrics.APP_CONTEXT.labels("failed").inc()
-            _log.warning("App Context was not written", user=told.user, reason=str(error))
+            _log.warning("App Context was not written", user=user, reason=str(error))
             if error.temporary:
-                self.touch([told.user])
+                self.touch([user])
                 await asyncio.sleep(1.0)
         else:
             metrics.APP_CONTEXT.labels("written").inc()
 
-    async def _write_channel(self, told: Told) -> None:
-        channel = f"friends.{told.user}"
-        custom = {"schemaVersion": SCHEMA, "ownerId": told.user, "friendCount": told.total_friends}
+    async def _write(self, told: Told) -> None:
         async with self._limiter:
-            await self._store.set_channel(channel, f"{told.name or told.user}'s Friends", custom)
-        wanted = await self._reads.active(told.user, MOST_MEMBERS)
+            shard = self._shards.shard(told.user)
+            await self._store.set_user(told.user, told.name or told.user, user_custom(told, shard))
+        if self._extent == "full":
+            custom = {"schemaVersion": SCHEMA, "ownerId": told.user, "friendCount": told.total_friends}
+            async with self._limiter:
+                name = f"{told.name or told.user}'s Friends"
+                await self._store.set_channel(f"friends.{told.user}", name, custom)
+            await self._write_members(told.user)
+
+    async def _write_members(self, user: str) -> None:
+        channel = f"friends.{user}"
+        wanted = await self._reads.active(user, MOST_MEMBERS)
+        if wanted is None:
+            return await self._remove(user)
         async with self._limiter:
             change = members(await self._store.members(channel), wanted)
         added = list(change.added.items())
@@ -211,3 +246,4 @@ class AppContext:
             customs = {user: member_custom(since) for user, since in added[start : start + 50]}
             async with self._limiter:
                 await self._store.change_members(channel, customs, change.removed[start : start + 50])
+        return None

@@ -31,7 +31,7 @@ from pubnub_bridge.storm import Marks, Storms, Turned
 
 BLOCK = 200
 """Milliseconds that one read waits; a new partition is listened to no later."""
-LINGER = 0.005
+LINGER = 0.02
 """Seconds between two reads: what comes meanwhile is read together."""
 PATIENCE = 2000
 """Milliseconds that a new owner waits for its first poll before it settles what the last one left."""
@@ -133,6 +133,11 @@ class Partitions:
         """What was seen of a user and is on its way into the graph; None for nothing, or where another owns them."""
         hold = self.holds.get(self._needs.shards.partition(user))
         return None if hold is None else hold.observed(user)
+
+    @property
+    def late(self) -> bool:
+        """Whether news goes out later than it should, so that it waits for more company than it must."""
+        return self._window.seconds > self._needs.pace.shortest
 
     def caught_up(self, partition: int) -> None:
         """What PubNub told since the last owner's poll stands in the log; it is read within moments."""

@@ -31,6 +31,8 @@ from pubnub_bridge.why import Failed
 
 FORGET = 60.0
 """Seconds after which it does not matter any more when an inbox was last written to."""
+CLEANED = 0.1
+"""Seconds between two looks for stream entries that are done."""
 _COUNTED = {outcome: metrics.PUBLISHED.labels(outcome.name.lower()) for outcome in Outcome}
 _log = structlog.get_logger(__name__)
 
@@ -321,7 +323,7 @@ class Publish:
     async def _clean(self) -> None:
         forgot = time.monotonic()
         while True:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(CLEANED)
             await self.clean_up()
             if time.monotonic() - forgot > FORGET:
                 forgot = time.monotonic()

@@ -38,6 +38,8 @@ NOBODY = "*"
 """An id that no user can have."""
 LINGER = 0.02
 """Seconds to wait for company once something is due."""
+DISTANCE = 0.1
+"""Seconds between the beginnings of two batches that are not full: most of what a small one costs is its own."""
 _log = structlog.get_logger(__name__)
 Taken = tuple[Hold, Change]
 
@@ -122,7 +124,9 @@ class Settle:
         while True:
             self.woken.clear()
             await self._wait()
-            await self.step()
+            began = time.monotonic()
+            if 0 < await self.step() < LARGEST_BATCH:
+                await asyncio.sleep(began + DISTANCE - time.monotonic())
 
     async def step(self) -> int:
         """Settle one batch of what is due now, and delete what is done; returns the number of users."""
