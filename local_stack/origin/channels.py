@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Literal
 
 from local_stack.origin.clock import TICKS
@@ -126,19 +127,9 @@ class Channels:
         self._logs.clear()
         self._order.clear()
 
-    def logs_of(self, channel: str) -> list[str]:
+    def logs_of(self, channel: str) -> tuple[str, ...]:
         """The logs an event of `channel` is kept in: the channel's own and those of the wildcards that match it."""
-        logs = [channel]
-        if "." not in channel:
-            return logs
-        base, suffix = (channel[: -len(PRESENCE)], PRESENCE) if channel.endswith(PRESENCE) else (channel, "")
-        wildcards = _wildcards(base)
-        logs += [name for name in (wildcard + suffix for wildcard in wildcards) if name != channel]
-        if suffix and self.wildcard_presence == "all":
-            logs += wildcards
-        elif suffix and self.wildcard_presence == "literal" and base.endswith(".*"):
-            logs.append(base)
-        return logs
+        return _logs_of(channel, self.wildcard_presence)
 
     def _forget(self, timetoken: int) -> None:
         oldest = timetoken - int(self.keep_s * TICKS)
@@ -155,6 +146,21 @@ class Channels:
 
 def _timetoken(found: tuple[str, Event]) -> int:
     return found[1].timetoken
+
+
+@lru_cache(maxsize=32_768)
+def _logs_of(channel: str, wildcard_presence: str) -> tuple[str, ...]:
+    """Kept, since it is asked when an event comes and when it is forgotten, of the same channels again and again."""
+    if "." not in channel:
+        return (channel,)
+    base, suffix = (channel[: -len(PRESENCE)], PRESENCE) if channel.endswith(PRESENCE) else (channel, "")
+    wildcards = _wildcards(base)
+    logs = [channel, *(name for name in (wildcard + suffix for wildcard in wildcards) if name != channel)]
+    if suffix and wildcard_presence == "all":
+        logs += wildcards
+    elif suffix and wildcard_presence == "literal" and base.endswith(".*"):
+        logs.append(base)
+    return tuple(logs)
 
 
 def _wildcards(channel: str) -> list[str]:

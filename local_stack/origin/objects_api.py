@@ -38,7 +38,7 @@ from local_stack.origin.objects_store import (
     shown,
 )
 from local_stack.origin.operations import needs
-from local_stack.origin.reply import Family, reply
+from local_stack.origin.reply import Family, dumps, reply
 
 Serve = Callable[[Call], Awaitable[web.Response]]
 NO_RIGHT = "Supplied authorization key does not have the permissions required to perform this operation."
@@ -109,9 +109,14 @@ def _objects(call: Call) -> ObjectStore:
 
 
 def _tell(call: Call, events: list[Event]) -> None:
+    """Both ends of a membership hear the same: it is written once."""
+    told, text = None, ""
     for event in events:
-        if event.data["type"] in call.keyset.settings.objects_events:
-            call.keyset.publish(Envelope(channel=event.channel, payload=event.data, kind=Sent.OBJECTS))
+        if event.data["type"] not in call.keyset.settings.objects_events:
+            continue
+        if event.data is not told:
+            told, text = event.data, dumps(event.data)
+        call.keyset.publish(Envelope(channel=event.channel, payload=event.data, text=text, kind=Sent.OBJECTS))
 
 
 def _listed(call: Call, records: Records, names: Sequence[str], inner: Sequence[str]) -> web.Response:
