@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
@@ -19,6 +20,7 @@ from graph_service.model import Told
 from graph_service.outbox import Outbox
 from pubnub_bridge import jobs, keys, metrics, relay
 from pubnub_bridge.accuracy import Accuracy, patience
+from pubnub_bridge.busy import BUSY, Busy
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.console import report
 from pubnub_bridge.count import Counting, CountNeeds
@@ -112,6 +114,7 @@ class Bridge:
         self.reconcile.now = side.clock.now
         self.relay = relay.Relay(_changes(side), side.inbox, side.water, lambda: self.ownership.leads)
         self.context = side.context
+        self.busy = Busy()
         self.valid_for = max(1, round(3 * settings.status_count_interval))
         self.health = Health(side.engines.valkey, settings.partitions, self.valid_for)
         self.counting = Counting(self._count_needs())
@@ -212,7 +215,7 @@ class Bridge:
         self.syncs.took = lambda seconds: self.admission.felt(seconds, READS)
         self.relay.events = self.events.keep
         self.settle.told = self._told
-        self.context.late = lambda: partitions.late
+        self.context.pressed = self._pressed
         partitions.flapped = self.report.flapped
         self.reconcile.observed = partitions.observed
         self.relay.changed = lambda pairs: self.context.touch([end.id for p in pairs for end in (p.a, p.b)])
@@ -224,6 +227,11 @@ class Bridge:
         """How many letters may owe a sync now: in a storm as many as the graph bears, else as many as go out."""
         calm = not self.partitions.storms.on
         return self.publish.limits.in_flight if calm else self.admission.room
+
+    def _pressed(self) -> bool:
+        """Whether news needs all there is: it goes out late, or this process is busy."""
+        share = self.busy.share(time.monotonic(), time.process_time())
+        return self.partitions.late or share > BUSY
 
     def _told(self, told: Sequence[Told]) -> None:
         self.context.settled(told)

@@ -2,8 +2,8 @@
 
 The graph is the truth; App Context holds the last state it was told, merged per user, at a rate of its own. A write
 that fails is tried again later with what is true then, so it converges after any fault. Members of
-``friends.{user}`` are the friends who are online, at most 100: the active part, not the list. While news is late,
-writing waits.
+``friends.{user}`` are the friends who are online, at most 100: the active part, not the list. While news is late or
+the process busy, writing waits.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOST_WAITING = 100_000
 """Users that wait; beyond it the oldest is left to the next change or reconcile."""
 AT_ONCE = 10
 PATIENCE = 10.0
-"""Seconds that writing waits at most while news is late."""
+"""Seconds that writing waits at most while news needs all there is."""
 _log = structlog.get_logger(__name__)
 
 
@@ -136,8 +136,8 @@ class AppContext:
         self._waiting: dict[str, bool] = {}
         """Who is to be written: with all that is kept of them, or only who their friends' channel holds."""
         self._woken = asyncio.Event()
-        self.late: Callable[[], bool] = lambda: False
-        """Whether news is late now."""
+        self.pressed: Callable[[], bool] = lambda: False
+        """Whether news needs all there is now."""
 
     def touch(self, users: Collection[str], own: bool = True) -> None:
         """These users have changed, or with `own` false only who of their friends is online.
@@ -177,9 +177,9 @@ class AppContext:
                 await asyncio.sleep(1.0)
 
     async def _calm(self) -> None:
-        """A cache can wait while news is late; not for ever, so that it converges under any load."""
+        """A cache can wait while news cannot; not for ever, so that it converges under any load."""
         until = time.monotonic() + PATIENCE
-        while self.late() and time.monotonic() < until:  # noqa: ASYNC110 - lateness is measured, nobody sets it
+        while self.pressed() and time.monotonic() < until:  # noqa: ASYNC110 - it is measured, nobody sets it
             await asyncio.sleep(0.1)
 
     async def _written(self, batch: Mapping[str, bool]) -> None:

@@ -122,16 +122,16 @@ async def test_who_was_erased_meanwhile_is_forgotten_whoever_changed() -> None:
             assert await written(kept, 2) == [("no channel", "friends.zoe"), ("no user", "zoe")]
 
 
-async def test_while_news_is_late_a_cache_waits() -> None:
+async def test_while_news_needs_all_there_is_a_cache_waits() -> None:
     """And goes on as soon as it is not."""
     kept = Kept()
     context = made(kept)
-    late = True
-    context.late = lambda: late
+    pressed = True
+    context.pressed = lambda: pressed
     context.touch(["ann"])
     async with running(context):
         for _ in range(100):
             await asyncio.sleep(0)
         assert not kept.calls
-        late = False
+        pressed = False
         assert await written(kept, 3)
