@@ -1,8 +1,8 @@
 """One question for all who ask the same kind of thing at nearly the same moment. Knows keys and answers, no engine.
 
-One question is under way at a time, and its beginnings keep a distance; whoever asks meanwhile is in the next. So nobody
-waits while little is asked, and the more is asked at once the less each costs: a question to the graph costs a process
-about a millisecond, however many users are in it.
+One question is under way at a time; whoever asks meanwhile is in the next. After one with company the next keeps a
+distance, so that it has company as well. So nobody waits who asks alone, one question after the other, and the more is
+asked at once the less each costs: a question to the graph costs a process about a millisecond, however many users are in it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 Answer = TypeVar("Answer")
 
 DISTANCE = 0.02
-"""Seconds between the beginnings of two questions."""
+"""Seconds from the beginning of a question that held several keys to the beginning of the next."""
 MOST = 500
 """Keys of one question; further ones are in the one after."""
 
@@ -29,7 +29,7 @@ class Together(Generic[Answer]):
         self._distance = distance
         self._wanted: dict[str, asyncio.Future[Answer | None]] = {}
         self._reading: asyncio.Task[None] | None = None
-        self._began = float("-inf")
+        self._not_before = float("-inf")
 
     async def ask(self, key: str) -> Answer | None:
         """The answer for one key, None for an unknown one. The question that holds it begins after this call.
@@ -46,9 +46,10 @@ class Together(Generic[Answer]):
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while self._wanted:
-            await asyncio.sleep(max(0.0, self._began + self._distance - loop.time()))
-            self._began = loop.time()
+            await asyncio.sleep(max(0.0, self._not_before - loop.time()))
             keys = list(self._wanted)[:MOST]
+            if len(keys) > 1:
+                self._not_before = loop.time() + self._distance
             asked = {key: self._wanted.pop(key) for key in keys}
             try:
                 found = await self._read(keys)

@@ -90,15 +90,20 @@ async def test_a_question_has_a_largest_size() -> None:
     assert [len(keys) for keys in slow.asked] == [MOST, 1]
 
 
-async def test_the_beginnings_of_questions_keep_a_distance() -> None:
-    """By the loop's own clock."""
+async def test_after_a_question_with_company_the_next_keeps_a_distance_and_who_asks_alone_does_not_wait() -> (
+    None
+):
+    """By the loop's own clock: a distance of an hour is not waited for by one who asks again and again."""
     began: list[float] = []
 
     async def read(keys: list[str]) -> dict[str, str]:
         began.append(asyncio.get_running_loop().time())
         return dict.fromkeys(keys, "")
 
+    patient = Together(read, distance=3600.0)
+    for _ in range(3):
+        await patient.ask("ann")
     together = Together(read, distance=0.05)
-    for key in ("ann", "bob"):
-        await together.ask(key)
-    assert began[1] - began[0] >= 0.05
+    await asyncio.gather(together.ask("ann"), together.ask("bob"))
+    await together.ask("ann")
+    assert began[-1] - began[-2] >= 0.05
