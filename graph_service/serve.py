@@ -44,6 +44,12 @@ COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 OURS = "friends-metrics-"
 """How such a folder begins when we made it and must remove it."""
 STOPS = (signal.SIGTERM, signal.SIGINT)
+ACCEPTED = 16
+"""Connections accepted in one turn of the loop: uvloop accepts one for each handle that listens, and with a single one the
+newcomers of a burst wait in line for seconds while those who are in are answered at once."""
+BACKLOG = 4096
+"""Connections that wait to be accepted, as many as Linux allows by itself. With the library's 128 a burst of clients lost
+the opening of theirs and tried again after 1, 3, 7 and 15 seconds (RFC 6298), however soon there was room."""
 
 log = structlog.get_logger(__name__)
 
@@ -74,15 +80,29 @@ async def listening(app: web.Application, settings: Settings) -> AsyncIterator[A
     runner = Runner(app, settings)
     await runner.setup()
     try:
-        shared = settings.workers > 1 or None
-        site = web.TCPSite(runner, settings.host, settings.port, reuse_port=shared)
-        try:
-            await site.start()
-        except OSError as error:
-            raise _taken(settings, error) from error
+        with _listened(settings) as here:
+            for _ in range(ACCEPTED):
+                await web.SockSite(runner, here.dup(), backlog=BACKLOG).start()
         yield Address(settings.host, runner.addresses[0][1])
     finally:
         await runner.cleanup()
+
+
+def _listened(settings: Settings) -> socket.socket:
+    """The port, listened on, alone or together with the other workers."""
+    try:
+        return socket.create_server(
+            (settings.host, settings.port),
+            family=_family(settings),
+            backlog=BACKLOG,
+            reuse_port=settings.workers > 1,
+        )
+    except OSError as error:
+        raise _taken(settings, error) from error
+
+
+def _family(settings: Settings) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in settings.host else socket.AF_INET
 
 
 async def until_stopped(settings: Settings, readiness: Readiness) -> None:
@@ -203,7 +223,7 @@ def _reserved(settings: Settings) -> Iterator[int]:
 
     First it is taken alone: SO_REUSEPORT by itself would share it with an older service that nobody meant to keep.
     """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = _family(settings)
     try:
         with socket.socket(family) as alone:
             alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

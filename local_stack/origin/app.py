@@ -13,6 +13,7 @@ Knows keys, faults, preflight and the answers to what no family serves. Knows no
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Mapping
 from contextlib import suppress
@@ -50,6 +51,10 @@ FAMILIES = (
 MAX_URI = 32 * 1024
 MAX_BODY = 1 << 20
 TICK_S = 0.02
+BACKLOG = 4096
+"""Connections that wait to be accepted, as many as Linux allows by itself."""
+ACCEPTED = 16
+"""Connections accepted in one turn of the loop: uvloop accepts one for each handle that listens, and thousands come at once."""
 
 _log = structlog.get_logger(__name__)
 
@@ -167,7 +172,7 @@ class Running:
     origin: Origin
     host: str
     port: int
-    _listening: asyncio.Server
+    _listening: list[asyncio.Server]
     _lanes: Lanes
     _ticker: asyncio.Task[None]
 
@@ -178,7 +183,8 @@ class Running:
             await self._ticker
         for keyset in self.origin.keysets.values():
             await keyset.webhooks.close()
-        self._listening.close()
+        for one in self._listening:
+            one.close()
         await self._lanes.close()
 
 
@@ -197,10 +203,13 @@ async def start(options: Options | None = None, clock: Clock | None = None) -> R
         max_field_size=1 << 16,
     )
     lanes = Lanes(origin, server)
-    listening = await asyncio.get_running_loop().create_server(
-        lanes.open, options.host, options.port, ssl=options.tls, backlog=4096
-    )
-    port = listening.sockets[0].getsockname()[1]
+    loop, family = asyncio.get_running_loop(), socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    with socket.create_server((options.host, options.port), family=family, backlog=BACKLOG) as here:
+        port = here.getsockname()[1]
+        listening = [
+            await loop.create_server(lanes.open, sock=here.dup(), ssl=options.tls, backlog=BACKLOG)
+            for _ in range(ACCEPTED)
+        ]
     ticker = asyncio.create_task(_tick(origin), name="origin-clock")
     return Running(origin, options.host, port, listening, lanes, ticker)
 

@@ -130,3 +130,19 @@ async def test_workers_that_cannot_start_are_given_up() -> None:
         code, err = await told(started)
     assert code == 1
     assert "told to die. Do not tell it to" in err
+
+
+async def test_a_burst_of_clients_is_let_in_though_the_process_is_busy() -> None:
+    """None of them has to open its connection again, which takes seconds: here while the process stands still."""
+    async with process() as started:
+        pid, url = await listening(started)
+        host, port = url.removeprefix("http://").split(":")
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            async with asyncio.timeout(10):
+                opened = await asyncio.gather(*(asyncio.open_connection(host, int(port)) for _ in range(400)))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        for _, writer in opened:
+            writer.close()
+        assert (await get(f"{url}/livez"))[0] == 200

@@ -1,0 +1,33 @@
+"""Thousands who connect at once do not wait for each other, on the loop that the origin really runs on."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import uvloop
+
+from local_stack.origin.app import ACCEPTED, start
+
+CLIENTS = 128
+
+
+async def turns_until_all_are_in() -> int:
+    """How often the loop turns until everybody who has connected is accepted."""
+    running = await start()
+    clients = [socket.create_connection((running.host, running.port)) for _ in range(CLIENTS)]
+    turns = 0
+    async with asyncio.timeout(10):
+        while len(running._lanes.lanes) < CLIENTS:
+            turns += 1
+            await asyncio.sleep(0)
+    for client in clients:
+        client.close()
+    await running.close()
+    return turns
+
+
+async def test_several_are_accepted_in_a_turn() -> None:
+    """One a turn would be as many turns as clients, each as long as everything else that happens in it."""
+    turns = await asyncio.to_thread(uvloop.run, turns_until_all_are_in())
+    assert turns <= 2 * CLIENTS / ACCEPTED + 4
