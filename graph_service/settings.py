@@ -113,10 +113,12 @@ class Settings(BaseSettings):
     """The same for a body, counted from its call's admission, and for a client to take what it is sent."""
 
     calls_at_once: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """Calls under way in one process; more are sent away at once with 503, so that these are answered in time. Users'
-    calls, the back end's, suggestions, sessions and the console have as many places each, so none starves another."""
+    """Calls under way in one process, so that these are answered in time. Users' calls, the back end's, suggestions,
+    sessions and the console have as many places each, so none starves another."""
+    calls_waiting: Annotated[int, Field(ge=0, le=10_000)] = 250
+    """Calls that wait for one of these places, for CALL_PATIENCE at most; more are sent away at once with 503."""
     call_patience: Annotated[float, Field(ge=0.01, le=60)] = 1.0
-    """Seconds a call should take: while calls take longer, fewer are let in at once."""
+    """Seconds a call should take: while calls take longer, fewer are let in at once, and fewer wait."""
     body_bytes_at_once: Annotated[int, Field(ge=2**20, le=64 * 2**30)] = 64 * 2**20
     """Bytes of bodies held at once in one process, for the API and for webhooks each."""
 

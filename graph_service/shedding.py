@@ -1,9 +1,10 @@
 """Who is let in and who is told to come back, while more is asked than can be done. Pure: takes `now`, does no I/O.
 
-A room has places for calls that are under way and space for the bodies they bring. Who finds none is sent away at
-once, which costs next to nothing; so what is let in is answered in time, and nothing waits without bound. While calls
-take longer than they should, there are fewer places (a third less each time); as soon as they are fast again the
-places come back, a few for every answer. So the bound fits an engine that is slow today as well as one that is fast.
+A room has places for calls that are under way and space for the bodies they bring. Who finds none waits in a short
+line, so that a burst is answered a moment later; who finds the line full is sent away at once, which costs next to
+nothing. So what is let in is answered in time, and nothing waits without bound. While calls take longer than they
+should, there are fewer places (a third less each time) and a shorter line; as soon as they are fast again both come
+back, a little for every answer. So the bound fits an engine that is slow today as well as one that is fast.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ class Bounds:
     size: int
     """Bytes of bodies held at once."""
     patience: float
-    """Seconds that a call should take at most."""
+    """Seconds that a call should take at most, and wait for its place at most."""
+    line: int = 0
+    """Calls that wait for a place, while all places are there."""
 
 
 @dataclass(slots=True)
@@ -37,6 +40,8 @@ class Room:
 
     bounds: Bounds
     taken: int = 0
+    waiting: int = 0
+    """Calls in the line."""
     held: int = 0
     """Bytes of bodies."""
     _places: float = field(init=False)
@@ -58,6 +63,17 @@ class Room:
             return False
         self.taken += 1
         return True
+
+    def line_up(self) -> bool:
+        """Wait for a place; False where the line is full."""
+        if self.waiting >= self.bounds.line * self._places / self.bounds.places:
+            return False
+        self.waiting += 1
+        return True
+
+    def leave_line(self) -> None:
+        """Wait no more, with or without a place."""
+        self.waiting -= 1
 
     def leave(self) -> None:
         """Give the place back, which says nothing of how long the call took."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -43,21 +44,56 @@ class BodyTooSlow(FriendsError):
     status = 408
 
 
+class Line:
+    """Those who wait for a place of one room, in order of coming."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def place(self) -> bool:
+        """Take a place, at once or after a wait; False where the line is full or the wait too long."""
+        if not self._waiting and self.room.enter():
+            return True
+        if not self.room.line_up():
+            return False
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(mine)
+        try:
+            await asyncio.wait([mine], timeout=self.room.bounds.patience)
+        except asyncio.CancelledError:
+            if mine.done():
+                self.room.leave()
+            raise
+        finally:
+            self.room.leave_line()
+            if not mine.done():
+                self._waiting.remove(mine)
+            self.move()
+        return mine.done()
+
+    def move(self) -> None:
+        """Who is first has the place that has become free."""
+        while self._waiting and self.room.enter():
+            self._waiting.popleft().set_result(None)
+
+
 class Visit:
     """One call in its room."""
 
-    def __init__(self, name: str, room: Room, body_seconds: float) -> None:
+    def __init__(self, name: str, line: Line, body_seconds: float) -> None:
         self._name = name
-        self._room = room
+        self._line = line
+        self._room = line.room
         self._body_seconds = body_seconds
         self._held = 0
         self._inside = False
         self._since = 0.0
         self._spent = 0.0
 
-    def enter(self) -> None:
-        """Take a place. Raises `Overloaded` where none is free."""
-        if not self._room.enter():
+    async def enter(self) -> None:
+        """Take a place, after a short wait where none is free. Raises `Overloaded` where too many wait already."""
+        if not await self._line.place():
             self._refuse("places")
         self._inside, self._since = True, time.monotonic()
 
@@ -75,6 +111,7 @@ class Visit:
         self._room.drop(self._held)
         if answered:
             self._room.took(self._spent, time.monotonic())
+        self._line.move()
         metrics.PLACES.labels(self._name).set(self._room.places)
 
     async def body(self, request: web.Request, most: int) -> bytes:
@@ -89,8 +126,9 @@ class Visit:
         if request.content.is_eof():
             return await roomy.read()
         self.step_out()
+        self._line.move()
         body = await self._awaited(roomy, most)
-        self.enter()
+        await self.enter()
         return body
 
     async def _awaited(self, request: web.Request, most: int) -> bytes:
@@ -113,23 +151,24 @@ class Rooms:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._rooms: dict[str, Room] = {}
+        self._lines: dict[str, Line] = {}
         self._told_at = float("-inf")
 
-    def build(self, name: str, places: int) -> Room:
-        """A room of so many places."""
-        bounds = Bounds(places, self._settings.body_bytes_at_once, self._settings.call_patience)
-        room = self._rooms[name] = Room(bounds)
+    def build(self, name: str, places: int, line: int = 0) -> Line:
+        """A room of so many places, for which so many may wait."""
+        bounds = Bounds(places, self._settings.body_bytes_at_once, self._settings.call_patience, line)
+        made = self._lines[name] = Line(Room(bounds))
         metrics.PLACES.labels(name).set(places)
-        return room
+        return made
 
     @asynccontextmanager
     async def visit(self, name: str) -> AsyncIterator[Visit]:
         """Be in a room while the block runs; one that was not built is like the API's. Raises `Overloaded`."""
-        room = self._rooms.get(name) or self.build(name, self._settings.calls_at_once)
-        visit = Visit(name, room, self._settings.body_seconds)
+        settings = self._settings
+        line = self._lines.get(name) or self.build(name, settings.calls_at_once, settings.calls_waiting)
+        visit = Visit(name, line, settings.body_seconds)
         try:
-            visit.enter()
+            await visit.enter()
             yield visit
         except Overloaded:
             self._tell(name)
@@ -140,7 +179,7 @@ class Rooms:
     def _tell(self, name: str) -> None:
         if time.monotonic() - self._told_at > TOLD_EVERY:
             self._told_at = time.monotonic()
-            log.warning("calls are sent away", room=name, places=self._rooms[name].places)
+            log.warning("calls are sent away", room=name, places=self._lines[name].room.places)
 
 
 ROOMS = web.AppKey("rooms", Rooms)

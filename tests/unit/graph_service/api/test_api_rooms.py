@@ -38,8 +38,9 @@ def slow() -> Slow:
 
 @pytest.fixture
 async def api(slow: Slow) -> AsyncIterator[Served]:
-    """Two places."""
-    async with serving(options(calls_at_once=2, max_body_bytes=2000), StandInParts(slow)) as served:
+    """Two places, and no line."""
+    settings = options(calls_at_once=2, calls_waiting=0, max_body_bytes=2000)
+    async with serving(settings, StandInParts(slow)) as served:
         yield served
 
 
@@ -83,6 +84,20 @@ async def test_one_call_too_many_is_sent_away_at_once_and_the_others_are_answere
     slow.answer.set()
     assert [(await one)[0] for one in waiting] == [200, 200]
     assert (await api.call("GET", "/v1/sync", headers=api.bearer("ann")))[0] == 200
+
+
+async def test_who_finds_no_place_waits_for_one_and_who_finds_the_line_full_is_sent_away(slow: Slow) -> None:
+    """One place, and a line of one: of three, one is told at once to come back."""
+    settings = options(calls_at_once=1, calls_waiting=1, call_patience=10)
+    async with serving(settings, StandInParts(slow)) as api:
+        calls = [
+            asyncio.create_task(api.call("GET", "/v1/sync", headers=api.bearer("ann"))) for _ in range(3)
+        ]
+        first, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED, timeout=5)
+        assert [(one.result()[0], one.result()[1]["code"]) for one in first] == [(503, "overloaded")]
+        slow.answer.set()
+        assert sorted([(await one)[0] for one in calls]) == [200, 200, 503]
+        assert len(slow.calls) == 2
 
 
 async def test_a_client_that_goes_away_leaves_its_place(api: Served, slow: Slow) -> None:
