@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.unit_costs import as_toml, unit_costs
+from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.settle import LARGEST_BATCH
 from pubnub_bridge.sizing import figures, machines
 from pubnub_bridge.sizing.figures import UnitCosts
@@ -38,10 +39,8 @@ WIDTH = 118
 NAME_BYTES = 12
 """Of the made-up people."""
 ID_BYTES = 8
-FANOUT_S = 2.0
-"""Seconds that `bench.fanout` adds to the window of each load."""
 BUSIEST, KEPT_UP_S = 0.7, 0.5
-"""The share of a core, and the lateness, up to which a process has kept up: beyond them windows open."""
+"""The share of a core, and the lateness of the latest hundredth, up to which a process has kept up."""
 MOST_LETTERS = 1000
 
 
@@ -182,14 +181,18 @@ def _whole(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
 
 
 def _fanout(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
-    """Short loads, which end before letters come at a steady pace; only those that the process kept up with."""
+    """Short loads, which end before letters come at a steady pace; only those that the process kept up with.
+
+    Where half of the letters are later than `Pace.calm`, windows have opened, and another window is measured.
+    """
     online, friends = run["population"]["online"], run["population"]["onlineFriends"]
     for one in run["results"]:
         window, churn, idle_ms = one["window_s"], one["churn"], 1000 * (one["window_s"] + KEPT_UP_S)
-        if not churn or one["busy"] > BUSIEST or one["p99"] > idle_ms:
+        late = one["p50"] > 1000 * (one["window_s"] + Pace().calm)
+        if not churn or one["busy"] > BUSIEST or one["p99"] > idle_ms or late:
             continue
         rate = churn * friends / online
-        lasted = FANOUT_S + window
+        lasted = run["loadSeconds"] + window
         begun = letters_begun(rate, cycle(rate, window, DISTANCE) - 1 / rate, lasted)
         measured = 1 - one["saved"] / 100
         what = f"publishes for a delivery, window {window:g} s, {churn:,.0f} changes/s"

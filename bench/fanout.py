@@ -157,6 +157,7 @@ def main(
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": before,
             "population": {"online": online, "onlineFriends": friends, "seed": seed},
+            "loadSeconds": seconds,
             "seconds": round(time.monotonic() - began),
             "results": [asdict(one) for one in figures],
             "memory": [asdict(one) for one in memory],

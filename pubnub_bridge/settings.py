@@ -75,7 +75,7 @@ class Settings(GraphSettings):
     app_context: Literal["off", "flags", "full"] = "full"
     """What is kept in App Context: nothing, each user's flags, or the friends' channel and its members as well."""
     app_context_per_second: Annotated[int, Field(ge=1, le=10_000)] = 50
-    """Most App Context calls a second; what waits is merged."""
+    """Most App Context calls a second; what waits is merged. Far fewer while news is late or the process is busy."""
 
     token_minutes: Annotated[int, Field(ge=1, le=43_200)] = 60
     """How long a client's token is good (PubNub docs: 1 to 43,200)."""

@@ -1,8 +1,9 @@
 """How much happens a second: transitions, deliveries, publishes, bytes. Pure arithmetic on a product.
 
-News for one inbox come independently of each other (a friend's visit begins and ends when it likes), so letters form
-a renewal process: the first event opens a letter, which goes out after the window, and never sooner after the last
-letter than the distance that `coalesce.Pace` keeps. The shape of messages is `wire`'s own.
+News for one inbox come independently of each other (a friend's visit begins and ends when it likes), and are told
+batch by batch. So letters form a renewal process: the first batch with news for an inbox opens a letter, which goes out
+after the window, and never sooner after the last letter than the distance that `coalesce.Pace` keeps. The shape of
+messages is `wire`'s own.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pubnub_bridge.sizing.product import Product
 STAMP = 1_764_000_000_000
 """A moment in milliseconds: all of this century have as many digits."""
 DISTANCE = Pace().distance
-BATCH = 0.06
-"""Seconds from one batch of settling to the next where changes never stop: the wait for company, and the batch itself."""
+BATCH = 0.12
+"""Seconds from one batch of settling to the next where changes never stop: `settle.DISTANCE` and `settle.LINGER`."""
 SYNCS = 2
 """Of an arrival: one at once, one when it settled."""
 
@@ -81,12 +82,16 @@ def load(product: Product) -> Load:
     )
 
 
-def letters(rates: Load, window: float, distance: float = DISTANCE) -> Letters:
-    """What is published when news wait `window` seconds; `distance` is kept between two letters to one inbox."""
+def letters(rates: Load, window: float, distance: float = DISTANCE, beat: float | None = None) -> Letters:
+    """What is published when news wait `window` seconds; `distance` is kept between two letters to one inbox.
+
+    `beat` is the seconds between two batches of settling, by default those of one bridge at these rates.
+    """
     a_second = rates.news_an_inbox
     if not a_second:
         return Letters(window, 0.0, 0.0, 0.0, 0.0)
-    news = a_second * cycle(a_second, window, distance)
+    told_every = 1 / batches(rates.transitions) if beat is None else beat
+    news = a_second * cycle(a_second, window, distance, told_every)
     size = rates.sizes.event * news + (rates.sizes.batch if news > 1 else 0) * min(1.0, news - 1)
     return Letters(window, rates.deliveries / news, news, 1 - 1 / news, size)
 
@@ -97,14 +102,18 @@ def batches(transitions: float, bridges: int = 1) -> float:
     return bridges * each / (1 + each * BATCH)
 
 
-def cycle(rate: float, window: float, distance: float) -> float:
-    """Mean seconds from one letter to the next, where news come `rate` times a second.
+def cycle(rate: float, window: float, distance: float, beat: float = 0.0) -> float:
+    """Mean seconds from one letter to the next, where news come `rate` times a second and are told every `beat` seconds.
 
-    After a letter the next event comes after an exponential time X; its letter goes out at the later of X + window and
-    distance, whose mean this is.
+    A beat brings news with the chance 1 - exp(-rate * beat); the next one that does comes after `gap` on average. A
+    letter goes out at the later of its window's end and the distance; beats within the window bring nothing new, which
+    is half a beat less of waiting for the next. Without a beat, news come one by one.
     """
+    gap = beat / -math.expm1(-rate * beat) if beat else 1 / rate
     early = max(0.0, distance - window)
-    return window + early + math.exp(-rate * early) / rate
+    if early <= beat:
+        return max(0.0, window - beat / 2) + gap
+    return window + early + math.exp(-rate * early) * gap
 
 
 def sizes(product: Product) -> Sizes:

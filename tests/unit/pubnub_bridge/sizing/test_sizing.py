@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge import app_context, count, why, wire
+from pubnub_bridge import app_context, count, settle, why, wire
 from pubnub_bridge.coalesce import Coalesce, Pace
 from pubnub_bridge.notice import Event, Notice
 from pubnub_bridge.sizing import cost, figures, machines
@@ -54,7 +55,7 @@ def test_a_lone_change_costs_what_the_price_list_works_out() -> None:
     """The worked example at 20 friends online: $0.00312 pushed, $0.00078 on a channel, $0.00016 as signals."""
     product = Product(500_000, friends=20, online_share=1.0, session=86_400, id_bytes=36)
     rates = load(product)
-    made = letters(rates, 0.0, distance=0.0)
+    made = letters(rates, 0.0, distance=0.0, beat=0.0)
     changes = 86_400 * rates.transitions
     each = [way.dollars(PRICES) / changes for way in cost.ways(rates, made, product, PRICES)]
     assert each == pytest.approx([0.00312, 0.000783, 0.00016])
@@ -114,24 +115,31 @@ def test_a_letter_is_billed_at_least_its_size(product: Product) -> None:
         assert max(1.0, made.size / 2048) * (1 - 1e-6) <= units <= made.size / 2048 + 1 + 1e-6
 
 
+@pytest.mark.parametrize("beat", [0.0, 0.15])
 @pytest.mark.parametrize("window", [0.0, 0.5, 2.0])
-def test_the_coalescing_itself_publishes_what_is_predicted(window: float) -> None:
-    """Independent news for 200 inboxes at 3 a second each, through the code that really runs."""
+def test_the_coalescing_itself_publishes_what_is_predicted(window: float, beat: float) -> None:
+    """Independent news for 200 inboxes at 3 a second each, one by one or in beats, through the code that really runs."""
     chance, rate, inboxes, lasts = random.Random(7), 3.0, 200, 60.0
     coalesce, now, published, told = Coalesce(Pace()), 0.0, 0, 0
     while now < lasts:
         now += chance.expovariate(rate * inboxes)
-        while (due := coalesce.next_due()) is not None and due <= now:
+        heard = math.ceil(now / beat) * beat if beat else now
+        while (due := coalesce.next_due()) is not None and due < heard:
             for letter in coalesce.take(due, 1000):
                 published += 1
                 coalesce.done(letter, due)
         event = Event(f"f{told}", "online", told, told, b"")
-        coalesce.add([Notice(event, [f"i{chance.randrange(inboxes)}"])], now, window)
+        coalesce.add([Notice(event, [f"i{chance.randrange(inboxes)}"])], heard, window)
         told += 1
     product = Product(inboxes, friends=100, online_share=1.0, session=2 * 100 / rate)
     assert load(product).news_an_inbox == pytest.approx(rate)
-    predicted = letters(load(product), window).publishes
-    assert published / lasts == pytest.approx(predicted, rel=0.03)
+    predicted = letters(load(product), window, beat=beat).publishes
+    assert published / lasts == pytest.approx(predicted, rel=0.05 if beat else 0.03)
+
+
+def test_the_beat_is_that_of_settling() -> None:
+    """What is reckoned with is what is done."""
+    assert pytest.approx(settle.DISTANCE + settle.LINGER) == BATCH
 
 
 def test_sizes_are_those_of_messages_that_are_published() -> None:
