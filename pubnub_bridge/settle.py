@@ -38,8 +38,10 @@ NOBODY = "*"
 """An id that no user can have."""
 LINGER = 0.02
 """Seconds to wait for company once something is due."""
+SMALL = 100
+"""Changes up to which most of what a batch costs is its own."""
 DISTANCE = 0.1
-"""Seconds between the beginnings of two batches that are not full: most of what a small one costs is its own."""
+"""Seconds from the beginning of a small batch to that of the next."""
 _log = structlog.get_logger(__name__)
 Taken = tuple[Hold, Change]
 
@@ -125,7 +127,7 @@ class Settle:
             self.woken.clear()
             await self._wait()
             began = time.monotonic()
-            if 0 < await self.step() < LARGEST_BATCH:
+            if 0 < await self.step() < SMALL:
                 await asyncio.sleep(began + DISTANCE - time.monotonic())
 
     async def step(self) -> int:
