@@ -20,7 +20,7 @@ class Flags:
     def __init__(self, graph: Graph, rounding: int = 0) -> None:
         self._graph = graph
         self._rounding = rounding
-        self._syncs = Together(self._read_syncs)
+        self._syncs = Together(self._read_syncs, distance=0.0)  # somebody waits for each
         self._known = Together(self._read_known)
 
     async def settle(self, flags: Sequence[Flag]) -> Settled:

@@ -48,7 +48,7 @@ class Inbox:
     ) -> None:
         self._queue = queue or Streams(valkey)
         self._partition = partition
-        self._asking = Together(self._asked)
+        self._asking = Together(self._asked, distance=0.0)
 
     def outgoing(self) -> Outgoing:
         """An empty set of notices to be filled and appended."""
