@@ -29,12 +29,9 @@ STEP = 0.01
 """Seconds between two looks of a waiting read on a Cluster, where no server could wait for all keys."""
 
 _FIELD = b"e"
-CONNECTIONS = 64
-"""To one server, of one process."""
-PATIENCE = 5
-"""Seconds that a call waits for one of them."""
-MANY_CONNECTIONS = 1000
-"""The same to a server of a Cluster, whose client knows no waiting; the library's own 100 are fewer than calls at once."""
+CONNECTIONS = 1000
+"""To one server, of one process, at the most: more than calls are under way at once, which the rooms of the API bound. The
+library's own 100 are fewer, and a burst failed; its pool that waits instead takes a tenth of a bridge's CPU."""
 FIRST = "0"
 """The position before the first entry of any stream."""
 
@@ -54,7 +51,13 @@ class Valkey:
     @asynccontextmanager
     async def open(cls, url: str) -> AsyncIterator[Valkey]:
         """Connect, and close at the end. Raises `QueueUnavailable` when nothing answers."""
-        client = _client(url)
+        client = redis.Redis.from_url(
+            url,
+            protocol=2,
+            max_connections=CONNECTIONS,
+            socket_connect_timeout=2,
+            health_check_interval=15,
+        )
         try:
             with answering():
                 await client.ping()
@@ -337,7 +340,7 @@ class Cluster(Valkey):
                 host=place[0],
                 port=place[1],
                 protocol=2,
-                max_connections=MANY_CONNECTIONS,
+                max_connections=CONNECTIONS,
                 socket_connect_timeout=2,
                 socket_timeout=5,
                 **self._options,
@@ -377,19 +380,6 @@ async def _read_all(
         for found in answers
         for key, rows in found or ()
     }
-
-
-def _client(url: str) -> redis.Redis:
-    """A client whose calls wait for a connection where all are in use: a burst is no failure."""
-    pool = redis.BlockingConnectionPool.from_url(
-        url,
-        max_connections=CONNECTIONS,
-        timeout=PATIENCE,
-        protocol=2,
-        socket_connect_timeout=2,
-        health_check_interval=15,
-    )
-    return redis.Redis.from_pool(pool)
 
 
 async def _is_cluster(client: redis.Redis) -> bool:

@@ -38,7 +38,7 @@ NOBODY = "*"
 """An id that no user can have."""
 LINGER = 0.02
 """Seconds to wait for company once something is due."""
-SMALL = 100
+SMALL = 50
 """Changes up to which most of what a batch costs is its own."""
 DISTANCE = 0.1
 """Seconds from the beginning of a small batch to that of the next."""
