@@ -155,6 +155,7 @@ async def run(population: Population, seed: int, rates: Sequence[float], seconds
         data, told = await load(Path(name), population, seed), Path(name) / "stack.json"
         async with stacked.system(data, told) as made:
             where = reach(told)
+            await stacked.at_rest(made)  # or those flagged below would be found missing, and written behind
             async with connect(where.settings) as graph:
                 online = random.Random(seed).sample(population.ids, int(ONLINE * len(population.ids)))
                 await flag(graph, online)

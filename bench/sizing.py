@@ -237,13 +237,18 @@ async def _explained(made: Rig, users: list[str]) -> int:
     Written twice: the first time grows the buffers of the connection, which would be counted as well.
     """
     at = time.time_ns() // 1_000_000
-    why, lists = Why(made.valkey, SHARDS.partition), [keys.why(SHARDS.partition(user), user) for user in users]
+    why, lists = (
+        Why(made.valkey, SHARDS.partition),
+        [keys.why(SHARDS.partition(user), user) for user in users],
+    )
     taken = 0
     for _ in range(2):
         before = await _used(made)
         for number in range(5):
             records = [
-                Record(user, f"evt_presence_{user}_{at}", bool(number % 2), at, "timeout", at, at, "told", 225)
+                Record(
+                    user, f"evt_presence_{user}_{at}", bool(number % 2), at, "timeout", at, at, "told", 225
+                )
                 for user in users
             ]
             await why.keep(records)

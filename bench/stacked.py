@@ -5,6 +5,7 @@ Knows how it is started, started again with another option, and what its process
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -22,6 +23,9 @@ CLIENTS = "clients"
 """The benchmark's own process, which is everybody's client."""
 ELSEWHERE = frozenset({"NEO4J_URI", "REDIS_URL"})
 """Engines by URL are not ours to measure."""
+AT_REST = 0.2
+"""CPU seconds in a second: Neo4j's own housekeeping is a tenth."""
+MOST_LOOKS = 30
 console = Console(file=sys.stderr)
 
 
@@ -57,3 +61,12 @@ def versions(made: Stack | Engines) -> dict[str, str]:
     """What the engines call themselves, and the libraries that do most of the work."""
     told = {server.engine.name: server.agent for server in made.servers if server.agent != server.engine.name}
     return told | {name: version(name) for name in ("aiohttp", "neo4j", "pubnub", "redis", "uvloop")}
+
+
+async def at_rest(made: Stack) -> None:
+    """Once a whole second passed in which no server did anything: a fresh start still compares its shards with PubNub."""
+    for _ in range(MOST_LOOKS):
+        before = used(made)
+        await asyncio.sleep(1.0)
+        if all(now - before[name] < AT_REST for name, now in used(made).items()):
+            return

@@ -74,9 +74,9 @@ def _state_of_the_event(stack: ExitStack) -> None:
     real_settle, real_tell = Settle._settle, Flags.tell
     decided: dict[str, Any] = {}
 
-    async def settle(self: Settle, taken: Any) -> None:
+    async def settle(self: Settle, taken: Any, read: Any) -> None:
         decided.update({change.user: change for _, change in taken})
-        await real_settle(self, taken)
+        await real_settle(self, taken, read)
 
     async def tell(self: Flags, ids: Sequence[str]) -> list[Told]:
         return [_as(row, decided.pop(row.user, None)) for row in await real_tell(self, ids)]

@@ -15,7 +15,7 @@ from typing import Protocol
 
 import structlog
 
-from graph_service import tracing
+from graph_service import cancelling, tracing
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.model import Flag, Settled, Told
 from pubnub_bridge import metrics, trail
@@ -118,7 +118,9 @@ class Settle:
         """Told of everyone whose state was settled, for what is written behind."""
         self.took: Callable[[float], None] = lambda _seconds: None
         """Told how long each batch took."""
-        self._busy = asyncio.Lock()
+        self.batches: list[asyncio.Task[None]] = []
+        """Those under way: at most one that is being told of, and one in the graph."""
+        self._telling = asyncio.Lock()
         self._turns = Turns()
 
     async def run(self) -> None:
@@ -131,21 +133,46 @@ class Settle:
                 await asyncio.sleep(began + DISTANCE - time.monotonic())
 
     async def step(self) -> int:
-        """Settle one batch of what is due now, and delete what is done; returns the number of users."""
-        async with self._busy:
-            taken = self._take()
-            if taken:
-                began = time.monotonic()
-                with metrics.SETTLE_SECONDS.time():
-                    await self._until_done(taken)
-                self.took(time.monotonic() - began)
-            await self._delete_finished()
+        """Delete what is done and settle one batch of what is due now; returns the number of users.
+
+        It returns when the graph is done with the batch and the one before is told of, so that one is told of while
+        the next is in the graph.
+        """
+        await self._delete_finished()
+        taken = self._take()
+        if taken:
+            read = asyncio.get_running_loop().create_future()
+            self.batches.append(asyncio.create_task(self._batch(taken, read), name="settle"))
+            await read
+        await self._done(self.batches[:-1] if taken else [])
         return len(taken)
 
     async def drained(self) -> None:
         """Returns once no batch is under way; call it when nobody runs `run` any more."""
-        async with self._busy:
-            await self._delete_finished()
+        try:
+            await self._done(self.batches)
+        finally:
+            await cancelling.ended(self.batches)
+        await self._delete_finished()
+
+    async def _done(self, batches: Sequence[asyncio.Task[None]]) -> None:
+        """Wait for these, and raise what ended any of them or of those that have ended meanwhile."""
+        if batches:
+            await asyncio.wait(batches)
+        ended = [batch for batch in self.batches if batch.done()]
+        self.batches = [batch for batch in self.batches if batch not in ended]
+        for batch in ended:
+            batch.result()
+
+    async def _batch(self, taken: Sequence[Taken], read: asyncio.Future[None]) -> None:
+        began = time.monotonic()
+        try:
+            with metrics.SETTLE_SECONDS.time():
+                await self._until_done(taken, read)
+        finally:
+            _set(read)
+            self.woken.set()  # what it was needed for can be deleted
+        self.took(time.monotonic() - began)
 
     async def _wait(self) -> None:
         due = min(
@@ -170,7 +197,7 @@ class Settle:
                 taken += [(hold, change) for change in some]
         return taken
 
-    async def _until_done(self, taken: Sequence[Taken]) -> None:
+    async def _until_done(self, taken: Sequence[Taken], read: asyncio.Future[None]) -> None:
         """The graph and the queue may be away for as long as they like: the batch waits for them.
 
         Where the graph refuses a batch, its halves are tried, down to the change at fault, so that one bad row
@@ -179,7 +206,7 @@ class Settle:
         await self._confirm(taken)
         parts, wait = [taken], SHORTEST_WAIT
         while parts:
-            refusal = await self._tried(parts[-1])
+            refusal = await self._tried(parts[-1], read)
             if refusal is None:
                 parts.pop()
             elif refusal.temporary or not await self._split(parts, refusal):
@@ -202,11 +229,11 @@ class Settle:
             hold, change = left[user]
             hold.confirmed(change, seen.at)
 
-    async def _tried(self, taken: Sequence[Taken]) -> Refusal | None:
+    async def _tried(self, taken: Sequence[Taken], read: asyncio.Future[None]) -> Refusal | None:
         ids = [change.event_id for _, change in taken[:SHOWN]] if tracing.on() else []
         try:
             with tracing.span("settle", users=len(taken), event_ids=ids):
-                await self._settle(taken)
+                await self._settle(taken, read)
         except Exception as error:  # noqa: BLE001 - whatever one row causes, the others must be settled
             refusal = Refusal(error)
             for _, change in taken:
@@ -252,15 +279,20 @@ class Settle:
                 _log.warning("keeping a refused change waits", event_id=seen.event_id, reason=str(error))
                 await asyncio.sleep(1.0)
 
-    async def _settle(self, taken: Sequence[Taken]) -> None:
+    async def _settle(self, taken: Sequence[Taken], read: asyncio.Future[None]) -> None:
         changes = [change for _, change in taken]
         around = self._around
         settled = await around.flags.settle([Flag(c.user, c.online, c.at, c.shard) for c in changes])
         await self._look_up_ties(settled.equal & settled.flipped)
-        news = to_be_told(changes, settled)
-        asked = [*news, *settled.older]
+        asked = [*to_be_told(changes, settled), *settled.older]
         told = await around.water.read(lambda: around.flags.tell(asked)) if asked else []
-        outgoing = around.inbox.outgoing()
+        _set(read)
+        async with self._telling:  # in the order of the reads
+            await self._tell(changes, settled, told)
+        self._resolve(taken, settled, told)  # last: what is resolved must not be tried again
+
+    async def _tell(self, changes: Sequence[Change], settled: Settled, told: Sequence[Told]) -> None:
+        around, outgoing = self._around, self._around.inbox.outgoing()
         fresh = [one for one in told if one.user not in settled.older]
         notices(fresh, settled.hidden, outgoing)
         kept = records(changes, settled, told, around.now())
@@ -270,7 +302,6 @@ class Settle:
         await around.why.keep(kept)
         self.told(fresh)
         count(settled, outgoing)
-        self._resolve(taken, settled, told)  # last: what is resolved must not be tried again
 
     async def _look_up_ties(self, users: frozenset[str]) -> None:
         """The graph held the other state at the same time: Where Now says which is right, as a newer event."""
@@ -296,6 +327,12 @@ class Settle:
             except QueueUnavailable as error:
                 _log.warning("deleting waits", reason=str(error))
                 await asyncio.sleep(1.0)
+
+
+def _set(read: asyncio.Future[None]) -> None:
+    """The graph is done with a batch; said once, however often the batch is tried."""
+    if not read.done():
+        read.set_result(None)
 
 
 def records(changes: Sequence[Change], settled: Settled, told: Sequence[Told], now: int) -> list[Record]:

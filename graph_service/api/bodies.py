@@ -23,19 +23,21 @@ Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Next = Annotated[str | None, Field(description="Send it as 'after' for the next page; null on the last.")]
 
 
+HOURS = [f"{hour:02}:" for hour in range(24)]
 IN_HOUR = [f"{second // 60:02}:{second % 60:02}" for second in range(3600)]
 """Minutes and seconds of every second of an hour: formatting is half the time of a page of a thousand friends."""
 
 
-@functools.lru_cache(maxsize=2**16)
-def _hour(hours: int) -> str:
-    """Date and hour of an hour since the epoch."""
-    return (EPOCH + timedelta(hours=hours)).strftime("%Y-%m-%dT%H:")
+@functools.lru_cache(maxsize=2**14)
+def _day(days: int) -> str:
+    """A day since the epoch. All of 44 years are kept: friendships begin at any hour of a decade, so hours would not last."""
+    return (EPOCH + timedelta(days=days)).strftime("%Y-%m-%dT")
 
 
 def _second(at: int) -> str:
     """Seconds since the epoch as ISO 8601, without a zone."""
-    return _hour(at // 3600) + IN_HOUR[at % 3600]
+    days, second = divmod(at, 86400)
+    return f"{_day(days)}{HOURS[second // 3600]}{IN_HOUR[second % 3600]}"
 
 
 def microseconds(at: int) -> str:

@@ -114,7 +114,14 @@ def kill(bridge: Bridge, task: asyncio.Task[None]) -> None:
     """As kill -9 would: nothing is finished, no lease given back."""
     bridge.drain = _nothing  # type: ignore[method-assign]
     bridge.ownership.close = _nothing  # type: ignore[method-assign]
+    bridge.settle.step = _no_batch  # type: ignore[method-assign]
+    for batch in bridge.settle.batches:
+        batch.cancel()
     task.cancel()
+
+
+async def _no_batch() -> int:
+    return 0
 
 
 async def test_after_churn_and_two_killed_bridges_every_view_equals_the_graph(quiet: World) -> None:

@@ -1,0 +1,151 @@
+"""Settling works on two batches at a time: one is told of while the next is in the graph, in the order of the reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from unittest.mock import AsyncMock, MagicMock
+
+import pytest
+
+from graph_service.errors import QueueUnavailable
+from graph_service.model import Flag, Settled, Told
+from pubnub_bridge.hold import Hold
+from pubnub_bridge.notice import Outgoing
+from pubnub_bridge.presence import Seen
+from pubnub_bridge.settle import Settle
+
+NOBODY: frozenset[str] = frozenset()
+
+
+class Graph:
+    """Everybody changes, and has one friend who is online."""
+
+    def __init__(self) -> None:
+        self.settled: list[str] = []
+
+    async def settle(self, flags: Sequence[Flag]) -> Settled:
+        """All are news."""
+        users = frozenset(flag.user for flag in flags)
+        self.settled += sorted(users)
+        return Settled(users, NOBODY, NOBODY, NOBODY, users, NOBODY)
+
+    async def tell(self, ids: Sequence[str]) -> list[Told]:
+        """Each has the same friend."""
+        return [
+            Told(user, user, True, False, True, 1000, 0, ["friend"], ["friend"], 1, ts)
+            for ts, user in enumerate(ids, 1)
+        ]
+
+
+class Queue:
+    """An inbox whose appends wait until they are let through."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.told: list[str] = []
+        self.refuses = 0
+
+    def outgoing(self) -> Outgoing:
+        """An empty one."""
+        return Outgoing(lambda _user: 0)
+
+    async def append(self, outgoing: Outgoing) -> None:
+        """Accepted, once open."""
+        await self.open.wait()
+        if self.refuses:
+            self.refuses -= 1
+            raise QueueUnavailable(reason="away")
+        self.told += [event.user for event in outgoing.events()]
+
+
+class Scene:
+    """A hold of one partition, settled into a graph and a queue of this test."""
+
+    def __init__(self) -> None:
+        self.hold, self.graph, self.queue = Hold(), Graph(), Queue()
+        around = MagicMock(now=lambda: 10_000, confirm_leaves=False, flags=self.graph, inbox=self.queue)
+        around.water.read = lambda call: call()
+        around.events, around.why.keep, around.log.delete = AsyncMock(), AsyncMock(), AsyncMock()
+        self.deleted = around.log.delete
+        self.settle = Settle(around, {0: self.hold})
+
+    def arrives(self, user: str) -> None:
+        """One entry of the stream."""
+        self.hold.see([Seen(user, True, 1000, 0, "join")], user)
+
+    async def next_batch(self) -> asyncio.Task[int]:
+        """Begin a step, and let it come as far as it can."""
+        step = asyncio.create_task(self.settle.step())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return step
+
+
+async def test_the_next_batch_is_in_the_graph_while_one_is_told_of() -> None:
+    """And no third one."""
+    scene = Scene()
+    scene.arrives("ann")
+    assert (await scene.next_batch()).done()
+    scene.arrives("bob")
+    second = await scene.next_batch()
+    assert scene.graph.settled == ["ann", "bob"]
+    assert not second.done()
+    assert not scene.queue.told
+    scene.queue.open.set()
+    assert await second == 1
+    await scene.settle.drained()
+    assert scene.queue.told == ["ann", "bob"]
+
+
+async def test_entries_stay_until_their_batch_is_told_of() -> None:
+    """Whoever dies before has them told by the next owner."""
+    scene = Scene()
+    scene.arrives("ann")
+    await scene.settle.step()
+    await scene.settle.step()
+    assert scene.deleted.await_count == 0
+    scene.queue.open.set()
+    await scene.settle.drained()
+    assert scene.deleted.await_args_list[0].args[0] == {0: ["ann"]}
+
+
+async def test_a_batch_that_could_not_be_told_of_is_settled_and_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was read before is not told later than what was read after."""
+    monkeypatch.setattr("pubnub_bridge.settle.SHORTEST_WAIT", 0.0)
+    scene = Scene()
+    scene.queue.refuses = 1
+    scene.arrives("ann")
+    await scene.settle.step()
+    scene.arrives("bob")
+    second = await scene.next_batch()
+    scene.queue.open.set()
+    await second
+    await scene.settle.drained()
+    assert scene.graph.settled == ["ann", "bob", "ann"]
+    assert sorted(scene.queue.told) == ["ann", "bob"]
+
+
+async def test_a_batch_that_breaks_is_not_passed_over() -> None:
+    """Its error ends settling, which ends the process; another owner begins with what stands in the streams."""
+    scene = Scene()
+    scene.queue.open.set()
+    scene.settle._bury = AsyncMock(side_effect=ValueError("broken"))  # type: ignore[method-assign]
+    scene.graph.settle = AsyncMock(side_effect=[TypeError("bad row"), *[Settled(*[NOBODY] * 6)] * 9])  # type: ignore[method-assign]
+    scene.arrives("ann")
+    with pytest.raises(ValueError, match="broken"):
+        await scene.settle.step()
+
+
+async def test_draining_gives_up_what_is_under_way_when_its_time_is_over() -> None:
+    """The batch stays in the streams."""
+    scene = Scene()
+    scene.arrives("ann")
+    await scene.settle.step()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await scene.settle.drained()
+    assert all(batch.done() for batch in scene.settle.batches)
+    assert not scene.queue.told
