@@ -30,6 +30,8 @@ MOST_MEMBERS = 100
 MOST_WAITING = 100_000
 """Users that wait; beyond it the oldest is left to the next change or reconcile."""
 AT_ONCE = 10
+AGAIN = 1.0
+"""Seconds until what could not be written is tried again."""
 PATIENCE = 10.0
 """Seconds that writing waits at most while news needs all there is."""
 _log = structlog.get_logger(__name__)
@@ -173,8 +175,9 @@ class AppContext:
                 await self._written(batch)
             except FriendsError as error:
                 _log.warning("App Context waits", reason=str(error))
-                self.touch(batch)
-                await asyncio.sleep(1.0)
+                for user, own in batch.items():
+                    self.touch([user], own)
+                await asyncio.sleep(AGAIN)
 
     async def _calm(self) -> None:
         """A cache can wait while news cannot; not for ever, so that it converges under any load."""
@@ -190,7 +193,7 @@ class AppContext:
         tries = [
             *(self._tried(one.user, self._write(one)) for one in told),
             *(self._tried(user, self._remove(user)) for user in gone),
-            *(self._tried(user, self._write_members(user)) for user in batch.keys() - own),
+            *(self._tried(user, self._write_members(user), own=False) for user in batch.keys() - own),
         ]
         await asyncio.gather(*tries)
 
@@ -210,7 +213,7 @@ class AppContext:
         await self._store.remove_channel(f"friends.{user}")
         return {"user": "removed", "channel": f"friends.{user} removed"}
 
-    async def _tried(self, user: str, writing: Awaitable[None]) -> None:
+    async def _tried(self, user: str, writing: Awaitable[None], own: bool = True) -> None:
         """Do it, or have it done later with what is true then."""
         try:
             await writing
@@ -218,8 +221,8 @@ class AppContext:
             metrics.APP_CONTEXT.labels("failed").inc()
             _log.warning("App Context was not written", user=user, reason=str(error))
             if error.temporary:
-                self.touch([user])
-                await asyncio.sleep(1.0)
+                self.touch([user], own)
+                await asyncio.sleep(AGAIN)
         else:
             metrics.APP_CONTEXT.labels("written").inc()
 

@@ -7,6 +7,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+import pytest
+
+from graph_service.errors import GraphUnavailable, QueueUnavailable
 from graph_service.model import Told
 from graph_service.shard import ShardMap
 from pubnub_bridge.app_context import AppContext
@@ -120,6 +123,41 @@ async def test_who_was_erased_meanwhile_is_forgotten_whoever_changed() -> None:
         context.touch(["zoe"], own=own)
         async with running(context):
             assert await written(kept, 2) == [("no channel", "friends.zoe"), ("no user", "zoe")]
+
+
+async def test_what_failed_is_tried_again_with_no_more_than_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the graph was away for the whole batch, or PubNub for one of them."""
+    monkeypatch.setattr("pubnub_bridge.app_context.AGAIN", 0.0)
+    kept, reads = Kept(), Reads()
+    away = [GraphUnavailable(reason="away"), QueueUnavailable(reason="away")]
+    real = reads.tell, reads.active
+
+    async def tell(ids: Sequence[str]) -> list[Told]:
+        if away:
+            raise away.pop(0)
+        return await real[0](ids)
+
+    async def active(user: str, limit: int) -> Sequence[tuple[str, int]] | None:
+        if away:
+            raise away.pop(0)
+        return await real[1](user, limit)
+
+    reads.tell, reads.active = tell, active  # type: ignore[method-assign]
+    context = AppContext(kept, reads, ShardMap(), "full", 10_000)
+    context.settled([told("ann", ["bob"])])
+    async with running(context):
+        assert await written(kept, 4) == [
+            ("channel", "friends.ann"),
+            ("members", "friends.ann"),
+            ("members", "friends.bob"),
+            ("user", "ann"),
+        ]
+    assert not away
+    context.touch(["bob"], own=False)
+    away += [GraphUnavailable(reason="away")]
+    kept.calls.clear()
+    async with running(context):
+        assert await written(kept, 1) == [("members", "friends.bob")]
 
 
 async def test_while_news_needs_all_there_is_a_cache_waits() -> None:
