@@ -206,7 +206,12 @@ def tables(steps: Sequence[Step]) -> list[Table]:
 def figures(made: Run) -> dict[str, Any]:
     """What the file keeps of the run."""
     steps, top = made.steps, best(made.steps)
-    held = {"what": "mix of reads and writes sustained", "value": top.done, "unit": "calls/s", "budget": ""}
+    held = {
+        "what": "mix of reads and writes sustained",
+        "value": top.done if top.kept else 0.0,
+        "unit": "calls/s",
+        "budget": "",
+    }
     return {
         "limitMs": LIMIT_MS,
         "mix": {op.value: round(share, 4) for op, share in workload.mix().items()},

@@ -32,7 +32,7 @@ PARTS = (
         "The API under LinkBench's mix",
         "make bench-mix",
         "bench.mix",
-        ("--rates", "100,200,400", "--seconds", "5"),
+        ("--rates", "50,100,200,400", "--seconds", "5"),
     ),
     Part(
         "settling",

@@ -100,7 +100,7 @@ def _groups(events: Iterable[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]
 
 def sync(user: str, friends: Sequence[str], total: int, ts: int, budget: int = BUDGET) -> list[bytes]:
     """friends.sync, in as many parts of at most `budget` bytes as it needs."""
-    whole = json.dumps(friends, separators=(",", ":"))
+    whole = _list(friends)
     parts = [whole] if len(whole) <= budget - 512 else _parts(friends, budget - 512)
     event_id = f"evt_sync_{user}_{ts // 1000}"
     return [
@@ -113,6 +113,14 @@ def sync(user: str, friends: Sequence[str], total: int, ts: int, budget: int = B
         )
         for number, part in enumerate(parts, 1)
     ]
+
+
+def _list(friends: Sequence[str]) -> str:
+    """Ids in JSON. Nearly all need no escapes, and then a list is made in a third of the time."""
+    plain = "".join(friends)
+    if friends and plain.isascii() and plain.isprintable() and '"' not in plain and "\\" not in plain:
+        return '["' + '","'.join(friends) + '"]'
+    return f"[{','.join(map(text, friends))}]"
 
 
 def _parts(friends: Sequence[str], room: int) -> list[str]:

@@ -181,3 +181,11 @@ def test_a_moment_is_written_with_six_digits_and_read_back_exactly(moment: int) 
     known = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)
     assert wire.iso(moment) == known.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     assert wire.micros(wire.iso(moment)) == moment
+
+
+@given(st.lists(st.text(max_size=9), max_size=9))
+def test_whatever_ids_a_sync_holds_it_is_json_in_ascii(friends: list[str]) -> None:
+    """Also those that need escapes; lists of plain ones are written the short way."""
+    (body,) = wire.sync("ann", friends, 9, 7)
+    assert body.isascii()
+    assert json.loads(body)["payload"]["onlineFriends"] == friends
