@@ -38,7 +38,7 @@ from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.notice import presence_event
 from pubnub_bridge.presence import Seen
 from pubnub_bridge.sizing.figures import UnitCosts
-from pubnub_bridge.why import Record, Why
+from pubnub_bridge.why import KEPT, Record, Why
 
 console = Console(stderr=True)
 WARM_S = 60.0
@@ -236,25 +236,20 @@ async def _explained(made: Rig, users: list[str]) -> int:
 
     Written twice: the first time grows the buffers of the connection, which would be counted as well.
     """
-    at = time.time_ns() // 1_000_000
-    why, lists = (
-        Why(made.valkey, SHARDS.partition),
-        [keys.why(SHARDS.partition(user), user) for user in users],
-    )
-    taken = 0
+    why, taken = Why(made.valkey, SHARDS.partition), 0
+    lists = [keys.why(SHARDS.partition(user), user) for user in users]
     for _ in range(2):
         before = await _used(made)
-        for number in range(5):
-            records = [
-                Record(
-                    user, f"evt_presence_{user}_{at}", bool(number % 2), at, "timeout", at, at, "told", 225
-                )
-                for user in users
-            ]
-            await why.keep(records)
+        for number in range(KEPT):
+            await why.keep([_record(user, online=bool(number % 2)) for user in users])
         taken = await _used(made) - before
         await made.valkey.forget(lists)
     return taken
+
+
+def _record(user: str, online: bool) -> Record:
+    at = time.time_ns() // 1_000_000
+    return Record(user, f"evt_presence_{user}_{at}", online, at, "timeout", at, at, "told", 225)
 
 
 async def _used(made: Rig) -> int:

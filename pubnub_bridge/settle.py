@@ -141,9 +141,9 @@ class Settle:
         await self._delete_finished()
         taken = self._take()
         if taken:
-            read = asyncio.get_running_loop().create_future()
+            read = asyncio.Event()
             self.batches.append(asyncio.create_task(self._batch(taken, read), name="settle"))
-            await read
+            await read.wait()
         await self._done(self.batches[:-1] if taken else [])
         return len(taken)
 
@@ -164,13 +164,13 @@ class Settle:
         for batch in ended:
             batch.result()
 
-    async def _batch(self, taken: Sequence[Taken], read: asyncio.Future[None]) -> None:
+    async def _batch(self, taken: Sequence[Taken], read: asyncio.Event) -> None:
         began = time.monotonic()
         try:
             with metrics.SETTLE_SECONDS.time():
                 await self._until_done(taken, read)
         finally:
-            _set(read)
+            read.set()
             self.woken.set()  # what it was needed for can be deleted
         self.took(time.monotonic() - began)
 
@@ -197,7 +197,7 @@ class Settle:
                 taken += [(hold, change) for change in some]
         return taken
 
-    async def _until_done(self, taken: Sequence[Taken], read: asyncio.Future[None]) -> None:
+    async def _until_done(self, taken: Sequence[Taken], read: asyncio.Event) -> None:
         """The graph and the queue may be away for as long as they like: the batch waits for them.
 
         Where the graph refuses a batch, its halves are tried, down to the change at fault, so that one bad row
@@ -229,7 +229,7 @@ class Settle:
             hold, change = left[user]
             hold.confirmed(change, seen.at)
 
-    async def _tried(self, taken: Sequence[Taken], read: asyncio.Future[None]) -> Refusal | None:
+    async def _tried(self, taken: Sequence[Taken], read: asyncio.Event) -> Refusal | None:
         ids = [change.event_id for _, change in taken[:SHOWN]] if tracing.on() else []
         try:
             with tracing.span("settle", users=len(taken), event_ids=ids):
@@ -279,14 +279,14 @@ class Settle:
                 _log.warning("keeping a refused change waits", event_id=seen.event_id, reason=str(error))
                 await asyncio.sleep(1.0)
 
-    async def _settle(self, taken: Sequence[Taken], read: asyncio.Future[None]) -> None:
+    async def _settle(self, taken: Sequence[Taken], read: asyncio.Event) -> None:
         changes = [change for _, change in taken]
         around = self._around
         settled = await around.flags.settle([Flag(c.user, c.online, c.at, c.shard) for c in changes])
         await self._look_up_ties(settled.equal & settled.flipped)
         asked = [*to_be_told(changes, settled), *settled.older]
         told = await around.water.read(lambda: around.flags.tell(asked)) if asked else []
-        _set(read)
+        read.set()
         async with self._telling:  # in the order of the reads
             await self._tell(changes, settled, told)
         self._resolve(taken, settled, told)  # last: what is resolved must not be tried again
@@ -327,12 +327,6 @@ class Settle:
             except QueueUnavailable as error:
                 _log.warning("deleting waits", reason=str(error))
                 await asyncio.sleep(1.0)
-
-
-def _set(read: asyncio.Future[None]) -> None:
-    """The graph is done with a batch; said once, however often the batch is tried."""
-    if not read.done():
-        read.set_result(None)
 
 
 def records(changes: Sequence[Change], settled: Settled, told: Sequence[Told], now: int) -> list[Record]:

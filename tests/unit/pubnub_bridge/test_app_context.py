@@ -53,12 +53,22 @@ class Reads:
 
     erased = frozenset({"zoe"})
 
+    def __init__(self) -> None:
+        self.away: list[Exception] = []
+        """What the next calls raise, one each."""
+
+    def _answers(self) -> None:
+        if self.away:
+            raise self.away.pop(0)
+
     async def tell(self, ids: Sequence[str]) -> list[Told]:
         """All that is known."""
+        self._answers()
         return [told(user) for user in ids if user not in self.erased]
 
     async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]] | None:
         """The friend."""
+        self._answers()
         return None if user in self.erased else [("fay", 0)]
 
 
@@ -79,9 +89,18 @@ async def running(context: AppContext) -> Any:
             await task
 
 
-def made(kept: Kept) -> AppContext:
+ANN_CHANGED = [
+    ("channel", "friends.ann"),
+    ("members", "friends.ann"),
+    ("members", "friends.bob"),
+    ("user", "ann"),
+]
+"""What is written when ann has changed, and bob is her friend who is online."""
+
+
+def made(kept: Kept, reads: Reads | None = None) -> AppContext:
     """One without a limit worth mentioning."""
-    return AppContext(kept, Reads(), ShardMap(), "full", 10_000)
+    return AppContext(kept, reads or Reads(), ShardMap(), "full", 10_000)
 
 
 async def written(kept: Kept, calls: int) -> list[tuple[str, str]]:
@@ -98,12 +117,7 @@ async def test_of_who_changed_all_is_written_and_of_their_friends_only_who_is_a_
     context = made(kept)
     context.settled([told("ann", ["bob"])])
     async with running(context):
-        assert await written(kept, 4) == [
-            ("channel", "friends.ann"),
-            ("members", "friends.ann"),
-            ("members", "friends.bob"),
-            ("user", "ann"),
-        ]
+        assert await written(kept, 4) == ANN_CHANGED
 
 
 async def test_who_changed_is_written_whole_though_a_friend_changed_afterwards() -> None:
@@ -129,32 +143,14 @@ async def test_what_failed_is_tried_again_with_no_more_than_it_was(monkeypatch: 
     """Whether the graph was away for the whole batch, or PubNub for one of them."""
     monkeypatch.setattr("pubnub_bridge.app_context.AGAIN", 0.0)
     kept, reads = Kept(), Reads()
-    away = [GraphUnavailable(reason="away"), QueueUnavailable(reason="away")]
-    real = reads.tell, reads.active
-
-    async def tell(ids: Sequence[str]) -> list[Told]:
-        if away:
-            raise away.pop(0)
-        return await real[0](ids)
-
-    async def active(user: str, limit: int) -> Sequence[tuple[str, int]] | None:
-        if away:
-            raise away.pop(0)
-        return await real[1](user, limit)
-
-    reads.tell, reads.active = tell, active  # type: ignore[method-assign]
-    context = AppContext(kept, reads, ShardMap(), "full", 10_000)
+    reads.away = [GraphUnavailable(reason="away"), QueueUnavailable(reason="away")]
+    context = made(kept, reads)
     context.settled([told("ann", ["bob"])])
     async with running(context):
-        assert await written(kept, 4) == [
-            ("channel", "friends.ann"),
-            ("members", "friends.ann"),
-            ("members", "friends.bob"),
-            ("user", "ann"),
-        ]
-    assert not away
+        assert await written(kept, 4) == ANN_CHANGED
+    assert not reads.away
     context.touch(["bob"], own=False)
-    away += [GraphUnavailable(reason="away")]
+    reads.away = [GraphUnavailable(reason="away")]
     kept.calls.clear()
     async with running(context):
         assert await written(kept, 1) == [("members", "friends.bob")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from unittest.mock import AsyncMock, MagicMock
+from unittest.mock import AsyncMock
 
 import pytest
 
@@ -14,6 +14,7 @@ from pubnub_bridge.hold import Hold
 from pubnub_bridge.notice import Outgoing
 from pubnub_bridge.presence import Seen
 from pubnub_bridge.settle import Settle
+from tests.support.settling import around
 
 NOBODY: frozenset[str] = frozenset()
 
@@ -64,11 +65,9 @@ class Scene:
 
     def __init__(self) -> None:
         self.hold, self.graph, self.queue = Hold(), Graph(), Queue()
-        around = MagicMock(now=lambda: 10_000, confirm_leaves=False, flags=self.graph, inbox=self.queue)
-        around.water.read = lambda call: call()
-        around.events, around.why.keep, around.log.delete = AsyncMock(), AsyncMock(), AsyncMock()
-        self.deleted = around.log.delete
-        self.settle = Settle(around, {0: self.hold})
+        leans_on = around(self.graph, self.queue)
+        self.deleted = leans_on.log.delete
+        self.settle = Settle(leans_on, {0: self.hold})
 
     def arrives(self, user: str) -> None:
         """One entry of the stream."""

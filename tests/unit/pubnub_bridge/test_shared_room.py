@@ -17,6 +17,7 @@ from pubnub_bridge.notice import Outgoing, SyncNotice, encode
 from pubnub_bridge.pool import SENT, Answer
 from pubnub_bridge.presence import Seen
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
+from tests.support.settling import around
 
 NOBODY: frozenset[str] = frozenset()
 
@@ -36,11 +37,8 @@ class Flags:
 async def test_a_partition_with_more_than_a_batch_due_leaves_the_next_one_to_the_others() -> None:
     """Also where more comes to it than is settled."""
     holds = {number: Hold() for number in range(3)}
-    flags, around = Flags(), MagicMock(now=lambda: 10_000, confirm_leaves=False)
-    around.flags, around.events, around.why.keep = flags, AsyncMock(), AsyncMock()
-    around.inbox.outgoing = lambda: Outgoing(lambda _user: 0)
-    around.inbox.append, around.log.delete = AsyncMock(), AsyncMock()
-    one = settle.Settle(around, holds)
+    flags, inbox = Flags(), MagicMock(outgoing=lambda: Outgoing(lambda _user: 0), append=AsyncMock())
+    one = settle.Settle(around(flags, inbox), holds)
     for turn in range(6):
         for number, hold in holds.items():
             users = [f"{number}-{turn}-{place}" for place in range(settle.LARGEST_BATCH)]
