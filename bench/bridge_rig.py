@@ -22,12 +22,13 @@ from graph_service.neo4j import Graph, connect
 from graph_service.settings import Settings
 from graph_service.shard import ShardMap
 from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 from local_stack.engines import Engines, Options, running
 from local_stack.generate import Population
 from local_stack.process import tail
 from pubnub_bridge import keys
 from pubnub_bridge.log import Log
-from pubnub_bridge.presence import Seen
+from pubnub_bridge.presence_event import Seen
 
 HOLD_S = 0.5
 TICK_S = 0.02
@@ -84,7 +85,7 @@ async def rig(folder: Path, population: Population, seed: int) -> AsyncIterator[
     server, port = await stub.serve()
     async with server, running(data, Options(), environ={}) as engines:
         settings = Settings.model_validate(options(engines))
-        async with connect(settings) as graph, Valkey.open(engines.redis_url) as valkey:
+        async with connect(settings) as graph, open_valkey(engines.redis_url) as valkey:
             online = random.Random(seed).sample(population.ids, int(ONLINE * len(population.ids)))
             await flag(graph, online)
             there = frozenset(online)

@@ -30,6 +30,7 @@ from bench.fanout_rows import SHARDS, URL
 from bench.http_load import cpu_s, memory_kb
 from bench.stub import Stub
 from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 from local_stack.data_folder import DataFolder
 from local_stack.server import Server
 from local_stack.valkey_server import ValkeyEngine
@@ -189,7 +190,7 @@ async def _scene(people: People) -> AsyncIterator[Scene]:
         listening, port = await stub.serve()
         await server.start()
         try:
-            async with listening, Valkey.open(engine.url(server.port)) as valkey:
+            async with listening, open_valkey(engine.url(server.port)) as valkey:
                 yield Scene(valkey, engine.url(server.port), stub, port, people)
         finally:
             await server.stop()

@@ -17,7 +17,7 @@ import typer
 
 from graph_service.serve import on_loop
 from graph_service.shard import ShardMap
-from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.dead_letters import DeadLetters
 from pubnub_bridge.hold import HoldTimes
@@ -55,7 +55,7 @@ async def _failed(some: Sequence[Failed]) -> None:
 async def rows(url: str, port: int, window_s: float) -> None:
     """Owns every partition, until standard input ends."""
     depth = Settings.model_fields["publish_pipeline"].default
-    async with Valkey.open(url) as valkey:
+    async with open_valkey(url) as valkey:
         inbox = Inbox(valkey, SHARDS.partition)
         needs = Needs(
             valkey=valkey,

@@ -29,7 +29,7 @@ from bench.peers import ours as peers_ours
 from bench.peers.friends import Friends
 from bench.storm_scene import Figures, Stage, town
 from graph_service.shard import ShardMap
-from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.settings import Settings
 
 console = Console(stderr=True)
@@ -95,7 +95,7 @@ async def crowd(folder: Path, people: Friends, large: bool) -> list[dict[str, An
     rows: list[dict[str, Any]] = []
     async with (
         peers_ours.running(data, people, more) as ours,
-        Valkey.open(ours.made.engines.redis_url) as valkey,
+        open_valkey(ours.made.engines.redis_url) as valkey,
     ):
         stage = Stage(ours, people, valkey, ShardMap(20, shards))
         for storm_mode in (True, False):

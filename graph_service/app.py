@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from graph_service import logs, metrics, migrations, serve, tracing
+from graph_service import logs, metrics, migrations, prefork, serve, tracing
 from graph_service.api.app import build_app, open_gate
 from graph_service.api.parts import Parts, Readiness
 from graph_service.api.typed import TypedRoutes
@@ -27,6 +27,7 @@ from graph_service.people import Created, Eraser, People, nobody_waits
 from graph_service.settings import Settings, missing_to_serve
 from graph_service.suggestions import SuggestionsFor
 from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,7 @@ async def engines(settings: Settings) -> AsyncIterator[Engines]:
         graph = await stack.enter_async_context(connect(settings, metrics.query_observed))
         agent = await check(graph, settings)
         await migrations.refuse_when_behind(graph, migrations.folder())
-        valkey = await stack.enter_async_context(Valkey.open(settings.redis_url.get_secret_value()))
+        valkey = await stack.enter_async_context(open_valkey(settings.redis_url.get_secret_value()))
         log.info("engines answer", graph=agent)
         yield Engines(graph, valkey)
 
@@ -118,6 +119,6 @@ def run(settings: Settings) -> int:
     if missing := missing_to_serve(settings):
         raise SetupError(what="; ".join(missing), todo="Set it and start again")
     began = time.monotonic()
-    code = serve.run(settings, serve_api)
+    code = prefork.run(settings, serve_api)
     log.info("stopped", seconds=round(time.monotonic() - began, 1), exit_code=code)
     return code

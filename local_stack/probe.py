@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from graph_service.errors import Unavailable
 from graph_service.neo4j import check, connect
 from graph_service.settings import Settings
-from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 
 HTTP_SECONDS = 5.0
 
@@ -29,7 +29,7 @@ async def graph(uri: str, user: str, password: str) -> str:
 
 async def queue(url: str) -> str:
     """'Valkey' once it answers. Raises `QueueUnavailable`."""
-    async with Valkey.open(url):
+    async with open_valkey(url):
         return "Valkey"
 
 

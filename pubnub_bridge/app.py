@@ -20,6 +20,7 @@ from graph_service.model import Told
 from graph_service.outbox import Outbox
 from pubnub_bridge import jobs, keys, metrics, relay
 from pubnub_bridge.accuracy import Accuracy, patience
+from pubnub_bridge.admission import Admission
 from pubnub_bridge.busy import BUSY, Busy
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.console import report
@@ -32,14 +33,14 @@ from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.pool import Pool
 from pubnub_bridge.preparing import until_prepared
-from pubnub_bridge.presence import Seen
+from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
 from pubnub_bridge.reconcile import Reconcile
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.settle import Around, Settle
 from pubnub_bridge.side import Side, open_side
 from pubnub_bridge.sqs_worker import Worker
-from pubnub_bridge.storm import Admission, Marks
+from pubnub_bridge.storm import Marks
 from pubnub_bridge.subscriber import Hooks, Subscriber
 from pubnub_bridge.sync import Syncs
 from pubnub_bridge.tasks import until_one_dies

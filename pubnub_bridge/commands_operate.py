@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from graph_service.settings import load
-from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.dead_letters import DeadLetter, DeadLetters
 from pubnub_bridge.doctor.examine import examine
 from pubnub_bridge.doctor.finding import Finding, State, failed, report
@@ -91,7 +91,7 @@ def given_settings(stack: Path | None) -> Settings:
 
 
 async def _redrive(settings: Settings, only_list: bool) -> tuple[list[DeadLetter], int]:
-    async with Valkey.open(settings.redis_url.get_secret_value()) as valkey:
+    async with open_valkey(settings.redis_url.get_secret_value()) as valkey:
         dead = DeadLetters(valkey, settings.partitions)
         letters = await dead.all(MOST_SHOWN)
         return letters, 0 if only_list else await dead.redrive()

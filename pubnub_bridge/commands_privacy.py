@@ -16,7 +16,7 @@ from rich.table import Table
 from graph_service.app import Engines, parts
 from graph_service.errors import UserNotFound
 from graph_service.neo4j import connect
-from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.commands_operate import PANEL, AsJson, Stack, given_settings
 from pubnub_bridge.erasing import erasers
 from pubnub_bridge.settings import Settings
@@ -53,7 +53,7 @@ def erase_command(
 async def _erase(settings: Settings, user: str, wait: float) -> Done:
     async with (
         connect(settings) as graph,
-        Valkey.open(settings.redis_url.get_secret_value()) as valkey,
+        open_valkey(settings.redis_url.get_secret_value()) as valkey,
         open_side(settings, opened := Engines(graph, valkey)) as side,
     ):
         report: Mapping[str, Any] | None = None

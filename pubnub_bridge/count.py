@@ -15,8 +15,7 @@ from graph_service.valkey import Valkey
 from pubnub_bridge import keys, metrics, wire
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.health import Health
-from pubnub_bridge.pool import Outcome
-from pubnub_bridge.publish import Post
+from pubnub_bridge.pool import Outcome, Post
 from pubnub_bridge.tokens import STATUS_CHANNEL
 
 AT_ONCE = 100

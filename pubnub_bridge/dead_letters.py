@@ -10,7 +10,7 @@ from typing import Any, Literal
 from graph_service.valkey import FIRST, Entry, Valkey
 from pubnub_bridge import keys, log, metrics
 from pubnub_bridge.notice import Event, Notice, SyncNotice, encode
-from pubnub_bridge.presence import Seen
+from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.wire import micros, opened
 
 

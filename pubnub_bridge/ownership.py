@@ -7,10 +7,11 @@ third of its time; an owner that should not own any more just stops, and one tha
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Protocol
 
 import structlog
@@ -18,7 +19,6 @@ import structlog
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.valkey import Valkey
 from pubnub_bridge import keys
-from pubnub_bridge.rendezvous import owner_of
 
 LEASE = 9000
 """Milliseconds; a killed bridge's partitions are taken over within them."""
@@ -103,3 +103,12 @@ class Ownership:
             await call()
         except QueueUnavailable as error:
             _log.warning("not given back; the lease ends by itself", reason=str(error))
+
+
+def owner_of(partition: int, bridges: Collection[str]) -> str | None:
+    """The bridge that should own a partition; a bridge that comes or goes moves only its own share."""
+    return max(bridges, key=lambda name: _weight(partition, name), default=None)
+
+
+def _weight(partition: int, name: str) -> bytes:
+    return hashlib.blake2b(f"{partition}/{name}".encode(), digest_size=8).digest()

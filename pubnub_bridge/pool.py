@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Protocol
 from urllib.parse import quote
 
 from pubnub_bridge.wires import NoAnswer, Wires
@@ -38,6 +39,15 @@ class Answer:
 
 
 SENT = Answer(Outcome.SENT)
+
+
+class Post(Protocol):
+    """What publishes one message."""
+
+    async def post(self, channel: str, body: bytes) -> Answer:
+        """Publish, and say what became of it; never raises for what the network does."""
+
+
 _PLAIN = re.compile(r"[A-Za-z0-9._-]+").fullmatch
 """Whether a channel may stand in a path as it is: nearly all do, and asking costs less than quoting."""
 _ABOUT_THE_KEYS = ("Invalid Key", "Invalid Subscribe Key")

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pubnub_bridge.presence_event import Seen
+
 TOO_FAR_AHEAD = 60_000
 """Milliseconds that an event may lie ahead of PubNub's own time before it is pulled back to it."""
 
@@ -17,29 +19,6 @@ ASK_AGAIN = 30_000
 """Milliseconds between two comparisons of one shard whose number seems wrong: a second device may be one more join."""
 
 _STATES = {"join": True, "leave": False, "timeout": False}
-
-
-def event_id(user: str, at: int) -> str:
-    """The id of a user's change at `at` milliseconds, from the log to the inbox; a repeat carries the same one."""
-    return f"evt_presence_{user}_{at}"
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What PubNub last said of one user on one shard."""
-
-    user: str
-    online: bool
-    at: int
-    """Milliseconds since the epoch, by PubNub's clock."""
-    shard: int
-    reason: str
-    """The presence action, or who found it out: join, leave, timeout, reconcile, confirm."""
-
-    @property
-    def event_id(self) -> str:
-        """The id that this change keeps from here to the inbox."""
-        return event_id(self.user, self.at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from pubnub_bridge.circuit import Circuit
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.notice import Notice, SyncNotice, decode
-from pubnub_bridge.pool import Answer, Outcome
+from pubnub_bridge.pool import Answer, Outcome, Post
 from pubnub_bridge.turns import Turns
 from pubnub_bridge.why import Failed
 
@@ -35,13 +35,6 @@ CLEANED = 0.1
 """Seconds between two looks for stream entries that are done."""
 _COUNTED = {outcome: metrics.PUBLISHED.labels(outcome.name.lower()) for outcome in Outcome}
 _log = structlog.get_logger(__name__)
-
-
-class Post(Protocol):
-    """What publishes one message."""
-
-    async def post(self, channel: str, body: bytes) -> Answer:
-        """Publish, and say what became of it; never raises for what the network does."""
 
 
 class SyncRead(Protocol):

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
 
 from graph_service.errors import FriendsError, QueueUnavailable
+from graph_service.flags import Flags
 from graph_service.model import ChangedPair, Told
 from graph_service.valkey import Valkey
 from pubnub_bridge import keys
@@ -128,3 +130,16 @@ class Relay:
 
 async def _nowhere(_events: Sequence[Event]) -> None:
     """Nobody wants them."""
+
+
+async def set_visibility(flags: Flags, valkey: Valkey, user: str, invisible: bool) -> bool:
+    """Hide or show a user; whether that changed anything. Friends are told by the relay, whoever dies meanwhile.
+
+    Raises:
+        UserNotFound: no such user.
+    """
+    changed = await flags.set_visibility(user, invisible)
+    if changed:
+        with suppress(QueueUnavailable):  # the change is committed, and the relay looks by itself
+            await valkey.nudge(keys.NUDGE)
+    return changed

@@ -5,14 +5,13 @@ A task that dies stops the process with its name and exit code 1, so that whoeve
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from enum import StrEnum
 
 import structlog
 
-from graph_service import logs, serve, tracing
+from graph_service import logs, prefork, serve, tracing
 from graph_service.api.app import build_app, open_gate
 from graph_service.api.parts import Readiness
 from graph_service.api.rooms import ROOMS
@@ -23,12 +22,12 @@ from graph_service.settings import missing_to_serve
 from pubnub_bridge import app as bridge
 from pubnub_bridge import demo_login
 from pubnub_bridge.erasing import erasers, exporters
-from pubnub_bridge.errors import TaskDied
 from pubnub_bridge.pages import Pages
 from pubnub_bridge.preparing import keep_times, try_times
 from pubnub_bridge.routes import API_ONLY, SIDE, TABLES
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import Side, open_side
+from pubnub_bridge.tasks import until_stopped
 
 log = structlog.get_logger(__name__)
 
@@ -54,7 +53,7 @@ def run(settings: Settings, roles: Roles) -> int:
         serve.on_loop(_bridge_alone(settings))
         return 0
     main = _api_alone if roles is Roles.API else _both
-    return serve.run(settings, main)  # type: ignore[arg-type]  # the same settings come back
+    return prefork.run(settings, main)  # type: ignore[arg-type]  # the same settings come back
 
 
 def refuse_incomplete(settings: Settings, roles: Roles) -> None:
@@ -81,13 +80,13 @@ async def _api_alone(settings: Settings) -> None:
         readiness = await _http(side, stack, API_ONLY)
         stop = serve.until_stopped(settings, readiness)
         beside = {"PubNub's time": keep_times(side), "newcomers": side.newcomers.run()}
-        await _until_first({**beside, "stop": stop})
+        await until_stopped({**beside, "stop": stop})
 
 
 async def _bridge_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         side = await _side(settings, stack)
-        await _until_first({"bridge": bridge.on(side), "stop": serve.until_stopped(settings, Readiness())})
+        await until_stopped({"bridge": bridge.on(side), "stop": serve.until_stopped(settings, Readiness())})
 
 
 async def _both(settings: Settings) -> None:
@@ -97,7 +96,7 @@ async def _both(settings: Settings) -> None:
         await try_times(side)
         readiness = await _http(side, stack, TABLES)
         stop = serve.until_stopped(settings, readiness)
-        await _until_first({"bridge": bridge.on(side), "newcomers": side.newcomers.run(), "stop": stop})
+        await until_stopped({"bridge": bridge.on(side), "newcomers": side.newcomers.run(), "stop": stop})
 
 
 async def _side(settings: Settings, stack: AsyncExitStack) -> Side:
@@ -119,19 +118,3 @@ async def _http(side: Side, stack: AsyncExitStack, tables: Sequence[TypedRoutes]
     address = await stack.enter_async_context(serve.listening(app, settings))
     log.info("listening", address=address.url)
     return made.readiness
-
-
-async def _until_first(calls: dict[str, Awaitable[object]]) -> None:
-    """Waits for the stop; the end of anything else is a death."""
-    tasks = {name: asyncio.ensure_future(call) for name, call in calls.items()}
-    await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
-    ended = [name for name, task in tasks.items() if task.done()]
-    for task in tasks.values():
-        task.cancel()
-    results = await asyncio.gather(*tasks.values(), return_exceptions=True)
-    if "stop" not in ended:
-        reason = next(
-            (repr(result) for result in results if isinstance(result, Exception)), "without an error"
-        )
-        log.error("task died", task=ended[0], reason=reason)
-        raise TaskDied(task=ended[0], reason=reason)

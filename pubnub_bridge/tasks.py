@@ -33,3 +33,23 @@ async def until_one_dies(
     error = None if tasks[name].cancelled() else tasks[name].exception()
     _log.error("task died", task=name, exc_info=error)
     raise TaskDied(task=name, reason=repr(error) if error else "without an error") from error
+
+
+async def until_stopped(calls: dict[str, Awaitable[object]]) -> None:
+    """Waits for the call named "stop"; the end of anything else is a death.
+
+    Raises:
+        TaskDied: it was another.
+    """
+    tasks = {name: asyncio.ensure_future(call) for name, call in calls.items()}
+    await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+    ended = [name for name, task in tasks.items() if task.done()]
+    for task in tasks.values():
+        task.cancel()
+    results = await asyncio.gather(*tasks.values(), return_exceptions=True)
+    if "stop" not in ended:
+        reason = next(
+            (repr(result) for result in results if isinstance(result, Exception)), "without an error"
+        )
+        _log.error("task died", task=ended[0], reason=reason)
+        raise TaskDied(task=ended[0], reason=reason)

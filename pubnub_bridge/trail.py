@@ -13,7 +13,7 @@ import structlog
 
 from graph_service.model import Told
 from pubnub_bridge.notice import Event
-from pubnub_bridge.presence import Seen, event_id
+from pubnub_bridge.presence_event import Seen, event_id
 from pubnub_bridge.why import Record
 
 NAME = "pubnub_bridge.trail"

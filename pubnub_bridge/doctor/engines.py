@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from graph_service import migrations
 from graph_service.errors import FriendsError
 from graph_service.neo4j import Graph, check, connect
-from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.settings import Settings
 
@@ -81,7 +81,7 @@ async def look_at_queue(settings: Settings) -> list[Finding]:
     """Server, persistence, memory and clock. Never raises what the server does."""
     todo = "Check REDIS_URL, and whether the server runs"
     try:
-        async with Valkey.open(settings.redis_url.get_secret_value()) as valkey:
+        async with open_valkey(settings.redis_url.get_secret_value()) as valkey:
             facts, before = await valkey.facts(), time.time()
             clock = skew("queue", await valkey.time() - before)
     except FriendsError as error:

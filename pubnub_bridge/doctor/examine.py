@@ -7,7 +7,7 @@ import asyncio
 from graph_service.app import Engines
 from graph_service.errors import FriendsError
 from graph_service.neo4j import connect
-from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.doctor import options, pubnub, truth
 from pubnub_bridge.doctor.engines import look_at_graph, look_at_queue
 from pubnub_bridge.doctor.finding import Area, Finding, failed
@@ -40,7 +40,7 @@ async def _with_side(settings: Settings, deep: bool) -> list[Finding]:
     """On a side of its own, whatever the schema is like."""
     async with (
         connect(settings) as graph,
-        Valkey.open(settings.redis_url.get_secret_value()) as valkey,
+        open_valkey(settings.redis_url.get_secret_value()) as valkey,
         open_side(settings, Engines(graph, valkey)) as side,
     ):
         found = await pubnub.look(side)

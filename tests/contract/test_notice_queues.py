@@ -13,6 +13,7 @@ import redis.asyncio as redis
 from graph_service.errors import QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Valkey
+from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge import keys
 from pubnub_bridge.inbox import Inbox, Streams
 from pubnub_bridge.notice import Event, Notice, SyncNotice, decode, encode
@@ -82,7 +83,7 @@ async def queue(request: pytest.FixtureRequest, servers: Servers, server: SqsSer
         return
     async with redis.Redis.from_url(servers.redis_url) as client:
         await client.flushdb()
-    async with Valkey.open(servers.redis_url) as valkey:
+    async with open_valkey(servers.redis_url) as valkey:
         yield ReadStreams(valkey)
 
 
@@ -166,7 +167,7 @@ async def test_no_name_is_refused(queue: Queue) -> None:
 
 async def test_the_inbox_speaks_to_either(queue: Queue, servers: Servers) -> None:
     """Appending, owing and putting back end in the recipient's partition."""
-    async with Valkey.open(servers.redis_url) as valkey:
+    async with open_valkey(servers.redis_url) as valkey:
         inbox = Inbox(valkey, SHARDS.partition, queue)
         outgoing = inbox.outgoing()
         outgoing.tell(Event("ann", "online", 1, 2, b"{}"), ["ben"])

@@ -13,6 +13,7 @@ from graph_service import cancelling
 from graph_service.errors import QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Valkey
+from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge import keys
 from pubnub_bridge.client import Occupants
 from pubnub_bridge.coalesce import Pace
@@ -22,7 +23,7 @@ from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.notice import SyncNotice, decode
 from pubnub_bridge.partitions import Needs, Partitions
-from pubnub_bridge.presence import Seen
+from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.storm import Marks
 from tests.conftest import Servers
 
@@ -66,7 +67,7 @@ async def valkey(servers: Servers) -> AsyncIterator[Valkey]:
     """Empty."""
     async with redis.Redis.from_url(servers.redis_url) as client:
         await client.flushdb()
-    async with Valkey.open(servers.redis_url) as opened:
+    async with open_valkey(servers.redis_url) as opened:
         yield opened
 
 

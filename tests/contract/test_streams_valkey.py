@@ -14,6 +14,7 @@ import redis.asyncio as redis
 from chaos.valkey_cluster import PRIMARIES, Node, ValkeyCluster, running
 from graph_service.errors import QueueUnavailable
 from graph_service.valkey import FIRST, Valkey
+from graph_service.valkey_cluster import open_valkey
 from tests.conftest import Servers
 
 
@@ -36,7 +37,7 @@ async def valkey(
         url = servers.redis_url
         async with redis.Redis.from_url(url) as client:
             await client.flushdb()
-    async with Valkey.open(url) as opened:
+    async with open_valkey(url) as opened:
         yield opened
 
 
@@ -150,7 +151,7 @@ async def test_a_server_that_is_not_there_is_told_at_once() -> None:
     """Within the connect time-out."""
     began = time.monotonic()
     with pytest.raises(QueueUnavailable):
-        async with Valkey.open("redis://127.0.0.1:1/0"):
+        async with open_valkey("redis://127.0.0.1:1/0"):
             pass
     assert time.monotonic() - began < 5
 

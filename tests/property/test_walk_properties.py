@@ -12,7 +12,7 @@ from pubnub_bridge import wire
 from pubnub_bridge.coalesce import Coalesce, Pace
 from pubnub_bridge.hold import Hold, HoldTimes
 from pubnub_bridge.notice import Event, Notice, SyncNotice
-from pubnub_bridge.presence import Seen
+from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.publish import bodies
 from pubnub_bridge.view import View
 

@@ -14,7 +14,7 @@ from pubnub_bridge import relation, wire
 from pubnub_bridge.coalesce import Coalesce, Letter
 from pubnub_bridge.hold import Change, Hold, HoldTimes
 from pubnub_bridge.notice import Event, Outgoing, SyncNotice
-from pubnub_bridge.presence import Seen
+from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.storm import Marks, Storms
 from pubnub_bridge.view import Key, Shown, View
 from tests.simulation.rules import Rules

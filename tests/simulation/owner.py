@@ -11,7 +11,8 @@ from pubnub_bridge import log, wire
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.hold import Change, Hold, HoldTimes
 from pubnub_bridge.notice import Outgoing, SyncNotice, decode, encode, presence_event, sync_of
-from pubnub_bridge.presence import TOO_FAR_AHEAD, Seen
+from pubnub_bridge.presence import TOO_FAR_AHEAD
+from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.settle import notices, to_be_told
 from pubnub_bridge.storm import Marks
 from tests.simulation import mutants

@@ -10,7 +10,7 @@ import os
 import sys
 from typing import cast
 
-from graph_service import logs, serve
+from graph_service import logs, prefork, serve
 from graph_service.api.app import build_app, open_gate
 from graph_service.api.parts import Parts
 from graph_service.errors import SetupError
@@ -37,7 +37,7 @@ if __name__ == "__main__":
     settings = load()
     logs.setup(settings.log_level, settings.log_format)
     try:
-        sys.exit(serve.run(settings, main))
+        sys.exit(prefork.run(settings, main))
     except SetupError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

@@ -14,7 +14,7 @@ from pubnub_bridge import cli, keys, log
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.newcomers import Newcomers
 from pubnub_bridge.notice import decode
-from pubnub_bridge.presence import Seen
+from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.why import Failed, Record
 from tests.e2e.bridge.conftest import World
 

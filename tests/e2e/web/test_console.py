@@ -11,7 +11,7 @@ from typing import Literal
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from graph_service.valkey import Valkey
+from graph_service.valkey_cluster import open_valkey
 from local_stack.process import Process, Program
 from pubnub_bridge.dead_letters import DeadLetters
 from tests.e2e.web.world import OFFLINE_NOISE, PATIENCE, Window, World
@@ -194,7 +194,7 @@ async def test_a_circle_is_drawn_and_its_colours_are_live(world: World) -> None:
 async def test_dead_letters_go_back_by_the_service_key_alone(world: World) -> None:
     """The badge counts them; the console's own key is refused in words; the service key sends them on their way."""
     (ann,) = await world.people("Ann")
-    async with Valkey.open(world.stack.engines.redis_url) as valkey:
+    async with open_valkey(world.stack.engines.redis_url) as valkey:
         body = b'{"type": "friends.sync", "payload": {}}'
         await DeadLetters(valkey, PARTITIONS).bury(0, ann, body, "400 Message Too Large")
     async with console(world, *OFFLINE_NOISE) as window:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from graph_service.messages import MESSAGE
 from pubnub_bridge.app_context import members
 from pubnub_bridge.count import counted
+from pubnub_bridge.ownership import owner_of
 from pubnub_bridge.pool import Outcome, judged
 from pubnub_bridge.reconcile import compared
-from pubnub_bridge.rendezvous import owner_of
 from pubnub_bridge.tokens import client_grant
 
 

@@ -15,7 +15,7 @@ from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.hold import Hold
 from pubnub_bridge.notice import Outgoing, SyncNotice, encode
 from pubnub_bridge.pool import SENT, Answer
-from pubnub_bridge.presence import Seen
+from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
 from tests.support.settling import around
 

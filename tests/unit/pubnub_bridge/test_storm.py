@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.shard import ShardMap
+from pubnub_bridge.admission import Admission
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace, Window
 from pubnub_bridge.hold import Hold, HoldTimes
 from pubnub_bridge.notice import SyncNotice
-from pubnub_bridge.presence import Seen
-from pubnub_bridge.storm import WHOLE_LEAVES, Admission, Marks, Moved, Storms
+from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.storm import WHOLE_LEAVES, Marks, Moved, Storms
 
 SHARDS = ShardMap(partitions=4, shards=8)
 ONLINE = {0: 1000, 1: 1000, 2: 1000, 3: 1000}
