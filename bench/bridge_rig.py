@@ -28,7 +28,7 @@ from local_stack.generate import Population
 from local_stack.process import tail
 from pubnub_bridge import keys
 from pubnub_bridge.log import Log
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.presence_event import Seen
 
 HOLD_S = 0.5
 TICK_S = 0.02

@@ -34,9 +34,10 @@ from graph_service.valkey_cluster import open_valkey
 from local_stack.data_folder import DataFolder
 from local_stack.server import Server
 from local_stack.valkey_server import ValkeyEngine
-from pubnub_bridge import keys, wire
+from pubnub_bridge import keys
 from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.notice import Event
+from pubnub_bridge.model import encoding
+from pubnub_bridge.model.notification import Event
 
 console = Console(stderr=True)
 WINDOWS = "0,0.5,1,2,5"
@@ -108,7 +109,7 @@ class People:
 
 def event(user: str, at: int) -> Event:
     """A friend who came online."""
-    return Event(user, "online", at, at * 1000, wire.online(user, "Ann Example", at, at * 1000))
+    return Event(user, "online", at, at * 1000, encoding.online(user, "Ann Example", at, at * 1000))
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from pubnub_bridge.dead_letters import DeadLetters
 from pubnub_bridge.hold import HoldTimes
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.log import Log
-from pubnub_bridge.notice import SyncNotice
+from pubnub_bridge.model.notification import SyncNotice
 from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.pool import Keyset, Pool
 from pubnub_bridge.publish import Limits, Publish, Ways

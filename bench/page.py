@@ -38,7 +38,7 @@ from graph_service.people import People, Person
 from graph_service.settings import Settings
 from graph_service.shard import ShardMap
 from local_stack.up import Choice, Stack, stack
-from pubnub_bridge import wire
+from pubnub_bridge.model import encoding
 
 ME = "ann"
 STEP = 0.1
@@ -146,9 +146,9 @@ async def _tell(sdk: PubNubAsyncio, user: str, online: dict[str, bool]) -> None:
     now = time.time_ns() // 1000
     online[user] = not online[user]
     body = (
-        wire.online(user, f"Friend {user}", now // 1000, now)
+        encoding.online(user, f"Friend {user}", now // 1000, now)
         if online[user]
-        else wire.offline(user, now // 1000, now // 1000, now)
+        else encoding.offline(user, now // 1000, now // 1000, now)
     )
     await sdk.publish().channel(f"inbox.{ME}").message(json.loads(body)).future()
 

@@ -24,7 +24,7 @@ from pubnub.pubnub_asyncio import PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 from pubnub.request_handlers.async_httpx import AsyncHttpxRequestHandler
 
-from pubnub_bridge import wire
+from pubnub_bridge.model import encoding
 from pubnub_bridge.pool import SENT, Keyset, Pool
 from pubnub_bridge.settings import Settings
 
@@ -79,7 +79,7 @@ def messages(number: int = MESSAGES) -> list[Message]:
     made = []
     for at in range(number):
         stamp = 1_764_000_000_000 + at
-        body = wire.online(f"u{at:07d}", "Ann Example", stamp, stamp * 1000)
+        body = encoding.online(f"u{at:07d}", "Ann Example", stamp, stamp * 1000)
         made.append(Message(f"inbox.u{number - at:07d}", body, json.loads(body)))
     return made
 

@@ -35,8 +35,8 @@ from graph_service.warming import warm
 from local_stack.generate import Population, generate
 from pubnub_bridge import keys
 from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.notice import presence_event
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.notification import presence_event
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.sizing.figures import UnitCosts
 from pubnub_bridge.why import KEPT, Record, Why
 

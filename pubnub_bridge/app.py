@@ -29,11 +29,11 @@ from pubnub_bridge.events import Events, Receiver
 from pubnub_bridge.health import Health
 from pubnub_bridge.hold import HoldTimes
 from pubnub_bridge.inbox import Inbox
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.pool import Pool
 from pubnub_bridge.preparing import until_prepared
-from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
 from pubnub_bridge.reconcile import Reconcile
 from pubnub_bridge.settings import Settings

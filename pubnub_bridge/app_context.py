@@ -23,7 +23,8 @@ from graph_service.flags import Flags
 from graph_service.model import Told
 from graph_service.neo4j import Graph
 from graph_service.shard import ShardMap
-from pubnub_bridge import metrics, wire
+from pubnub_bridge import metrics
+from pubnub_bridge.model import encoding
 
 SCHEMA = "1.0.0"
 MOST_MEMBERS = 100
@@ -105,7 +106,7 @@ def members(now: Collection[str], wanted: Sequence[tuple[str, int]]) -> Members:
 
 def member_custom(since: int) -> dict[str, Any]:
     """`custom` of a membership; values must be scalars (PubNub docs: App Context limits)."""
-    return {"schemaVersion": SCHEMA, "addedAt": wire.iso(since * 1_000_000), "status": "accepted"}
+    return {"schemaVersion": SCHEMA, "addedAt": encoding.iso(since * 1_000_000), "status": "accepted"}
 
 
 def user_custom(told: Told, shard: int) -> dict[str, Any]:
@@ -113,7 +114,7 @@ def user_custom(told: Told, shard: int) -> dict[str, Any]:
     return {
         "schemaVersion": SCHEMA,
         "online": told.online,
-        "lastSeen": wire.iso(told.last_seen * 1000),
+        "lastSeen": encoding.iso(told.last_seen * 1000),
         "shardId": shard,
         "friendCount": told.total_friends,
     }

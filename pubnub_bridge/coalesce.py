@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pubnub_bridge.notice import Event, Notice, SyncNotice
+from pubnub_bridge.model.notification import Event, Notice, SyncNotice
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ import structlog
 from graph_service.messages import Count, StatusCount
 from graph_service.shard import ShardMap
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys, metrics, wire
+from pubnub_bridge import keys, metrics
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.health import Health
+from pubnub_bridge.model import encoding
 from pubnub_bridge.pool import Outcome, Post
 from pubnub_bridge.tokens import STATUS_CHANNEL
 
@@ -78,7 +79,7 @@ class Counting:
 
 def counted(online: int, before: int | None, reason: str | None, valid_for: int, now: int) -> StatusCount:
     """The message; `now` in microseconds. The first count has no delta."""
-    stamp = wire.iso(now)
+    stamp = encoding.iso(now)
     payload = Count(
         online_count=online,
         delta=0 if before is None else online - before,

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from graph_service.valkey import FIRST, Entry, Valkey
 from pubnub_bridge import keys, log, metrics
-from pubnub_bridge.notice import Event, Notice, SyncNotice, encode
-from pubnub_bridge.presence_event import Seen
-from pubnub_bridge.wire import micros, opened
+from pubnub_bridge.model.encoding import micros, opened
+from pubnub_bridge.model.notification import Event, Notice, SyncNotice, encode
+from pubnub_bridge.model.presence_event import Seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from graph_service.ids import UserId
 from graph_service.valkey import FIRST
 from pubnub_bridge import keys, log
 from pubnub_bridge.hold import HoldTimes
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import Side
 from pubnub_bridge.why import Record

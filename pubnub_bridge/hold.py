@@ -21,7 +21,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pubnub_bridge.presence_event import Seen, event_id
+from pubnub_bridge.model.presence_event import Seen, event_id
 from pubnub_bridge.storm import Moved
 
 GONE_KEPT = 10_000

@@ -15,7 +15,7 @@ from pydantic_core import from_json
 from graph_service import tracing
 from graph_service.valkey import Valkey
 from pubnub_bridge import keys, trail
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.presence_event import Seen
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import structlog
 
 from graph_service.errors import FriendsError
 from graph_service.shard import ShardMap
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.presence_event import Seen
 
 CROWD = 20
 """Users who left together, from which on their channels are asked first."""

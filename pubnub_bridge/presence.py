@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.presence_event import Seen
 
 TOO_FAR_AHEAD = 60_000
 """Milliseconds that an event may lie ahead of PubNub's own time before it is pulled back to it."""

@@ -20,13 +20,14 @@ from aiolimiter import AsyncLimiter
 
 from graph_service import tracing
 from graph_service.errors import FriendsError
-from pubnub_bridge import metrics, trail, wire
+from pubnub_bridge import metrics, trail
 from pubnub_bridge.circuit import Circuit
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.notice import Notice, SyncNotice, decode
+from pubnub_bridge.model import encoding
+from pubnub_bridge.model.notification import Notice, SyncNotice, decode
+from pubnub_bridge.model.round_robin import Turns
 from pubnub_bridge.pool import Answer, Outcome, Post
-from pubnub_bridge.turns import Turns
 from pubnub_bridge.why import Failed
 
 FORGET = 60.0
@@ -281,7 +282,7 @@ class Publish:
             await asyncio.sleep(0.1)
 
     async def _bury(self, partition: int, inbox: str, body: bytes, answer: Answer) -> None:
-        events = wire.opened(body)
+        events = encoding.opened(body)
         ids = [event["eventId"] for event in events]
         _log.error("a message was refused", inbox=inbox, bytes=len(body), reason=answer.reason, event_ids=ids)
         await self._tell_failed(
@@ -353,5 +354,5 @@ def _letters(outbound: Outbound) -> int:
 def bodies(letter: Letter, sync: SyncNotice | None) -> list[bytes]:
     """The messages of a letter in their order: the sync in its parts, then the events."""
     events = [(event.ts, event.body) for event in letter.events()]
-    parts = wire.sync(sync.user, sync.friends or (), sync.total, sync.ts) if sync else []
-    return parts + wire.batches(letter.inbox, events) if events else parts
+    parts = encoding.sync(sync.user, sync.friends or (), sync.total, sync.ts) if sync else []
+    return parts + encoding.batches(letter.inbox, events) if events else parts

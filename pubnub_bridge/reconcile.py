@@ -19,7 +19,7 @@ from graph_service.shard import ShardMap
 from pubnub_bridge import metrics
 from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.presence_event import Seen
 
 CACHE = 3000
 """Milliseconds that a Here Now answer may be old."""

@@ -22,8 +22,8 @@ from graph_service.valkey import Valkey
 from pubnub_bridge import keys
 from pubnub_bridge.high_water import HighWater
 from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.notice import Event, Outgoing, presence_event
-from pubnub_bridge.relation import tell_pair
+from pubnub_bridge.model.friendship_event import tell_pair
+from pubnub_bridge.model.notification import Event, Outgoing, presence_event
 
 POLL = 0.2
 """Seconds between two looks."""

@@ -24,9 +24,9 @@ from pubnub_bridge.hold import Change, Hold
 from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
-from pubnub_bridge.notice import Event, Outgoing, presence_event, sync_of
-from pubnub_bridge.presence_event import Seen
-from pubnub_bridge.turns import Turns
+from pubnub_bridge.model.notification import Event, Outgoing, presence_event, sync_of
+from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.round_robin import Turns
 from pubnub_bridge.why import Record, Why
 
 LARGEST_BATCH = 500

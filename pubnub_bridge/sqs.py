@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from graph_service.errors import QueueUnavailable, SetupError
-from pubnub_bridge.notice import split
+from pubnub_bridge.model.notification import split
 
 LARGEST = 256 * 1024
 """Bytes of one message, and of all messages of one call (AWS docs: quotas; newer queues allow more)."""

@@ -13,7 +13,7 @@ from typing import Protocol
 from graph_service.model import Told
 from graph_service.together import Together
 from pubnub_bridge.high_water import HighWater
-from pubnub_bridge.notice import SyncNotice, sync_of
+from pubnub_bridge.model.notification import SyncNotice, sync_of
 
 
 class TellRead(Protocol):

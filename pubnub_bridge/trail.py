@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from graph_service.model import Told
-from pubnub_bridge.notice import Event
-from pubnub_bridge.presence_event import Seen, event_id
+from pubnub_bridge.model.notification import Event
+from pubnub_bridge.model.presence_event import Seen, event_id
 from pubnub_bridge.why import Record
 
 NAME = "pubnub_bridge.trail"

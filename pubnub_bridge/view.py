@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pubnub_bridge.wire import micros
+from pubnub_bridge.model.encoding import micros
 
 MAJOR = "1"
 Key = tuple[int, int, int]

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from pubnub_bridge.model.encoding import iso
 from pubnub_bridge.view_changes import Change, Kind
 from pubnub_bridge.watching import Numbers
-from pubnub_bridge.wire import iso
 
 STYLES = {
     Kind.ONLINE: ("●", "green"),

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pubnub_bridge import wire
 from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.model import encoding
 from pubnub_bridge.sizing.product import Product
 
 STAMP = 1_764_000_000_000
@@ -119,9 +119,9 @@ def cycle(rate: float, window: float, distance: float, beat: float = 0.0) -> flo
 def sizes(product: Product) -> Sizes:
     """Measured on messages that are really made."""
     user, name = "u" * product.id_bytes, "n" * product.name_bytes
-    online = wire.online(user, name, STAMP, STAMP * 1000)
-    offline = wire.offline(user, STAMP, STAMP, STAMP * 1000)
-    pair = wire.batches(user, [(STAMP * 1000, online), (STAMP * 1000, offline)])[0]
+    online = encoding.online(user, name, STAMP, STAMP * 1000)
+    offline = encoding.offline(user, STAMP, STAMP, STAMP * 1000)
+    pair = encoding.batches(user, [(STAMP * 1000, online), (STAMP * 1000, offline)])[0]
     friends = [user] * round(product.friends_online)
-    sync = sum(map(len, wire.sync(user, friends, product.friends, STAMP * 1000)))
+    sync = sum(map(len, encoding.sync(user, friends, product.friends, STAMP * 1000)))
     return Sizes((len(online) + len(offline)) // 2, len(pair) - len(online) - len(offline), sync)

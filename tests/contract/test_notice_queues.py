@@ -16,7 +16,7 @@ from graph_service.valkey import FIRST, Valkey
 from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge import keys
 from pubnub_bridge.inbox import Inbox, Streams
-from pubnub_bridge.notice import Event, Notice, SyncNotice, decode, encode
+from pubnub_bridge.model.notification import Event, Notice, SyncNotice, decode, encode
 from pubnub_bridge.sqs import BadQueue, Sqs
 from tests.conftest import Servers
 from tests.support import sqs

@@ -21,9 +21,9 @@ from pubnub_bridge.hold import HoldTimes
 from pubnub_bridge.inbox import Inbox, Streams
 from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
-from pubnub_bridge.notice import SyncNotice, decode
+from pubnub_bridge.model.notification import SyncNotice, decode
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.partitions import Needs, Partitions
-from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.storm import Marks
 from tests.conftest import Servers
 

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.shard import ShardMap
-from pubnub_bridge import wire
 from pubnub_bridge.coalesce import Coalesce, Pace
 from pubnub_bridge.hold import Hold, HoldTimes
-from pubnub_bridge.notice import Event, Notice, SyncNotice
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model import encoding
+from pubnub_bridge.model.notification import Event, Notice, SyncNotice
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.publish import bodies
 from pubnub_bridge.view import View
 
@@ -94,14 +94,14 @@ def notice(kind: str, user: str, ts: int, at: int) -> Notice | SyncNotice:
     if kind == "sync":
         return SyncNotice("m", ts, 2, [user])
     if kind == "online":
-        body = wire.online(user, user, at, ts)
+        body = encoding.online(user, user, at, ts)
     elif kind == "offline":
-        body = wire.offline(user, at, at, ts)
+        body = encoding.offline(user, at, at, ts)
     elif kind == "removed":
-        body = wire.message("friend.removed", "e", ts, json.dumps({"userId": user, "name": user}))
+        body = encoding.message("friend.removed", "e", ts, json.dumps({"userId": user, "name": user}))
     else:
         payload = {"userId": user, "name": user, "online": True, "lastSeen": None, "at": at}
-        body = wire.message("friend.added", "e", ts, json.dumps(payload))
+        body = encoding.message("friend.added", "e", ts, json.dumps(payload))
     return Notice(Event(user, kind, at, ts, body), ["m"])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from graph_service.model import ChangedPair, End, Settled, Told
 from pubnub_bridge.hold import Change
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.presence_event import Seen
 from tests.simulation.rules import Rules
 
 CACHE = 3000

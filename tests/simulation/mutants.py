@@ -10,11 +10,11 @@ from unittest.mock import patch
 
 from graph_service.model import ChangedPair, Settled, Told
 from graph_service.shard import ShardMap
-from pubnub_bridge import relation, wire
 from pubnub_bridge.coalesce import Coalesce, Letter
 from pubnub_bridge.hold import Change, Hold, HoldTimes
-from pubnub_bridge.notice import Event, Outgoing, SyncNotice
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model import friendship_event
+from pubnub_bridge.model.notification import Event, Outgoing, SyncNotice
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.storm import Marks, Storms
 from pubnub_bridge.view import Key, Shown, View
 from tests.simulation.rules import Rules
@@ -151,7 +151,7 @@ def tell_pair(rules: Rules, pair: ChangedPair, outgoing: Outgoing) -> None:
         )
         if not (pair.a.exists and pair.b.exists):
             pair = replace(pair, friends=pair.friends and pair.a.exists and pair.b.exists)
-    relation.tell_pair(pair, outgoing)
+    friendship_event.tell_pair(pair, outgoing)
 
 
 def events(rules: Rules, letter: Letter) -> list[Event]:
@@ -212,9 +212,3 @@ def letters(rules: Rules) -> Iterator[None]:
 
     with patch.object(Letter, "put", put), patch.object(Letter, "put_sync", put_sync):
         yield
-
-
-__all__ = [
-    "MutantView", "audible", "events", "hold", "letters", "longest", "overcharge", "storms", "tell_pair",
-    "to_be_told", "told", "wire",
-]  # fmt: skip

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from graph_service.model import Settled, Told
-from pubnub_bridge import log, wire
+from pubnub_bridge import log
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.hold import Change, Hold, HoldTimes
-from pubnub_bridge.notice import Outgoing, SyncNotice, decode, encode, presence_event, sync_of
+from pubnub_bridge.model import encoding
+from pubnub_bridge.model.notification import Outgoing, SyncNotice, decode, encode, presence_event, sync_of
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.presence import TOO_FAR_AHEAD
-from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.settle import notices, to_be_told
 from pubnub_bridge.storm import Marks
 from tests.simulation import mutants
@@ -322,8 +323,8 @@ class Owner:
 
     def _bodies(self, letter: Letter, sync: SyncNotice | None) -> list[bytes]:
         events = [(event.ts, event.body) for event in mutants.events(self.rules, letter)]
-        bodies = wire.sync(sync.user, sync.friends or (), sync.total, sync.ts, TINY) if sync else []
-        return bodies + (wire.batches(letter.inbox, events) if events else [])
+        bodies = encoding.sync(sync.user, sync.friends or (), sync.total, sync.ts, TINY) if sync else []
+        return bodies + (encoding.batches(letter.inbox, events) if events else [])
 
     def _publish(self, sending: Sending, outcome: int) -> None:
         bodies = sending.bodies or []

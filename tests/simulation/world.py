@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pubnub_bridge.notice import SyncNotice, encode
-from pubnub_bridge.wire import micros
+from pubnub_bridge.model.encoding import micros
+from pubnub_bridge.model.notification import SyncNotice, encode
 from tests.simulation import mutants
 from tests.simulation.engines import CACHE, GraphModel, PubNub
 from tests.simulation.owner import STORM, Outside, Owner

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from graph_service.valkey import FIRST
 from pubnub_bridge import cli, keys, log
 from pubnub_bridge.errors import PubNubUnavailable
+from pubnub_bridge.model.notification import decode
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.newcomers import Newcomers
-from pubnub_bridge.notice import decode
-from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.why import Failed, Record
 from tests.e2e.bridge.conftest import World
 

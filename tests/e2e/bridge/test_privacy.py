@@ -11,7 +11,7 @@ from graph_service.outbox import Outbox
 from local_stack.origin.app import Running
 from pubnub_bridge import keys
 from pubnub_bridge.app_context import user_custom
-from pubnub_bridge.notice import presence_event
+from pubnub_bridge.model.notification import presence_event
 from pubnub_bridge.why import Record, Why
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, eventually

@@ -11,7 +11,7 @@ import structlog
 from graph_service.model import Flag, Settled
 from pubnub_bridge import metrics, trail
 from pubnub_bridge.app import Bridge
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.presence_event import Seen
 from tests.e2e.bridge.conftest import World, eventually
 from tests.e2e.bridge.test_owners import flagged, owner, until_flagged
 

@@ -11,7 +11,7 @@ from bench.peers.churn import Turn
 from bench.peers.views import View, Views
 from bench.peers.xmpp import HERE, Client, Ears, mark
 from bench.wire_people import cursor
-from pubnub_bridge import wire
+from pubnub_bridge.model import encoding
 
 BACK = b"<presence from='u%d@localhost/g1' to='u2@localhost/g1'><status>%s</status></presence>"
 REPLY = (
@@ -75,8 +75,8 @@ async def test_a_view_follows_stanzas_of_this_storm_alone() -> None:
 
 def test_changes_are_found_in_a_batch_as_the_bridge_writes_it() -> None:
     """Who, and whether they came."""
-    came, went = wire.online("u0000012", "Ann", 5, 6), wire.offline("u0000013", 5, 5, 7)
-    (batch,) = wire.batches("inbox.u0000001", [(6, came), (7, went)])
+    came, went = encoding.online("u0000012", "Ann", 5, 6), encoding.offline("u0000013", 5, 5, 7)
+    (batch,) = encoding.batches("inbox.u0000001", [(6, came), (7, went)])
     found = [(int(who), kind == b"name") for who, kind in ours.CHANGE.findall(batch)]
     assert found == [(12, True), (13, False)]
 

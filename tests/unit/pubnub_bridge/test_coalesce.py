@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace, Window
-from pubnub_bridge.notice import Event, Notice, SyncNotice
+from pubnub_bridge.model.notification import Event, Notice, SyncNotice
 
 
 def event(user: str, kind: str, ts: int, at: int = 0) -> Event:

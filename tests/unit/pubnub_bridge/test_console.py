@@ -15,7 +15,7 @@ from pubnub_bridge.console.leaders import HALF_LIFE, KEPT, Leaders
 from pubnub_bridge.console.report import grown, quantile, rates
 from pubnub_bridge.console.snapshot import Read, leaders, shards, snapshot
 from pubnub_bridge.explain import verdict
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.presence_event import Seen
 from tests.support.serving import options, serving
 
 

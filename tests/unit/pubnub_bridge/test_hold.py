@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pubnub_bridge.hold import Hold, HoldTimes
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.presence_event import Seen
 
 
 def hold(**online: int) -> Hold:

@@ -11,8 +11,8 @@ import pytest
 from graph_service.errors import QueueUnavailable
 from graph_service.model import Flag, Settled, Told
 from pubnub_bridge.hold import Hold
-from pubnub_bridge.notice import Outgoing
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.notification import Outgoing
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.settle import Settle
 from tests.support.settling import around
 

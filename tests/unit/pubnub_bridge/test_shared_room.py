@@ -13,9 +13,9 @@ from graph_service.model import Flag, Settled
 from pubnub_bridge import settle
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.hold import Hold
-from pubnub_bridge.notice import Outgoing, SyncNotice, encode
+from pubnub_bridge.model.notification import Outgoing, SyncNotice, encode
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.pool import SENT, Answer
-from pubnub_bridge.presence_event import Seen
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
 from tests.support.settling import around
 

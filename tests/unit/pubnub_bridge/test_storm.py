@@ -11,8 +11,8 @@ from graph_service.shard import ShardMap
 from pubnub_bridge.admission import Admission
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace, Window
 from pubnub_bridge.hold import Hold, HoldTimes
-from pubnub_bridge.notice import SyncNotice
-from pubnub_bridge.presence_event import Seen
+from pubnub_bridge.model.notification import SyncNotice
+from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.storm import WHOLE_LEAVES, Marks, Moved, Storms
 
 SHARDS = ShardMap(partitions=4, shards=8)

@@ -9,34 +9,34 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge import wire
+from pubnub_bridge.model import encoding
 from pubnub_bridge.view import View
 
 
 def online(user: str, ts: int, at: int = 1) -> dict[str, Any]:
     """friend.online"""
-    return json.loads(wire.online(user, user, at, ts))  # type: ignore[no-any-return]
+    return json.loads(encoding.online(user, user, at, ts))  # type: ignore[no-any-return]
 
 
 def offline(user: str, ts: int, at: int = 1) -> dict[str, Any]:
     """friend.offline"""
-    return json.loads(wire.offline(user, at, at, ts))  # type: ignore[no-any-return]
+    return json.loads(encoding.offline(user, at, at, ts))  # type: ignore[no-any-return]
 
 
 def removed(user: str, ts: int) -> dict[str, Any]:
     """friend.removed"""
-    return json.loads(wire.message("friend.removed", "e", ts, json.dumps({"userId": user, "name": user})))  # type: ignore[no-any-return]
+    return json.loads(encoding.message("friend.removed", "e", ts, json.dumps({"userId": user, "name": user})))  # type: ignore[no-any-return]
 
 
 def added(user: str, ts: int, is_online: bool) -> dict[str, Any]:
     """friend.added"""
     payload = {"userId": user, "name": user, "online": is_online, "lastSeen": None, "at": 1}
-    return json.loads(wire.message("friend.added", "e", ts, json.dumps(payload)))  # type: ignore[no-any-return]
+    return json.loads(encoding.message("friend.added", "e", ts, json.dumps(payload)))  # type: ignore[no-any-return]
 
 
-def sync(ts: int, *friends: str, budget: int = wire.BUDGET) -> list[dict[str, Any]]:
+def sync(ts: int, *friends: str, budget: int = encoding.BUDGET) -> list[dict[str, Any]]:
     """friends.sync in its parts."""
-    return [json.loads(part) for part in wire.sync("me", friends, 9, ts, budget)]
+    return [json.loads(part) for part in encoding.sync("me", friends, 9, ts, budget)]
 
 
 def shown(*messages: dict[str, Any]) -> set[str]:
@@ -89,7 +89,7 @@ def test_requests_come_and_go() -> None:
     """The newest relation counts."""
     view = View()
     payload = {"userId": "ann", "name": "Ann", "requestedBy": "ann"}
-    view.apply(json.loads(wire.message("friend.requested", "e", 5, json.dumps(payload))))
+    view.apply(json.loads(encoding.message("friend.requested", "e", 5, json.dumps(payload))))
     assert view.requests == {"ann": "ann"}
     view.apply(removed("ann", 4))
     assert view.requests == {"ann": "ann"}

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge import app_context, count, settle, why, wire
+from pubnub_bridge import app_context, count, settle, why
 from pubnub_bridge.coalesce import Coalesce, Pace
-from pubnub_bridge.notice import Event, Notice
+from pubnub_bridge.model import encoding
+from pubnub_bridge.model.notification import Event, Notice
 from pubnub_bridge.sizing import cost, figures, machines
 from pubnub_bridge.sizing.load import BATCH, batches, letters, load
 from pubnub_bridge.sizing.product import LIMITS, BadProduct, Product, seconds
@@ -145,9 +146,9 @@ def test_the_beat_is_that_of_settling() -> None:
 def test_sizes_are_those_of_messages_that_are_published() -> None:
     """A batch of two who came and two who went, as the wire makes it."""
     sizes, at = load(replace(FULL, id_bytes=8, name_bytes=5)).sizes, 1_764_000_000_000
-    came = [wire.online(f"user{number:04}", "Annie", at, at * 1000) for number in range(2)]
-    went = [wire.offline(f"user{number:04}", at, at, at * 1000) for number in range(2)]
-    made = wire.batches("user0009", [(at * 1000, body) for body in (*came, *went)])
+    came = [encoding.online(f"user{number:04}", "Annie", at, at * 1000) for number in range(2)]
+    went = [encoding.offline(f"user{number:04}", at, at, at * 1000) for number in range(2)]
+    made = encoding.batches("user0009", [(at * 1000, body) for body in (*came, *went)])
     assert [len(body) for body in made] == [pytest.approx(sizes.batch + 4 * sizes.event, abs=4)]
 
 

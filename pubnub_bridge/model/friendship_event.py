@@ -7,8 +7,8 @@ exactly what an unfriended one is told; a request that a block hides is not told
 from __future__ import annotations
 
 from graph_service.model import ChangedPair, End
-from pubnub_bridge import wire
-from pubnub_bridge.notice import Event, Outgoing
+from pubnub_bridge.model import encoding
+from pubnub_bridge.model.notification import Event, Outgoing
 
 
 def tell_pair(pair: ChangedPair, outgoing: Outgoing) -> None:
@@ -20,17 +20,19 @@ def tell_pair(pair: ChangedPair, outgoing: Outgoing) -> None:
 
 
 def _event(pair: ChangedPair, me: End, other: End, event_id: str) -> Event:
-    who = f'"userId":{wire.text(other.id)},"name":{wire.text(other.name)}'
+    who = f'"userId":{encoding.text(other.id)},"name":{encoding.text(other.name)}'
     if pair.friends and other.exists:
         online = other.present and not other.invisible
-        seen = wire.text(wire.iso(other.last_seen * 1000) if other.last_seen else None)
+        seen = encoding.text(encoding.iso(other.last_seen * 1000) if other.last_seen else None)
         at = other.presence_at if online else 0
         payload = f'{{{who},"online":{str(online).lower()},"lastSeen":{seen},"at":{at}}}'
-        return Event(other.id, "added", at, pair.ts, wire.message("friend.added", event_id, pair.ts, payload))
+        return Event(
+            other.id, "added", at, pair.ts, encoding.message("friend.added", event_id, pair.ts, payload)
+        )
     if me.asked or (other.asked and not me.blocked):
-        payload = f'{{{who},"requestedBy":{wire.text(me.id if me.asked else other.id)}}}'
-        body = wire.message("friend.requested", event_id, pair.ts, payload)
+        payload = f'{{{who},"requestedBy":{encoding.text(me.id if me.asked else other.id)}}}'
+        body = encoding.message("friend.requested", event_id, pair.ts, payload)
         return Event(other.id, "requested", 0, pair.ts, body)
     return Event(
-        other.id, "removed", 0, pair.ts, wire.message("friend.removed", event_id, pair.ts, f"{{{who}}}")
+        other.id, "removed", 0, pair.ts, encoding.message("friend.removed", event_id, pair.ts, f"{{{who}}}")
     )

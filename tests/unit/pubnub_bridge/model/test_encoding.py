@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from graph_service.messages import LARGEST, MESSAGE, FriendBatch, FriendOffline, FriendOnline, FriendsSync
 from graph_service.model import ChangedPair, End, Told
-from pubnub_bridge import wire
-from pubnub_bridge.notice import (
+from pubnub_bridge.model import encoding
+from pubnub_bridge.model.friendship_event import tell_pair
+from pubnub_bridge.model.notification import (
     Event,
     Notice,
     Outgoing,
@@ -21,7 +22,6 @@ from pubnub_bridge.notice import (
     presence_event,
     sync_of,
 )
-from pubnub_bridge.relation import tell_pair
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 MICROS = st.integers(0, 4_000_000_000_000_000)
@@ -39,43 +39,43 @@ def told(user: str = "ann", **more: object) -> Told:
 @given(TEXT, TEXT, st.integers(0, 4_000_000_000_000), MICROS)
 def test_presence_is_written_as_the_contract_says(user: str, name: str, at: int, ts: int) -> None:
     """Quotes, line ends and foreign letters included."""
-    online = MESSAGE.validate_json(wire.online(user, name, at, ts))
+    online = MESSAGE.validate_json(encoding.online(user, name, at, ts))
     assert isinstance(online, FriendOnline)
     assert (online.payload.user_id, online.payload.name, online.payload.at) == (user, name, at)
-    offline = MESSAGE.validate_json(wire.offline(user, at, at, ts))
+    offline = MESSAGE.validate_json(encoding.offline(user, at, at, ts))
     assert isinstance(offline, FriendOffline)
-    assert wire.micros(offline.payload.last_seen) == at * 1000
-    assert wire.micros(online.ts) == ts
+    assert encoding.micros(offline.payload.last_seen) == at * 1000
+    assert encoding.micros(online.ts) == ts
 
 
 @given(st.lists(st.tuples(MICROS, TEXT), min_size=2, max_size=30))
 def test_a_batch_holds_its_events_as_they_are(events: list[tuple[int, str]]) -> None:
     """And the newest of their stamps."""
-    bodies = [(ts, wire.online(user, user, 1, ts)) for ts, user in events]
-    (body,) = wire.batches("bob", bodies)
+    bodies = [(ts, encoding.online(user, user, 1, ts)) for ts, user in events]
+    (body,) = encoding.batches("bob", bodies)
     batch = MESSAGE.validate_json(body)
     assert isinstance(batch, FriendBatch)
     assert [e.model_dump() for e in batch.payload.events] == [
         MESSAGE.validate_json(b).model_dump() for _, b in bodies
     ]
-    assert wire.micros(batch.ts) == max(ts for ts, _ in events)
+    assert encoding.micros(batch.ts) == max(ts for ts, _ in events)
 
 
 def test_a_lone_event_is_sent_as_itself() -> None:
     """No batch of one."""
-    body = wire.online("ann", "Ann", 1, 2)
-    assert wire.batches("bob", [(2, body)]) == [body]
+    body = encoding.online("ann", "Ann", 1, 2)
+    assert encoding.batches("bob", [(2, body)]) == [body]
 
 
 def test_batches_and_syncs_are_split_below_the_limit() -> None:
     """Every part is a message of its own; nothing is missing."""
-    events = [(number, wire.online(f"user-{number:060}", "N" * 100, 1, number)) for number in range(500)]
-    parts = wire.batches("bob", events)
+    events = [(number, encoding.online(f"user-{number:060}", "N" * 100, 1, number)) for number in range(500)]
+    parts = encoding.batches("bob", events)
     assert len(parts) > 1
     assert all(len(part) <= LARGEST - 1000 for part in parts)
     assert sum(len(json.loads(part)["payload"]["events"]) for part in parts) == 500
     friends = [f"user-{number:070}" for number in range(1000)]
-    syncs = [MESSAGE.validate_json(part) for part in wire.sync("ann", friends, 1000, 7)]
+    syncs = [MESSAGE.validate_json(part) for part in encoding.sync("ann", friends, 1000, 7)]
     assert len(syncs) == 3
     assert all(isinstance(one, FriendsSync) for one in syncs)
     assert [one.payload.part for one in syncs] == [1, 2, 3]  # type: ignore[union-attr]
@@ -85,7 +85,7 @@ def test_batches_and_syncs_are_split_below_the_limit() -> None:
 
 def test_a_sync_without_friends_is_one_part() -> None:
     """Nobody is online: that is told as well."""
-    (body,) = wire.sync("ann", [], 0, 7)
+    (body,) = encoding.sync("ann", [], 0, 7)
     assert json.loads(body)["payload"] == {
         "onlineFriends": [], "totalFriends": 0, "totalOnline": 0, "part": 1, "parts": 1,
     }  # fmt: skip
@@ -95,7 +95,7 @@ def test_a_sync_without_friends_is_one_part() -> None:
 def test_a_stream_entry_says_what_was_put_in(user: str, recipients: list[str], tries: int) -> None:
     """Encode, then decode."""
     notices: list[Notice | SyncNotice] = [
-        Notice(Event(user, "online", 1, 2, wire.online(user, user, 1, 2)), recipients, tries),
+        Notice(Event(user, "online", 1, 2, encoding.online(user, user, 1, 2)), recipients, tries),
         SyncNotice(user, 5, 2, recipients),
         SyncNotice(user, reason="asked"),
     ]
@@ -116,7 +116,7 @@ def test_who_hides_looks_like_any_offline_friend() -> None:
     hidden = presence_event(told(online=False, invisible=True, presence_at=9000, last_seen=5000))
     message = MESSAGE.validate_json(hidden.body)
     assert isinstance(message, FriendOffline)
-    assert (message.payload.at, wire.micros(message.payload.last_seen)) == (5000, 5_000_000)
+    assert (message.payload.at, encoding.micros(message.payload.last_seen)) == (5000, 5_000_000)
     assert "9000" not in message.event_id
 
 
@@ -179,13 +179,13 @@ def test_the_erased_are_told_nothing() -> None:
 def test_a_moment_is_written_with_six_digits_and_read_back_exactly(moment: int) -> None:
     """As Python's own datetime writes it, whatever is kept of the second."""
     known = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)
-    assert wire.iso(moment) == known.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    assert wire.micros(wire.iso(moment)) == moment
+    assert encoding.iso(moment) == known.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert encoding.micros(encoding.iso(moment)) == moment
 
 
 @given(st.lists(st.text(max_size=9), max_size=9))
 def test_whatever_ids_a_sync_holds_it_is_json_in_ascii(friends: list[str]) -> None:
     """Also those that need escapes; lists of plain ones are written the short way."""
-    (body,) = wire.sync("ann", friends, 9, 7)
+    (body,) = encoding.sync("ann", friends, 9, 7)
     assert body.isascii()
     assert json.loads(body)["payload"]["onlineFriends"] == friends

@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge.turns import Turns
+from pubnub_bridge.model.round_robin import Turns
 
 
 def test_who_comes_after_the_one_served_last_begins() -> None:

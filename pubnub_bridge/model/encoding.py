@@ -13,7 +13,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from graph_service.messages import LARGEST, VERSION
-from pubnub_bridge.presence_event import event_id
+from pubnub_bridge.model.presence_event import event_id
 
 BUDGET = LARGEST - 1024
 """Bytes of a body: the rest is left for the request line, its token and headers."""

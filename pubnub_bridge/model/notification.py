@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pydantic_core import from_json, to_json
 
 from graph_service.model import Told
-from pubnub_bridge import wire
+from pubnub_bridge.model import encoding
 
 
 # Not frozen, though never changed: many are made for each change, and a frozen one takes three times as long.
@@ -106,10 +106,10 @@ class Outgoing:
 def presence_event(told: Told) -> Event:
     """What friends are told of a user, from row 7's read alone. The invisible look like any offline one."""
     if told.online:
-        body = wire.online(told.user, told.name, told.presence_at, told.ts)
+        body = encoding.online(told.user, told.name, told.presence_at, told.ts)
         return Event(told.user, "online", told.presence_at, told.ts, body)
     at = told.last_seen if told.invisible else told.presence_at
-    return Event(told.user, "offline", at, told.ts, wire.offline(told.user, told.last_seen, at, told.ts))
+    return Event(told.user, "offline", at, told.ts, encoding.offline(told.user, told.last_seen, at, told.ts))
 
 
 def sync_of(told: Told, reason: str = "") -> SyncNotice:

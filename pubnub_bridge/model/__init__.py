@@ -1,0 +1,5 @@
+"""Values and codecs that the stages share: presence events, notifications, messages as bytes.
+
+In: nothing. Out: plain values.
+May import `graph_service.model`; does no I/O.
+"""
