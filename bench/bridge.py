@@ -30,8 +30,8 @@ from graph_service.model import Flag, Told
 from graph_service.warming import warm
 from local_stack.generate import generate
 from pubnub_bridge.hold import Hold
-from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.model.notification import presence_event
+from pubnub_bridge.store.inbox_streams import Inbox
 
 console = Console(stderr=True)
 BATCH = 500

@@ -26,9 +26,9 @@ from graph_service.valkey_cluster import open_valkey
 from local_stack.engines import Engines, Options, running
 from local_stack.generate import Population
 from local_stack.process import tail
-from pubnub_bridge import keys
-from pubnub_bridge.log import Log
 from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.presence_log import Log
 
 HOLD_S = 0.5
 TICK_S = 0.02

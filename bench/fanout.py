@@ -34,10 +34,10 @@ from graph_service.valkey_cluster import open_valkey
 from local_stack.data_folder import DataFolder
 from local_stack.server import Server
 from local_stack.valkey_server import ValkeyEngine
-from pubnub_bridge import keys
-from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.inbox_streams import Inbox
 
 console = Console(stderr=True)
 WINDOWS = "0,0.5,1,2,5"

@@ -19,17 +19,17 @@ from graph_service.serve import on_loop
 from graph_service.shard import ShardMap
 from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.coalesce import Pace
-from pubnub_bridge.dead_letters import DeadLetters
 from pubnub_bridge.hold import HoldTimes
-from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.log import Log
 from pubnub_bridge.model.notification import SyncNotice
 from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.pool import Keyset, Pool
 from pubnub_bridge.publish import Limits, Publish, Ways
 from pubnub_bridge.settings import Settings
+from pubnub_bridge.store.change_history import Failed
+from pubnub_bridge.store.dead_letters import DeadLetters
+from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.presence_log import Log
 from pubnub_bridge.storm import Marks
-from pubnub_bridge.why import Failed
 
 URL = "FANOUT_REDIS_URL"
 """Holds a password, so it is no argument."""

@@ -33,12 +33,12 @@ from graph_service.flags import Flags
 from graph_service.model import Flag
 from graph_service.warming import warm
 from local_stack.generate import Population, generate
-from pubnub_bridge import keys
-from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.model.notification import presence_event
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.sizing.figures import UnitCosts
-from pubnub_bridge.why import KEPT, Record, Why
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.change_history import KEPT, Record, Why
+from pubnub_bridge.store.inbox_streams import Inbox
 
 console = Console(stderr=True)
 WARM_S = 60.0

@@ -22,7 +22,7 @@ from bench.wire_people import patience
 from graph_service.shard import ShardMap
 from graph_service.valkey import Valkey
 from local_stack.generate import Population, generate
-from pubnub_bridge import keys
+from pubnub_bridge.store import keys
 
 AT_ONCE = 80
 """Clients that act at one moment: below CALLS_AT_ONCE, above which the API sends callers away for some seconds."""

@@ -18,7 +18,7 @@ import structlog
 from graph_service.app import engines
 from graph_service.model import Told
 from graph_service.outbox import Outbox
-from pubnub_bridge import jobs, keys, metrics, relay
+from pubnub_bridge import jobs, metrics, relay
 from pubnub_bridge.accuracy import Accuracy, patience
 from pubnub_bridge.admission import Admission
 from pubnub_bridge.busy import BUSY, Busy
@@ -26,9 +26,7 @@ from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.console import report
 from pubnub_bridge.count import Counting, CountNeeds
 from pubnub_bridge.events import Events, Receiver
-from pubnub_bridge.health import Health
 from pubnub_bridge.hold import HoldTimes
-from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
@@ -40,6 +38,9 @@ from pubnub_bridge.settings import Settings
 from pubnub_bridge.settle import Around, Settle
 from pubnub_bridge.side import Side, open_side
 from pubnub_bridge.sqs_worker import Worker
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.health import Health
+from pubnub_bridge.store.inbox_streams import Inbox
 from pubnub_bridge.storm import Marks
 from pubnub_bridge.subscriber import Hooks, Subscriber
 from pubnub_bridge.sync import Syncs

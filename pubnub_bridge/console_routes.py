@@ -18,7 +18,6 @@ from graph_service.api.callers import CONSOLE, GATE, SERVICE
 from graph_service.api.parts import PARTS
 from graph_service.api.typed import HEADERS, TypedRoutes
 from graph_service.errors import UserNotFound
-from pubnub_bridge import keys
 from pubnub_bridge.console.audit import Look
 from pubnub_bridge.console.bodies import (
     MOST_EDGES,
@@ -35,9 +34,10 @@ from pubnub_bridge.console.bodies import (
     Snapshot,
 )
 from pubnub_bridge.console.feed import TooManyConsoles
-from pubnub_bridge.dead_letters import DeadLetter
 from pubnub_bridge.explain import Why, WhyQuery, explained
 from pubnub_bridge.side import SIDE
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.dead_letters import DeadLetter
 
 MOST_DEAD = 100
 MOST_LOOKS = 100

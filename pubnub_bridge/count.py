@@ -12,11 +12,12 @@ import structlog
 from graph_service.messages import Count, StatusCount
 from graph_service.shard import ShardMap
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys, metrics
+from pubnub_bridge import metrics
 from pubnub_bridge.errors import PubNubUnavailable
-from pubnub_bridge.health import Health
 from pubnub_bridge.model import encoding
 from pubnub_bridge.pool import Outcome, Post
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.health import Health
 from pubnub_bridge.tokens import STATUS_CHANNEL
 
 AT_ONCE = 100

@@ -17,8 +17,8 @@ import structlog
 
 from graph_service.errors import FriendsError
 from graph_service.valkey import FIRST, Valkey
-from pubnub_bridge import keys
 from pubnub_bridge.model.notification import Event
+from pubnub_bridge.store import keys
 
 MOST = 200
 """Stream entries of one post."""

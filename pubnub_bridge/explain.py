@@ -13,12 +13,12 @@ from graph_service.api.bodies import Answer, Given, Time, microseconds, millisec
 from graph_service.errors import UserNotFound
 from graph_service.ids import UserId
 from graph_service.valkey import FIRST
-from pubnub_bridge import keys, log
 from pubnub_bridge.hold import HoldTimes
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import Side
-from pubnub_bridge.why import Record
+from pubnub_bridge.store import keys, presence_log
+from pubnub_bridge.store.change_history import Record
 
 MOST_PENDING = 500
 """Entries of the seen stream that are looked through."""
@@ -118,7 +118,9 @@ async def pending(side: Side, user: str, written: int) -> list[Seen]:
     """What stands of a user in the seen stream and is newer than `written`, the time of the flag in milliseconds."""
     key = keys.seen(side.shards.partition(user))
     rows = (await side.engines.valkey.read({key: FIRST}, count=MOST_PENDING)).get(key, [])
-    seen = [one for _, body in rows for one in log.decode(body) if one.user == user and one.at > written]
+    seen = [
+        one for _, body in rows for one in presence_log.decode(body) if one.user == user and one.at > written
+    ]
     return sorted(seen, key=lambda one: one.at)
 
 

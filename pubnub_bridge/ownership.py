@@ -18,7 +18,7 @@ import structlog
 
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys
+from pubnub_bridge.store import keys
 
 LEASE = 9000
 """Milliseconds; a killed bridge's partitions are taken over within them."""

@@ -19,14 +19,15 @@ from graph_service import cancelling
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Entry, Valkey
-from pubnub_bridge import keys, log, metrics
+from pubnub_bridge import metrics
 from pubnub_bridge.coalesce import Pace, Window
-from pubnub_bridge.health import Ages, entry_age
 from pubnub_bridge.hold import Hold, HoldTimes, Noticed
-from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.publish import Outbound, dues, paced
+from pubnub_bridge.store import keys, presence_log
+from pubnub_bridge.store.health import Ages, entry_age
+from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.presence_log import Log
 from pubnub_bridge.storm import Marks, Storms, Turned
 
 BLOCK = 200
@@ -105,7 +106,7 @@ class Partitions:
         key, place = keys.seen(partition), FIRST
         while entries := (await needs.valkey.read({key: place})).get(key):
             for entry, body in entries:
-                self._noticed(hold, hold.see(log.decode(body), entry, again=True), entry)
+                self._noticed(hold, hold.see(presence_log.decode(body), entry, again=True), entry)
             place = entries[-1][0]
         self.holds[partition] = hold
         hold.lengthen(self.storms.patient(partition), needs.marks.hold)
@@ -220,7 +221,7 @@ class Partitions:
 
     async def _events(self, hold: Hold, entries: Sequence[Entry]) -> None:
         for entry, body in entries:
-            noticed = hold.see(log.decode(body), entry)
+            noticed = hold.see(presence_log.decode(body), entry)
             self._arrived.update(dict.fromkeys(noticed.arrived))
             self._noticed(hold, noticed, entry)
         self._look_out()

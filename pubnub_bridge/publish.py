@@ -20,15 +20,16 @@ from aiolimiter import AsyncLimiter
 
 from graph_service import tracing
 from graph_service.errors import FriendsError
-from pubnub_bridge import metrics, trail
+from pubnub_bridge import metrics
 from pubnub_bridge.circuit import Circuit
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace
-from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Notice, SyncNotice, decode
 from pubnub_bridge.model.round_robin import Turns
 from pubnub_bridge.pool import Answer, Outcome, Post
-from pubnub_bridge.why import Failed
+from pubnub_bridge.store import event_trace
+from pubnub_bridge.store.change_history import Failed
+from pubnub_bridge.store.inbox_streams import Inbox
 
 FORGET = 60.0
 """Seconds after which it does not matter any more when an inbox was last written to."""
@@ -216,10 +217,10 @@ class Publish:
                 sync = None
         for body in bodies(letter, sync):
             if not await self._published(partition, letter.inbox, body):
-                trail.published(letter.inbox, letter.events, sent=False)
+                event_trace.published(letter.inbox, letter.events, sent=False)
                 await self._given_up(letter)
                 return failed + letter.again(self.limits.tries)
-        trail.published(letter.inbox, letter.events, sent=True)
+        event_trace.published(letter.inbox, letter.events, sent=True)
         return list(failed)
 
     async def _given_up(self, letter: Letter) -> None:

@@ -19,11 +19,11 @@ from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.flags import Flags
 from graph_service.model import ChangedPair, Told
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys
-from pubnub_bridge.high_water import HighWater
-from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.model.friendship_event import tell_pair
 from pubnub_bridge.model.notification import Event, Outgoing, presence_event
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.watermark import HighWater
 
 POLL = 0.2
 """Seconds between two looks."""

@@ -18,16 +18,17 @@ import structlog
 from graph_service import cancelling, tracing
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.model import Flag, Settled, Told
-from pubnub_bridge import metrics, trail
-from pubnub_bridge.high_water import HighWater
+from pubnub_bridge import metrics
 from pubnub_bridge.hold import Change, Hold
-from pubnub_bridge.inbox import Inbox
-from pubnub_bridge.log import Log
 from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.model.notification import Event, Outgoing, presence_event, sync_of
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.model.round_robin import Turns
-from pubnub_bridge.why import Record, Why
+from pubnub_bridge.store import event_trace
+from pubnub_bridge.store.change_history import Record, Why
+from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.presence_log import Log
+from pubnub_bridge.store.watermark import HighWater
 
 LARGEST_BATCH = 500
 SHORTEST_WAIT, LONGEST_WAIT = 0.1, 5.0
@@ -296,7 +297,7 @@ class Settle:
         fresh = [one for one in told if one.user not in settled.older]
         notices(fresh, settled.hidden, outgoing)
         kept = records(changes, settled, told, around.now())
-        trail.settled(kept, told)  # before anybody can publish it
+        event_trace.settled(kept, told)  # before anybody can publish it
         await around.inbox.append(outgoing)
         await around.events([presence_event(one) for one in fresh if one.user not in settled.hidden])
         await around.why.keep(kept)

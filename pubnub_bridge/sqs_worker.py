@@ -15,9 +15,9 @@ import structlog
 
 from graph_service.errors import QueueUnavailable
 from pubnub_bridge.coalesce import Pace, Window
-from pubnub_bridge.inbox import Inbox
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways, dues, paced
 from pubnub_bridge.sqs import WAIT, Received
+from pubnub_bridge.store.inbox_streams import Inbox
 
 MOST_LETTERS = 50_000
 """Inboxes that may wait in memory; the rest stays in the queue."""

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from graph_service.model import Told
 from graph_service.together import Together
-from pubnub_bridge.high_water import HighWater
 from pubnub_bridge.model.notification import SyncNotice, sync_of
+from pubnub_bridge.store.watermark import HighWater
 
 
 class TellRead(Protocol):

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from graph_service.api.bodies import Answer
 from graph_service.valkey import FIRST
-from pubnub_bridge import keys
 from pubnub_bridge.side import Side
+from pubnub_bridge.store import keys
 
 MOST = 20_000
 """Entries of one stream that are looked through."""

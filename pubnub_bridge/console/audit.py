@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 import structlog
 
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys
+from pubnub_bridge.store import keys
 
 KEPT = 10_000
 """Entries of the stream, at least; the log has all."""

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 
 from graph_service.errors import QueueUnavailable, RateLimited
 from graph_service.valkey import FIRST, Valkey
-from pubnub_bridge import keys
 from pubnub_bridge.console.bodies import Snapshot
 from pubnub_bridge.console.snapshot import Read, snapshot
-from pubnub_bridge.health import Health, entry_age
 from pubnub_bridge.settings import Settings
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.health import Health, entry_age
 
 PAST = 300
 """Snapshots whose figures are kept, so that a console that opens has a chart to begin with."""

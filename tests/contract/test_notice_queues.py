@@ -14,10 +14,10 @@ from graph_service.errors import QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Valkey
 from graph_service.valkey_cluster import open_valkey
-from pubnub_bridge import keys
-from pubnub_bridge.inbox import Inbox, Streams
 from pubnub_bridge.model.notification import Event, Notice, SyncNotice, decode, encode
 from pubnub_bridge.sqs import BadQueue, Sqs
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.inbox_streams import Inbox, Streams
 from tests.conftest import Servers
 from tests.support import sqs
 from tests.support.sqs import SqsServer

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from graph_service.model import Settled, Told
-from pubnub_bridge import log
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.hold import Change, Hold, HoldTimes
 from pubnub_bridge.model import encoding
@@ -15,6 +14,7 @@ from pubnub_bridge.model.notification import Outgoing, SyncNotice, decode, encod
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.presence import TOO_FAR_AHEAD
 from pubnub_bridge.settle import notices, to_be_told
+from pubnub_bridge.store import presence_log
 from pubnub_bridge.storm import Marks
 from tests.simulation import mutants
 from tests.simulation.engines import GraphModel, PubNub, Reading, Stream
@@ -100,7 +100,7 @@ class Owner:
             events = [replace(e, at=now) if e.at > now + TOO_FAR_AHEAD else e for e in events]
         self.out.cursor += len(events)
         if self.rules.cursor_with_entry:
-            self.out.seen.append(log.encode(events))
+            self.out.seen.append(presence_log.encode(events))
         else:
             self.lost_if_dead = events
         return True
@@ -111,7 +111,7 @@ class Owner:
         """Only with the rule taken out: the entry follows the cursor in a second step."""
         if self.lost_if_dead is None:
             return False
-        self.out.seen.append(log.encode(self.lost_if_dead))
+        self.out.seen.append(presence_log.encode(self.lost_if_dead))
         self.lost_if_dead = None
         return True
 
@@ -123,7 +123,7 @@ class Owner:
         for entry, body in found:
             self.seen_place = entry
             again = self.rules.replay_is_told and entry <= self.again_until
-            noticed = self.hold.see(log.decode(body), entry, again)
+            noticed = self.hold.see(presence_log.decode(body), entry, again)
             for user in noticed.arrived:
                 self._owe(user, "join")
             self.doubts += [(one, entry) for one in noticed.doubtful]
@@ -149,7 +149,9 @@ class Owner:
     def _where_now(self, user: str) -> None:
         pubnub = self.out.pubnub
         pubnub.now += 1
-        self.out.seen.append(log.encode([Seen(user, pubnub.present[user], pubnub.now, 0, "confirm")]))
+        self.out.seen.append(
+            presence_log.encode([Seen(user, pubnub.present[user], pubnub.now, 0, "confirm")])
+        )
 
     # Rows 5 to 8
 
@@ -363,7 +365,7 @@ class Owner:
             if online != person.online:
                 found.append(Seen(user, online, at, 0, "reconcile"))
         if found:
-            self.out.seen.append(log.encode(found))
+            self.out.seen.append(presence_log.encode(found))
         return bool(found)
 
     def reads_lost(self) -> None:

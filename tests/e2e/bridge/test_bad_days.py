@@ -13,8 +13,8 @@ from graph_service.neo4j import Graph
 from local_stack.origin.app import Running
 from local_stack.origin.faults import Fault
 from pubnub_bridge import metrics
-from pubnub_bridge.high_water import ClockBehind, HighWater
 from pubnub_bridge.settings import Settings
+from pubnub_bridge.store.watermark import ClockBehind, HighWater
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, _emptied, eventually, options, until
 from tests.e2e.bridge.test_owners import owner

@@ -9,8 +9,8 @@ import redis.asyncio as redis
 from chaos.valkey_cluster import running
 from graph_service.neo4j import Graph
 from local_stack.origin.app import Running
-from pubnub_bridge import keys
 from pubnub_bridge.settings import Settings
+from pubnub_bridge.store import keys
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, api, options, until
 from tests.e2e.bridge.test_owners import owner, until_flagged

@@ -10,12 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from graph_service.valkey import FIRST
-from pubnub_bridge import cli, keys, log
+from pubnub_bridge import cli
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.model.notification import decode
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.newcomers import Newcomers
-from pubnub_bridge.why import Failed, Record
+from pubnub_bridge.store import keys, presence_log
+from pubnub_bridge.store.change_history import Failed, Record
 from tests.e2e.bridge.conftest import World
 
 TS = "2026-11-24T10:00:00.000001Z"
@@ -107,7 +108,7 @@ async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tm
     streams = [keys.inbox(partition("bob")), keys.seen(partition("ann"))]
     found = await side.engines.valkey.read(dict.fromkeys(streams, FIRST))
     assert decode(found[streams[0]][0][1])[0].recipients == ["bob"]  # type: ignore[union-attr]
-    assert log.decode(found[streams[1]][0][1]) == [seen]
+    assert presence_log.decode(found[streams[1]][0][1]) == [seen]
     assert (await command("redrive", *environment))[1].strip() == "No dead letters."
 
 

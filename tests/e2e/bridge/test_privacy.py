@@ -9,10 +9,10 @@ from typing import Any
 from graph_service.neo4j import Graph
 from graph_service.outbox import Outbox
 from local_stack.origin.app import Running
-from pubnub_bridge import keys
 from pubnub_bridge.app_context import user_custom
 from pubnub_bridge.model.notification import presence_event
-from pubnub_bridge.why import Record, Why
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.change_history import Record, Why
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, eventually
 from tests.e2e.bridge.test_kept_of_a_user import command, stack_file

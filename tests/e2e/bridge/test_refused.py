@@ -9,9 +9,10 @@ from typing import Any
 import structlog
 
 from graph_service.model import Flag, Settled
-from pubnub_bridge import metrics, trail
+from pubnub_bridge import metrics
 from pubnub_bridge.app import Bridge
 from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.store import event_trace
 from tests.e2e.bridge.conftest import World, eventually
 from tests.e2e.bridge.test_owners import flagged, owner, until_flagged
 
@@ -106,7 +107,7 @@ async def test_one_event_can_be_followed_from_the_poll_to_the_publish(world: Wor
     """With LOG_LEVEL=debug the id that PubNub's event got stands in a line of each row."""
     await world.people("ann", "bob")
     (ann,) = await world.online("ann")
-    logger = logging.getLogger(trail.NAME)
+    logger = logging.getLogger(event_trace.NAME)
     before = structlog.get_config()
     logger.setLevel(logging.DEBUG)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG))

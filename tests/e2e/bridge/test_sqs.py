@@ -10,10 +10,11 @@ import pytest
 
 from graph_service.neo4j import Graph
 from local_stack.origin.app import Running
-from pubnub_bridge import keys, lambda_handler
-from pubnub_bridge.inbox import Inbox
+from pubnub_bridge import lambda_handler
 from pubnub_bridge.pool import Outcome, Pool
 from pubnub_bridge.sqs import Received, Sqs
+from pubnub_bridge.store import keys
+from pubnub_bridge.store.inbox_streams import Inbox
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import Device, World, _world, eventually
 from tests.e2e.bridge.test_kept_of_a_user import message

@@ -15,7 +15,7 @@ from graph_service.neo4j import Graph
 from graph_service.shard import ShardMap
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.settings import KeysetSettings, PresenceSettings
-from pubnub_bridge.health import Health
+from pubnub_bridge.store.health import Health
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import Device, World, _world, eventually, until
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from graph_service.neo4j import Graph
 from local_stack.origin.app import Running
-from pubnub_bridge import keys
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import Side
+from pubnub_bridge.store import keys
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, _emptied, api, options
 

@@ -13,7 +13,7 @@ from playwright.async_api import Locator, Page, expect
 
 from graph_service.valkey_cluster import open_valkey
 from local_stack.process import Process, Program
-from pubnub_bridge.dead_letters import DeadLetters
+from pubnub_bridge.store.dead_letters import DeadLetters
 from tests.e2e.web.world import OFFLINE_NOISE, PATIENCE, Window, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]

@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 
 from graph_service.shard import ShardMap
-from pubnub_bridge.backlog import StreamFull
-from pubnub_bridge.log import Cursor, Log
 from pubnub_bridge.pool import Keyset
+from pubnub_bridge.store.backpressure import StreamFull
+from pubnub_bridge.store.presence_log import Cursor, Log
 from pubnub_bridge.subscriber import _WAITED_OUT, Hooks, Subscriber
 
 

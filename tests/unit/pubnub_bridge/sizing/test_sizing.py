@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge import app_context, count, settle, why
+from pubnub_bridge import app_context, count, settle
 from pubnub_bridge.coalesce import Coalesce, Pace
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event, Notice
@@ -18,6 +18,7 @@ from pubnub_bridge.sizing import cost, figures, machines
 from pubnub_bridge.sizing.load import BATCH, batches, letters, load
 from pubnub_bridge.sizing.product import LIMITS, BadProduct, Product, seconds
 from pubnub_bridge.sizing.simulate import as_json, predict
+from pubnub_bridge.store import change_history
 from pubnub_bridge.tokens import STATUS_CHANNEL
 
 PRICES, COSTS = figures.prices(), figures.unit_costs()
@@ -156,7 +157,7 @@ def test_what_the_bill_copies_from_the_product_is_what_the_product_does() -> Non
     """Pure rules cannot import what does I/O, so these stand twice."""
     assert cost.MEMBERS == app_context.MOST_MEMBERS
     assert cost.CHANNELS_A_CALL == count.AT_ONCE
-    assert machines.WHY_KEPT == why.KEPT
+    assert machines.WHY_KEPT == change_history.KEPT
     told = count.counted(500_000, 499_000, None, 30, 1_764_000_000_000_000).model_dump_json(by_alias=True)
     assert len(told) <= cost.COUNT_BYTES
     assert STATUS_CHANNEL == "status.global"

@@ -11,8 +11,8 @@ from typing import Protocol
 from graph_service import tracing
 from graph_service.together import Together
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys
 from pubnub_bridge.model.notification import Notice, Outgoing, SyncNotice, encode
+from pubnub_bridge.store import keys
 
 
 class NoticeQueue(Protocol):

@@ -13,7 +13,8 @@ import structlog
 
 from graph_service.errors import Unavailable
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys, metrics
+from pubnub_bridge import metrics
+from pubnub_bridge.store import keys
 
 _log = structlog.get_logger(__name__)
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys
+from pubnub_bridge.store import keys
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from pydantic_core import from_json
 
 from graph_service import tracing
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys, trail
 from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.store import event_trace, keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class Log:
             spread.setdefault(self._partition(one.user), []).append(one)
         with tracing.span("accept", events=len(seen)):
             await self._valkey.append([(keys.seen(number), encode(some)) for number, some in spread.items()])
-        trail.accepted(seen)
+        event_trace.accepted(seen)
 
     async def follow(self, partition: int, seen: Sequence[Seen], cursor: Cursor) -> None:
         """Accept what one poll of this partition's shards brought, with the cursor after it."""
@@ -60,7 +60,7 @@ class Log:
         place = json.dumps([cursor.timetoken, cursor.region]).encode()
         with tracing.span("accept", events=len(seen)):
             await self._valkey.append(entries, {keys.cursor(partition): place})
-        trail.accepted(seen)
+        event_trace.accepted(seen)
 
     async def cursor(self, partition: int) -> Cursor:
         """Where to go on; the beginning where nothing is known."""

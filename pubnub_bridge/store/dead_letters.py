@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from graph_service.valkey import FIRST, Entry, Valkey
-from pubnub_bridge import keys, log, metrics
+from pubnub_bridge import metrics
 from pubnub_bridge.model.encoding import micros, opened
 from pubnub_bridge.model.notification import Event, Notice, SyncNotice, encode
 from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.store import keys, presence_log
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,9 @@ class DeadLetters:
         notices = [notice for one in letters if one.kind == "message" for notice in revived(one)]
         seen = [Seen(*json.loads(one.body)) for one in letters if one.kind == "change"]
         entries = [(keys.inbox(partition), encode(notices))] if notices else []
-        await self._valkey.append([*entries, *([(keys.seen(partition), log.encode(seen))] if seen else [])])
+        await self._valkey.append(
+            [*entries, *([(keys.seen(partition), presence_log.encode(seen))] if seen else [])]
+        )
 
 
 PAGE = 500

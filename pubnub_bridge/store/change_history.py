@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydantic_core import to_json
 
 from graph_service.valkey import Valkey
-from pubnub_bridge import keys
+from pubnub_bridge.store import keys
 
 KEPT = 5
 FAILED_KEPT = 100

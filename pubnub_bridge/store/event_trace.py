@@ -14,9 +14,9 @@ import structlog
 from graph_service.model import Told
 from pubnub_bridge.model.notification import Event
 from pubnub_bridge.model.presence_event import Seen, event_id
-from pubnub_bridge.why import Record
+from pubnub_bridge.store.change_history import Record
 
-NAME = "pubnub_bridge.trail"
+NAME = "pubnub_bridge.store.event_trace"
 _level = logging.getLogger(NAME)
 _log = structlog.get_logger(NAME)
 
