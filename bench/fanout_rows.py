@@ -22,8 +22,8 @@ from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.hold import HoldTimes
 from pubnub_bridge.model.notification import SyncNotice
 from pubnub_bridge.partitions import Needs, Partitions
-from pubnub_bridge.pool import Keyset, Pool
 from pubnub_bridge.publish import Limits, Publish, Ways
+from pubnub_bridge.pubnub_api.publish_client import Keyset, Pool
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.change_history import Failed
 from pubnub_bridge.store.dead_letters import DeadLetters

@@ -25,7 +25,7 @@ from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 from pubnub.request_handlers.async_httpx import AsyncHttpxRequestHandler
 
 from pubnub_bridge.model import encoding
-from pubnub_bridge.pool import SENT, Keyset, Pool
+from pubnub_bridge.pubnub_api.publish_client import SENT, Keyset, Pool
 from pubnub_bridge.settings import Settings
 
 MESSAGES = 2000

@@ -13,7 +13,8 @@ import time
 from types import FrameType
 
 from chaos.planted import planted
-from pubnub_bridge import cli, clock
+from pubnub_bridge import cli
+from pubnub_bridge.pubnub_api import clock
 
 JUMP = 10
 """Seconds; less than the minute after which the bridge asks for PubNub's time again."""

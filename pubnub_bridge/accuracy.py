@@ -16,7 +16,7 @@ from typing import Protocol
 
 from graph_service.model import Presence
 from pubnub_bridge import metrics
-from pubnub_bridge.lookups import Lookups
+from pubnub_bridge.pubnub_api.presence_lookup import Lookups
 from pubnub_bridge.settings import Settings
 
 SLACK = 5.0

@@ -30,9 +30,9 @@ from pubnub_bridge.hold import HoldTimes
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
-from pubnub_bridge.pool import Pool
 from pubnub_bridge.preparing import until_prepared
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
+from pubnub_bridge.pubnub_api.publish_client import Pool
 from pubnub_bridge.reconcile import Reconcile
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.settle import Around, Settle

@@ -15,10 +15,10 @@ from graph_service.valkey import Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.model import encoding
-from pubnub_bridge.pool import Outcome, Post
+from pubnub_bridge.pubnub_api.publish_client import Outcome, Post
+from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health
-from pubnub_bridge.tokens import STATUS_CHANNEL
 
 AT_ONCE = 100
 """Channels of one Here Now call: their names stay far below the URL's limit."""

@@ -16,8 +16,8 @@ from graph_service.app import engines
 from graph_service.cancelling import ended
 from graph_service.settings import load
 from pubnub_bridge.app import limits, pace, ways
-from pubnub_bridge.pool import Pool
 from pubnub_bridge.preparing import prepare
+from pubnub_bridge.pubnub_api.publish_client import Pool
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import open_side
 from pubnub_bridge.sqs import BadQueue, Received, Sqs

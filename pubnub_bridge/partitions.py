@@ -22,8 +22,8 @@ from graph_service.valkey import FIRST, Entry, Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.coalesce import Pace, Window
 from pubnub_bridge.hold import Hold, HoldTimes, Noticed
-from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.publish import Outbound, dues, paced
+from pubnub_bridge.pubnub_api.presence_lookup import Lookups
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.health import Ages, entry_age
 from pubnub_bridge.store.inbox_streams import Inbox

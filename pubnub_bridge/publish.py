@@ -26,7 +26,7 @@ from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Notice, SyncNotice, decode
 from pubnub_bridge.model.round_robin import Turns
-from pubnub_bridge.pool import Answer, Outcome, Post
+from pubnub_bridge.pubnub_api.publish_client import Answer, Outcome, Post
 from pubnub_bridge.store import event_trace
 from pubnub_bridge.store.change_history import Failed
 from pubnub_bridge.store.inbox_streams import Inbox

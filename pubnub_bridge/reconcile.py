@@ -17,8 +17,8 @@ from graph_service.errors import FriendsError
 from graph_service.ids import why_not
 from graph_service.shard import ShardMap
 from pubnub_bridge import metrics
-from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.pubnub_api.presence_lookup import Lookups
 from pubnub_bridge.store.presence_log import Log
 
 CACHE = 3000

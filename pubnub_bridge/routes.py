@@ -23,12 +23,12 @@ from graph_service.ids import UserId
 from pubnub_bridge import console_routes, metrics, webhook
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.explain import Why, WhyQuery, explained
+from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
 from pubnub_bridge.relay import set_visibility
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import SIDE
 from pubnub_bridge.store import keys
 from pubnub_bridge.subscriber import placed
-from pubnub_bridge.tokens import STATUS_CHANNEL
 from pubnub_bridge.traces import Traces, traces
 
 __all__ = ("API_ONLY", "SIDE", "TABLES", "WEBHOOK")

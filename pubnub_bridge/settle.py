@@ -20,10 +20,10 @@ from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.model import Flag, Settled, Told
 from pubnub_bridge import metrics
 from pubnub_bridge.hold import Change, Hold
-from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.model.notification import Event, Outgoing, presence_event, sync_of
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.model.round_robin import Turns
+from pubnub_bridge.pubnub_api.presence_lookup import Lookups
 from pubnub_bridge.store import event_trace
 from pubnub_bridge.store.change_history import Record, Why
 from pubnub_bridge.store.inbox_streams import Inbox

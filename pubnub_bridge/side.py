@@ -16,14 +16,15 @@ from aiohttp import web
 from graph_service.app import Engines
 from graph_service.flags import Flags
 from graph_service.shard import ShardMap
-from pubnub_bridge.app_context import AppContext, GraphReads
-from pubnub_bridge.client import Client
-from pubnub_bridge.clock import Clock
 from pubnub_bridge.console.audit import Audit
 from pubnub_bridge.console.feed import Feed
-from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.newcomers import Newcomers
-from pubnub_bridge.pool import Keyset
+from pubnub_bridge.pubnub_api.app_context import AppContext, GraphReads
+from pubnub_bridge.pubnub_api.clock import Clock
+from pubnub_bridge.pubnub_api.presence_lookup import Lookups
+from pubnub_bridge.pubnub_api.publish_client import Keyset
+from pubnub_bridge.pubnub_api.sdk import Client
+from pubnub_bridge.pubnub_api.tokens import Tokens
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.sqs import Sqs
 from pubnub_bridge.store.backpressure import Backlog
@@ -32,7 +33,6 @@ from pubnub_bridge.store.dead_letters import DeadLetters
 from pubnub_bridge.store.inbox_streams import Inbox
 from pubnub_bridge.store.presence_log import Log
 from pubnub_bridge.store.watermark import HighWater
-from pubnub_bridge.tokens import Tokens
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from pubnub_bridge.client import Grant
+from pubnub_bridge.pubnub_api.sdk import Grant
 from pubnub_bridge.side import Side
 
 PEOPLE = 25

@@ -15,8 +15,8 @@ from graph_service.errors import FriendsError
 from pubnub_bridge.doctor.engines import skew
 from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.doctor.probe import PEOPLE, Heard, Probe, ProbeRefused
-from pubnub_bridge.pool import Outcome, Pool
 from pubnub_bridge.preparing import prepare
+from pubnub_bridge.pubnub_api.publish_client import Outcome, Pool
 from pubnub_bridge.side import Side
 
 AREA = Area("PubNub")

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from graph_service.errors import FriendsError
-from pubnub_bridge.client import Grant
 from pubnub_bridge.doctor.finding import Area, Finding
+from pubnub_bridge.pubnub_api.sdk import Grant
 from pubnub_bridge.side import Side
 
 AREA = Area("truth")

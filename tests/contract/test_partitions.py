@@ -14,13 +14,13 @@ from graph_service.errors import QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Valkey
 from graph_service.valkey_cluster import open_valkey
-from pubnub_bridge.client import Occupants
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.hold import HoldTimes
-from pubnub_bridge.lookups import Lookups
 from pubnub_bridge.model.notification import SyncNotice, decode
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.partitions import Needs, Partitions
+from pubnub_bridge.pubnub_api.presence_lookup import Lookups
+from pubnub_bridge.pubnub_api.sdk import Occupants
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.inbox_streams import Inbox, Streams
 from pubnub_bridge.store.presence_log import Log

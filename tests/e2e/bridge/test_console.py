@@ -13,7 +13,7 @@ import pytest
 
 from graph_service.neo4j import Graph
 from local_stack.origin.app import Running
-from pubnub_bridge.pool import Outcome
+from pubnub_bridge.pubnub_api.publish_client import Outcome
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, _world, eventually
 

@@ -9,8 +9,8 @@ from typing import Any
 from graph_service.neo4j import Graph
 from graph_service.outbox import Outbox
 from local_stack.origin.app import Running
-from pubnub_bridge.app_context import user_custom
 from pubnub_bridge.model.notification import presence_event
+from pubnub_bridge.pubnub_api.app_context import user_custom
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.change_history import Record, Why
 from tests.conftest import Servers

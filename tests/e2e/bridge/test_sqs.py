@@ -11,7 +11,7 @@ import pytest
 from graph_service.neo4j import Graph
 from local_stack.origin.app import Running
 from pubnub_bridge import lambda_handler
-from pubnub_bridge.pool import Outcome, Pool
+from pubnub_bridge.pubnub_api.publish_client import Outcome, Pool
 from pubnub_bridge.sqs import Received, Sqs
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.inbox_streams import Inbox

@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.messages import MESSAGE
-from pubnub_bridge.app_context import members
 from pubnub_bridge.count import counted
 from pubnub_bridge.ownership import owner_of
-from pubnub_bridge.pool import Outcome, judged
+from pubnub_bridge.pubnub_api.app_context import members
+from pubnub_bridge.pubnub_api.publish_client import Outcome, judged
+from pubnub_bridge.pubnub_api.tokens import client_grant
 from pubnub_bridge.reconcile import compared
-from pubnub_bridge.tokens import client_grant
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.hold import Hold
 from pubnub_bridge.model.notification import Outgoing, SyncNotice, encode
 from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.pool import SENT, Answer
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
+from pubnub_bridge.pubnub_api.publish_client import SENT, Answer
 from tests.support.settling import around
 
 NOBODY: frozenset[str] = frozenset()

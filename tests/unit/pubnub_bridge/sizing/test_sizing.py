@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge import app_context, count, settle
+from pubnub_bridge import count, settle
 from pubnub_bridge.coalesce import Coalesce, Pace
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event, Notice
+from pubnub_bridge.pubnub_api import app_context
+from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
 from pubnub_bridge.sizing import cost, figures, machines
 from pubnub_bridge.sizing.load import BATCH, batches, letters, load
 from pubnub_bridge.sizing.product import LIMITS, BadProduct, Product, seconds
 from pubnub_bridge.sizing.simulate import as_json, predict
 from pubnub_bridge.store import change_history
-from pubnub_bridge.tokens import STATUS_CHANNEL
 
 PRICES, COSTS = figures.prices(), figures.unit_costs()
 FULL = Product(500_000)

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from pubnub_bridge import wires
-from pubnub_bridge.wires import NoAnswer, TooLate, Unreadable, Wires
+from pubnub_bridge.pubnub_api import http_pipeline
+from pubnub_bridge.pubnub_api.http_pipeline import NoAnswer, TooLate, Unreadable, Wires
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Answer = Callable[[bytes, asyncio.StreamWriter], None]
@@ -123,11 +123,11 @@ async def test_what_is_no_http_is_told_as_such() -> None:
 
 async def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time-out, by the watch."""
-    monkeypatch.setattr(wires, "TIMEOUT", 0.01)
+    monkeypatch.setattr(http_pipeline, "TIMEOUT", 0.01)
     async with server(lambda _line, _writer: None) as address:
         kept = Wires(address, None, 4)
         watch = asyncio.create_task(kept.watch())
-        monkeypatch.setattr(wires, "TIMEOUT", 0.2)
+        monkeypatch.setattr(http_pipeline, "TIMEOUT", 0.2)
         with pytest.raises(TooLate):
             await kept.call(b"x\n")
         watch.cancel()

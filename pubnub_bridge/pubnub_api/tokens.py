@@ -16,7 +16,7 @@ import structlog
 
 from graph_service.errors import FriendsError
 from graph_service.shard import ShardMap
-from pubnub_bridge.client import Client, Grant
+from pubnub_bridge.pubnub_api.sdk import Client, Grant
 
 STATUS_CHANNEL = "status.global"
 SERVER_MINUTES = 60

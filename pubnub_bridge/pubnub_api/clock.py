@@ -8,7 +8,7 @@ import time
 import aiohttp
 import structlog
 
-from pubnub_bridge.pool import Keyset
+from pubnub_bridge.pubnub_api.publish_client import Keyset
 
 _log = structlog.get_logger(__name__)
 

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Protocol
 from urllib.parse import quote
 
-from pubnub_bridge.wires import NoAnswer, Wires
+from pubnub_bridge.pubnub_api.http_pipeline import NoAnswer, Wires
 
 
 class Outcome(Enum):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from graph_service.shard import ShardMap
-from pubnub_bridge.client import Occupants
 from pubnub_bridge.errors import PubNubUnavailable
-from pubnub_bridge.lookups import UNDER_WAY, Lookups
+from pubnub_bridge.pubnub_api.presence_lookup import UNDER_WAY, Lookups
+from pubnub_bridge.pubnub_api.sdk import Occupants
 
 SHARDS = ShardMap(partitions=2, shards=4)
 PEOPLE = [f"u{number}" for number in range(40)]

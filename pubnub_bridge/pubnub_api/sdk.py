@@ -23,7 +23,7 @@ from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
 from graph_service import cancelling
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
-from pubnub_bridge.pool import Keyset
+from pubnub_bridge.pubnub_api.publish_client import Keyset
 
 PAGE = 1000
 """Most occupants of one Here Now answer (PubNub docs: here now limit)."""

@@ -12,7 +12,7 @@ import pytest
 from graph_service.errors import GraphUnavailable, QueueUnavailable
 from graph_service.model import Told
 from graph_service.shard import ShardMap
-from pubnub_bridge.app_context import AppContext
+from pubnub_bridge.pubnub_api.app_context import AppContext
 
 
 class Kept:
@@ -141,7 +141,7 @@ async def test_who_was_erased_meanwhile_is_forgotten_whoever_changed() -> None:
 
 async def test_what_failed_is_tried_again_with_no_more_than_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the graph was away for the whole batch, or PubNub for one of them."""
-    monkeypatch.setattr("pubnub_bridge.app_context.AGAIN", 0.0)
+    monkeypatch.setattr("pubnub_bridge.pubnub_api.app_context.AGAIN", 0.0)
     kept, reads = Kept(), Reads()
     reads.away = [GraphUnavailable(reason="away"), QueueUnavailable(reason="away")]
     context = made(kept, reads)
