@@ -18,7 +18,7 @@ from hdrh.histogram import HdrHistogram
 from bench.measure import Stopwatch, Timing
 from bench.traces import Turn
 from bench.wire_people import TROUBLES, Person, Wire, beats, patience
-from pubnub_bridge.stack_file import Reach
+from pubnub_bridge.client.connection_info import Reach
 
 NEWS = b"evt_presence_"
 SAMPLED = 4

@@ -32,7 +32,7 @@ from bench.workload import Op
 from graph_service.neo4j import connect
 from local_stack.generate import Population, generate
 from local_stack.up import Stack
-from pubnub_bridge.stack_file import reach
+from pubnub_bridge.client.connection_info import reach
 
 console = Console(stderr=True)
 RATES = "50,100,200,400,800,1600"

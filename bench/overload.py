@@ -34,7 +34,7 @@ from graph_service.api.tokens import mint
 from graph_service.neo4j import connect
 from local_stack.generate import Population, generate
 from local_stack.up import Stack
-from pubnub_bridge.stack_file import Reach, reach
+from pubnub_bridge.client.connection_info import Reach, reach
 
 console = Console(file=sys.stderr)
 SECRET = "webhook-secret-of-this-benchmark-0123456789"

@@ -20,7 +20,7 @@ from bench.traces import Turn
 from graph_service.shard import ShardMap
 from local_stack.generate import generate
 from local_stack.up import Stack
-from pubnub_bridge.stack_file import reach
+from pubnub_bridge.client.connection_info import reach
 
 HOLD_MS = 5000
 WARM = 16.0

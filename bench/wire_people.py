@@ -24,8 +24,8 @@ from urllib.parse import quote, urlencode
 from bench.http_load import Connection
 from graph_service import collector
 from graph_service.api.tokens import mint
-from pubnub_bridge.api_client import Session
-from pubnub_bridge.stack_file import Reach
+from pubnub_bridge.client.api import Session
+from pubnub_bridge.client.connection_info import Reach
 
 Heard = Callable[[str, bytes, float], None]
 """Told who heard which body of a subscribe reply, and when by the monotonic clock."""

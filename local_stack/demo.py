@@ -28,8 +28,8 @@ from local_stack.demo_graph import DemoGraph
 from local_stack.demo_life import Act, Habits, Life, Step
 from local_stack.demo_people import Light, Official, Person, Wire
 from local_stack.ports import LOOPBACK
-from pubnub_bridge.api_client import Api
-from pubnub_bridge.stack_file import Reach, reach
+from pubnub_bridge.client.api import Api
+from pubnub_bridge.client.connection_info import Reach, reach
 
 OFFICIALS = 3
 """How many use PubNub's own SDK."""

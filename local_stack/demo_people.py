@@ -21,8 +21,8 @@ import aiohttp
 from yarl import URL
 
 from graph_service.errors import FriendsError
-from pubnub_bridge.api_client import Api, Session
-from pubnub_bridge.watch import Connected, Device, Message, present
+from pubnub_bridge.client.api import Api, Session
+from pubnub_bridge.client.device import Connected, Device, Message, present
 
 POLL = aiohttp.ClientTimeout(total=320, sock_connect=10)
 """Above the 280 s after which PubNub ends an idle poll."""

@@ -34,9 +34,9 @@ from pubnub_bridge import (
     commands_sizing,
     service,
 )
+from pubnub_bridge.client.connection_info import options as stack_options
 from pubnub_bridge.routes import TABLES
 from pubnub_bridge.settings import Settings as BridgeSettings
-from pubnub_bridge.stack_file import options as stack_options
 
 app = typer.Typer(
     name="friends-presence",

@@ -14,10 +14,10 @@ from rich.table import Table
 
 from graph_service.settings import load
 from graph_service.valkey_cluster import open_valkey
+from pubnub_bridge.client.connection_info import USUAL, bridge_options
 from pubnub_bridge.doctor.examine import examine
 from pubnub_bridge.doctor.finding import Finding, State, failed, report
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.stack_file import USUAL, bridge_options
 from pubnub_bridge.store.dead_letters import DeadLetter, DeadLetters
 
 PANEL = "Operation"

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pubnub_bridge.api_client import Api
-from pubnub_bridge.stack_file import Reach, reach
-from pubnub_bridge.watch import Connected, Device, Trouble, present
-from pubnub_bridge.watch_screen import JsonLines, Lines
-from pubnub_bridge.watching import Watching
+from pubnub_bridge.client.api import Api
+from pubnub_bridge.client.connection_info import Reach, reach
+from pubnub_bridge.client.device import Connected, Device, Trouble, present
+from pubnub_bridge.client.terminal import JsonLines, Lines
+from pubnub_bridge.client.watcher import Watching
 
 PANEL = "Being one user"
 

@@ -1,6 +1,6 @@
 /**
  * What a client shows, from the messages it hears. Pure: every function takes a state and returns another one; nothing
- * here knows a network, a clock or a page. The same rules as `pubnub_bridge/view.py`, held together by shared traces.
+ * here knows a network, a clock or a page. The same rules as `pubnub_bridge/client/friend_list.py`, held together by shared traces.
  *
  * Messages may come twice, late and in any order:
  * - per friend the newest `ts` wins; on a tie a notice beats a sync, then the higher `at`;

@@ -22,7 +22,7 @@ from bench.peers.system import NOWHERE, System
 from bench.wire_people import Person, Wire, beats
 from graph_service.neo4j import connect
 from local_stack.up import Choice, Stack, stack
-from pubnub_bridge.stack_file import reach
+from pubnub_bridge.client.connection_info import reach
 
 ONLINE, OFFLINE = b'"friend.online"', b'"friend.offline"'
 CHANGE = re.compile(

@@ -17,8 +17,8 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from graph_service.messages import KINDS, VERSION, schemas
-from pubnub_bridge.view import View
-from pubnub_bridge.view_changes import apply
+from pubnub_bridge.client.diff import apply
+from pubnub_bridge.client.friend_list import View
 from tests.unit.test_pattern_document import message
 
 HERE = Path(__file__).parent

@@ -87,7 +87,7 @@ def test_the_references_say_everything_that_the_code_says() -> None:
 def test_a_link_to_a_file_that_is_no_page_becomes_its_name() -> None:
     """A page's stays one, wherever the page went."""
     known = {"docs/concepts.md": "concepts.md", "friends-presence/README.md": "pattern.md"}
-    text = "[the walk](../docs/concepts.md#the-walk), [code](../pubnub_bridge/view.py)\n```sh\n[a](b)\n```\n"
+    text = "[the walk](../docs/concepts.md#the-walk), [code](../pubnub_bridge/client/friend_list.py)\n```sh\n[a](b)\n```\n"
     assert linked(text, "friends-presence/README.md", known) == (
         "[the walk](concepts.md#the-walk), code\n```sh\n[a](b)\n```\n"
     )

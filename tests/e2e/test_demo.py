@@ -18,7 +18,7 @@ import pytest
 
 from graph_service.neo4j import connect
 from graph_service.settings import load
-from pubnub_bridge.stack_file import options
+from pubnub_bridge.client.connection_info import options
 
 pytestmark = pytest.mark.timeout(420)
 

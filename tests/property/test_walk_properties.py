@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.shard import ShardMap
+from pubnub_bridge.client.friend_list import View
 from pubnub_bridge.coalesce import Coalesce, Pace
 from pubnub_bridge.hold import Hold, HoldTimes
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event, Notice, SyncNotice
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.publish import bodies
-from pubnub_bridge.view import View
 
 EVENTS = st.lists(
     st.builds(

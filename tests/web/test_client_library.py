@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from pubnub_bridge.client.diff import apply
+from pubnub_bridge.client.friend_list import View
 from pubnub_bridge.model.encoding import micros
-from pubnub_bridge.view import View
-from pubnub_bridge.view_changes import apply
 from tests.support.client_traces import Json, trace
 
 HERE = Path(__file__).parent

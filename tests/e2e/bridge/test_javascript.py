@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from local_stack.origin.presence import Visit
-from pubnub_bridge.view import View
+from pubnub_bridge.client.friend_list import View
 from tests.e2e.bridge.conftest import World, eventually
 from tests.e2e.bridge.javascript import Node, running
 from tests.e2e.origin.conftest import packages as packages  # noqa: PLC0414 - a fixture

@@ -17,10 +17,10 @@ from local_stack.demo_people import Light, Wire
 from local_stack.origin.envelope import Event
 from local_stack.origin.faults import Fault, Faults
 from local_stack.origin.keyset import Keyset
-from pubnub_bridge.api_client import Api, Session
-from pubnub_bridge.stack_file import Reach
-from pubnub_bridge.view_changes import Change
-from pubnub_bridge.watching import Numbers, Watching
+from pubnub_bridge.client.api import Api, Session
+from pubnub_bridge.client.connection_info import Reach
+from pubnub_bridge.client.diff import Change
+from pubnub_bridge.client.watcher import Numbers, Watching
 from tests.e2e.bridge.conftest import World
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pubnub_bridge.client.diff import Kind, apply
+from pubnub_bridge.client.friend_list import View
 from pubnub_bridge.model.encoding import iso
-from pubnub_bridge.view import View
-from pubnub_bridge.view_changes import Kind, apply
 
 FRIENDS = ("ann", "bob", "eve")
 

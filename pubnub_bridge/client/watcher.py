@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from graph_service.errors import FriendsError
-from pubnub_bridge.api_client import Api
-from pubnub_bridge.view import View
-from pubnub_bridge.view_changes import Change, Kind, apply
-from pubnub_bridge.watch import Connected, Device, Flooded, Heard, Message, Trouble, present
+from pubnub_bridge.client.api import Api
+from pubnub_bridge.client.device import Connected, Device, Flooded, Heard, Message, Trouble, present
+from pubnub_bridge.client.diff import Change, Kind, apply
+from pubnub_bridge.client.friend_list import View
 
 JITTER = 0.2
 """Seconds, at most, before a sync is asked for: many clients connect again at once."""

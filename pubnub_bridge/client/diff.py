@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from pubnub_bridge.client.friend_list import View, understood
 from pubnub_bridge.model.encoding import micros
-from pubnub_bridge.view import View, understood
 
 
 class Kind(StrEnum):

@@ -16,8 +16,8 @@ import aiohttp
 from graph_service.api.tokens import mint
 from graph_service.errors import FriendsError, Unavailable
 from graph_service.settings import Settings
+from pubnub_bridge.client.connection_info import Reach
 from pubnub_bridge.model.encoding import micros
-from pubnub_bridge.stack_file import Reach
 
 PATIENCE = aiohttp.ClientTimeout(total=15, sock_connect=3)
 TOKEN_SECONDS = 300.0

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pubnub_bridge.client.friend_list import View
 from pubnub_bridge.model import encoding
-from pubnub_bridge.view import View
 
 
 def online(user: str, ts: int, at: int = 1) -> dict[str, Any]:

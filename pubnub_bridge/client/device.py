@@ -20,7 +20,7 @@ from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
 from graph_service.errors import FriendsError
-from pubnub_bridge.api_client import Api, Session
+from pubnub_bridge.client.api import Api, Session
 
 FULL_REPLY = 100
 """Messages of one reply that mean that others may have been lost (PubNub docs: subscriber queue)."""

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from pubnub_bridge.client.diff import Change, Kind
+from pubnub_bridge.client.watcher import Numbers
 from pubnub_bridge.model.encoding import iso
-from pubnub_bridge.view_changes import Change, Kind
-from pubnub_bridge.watching import Numbers
 
 STYLES = {
     Kind.ONLINE: ("●", "green"),
