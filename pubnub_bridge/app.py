@@ -27,6 +27,7 @@ from pubnub_bridge.console import report
 from pubnub_bridge.count import Counting, CountNeeds
 from pubnub_bridge.events import Events, Receiver
 from pubnub_bridge.hold import HoldTimes
+from pubnub_bridge.ingest.subscriber import Hooks, Subscriber
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
@@ -42,7 +43,6 @@ from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health
 from pubnub_bridge.store.inbox_streams import Inbox
 from pubnub_bridge.storm import Marks
-from pubnub_bridge.subscriber import Hooks, Subscriber
 from pubnub_bridge.sync import Syncs
 from pubnub_bridge.tasks import until_one_dies
 

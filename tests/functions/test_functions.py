@@ -15,7 +15,7 @@ from pubnub.callbacks import SubscribeCallback
 
 from graph_service.messages import MESSAGE
 from graph_service.shard import ShardMap
-from pubnub_bridge.webhook import heard
+from pubnub_bridge.ingest.webhook import heard
 from tests.support.origin_client import serving
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -23,7 +23,7 @@ from graph_service.errors import QueueUnavailable, Unavailable
 from graph_service.ids import why_not
 from graph_service.shard import ShardMap
 from pubnub_bridge import metrics
-from pubnub_bridge.presence import Counts, Heard
+from pubnub_bridge.ingest.parser import Counts, Heard
 from pubnub_bridge.pubnub_api.publish_client import Keyset
 from pubnub_bridge.store.presence_log import Cursor, Log
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from graph_service.shard import ShardMap
-from pubnub_bridge.presence import Heard
+from pubnub_bridge.ingest.parser import Heard
 
 LARGEST_BATCH = 10_000
 """Items of one call (PubNub docs: Events & Actions batching)."""

@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 
 from graph_service.shard import ShardMap
+from pubnub_bridge.ingest.subscriber import _WAITED_OUT, Hooks, Subscriber
 from pubnub_bridge.pubnub_api.publish_client import Keyset
 from pubnub_bridge.store.backpressure import StreamFull
 from pubnub_bridge.store.presence_log import Cursor, Log
-from pubnub_bridge.subscriber import _WAITED_OUT, Hooks, Subscriber
 
 
 class Untouched:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pubnub_bridge.ingest.parser import ASK_AGAIN, Counts, Heard
 from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.presence import ASK_AGAIN, Counts, Heard
 
 NOW = 1_757_969_858_500
 

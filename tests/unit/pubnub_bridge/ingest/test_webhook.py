@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.shard import ShardMap
-from pubnub_bridge.webhook import heard
+from pubnub_bridge.ingest.webhook import heard
 
 SHARDS = ShardMap()
 NOW = 1_750_067_620_000
