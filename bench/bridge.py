@@ -29,7 +29,7 @@ from graph_service.flags import Flags
 from graph_service.model import Flag, Told
 from graph_service.warming import warm
 from local_stack.generate import generate
-from pubnub_bridge.hold import Hold
+from pubnub_bridge.debounce.debouncer import Hold
 from pubnub_bridge.model.notification import presence_event
 from pubnub_bridge.store.inbox_streams import Inbox
 

@@ -19,7 +19,8 @@ from graph_service.serve import on_loop
 from graph_service.shard import ShardMap
 from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.coalesce import Pace
-from pubnub_bridge.hold import HoldTimes
+from pubnub_bridge.debounce.debouncer import HoldTimes
+from pubnub_bridge.debounce.storm_detector import Marks
 from pubnub_bridge.model.notification import SyncNotice
 from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.publish import Limits, Publish, Ways
@@ -29,7 +30,6 @@ from pubnub_bridge.store.change_history import Failed
 from pubnub_bridge.store.dead_letters import DeadLetters
 from pubnub_bridge.store.inbox_streams import Inbox
 from pubnub_bridge.store.presence_log import Log
-from pubnub_bridge.storm import Marks
 
 URL = "FANOUT_REDIS_URL"
 """Holds a password, so it is no argument."""

@@ -13,9 +13,9 @@ from unittest.mock import patch
 
 from graph_service.flags import Flags
 from graph_service.model import Flag, Settled, Told
-from pubnub_bridge.hold import Change, Hold
+from pubnub_bridge.debounce.committer import Settle
+from pubnub_bridge.debounce.debouncer import Change, Hold
 from pubnub_bridge.publish import Outbound
-from pubnub_bridge.settle import Settle
 
 Plant = Callable[[ExitStack], None]
 

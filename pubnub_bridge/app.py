@@ -25,8 +25,11 @@ from pubnub_bridge.busy import BUSY, Busy
 from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.console import report
 from pubnub_bridge.count import Counting, CountNeeds
+from pubnub_bridge.debounce.committer import Around, Settle
+from pubnub_bridge.debounce.debouncer import HoldTimes
+from pubnub_bridge.debounce.reconciler import Reconcile
+from pubnub_bridge.debounce.storm_detector import Marks
 from pubnub_bridge.events import Events, Receiver
-from pubnub_bridge.hold import HoldTimes
 from pubnub_bridge.ingest.subscriber import Hooks, Subscriber
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.ownership import Ownership, own_name
@@ -34,15 +37,12 @@ from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.preparing import until_prepared
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
 from pubnub_bridge.pubnub_api.publish_client import Pool
-from pubnub_bridge.reconcile import Reconcile
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.settle import Around, Settle
 from pubnub_bridge.side import Side, open_side
 from pubnub_bridge.sqs_worker import Worker
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health
 from pubnub_bridge.store.inbox_streams import Inbox
-from pubnub_bridge.storm import Marks
 from pubnub_bridge.sync import Syncs
 from pubnub_bridge.tasks import until_one_dies
 

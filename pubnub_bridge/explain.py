@@ -13,7 +13,7 @@ from graph_service.api.bodies import Answer, Given, Time, microseconds, millisec
 from graph_service.errors import UserNotFound
 from graph_service.ids import UserId
 from graph_service.valkey import FIRST
-from pubnub_bridge.hold import HoldTimes
+from pubnub_bridge.debounce.debouncer import HoldTimes
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import Side

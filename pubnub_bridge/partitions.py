@@ -21,14 +21,14 @@ from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Entry, Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.coalesce import Pace, Window
-from pubnub_bridge.hold import Hold, HoldTimes, Noticed
+from pubnub_bridge.debounce.debouncer import Hold, HoldTimes, Noticed
+from pubnub_bridge.debounce.storm_detector import Marks, Storms, Turned
 from pubnub_bridge.publish import Outbound, dues, paced
 from pubnub_bridge.pubnub_api.presence_lookup import Lookups
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.health import Ages, entry_age
 from pubnub_bridge.store.inbox_streams import Inbox
 from pubnub_bridge.store.presence_log import Log
-from pubnub_bridge.storm import Marks, Storms, Turned
 
 BLOCK = 200
 """Milliseconds that one read waits; a new partition is listened to no later."""

@@ -18,10 +18,10 @@ from graph_service.model import Told
 from graph_service.valkey import Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.console.leaders import Leaders, Standing
-from pubnub_bridge.hold import Hold
+from pubnub_bridge.debounce.debouncer import Hold
+from pubnub_bridge.debounce.storm_detector import Storms
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Ages
-from pubnub_bridge.storm import Storms
 
 EVERY = 2.0
 """Seconds between two reports."""

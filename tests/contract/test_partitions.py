@@ -15,7 +15,8 @@ from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Valkey
 from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.coalesce import Pace
-from pubnub_bridge.hold import HoldTimes
+from pubnub_bridge.debounce.debouncer import HoldTimes
+from pubnub_bridge.debounce.storm_detector import Marks
 from pubnub_bridge.model.notification import SyncNotice, decode
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.partitions import Needs, Partitions
@@ -24,7 +25,6 @@ from pubnub_bridge.pubnub_api.sdk import Occupants
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.inbox_streams import Inbox, Streams
 from pubnub_bridge.store.presence_log import Log
-from pubnub_bridge.storm import Marks
 from tests.conftest import Servers
 
 SHARDS = ShardMap()

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 
 from graph_service.model import Settled, Told
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace
-from pubnub_bridge.hold import Change, Hold, HoldTimes
+from pubnub_bridge.debounce.committer import notices, to_be_told
+from pubnub_bridge.debounce.debouncer import Change, Hold, HoldTimes
+from pubnub_bridge.debounce.storm_detector import Marks
 from pubnub_bridge.ingest.parser import TOO_FAR_AHEAD
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Outgoing, SyncNotice, decode, encode, presence_event, sync_of
 from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.settle import notices, to_be_told
 from pubnub_bridge.store import presence_log
-from pubnub_bridge.storm import Marks
 from tests.simulation import mutants
 from tests.simulation.engines import GraphModel, PubNub, Reading, Stream
 from tests.simulation.rules import Rules

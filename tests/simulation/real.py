@@ -17,7 +17,7 @@ from graph_service.model import ChangedPair, Flag, Settled, Told
 from graph_service.neo4j import Graph
 from graph_service.outbox import Outbox
 from graph_service.valkey import FIRST, Valkey
-from pubnub_bridge.hold import Change
+from pubnub_bridge.debounce.debouncer import Change
 from tests.simulation import mutants
 from tests.simulation.engines import Person, Reading
 from tests.simulation.owner import Owner

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 
 from graph_service.valkey import FIRST
 from pubnub_bridge import cli
+from pubnub_bridge.debounce.new_users import Newcomers
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.model.notification import decode
 from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.newcomers import Newcomers
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.change_history import Failed, Record
 from tests.e2e.bridge.conftest import World

@@ -10,9 +10,9 @@ from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
 from graph_service.model import Flag, Settled
-from pubnub_bridge import settle
 from pubnub_bridge.coalesce import Pace
-from pubnub_bridge.hold import Hold
+from pubnub_bridge.debounce import committer
+from pubnub_bridge.debounce.debouncer import Hold
 from pubnub_bridge.model.notification import Outgoing, SyncNotice, encode
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
@@ -38,10 +38,10 @@ async def test_a_partition_with_more_than_a_batch_due_leaves_the_next_one_to_the
     """Also where more comes to it than is settled."""
     holds = {number: Hold() for number in range(3)}
     flags, inbox = Flags(), MagicMock(outgoing=lambda: Outgoing(lambda _user: 0), append=AsyncMock())
-    one = settle.Settle(around(flags, inbox), holds)
+    one = committer.Settle(around(flags, inbox), holds)
     for turn in range(6):
         for number, hold in holds.items():
-            users = [f"{number}-{turn}-{place}" for place in range(settle.LARGEST_BATCH)]
+            users = [f"{number}-{turn}-{place}" for place in range(committer.LARGEST_BATCH)]
             hold.see([Seen(user, True, 1000, 0, "join") for user in users], str(turn))
         await one.step()
     assert [{user[0] for user in batch} for batch in flags.batches] == [{"0"}, {"1"}, {"2"}] * 2

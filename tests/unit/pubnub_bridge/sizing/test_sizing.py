@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge import count, settle
+from pubnub_bridge import count
 from pubnub_bridge.coalesce import Coalesce, Pace
+from pubnub_bridge.debounce import committer
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event, Notice
 from pubnub_bridge.pubnub_api import app_context
@@ -142,7 +143,7 @@ def test_the_coalescing_itself_publishes_what_is_predicted(window: float, beat: 
 
 def test_the_beat_is_that_of_settling() -> None:
     """What is reckoned with is what is done."""
-    assert pytest.approx(settle.DISTANCE + settle.LINGER) == BATCH
+    assert pytest.approx(committer.DISTANCE + committer.LINGER) == BATCH
 
 
 def test_sizes_are_those_of_messages_that_are_published() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pubnub_bridge.hold import Hold, HoldTimes
+from pubnub_bridge.debounce.debouncer import Hold, HoldTimes
 from pubnub_bridge.model.presence_event import Seen
 
 

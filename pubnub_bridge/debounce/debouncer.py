@@ -21,8 +21,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from pubnub_bridge.debounce.storm_detector import Moved
 from pubnub_bridge.model.presence_event import Seen, event_id
-from pubnub_bridge.storm import Moved
 
 GONE_KEPT = 10_000
 """Users of a partition whose last leave is remembered, so that its repeats need no write."""

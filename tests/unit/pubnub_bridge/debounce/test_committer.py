@@ -10,10 +10,10 @@ import pytest
 
 from graph_service.errors import QueueUnavailable
 from graph_service.model import Flag, Settled, Told
-from pubnub_bridge.hold import Hold
+from pubnub_bridge.debounce.committer import Settle
+from pubnub_bridge.debounce.debouncer import Hold
 from pubnub_bridge.model.notification import Outgoing
 from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.settle import Settle
 from tests.support.settling import around
 
 NOBODY: frozenset[str] = frozenset()
@@ -113,7 +113,7 @@ async def test_a_batch_that_could_not_be_told_of_is_settled_and_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What was read before is not told later than what was read after."""
-    monkeypatch.setattr("pubnub_bridge.settle.SHORTEST_WAIT", 0.0)
+    monkeypatch.setattr("pubnub_bridge.debounce.committer.SHORTEST_WAIT", 0.0)
     scene = Scene()
     scene.queue.refuses = 1
     scene.arrives("ann")

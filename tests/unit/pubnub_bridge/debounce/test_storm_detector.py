@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from graph_service.shard import ShardMap
 from pubnub_bridge.admission import Admission
 from pubnub_bridge.coalesce import Coalesce, Letter, Pace, Window
-from pubnub_bridge.hold import Hold, HoldTimes
+from pubnub_bridge.debounce.debouncer import Hold, HoldTimes
+from pubnub_bridge.debounce.storm_detector import WHOLE_LEAVES, Marks, Moved, Storms
 from pubnub_bridge.model.notification import SyncNotice
 from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.storm import WHOLE_LEAVES, Marks, Moved, Storms
 
 SHARDS = ShardMap(partitions=4, shards=8)
 ONLINE = {0: 1000, 1: 1000, 2: 1000, 3: 1000}

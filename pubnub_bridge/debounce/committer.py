@@ -19,7 +19,7 @@ from graph_service import cancelling, tracing
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.model import Flag, Settled, Told
 from pubnub_bridge import metrics
-from pubnub_bridge.hold import Change, Hold
+from pubnub_bridge.debounce.debouncer import Change, Hold
 from pubnub_bridge.model.notification import Event, Outgoing, presence_event, sync_of
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.model.round_robin import Turns
