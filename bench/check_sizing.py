@@ -21,8 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.unit_costs import as_toml, unit_costs
-from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.debounce.committer import LARGEST_BATCH
+from pubnub_bridge.fanout.batcher import Pace
 from pubnub_bridge.sizing import figures, machines
 from pubnub_bridge.sizing.figures import UnitCosts
 from pubnub_bridge.sizing.load import DISTANCE, Load, cycle, letters, load

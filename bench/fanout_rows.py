@@ -18,12 +18,12 @@ import typer
 from graph_service.serve import on_loop
 from graph_service.shard import ShardMap
 from graph_service.valkey_cluster import open_valkey
-from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.debounce.debouncer import HoldTimes
 from pubnub_bridge.debounce.storm_detector import Marks
+from pubnub_bridge.fanout.batcher import Pace
+from pubnub_bridge.fanout.publisher import Limits, Publish, Ways
 from pubnub_bridge.model.notification import SyncNotice
 from pubnub_bridge.partitions import Needs, Partitions
-from pubnub_bridge.publish import Limits, Publish, Ways
 from pubnub_bridge.pubnub_api.publish_client import Keyset, Pool
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.change_history import Failed

@@ -15,7 +15,7 @@ from graph_service.flags import Flags
 from graph_service.model import Flag, Settled, Told
 from pubnub_bridge.debounce.committer import Settle
 from pubnub_bridge.debounce.debouncer import Change, Hold
-from pubnub_bridge.publish import Outbound
+from pubnub_bridge.fanout.publisher import Outbound
 
 Plant = Callable[[ExitStack], None]
 

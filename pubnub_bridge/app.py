@@ -18,32 +18,33 @@ import structlog
 from graph_service.app import engines
 from graph_service.model import Told
 from graph_service.outbox import Outbox
-from pubnub_bridge import jobs, metrics, relay
+from pubnub_bridge import jobs, metrics
 from pubnub_bridge.accuracy import Accuracy, patience
-from pubnub_bridge.admission import Admission
 from pubnub_bridge.busy import BUSY, Busy
-from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.console import report
 from pubnub_bridge.count import Counting, CountNeeds
 from pubnub_bridge.debounce.committer import Around, Settle
 from pubnub_bridge.debounce.debouncer import HoldTimes
 from pubnub_bridge.debounce.reconciler import Reconcile
 from pubnub_bridge.debounce.storm_detector import Marks
-from pubnub_bridge.events import Events, Receiver
+from pubnub_bridge.fanout import outbox_relay
+from pubnub_bridge.fanout.admission import Admission
+from pubnub_bridge.fanout.batcher import Pace
+from pubnub_bridge.fanout.event_webhook import Events, Receiver
+from pubnub_bridge.fanout.publisher import Limits, Outbound, Publish, Ways
+from pubnub_bridge.fanout.sqs_worker import Worker
+from pubnub_bridge.fanout.sync_loader import Syncs
 from pubnub_bridge.ingest.subscriber import Hooks, Subscriber
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.preparing import until_prepared
-from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
 from pubnub_bridge.pubnub_api.publish_client import Pool
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import Side, open_side
-from pubnub_bridge.sqs_worker import Worker
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health
 from pubnub_bridge.store.inbox_streams import Inbox
-from pubnub_bridge.sync import Syncs
 from pubnub_bridge.tasks import until_one_dies
 
 SETTLES, READS = 1.0, 0.1
@@ -114,7 +115,7 @@ class Bridge:
         self.ownership = Ownership(side.engines.valkey, own_name(), settings.partitions, self.partitions)
         self.reconcile = Reconcile(side.flags, side.log, side.lookups, side.shards)
         self.reconcile.now = side.clock.now
-        self.relay = relay.Relay(_changes(side), side.inbox, side.water, lambda: self.ownership.leads)
+        self.relay = outbox_relay.Relay(_changes(side), side.inbox, side.water, lambda: self.ownership.leads)
         self.context = side.context
         self.busy = Busy()
         self.valid_for = max(1, round(3 * settings.status_count_interval))
@@ -276,8 +277,8 @@ def ways(side: Side, pool: Pool, syncs: Syncs) -> Ways:
     return Ways(pool, streams, syncs, side.dead, side.tokens.refused, side.why.fail)
 
 
-def _changes(side: Side) -> relay.Graph:
-    return relay.Graph(Outbox(side.engines.graph, side.settings.last_seen_rounding), side.flags)
+def _changes(side: Side) -> outbox_relay.Graph:
+    return outbox_relay.Graph(Outbox(side.engines.graph, side.settings.last_seen_rounding), side.flags)
 
 
 def _needs(side: Side) -> Needs:

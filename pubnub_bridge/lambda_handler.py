@@ -16,14 +16,14 @@ from graph_service.app import engines
 from graph_service.cancelling import ended
 from graph_service.settings import load
 from pubnub_bridge.app import limits, pace, ways
+from pubnub_bridge.fanout.sqs_queue import BadQueue, Received, Sqs
+from pubnub_bridge.fanout.sqs_worker import Worker
+from pubnub_bridge.fanout.sync_loader import Syncs
 from pubnub_bridge.preparing import prepare
 from pubnub_bridge.pubnub_api.publish_client import Pool
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import open_side
-from pubnub_bridge.sqs import BadQueue, Received, Sqs
-from pubnub_bridge.sqs_worker import Worker
 from pubnub_bridge.store.inbox_streams import Inbox
-from pubnub_bridge.sync import Syncs
 
 MARGIN = 2.0
 """Seconds before Lambda's deadline at which what is not finished is given back."""

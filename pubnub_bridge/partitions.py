@@ -20,10 +20,10 @@ from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Entry, Valkey
 from pubnub_bridge import metrics
-from pubnub_bridge.coalesce import Pace, Window
 from pubnub_bridge.debounce.debouncer import Hold, HoldTimes, Noticed
 from pubnub_bridge.debounce.storm_detector import Marks, Storms, Turned
-from pubnub_bridge.publish import Outbound, dues, paced
+from pubnub_bridge.fanout.batcher import Pace, Window
+from pubnub_bridge.fanout.publisher import Outbound, dues, paced
 from pubnub_bridge.pubnub_api.presence_lookup import Lookups
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.health import Ages, entry_age

@@ -23,10 +23,10 @@ from graph_service.ids import UserId
 from pubnub_bridge import console_routes, metrics
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.explain import Why, WhyQuery, explained
+from pubnub_bridge.fanout.outbox_relay import set_visibility
 from pubnub_bridge.ingest import webhook
 from pubnub_bridge.ingest.subscriber import placed
 from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
-from pubnub_bridge.relay import set_visibility
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.side import SIDE
 from pubnub_bridge.store import keys

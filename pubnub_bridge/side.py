@@ -19,6 +19,7 @@ from graph_service.shard import ShardMap
 from pubnub_bridge.console.audit import Audit
 from pubnub_bridge.console.feed import Feed
 from pubnub_bridge.debounce.new_users import Newcomers
+from pubnub_bridge.fanout.sqs_queue import Sqs
 from pubnub_bridge.pubnub_api.app_context import AppContext, GraphReads
 from pubnub_bridge.pubnub_api.clock import Clock
 from pubnub_bridge.pubnub_api.presence_lookup import Lookups
@@ -26,7 +27,6 @@ from pubnub_bridge.pubnub_api.publish_client import Keyset
 from pubnub_bridge.pubnub_api.sdk import Client
 from pubnub_bridge.pubnub_api.tokens import Tokens
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.sqs import Sqs
 from pubnub_bridge.store.backpressure import Backlog
 from pubnub_bridge.store.change_history import Why
 from pubnub_bridge.store.dead_letters import DeadLetters

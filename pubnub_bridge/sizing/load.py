@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pubnub_bridge.coalesce import Pace
+from pubnub_bridge.fanout.batcher import Pace
 from pubnub_bridge.model import encoding
 from pubnub_bridge.sizing.product import Product
 

@@ -14,8 +14,8 @@ from graph_service.errors import QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Valkey
 from graph_service.valkey_cluster import open_valkey
+from pubnub_bridge.fanout.sqs_queue import BadQueue, Sqs
 from pubnub_bridge.model.notification import Event, Notice, SyncNotice, decode, encode
-from pubnub_bridge.sqs import BadQueue, Sqs
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.inbox_streams import Inbox, Streams
 from tests.conftest import Servers
@@ -196,7 +196,7 @@ async def test_what_a_reader_did_not_finish_comes_again(
     server: SqsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQS alone: to another one, when the visibility time-out is over; streams are simply read again."""
-    monkeypatch.setattr("pubnub_bridge.sqs.INVISIBLE", 1)
+    monkeypatch.setattr("pubnub_bridge.fanout.sqs_queue.INVISIBLE", 1)
     url = server.queue()
     async with Sqs.open(url) as died, Sqs.open(url) as other:
         await died.append([(1, b"[1]")])

@@ -14,9 +14,9 @@ from graph_service.errors import QueueUnavailable
 from graph_service.shard import ShardMap
 from graph_service.valkey import FIRST, Valkey
 from graph_service.valkey_cluster import open_valkey
-from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.debounce.debouncer import HoldTimes
 from pubnub_bridge.debounce.storm_detector import Marks
+from pubnub_bridge.fanout.batcher import Pace
 from pubnub_bridge.model.notification import SyncNotice, decode
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.partitions import Needs, Partitions

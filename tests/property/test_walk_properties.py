@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from graph_service.shard import ShardMap
 from pubnub_bridge.client.friend_list import View
-from pubnub_bridge.coalesce import Coalesce, Pace
 from pubnub_bridge.debounce.debouncer import Hold, HoldTimes
+from pubnub_bridge.fanout.batcher import Coalesce, Pace
+from pubnub_bridge.fanout.publisher import bodies
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event, Notice, SyncNotice
 from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.publish import bodies
 
 EVENTS = st.lists(
     st.builds(

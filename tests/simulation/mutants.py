@@ -11,9 +11,9 @@ from unittest.mock import patch
 from graph_service.model import ChangedPair, Settled, Told
 from graph_service.shard import ShardMap
 from pubnub_bridge.client.friend_list import Key, Shown, View
-from pubnub_bridge.coalesce import Coalesce, Letter
 from pubnub_bridge.debounce.debouncer import Change, Hold, HoldTimes
 from pubnub_bridge.debounce.storm_detector import Marks, Storms
+from pubnub_bridge.fanout.batcher import Coalesce, Letter
 from pubnub_bridge.model import friendship_event
 from pubnub_bridge.model.notification import Event, Outgoing, SyncNotice
 from pubnub_bridge.model.presence_event import Seen

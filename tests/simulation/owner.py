@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from graph_service.model import Settled, Told
-from pubnub_bridge.coalesce import Coalesce, Letter, Pace
 from pubnub_bridge.debounce.committer import notices, to_be_told
 from pubnub_bridge.debounce.debouncer import Change, Hold, HoldTimes
 from pubnub_bridge.debounce.storm_detector import Marks
+from pubnub_bridge.fanout.batcher import Coalesce, Letter, Pace
 from pubnub_bridge.ingest.parser import TOO_FAR_AHEAD
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Outgoing, SyncNotice, decode, encode, presence_event, sync_of

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 
 from graph_service.messages import MESSAGE
-from pubnub_bridge.events import signature
+from pubnub_bridge.fanout.event_webhook import signature
 from tests.e2e.bridge.conftest import World, eventually
 
 

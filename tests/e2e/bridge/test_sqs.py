@@ -11,8 +11,8 @@ import pytest
 from graph_service.neo4j import Graph
 from local_stack.origin.app import Running
 from pubnub_bridge import lambda_handler
+from pubnub_bridge.fanout.sqs_queue import Received, Sqs
 from pubnub_bridge.pubnub_api.publish_client import Outcome, Pool
-from pubnub_bridge.sqs import Received, Sqs
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.inbox_streams import Inbox
 from tests.conftest import Servers

@@ -10,12 +10,12 @@ from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
 from graph_service.model import Flag, Settled
-from pubnub_bridge.coalesce import Pace
 from pubnub_bridge.debounce import committer
 from pubnub_bridge.debounce.debouncer import Hold
+from pubnub_bridge.fanout.batcher import Pace
+from pubnub_bridge.fanout.publisher import Limits, Outbound, Publish, Ways
 from pubnub_bridge.model.notification import Outgoing, SyncNotice, encode
 from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.publish import Limits, Outbound, Publish, Ways
 from pubnub_bridge.pubnub_api.publish_client import SENT, Answer
 from tests.support.settling import around
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.shard import ShardMap
-from pubnub_bridge.admission import Admission
-from pubnub_bridge.coalesce import Coalesce, Letter, Pace, Window
 from pubnub_bridge.debounce.debouncer import Hold, HoldTimes
 from pubnub_bridge.debounce.storm_detector import WHOLE_LEAVES, Marks, Moved, Storms
+from pubnub_bridge.fanout.admission import Admission
+from pubnub_bridge.fanout.batcher import Coalesce, Letter, Pace, Window
 from pubnub_bridge.model.notification import SyncNotice
 from pubnub_bridge.model.presence_event import Seen
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pubnub_bridge.fanout.sqs_queue import Address, sendable
 from pubnub_bridge.model.notification import Event, Notice, SyncNotice, decode, encode, split
-from pubnub_bridge.sqs import Address, sendable
 
 USERS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 EVENT = Event("ann", "online", 1, 2, b'{"eventId":"e"}')

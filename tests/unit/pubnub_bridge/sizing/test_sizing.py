@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pubnub_bridge import count
-from pubnub_bridge.coalesce import Coalesce, Pace
 from pubnub_bridge.debounce import committer
+from pubnub_bridge.fanout.batcher import Coalesce, Pace
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event, Notice
 from pubnub_bridge.pubnub_api import app_context

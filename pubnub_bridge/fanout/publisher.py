@@ -21,8 +21,8 @@ from aiolimiter import AsyncLimiter
 from graph_service import tracing
 from graph_service.errors import FriendsError
 from pubnub_bridge import metrics
-from pubnub_bridge.circuit import Circuit
-from pubnub_bridge.coalesce import Coalesce, Letter, Pace
+from pubnub_bridge.fanout.batcher import Coalesce, Letter, Pace
+from pubnub_bridge.fanout.circuit_breaker import Circuit
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Notice, SyncNotice, decode
 from pubnub_bridge.model.round_robin import Turns

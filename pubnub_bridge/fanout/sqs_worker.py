@@ -14,9 +14,9 @@ from typing import Protocol
 import structlog
 
 from graph_service.errors import QueueUnavailable
-from pubnub_bridge.coalesce import Pace, Window
-from pubnub_bridge.publish import Limits, Outbound, Publish, Ways, dues, paced
-from pubnub_bridge.sqs import WAIT, Received
+from pubnub_bridge.fanout.batcher import Pace, Window
+from pubnub_bridge.fanout.publisher import Limits, Outbound, Publish, Ways, dues, paced
+from pubnub_bridge.fanout.sqs_queue import WAIT, Received
 from pubnub_bridge.store.inbox_streams import Inbox
 
 MOST_LETTERS = 50_000

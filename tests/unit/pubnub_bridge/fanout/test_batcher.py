@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pubnub_bridge.coalesce import Coalesce, Letter, Pace, Window
+from pubnub_bridge.fanout.batcher import Coalesce, Letter, Pace, Window
 from pubnub_bridge.model.notification import Event, Notice, SyncNotice
 
 

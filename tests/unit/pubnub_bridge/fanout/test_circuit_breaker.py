@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pubnub_bridge.circuit import Circuit
+from pubnub_bridge.fanout.circuit_breaker import Circuit
 
 
 def opened() -> Circuit:
