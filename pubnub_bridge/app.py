@@ -19,10 +19,6 @@ from graph_service.app import engines
 from graph_service.model import Told
 from graph_service.outbox import Outbox
 from pubnub_bridge import jobs, metrics
-from pubnub_bridge.accuracy import Accuracy, patience
-from pubnub_bridge.busy import BUSY, Busy
-from pubnub_bridge.console import report
-from pubnub_bridge.count import Counting, CountNeeds
 from pubnub_bridge.debounce.committer import Around, Settle
 from pubnub_bridge.debounce.debouncer import HoldTimes
 from pubnub_bridge.debounce.reconciler import Reconcile
@@ -36,6 +32,10 @@ from pubnub_bridge.fanout.sqs_worker import Worker
 from pubnub_bridge.fanout.sync_loader import Syncs
 from pubnub_bridge.ingest.subscriber import Hooks, Subscriber
 from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.observe.accuracy import Accuracy, patience
+from pubnub_bridge.observe.console import report
+from pubnub_bridge.observe.cpu_load import BUSY, Busy
+from pubnub_bridge.observe.online_count import Counting, CountNeeds
 from pubnub_bridge.ownership import Ownership, own_name
 from pubnub_bridge.partitions import Needs, Partitions
 from pubnub_bridge.preparing import until_prepared

@@ -18,8 +18,10 @@ from graph_service.api.callers import CONSOLE, GATE, SERVICE
 from graph_service.api.parts import PARTS
 from graph_service.api.typed import HEADERS, TypedRoutes
 from graph_service.errors import UserNotFound
-from pubnub_bridge.console.audit import Look
-from pubnub_bridge.console.bodies import (
+from pubnub_bridge.explain import Why, WhyQuery, explained
+from pubnub_bridge.observe.console.audit import Look
+from pubnub_bridge.observe.console.feed import TooManyConsoles
+from pubnub_bridge.observe.console.schemas import (
     MOST_EDGES,
     AuditLog,
     AuditRow,
@@ -33,8 +35,6 @@ from pubnub_bridge.console.bodies import (
     Redriven,
     Snapshot,
 )
-from pubnub_bridge.console.feed import TooManyConsoles
-from pubnub_bridge.explain import Why, WhyQuery, explained
 from pubnub_bridge.side import SIDE
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.dead_letters import DeadLetter

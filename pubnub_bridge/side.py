@@ -16,10 +16,10 @@ from aiohttp import web
 from graph_service.app import Engines
 from graph_service.flags import Flags
 from graph_service.shard import ShardMap
-from pubnub_bridge.console.audit import Audit
-from pubnub_bridge.console.feed import Feed
 from pubnub_bridge.debounce.new_users import Newcomers
 from pubnub_bridge.fanout.sqs_queue import Sqs
+from pubnub_bridge.observe.console.audit import Audit
+from pubnub_bridge.observe.console.feed import Feed
 from pubnub_bridge.pubnub_api.app_context import AppContext, GraphReads
 from pubnub_bridge.pubnub_api.clock import Clock
 from pubnub_bridge.pubnub_api.presence_lookup import Lookups

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge import count
 from pubnub_bridge.debounce import committer
 from pubnub_bridge.fanout.batcher import Coalesce, Pace
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event, Notice
+from pubnub_bridge.observe import online_count
 from pubnub_bridge.pubnub_api import app_context
 from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
 from pubnub_bridge.sizing import cost, figures, machines
@@ -158,9 +158,11 @@ def test_sizes_are_those_of_messages_that_are_published() -> None:
 def test_what_the_bill_copies_from_the_product_is_what_the_product_does() -> None:
     """Pure rules cannot import what does I/O, so these stand twice."""
     assert cost.MEMBERS == app_context.MOST_MEMBERS
-    assert cost.CHANNELS_A_CALL == count.AT_ONCE
+    assert cost.CHANNELS_A_CALL == online_count.AT_ONCE
     assert machines.WHY_KEPT == change_history.KEPT
-    told = count.counted(500_000, 499_000, None, 30, 1_764_000_000_000_000).model_dump_json(by_alias=True)
+    told = online_count.counted(500_000, 499_000, None, 30, 1_764_000_000_000_000).model_dump_json(
+        by_alias=True
+    )
     assert len(told) <= cost.COUNT_BYTES
     assert STATUS_CHANNEL == "status.global"
 

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 
 from graph_service.errors import QueueUnavailable, RateLimited
 from graph_service.valkey import FIRST, Valkey
-from pubnub_bridge.console.bodies import Snapshot
-from pubnub_bridge.console.snapshot import Read, snapshot
+from pubnub_bridge.observe.console.schemas import Snapshot
+from pubnub_bridge.observe.console.snapshot import Read, snapshot
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health, entry_age

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pubnub_bridge.busy import Busy
+from pubnub_bridge.observe.cpu_load import Busy
 
 
 def test_the_share_is_that_of_the_last_span() -> None:

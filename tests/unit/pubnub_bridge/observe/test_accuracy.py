@@ -9,7 +9,7 @@ from prometheus_client import REGISTRY
 
 from graph_service.model import Presence
 from graph_service.shard import ShardMap
-from pubnub_bridge.accuracy import Accuracy, patience
+from pubnub_bridge.observe.accuracy import Accuracy, patience
 from pubnub_bridge.pubnub_api.presence_lookup import Lookups
 from pubnub_bridge.pubnub_api.sdk import Occupants
 from pubnub_bridge.settings import Settings

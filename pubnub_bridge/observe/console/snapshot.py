@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph_service.api.bodies import microseconds
-from pubnub_bridge.console.bodies import (
+from pubnub_bridge.observe.console.report import quantile
+from pubnub_bridge.observe.console.schemas import (
     BridgeRow,
     Figures,
     Leader,
@@ -17,7 +18,6 @@ from pubnub_bridge.console.bodies import (
     Snapshot,
     WalkRow,
 )
-from pubnub_bridge.console.report import quantile
 
 MOST_CELLS = 1000
 TOP = 10

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from graph_service.api.callers import CONSOLE
 from graph_service.api.typed import TypedRoutes
-from pubnub_bridge.console.leaders import HALF_LIFE, KEPT, Leaders
-from pubnub_bridge.console.report import grown, quantile, rates
-from pubnub_bridge.console.snapshot import Read, leaders, shards, snapshot
 from pubnub_bridge.explain import verdict
 from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.observe.console.report import grown, quantile, rates
+from pubnub_bridge.observe.console.snapshot import Read, leaders, shards, snapshot
+from pubnub_bridge.observe.console.top_users import HALF_LIFE, KEPT, Leaders
 from tests.support.serving import options, serving
 
 

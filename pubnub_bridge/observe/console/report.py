@@ -17,9 +17,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from graph_service.model import Told
 from graph_service.valkey import Valkey
 from pubnub_bridge import metrics
-from pubnub_bridge.console.leaders import Leaders, Standing
 from pubnub_bridge.debounce.debouncer import Hold
 from pubnub_bridge.debounce.storm_detector import Storms
+from pubnub_bridge.observe.console.top_users import Leaders, Standing
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Ages
 
