@@ -23,7 +23,7 @@ from pubnub_bridge.debounce.storm_detector import Marks
 from pubnub_bridge.fanout.batcher import Pace
 from pubnub_bridge.fanout.publisher import Limits, Publish, Ways
 from pubnub_bridge.model.notification import SyncNotice
-from pubnub_bridge.partitions import Needs, Partitions
+from pubnub_bridge.partitions.consumer import Needs, Partitions
 from pubnub_bridge.pubnub_api.publish_client import Keyset, Pool
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.change_history import Failed

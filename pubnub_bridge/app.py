@@ -36,8 +36,8 @@ from pubnub_bridge.observe.accuracy import Accuracy, patience
 from pubnub_bridge.observe.console import report
 from pubnub_bridge.observe.cpu_load import BUSY, Busy
 from pubnub_bridge.observe.online_count import Counting, CountNeeds
-from pubnub_bridge.ownership import Ownership, own_name
-from pubnub_bridge.partitions import Needs, Partitions
+from pubnub_bridge.partitions.consumer import Needs, Partitions
+from pubnub_bridge.partitions.leases import Ownership, own_name
 from pubnub_bridge.preparing import until_prepared
 from pubnub_bridge.pubnub_api.publish_client import Pool
 from pubnub_bridge.settings import Settings

@@ -19,7 +19,7 @@ from pubnub_bridge.debounce.storm_detector import Marks
 from pubnub_bridge.fanout.batcher import Pace
 from pubnub_bridge.model.notification import SyncNotice, decode
 from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.partitions import Needs, Partitions
+from pubnub_bridge.partitions.consumer import Needs, Partitions
 from pubnub_bridge.pubnub_api.presence_lookup import Lookups
 from pubnub_bridge.pubnub_api.sdk import Occupants
 from pubnub_bridge.store import keys

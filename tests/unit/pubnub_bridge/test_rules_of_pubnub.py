@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from graph_service.messages import MESSAGE
 from pubnub_bridge.debounce.reconciler import compared
 from pubnub_bridge.observe.online_count import counted
-from pubnub_bridge.ownership import owner_of
+from pubnub_bridge.partitions.leases import owner_of
 from pubnub_bridge.pubnub_api.app_context import members
 from pubnub_bridge.pubnub_api.publish_client import Outcome, judged
 from pubnub_bridge.pubnub_api.tokens import client_grant
