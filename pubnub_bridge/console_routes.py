@@ -35,7 +35,7 @@ from pubnub_bridge.observe.console.schemas import (
     Redriven,
     Snapshot,
 )
-from pubnub_bridge.side import SIDE
+from pubnub_bridge.runtime.context import SIDE
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.dead_letters import DeadLetter
 

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from graph_service.people import Eraser
-from pubnub_bridge.side import Side
+from pubnub_bridge.runtime.context import Side
 
 
 def exporters(side: Side) -> Mapping[str, Eraser]:

@@ -15,8 +15,8 @@ from graph_service.ids import UserId
 from graph_service.valkey import FIRST
 from pubnub_bridge.debounce.debouncer import HoldTimes
 from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.runtime.context import Side
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import Side
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.change_history import Record
 

@@ -15,14 +15,14 @@ from typing import Any, Protocol
 from graph_service.app import engines
 from graph_service.cancelling import ended
 from graph_service.settings import load
-from pubnub_bridge.app import limits, pace, ways
 from pubnub_bridge.fanout.sqs_queue import BadQueue, Received, Sqs
 from pubnub_bridge.fanout.sqs_worker import Worker
 from pubnub_bridge.fanout.sync_loader import Syncs
-from pubnub_bridge.preparing import prepare
 from pubnub_bridge.pubnub_api.publish_client import Pool
+from pubnub_bridge.runtime.bridge import limits, pace, ways
+from pubnub_bridge.runtime.context import open_side
+from pubnub_bridge.runtime.startup import prepare
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import open_side
 from pubnub_bridge.store.inbox_streams import Inbox
 
 MARGIN = 2.0
@@ -78,7 +78,7 @@ class Function:
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Function]:
-        """Opens engines, PubNub's side and the queue. Raises as `pubnub_bridge.app.run`."""
+        """Opens engines, PubNub's side and the queue. Raises as `pubnub_bridge.runtime.bridge.run`."""
         async with engines(settings) as opened, open_side(settings, opened) as side:
             if side.notices is None:
                 raise BadQueue(url="", reason="a function needs the queue that Lambda reads for it")

@@ -27,8 +27,8 @@ from pubnub_bridge.fanout.outbox_relay import set_visibility
 from pubnub_bridge.ingest import webhook
 from pubnub_bridge.ingest.subscriber import placed
 from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
+from pubnub_bridge.runtime.context import SIDE
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import SIDE
 from pubnub_bridge.store import keys
 from pubnub_bridge.traces import Traces, traces
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from graph_service.api.bodies import Answer
 from graph_service.valkey import FIRST
-from pubnub_bridge.side import Side
+from pubnub_bridge.runtime.context import Side
 from pubnub_bridge.store import keys
 
 MOST = 20_000

@@ -11,8 +11,8 @@ from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.doctor import options, pubnub, truth
 from pubnub_bridge.doctor.engines import look_at_graph, look_at_queue
 from pubnub_bridge.doctor.finding import Area, Finding, failed
+from pubnub_bridge.runtime.context import open_side
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import open_side
 
 
 async def examine(settings: Settings, deep: bool) -> list[Finding]:

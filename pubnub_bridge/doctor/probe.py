@@ -18,7 +18,7 @@ from urllib.parse import quote
 import aiohttp
 
 from pubnub_bridge.pubnub_api.sdk import Grant
-from pubnub_bridge.side import Side
+from pubnub_bridge.runtime.context import Side
 
 PEOPLE = 25
 """More than the 20 occupants up to which a new keyset announces each by name (PubNub docs: Announce Max)."""

@@ -15,9 +15,9 @@ from graph_service.errors import FriendsError
 from pubnub_bridge.doctor.engines import skew
 from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.doctor.probe import PEOPLE, Heard, Probe, ProbeRefused
-from pubnub_bridge.preparing import prepare
 from pubnub_bridge.pubnub_api.publish_client import Outcome, Pool
-from pubnub_bridge.side import Side
+from pubnub_bridge.runtime.context import Side
+from pubnub_bridge.runtime.startup import prepare
 
 AREA = Area("PubNub")
 PORTAL = "PubNub's Admin Portal, the keyset's configuration"

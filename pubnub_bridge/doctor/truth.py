@@ -15,7 +15,7 @@ from urllib.parse import quote
 from graph_service.errors import FriendsError
 from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.pubnub_api.sdk import Grant
-from pubnub_bridge.side import Side
+from pubnub_bridge.runtime.context import Side
 
 AREA = Area("truth")
 SLACK = 2.0

@@ -28,11 +28,12 @@ from graph_service.neo4j import Graph
 from graph_service.shard import ShardMap
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.settings import KeysetSettings
-from pubnub_bridge import app, routes
+from pubnub_bridge import routes
 from pubnub_bridge.erasing import erasers, exporters
-from pubnub_bridge.preparing import prepare
+from pubnub_bridge.runtime import bridge
+from pubnub_bridge.runtime.context import Side, open_side
+from pubnub_bridge.runtime.startup import prepare
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import Side, open_side
 from tests.conftest import Servers
 from tests.support import in_image
 
@@ -321,7 +322,7 @@ async def api(settings: Settings) -> AsyncIterator[tuple[str, Side]]:
 @asynccontextmanager
 async def bridge(settings: Settings) -> AsyncIterator[asyncio.Task[int]]:
     """A running bridge, stopped at the end."""
-    task = asyncio.create_task(app.run(settings))
+    task = asyncio.create_task(bridge.run(settings))
     await asyncio.sleep(0.5)
     try:
         yield task

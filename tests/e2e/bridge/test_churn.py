@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from pubnub_bridge.app import Bridge
 from pubnub_bridge.client.friend_list import View
+from pubnub_bridge.runtime.bridge import Bridge
 from tests.e2e.bridge.conftest import World, eventually, until
 from tests.e2e.bridge.test_owners import owner
 

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from graph_service.app import engines
-from pubnub_bridge import app
-from pubnub_bridge.app import Bridge
-from pubnub_bridge.preparing import prepare
+from pubnub_bridge.runtime import bridge
+from pubnub_bridge.runtime.bridge import Bridge
+from pubnub_bridge.runtime.context import open_side
+from pubnub_bridge.runtime.startup import prepare
+from pubnub_bridge.runtime.supervisor import until_one_dies
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import open_side
-from pubnub_bridge.tasks import until_one_dies
 from tests.e2e.bridge.conftest import HOLD, World, eventually, until
 
 LEASE = 1500
@@ -113,7 +113,7 @@ async def test_a_paused_owner_that_wakes_up_late_does_no_harm(quiet: World) -> N
 
 async def test_a_stop_finishes_what_is_under_way(quiet: World) -> None:
     """Within the grace; the leases are free at once."""
-    task = asyncio.create_task(app.run(quiet.settings))
+    task = asyncio.create_task(bridge.run(quiet.settings))
     await asyncio.sleep(1.5)
     task.cancel()
     async with asyncio.timeout(quiet.settings.grace_seconds + 3):

@@ -16,8 +16,8 @@ from chaos.planted import BUGS, planted
 from graph_service.flags import Flags
 from graph_service.model import Flag
 from local_stack.origin.faults import Fault
-from pubnub_bridge.app import Bridge
 from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.runtime.bridge import Bridge
 from tests.e2e.bridge.conftest import Device, World, eventually, until
 from tests.e2e.bridge.test_churn import kill
 from tests.e2e.bridge.test_owners import owner, until_flagged

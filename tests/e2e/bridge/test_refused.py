@@ -10,8 +10,8 @@ import structlog
 
 from graph_service.model import Flag, Settled
 from pubnub_bridge import metrics
-from pubnub_bridge.app import Bridge
 from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.runtime.bridge import Bridge
 from pubnub_bridge.store import event_trace
 from tests.e2e.bridge.conftest import World, eventually
 from tests.e2e.bridge.test_owners import flagged, owner, until_flagged

@@ -17,7 +17,7 @@ from graph_service.neo4j import Graph
 from local_stack.origin.app import Options, start
 from local_stack.origin.settings import KeysetSettings
 from local_stack.ports import free_port
-from pubnub_bridge import preparing
+from pubnub_bridge.runtime import startup
 from pubnub_bridge.settings import Settings
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, _emptied, eventually, options
@@ -90,14 +90,14 @@ async def test_an_api_alone_takes_pubnubs_time_and_the_highest_stamp(quiet: Worl
     side = quiet.side
     side.clock.offset, side.water.highest = 0, 0
     await quiet.origin.close()
-    assert await preparing.try_times(side) is False
+    assert await startup.try_times(side) is False
     assert side.clock.offset == 0
     port = quiet.origin.port
     again = await start(Options("127.0.0.1", port, "demo", "demo", "sec", KeysetSettings(), True, None))
     try:
         again.origin.clock.advance(3600.0)
         await side.engines.valkey.raise_to("fp:highest-ts", 1_700_000_000_000_000)
-        assert await preparing.try_times(side) is True
+        assert await startup.try_times(side) is True
         assert abs(side.clock.offset - 3_600_000) < 5_000
         assert side.water.highest == 1_700_000_000_000_000
     finally:

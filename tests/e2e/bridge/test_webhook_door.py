@@ -9,8 +9,8 @@ from typing import Any
 
 from graph_service.neo4j import Graph
 from local_stack.origin.app import Running
+from pubnub_bridge.runtime.context import Side
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import Side
 from pubnub_bridge.store import keys
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, _emptied, api, options

@@ -14,7 +14,7 @@ import structlog
 from graph_service.errors import FriendsError
 from pubnub_bridge import metrics
 from pubnub_bridge.errors import PubNubUnavailable
-from pubnub_bridge.side import Side
+from pubnub_bridge.runtime.context import Side
 
 SHORTEST_WAIT = 0.5
 LONGEST_WAIT = 60.0

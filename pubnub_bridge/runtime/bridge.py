@@ -18,7 +18,7 @@ import structlog
 from graph_service.app import engines
 from graph_service.model import Told
 from graph_service.outbox import Outbox
-from pubnub_bridge import jobs, metrics
+from pubnub_bridge import metrics
 from pubnub_bridge.debounce.committer import Around, Settle
 from pubnub_bridge.debounce.debouncer import HoldTimes
 from pubnub_bridge.debounce.reconciler import Reconcile
@@ -38,14 +38,15 @@ from pubnub_bridge.observe.cpu_load import BUSY, Busy
 from pubnub_bridge.observe.online_count import Counting, CountNeeds
 from pubnub_bridge.partitions.consumer import Needs, Partitions
 from pubnub_bridge.partitions.leases import Ownership, own_name
-from pubnub_bridge.preparing import until_prepared
 from pubnub_bridge.pubnub_api.publish_client import Pool
+from pubnub_bridge.runtime import scheduler
+from pubnub_bridge.runtime.context import Side, open_side
+from pubnub_bridge.runtime.startup import until_prepared
+from pubnub_bridge.runtime.supervisor import until_one_dies
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.side import Side, open_side
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health
 from pubnub_bridge.store.inbox_streams import Inbox
-from pubnub_bridge.tasks import until_one_dies
 
 SETTLES, READS = 1.0, 0.1
 """Seconds that a batch of settling, or of owed syncs, takes at most while the graph bears more syncs."""
@@ -70,7 +71,7 @@ async def on(side: Side) -> None:
     await until_prepared(side)
     bridge = Bridge(side)
     try:
-        async with jobs.running(bridge.jobs()):
+        async with scheduler.running(bridge.jobs()):
             await until_one_dies(bridge.tasks(), bridge.drain)
     finally:
         await bridge.ownership.close()
@@ -151,17 +152,17 @@ class Bridge:
         notices = self.side.notices
         return {"notices": self.over_sqs.run(notices)} if self.over_sqs and notices else {}
 
-    def jobs(self) -> list[jobs.Job]:
+    def jobs(self) -> list[scheduler.Job]:
         """All that happens by the clock; those that only one may do look whether this process leads."""
         settings = self.side.settings
         return [
-            jobs.Job("health", min(5.0, settings.status_count_interval), self._tell_health),
-            jobs.Job("status.count", settings.status_count_interval, self._count),
-            jobs.Job(
+            scheduler.Job("health", min(5.0, settings.status_count_interval), self._tell_health),
+            scheduler.Job("status.count", settings.status_count_interval, self._count),
+            scheduler.Job(
                 "reconcile", settings.reconcile_seconds, self._reconcile_owned, settings.reconcile_seconds
             ),
-            jobs.Job("console report", report.EVERY, self.report.tell),
-            jobs.Job("accuracy", 60.0, self._accuracy, 60.0),
+            scheduler.Job("console report", report.EVERY, self.report.tell),
+            scheduler.Job("accuracy", 60.0, self._accuracy, 60.0),
         ]
 
     async def _tell_health(self) -> None:
