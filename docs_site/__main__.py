@@ -21,7 +21,7 @@ import typer
 from docs_site.reference import api_page, messages_page
 from graph_service.api.app import OWN
 from graph_service.api.openapi import document
-from pubnub_bridge.routes import TABLES
+from pubnub_bridge.api.routes import TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = {

@@ -34,8 +34,8 @@ from pubnub_bridge import (
     commands_sizing,
     service,
 )
+from pubnub_bridge.api.routes import TABLES
 from pubnub_bridge.client.connection_info import options as stack_options
-from pubnub_bridge.routes import TABLES
 from pubnub_bridge.settings import Settings as BridgeSettings
 
 app = typer.Typer(

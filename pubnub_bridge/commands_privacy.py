@@ -17,11 +17,11 @@ from graph_service.app import Engines, parts
 from graph_service.errors import UserNotFound
 from graph_service.neo4j import connect
 from graph_service.valkey_cluster import open_valkey
+from pubnub_bridge.api.erasure import erasers
+from pubnub_bridge.api.erasure_check import Traces, traces
 from pubnub_bridge.commands_operate import PANEL, AsJson, Stack, given_settings
-from pubnub_bridge.erasing import erasers
 from pubnub_bridge.runtime.context import open_side
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.traces import Traces, traces
 
 STEP = 0.5
 """Seconds between two looks."""

@@ -19,10 +19,10 @@ from graph_service.api.typed import TypedRoutes
 from graph_service.app import engines, parts
 from graph_service.errors import SetupError
 from graph_service.settings import missing_to_serve
-from pubnub_bridge import demo_login
-from pubnub_bridge.erasing import erasers, exporters
-from pubnub_bridge.pages import Pages
-from pubnub_bridge.routes import API_ONLY, SIDE, TABLES
+from pubnub_bridge.api import demo_login
+from pubnub_bridge.api.erasure import erasers, exporters
+from pubnub_bridge.api.routes import API_ONLY, SIDE, TABLES
+from pubnub_bridge.api.static_files import Pages
 from pubnub_bridge.runtime import bridge as bridge
 from pubnub_bridge.runtime.context import Side, open_side
 from pubnub_bridge.runtime.startup import keep_times, try_times

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from graph_service.api.app import OWN
 from graph_service.api.openapi import document
-from pubnub_bridge.routes import TABLES
+from pubnub_bridge.api.routes import TABLES
 from tests.docs.terminals import ROOT, fences
 
 PAGES = [

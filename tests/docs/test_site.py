@@ -13,7 +13,7 @@ from docs_site.__main__ import build, linked, pages
 from docs_site.reference import api_page, messages_page
 from graph_service.api.app import OWN
 from graph_service.api.openapi import document
-from pubnub_bridge.routes import TABLES
+from pubnub_bridge.api.routes import TABLES
 from tests.docs.terminals import ROOT
 
 

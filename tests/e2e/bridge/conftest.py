@@ -28,8 +28,8 @@ from graph_service.neo4j import Graph
 from graph_service.shard import ShardMap
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.settings import KeysetSettings
-from pubnub_bridge import routes
-from pubnub_bridge.erasing import erasers, exporters
+from pubnub_bridge.api import routes
+from pubnub_bridge.api.erasure import erasers, exporters
 from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.context import Side, open_side
 from pubnub_bridge.runtime.startup import prepare

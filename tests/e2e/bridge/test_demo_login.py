@@ -8,7 +8,7 @@ import pytest
 from graph_service.neo4j import Graph
 from graph_service.people import People, Person
 from graph_service.shard import ShardMap
-from pubnub_bridge import demo_login, routes
+from pubnub_bridge.api import demo_login, routes
 from pubnub_bridge.settings import Settings
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import Running, api, options

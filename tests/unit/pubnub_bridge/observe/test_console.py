@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from graph_service.api.callers import CONSOLE
 from graph_service.api.typed import TypedRoutes
-from pubnub_bridge.explain import verdict
+from pubnub_bridge.api.explain import verdict
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.observe.console.report import grown, quantile, rates
 from pubnub_bridge.observe.console.snapshot import Read, leaders, shards, snapshot

@@ -18,7 +18,7 @@ from graph_service.api.callers import CONSOLE, GATE, SERVICE
 from graph_service.api.parts import PARTS
 from graph_service.api.typed import HEADERS, TypedRoutes
 from graph_service.errors import UserNotFound
-from pubnub_bridge.explain import Why, WhyQuery, explained
+from pubnub_bridge.api.explain import Why, WhyQuery, explained
 from pubnub_bridge.observe.console.audit import Look
 from pubnub_bridge.observe.console.feed import TooManyConsoles
 from pubnub_bridge.observe.console.schemas import (

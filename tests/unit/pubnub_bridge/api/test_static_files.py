@@ -15,7 +15,7 @@ from aiohttp import web
 
 from graph_service.errors import SetupError
 from graph_service.settings import load
-from pubnub_bridge.pages import LIBRARIES, Pages, content_policy, origin_source
+from pubnub_bridge.api.static_files import LIBRARIES, Pages, content_policy, origin_source
 from pubnub_bridge.settings import Settings
 from tests.support.serving import SECRET
 

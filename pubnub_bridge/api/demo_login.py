@@ -20,7 +20,7 @@ from graph_service.api.tokens import mint
 from graph_service.api.typed import TypedRoutes
 from graph_service.errors import Forbidden, UserNotFound
 from graph_service.ids import UserId
-from pubnub_bridge.routes import SIDE
+from pubnub_bridge.api.routes import SIDE
 
 TOKEN_SECONDS = 3600.0
 OFFERED = 12

@@ -20,9 +20,11 @@ from graph_service.api.rooms import VISIT, BodyTooSlow
 from graph_service.api.typed import Scheme, TypedRoutes
 from graph_service.errors import BadInput, QueueUnavailable, RateLimited, Unauthorized, UserNotFound
 from graph_service.ids import UserId
-from pubnub_bridge import console_routes, metrics
+from pubnub_bridge import metrics
+from pubnub_bridge.api import console
+from pubnub_bridge.api.erasure_check import Traces, traces
+from pubnub_bridge.api.explain import Why, WhyQuery, explained
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
-from pubnub_bridge.explain import Why, WhyQuery, explained
 from pubnub_bridge.fanout.outbox_relay import set_visibility
 from pubnub_bridge.ingest import webhook
 from pubnub_bridge.ingest.subscriber import placed
@@ -30,7 +32,6 @@ from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
 from pubnub_bridge.runtime.context import SIDE
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys
-from pubnub_bridge.traces import Traces, traces
 
 __all__ = ("API_ONLY", "SIDE", "TABLES", "WEBHOOK")
 
@@ -41,7 +42,7 @@ session_routes = TypedRoutes("session", room="session")
 presence_routes = TypedRoutes("presence")
 webhook_routes = TypedRoutes("webhook", room="webhook")
 WEBHOOK: tuple[TypedRoutes, ...] = (webhook_routes,)
-API_ONLY: tuple[TypedRoutes, ...] = (session_routes, presence_routes, console_routes.routes)
+API_ONLY: tuple[TypedRoutes, ...] = (session_routes, presence_routes, console.routes)
 TABLES: tuple[TypedRoutes, ...] = (*API_ONLY, *WEBHOOK)
 
 
