@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pubnub_bridge.cli import main
+from pubnub_bridge.cli.main import main
 
 if __name__ == "__main__":
     main()

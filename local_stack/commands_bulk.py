@@ -17,7 +17,7 @@ from local_stack import generated_csv, offline
 from local_stack.data_folder import default_data
 from local_stack.generate import clustering
 from local_stack.generate import generate as make
-from pubnub_bridge import commands_bulk as online
+from pubnub_bridge.cli import bulk as online
 
 PANEL = "Many people at once"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pubnub_bridge.cli import main
+from pubnub_bridge.cli.main import main
 
 if __name__ == "__main__":
     sys.argv.insert(1, "serve")

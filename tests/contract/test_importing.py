@@ -161,7 +161,15 @@ async def started(servers: Servers, one: Path, other: Path) -> asyncio.subproces
         "NEO4J_PASSWORD": servers.neo4j_password,
     }
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from pubnub_bridge.cli import main; main()", "import", one, other, "--json"),
+        *(
+            sys.executable,
+            "-c",
+            "from pubnub_bridge.cli.main import main; main()",
+            "import",
+            one,
+            other,
+            "--json",
+        ),
         env=environ,
         stdout=asyncio.subprocess.PIPE,
     )

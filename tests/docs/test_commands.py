@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from local_stack.cli import add_commands
-from pubnub_bridge.cli import app
+from pubnub_bridge.cli.main import app
 from tests.docs.terminals import ROOT, Reader, fences, reader, stays
 
 PAGES = [

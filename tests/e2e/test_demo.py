@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(420)
 
 PEOPLE = 200
 HOLD = 1.0
-COMMAND = [sys.executable, "-m", "pubnub_bridge.cli"]
+COMMAND = [sys.executable, "-m", "pubnub_bridge.cli.main"]
 
 
 @asynccontextmanager

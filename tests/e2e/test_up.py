@@ -55,7 +55,7 @@ async def stack(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
     """``friends-presence up --no-demo`` as a person starts it, ended by Ctrl-C."""
     told = tmp_path / "stack.json"
     log = (tmp_path / "up.log").open("wb")
-    command = [sys.executable, "-m", "pubnub_bridge.cli", "up", "--no-demo"]
+    command = [sys.executable, "-m", "pubnub_bridge.cli.main", "up", "--no-demo"]
     command += ["--data", str(tmp_path / "data"), "--json", str(told)]
     hidden = ("NEO4J_URI", "REDIS_URL")
     environ = {name: value for name, value in os.environ.items() if name not in hidden}

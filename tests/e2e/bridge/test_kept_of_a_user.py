@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from graph_service.valkey import FIRST
-from pubnub_bridge import cli
+from pubnub_bridge.cli import main
 from pubnub_bridge.debounce.new_users import Newcomers
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.model.notification import decode
@@ -58,7 +58,7 @@ def stack_file(world: World, path: Path) -> str:
 
 async def command(*arguments: str) -> tuple[int, str]:
     """Exit code and output of one command, run beside this loop."""
-    result = await asyncio.to_thread(CliRunner().invoke, cli.app, list(arguments))
+    result = await asyncio.to_thread(CliRunner().invoke, main.app, list(arguments))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result.exit_code, result.output

@@ -26,15 +26,9 @@ from graph_service.api.tokens import mint
 from graph_service.errors import FriendsError
 from graph_service.neo4j import check, connect
 from graph_service.settings import Settings, load
-from pubnub_bridge import (
-    commands_bulk,
-    commands_operate,
-    commands_people,
-    commands_privacy,
-    commands_sizing,
-    service,
-)
+from pubnub_bridge import process
 from pubnub_bridge.api.routes import TABLES
+from pubnub_bridge.cli import bulk, operate, privacy, simulate, users
 from pubnub_bridge.client.connection_info import options as stack_options
 from pubnub_bridge.settings import Settings as BridgeSettings
 
@@ -76,8 +70,8 @@ def serve(
             "exclude each other: the process would do nothing", param_hint="--no-api, --api-only"
         )
     given = {name: value for name, value in {"workers": workers, "port": port}.items() if value is not None}
-    roles = service.Roles.BRIDGE if no_api else service.Roles.API if api_only else service.Roles.BOTH
-    raise typer.Exit(service.run(load(BridgeSettings, **given), roles))
+    roles = process.Roles.BRIDGE if no_api else process.Roles.API if api_only else process.Roles.BOTH
+    raise typer.Exit(process.run(load(BridgeSettings, **given), roles))
 
 
 @app.command()
@@ -131,11 +125,11 @@ async def _migrate(settings: Settings, plan_only: bool) -> tuple[list[str], list
     return applied, [migration.source for migration in pending]
 
 
-commands_bulk.add(app)
-commands_people.add(app)
-commands_operate.add(app)
-commands_sizing.add(app)
-commands_privacy.add(app)
+bulk.add(app)
+users.add(app)
+operate.add(app)
+simulate.add(app)
+privacy.add(app)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from graph_service.errors import FriendsError
-from pubnub_bridge.cli import app
+from pubnub_bridge.cli.main import app
 from pubnub_bridge.sizing import figures
 
 runner = CliRunner()

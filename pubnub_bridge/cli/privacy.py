@@ -19,7 +19,7 @@ from graph_service.neo4j import connect
 from graph_service.valkey_cluster import open_valkey
 from pubnub_bridge.api.erasure import erasers
 from pubnub_bridge.api.erasure_check import Traces, traces
-from pubnub_bridge.commands_operate import PANEL, AsJson, Stack, given_settings
+from pubnub_bridge.cli.operate import PANEL, AsJson, Stack, given_settings
 from pubnub_bridge.runtime.context import open_side
 from pubnub_bridge.settings import Settings
 
