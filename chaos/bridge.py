@@ -13,7 +13,7 @@ import time
 from types import FrameType
 
 from chaos.planted import planted
-from pubnub_bridge.cli import main
+from pubnub_bridge.cli import main as command
 from pubnub_bridge.pubnub_api import clock
 
 JUMP = 10
@@ -43,7 +43,7 @@ def main() -> None:
         signal.signal(number, own.jump)
     sys.argv = ["friends-presence", "serve", "--no-api"]
     with planted(os.environ.get("CHAOS_PLANTED")):
-        main.main()
+        command.main()
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pubnub_bridge.api import demo_login
 from pubnub_bridge.api.erasure import erasers, exporters
 from pubnub_bridge.api.routes import API_ONLY, SIDE, TABLES
 from pubnub_bridge.api.static_files import Pages
-from pubnub_bridge.runtime import bridge as bridge
+from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.context import Side, open_side
 from pubnub_bridge.runtime.startup import keep_times, try_times
 from pubnub_bridge.runtime.supervisor import until_stopped

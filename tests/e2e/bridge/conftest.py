@@ -260,7 +260,7 @@ async def _world(
             url = await stack.enter_async_context(in_image.service(chosen))
             side = await stack.enter_async_context(beside(settings))
         else:
-            await stack.enter_async_context(bridge(settings))
+            await stack.enter_async_context(running_bridge(settings))
             url, side = await stack.enter_async_context(api(settings))
         world = World(graph, origin, settings, url, side)
         yield world
@@ -320,7 +320,7 @@ async def api(settings: Settings) -> AsyncIterator[tuple[str, Side]]:
 
 
 @asynccontextmanager
-async def bridge(settings: Settings) -> AsyncIterator[asyncio.Task[int]]:
+async def running_bridge(settings: Settings) -> AsyncIterator[asyncio.Task[int]]:
     """A running bridge, stopped at the end."""
     task = asyncio.create_task(bridge.run(settings))
     await asyncio.sleep(0.5)
