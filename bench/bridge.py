@@ -25,9 +25,9 @@ from rich.table import Table
 from bench import chart, measure
 from bench.bridge_rig import HOLD_S, SHARDS, TICK_S, Rig, bridge, rig
 from bench.http_load import cpu_s, memory_kb
-from graph_service.flags import Flags
-from graph_service.model import Flag, Told
-from graph_service.warming import warm
+from graph_service.friends.presence_flags import Flags
+from graph_service.graph.warmup import warm
+from graph_service.model.model import Flag, Told
 from local_stack.generate import generate
 from pubnub_bridge.debounce.debouncer import Hold
 from pubnub_bridge.model.notification import presence_event

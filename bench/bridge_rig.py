@@ -18,11 +18,11 @@ from pathlib import Path
 
 from bench.loaded import ONLINE, flag, load, options
 from bench.stub import Stub
-from graph_service.neo4j import Graph, connect
+from graph_service.graph.driver import Graph, connect
+from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from graph_service.shard import ShardMap
-from graph_service.valkey import Valkey
-from graph_service.valkey_cluster import open_valkey
+from graph_service.valkey.client import Valkey
+from graph_service.valkey.cluster import open_valkey
 from local_stack.engines import Engines, Options, running
 from local_stack.generate import Population
 from local_stack.process import tail

@@ -29,8 +29,8 @@ from bench import chart, measure
 from bench.fanout_rows import SHARDS, URL
 from bench.http_load import cpu_s, memory_kb
 from bench.stub import Stub
-from graph_service.valkey import Valkey
-from graph_service.valkey_cluster import open_valkey
+from graph_service.valkey.client import Valkey
+from graph_service.valkey.cluster import open_valkey
 from local_stack.data_folder import DataFolder
 from local_stack.server import Server
 from local_stack.valkey_server import ValkeyEngine

@@ -15,9 +15,9 @@ from typing import Annotated
 
 import typer
 
-from graph_service.serve import on_loop
-from graph_service.shard import ShardMap
-from graph_service.valkey_cluster import open_valkey
+from graph_service.model.sharding import ShardMap
+from graph_service.server import on_loop
+from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.debounce.debouncer import HoldTimes
 from pubnub_bridge.debounce.storm_detector import Marks
 from pubnub_bridge.fanout.batcher import Pace

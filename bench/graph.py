@@ -27,12 +27,12 @@ from bench.graph_questions import Asked, Question, questions
 from bench.loaded import ONLINE, flag, load, options
 from bench.measure import Round, Timing
 from bench.postgres import Postgres
-from graph_service.bulk import MOST_PAIRS, Bulk
-from graph_service.model import Pair
-from graph_service.neo4j import Graph, connect
-from graph_service.people import People, Person
+from graph_service.friends.bulk import MOST_PAIRS, Bulk
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph, connect
+from graph_service.model.model import Pair
+from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from graph_service.shard import ShardMap
 from local_stack.engines import Options, running
 from local_stack.generate import Population, clustering, generate
 

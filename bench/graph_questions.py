@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from bench import postgres
 from bench.measure import Call, Timing, at_once
 from bench.postgres import Postgres
-from graph_service.flags import Flags
-from graph_service.friends import Friends
-from graph_service.model import Flag
-from graph_service.neo4j import Graph
-from graph_service.shard import ShardMap
-from graph_service.suggestions import SuggestionsFor
+from graph_service.friends.friends import Friends
+from graph_service.friends.presence_flags import Flags
+from graph_service.friends.suggestions import SuggestionsFor
+from graph_service.graph.driver import Graph
+from graph_service.model.model import Flag
+from graph_service.model.sharding import ShardMap
 
 BATCH = 500
 """Users settled together, as the bridge does."""

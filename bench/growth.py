@@ -29,10 +29,10 @@ from bench.graph_questions import Asked, Question, questions
 from bench.http_load import memory_kb
 from bench.loaded import DATA, ONLINE, flag, import_csv, options
 from bench.measure import Timing, at_once
-from graph_service.flags import Flags
-from graph_service.neo4j import Graph, connect
+from graph_service.friends.presence_flags import Flags
+from graph_service.graph.driver import Graph, connect
+from graph_service.graph.warmup import warm
 from graph_service.settings import Settings
-from graph_service.warming import warm
 from local_stack import generated_csv
 from local_stack.engines import Engines, Options, running
 from local_stack.generate import Population, generate

@@ -7,11 +7,11 @@ import os
 import shutil
 from pathlib import Path
 
-from graph_service.flags import Flags
-from graph_service.model import Flag
-from graph_service.neo4j import Graph
+from graph_service.friends.presence_flags import Flags
+from graph_service.graph.driver import Graph
+from graph_service.model.model import Flag
+from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from graph_service.shard import ShardMap
 from local_stack import generated_csv, offline
 from local_stack.engines import Engines
 from local_stack.generate import Population

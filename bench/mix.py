@@ -29,7 +29,7 @@ from bench.measure import Stopwatch, Timing
 from bench.mix_calls import Asker
 from bench.wire_people import Wire
 from bench.workload import Op
-from graph_service.neo4j import connect
+from graph_service.graph.driver import connect
 from local_stack.generate import Population, generate
 from local_stack.up import Stack
 from pubnub_bridge.client.connection_info import reach

@@ -31,12 +31,12 @@ from pydantic import SecretStr
 from rich.console import Console
 from rich.table import Table
 
-from graph_service.bulk import Bulk
-from graph_service.model import Pair
-from graph_service.neo4j import connect
-from graph_service.people import People, Person
+from graph_service.friends.bulk import Bulk
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import connect
+from graph_service.model.model import Pair
+from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from graph_service.shard import ShardMap
 from local_stack.up import Choice, Stack, stack
 from pubnub_bridge.model import encoding
 

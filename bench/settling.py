@@ -30,11 +30,11 @@ from rich.table import Table
 from bench import chart, degrees, measure, syncing
 from bench.http_load import cpu_s
 from bench.loaded import ONLINE, flag, load, options
-from graph_service.flags import Flags
-from graph_service.model import Flag
-from graph_service.neo4j import Graph, connect
+from graph_service.friends.presence_flags import Flags
+from graph_service.graph.driver import Graph, connect
+from graph_service.model.model import Flag
+from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from graph_service.shard import ShardMap
 from local_stack.engines import Engines, Options, running
 
 console = Console(stderr=True)

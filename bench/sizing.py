@@ -29,9 +29,9 @@ from bench.check_sizing import SOURCE, WIDTH, compared
 from bench.check_sizing import table as shown
 from bench.http_load import cpu_s, memory_kb
 from bench.unit_costs import unit_costs
-from graph_service.flags import Flags
-from graph_service.model import Flag
-from graph_service.warming import warm
+from graph_service.friends.presence_flags import Flags
+from graph_service.graph.warmup import warm
+from graph_service.model.model import Flag
 from local_stack.generate import Population, generate
 from pubnub_bridge.model.notification import presence_event
 from pubnub_bridge.model.presence_event import Seen

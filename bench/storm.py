@@ -28,8 +28,8 @@ from bench.peers import friends as peers_friends
 from bench.peers import ours as peers_ours
 from bench.peers.friends import Friends
 from bench.storm_scene import Figures, Stage, town
-from graph_service.shard import ShardMap
-from graph_service.valkey_cluster import open_valkey
+from graph_service.model.sharding import ShardMap
+from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.settings import Settings
 
 console = Console(stderr=True)

@@ -19,8 +19,8 @@ from bench.peers.friends import Friends
 from bench.peers.ours import Ours
 from bench.peers.views import View, Views
 from bench.wire_people import patience
-from graph_service.shard import ShardMap
-from graph_service.valkey import Valkey
+from graph_service.model.sharding import ShardMap
+from graph_service.valkey.client import Valkey
 from local_stack.generate import Population, generate
 from pubnub_bridge.store import keys
 

@@ -19,7 +19,7 @@ from bench.crowd import Freshness
 from bench.http_load import cpu_s
 from bench.steps import Step, said
 from bench.walk import Plan
-from graph_service.warming import warm
+from graph_service.graph.warmup import warm
 from local_stack.generate import generate
 
 WARM = 6.0

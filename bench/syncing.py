@@ -23,7 +23,7 @@ from bench import measure
 from bench.http_load import Connection, cpu_s
 from bench.loaded import options
 from bench.stub import Stub
-from graph_service.api.tokens import mint
+from graph_service.api.dev_tokens import mint
 from graph_service.settings import Settings
 from local_stack.engines import Engines
 from local_stack.ports import free_port

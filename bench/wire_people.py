@@ -22,8 +22,8 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from bench.http_load import Connection
-from graph_service import collector
-from graph_service.api.tokens import mint
+from graph_service.api.dev_tokens import mint
+from graph_service.concurrency import gc_tuning
 from pubnub_bridge.client.api import Session
 from pubnub_bridge.client.connection_info import Reach
 
@@ -82,7 +82,7 @@ class Wire:
     """What all people share: the way to the origin and the API, sessions by user, and who listens."""
 
     def __init__(self, reach: Reach, heard: Heard) -> None:
-        collector.seldom()  # thousands of people are many objects: a full look would make all of them late at once
+        gc_tuning.seldom()  # thousands of people are many objects: a full look would make all of them late at once
         self.heard = heard
         self.counted: Counter[str] = Counter()
         """Polls answered with something, bytes heard, troubles, sessions."""

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from graph_service.flags import Flags
-from graph_service.model import Flag, Settled, Told
+from graph_service.friends.presence_flags import Flags
+from graph_service.model.model import Flag, Settled, Told
 from pubnub_bridge.debounce.committer import Settle
 from pubnub_bridge.debounce.debouncer import Change, Hold
 from pubnub_bridge.fanout.publisher import Outbound

@@ -14,8 +14,8 @@ from pathlib import Path
 from chaos import valkey_cluster
 from chaos.small_disks import small_disks
 from chaos.valkey_cluster import ValkeyCluster
-from graph_service import migrations
-from graph_service.neo4j import connect
+from graph_service.graph import migrations
+from graph_service.graph.driver import connect
 from graph_service.settings import Settings
 from local_stack import access
 from local_stack.access import Access

@@ -13,21 +13,22 @@ from dataclasses import dataclass
 
 import structlog
 
-from graph_service import logs, metrics, migrations, prefork, serve, tracing
+from graph_service import logging, metrics, prefork, server, tracing
 from graph_service.api.app import build_app, open_gate
-from graph_service.api.parts import Parts, Readiness
-from graph_service.api.typed import TypedRoutes
-from graph_service.bulk import Bulk
+from graph_service.api.routing import TypedRoutes
+from graph_service.api.services import Parts, Readiness
 from graph_service.errors import QueueUnavailable, SetupError
-from graph_service.flags import Flags
-from graph_service.friends import Friends
-from graph_service.kept import KeptAnswers
-from graph_service.neo4j import Graph, check, connect
-from graph_service.people import Created, Eraser, People, nobody_waits
+from graph_service.friends.bulk import Bulk
+from graph_service.friends.friends import Friends
+from graph_service.friends.presence_flags import Flags
+from graph_service.friends.suggestions import SuggestionsFor
+from graph_service.friends.users import Created, Eraser, People, nobody_waits
+from graph_service.graph import migrations
+from graph_service.graph.driver import Graph, check, connect
 from graph_service.settings import Settings, missing_to_serve
-from graph_service.suggestions import SuggestionsFor
-from graph_service.valkey import Valkey
-from graph_service.valkey_cluster import open_valkey
+from graph_service.valkey.cache import KeptAnswers
+from graph_service.valkey.client import Valkey
+from graph_service.valkey.cluster import open_valkey
 
 log = structlog.get_logger(__name__)
 
@@ -103,9 +104,9 @@ async def serve_api(settings: Settings, extra: Sequence[TypedRoutes] = ()) -> No
         made = parts(settings, opened)
         gate = await stack.enter_async_context(open_gate(settings, opened.valkey.clustered))
         app = build_app(settings, made, gate, extra)
-        address = await stack.enter_async_context(serve.listening(app, settings))
+        address = await stack.enter_async_context(server.listening(app, settings))
         log.info("listening", address=address.url)
-        await serve.until_stopped(settings, made.readiness)
+        await server.until_stopped(settings, made.readiness)
 
 
 def run(settings: Settings) -> int:
@@ -114,7 +115,7 @@ def run(settings: Settings) -> int:
     Raises:
         SetupError: an option is missing, or an engine cannot be used.
     """
-    logs.setup(settings.log_level, settings.log_format)
+    logging.setup(settings.log_level, settings.log_format)
     tracing.setup(settings.traces)
     if missing := missing_to_serve(settings):
         raise SetupError(what="; ".join(missing), todo="Set it and start again")

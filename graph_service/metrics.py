@@ -1,7 +1,7 @@
 """What the graph service counts, for Prometheus. Knows names and labels; knows no engine.
 
 With several processes on one port (WORKERS) the counts are kept in files under ``PROMETHEUS_MULTIPROC_DIR``, which
-`graph_service.serve` sets before this module is imported, so that any process can answer for all.
+`graph_service.server` sets before this module is imported, so that any process can answer for all.
 """
 
 from __future__ import annotations

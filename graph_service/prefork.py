@@ -20,7 +20,7 @@ import structlog
 from prometheus_client import multiprocess
 
 from graph_service.errors import SetupError
-from graph_service.serve import STOPS, Main, family, on_loop, port_taken
+from graph_service.server import STOPS, Main, family, on_loop, port_taken
 from graph_service.settings import Settings
 
 SHORT_LIFE = 5.0

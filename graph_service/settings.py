@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from graph_service.errors import SetupError
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 
 SHORTEST_SECRET = 32
 """Characters; 256 bits of an HS256 key (RFC 7518, 3.2)."""

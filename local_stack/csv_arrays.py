@@ -1,7 +1,7 @@
 """Files of friendships as arrays, with the same rules and the same refusals as an import into a running graph.
 
 A block of lines without quotes whose ids are all known is read by whole columns; any other block line by line. Knows
-numpy and the rules of `graph_service.csv_files`; knows no database.
+numpy and the rules of `graph_service.csv.parse`; knows no database.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from graph_service import csv_files
-from graph_service.csv_files import Heading, PairLine, Rejected
-from graph_service.importing import Advance, numbered_lines, twin
+from graph_service.csv import parse
+from graph_service.csv.importer import Advance, numbered_lines, twin
+from graph_service.csv.parse import Heading, PairLine, Rejected
 from local_stack.degrees import Ints, counted, keys_of
 
 Int32s = npt.NDArray[np.int32]
@@ -60,12 +60,12 @@ def read(
     """Reads friendships.csv; `ids` are those of all people, ascending.
 
     Raises:
-        NoSuchFile, WrongColumns: see `graph_service.importing`.
+        NoSuchFile, WrongColumns: see `graph_service.csv.importer`.
     """
     index = {id_: at for at, id_ in enumerate(ids)}
     rejected: list[Rejected] = []
     blocks: list[Columns] = []
-    for head, lines in numbered_lines(path, csv_files.PAIR_COLUMNS):
+    for head, lines in numbered_lines(path, parse.PAIR_COLUMNS):
         blocks.append(_block(head, lines, index, rejected.append))
         advance(sum(len(line) for _, line in lines))
     keys, since = _accepted(_joined(blocks), ids, friend_limit, rejected.append)
@@ -105,13 +105,13 @@ def _has_twins(keys: Ints) -> bool:
 def _block(head: Heading, lines: NumberedLines, index: Mapping[str, int], reject: Reject) -> Columns:
     quick = _by_columns(head, lines, index)
     if quick is None:
-        return _by_lines(csv_files.pairs(head, lines), index, reject)
+        return _by_lines(parse.pairs(head, lines), index, reject)
     odd = (quick.a == UNKNOWN) | (quick.b == UNKNOWN) | (quick.a == quick.b)
     if not odd.any():
         return quick
     rest = [lines[at] for at in np.flatnonzero(odd).tolist()]
     good = quick.taken(np.flatnonzero(~odd))
-    return _joined([good, _by_lines(csv_files.pairs(head, rest), index, reject)])
+    return _joined([good, _by_lines(parse.pairs(head, rest), index, reject)])
 
 
 def _by_columns(head: Heading, lines: NumberedLines, index: Mapping[str, int]) -> Columns | None:

@@ -21,8 +21,8 @@ import aiohttp
 import typer
 
 from graph_service.errors import FriendsError
-from graph_service.neo4j import connect
-from graph_service.shard import ShardMap
+from graph_service.graph.driver import connect
+from graph_service.model.sharding import ShardMap
 from local_stack.data_folder import write_private
 from local_stack.demo_graph import DemoGraph
 from local_stack.demo_life import Act, Habits, Life, Step

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from graph_service.bulk import MOST_PAIRS, Bulk
-from graph_service.model import Pair
-from graph_service.neo4j import Graph
-from graph_service.people import People, Person
-from graph_service.shard import ShardMap
+from graph_service.friends.bulk import MOST_PAIRS, Bulk
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph
+from graph_service.model.model import Pair
+from graph_service.model.sharding import ShardMap
 from local_stack.generate import Population, generate
 
 LOW, HIGH = 500, 1000

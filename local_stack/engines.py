@@ -160,7 +160,7 @@ async def running(
     """Start what is not given by address, wait until all answer, stop it at the end.
 
     They end with this process, however it ends. Raises the errors of `local_stack.errors`, and `GraphRefused` or
-    `NotNeo4j` (graph_service.neo4j) for a graph that is there and cannot be used.
+    `NotNeo4j` (graph_service.graph.driver) for a graph that is there and cannot be used.
     """
     folder, options = DataFolder.at(data), options or Options()
     if environ.get("NEO4J_URI") and environ.get("REDIS_URL"):

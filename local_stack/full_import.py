@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from graph_service.errors import SetupError
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 from local_stack import admin_tool
 from local_stack.csv_arrays import Friendships
 from local_stack.digits import lines_of

@@ -17,13 +17,13 @@ from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
-from graph_service import migrations
-from graph_service.csv_files import Rejected
+from graph_service.csv.importer import Tally, people_windows
+from graph_service.csv.parse import Rejected
 from graph_service.errors import SetupError
-from graph_service.importing import Tally, people_windows
-from graph_service.neo4j import Graph, connect
+from graph_service.graph import migrations
+from graph_service.graph.driver import Graph, connect
+from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from graph_service.shard import ShardMap
 from local_stack import csv_arrays, full_import
 from local_stack.data_folder import DataFolder
 from local_stack.neo4j_server import USER, Neo4jEngine
@@ -69,7 +69,7 @@ async def load(data: Path, sources: Sources, step: Step = lambda _text: None) ->
     """Imports both files into the embedded Neo4j of `data`, which must not run.
 
     Raises:
-        AlreadyRunning: it runs. NotEmpty: it has people. NoSuchFile, WrongColumns: see `graph_service.importing`.
+        AlreadyRunning: it runs. NotEmpty: it has people. NoSuchFile, WrongColumns: see `graph_service.csv.importer`.
         ImportFailed: the tool stopped; the database is empty again.
     """
     folder = DataFolder.at(data)

@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph_service import collector
+from graph_service.concurrency import gc_tuning
 from graph_service.errors import FriendsError
 from local_stack.ports import LOOPBACK
 from local_stack.process import Program
@@ -76,7 +76,7 @@ async def serve(given: str) -> None:
     parsed = json.loads(given)
     settings = KeysetSettings.model_validate(parsed["settings"])
     running = await start(Options(settings=settings, **parsed["options"]))
-    collector.seldom()
+    gc_tuning.seldom()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

@@ -6,9 +6,9 @@ import aiohttp
 from pydantic import SecretStr
 
 from graph_service.errors import Unavailable
-from graph_service.neo4j import check, connect
+from graph_service.graph.driver import check, connect
 from graph_service.settings import Settings
-from graph_service.valkey_cluster import open_valkey
+from graph_service.valkey.cluster import open_valkey
 
 HTTP_SECONDS = 5.0
 
@@ -16,7 +16,7 @@ HTTP_SECONDS = 5.0
 async def graph(uri: str, user: str, password: str) -> str:
     """The agent of the Neo4j at `uri`, once it runs queries.
 
-    Raises `GraphUnavailable`, `GraphRefused` or `NotNeo4j` (graph_service.neo4j), which names who answered.
+    Raises `GraphUnavailable`, `GraphRefused` or `NotNeo4j` (graph_service.graph.driver), which names who answered.
     """
     settings = Settings(
         environment="development", neo4j_uri=uri, neo4j_user=user, neo4j_password=SecretStr(password)

@@ -17,9 +17,9 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from graph_service import migrations
 from graph_service.errors import SetupError
-from graph_service.neo4j import connect
+from graph_service.graph import migrations
+from graph_service.graph.driver import connect
 from graph_service.settings import Settings
 from local_stack import access, web_libraries
 from local_stack.access import Access

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from graph_service.app import engines
-from graph_service.cancelling import ended
+from graph_service.concurrency.cancellation import ended
 from graph_service.settings import load
 from pubnub_bridge.fanout.sqs_queue import BadQueue, Received, Sqs
 from pubnub_bridge.fanout.sqs_worker import Worker

@@ -11,11 +11,11 @@ from enum import StrEnum
 
 import structlog
 
-from graph_service import logs, prefork, serve, tracing
+from graph_service import logging, prefork, server, tracing
 from graph_service.api.app import build_app, open_gate
-from graph_service.api.parts import Readiness
-from graph_service.api.rooms import ROOMS
-from graph_service.api.typed import TypedRoutes
+from graph_service.api.concurrency_limits import ROOMS
+from graph_service.api.routing import TypedRoutes
+from graph_service.api.services import Readiness
 from graph_service.app import engines, parts
 from graph_service.errors import SetupError
 from graph_service.settings import missing_to_serve
@@ -46,11 +46,11 @@ def run(settings: Settings, roles: Roles) -> int:
     Raises:
         SetupError: an option is missing, an engine cannot be used, or a task died.
     """
-    logs.setup(settings.log_level, settings.log_format)
+    logging.setup(settings.log_level, settings.log_format)
     tracing.setup(settings.traces)
     refuse_incomplete(settings, roles)
     if roles is Roles.BRIDGE:
-        serve.on_loop(_bridge_alone(settings))
+        server.on_loop(_bridge_alone(settings))
         return 0
     main = _api_alone if roles is Roles.API else _both
     return prefork.run(settings, main)  # type: ignore[arg-type]  # the same settings come back
@@ -78,7 +78,7 @@ async def _api_alone(settings: Settings) -> None:
         side = await _side(settings, stack)
         await try_times(side)
         readiness = await _http(side, stack, API_ONLY)
-        stop = serve.until_stopped(settings, readiness)
+        stop = server.until_stopped(settings, readiness)
         beside = {"PubNub's time": keep_times(side), "newcomers": side.newcomers.run()}
         await until_stopped({**beside, "stop": stop})
 
@@ -86,7 +86,7 @@ async def _api_alone(settings: Settings) -> None:
 async def _bridge_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         side = await _side(settings, stack)
-        await until_stopped({"bridge": bridge.on(side), "stop": serve.until_stopped(settings, Readiness())})
+        await until_stopped({"bridge": bridge.on(side), "stop": server.until_stopped(settings, Readiness())})
 
 
 async def _both(settings: Settings) -> None:
@@ -95,7 +95,7 @@ async def _both(settings: Settings) -> None:
         side = await _side(settings, stack)
         await try_times(side)
         readiness = await _http(side, stack, TABLES)
-        stop = serve.until_stopped(settings, readiness)
+        stop = server.until_stopped(settings, readiness)
         await until_stopped({"bridge": bridge.on(side), "newcomers": side.newcomers.run(), "stop": stop})
 
 
@@ -115,6 +115,6 @@ async def _http(side: Side, stack: AsyncExitStack, tables: Sequence[TypedRoutes]
     app[SIDE] = side
     app[ROOMS].build("webhook", settings.webhooks_at_once)
     Pages(settings).mount(app)
-    address = await stack.enter_async_context(serve.listening(app, settings))
+    address = await stack.enter_async_context(server.listening(app, settings))
     log.info("listening", address=address.url)
     return made.readiness

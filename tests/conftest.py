@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import pytest
 import structlog
 
-from graph_service import migrations
-from graph_service.neo4j import Graph, connect
+from graph_service.graph import migrations
+from graph_service.graph.driver import Graph, connect
 from graph_service.settings import Settings
 from tests.support.api import OPTIONS, Api, running_api
 

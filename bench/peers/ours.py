@@ -20,7 +20,7 @@ from bench.peers.arrivals import Arrivals
 from bench.peers.friends import Friends
 from bench.peers.system import NOWHERE, System
 from bench.wire_people import Person, Wire, beats
-from graph_service.neo4j import connect
+from graph_service.graph.driver import connect
 from local_stack.up import Choice, Stack, stack
 from pubnub_bridge.client.connection_info import reach
 

@@ -20,7 +20,7 @@ from bench.loaded import flag, options
 from bench.peers.friends import Friends
 from bench.peers.play import Said
 from bench.postgres import Postgres
-from graph_service.neo4j import Graph, connect
+from graph_service.graph.driver import Graph, connect
 from graph_service.settings import Settings
 from local_stack.engines import Options
 from local_stack.engines import running as engines_running

@@ -12,27 +12,24 @@ from contextlib import asynccontextmanager
 import aiohttp
 from aiohttp import web
 
-from graph_service.api import (
+from graph_service.api import concurrency_limits, jwks, middleware, openapi
+from graph_service.api.authentication import verifier
+from graph_service.api.callers import GATE, Gate, gate
+from graph_service.api.rate_limits import RateLimits
+from graph_service.api.routes import (
     blocks,
     docs,
     friends,
     friendships,
-    keys,
-    middleware,
-    openapi,
     presence,
     probes,
     requests,
-    rooms,
     suggestions,
     sync,
     users,
 )
-from graph_service.api.auth import verifier
-from graph_service.api.callers import GATE, Gate, gate
-from graph_service.api.limits import RateLimits
-from graph_service.api.parts import DOCUMENT, PARTS, Parts
-from graph_service.api.typed import TypedRoutes
+from graph_service.api.routing import TypedRoutes
+from graph_service.api.services import DOCUMENT, PARTS, Parts
 from graph_service.settings import Settings
 
 OWN: tuple[TypedRoutes, ...] = (
@@ -59,7 +56,7 @@ async def open_gate(settings: Settings, clustered: bool = False) -> AsyncIterato
     limits = RateLimits(settings, clustered=clustered)
     async with aiohttp.ClientSession() as session:
         address = settings.jwt_jwks_url
-        published = keys.PublishedKeys(keys.from_address(session, address)) if address else None
+        published = jwks.PublishedKeys(jwks.from_address(session, address)) if address else None
         try:
             yield gate(settings, verifier(settings, published), limits)
         finally:
@@ -77,7 +74,7 @@ def build_app(
         client_max_size=settings.max_body_bytes,
     )
     tables = [*OWN, *extra]
-    app[PARTS], app[GATE], app[rooms.ROOMS] = parts, gate, rooms.Rooms(settings)
+    app[PARTS], app[GATE], app[concurrency_limits.ROOMS] = parts, gate, concurrency_limits.Rooms(settings)
     app[DOCUMENT] = json.dumps(openapi.document(tables), indent=1).encode()
     app.on_response_prepare.append(middleware.headers(settings))
     for table in tables:

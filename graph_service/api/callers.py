@@ -13,11 +13,11 @@ import structlog
 from aiohttp import web
 
 from graph_service import metrics
-from graph_service.api import address
-from graph_service.api.auth import Verifier, bearer, same_key
-from graph_service.api.keys import KeysUnavailable
-from graph_service.api.limits import RateLimits
-from graph_service.api.typed import Scheme
+from graph_service.api import client_address
+from graph_service.api.authentication import Verifier, bearer, same_key
+from graph_service.api.jwks import KeysUnavailable
+from graph_service.api.rate_limits import RateLimits
+from graph_service.api.routing import Scheme
 from graph_service.errors import FriendsError, RateLimited, Unauthorized
 from graph_service.settings import Settings
 
@@ -63,7 +63,7 @@ class Gate:
 
     verifier: Verifier
     limits: RateLimits
-    trusted: Sequence[address.Network]
+    trusted: Sequence[client_address.Network]
     service_keys: Sequence[str]
     console_keys: Sequence[str]
 
@@ -71,8 +71,8 @@ class Gate:
         """Count a failed try against its address; raises `RateLimited`, or the error itself."""
         metrics.REFUSED.inc()
         forwarded = request.headers.getall("X-Forwarded-For", ())
-        came_from = address.client(request.remote or "", forwarded, self.trusted)
-        await self.limits.count("address", address.bucket(came_from))
+        came_from = client_address.client(request.remote or "", forwarded, self.trusted)
+        await self.limits.count("address", client_address.bucket(came_from))
         raise error
 
 
@@ -85,7 +85,7 @@ def gate(settings: Settings, verifier: Verifier, limits: RateLimits) -> Gate:
     return Gate(
         verifier=verifier,
         limits=limits,
-        trusted=address.networks(settings.trusted_proxies),
+        trusted=client_address.networks(settings.trusted_proxies),
         service_keys=[key.get_secret_value() for key in service if key],
         console_keys=[settings.console_key.get_secret_value()] if settings.console_key else [],
     )

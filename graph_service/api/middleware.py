@@ -17,7 +17,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from graph_service import metrics, tracing
 from graph_service.api import problems
-from graph_service.api.rooms import Overloaded
+from graph_service.api.concurrency_limits import Overloaded
 from graph_service.errors import FriendsError
 from graph_service.settings import Settings
 

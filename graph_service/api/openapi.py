@@ -16,10 +16,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 import graph_service
-from graph_service.api import problems, rooms
-from graph_service.api.typed import Route, TypedRoutes
+from graph_service.api import concurrency_limits, problems
+from graph_service.api.routing import Route, TypedRoutes
 from graph_service.errors import FriendsError, GraphUnavailable, QueueUnavailable, RateLimited
-from graph_service.ids import BadId
+from graph_service.model.ids import BadId
 
 REF = "#/components/schemas/{model}"
 ALWAYS: tuple[type[FriendsError], ...] = (problems.HeadersTooLarge, problems.Internal)
@@ -158,8 +158,8 @@ def _all_problems(route: Route) -> list[type[FriendsError]]:
     found += [BadId] if wants.path else []
     found += BY_BODY if wants.body else [problems.Invalid] if wants.query else []
     found += BEHIND if route.auth.name else []
-    found += [rooms.Overloaded] if route.extras.room else []
-    found += [rooms.BodyTooSlow] if route.wants.body else []
+    found += [concurrency_limits.Overloaded] if route.extras.room else []
+    found += [concurrency_limits.BodyTooSlow] if route.wants.body else []
     return sorted(set(found), key=lambda one: (one.status, one.code))
 
 

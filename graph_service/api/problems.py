@@ -15,7 +15,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from graph_service.errors import BadInput, FriendsError, Unauthorized
-from graph_service.ids import BadId
+from graph_service.model.ids import BadId
 
 MEDIA_TYPE = "application/problem+json"
 

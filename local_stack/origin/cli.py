@@ -63,7 +63,7 @@ def origin(  # noqa: PLR0913, PLR0917 - a command line has as many options as it
 
 async def _serve(options: Options) -> None:
     running = await start(options)
-    # As graph_service/collector.py does, which the origin does not know: a full look stopped everything for 0.5 s.
+    # As graph_service/concurrency/gc_tuning.py does, which the origin does not know: a full look stopped everything for 0.5 s.
     gc.freeze()
     gc.set_threshold(5_000, 4, 100)
     typer.echo(f"origin: listening on {running.host}:{running.port}")

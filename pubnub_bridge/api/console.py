@@ -12,11 +12,11 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from graph_service.api import address
-from graph_service.api.bodies import microseconds, milliseconds
+from graph_service.api import client_address
 from graph_service.api.callers import CONSOLE, GATE, SERVICE
-from graph_service.api.parts import PARTS
-from graph_service.api.typed import HEADERS, TypedRoutes
+from graph_service.api.routing import HEADERS, TypedRoutes
+from graph_service.api.schemas import microseconds, milliseconds
+from graph_service.api.services import PARTS
 from graph_service.errors import UserNotFound
 from pubnub_bridge.api.explain import Why, WhyQuery, explained
 from pubnub_bridge.observe.console.audit import Look
@@ -166,7 +166,7 @@ def look(request: web.Request, what: str, about: str) -> Look:
     said = request.headers.get("X-Operator", "")
     by = "".join(letter for letter in said if letter.isprintable())[:64]
     forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
-    came_from = address.client(request.remote or "", forwarded, request.app[GATE].trusted)
+    came_from = client_address.client(request.remote or "", forwarded, request.app[GATE].trusted)
     return Look(what, about, by, str(came_from))
 
 

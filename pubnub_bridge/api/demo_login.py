@@ -13,13 +13,13 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from pydantic import Field
 
-from graph_service.api.bodies import Answer, Given
 from graph_service.api.callers import PUBLIC
-from graph_service.api.parts import PARTS
-from graph_service.api.tokens import mint
-from graph_service.api.typed import TypedRoutes
+from graph_service.api.dev_tokens import mint
+from graph_service.api.routing import TypedRoutes
+from graph_service.api.schemas import Answer, Given
+from graph_service.api.services import PARTS
 from graph_service.errors import Forbidden, UserNotFound
-from graph_service.ids import UserId
+from graph_service.model.ids import UserId
 from pubnub_bridge.api.routes import SIDE
 
 TOKEN_SECONDS = 3600.0

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from graph_service.people import Eraser
+from graph_service.friends.users import Eraser
 from pubnub_bridge.runtime.context import Side
 
 

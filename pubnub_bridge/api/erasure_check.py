@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from graph_service.api.bodies import Answer
-from graph_service.valkey import FIRST
+from graph_service.api.schemas import Answer
+from graph_service.valkey.client import FIRST
 from pubnub_bridge.runtime.context import Side
 from pubnub_bridge.store import keys
 

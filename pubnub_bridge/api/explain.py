@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graph_service.api.bodies import Answer, Given, Time, microseconds, milliseconds
+from graph_service.api.schemas import Answer, Given, Time, microseconds, milliseconds
 from graph_service.errors import UserNotFound
-from graph_service.ids import UserId
-from graph_service.valkey import FIRST
+from graph_service.model.ids import UserId
+from graph_service.valkey.client import FIRST
 from pubnub_bridge.debounce.debouncer import HoldTimes
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.runtime.context import Side

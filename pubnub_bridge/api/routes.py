@@ -12,14 +12,14 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
-from graph_service.api.auth import same_key
-from graph_service.api.bodies import Answer, Given
+from graph_service.api.authentication import same_key
 from graph_service.api.callers import GATE, SERVICE, USER, Anyone, Caller, Closed
+from graph_service.api.concurrency_limits import VISIT, BodyTooSlow
 from graph_service.api.problems import BodyTooLarge
-from graph_service.api.rooms import VISIT, BodyTooSlow
-from graph_service.api.typed import Scheme, TypedRoutes
+from graph_service.api.routing import Scheme, TypedRoutes
+from graph_service.api.schemas import Answer, Given
 from graph_service.errors import BadInput, QueueUnavailable, RateLimited, Unauthorized, UserNotFound
-from graph_service.ids import UserId
+from graph_service.model.ids import UserId
 from pubnub_bridge import metrics
 from pubnub_bridge.api import console
 from pubnub_bridge.api.erasure_check import Traces, traces

@@ -18,7 +18,7 @@ import structlog
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler
 
-from graph_service.queries import data_folder
+from graph_service.graph.queries import data_folder
 from pubnub_bridge.settings import Settings
 
 TYPES = {

@@ -18,15 +18,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from graph_service import migrations
-from graph_service.bulk import Bulk
+from graph_service.csv.exporter import export
+from graph_service.csv.importer import Import, Tally
 from graph_service.errors import BadInput
-from graph_service.export import export
-from graph_service.importing import Import, Tally
-from graph_service.neo4j import Graph, check, connect
-from graph_service.people import People
+from graph_service.friends.bulk import Bulk
+from graph_service.friends.users import People
+from graph_service.graph import migrations
+from graph_service.graph.driver import Graph, check, connect
+from graph_service.graph.warmup import Warmed, warm
 from graph_service.settings import Settings, load
-from graph_service.warming import Warmed, warm
 
 REJECTED = "rejected.csv"
 

@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 
 import graph_service
-from graph_service import migrations
 from graph_service.api.app import OWN
+from graph_service.api.dev_tokens import mint
 from graph_service.api.openapi import document
-from graph_service.api.tokens import mint
 from graph_service.errors import FriendsError
-from graph_service.neo4j import check, connect
+from graph_service.graph import migrations
+from graph_service.graph.driver import check, connect
 from graph_service.settings import Settings, load
 from pubnub_bridge import process
 from pubnub_bridge.api.routes import TABLES

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from graph_service.settings import load
-from graph_service.valkey_cluster import open_valkey
+from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.client.connection_info import USUAL, bridge_options
 from pubnub_bridge.doctor.examine import examine
 from pubnub_bridge.doctor.finding import Finding, State, failed, report

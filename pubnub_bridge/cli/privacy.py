@@ -15,8 +15,8 @@ from rich.table import Table
 
 from graph_service.app import Engines, parts
 from graph_service.errors import UserNotFound
-from graph_service.neo4j import connect
-from graph_service.valkey_cluster import open_valkey
+from graph_service.graph.driver import connect
+from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.api.erasure import erasers
 from pubnub_bridge.api.erasure_check import Traces, traces
 from pubnub_bridge.cli.operate import PANEL, AsJson, Stack, given_settings

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 
-from graph_service.api.tokens import mint
+from graph_service.api.dev_tokens import mint
 from graph_service.errors import FriendsError, Unavailable
 from graph_service.settings import Settings
 from pubnub_bridge.client.connection_info import Reach

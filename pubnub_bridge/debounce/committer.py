@@ -15,9 +15,10 @@ from typing import Protocol
 
 import structlog
 
-from graph_service import cancelling, tracing
+from graph_service import tracing
+from graph_service.concurrency import cancellation
 from graph_service.errors import FriendsError, QueueUnavailable
-from graph_service.model import Flag, Settled, Told
+from graph_service.model.model import Flag, Settled, Told
 from pubnub_bridge import metrics
 from pubnub_bridge.debounce.debouncer import Change, Hold
 from pubnub_bridge.model.notification import Event, Outgoing, presence_event, sync_of
@@ -56,7 +57,7 @@ class Refusal:
 
 
 class FlagStore(Protocol):
-    """The part of `graph_service.flags.Flags` that settling needs."""
+    """The part of `graph_service.friends.presence_flags.Flags` that settling needs."""
 
     async def settle(self, flags: Sequence[Flag]) -> Settled:
         """Row 6: one committed transaction."""
@@ -153,7 +154,7 @@ class Settle:
         try:
             await self._done(self.batches)
         finally:
-            await cancelling.ended(self.batches)
+            await cancellation.ended(self.batches)
         await self._delete_finished()
 
     async def _done(self, batches: Sequence[asyncio.Task[None]]) -> None:

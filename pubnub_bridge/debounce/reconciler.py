@@ -14,8 +14,8 @@ from typing import Protocol
 import structlog
 
 from graph_service.errors import FriendsError
-from graph_service.ids import why_not
-from graph_service.shard import ShardMap
+from graph_service.model.ids import why_not
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge import metrics
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.pubnub_api.presence_lookup import Lookups
@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 
 
 class OnlineRead(Protocol):
-    """The part of `graph_service.flags.Flags` that reconciling needs."""
+    """The part of `graph_service.friends.presence_flags.Flags` that reconciling needs."""
 
     async def online_in_shards(self, shards: Sequence[int]) -> Mapping[str, int]:
         """Who is flagged online, with the time of the flag."""

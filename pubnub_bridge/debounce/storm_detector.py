@@ -18,7 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 
 BUCKETS = 10
 """Parts of the span that are counted apart."""

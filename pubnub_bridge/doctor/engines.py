@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 
-from graph_service import migrations
 from graph_service.errors import FriendsError
-from graph_service.neo4j import Graph, check, connect
-from graph_service.valkey_cluster import open_valkey
+from graph_service.graph import migrations
+from graph_service.graph.driver import Graph, check, connect
+from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.settings import Settings
 

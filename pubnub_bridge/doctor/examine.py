@@ -6,8 +6,8 @@ import asyncio
 
 from graph_service.app import Engines
 from graph_service.errors import FriendsError
-from graph_service.neo4j import connect
-from graph_service.valkey_cluster import open_valkey
+from graph_service.graph.driver import connect
+from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.doctor import options, pubnub, truth
 from pubnub_bridge.doctor.engines import look_at_graph, look_at_queue
 from pubnub_bridge.doctor.finding import Area, Finding, failed

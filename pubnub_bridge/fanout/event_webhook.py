@@ -16,7 +16,7 @@ import aiohttp
 import structlog
 
 from graph_service.errors import FriendsError
-from graph_service.valkey import FIRST, Valkey
+from graph_service.valkey.client import FIRST, Valkey
 from pubnub_bridge.model.notification import Event
 from pubnub_bridge.store import keys
 

@@ -16,9 +16,9 @@ from typing import Protocol
 import structlog
 
 from graph_service.errors import FriendsError, QueueUnavailable
-from graph_service.flags import Flags
-from graph_service.model import ChangedPair, Told
-from graph_service.valkey import Valkey
+from graph_service.friends.presence_flags import Flags
+from graph_service.model.model import ChangedPair, Told
+from graph_service.valkey.client import Valkey
 from pubnub_bridge.model.friendship_event import tell_pair
 from pubnub_bridge.model.notification import Event, Outgoing, presence_event
 from pubnub_bridge.store import keys
@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 
 
 class OutboxRead(Protocol):
-    """The part of `graph_service.outbox.Outbox` that the relay needs."""
+    """The part of `graph_service.friends.outbox.Outbox` that the relay needs."""
 
     async def read(self, limit: int = BATCH) -> list[ChangedPair]:
         """The oldest changed pairs as they stand now."""
@@ -42,7 +42,7 @@ class OutboxRead(Protocol):
 
 
 class FlagsRead(Protocol):
-    """The part of `graph_service.flags.Flags` that the relay needs."""
+    """The part of `graph_service.friends.presence_flags.Flags` that the relay needs."""
 
     async def tell(self, ids: Sequence[str]) -> list[Told]:
         """Own state, online friends and clock."""

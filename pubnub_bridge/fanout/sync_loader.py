@@ -10,14 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from graph_service.model import Told
-from graph_service.together import Together
+from graph_service.concurrency.batch_loader import Together
+from graph_service.model.model import Told
 from pubnub_bridge.model.notification import SyncNotice, sync_of
 from pubnub_bridge.store.watermark import HighWater
 
 
 class TellRead(Protocol):
-    """The part of `graph_service.flags.Flags` that a sync needs."""
+    """The part of `graph_service.friends.presence_flags.Flags` that a sync needs."""
 
     async def tell(self, ids: Sequence[str]) -> list[Told]:
         """Own state, online friends and clock of each user."""

@@ -20,8 +20,8 @@ import structlog
 
 from graph_service import tracing
 from graph_service.errors import QueueUnavailable, Unavailable
-from graph_service.ids import why_not
-from graph_service.shard import ShardMap
+from graph_service.model.ids import why_not
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge import metrics
 from pubnub_bridge.ingest.parser import Counts, Heard
 from pubnub_bridge.pubnub_api.publish_client import Keyset

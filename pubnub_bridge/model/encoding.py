@@ -1,4 +1,4 @@
-"""Messages as bytes (for rows 8 to 10 of the walk). Pure. The contracts themselves are `graph_service.messages`.
+"""Messages as bytes (for rows 8 to 10 of the walk). Pure. The contracts themselves are `graph_service.model.messages`.
 
 An event is encoded once, whoever receives it, and pasted into batches as it is.
 """
@@ -12,7 +12,7 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from graph_service.messages import LARGEST, VERSION
+from graph_service.model.messages import LARGEST, VERSION
 from pubnub_bridge.model.presence_event import event_id
 
 BUDGET = LARGEST - 1024

@@ -6,7 +6,7 @@ exactly what an unfriended one is told; a request that a block hides is not told
 
 from __future__ import annotations
 
-from graph_service.model import ChangedPair, End
+from graph_service.model.model import ChangedPair, End
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event, Outgoing
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pydantic_core import from_json, to_json
 
-from graph_service.model import Told
+from graph_service.model.model import Told
 from pubnub_bridge.model import encoding
 
 

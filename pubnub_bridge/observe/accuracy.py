@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from graph_service.model import Presence
+from graph_service.model.model import Presence
 from pubnub_bridge import metrics
 from pubnub_bridge.pubnub_api.presence_lookup import Lookups
 from pubnub_bridge.settings import Settings

@@ -9,9 +9,9 @@ from typing import Protocol
 
 import structlog
 
-from graph_service.messages import Count, StatusCount
-from graph_service.shard import ShardMap
-from graph_service.valkey import Valkey
+from graph_service.model.messages import Count, StatusCount
+from graph_service.model.sharding import ShardMap
+from graph_service.valkey.client import Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.model import encoding

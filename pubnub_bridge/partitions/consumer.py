@@ -15,10 +15,10 @@ from typing import Protocol
 
 import structlog
 
-from graph_service import cancelling
+from graph_service.concurrency import cancellation
 from graph_service.errors import FriendsError, QueueUnavailable
-from graph_service.shard import ShardMap
-from graph_service.valkey import FIRST, Entry, Valkey
+from graph_service.model.sharding import ShardMap
+from graph_service.valkey.client import FIRST, Entry, Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.debounce.debouncer import Hold, HoldTimes, Noticed
 from pubnub_bridge.debounce.storm_detector import Marks, Storms, Turned
@@ -44,7 +44,7 @@ _log = structlog.get_logger(__name__)
 
 
 class OnlineRead(Protocol):
-    """The part of `graph_service.flags.Flags` that a take-over needs."""
+    """The part of `graph_service.friends.presence_flags.Flags` that a take-over needs."""
 
     async def online_in_shards(self, shards: Sequence[int]) -> Mapping[str, int]:
         """Who is flagged online, with the time of the flag."""
@@ -159,7 +159,7 @@ class Partitions:
         """End the subscribe loops; what they appended is kept."""
         followers = list(self._followers.values())
         self._followers.clear()
-        await cancelling.ended([*followers, *self._doubts])
+        await cancellation.ended([*followers, *self._doubts])
 
     async def run(self) -> None:
         """Read for ever."""

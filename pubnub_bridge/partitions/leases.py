@@ -17,7 +17,7 @@ from typing import Protocol
 import structlog
 
 from graph_service.errors import FriendsError, QueueUnavailable
-from graph_service.valkey import Valkey
+from graph_service.valkey.client import Valkey
 from pubnub_bridge.store import keys
 
 LEASE = 9000

@@ -19,10 +19,10 @@ import structlog
 from aiolimiter import AsyncLimiter
 
 from graph_service.errors import FriendsError
-from graph_service.flags import Flags
-from graph_service.model import Told
-from graph_service.neo4j import Graph
-from graph_service.shard import ShardMap
+from graph_service.friends.presence_flags import Flags
+from graph_service.graph.driver import Graph
+from graph_service.model.model import Told
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge import metrics
 from pubnub_bridge.model import encoding
 

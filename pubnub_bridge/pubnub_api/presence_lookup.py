@@ -14,7 +14,7 @@ from typing import Protocol
 import structlog
 
 from graph_service.errors import FriendsError
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.model.presence_event import Seen
 
 CROWD = 20

@@ -21,7 +21,7 @@ from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
-from graph_service import cancelling
+from graph_service.concurrency import cancellation
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.pubnub_api.publish_client import Keyset
 
@@ -187,7 +187,7 @@ class Client:
             PubNubRefused: the call is not allowed, or not understood.
         """
         async with self._gate:
-            with cancelling.heard():
+            with cancellation.heard():
                 answer = await endpoint.future()
         if not isinstance(answer, PubNubAsyncioException):
             return answer.result

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from graph_service.errors import FriendsError
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.pubnub_api.sdk import Client, Grant
 
 STATUS_CHANNEL = "status.global"

@@ -16,8 +16,8 @@ from contextlib import suppress
 import structlog
 
 from graph_service.app import engines
-from graph_service.model import Told
-from graph_service.outbox import Outbox
+from graph_service.friends.outbox import Outbox
+from graph_service.model.model import Told
 from pubnub_bridge import metrics
 from pubnub_bridge.debounce.committer import Around, Settle
 from pubnub_bridge.debounce.debouncer import HoldTimes

@@ -14,8 +14,8 @@ import aiohttp
 from aiohttp import web
 
 from graph_service.app import Engines
-from graph_service.flags import Flags
-from graph_service.shard import ShardMap
+from graph_service.friends.presence_flags import Flags
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.debounce.new_users import Newcomers
 from pubnub_bridge.fanout.sqs_queue import Sqs
 from pubnub_bridge.observe.console.audit import Audit

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 
-from graph_service import cancelling
+from graph_service.concurrency import cancellation
 from pubnub_bridge.errors import TaskDied
 
 _log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ async def until_one_dies(
         await drain()
         raise
     finally:
-        await cancelling.ended(tasks.values())
+        await cancellation.ended(tasks.values())
     name = next(name for name, task in tasks.items() if task in done)
     error = None if tasks[name].cancelled() else tasks[name].exception()
     _log.error("task died", task=name, exc_info=error)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 
 from graph_service.errors import QueueUnavailable
-from graph_service.valkey import Valkey
+from graph_service.valkey.client import Valkey
 from pubnub_bridge import metrics
 
 FRESH = 1.0

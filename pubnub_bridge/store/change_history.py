@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic_core import to_json
 
-from graph_service.valkey import Valkey
+from graph_service.valkey.client import Valkey
 from pubnub_bridge.store import keys
 
 KEPT = 5

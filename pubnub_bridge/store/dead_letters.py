@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from graph_service.valkey import FIRST, Entry, Valkey
+from graph_service.valkey.client import FIRST, Entry, Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.model.encoding import micros, opened
 from pubnub_bridge.model.notification import Event, Notice, SyncNotice, encode

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from graph_service.model import Told
+from graph_service.model.model import Told
 from pubnub_bridge.model.notification import Event
 from pubnub_bridge.model.presence_event import Seen, event_id
 from pubnub_bridge.store.change_history import Record

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from graph_service import tracing
-from graph_service.together import Together
-from graph_service.valkey import Valkey
+from graph_service.concurrency.batch_loader import Together
+from graph_service.valkey.client import Valkey
 from pubnub_bridge.model.notification import Notice, Outgoing, SyncNotice, encode
 from pubnub_bridge.store import keys
 

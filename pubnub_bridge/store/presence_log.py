@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pydantic_core import from_json
 
 from graph_service import tracing
-from graph_service.valkey import Valkey
+from graph_service.valkey.client import Valkey
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.store import event_trace, keys
 

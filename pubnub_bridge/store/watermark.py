@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 import structlog
 
 from graph_service.errors import Unavailable
-from graph_service.valkey import Valkey
+from graph_service.valkey.client import Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.store import keys
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from graph_service.messages import KINDS, VERSION, schemas
+from graph_service.model.messages import KINDS, VERSION, schemas
 from pubnub_bridge.client.diff import apply
 from pubnub_bridge.client.friend_list import View
 from tests.unit.test_pattern_document import message

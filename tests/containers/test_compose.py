@@ -25,7 +25,7 @@ from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 from pydantic import SecretStr
 
-from graph_service.api.tokens import mint
+from graph_service.api.dev_tokens import mint
 from graph_service.settings import Settings
 from local_stack.ports import free_port
 from tests.support.ear import Ear

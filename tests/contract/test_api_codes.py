@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from graph_service import errors
-from graph_service.api.rooms import BodyTooSlow, Overloaded
-from graph_service.suggestions import SuggestionsBusy
+from graph_service.api.concurrency_limits import BodyTooSlow, Overloaded
+from graph_service.friends.suggestions import SuggestionsBusy
 from tests.conftest import Servers
 from tests.support.api import OPTIONS, Api, running_api
 from tests.support.serving import Served, options, serving

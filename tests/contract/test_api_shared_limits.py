@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from chaos.valkey_cluster import running
-from graph_service.api.limits import RateLimits
+from graph_service.api.rate_limits import RateLimits
 from graph_service.errors import RateLimited
 from graph_service.settings import Settings
 from tests.conftest import Servers

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from graph_service import migrations
-from graph_service.bulk import Bulk
-from graph_service.model import Pair
-from graph_service.neo4j import connect
-from graph_service.people import People, Person
+from graph_service.friends.bulk import Bulk
+from graph_service.friends.users import People, Person
+from graph_service.graph import migrations
+from graph_service.graph.driver import connect
+from graph_service.model.model import Pair
+from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from graph_service.shard import ShardMap
 from local_stack import backup
 from local_stack.engines import Engines, Options, running
 from tests.support.embedded import EMBEDDED

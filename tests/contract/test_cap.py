@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from graph_service.bulk import MOST_PAIRS, Bulk
 from graph_service.errors import FriendLimitReached
-from graph_service.flags import Flags
-from graph_service.friends import Friends
-from graph_service.model import Flag, Pair, PairAnswer
-from graph_service.neo4j import Graph
-from graph_service.people import People, Person
+from graph_service.friends.bulk import MOST_PAIRS, Bulk
+from graph_service.friends.friends import Friends
+from graph_service.friends.presence_flags import Flags
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph
+from graph_service.model.model import Flag, Pair, PairAnswer
 from tests.conftest import wipe
 
 pytestmark = pytest.mark.timeout(180)

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 import neo4j
 import pytest
 
-from graph_service.bulk import Bulk
-from graph_service.flags import Flags
-from graph_service.model import Flag, Pair
-from graph_service.neo4j import Graph, connect
-from graph_service.people import People, Person
-from graph_service.queries import catalogue
-from graph_service.shard import ShardMap
+from graph_service.friends.bulk import Bulk
+from graph_service.friends.presence_flags import Flags
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph, connect
+from graph_service.graph.queries import catalogue
+from graph_service.model.model import Flag, Pair
+from graph_service.model.sharding import ShardMap
 from tests.conftest import Servers
 from tests.support.graph_cluster import Cluster, lagging
 

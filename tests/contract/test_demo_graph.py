@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph_service.neo4j import Graph
-from graph_service.people import People, Person
-from graph_service.shard import ShardMap
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph
+from graph_service.model.sharding import ShardMap
 from local_stack import demo_graph
 from local_stack.demo_graph import SEED, DemoGraph, batches
 from local_stack.generate import Population, generate

@@ -14,7 +14,7 @@ import pytest
 import redis.asyncio as redis
 
 from graph_service.errors import SetupError
-from graph_service.neo4j import Graph, GraphRefused, connect
+from graph_service.graph.driver import Graph, GraphRefused, connect
 from graph_service.settings import Settings
 from local_stack import neo4j_server
 from local_stack.data_folder import DataFolder

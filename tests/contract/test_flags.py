@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from graph_service.flags import Flags
-from graph_service.friends import Friends
-from graph_service.model import Flag
-from graph_service.neo4j import Graph
-from graph_service.outbox import Outbox
+from graph_service.friends.friends import Friends
+from graph_service.friends.outbox import Outbox
+from graph_service.friends.presence_flags import Flags
+from graph_service.graph.driver import Graph
+from graph_service.model.model import Flag
 from tests.contract.test_friends import everybody
 
 

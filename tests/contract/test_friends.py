@@ -17,10 +17,10 @@ from graph_service.errors import (
     PendingLimitReached,
     UserNotFound,
 )
-from graph_service.friends import Friends, NotFriends
-from graph_service.model import Outcome, State
-from graph_service.neo4j import Graph
-from graph_service.people import People, Person
+from graph_service.friends.friends import Friends, NotFriends
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph
+from graph_service.model.model import Outcome, State
 from tests.support.reference import ACTIONS, Reference
 
 Step = tuple[str, bool]

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from graph_service import import_journal, importing
-from graph_service.bulk import Bulk
-from graph_service.csv_files import WrongColumns
-from graph_service.export import export
-from graph_service.importing import Import, NoSuchFile, Tally
-from graph_service.neo4j import Graph, connect
-from graph_service.people import People
+from graph_service.csv import importer, journal
+from graph_service.csv.exporter import export
+from graph_service.csv.importer import Import, NoSuchFile, Tally
+from graph_service.csv.parse import WrongColumns
+from graph_service.friends.bulk import Bulk
+from graph_service.friends.users import People
+from graph_service.graph.driver import Graph, connect
+from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from graph_service.shard import ShardMap
 from local_stack import generated_csv, offline
 from local_stack.engines import running
 from local_stack.generate import generate
@@ -110,9 +110,9 @@ async def test_a_repeat_in_a_later_window_is_found(
     graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows are finished in order, so the first of two equal lines wins however far apart they are."""
-    monkeypatch.setattr(importing, "WINDOW", 2)
-    monkeypatch.setattr(importing, "BATCH", 1)
-    monkeypatch.setattr(importing, "TWINS", 1)
+    monkeypatch.setattr(importer, "WINDOW", 2)
+    monkeypatch.setattr(importer, "BATCH", 1)
+    monkeypatch.setattr(importer, "TWINS", 1)
     text = "a,b,since\nann,ben,1\nann,cat,2\nann,dan,3\nben,ann,4\ncat,ann,5\n"
     _, other = await load(graph, *files(tmp_path, PEOPLE, text))
     assert [(bad.line, bad.reason) for bad in other.rejected] == [
@@ -129,9 +129,9 @@ async def test_a_killed_import_goes_on_where_it_stopped(
     population = generate(600, 60, 120, 1)
     generated_csv.write(population, tmp_path, 1)
     one, other = tmp_path / "people.csv", tmp_path / "friendships.csv"
-    journal = import_journal.beside(other)
+    place = journal.beside(other)
     process = await started(servers, one, other)
-    while not (journal.exists() and journal.read_text().count("\n") >= 3):
+    while not (place.exists() and place.read_text().count("\n") >= 3):
         assert process.returncode is None, "the import was over before it could be killed"
         await asyncio.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
@@ -142,13 +142,13 @@ async def test_a_killed_import_goes_on_where_it_stopped(
     said, _ = await process.communicate()
     assert process.returncode == 0, said
     file = json.loads(said)["files"][1]
-    assert file["resumed"] >= 2 * importing.BATCH
+    assert file["resumed"] >= 2 * importer.BATCH
     assert file["made"] + file["there"] == file["lines"] == len(population.pairs)
     ids = population.ids
     assert [(a, b) for a, b, _ in await edges(graph)] == [
         (ids[a], ids[b]) for a, b in population.pairs.tolist()
     ]
-    assert not journal.exists()
+    assert not place.exists()
 
 
 async def started(servers: Servers, one: Path, other: Path) -> asyncio.subprocess.Process:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from graph_service import cursor
-from graph_service.neo4j import Graph
+from graph_service.graph.driver import Graph
+from graph_service.model import cursor
 from tests.support.api import Api
 
 NAMES = (

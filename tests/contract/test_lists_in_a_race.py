@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from graph_service.flags import Flags
-from graph_service.friends import Friends
-from graph_service.neo4j import Graph
-from graph_service.people import People, Person
+from graph_service.friends.friends import Friends
+from graph_service.friends.presence_flags import Flags
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph
 from tests.contract.test_friends import everybody, visible
 
 ASKERS = [f"asker{number}" for number in range(8)]

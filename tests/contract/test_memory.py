@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from graph_service import queries
-from graph_service.neo4j import Graph
+from graph_service.graph import queries
+from graph_service.graph.driver import Graph
 
 MIB = 1 << 20
 PEOPLE = 2000

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 from neo4j.exceptions import CypherSyntaxError
 
-from graph_service import migrations
-from graph_service.migration_files import Migration, parse
-from graph_service.neo4j import Graph
+from graph_service.graph import migrations
+from graph_service.graph.driver import Graph
+from graph_service.graph.migration_files import Migration, parse
 from tests.conftest import wipe
 
 FIRST = parse("V0001__first.cypher", "CREATE (:User {id: 'one'})")

@@ -11,9 +11,9 @@ import pytest
 import redis.asyncio as redis
 
 from graph_service.errors import QueueUnavailable
-from graph_service.shard import ShardMap
-from graph_service.valkey import FIRST, Valkey
-from graph_service.valkey_cluster import open_valkey
+from graph_service.model.sharding import ShardMap
+from graph_service.valkey.client import FIRST, Valkey
+from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.fanout.sqs_queue import BadQueue, Sqs
 from pubnub_bridge.model.notification import Event, Notice, SyncNotice, decode, encode
 from pubnub_bridge.store import keys

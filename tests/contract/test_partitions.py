@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import pytest
 import redis.asyncio as redis
 
-from graph_service import cancelling
+from graph_service.concurrency import cancellation
 from graph_service.errors import QueueUnavailable
-from graph_service.shard import ShardMap
-from graph_service.valkey import FIRST, Valkey
-from graph_service.valkey_cluster import open_valkey
+from graph_service.model.sharding import ShardMap
+from graph_service.valkey.client import FIRST, Valkey
+from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.debounce.debouncer import HoldTimes
 from pubnub_bridge.debounce.storm_detector import Marks
 from pubnub_bridge.fanout.batcher import Pace
@@ -102,4 +102,4 @@ async def test_who_arrives_while_the_queue_is_away_is_promised_a_sync_when_it_is
         assert [(one.user, one.reason) for one in await promised(valkey)] == [("ann", "join")]
         assert away.calls == -1, "once, and no more often"
     finally:
-        await cancelling.ended([running])
+        await cancellation.ended([running])

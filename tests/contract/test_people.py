@@ -9,14 +9,14 @@ from itertools import combinations
 
 import pytest
 
-from graph_service.bulk import Bulk
 from graph_service.errors import UserNotFound
-from graph_service.flags import Flags
-from graph_service.friends import Friends
-from graph_service.model import Flag, Pair, PairAnswer
-from graph_service.neo4j import Graph
-from graph_service.people import People, Person
-from graph_service.suggestions import SuggestionsBusy, SuggestionsFor
+from graph_service.friends.bulk import Bulk
+from graph_service.friends.friends import Friends
+from graph_service.friends.presence_flags import Flags
+from graph_service.friends.suggestions import SuggestionsBusy, SuggestionsFor
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph
+from graph_service.model.model import Flag, Pair, PairAnswer
 from tests.contract.test_flags import friends_of
 from tests.contract.test_friends import everybody, told, visible
 
@@ -194,7 +194,7 @@ async def test_more_walks_than_can_be_answered_in_time_are_refused_and_none_is_k
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who asks for the same user shares the walk under way; an old kept answer is given all the same."""
-    monkeypatch.setattr("graph_service.suggestions.MOST_WALKS", 1)
+    monkeypatch.setattr("graph_service.friends.suggestions.MOST_WALKS", 1)
     await everybody(graph, "ann", "ben", "cat")
     suggestions = SuggestionsFor(graph, Memory())
     first = asyncio.create_task(suggestions.top("ann"))

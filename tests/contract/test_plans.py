@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from graph_service.bulk import Bulk
-from graph_service.model import Pair
-from graph_service.neo4j import Graph
-from graph_service.people import People, Person
-from graph_service.queries import catalogue
+from graph_service.friends.bulk import Bulk
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph
+from graph_service.graph.queries import catalogue
+from graph_service.model.model import Pair
 from tests.conftest import wipe
 
 PARAMETERS: dict[str, Any] = {

@@ -6,10 +6,10 @@ import asyncio
 import random
 
 from graph_service.errors import BlockedByCaller
-from graph_service.flags import Flags
-from graph_service.friends import Friends
-from graph_service.model import Flag, Outcome
-from graph_service.neo4j import Graph
+from graph_service.friends.friends import Friends
+from graph_service.friends.presence_flags import Flags
+from graph_service.graph.driver import Graph
+from graph_service.model.model import Flag, Outcome
 from tests.contract.test_friends import everybody
 from tests.support.reference import ACTIONS
 

@@ -13,8 +13,8 @@ import redis.asyncio as redis
 
 from chaos.valkey_cluster import PRIMARIES, Node, ValkeyCluster, running
 from graph_service.errors import QueueUnavailable
-from graph_service.valkey import FIRST, Valkey
-from graph_service.valkey_cluster import open_valkey
+from graph_service.valkey.client import FIRST, Valkey
+from graph_service.valkey.cluster import open_valkey
 from tests.conftest import Servers
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from graph_service import warming
-from graph_service.bulk import Bulk
-from graph_service.model import Pair
-from graph_service.neo4j import Graph
-from graph_service.people import People, Person
-from graph_service.shard import ShardMap
-from graph_service.warming import Warmed, warm
+from graph_service.friends.bulk import Bulk
+from graph_service.friends.users import People, Person
+from graph_service.graph import warmup
+from graph_service.graph.driver import Graph
+from graph_service.graph.warmup import Warmed, warm
+from graph_service.model.model import Pair
+from graph_service.model.sharding import ShardMap
 
 
 async def test_everyone_is_read_and_every_friendship_counted_once(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over several pages; the bar moves by people."""
-    monkeypatch.setattr(warming, "PAGE", 3)
+    monkeypatch.setattr(warmup, "PAGE", 3)
     await People(graph, ShardMap().shard).upsert_many([Person(f"p{n}", "P") for n in range(7)])
     await Bulk(graph, 5000).batch([Pair("p0", f"p{n}", 1) for n in range(1, 7)])
     seen: list[int] = []

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from graph_service.neo4j import connect
+from graph_service.graph.driver import connect
 from graph_service.settings import load
 from pubnub_bridge.client.connection_info import options
 

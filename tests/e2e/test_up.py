@@ -24,7 +24,7 @@ from pubnub.callbacks import SubscribeCallback
 from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import PubNubAsyncio
 
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 
 pytestmark = pytest.mark.timeout(180)
 NAMES = {"ann": "Annegret Quastenflosser", "ben": "Benedikt Zwiebelfisch"}

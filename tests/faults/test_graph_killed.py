@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from graph_service import migrations
-from graph_service.friends import Friends
-from graph_service.neo4j import connect
+from graph_service.friends.friends import Friends
+from graph_service.graph import migrations
+from graph_service.graph.driver import connect
 from graph_service.settings import Settings
 from local_stack.engines import Engines, running
 from tests.support.api import OPTIONS, Api, running_api

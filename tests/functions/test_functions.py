@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from pubnub.callbacks import SubscribeCallback
 
-from graph_service.messages import MESSAGE
-from graph_service.shard import ShardMap
+from graph_service.model.messages import MESSAGE
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.ingest.webhook import heard
 from tests.support.origin_client import serving
 

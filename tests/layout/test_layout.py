@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from graph_service.queries import HEADER_WORDS, OPTIONAL_WORDS, catalogue
+from graph_service.graph.queries import HEADER_WORDS, OPTIONAL_WORDS, catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("graph_service", "pubnub_bridge", "local_stack", "bench")

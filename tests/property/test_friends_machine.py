@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from graph_service.errors import FriendsError
-from graph_service.friends import Friends
-from graph_service.neo4j import Graph, connect
+from graph_service.friends.friends import Friends
+from graph_service.graph.driver import Graph, connect
 from tests.conftest import Servers
 from tests.contract.test_friends import everybody, visible
 from tests.support.reference import ACTIONS, Reference

@@ -7,7 +7,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.client.friend_list import View
 from pubnub_bridge.debounce.debouncer import Hold, HoldTimes
 from pubnub_bridge.fanout.batcher import Coalesce, Pace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from graph_service.model import ChangedPair, End, Settled, Told
+from graph_service.model.model import ChangedPair, End, Settled, Told
 from pubnub_bridge.debounce.debouncer import Change
 from pubnub_bridge.model.presence_event import Seen
 from tests.simulation.rules import Rules

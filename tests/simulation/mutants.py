@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from graph_service.model import ChangedPair, Settled, Told
-from graph_service.shard import ShardMap
+from graph_service.model.model import ChangedPair, Settled, Told
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.client.friend_list import Key, Shown, View
 from pubnub_bridge.debounce.debouncer import Change, Hold, HoldTimes
 from pubnub_bridge.debounce.storm_detector import Marks, Storms

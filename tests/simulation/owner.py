@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from graph_service.model import Settled, Told
+from graph_service.model.model import Settled, Told
 from pubnub_bridge.debounce.committer import notices, to_be_told
 from pubnub_bridge.debounce.debouncer import Change, Hold, HoldTimes
 from pubnub_bridge.debounce.storm_detector import Marks

@@ -11,12 +11,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from graph_service.flags import Flags
-from graph_service.friends import Friends
-from graph_service.model import ChangedPair, Flag, Settled, Told
-from graph_service.neo4j import Graph
-from graph_service.outbox import Outbox
-from graph_service.valkey import FIRST, Valkey
+from graph_service.friends.friends import Friends
+from graph_service.friends.outbox import Outbox
+from graph_service.friends.presence_flags import Flags
+from graph_service.graph.driver import Graph
+from graph_service.model.model import ChangedPair, Flag, Settled, Told
+from graph_service.valkey.client import FIRST, Valkey
 from pubnub_bridge.debounce.debouncer import Change
 from tests.simulation import mutants
 from tests.simulation.engines import Person, Reading

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from graph_service.neo4j import Graph
-from graph_service.valkey_cluster import open_valkey
+from graph_service.graph.driver import Graph
+from graph_service.valkey.cluster import open_valkey
 from tests.conftest import Servers
 from tests.simulation import real
 from tests.simulation.rules import Rules

@@ -10,10 +10,10 @@ from typing import Any
 
 import aiohttp
 
-from graph_service import serve
+from graph_service import server
 from graph_service.api.app import build_app, open_gate
-from graph_service.api.tokens import mint
-from graph_service.api.typed import TypedRoutes
+from graph_service.api.dev_tokens import mint
+from graph_service.api.routing import TypedRoutes
 from graph_service.app import engines, parts
 from graph_service.settings import Settings
 
@@ -73,6 +73,6 @@ async def running_api(settings: Settings, extra: Sequence[TypedRoutes] = ()) -> 
         made = parts(settings, await stack.enter_async_context(engines(settings)))
         gate = await stack.enter_async_context(open_gate(settings))
         app = build_app(settings, made, gate, extra)
-        address = await stack.enter_async_context(serve.listening(app, settings))
+        address = await stack.enter_async_context(server.listening(app, settings))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         yield Api(address.url, session, settings)

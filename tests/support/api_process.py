@@ -10,9 +10,9 @@ import os
 import sys
 from typing import cast
 
-from graph_service import logs, prefork, serve
+from graph_service import logging, prefork, server
 from graph_service.api.app import build_app, open_gate
-from graph_service.api.parts import Parts
+from graph_service.api.services import Parts
 from graph_service.errors import SetupError
 from graph_service.settings import Settings, load
 from tests.support.standins import StandInParts
@@ -25,8 +25,8 @@ async def main(settings: Settings) -> None:
     parts = StandInParts()
     async with open_gate(settings) as gate:
         app = build_app(settings, cast(Parts, parts), gate)
-        async with serve.listening(app, settings) as address:
-            stopped = asyncio.create_task(serve.until_stopped(settings, parts.readiness))
+        async with server.listening(app, settings) as address:
+            stopped = asyncio.create_task(server.until_stopped(settings, parts.readiness))
             await asyncio.sleep(0)  # a signal may come as soon as somebody has read the next line
             sys.stdout.write(f"{os.getpid()} {address.url}\n")
             sys.stdout.flush()
@@ -35,7 +35,7 @@ async def main(settings: Settings) -> None:
 
 if __name__ == "__main__":
     settings = load()
-    logs.setup(settings.log_level, settings.log_format)
+    logging.setup(settings.log_level, settings.log_format)
     try:
         sys.exit(prefork.run(settings, main))
     except SetupError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from graph_service.errors import BadInput, BlockedByCaller, FriendLimitReached, PendingLimitReached
-from graph_service.model import Outcome, State
+from graph_service.model.model import Outcome, State
 
 ACTIONS = ("ask", "remove", "cancel_or_decline", "block", "unblock")
 

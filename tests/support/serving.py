@@ -11,11 +11,11 @@ from typing import Any, cast
 import aiohttp
 from multidict import CIMultiDictProxy
 
-from graph_service import serve
+from graph_service import server
 from graph_service.api.app import build_app, open_gate
-from graph_service.api.parts import Parts
-from graph_service.api.tokens import mint
-from graph_service.api.typed import TypedRoutes
+from graph_service.api.dev_tokens import mint
+from graph_service.api.routing import TypedRoutes
+from graph_service.api.services import Parts
 from graph_service.settings import Settings, load
 
 SECRET = "a secret of this test, 32 characters or more"
@@ -75,7 +75,7 @@ async def serving(
     """Serve until the block ends."""
     async with (
         open_gate(settings) as gate,
-        serve.listening(build_app(settings, cast(Parts, parts), gate, extra), settings) as address,
+        server.listening(build_app(settings, cast(Parts, parts), gate, extra), settings) as address,
         aiohttp.ClientSession() as client,
     ):
         yield Served(address.url, settings, client)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from graph_service import model
-from graph_service.api.parts import Readiness
+from graph_service.api.services import Readiness
+from graph_service.model import model
 
 ROWS = [
     model.FriendRow(f"friend-{n}", f"Friend {n}", n % 2 == 0, 1_700_000_000_123, 1_600_000_000)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from graph_service.messages import MESSAGE
+from graph_service.model.messages import MESSAGE
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "friends-presence" / "README.md"

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 import structlog
 
-from graph_service.valkey import Valkey
+from graph_service.valkey.client import Valkey
 from pubnub_bridge.store import keys
 
 KEPT = 10_000

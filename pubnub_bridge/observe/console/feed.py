@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
 from graph_service.errors import QueueUnavailable, RateLimited
-from graph_service.valkey import FIRST, Valkey
+from graph_service.valkey.client import FIRST, Valkey
 from pubnub_bridge.observe.console.schemas import Snapshot
 from pubnub_bridge.observe.console.snapshot import Read, snapshot
 from pubnub_bridge.settings import Settings

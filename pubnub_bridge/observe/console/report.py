@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from graph_service.model import Told
-from graph_service.valkey import Valkey
+from graph_service.model.model import Told
+from graph_service.valkey.client import Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.debounce.debouncer import Hold
 from pubnub_bridge.debounce.storm_detector import Storms

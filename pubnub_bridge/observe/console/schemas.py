@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from graph_service.api.bodies import Answer, Given, Time
-from graph_service.ids import UserId
+from graph_service.api.schemas import Answer, Given, Time
+from graph_service.model.ids import UserId
 
 MOST_SHOWN = 150
 """Friends of one picture."""

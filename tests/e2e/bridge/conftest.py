@@ -20,12 +20,12 @@ from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
-from graph_service import serve
+from graph_service import server
 from graph_service.api.app import build_app, open_gate
-from graph_service.api.tokens import mint
+from graph_service.api.dev_tokens import mint
 from graph_service.app import engines, parts
-from graph_service.neo4j import Graph
-from graph_service.shard import ShardMap
+from graph_service.graph.driver import Graph
+from graph_service.model.sharding import ShardMap
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge.api import routes
@@ -313,7 +313,7 @@ async def api(settings: Settings) -> AsyncIterator[tuple[str, Side]]:
             routes.TABLES,
         )
         http[routes.SIDE] = side
-        address = await stack.enter_async_context(serve.listening(http, settings))
+        address = await stack.enter_async_context(server.listening(http, settings))
         newcomers = asyncio.create_task(side.newcomers.run())
         stack.callback(newcomers.cancel)
         yield address.url, side

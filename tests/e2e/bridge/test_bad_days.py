@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio as redis
 
 from graph_service import metrics as graph_metrics
-from graph_service.neo4j import Graph
+from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
 from local_stack.origin.faults import Fault
 from pubnub_bridge import metrics

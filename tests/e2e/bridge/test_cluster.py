@@ -7,7 +7,7 @@ from pathlib import Path
 import redis.asyncio as redis
 
 from chaos.valkey_cluster import running
-from graph_service.neo4j import Graph
+from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys

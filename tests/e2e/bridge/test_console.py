@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from graph_service.neo4j import Graph
+from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
 from pubnub_bridge.pubnub_api.publish_client import Outcome
 from tests.conftest import Servers

@@ -5,9 +5,9 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from graph_service.neo4j import Graph
-from graph_service.people import People, Person
-from graph_service.shard import ShardMap
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.api import demo_login, routes
 from pubnub_bridge.settings import Settings
 from tests.conftest import Servers

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from graph_service.api.tokens import mint
+from graph_service.api.dev_tokens import mint
 from tests.e2e.bridge.conftest import World
 
 FEWEST = 60

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from graph_service.valkey import FIRST
+from graph_service.valkey.client import FIRST
 from pubnub_bridge.cli import main
 from pubnub_bridge.debounce.new_users import Newcomers
 from pubnub_bridge.errors import PubNubUnavailable

@@ -13,8 +13,8 @@ import pytest
 from chaos import judge
 from chaos.judge import Heard, Row
 from chaos.planted import BUGS, planted
-from graph_service.flags import Flags
-from graph_service.model import Flag
+from graph_service.friends.presence_flags import Flags
+from graph_service.model.model import Flag
 from local_stack.origin.faults import Fault
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.runtime.bridge import Bridge

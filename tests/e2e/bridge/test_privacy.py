@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from graph_service.neo4j import Graph
-from graph_service.outbox import Outbox
+from graph_service.friends.outbox import Outbox
+from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
 from pubnub_bridge.model.notification import presence_event
 from pubnub_bridge.pubnub_api.app_context import user_custom

@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from graph_service.model import Flag, Settled
+from graph_service.model.model import Flag, Settled
 from pubnub_bridge import metrics
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.runtime.bridge import Bridge

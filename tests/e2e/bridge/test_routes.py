@@ -6,7 +6,7 @@ import asyncio
 import json
 from datetime import UTC, datetime
 
-from graph_service.messages import MESSAGE
+from graph_service.model.messages import MESSAGE
 from pubnub_bridge.fanout.event_webhook import signature
 from tests.e2e.bridge.conftest import World, eventually
 

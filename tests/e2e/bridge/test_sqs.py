@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from graph_service.neo4j import Graph
+from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
 from pubnub_bridge import lambda_handler
 from pubnub_bridge.fanout.sqs_queue import Received, Sqs

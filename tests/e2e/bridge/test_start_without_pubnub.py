@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from graph_service.neo4j import Graph
+from graph_service.graph.driver import Graph
 from local_stack.origin.app import Options, start
 from local_stack.origin.settings import KeysetSettings
 from local_stack.ports import free_port

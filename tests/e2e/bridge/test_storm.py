@@ -11,8 +11,8 @@ import aiohttp
 import pytest
 from prometheus_client import REGISTRY
 
-from graph_service.neo4j import Graph
-from graph_service.shard import ShardMap
+from graph_service.graph.driver import Graph
+from graph_service.model.sharding import ShardMap
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.settings import KeysetSettings, PresenceSettings
 from pubnub_bridge.store.health import Health

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from graph_service.api.tokens import mint
-from graph_service.neo4j import Graph
+from graph_service.api.dev_tokens import mint
+from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, without_bridge

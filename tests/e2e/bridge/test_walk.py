@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from graph_service.messages import MESSAGE
+from graph_service.model.messages import MESSAGE
 from tests.e2e.bridge.conftest import HOLD, World, until
 
 

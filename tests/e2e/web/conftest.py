@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, async_playwright
 from pydantic import SecretStr
 
-from graph_service.neo4j import connect
+from graph_service.graph.driver import connect
 from graph_service.settings import Settings
 from local_stack import web_libraries
 from local_stack.errors import NoWebLibraries

@@ -16,9 +16,9 @@ from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
-from graph_service.neo4j import Graph
-from graph_service.people import People, Person
-from graph_service.shard import ShardMap
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph
+from graph_service.model.sharding import ShardMap
 from local_stack.server import Server
 from local_stack.up import Stack
 

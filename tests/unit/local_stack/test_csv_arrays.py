@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_service.importing import pair_windows
+from graph_service.csv.importer import pair_windows
 from local_stack import csv_arrays
 from local_stack.degrees import Ints
 from local_stack.digits import lines_of

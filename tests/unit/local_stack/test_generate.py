@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph_service.ids import why_not
+from graph_service.model.ids import why_not
 from local_stack import degrees
 from local_stack.degrees import Impossible
 from local_stack.generate import BadNumbers, Population, clustering, generate

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_service.messages import MESSAGE
+from graph_service.model.messages import MESSAGE
 from pubnub_bridge.debounce.reconciler import compared
 from pubnub_bridge.observe.online_count import counted
 from pubnub_bridge.partitions.leases import owner_of

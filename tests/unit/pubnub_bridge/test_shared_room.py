@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
-from graph_service.model import Flag, Settled
+from graph_service.model.model import Flag, Settled
 from pubnub_bridge.debounce import committer
 from pubnub_bridge.debounce.debouncer import Hold
 from pubnub_bridge.fanout.batcher import Pace

@@ -9,7 +9,7 @@ from openapi_spec_validator import validate
 
 from graph_service.api.app import OWN
 from graph_service.api.openapi import document
-from graph_service.api.typed import Route
+from graph_service.api.routing import Route
 from graph_service.errors import FriendsError
 
 DOCUMENT = document(OWN)

@@ -9,7 +9,7 @@ from unittest.mock import AsyncMock
 import pytest
 
 from graph_service.errors import QueueUnavailable
-from graph_service.model import Flag, Settled, Told
+from graph_service.model.model import Flag, Settled, Told
 from pubnub_bridge.debounce.committer import Settle
 from pubnub_bridge.debounce.debouncer import Hold
 from pubnub_bridge.model.notification import Outgoing

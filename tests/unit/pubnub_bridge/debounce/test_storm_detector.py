@@ -7,7 +7,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.debounce.debouncer import Hold, HoldTimes
 from pubnub_bridge.debounce.storm_detector import WHOLE_LEAVES, Marks, Moved, Storms
 from pubnub_bridge.fanout.admission import Admission

@@ -7,7 +7,7 @@ from typing import cast
 import aiohttp
 import pytest
 
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.ingest.subscriber import _WAITED_OUT, Hooks, Subscriber
 from pubnub_bridge.pubnub_api.publish_client import Keyset
 from pubnub_bridge.store.backpressure import StreamFull

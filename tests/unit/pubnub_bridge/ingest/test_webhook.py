@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.ingest.webhook import heard
 
 SHARDS = ShardMap()

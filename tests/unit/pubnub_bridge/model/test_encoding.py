@@ -8,8 +8,15 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_service.messages import LARGEST, MESSAGE, FriendBatch, FriendOffline, FriendOnline, FriendsSync
-from graph_service.model import ChangedPair, End, Told
+from graph_service.model.messages import (
+    LARGEST,
+    MESSAGE,
+    FriendBatch,
+    FriendOffline,
+    FriendOnline,
+    FriendsSync,
+)
+from graph_service.model.model import ChangedPair, End, Told
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.friendship_event import tell_pair
 from pubnub_bridge.model.notification import (

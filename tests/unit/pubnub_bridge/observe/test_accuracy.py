@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 from prometheus_client import REGISTRY
 
-from graph_service.model import Presence
-from graph_service.shard import ShardMap
+from graph_service.model.model import Presence
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.observe.accuracy import Accuracy, patience
 from pubnub_bridge.pubnub_api.presence_lookup import Lookups
 from pubnub_bridge.pubnub_api.sdk import Occupants

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.api.callers import CONSOLE
-from graph_service.api.typed import TypedRoutes
+from graph_service.api.routing import TypedRoutes
 from pubnub_bridge.api.explain import verdict
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.observe.console.report import grown, quantile, rates

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from graph_service.errors import GraphUnavailable, QueueUnavailable
-from graph_service.model import Told
-from graph_service.shard import ShardMap
+from graph_service.model.model import Told
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.pubnub_api.app_context import AppContext
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from graph_service.shard import ShardMap
+from graph_service.model.sharding import ShardMap
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.pubnub_api.presence_lookup import UNDER_WAY, Lookups
 from pubnub_bridge.pubnub_api.sdk import Occupants

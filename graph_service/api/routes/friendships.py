@@ -1,0 +1,19 @@
+"""The bulk route of friendships, for the product's backend. Knows its body; the rules are in the use case."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from graph_service.api.callers import SERVICE
+from graph_service.api.routing import TypedRoutes
+from graph_service.api.schemas import PairResult, PairResults, PairsGiven
+from graph_service.api.services import PARTS
+
+routes = TypedRoutes("service", room="service")
+
+
+@routes.post("/v1/friendships:batch", auth=SERVICE, summary="Make up to 1,000 friendships")
+async def friendships(request: web.Request, body: PairsGiven) -> PairResults:
+    """An answer a pair: created, exists, or refused with the reason. Repeating creates nothing twice."""
+    found = await request.app[PARTS].bulk.batch([pair.pair() for pair in body.pairs])
+    return PairResults(results=[PairResult.of(row) for row in found])

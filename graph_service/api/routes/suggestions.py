@@ -1,0 +1,27 @@
+"""The route of suggestions. Knows query and body; the walk is in the use case."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from graph_service.api.callers import USER, Caller
+from graph_service.api.routing import TypedRoutes
+from graph_service.api.schemas import Suggestion, SuggestionPage, SuggestionsQuery, microseconds
+from graph_service.api.services import PARTS
+from graph_service.errors import UserNotFound
+from graph_service.friends.suggestions import SuggestionsBusy
+
+routes = TypedRoutes("suggestions", room="suggestions")
+
+
+@routes.get(
+    "/v1/suggestions", auth=USER, summary="Whom you may know", problems=(UserNotFound, SuggestionsBusy)
+)
+async def suggestions(request: web.Request, caller: Caller, query: SuggestionsQuery) -> SuggestionPage:
+    """Friends of friends, most mutual friends first, each with the reason: how many, who, and who is online."""
+    found = await request.app[PARTS].suggestions.top(caller.id, query.limit)
+    return SuggestionPage(
+        suggestions=[Suggestion.of(row) for row in found.people],
+        calculated_at=microseconds(found.calculated_at),
+        kept=found.kept,
+    )

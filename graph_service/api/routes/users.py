@@ -1,0 +1,55 @@
+"""Routes of users, for the product's backend: profile, export, erase. Knows bodies; the stores are in the use case."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from graph_service.api.callers import SERVICE
+from graph_service.api.routing import TypedRoutes
+from graph_service.api.schemas import Answer, ProfileGiven
+from graph_service.api.services import PARTS
+from graph_service.errors import UserNotFound
+from graph_service.model.ids import UserId
+
+routes = TypedRoutes("service", room="service")
+
+
+class Profile(Answer):
+    """A user's profile, and whether the user is new."""
+
+    id: str
+    name: str
+    created: bool
+
+
+class Stores(Answer):
+    """What each store holds of the user, or did with it."""
+
+    id: str
+    stores: Mapping[str, Mapping[str, Any]]
+
+
+@routes.put("/v1/users/{id}", auth=SERVICE, summary="Create or rename a user")
+async def profile(request: web.Request, id_: UserId, body: ProfileGiven) -> Profile:
+    """Repeating changes nothing."""
+    created = await request.app[PARTS].people.upsert(id_, body.name)
+    return Profile(id=id_, name=body.name, created=created)
+
+
+@routes.get("/v1/users/{id}", auth=SERVICE, summary="Export a user", problems=(UserNotFound,))
+async def export(request: web.Request, id_: UserId) -> Stores:
+    """Everything that is held of the user, by store."""
+    parts = request.app[PARTS]
+    stores: dict[str, Mapping[str, Any]] = {"graph": await parts.people.export(id_)}
+    for store, exported in parts.exporters.items():
+        stores[store] = await exported(id_)
+    return Stores(id=id_, stores=stores)
+
+
+@routes.delete("/v1/users/{id}", auth=SERVICE, summary="Erase a user", problems=(UserNotFound,))
+async def erase(request: web.Request, id_: UserId) -> Stores:
+    """Erases the user everywhere and reports what each store did. Friends are told that the friendship ended."""
+    return Stores(id=id_, stores=await request.app[PARTS].people.erase(id_))

@@ -1,0 +1,310 @@
+"""What goes over the wire: members, their names in camelCase, their times in ISO 8601. Knows the model, no route."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from graph_service.model import model
+from graph_service.model.ids import UserId
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
+"""What people are shown as: 1 to 128 characters, no control characters."""
+Limit = Annotated[int, Field(ge=1, le=1000, description="How many at most.")]
+After = Annotated[str | None, Field(max_length=1024, description="'next' of the page before.")]
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Next = Annotated[str | None, Field(description="Send it as 'after' for the next page; null on the last.")]
+
+
+HOURS = [f"{hour:02}:" for hour in range(24)]
+IN_HOUR = [f"{second // 60:02}:{second % 60:02}" for second in range(3600)]
+"""Minutes and seconds of every second of an hour: formatting is half the time of a page of a thousand friends."""
+
+
+@functools.lru_cache(maxsize=2**14)
+def _day(days: int) -> str:
+    """A day since the epoch. All of 44 years are kept: friendships begin at any hour of a decade, so hours would not last."""
+    return (EPOCH + timedelta(days=days)).strftime("%Y-%m-%dT")
+
+
+def _second(at: int) -> str:
+    """Seconds since the epoch as ISO 8601, without a zone."""
+    days, second = divmod(at, 86400)
+    return f"{_day(days)}{HOURS[second // 3600]}{IN_HOUR[second % 3600]}"
+
+
+def microseconds(at: int) -> str:
+    """Microseconds since the epoch as ISO 8601 UTC with six decimals."""
+    return f"{_second(at // 1_000_000)}.{at % 1_000_000:06}Z"
+
+
+def milliseconds(at: int) -> str | None:
+    """Milliseconds since the epoch as ISO 8601 UTC with three decimals; None for 0, which is never."""
+    return f"{_second(at // 1000)}.{at % 1000:03}Z" if at else None
+
+
+def seconds(at: int) -> str | None:
+    """Seconds since the epoch as ISO 8601 UTC; None for 0, which is not known."""
+    return f"{_second(at)}Z" if at else None
+
+
+class Answer(BaseModel):
+    """Something we send."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
+
+
+class Given(BaseModel):
+    """Something callers send: unknown members are refused, since they would be ignored in silence."""
+
+    model_config = ConfigDict(alias_generator=to_camel, validate_by_name=False, extra="forbid")
+
+
+class PageQuery(Given):
+    """Which part of a list."""
+
+    after: After = None
+    limit: Limit = 100
+
+
+class FriendsQuery(PageQuery):
+    """Which friends."""
+
+    state: Literal["all", "online", "offline"] = "all"
+
+
+class RequestsQuery(PageQuery):
+    """Which requests: those that came in, or those that went out."""
+
+    direction: Literal["in", "out"] = "in"
+
+
+class SuggestionsQuery(Given):
+    """How many suggestions."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+# A plain dataclass, not frozen: a page has up to a thousand, and a model each costs twice the time of the page.
+@dataclass(slots=True)
+class Friend:
+    """A friend."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(alias_generator=to_camel)
+
+    id: str
+    name: str
+    online: bool
+    last_seen: Annotated[Time | None, Field(description="null when never seen")]
+    since: Annotated[Time | None, Field(description="null when not known")]
+
+    @classmethod
+    def of(cls, row: model.FriendRow) -> Friend:
+        """From the model."""
+        return cls(row.id, row.name, row.online, milliseconds(row.last_seen), seconds(row.since))
+
+
+class FriendPage(Answer):
+    """A page of friends, read at `ts`."""
+
+    friends: list[Friend]
+    next: Next
+    ts: Time
+    total: int | None = None
+    """How many there are in all, where it is known without counting."""
+
+
+class FriendDetail(Answer):
+    """One friend, read at `ts`, with the number of friends in common."""
+
+    id: str
+    name: str
+    online: bool
+    last_seen: Annotated[Time | None, Field(description="null when never seen")]
+    since: Annotated[Time | None, Field(description="null when not known")]
+    mutual_count: int
+    ts: Time
+
+    @classmethod
+    def of(cls, found: model.FriendDetail) -> FriendDetail:
+        """From the model."""
+        row = asdict(Friend.of(found.friend))
+        return cls(**row, mutual_count=found.mutual, ts=microseconds(found.ts))
+
+
+class Outcome(Answer):
+    """What now stands between the caller and the other, and whether this call changed it."""
+
+    user: str
+    state: model.State
+    changed: bool
+
+    @classmethod
+    def of(cls, user: str, outcome: model.Outcome) -> Outcome:
+        """From the model."""
+        return cls(user=user, state=outcome.state, changed=outcome.changed)
+
+
+class Relation(Answer):
+    """Someone who asked, was asked, or is blocked."""
+
+    id: str
+    name: str
+    at: Time | None
+
+    @classmethod
+    def of(cls, row: model.Relation) -> Relation:
+        """From the model."""
+        return cls(id=row.id, name=row.name, at=milliseconds(row.at))
+
+
+class RequestPage(Answer):
+    """A page of pending requests."""
+
+    requests: list[Relation]
+    next: Next
+
+
+class BlockPage(Answer):
+    """A page of the users whom the caller blocks."""
+
+    blocks: list[Relation]
+    next: Next
+
+
+class Mutual(Answer):
+    """A friend in common."""
+
+    id: str
+    name: str
+    online: bool
+
+
+class Suggestion(Answer):
+    """Someone the caller may know, and why."""
+
+    id: str
+    name: str
+    online: bool
+    mutual_count: int
+    mutuals: list[Mutual]
+    """The first three."""
+
+    @classmethod
+    def of(cls, row: model.Suggestion) -> Suggestion:
+        """From the model."""
+        mutuals = [Mutual(id=one.id, name=one.name, online=one.online) for one in row.mutuals]
+        return cls(
+            id=row.id, name=row.name, online=row.online, mutual_count=row.mutual_count, mutuals=mutuals
+        )
+
+
+class SuggestionPage(Answer):
+    """Suggestions, most mutual friends first. `kept`: the ranking is of `calculatedAt`, and still good."""
+
+    suggestions: list[Suggestion]
+    next: Next = None
+    calculated_at: Time
+    kept: bool
+
+
+class Sync(Answer):
+    """The payload of friends.sync: who is online now, complete, as of `ts`."""
+
+    online_friends: list[str]
+    total_friends: int
+    total_online: int
+    ts: Time
+
+    @classmethod
+    def of(cls, view: model.SyncView) -> Sync:
+        """From the model."""
+        return cls(
+            online_friends=list(view.online_friends),
+            total_friends=view.total_friends,
+            total_online=len(view.online_friends),
+            ts=microseconds(view.ts),
+        )
+
+
+class PairGiven(Given):
+    """A friendship of the product's."""
+
+    a: UserId
+    b: UserId
+    since: AwareDatetime | None = None
+
+    def pair(self) -> model.Pair:
+        """As the model has it."""
+        return model.Pair(self.a, self.b, int(self.since.timestamp()) if self.since else 0)
+
+
+class PairsGiven(Given):
+    """Friendships to be there."""
+
+    pairs: Annotated[list[PairGiven], Field(min_length=1, max_length=1000)]
+
+
+class PairResult(Answer):
+    """What became of one pair."""
+
+    a: str
+    b: str
+    result: model.PairAnswer
+    reason: str
+
+    @classmethod
+    def of(cls, row: model.PairResult) -> PairResult:
+        """From the model."""
+        return cls(a=row.a, b=row.b, result=row.result, reason=row.reason)
+
+
+class PairResults(Answer):
+    """One answer a pair, in the order they were given."""
+
+    results: list[PairResult]
+
+
+class IdsGiven(Given):
+    """Users asked about."""
+
+    ids: Annotated[list[UserId], Field(min_length=1, max_length=500)]
+
+
+class Presence(Answer):
+    """A user's settled state."""
+
+    id: str
+    online: bool
+    last_seen: Time | None
+
+    @classmethod
+    def of(cls, row: model.Presence) -> Presence:
+        """From the model."""
+        return cls(id=row.id, online=row.online, last_seen=milliseconds(row.last_seen))
+
+
+class Presences(Answer):
+    """The states of those users who exist."""
+
+    presence: list[Presence]
+    unknown: list[str]
+
+
+class ProfileGiven(Given):
+    """A user's profile."""
+
+    name: Name
+
+
+class Status(Answer):
+    """Whether the process lives, or is ready."""
+
+    status: str

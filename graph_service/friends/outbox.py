@@ -1,0 +1,46 @@
+"""Changed pairs that wait to be told. Knows that a pair changed and how it stands now; not who is told what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from graph_service.graph.driver import Graph, Row
+from graph_service.model.model import ChangedPair, End, rounded_down
+
+
+class Outbox:
+    """The outbox nodes, read after the commit of the change that wrote them.
+
+    Every method raises GraphUnavailable when the graph does not answer.
+    """
+
+    def __init__(self, graph: Graph, rounding: int = 0) -> None:
+        self._graph = graph
+        self._rounding = rounding
+
+    async def read(self, limit: int = 500) -> list[ChangedPair]:
+        """The oldest changed pairs, each with its present relation, both flags and one clock."""
+        return [_pair(row, self._rounding) for row in await self._graph.rows("outbox_read", limit=limit)]
+
+    async def done(self, nodes: Sequence[str]) -> None:
+        """Forgets pairs by their nodes, once what is told of them is kept elsewhere. A repeat is harmless."""
+        await self._graph.write("outbox_done", nodes=list(nodes))
+
+
+def _pair(row: Row, rounding: int) -> ChangedPair:
+    a, b = (_end(row, end, rounding) for end in ("a", "b"))
+    return ChangedPair(row["node"], a, b, row["friends"], row["since"] or 0, row["ts"])
+
+
+def _end(row: Row, end: str, rounding: int) -> End:
+    return End(
+        id=row[end],
+        exists=row[f"{end}_present"] is not None,
+        name=row[f"{end}_name"] or "",
+        present=bool(row[f"{end}_present"]),
+        invisible=bool(row[f"{end}_invisible"]),
+        presence_at=row[f"{end}_presence_at"] or 0,
+        last_seen=rounded_down(row[f"{end}_last_seen"] or 0, rounding),
+        asked=bool(row[f"{end}_asked"]),
+        blocked=bool(row[f"{end}_blocked"]),
+    )

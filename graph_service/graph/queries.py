@@ -1,0 +1,104 @@
+"""The named queries: one .cypher file each, with a header that says what it does. Knows files, no database.
+
+A query's name is its file's name, in the code, in the metrics and in the docs. The header's lines are
+``// word: text``; the words are parameters, returns, locks and plan, and, for a read that any member of a cluster may
+answer, members. The header is not sent to the server.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+
+from graph_service.errors import SetupError
+
+HEADER_WORDS = ("parameters", "returns", "locks", "plan")
+OPTIONAL_WORDS = ("members",)
+
+
+class BadQueryFile(SetupError):
+    """cypher/{name}.cypher: {reason}. Every query file opens with a header of comment lines; see its neighbours."""
+
+    code = "bad_query_file"
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One query: its name, its text as sent, and its header."""
+
+    name: str
+    text: str
+    purpose: str
+    header: dict[str, str]
+
+    @property
+    def operators(self) -> frozenset[str]:
+        """The operators that its plan must contain, from the header's plan line."""
+        return frozenset(
+            re.findall(r"\b[A-Z]\w+(?:\((?:All|Into)\))?", _without_reasons(self.header["plan"]))
+        )
+
+    @property
+    def by_any_member(self) -> bool:
+        """Whether a member that lags may answer; the writes of this process are waited for, those of others not."""
+        return self.header.get("members") == "any"
+
+    @property
+    def may_be_eager(self) -> bool:
+        """Whether the header says why its plan holds an Eager operator."""
+        return "Eager" in self.header["plan"]
+
+
+def _without_reasons(plan: str) -> str:
+    return re.sub(r"\((?!All\)|Into\))[^)]*\)|;.*", "", plan)
+
+
+def data_folder(name: str) -> Path:
+    """Where cypher/ or migrations/ is: beside the packages in a checkout, inside graph_service in a wheel."""
+    inside = Path(str(resources.files("graph_service"))) / "_data" / name
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / name
+
+
+@cache
+def catalogue() -> dict[str, Query]:
+    """All queries by name, read once.
+
+    Raises:
+        BadQueryFile: a file without a complete header.
+    """
+    return {
+        path.stem: parse(path.stem, path.read_text("utf-8"))
+        for path in sorted(data_folder("cypher").glob("*.cypher"))
+    }
+
+
+def parse(name: str, source: str) -> Query:
+    """Splits a file into header and text.
+
+    Raises:
+        BadQueryFile: the header lacks a word, or there is no text.
+    """
+    lines = source.strip().splitlines()
+    comment = [line[2:].strip() for line in lines if line.startswith("//")]
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("//")).strip()
+    header = _header(comment)
+    missing = [word for word in HEADER_WORDS if word not in header]
+    if missing or not text:
+        raise BadQueryFile(name=name, reason=f"lacks {', '.join(missing) or 'a query'}")
+    return Query(name, text, comment[0], header)
+
+
+def _header(comment: list[str]) -> dict[str, str]:
+    header: dict[str, str] = {}
+    word = ""
+    for line in comment:
+        head, colon, rest = line.partition(":")
+        if colon and head in HEADER_WORDS + OPTIONAL_WORDS:
+            word = head
+            header[word] = rest.strip()
+        elif word:
+            header[word] += " " + line
+    return header

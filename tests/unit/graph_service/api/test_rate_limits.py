@@ -1,0 +1,77 @@
+"""Rates: per user, per address of callers unknown, and what happens without Valkey."""
+
+from __future__ import annotations
+
+import pytest
+
+from graph_service.api.rate_limits import AGAIN, RateLimits
+from graph_service.errors import QueueUnavailable, RateLimited
+from tests.support.serving import options, serving
+from tests.support.standins import StandInParts
+
+
+async def test_a_user_over_the_rate_is_told_when_to_come_back() -> None:
+    """429, Retry-After, the code; another user at the same address is not affected."""
+    async with serving(options(rate_limit_user="3/minute"), StandInParts()) as api:
+        for _ in range(3):
+            assert (await api.call("GET", "/v1/sync", headers=api.bearer("ann")))[0] == 200
+        status, body, headers = await api.call("GET", "/v1/sync", headers=api.bearer("ann"))
+        assert (status, body["code"]) == (429, "rate_limited")
+        assert 1 <= int(headers["Retry-After"]) == body["retryAfter"] <= 120
+        assert (await api.call("GET", "/v1/sync", headers=api.bearer("ben")))[0] == 200
+
+
+async def test_tries_without_a_valid_token_are_counted_by_address() -> None:
+    """Through a trusted proxy by the address it names; a user's good calls from there go on."""
+    settings = options(rate_limit_address="2/minute", trusted_proxies="127.0.0.0/8")
+    async with serving(settings, StandInParts()) as api:
+        first, second = {"X-Forwarded-For": "198.51.100.1"}, {"X-Forwarded-For": "198.51.100.2"}
+        codes = [await api.code("GET", "/v1/sync", headers=first) for _ in range(3)]
+        assert codes == [(401, "unauthorized"), (401, "unauthorized"), (429, "rate_limited")]
+        assert await api.code("GET", "/v1/users/ann", headers=first | {"X-Service-Key": "x"}) == (
+            429,
+            "rate_limited",
+        )
+        assert await api.code("GET", "/v1/sync", headers=second) == (401, "unauthorized")
+        assert (await api.call("GET", "/v1/sync", headers=first | api.bearer("ann")))[0] == 200
+
+
+async def test_service_calls_have_a_rate_of_their_own() -> None:
+    """None by default."""
+    async with serving(options(rate_limit_service="1/minute"), StandInParts()) as api:
+        body = {"json": {"ids": ["ann"]}, "headers": api.service}
+        assert (await api.call("POST", "/v1/presence:query", **body))[0] == 200
+        assert await api.code("POST", "/v1/presence:query", **body) == (429, "rate_limited")
+
+
+async def test_all_callers_together_have_a_rate_where_one_is_set() -> None:
+    """Users and the back end alike; who shows no valid token is counted by address as ever."""
+    async with serving(options(rate_limit_all="3/minute"), StandInParts()) as api:
+        for user in ("ann", "ben"):
+            assert (await api.call("GET", "/v1/sync", headers=api.bearer(user)))[0] == 200
+        body = {"json": {"ids": ["ann"]}, "headers": api.service}
+        assert (await api.call("POST", "/v1/presence:query", **body))[0] == 200
+        assert await api.code("GET", "/v1/sync", headers=api.bearer("cat")) == (429, "rate_limited")
+        assert await api.code("POST", "/v1/presence:query", **body) == (429, "rate_limited")
+        assert await api.code("GET", "/v1/sync") == (401, "unauthorized")
+
+
+async def test_without_valkey_each_process_counts_for_itself() -> None:
+    """By default: the caller is still limited."""
+    limits = RateLimits(options(rate_limit_user="2/minute"))
+    await limits.count("user", "ann")
+    await limits.count("user", "ann")
+    with pytest.raises(RateLimited):
+        await limits.count("user", "ann")
+    await limits.close()
+
+
+async def test_without_valkey_calls_are_refused_when_the_option_says_so() -> None:
+    """503, also while Valkey is not asked again."""
+    now = [0.0]
+    settings = options(rate_limit_user="2/minute", rate_limit_when_down="refuse")
+    limits = RateLimits(settings, lambda: now[0])
+    for now[0] in (0.0, AGAIN / 2, AGAIN * 2):
+        with pytest.raises(QueueUnavailable):
+            await limits.count("user", "ann")
+    await limits.close()

@@ -1,0 +1,82 @@
+"""A cancelled task ends, whatever a library makes of the cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from graph_service.concurrency.cancellation import ended, heard
+
+
+async def _swallowed(seconds: float) -> str:
+    """What a library does that loses a cancellation."""
+    try:
+        await asyncio.sleep(seconds)
+    except asyncio.CancelledError:
+        return "as if nothing had been"
+    return "slept"
+
+
+async def _for_ever(swallowing: int) -> None:
+    while True:
+        if swallowing > 0:
+            swallowing -= 1
+            await _swallowed(60)
+        else:
+            await asyncio.sleep(60)
+
+
+async def test_a_cancellation_that_was_swallowed_inside_the_block_is_raised_at_its_end() -> None:
+    """The loop around it ends."""
+
+    async def loop() -> None:
+        while True:
+            with heard():
+                await _swallowed(60)
+
+    task = asyncio.create_task(loop())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_a_task_that_was_cancelled_before_may_still_clean_up() -> None:
+    """Only what comes inside the block counts."""
+    done: list[str] = []
+
+    async def loop() -> None:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            with heard():
+                done.append(await _swallowed(0))
+            raise
+
+    task = asyncio.create_task(loop())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert done == ["slept"]
+
+
+async def test_a_timeout_inside_the_block_is_no_cancellation() -> None:
+    """It is taken back by the one who set it."""
+    with heard(), pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await asyncio.sleep(60)
+
+
+async def test_tasks_that_go_on_are_cancelled_again_until_none_runs() -> None:
+    """One ends at once, one swallows it twice."""
+    tasks = [asyncio.create_task(_for_ever(times)) for times in (0, 2)]
+    await asyncio.sleep(0)
+    await ended(tasks, every=0.01)
+    assert all(task.cancelled() for task in tasks)
+
+
+async def test_nothing_to_end_is_ended() -> None:
+    """No task, no error."""
+    await ended([])
