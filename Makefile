@@ -134,7 +134,7 @@ lint: dev ## ruff, formatting included
 
 lint-cypher: dev ## Neo4j's own language support over every query and migration
 	@cd tests/cypher && $(NODE_PATH) npm ci --silent --no-audit --no-fund && \
-		$(NODE_PATH) node lint.mjs ../../cypher/*.cypher ../../migrations/*.cypher
+		$(NODE_PATH) node lint.mjs $$(find ../../cypher ../../migrations -name '*.cypher')
 
 types: dev ## mypy --strict
 	@$(BIN)/mypy

@@ -11,7 +11,7 @@ CREATE TABLE blocks (a integer, b integer, PRIMARY KEY (a, b));
 CREATE TABLE outbox (a integer, b integer);
 -- after the load
 ALTER TABLE friends ADD PRIMARY KEY (a, b) INCLUDE (since);
--- ask: the rules of cypher/ask.cypher in one round trip
+-- ask: the rules of cypher/friends/request_or_accept.cypher in one round trip
 CREATE FUNCTION ask(me_id text, other_id text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE me integer; other integer;
 BEGIN

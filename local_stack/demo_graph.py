@@ -41,7 +41,7 @@ class DemoGraph:
 
     async def people(self, count: int, told: Told) -> list[str]:
         """The ids of up to `count` people who can play the demo, in order of id; made up where there are none."""
-        found = int((await self._graph.row("people_count") or {})["people"])
+        found = int((await self._graph.row("users_count") or {})["people"])
         if found and not self._mark.exists():
             return await self._present(count)
         told(f"making up {count:,} people with {LOW} to {HIGH} friends each")
@@ -61,7 +61,7 @@ class DemoGraph:
         return [people[0], *friends[: NEWCOMERS - 1]]
 
     async def _present(self, count: int) -> list[str]:
-        rows = await self._graph.rows("first_people", limit=count)
+        rows = await self._graph.rows("first_users", limit=count)
         return [row["id"] for row in rows]
 
     async def _load(self, population: Population, fast: bool) -> None:

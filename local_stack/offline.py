@@ -134,7 +134,7 @@ async def _refuse_unless_empty(engine: Neo4jEngine) -> None:
     if not (engine.home / "data" / "databases" / "neo4j").exists():
         return
     async with started_alone(engine) as graph:
-        row = await graph.row("people_count") or {}
+        row = await graph.row("users_count") or {}
     if row["people"]:
         raise NotEmpty(data=engine.data.root, people=row["people"])
 

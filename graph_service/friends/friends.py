@@ -76,7 +76,7 @@ class Friends:
             BlockedByCaller: the caller has blocked the other.
             FriendLimitReached: either has all the friends allowed. PendingLimitReached: too many open requests.
         """
-        outcome = (await self._act("ask", me, other, **self._limits))["outcome"]
+        outcome = (await self._act("request_or_accept", me, other, **self._limits))["outcome"]
         self._refuse(outcome, me, other)
         changed = outcome in {"accepted", "asked"}
         if changed:
@@ -89,7 +89,7 @@ class Friends:
 
     async def cancel_or_decline(self, me: str, other: str) -> Outcome:
         """Takes back the caller's request, or declines the other's; a repeat changes nothing."""
-        return await self._end("drop_request", me, other)
+        return await self._end("cancel_request", me, other)
 
     async def block(self, me: str, other: str) -> Outcome:
         """Blocks, which ends friendship and requests in both directions. The other sees an unfriend."""
@@ -170,7 +170,7 @@ class Friends:
         return row
 
     async def _missing(self, me: str, other: str) -> str:
-        known = (await self._graph.row("known", ids=[me, other]) or {})["ids"]
+        known = (await self._graph.row("existing_ids", ids=[me, other]) or {})["ids"]
         return other if me in known else me
 
     def _refuse(self, outcome: str, me: str, other: str) -> None:

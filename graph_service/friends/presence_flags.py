@@ -32,7 +32,7 @@ class Flags:
         if not ids:
             return Settled(ids, ids, ids, ids, ids, ids)
         rows = [[flag.user, flag.online, flag.at, flag.shard] for flag in flags]
-        answer = await self._graph.write("settle", rows=rows) or {}
+        answer = await self._graph.write("write_flags", rows=rows) or {}
         changed, equal, older = (frozenset(answer[word]) for word in ("changed", "equal", "older"))
         unknown = ids - changed - equal - older
         flipped, hidden = frozenset(answer["flipped"]), frozenset(answer["hidden"])
@@ -40,7 +40,9 @@ class Flags:
 
     async def tell(self, ids: Sequence[str]) -> list[Told]:
         """Own state, online friends and clock of each user, from one statement; unknown ids are left out."""
-        return [_told(row, self._rounding) for row in await self._graph.rows("tell", ids=list(ids))]
+        return [
+            _told(row, self._rounding) for row in await self._graph.rows("read_online_friends", ids=list(ids))
+        ]
 
     async def sync(self, user: str) -> SyncView:
         """What friends.sync tells, from a read begun after this call; those asked for at one moment are read together.
@@ -89,7 +91,7 @@ class Flags:
         return {one.user: SyncView(one.visible_friends, one.total_friends, one.ts) for one in told}
 
     async def _read_known(self, users: list[str]) -> dict[str, bool]:
-        row = await self._graph.row("known", ids=users) or {}
+        row = await self._graph.row("existing_ids", ids=users) or {}
         return dict.fromkeys(row["ids"], True)
 
     async def clock(self) -> int:

@@ -132,7 +132,7 @@ class SuggestionsFor:
 
     async def _free(self, me: str, candidates: Sequence[Candidate]) -> list[Suggestion]:
         ids = {id_ for id_, _, firsts in candidates for id_ in (id_, *firsts)}
-        row = await self._graph.row("cards", me=me, ids=sorted(ids))
+        row = await self._graph.row("suggestion_profiles", me=me, ids=sorted(ids))
         if row is None:
             raise UserNotFound(id=me)
         cards = {

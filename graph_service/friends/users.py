@@ -61,9 +61,7 @@ class People:
     async def upsert_many(self, people: Sequence[Person]) -> Upserted:
         """Creates or renames users in one transaction; of one id given twice the last name counts."""
         rows = [[person.id, person.name, self._shard_of(person.id)] for person in people]
-        row = (
-            await self._graph.write("people_upsert", rows=list({row[0]: row for row in rows}.values())) or {}
-        )
+        row = await self._graph.write("users_upsert", rows=list({row[0]: row for row in rows}.values())) or {}
         if row["created"]:
             await self._created(row["created"])
         return Upserted(row["created"], row["renamed"])
@@ -78,7 +76,7 @@ class People:
         Raises:
             UserNotFound: no such user.
         """
-        row = await self._graph.row("person_export", id=user)
+        row = await self._graph.row("user_export", id=user)
         if row is None:
             raise UserNotFound(id=user)
         return row
@@ -91,13 +89,13 @@ class People:
         Raises:
             UserNotFound: no such user, or erased before.
         """
-        known = (await self._graph.row("known", ids=[user]) or {})["ids"]
+        known = (await self._graph.row("existing_ids", ids=[user]) or {})["ids"]
         if not known:
             raise UserNotFound(id=user)
         report: dict[str, Mapping[str, Any]] = {}
         for store, eraser in self._erasers.items():
             report[store] = await eraser(user)
-        row = await self._graph.write("person_erase", id=user)
+        row = await self._graph.write("user_erase", id=user)
         if row is None:
             raise UserNotFound(id=user)
         told = row.pop("told")

@@ -69,10 +69,12 @@ def catalogue() -> dict[str, Query]:
     Raises:
         BadQueryFile: a file without a complete header.
     """
-    return {
-        path.stem: parse(path.stem, path.read_text("utf-8"))
-        for path in sorted(data_folder("cypher").glob("*.cypher"))
-    }
+    files = sorted(data_folder("cypher").rglob("*.cypher"))
+    found = {path.stem: parse(path.stem, path.read_text("utf-8")) for path in files}
+    if len(found) < len(files):
+        twice = next(path.stem for path in files if sum(other.stem == path.stem for other in files) > 1)
+        raise BadQueryFile(name=twice, reason="is the name of two files")
+    return found
 
 
 def parse(name: str, source: str) -> Query:

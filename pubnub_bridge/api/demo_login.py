@@ -69,7 +69,7 @@ async def people(request: web.Request) -> DemoPeople:
     """The first person and some of their friends; the demo leaves the first three alone."""
     _only_here(request)
     graph = request.app[SIDE].engines.graph
-    first = await graph.rows("first_people", limit=1)
+    first = await graph.rows("first_users", limit=1)
     if not first:
         return DemoPeople(people=[])
     me = str(first[0]["id"])
@@ -92,7 +92,7 @@ async def session(request: web.Request, body: DemoGiven) -> DemoSession:
 
 async def _name(request: web.Request, user: str) -> str | None:
     """What a user is shown as; None for nobody."""
-    row = await request.app[SIDE].engines.graph.row("cards", me=user, ids=[user])
+    row = await request.app[SIDE].engines.graph.row("suggestion_profiles", me=user, ids=[user])
     return str(row["names"][0]) if row else None
 
 

@@ -54,7 +54,7 @@ async def traces(side: Side, user: str) -> Traces:
 
 
 async def _graph(side: Side, user: str) -> Trace:
-    known = (await side.engines.graph.row("known", ids=[user]) or {})["ids"]
+    known = (await side.engines.graph.row("existing_ids", ids=[user]) or {})["ids"]
     return Trace(store="graph", left=len(known), complete=True)
 
 

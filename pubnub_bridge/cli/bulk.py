@@ -139,7 +139,7 @@ async def _warm(settings: Settings) -> Warmed:
 
 
 async def _people_in(graph: Graph) -> int:
-    row = await graph.row("people_count") or {}
+    row = await graph.row("users_count") or {}
     return int(row["people"])
 
 

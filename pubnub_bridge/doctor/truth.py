@@ -77,7 +77,7 @@ async def _differences(side: Side, shards: Sequence[int]) -> list[Difference]:
 
 async def _of_shard(side: Side, here: Collection[str], flagged: Mapping[str, int]) -> list[Difference]:
     unflagged = [user for user in here if user not in flagged]
-    known = (await side.engines.graph.row("known", ids=unflagged) or {})["ids"] if unflagged else ()
+    known = (await side.engines.graph.row("existing_ids", ids=unflagged) or {})["ids"] if unflagged else ()
     found = [Difference(user, "present and not flagged online") for user in known]
     gone = await side.lookups.all([user for user in flagged if user not in here], "doctor")
     return found + [

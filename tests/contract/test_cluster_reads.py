@@ -80,7 +80,10 @@ async def test_what_is_told_is_read_from_the_leader_after_the_commit(routed: Gra
     assert told.online_friends == ["ben"]
     assert not cluster.replica.heard
     settle, tell = cluster.leader.heard
-    assert (settle.text, tell.text) == (catalogue()["settle"].text, catalogue()["tell"].text)
+    assert (settle.text, tell.text) == (
+        catalogue()["write_flags"].text,
+        catalogue()["read_online_friends"].text,
+    )
     assert tell.bookmarks
     assert tell.bookmarks != settle.bookmarks
 
@@ -88,6 +91,6 @@ async def test_what_is_told_is_read_from_the_leader_after_the_commit(routed: Gra
 def test_only_lists_may_be_read_from_any_member() -> None:
     """Nothing that decides, settles or is told."""
     assert {name for name, query in catalogue().items() if query.by_any_member} == {
-        "blocks_page", "cards", "ego", "export_page", "friends_page",
+        "blocks_page", "suggestion_profiles", "ego", "export_page", "friends_page",
         "mutual_page", "requests_in", "requests_out", "suggestions",
     }  # fmt: skip

@@ -88,7 +88,7 @@ async def test_a_graph_of_your_own_is_left_as_it_is(graph: Graph, demo: DemoGrap
     """Its people play the demo."""
     await People(graph, ShardMap().shard).upsert_many([Person("ben", "Ben"), Person("ann", "Ann")])
     assert await demo.people(COUNT, quiet) == ["ann", "ben"]
-    assert await graph.row("people_count") == {"people": 2}
+    assert await graph.row("users_count") == {"people": 2}
 
 
 async def test_newcomers_are_a_person_and_two_friends(graph: Graph, demo: DemoGraph) -> None:

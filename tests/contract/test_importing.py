@@ -234,4 +234,4 @@ async def test_a_missing_or_foreign_file_is_refused_by_name(graph: Graph, tmp_pa
 
 async def everything_is_gone(graph: Graph) -> bool:
     """Whether nobody exists."""
-    return (await graph.row("people_count") or {})["people"] == 0
+    return (await graph.row("users_count") or {})["people"] == 0

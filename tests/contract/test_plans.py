@@ -19,7 +19,7 @@ PARAMETERS: dict[str, Any] = {
     "tell": True, "nodes": ["4:x:1"], "owner": "x", "seconds": 1, "version": "1", "description": "", "source": "",
     "checksum": "", "took": 1, "edges": 10, "by": "", "connected_as": "",
 }  # fmt: skip
-ROWS = {"settle": [["u1", True, 1, 0]], "people_upsert": [["u1", "One", 0]]}
+ROWS = {"write_flags": [["u1", True, 1, 0]], "users_upsert": [["u1", "One", 0]]}
 
 PEOPLE, FRIENDS = 400, 200
 """Enough friends that going through them looks dearer to the planner than going through the few who are online."""

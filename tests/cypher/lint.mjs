@@ -22,6 +22,10 @@ function declared(text) {
 }
 
 let findings = 0;
+if (process.argv.length === 2) {
+  console.log("no query files were given");
+  process.exit(2);
+}
 for (const file of process.argv.slice(2)) {
   const text = readFileSync(file, "utf8");
   const { diagnostics } = lintCypherQuery(text, { ...SCHEMA, parameters: declared(text) });

@@ -84,7 +84,7 @@ async def flagged(told: Path, more_than: int) -> int:
     async with connect(load(**options(told))) as graph, asyncio.timeout(90):
         while (online := ((await graph.row("online_count")) or {})["online"]) <= more_than:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.5)
-        assert await graph.row("people_count") == {"people": PEOPLE}
+        assert await graph.row("users_count") == {"people": PEOPLE}
         return int(online)
 
 

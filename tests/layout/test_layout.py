@@ -75,7 +75,7 @@ def test_most_functions_are_short() -> None:
     assert lengths[len(lengths) * 9 // 10] <= 25
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "cypher").glob("*.cypher")))
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "cypher").rglob("*.cypher")))
 def test_a_query_file_has_a_header_and_a_caller(name: str) -> None:
     """Purpose, parameters, returned columns, locks and plan; and some Python names it."""
     query = catalogue()[name]

@@ -78,7 +78,7 @@ def message(kind: str) -> str:
 def portability() -> str:
     """A row a query file: what of it other engines are not expected to run as it is."""
     rows = ["| file | Neo4j 5.26 | Memgraph (not run) | Neptune (not run) |", "|---|---|---|---|"]
-    for path in sorted((ROOT / "cypher").glob("*.cypher")):
+    for path in sorted((ROOT / "cypher").rglob("*.cypher")):
         text = "\n".join(line for line in path.read_text("utf-8").splitlines() if not line.startswith("//"))
         found = [(letter, engines) for letter, pattern, engines in _NEEDS if re.search(pattern, text)]
         memgraph, neptune = (
@@ -87,7 +87,8 @@ def portability() -> str:
             else "as is"
             for engine in "MN"
         )
-        rows.append(f"| `{path.name}` | as is | {memgraph} | {neptune} |")
+        name = path.relative_to(ROOT / "cypher").as_posix()
+        rows.append(f"| `{name}` | as is | {memgraph} | {neptune} |")
     return "\n".join(rows) + "\n"
 
 

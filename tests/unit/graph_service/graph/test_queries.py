@@ -49,4 +49,4 @@ def test_a_file_without_a_query_is_refused() -> None:
 
 def test_every_query_of_the_folder_can_be_read() -> None:
     """The catalogue is complete, and knows the two rows of the walk."""
-    assert {"settle", "tell"} <= set(catalogue())
+    assert {"write_flags", "read_online_friends"} <= set(catalogue())
