@@ -28,7 +28,7 @@ from bench.http_load import cpu_s, memory_kb
 from graph_service.friends.presence_flags import Flags
 from graph_service.graph.warmup import warm
 from graph_service.model.model import Flag, Told
-from local_stack.generate import generate
+from local_stack.data.generate import generate
 from pubnub_bridge.debounce.debouncer import Hold
 from pubnub_bridge.model.notification import presence_event
 from pubnub_bridge.store.inbox_streams import Inbox

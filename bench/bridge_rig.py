@@ -23,9 +23,9 @@ from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
 from graph_service.valkey.client import Valkey
 from graph_service.valkey.cluster import open_valkey
-from local_stack.engines import Engines, Options, running
-from local_stack.generate import Population
-from local_stack.process import tail
+from local_stack.data.generate import Population
+from local_stack.engines.launcher import Engines, Options, running
+from local_stack.engines.process import tail
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.presence_log import Log

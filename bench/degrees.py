@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from local_stack.generate import Population, id_digits
+from local_stack.data.generate import Population, id_digits
 
 CROWD = 10_000
 GROUPS = {100: 500, 500: 500, 1000: 500, 5000: 100}

@@ -33,8 +33,8 @@ from graph_service.graph.driver import Graph, connect
 from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from local_stack.engines import Options, running
-from local_stack.generate import Population, clustering, generate
+from local_stack.data.generate import Population, clustering, generate
+from local_stack.engines.launcher import Options, running
 
 console = Console(stderr=True)
 CAP = 10_000

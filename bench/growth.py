@@ -33,9 +33,9 @@ from graph_service.friends.presence_flags import Flags
 from graph_service.graph.driver import Graph, connect
 from graph_service.graph.warmup import warm
 from graph_service.settings import Settings
-from local_stack import generated_csv
-from local_stack.engines import Engines, Options, running
-from local_stack.generate import Population, generate
+from local_stack.data import generated_csv
+from local_stack.data.generate import Population, generate
+from local_stack.engines.launcher import Engines, Options, running
 
 console = Console(stderr=True)
 FLAT = 1.5

@@ -12,9 +12,9 @@ from graph_service.graph.driver import Graph
 from graph_service.model.model import Flag
 from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from local_stack import generated_csv, offline
-from local_stack.engines import Engines
-from local_stack.generate import Population
+from local_stack.data import generated_csv, offline
+from local_stack.data.generate import Population
+from local_stack.engines.launcher import Engines
 
 ONLINE = 0.3
 BATCH = 500

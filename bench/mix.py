@@ -30,8 +30,8 @@ from bench.mix_calls import Asker
 from bench.wire_people import Wire
 from bench.workload import Op
 from graph_service.graph.driver import connect
-from local_stack.generate import Population, generate
-from local_stack.up import Stack
+from local_stack.data.generate import Population, generate
+from local_stack.stack.up import Stack
 from pubnub_bridge.client.connection_info import reach
 
 console = Console(stderr=True)

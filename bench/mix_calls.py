@@ -11,7 +11,7 @@ import numpy as np
 from bench import workload
 from bench.wire_people import TROUBLES, Wire
 from bench.workload import Op, Popular
-from local_stack.generate import Population
+from local_stack.data.generate import Population
 
 BUSIEST = 40
 """Users with most friends who are asked about: so many that no rate limit of one of them is met."""

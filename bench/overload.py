@@ -32,8 +32,8 @@ from bench.http_load import Connection, memory_kb
 from bench.loaded import ONLINE, flag, load
 from graph_service.api.dev_tokens import mint
 from graph_service.graph.driver import connect
-from local_stack.generate import Population, generate
-from local_stack.up import Stack
+from local_stack.data.generate import Population, generate
+from local_stack.stack.up import Stack
 from pubnub_bridge.client.connection_info import Reach, reach
 
 console = Console(file=sys.stderr)

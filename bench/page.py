@@ -37,7 +37,7 @@ from graph_service.graph.driver import connect
 from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from local_stack.up import Choice, Stack, stack
+from local_stack.stack.up import Choice, Stack, stack
 from pubnub_bridge.model import encoding
 
 ME = "ann"

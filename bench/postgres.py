@@ -10,8 +10,8 @@ from pathlib import Path
 import asyncpg  # type: ignore[import-untyped]
 import numpy as np
 
-from local_stack.digits import lines_of
-from local_stack.generate import Population
+from local_stack.data.digits import lines_of
+from local_stack.data.generate import Population
 
 SCHEMA = Path(__file__).with_suffix(".sql")
 CLIENTS = 64

@@ -16,9 +16,9 @@ from rich.table import Table
 
 from bench.loaded import load
 from bench.measure import machine
-from local_stack import backup
-from local_stack.engines import Options, running
-from local_stack.generate import generate
+from local_stack.data import backup
+from local_stack.data.generate import generate
+from local_stack.engines.launcher import Options, running
 
 RESULT = Path("docs/benchmarks/recovery.json")
 

@@ -35,7 +35,7 @@ from graph_service.graph.driver import Graph, connect
 from graph_service.model.model import Flag
 from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from local_stack.engines import Engines, Options, running
+from local_stack.engines.launcher import Engines, Options, running
 
 console = Console(stderr=True)
 BATCHES = (1, 50, 500)

@@ -32,7 +32,7 @@ from bench.unit_costs import unit_costs
 from graph_service.friends.presence_flags import Flags
 from graph_service.graph.warmup import warm
 from graph_service.model.model import Flag
-from local_stack.generate import Population, generate
+from local_stack.data.generate import Population, generate
 from pubnub_bridge.model.notification import presence_event
 from pubnub_bridge.model.presence_event import Seen
 from pubnub_bridge.sizing.figures import UnitCosts

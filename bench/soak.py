@@ -25,8 +25,8 @@ from rich.table import Table
 
 from bench import flat, lines
 from bench.measure import machine
-from local_stack.engines import Options
-from local_stack.up import Choice, Stack, first_death, stack
+from local_stack.engines.launcher import Options
+from local_stack.stack.up import Choice, Stack, first_death, stack
 
 RESULT = Path("docs/benchmarks/soak.json")
 HEAP, PAGE_CACHE = 512, 128

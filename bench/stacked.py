@@ -16,8 +16,8 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.http_load import cpu_s, memory_kb
-from local_stack.engines import Engines, Options
-from local_stack.up import Choice, Stack, stack
+from local_stack.engines.launcher import Engines, Options
+from local_stack.stack.up import Choice, Stack, stack
 
 CLIENTS = "clients"
 """The benchmark's own process, which is everybody's client."""

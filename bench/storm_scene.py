@@ -21,7 +21,7 @@ from bench.peers.views import View, Views
 from bench.wire_people import patience
 from graph_service.model.sharding import ShardMap
 from graph_service.valkey.client import Valkey
-from local_stack.generate import Population, generate
+from local_stack.data.generate import Population, generate
 from pubnub_bridge.store import keys
 
 AT_ONCE = 80

@@ -20,7 +20,7 @@ from bench.http_load import cpu_s
 from bench.steps import Step, said
 from bench.walk import Plan
 from graph_service.graph.warmup import warm
-from local_stack.generate import generate
+from local_stack.data.generate import generate
 
 WARM = 6.0
 SERVICE = "friends-presence"

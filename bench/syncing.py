@@ -25,9 +25,9 @@ from bench.loaded import options
 from bench.stub import Stub
 from graph_service.api.dev_tokens import mint
 from graph_service.settings import Settings
-from local_stack.engines import Engines
-from local_stack.ports import free_port
-from local_stack.process import tail
+from local_stack.engines.launcher import Engines
+from local_stack.engines.ports import free_port
+from local_stack.engines.process import tail
 
 CLIENTS = 8
 """Callers at once while it is found out how much is taken."""

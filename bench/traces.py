@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import typer
 
-from local_stack.generate import ids
+from local_stack.data.generate import ids
 
 DAY = 86_400.0
 BUSIEST_HOUR = 20.5

@@ -18,8 +18,8 @@ from bench.loaded import ONLINE, load
 from bench.steps import ADAPTIVE, FIXED, Step, console, said
 from bench.traces import Turn
 from graph_service.model.sharding import ShardMap
-from local_stack.generate import generate
-from local_stack.up import Stack
+from local_stack.data.generate import generate
+from local_stack.stack.up import Stack
 from pubnub_bridge.client.connection_info import reach
 
 HOLD_MS = 5000

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from chaos.nemesis import Fault
 from chaos.stack import Stack
-from local_stack.neo4j_server import Neo4jEngine
-from local_stack.process import Program
+from local_stack.engines.neo4j_server import Neo4jEngine
+from local_stack.engines.process import Program
 
 SMALL_LOGS = "db.tx_log.preallocate=false\ndb.tx_log.rotation.size=1m\n"
 """By default a log file of 256 MiB is laid out in advance, and a full disk would be noticed after hours."""

@@ -17,15 +17,15 @@ from chaos.valkey_cluster import ValkeyCluster
 from graph_service.graph import migrations
 from graph_service.graph.driver import connect
 from graph_service.settings import Settings
-from local_stack import access
-from local_stack.access import Access
-from local_stack.data_folder import DataFolder
-from local_stack.engines import Engines, Options, started
-from local_stack.origin_server import OriginEngine
-from local_stack.ports import LOOPBACK
-from local_stack.process import Process, Program
-from local_stack.server import Server
-from local_stack.service_server import ServiceEngine
+from local_stack.engines.launcher import Engines, Options, started
+from local_stack.engines.ports import LOOPBACK
+from local_stack.engines.process import Process, Program
+from local_stack.engines.server import Server
+from local_stack.stack import credentials
+from local_stack.stack.credentials import Access
+from local_stack.stack.data_folder import DataFolder
+from local_stack.stack.origin_server import OriginEngine
+from local_stack.stack.service_server import ServiceEngine
 
 HOLD = 1.0
 BRIDGES = 3
@@ -178,7 +178,7 @@ async def running(
         environ |= {"REDIS_URL": cluster.url} if cluster else {}
         memory = Options(heap=384, page_cache=64)
         engines = await exits.enter_async_context(started(folder, memory, environ, (lock.descriptor,)))
-        keys = access.read(folder, environ)
+        keys = credentials.read(folder, environ)
         logs = folder.root / "logs"
         origin = Server(
             OriginEngine(

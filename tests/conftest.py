@@ -56,7 +56,7 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Ser
             env["NEO4J_URI"], env.get("NEO4J_USER", "neo4j"), env["NEO4J_PASSWORD"], env["REDIS_URL"]
         )
         return
-    from local_stack.engines import running
+    from local_stack.engines.launcher import running
 
     async with running(tmp_path_factory.mktemp("engines")) as engines:
         neo4j = engines.neo4j

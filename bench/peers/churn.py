@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bench import traces
-from local_stack.generate import ids
+from local_stack.data.generate import ids
 
 EVER = float("inf")
 

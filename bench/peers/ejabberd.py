@@ -20,7 +20,7 @@ from bench.peers.arrivals import Arrivals
 from bench.peers.friends import Friends
 from bench.peers.system import NOWHERE, System
 from bench.peers.xmpp import Client, Ears
-from local_stack.ports import free_port
+from local_stack.engines.ports import free_port
 
 POLICY = Path("/usr/sbin/policy-rc.d")
 """Debian's way to say that a package's service must not start."""

@@ -1,7 +1,7 @@
 """Who is friends with whom: 500 to 1,000 friends each, four in five of them from one's own community. Pure.
 
 The algorithm and the seed are fixed, since figures measured elsewhere on the same friends stand beside ours: Nakama's
-in `quoted`. Tests hold the result. It is not `local_stack.generate`, whose people cluster more.
+in `quoted`. Tests hold the result. It is not `local_stack.data.generate`, whose people cluster more.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from local_stack.generate import Population, ids
+from local_stack.data.generate import Population, ids
 
 LOW, HIGH = 500, 1000
 COMMUNITY = 1500

@@ -21,7 +21,7 @@ from bench.peers.friends import Friends
 from bench.peers.system import NOWHERE, System
 from bench.wire_people import Person, Wire, beats
 from graph_service.graph.driver import connect
-from local_stack.up import Choice, Stack, stack
+from local_stack.stack.up import Choice, Stack, stack
 from pubnub_bridge.client.connection_info import reach
 
 ONLINE, OFFLINE = b'"friend.online"', b'"friend.offline"'

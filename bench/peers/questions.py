@@ -22,9 +22,9 @@ from bench.peers.play import Said
 from bench.postgres import Postgres
 from graph_service.graph.driver import Graph, connect
 from graph_service.settings import Settings
-from local_stack.engines import Options
-from local_stack.engines import running as engines_running
-from local_stack.generate import Population
+from local_stack.data.generate import Population
+from local_stack.engines.launcher import Options
+from local_stack.engines.launcher import running as engines_running
 
 ASKED = (
     "friends page of 100",

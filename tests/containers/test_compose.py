@@ -27,7 +27,7 @@ from pydantic import SecretStr
 
 from graph_service.api.dev_tokens import mint
 from graph_service.settings import Settings
-from local_stack.ports import free_port
+from local_stack.engines.ports import free_port
 from tests.support.ear import Ear
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,8 +6,8 @@ import asyncio
 import sys
 from pathlib import Path
 
-from local_stack import foreground
-from local_stack.engines import running
+from local_stack.engines.launcher import running
+from local_stack.stack import foreground
 from tests.contract.test_backup import SMALL, fill
 
 

@@ -16,8 +16,8 @@ from graph_service.graph.driver import connect
 from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from local_stack import backup
-from local_stack.engines import Engines, Options, running
+from local_stack.data import backup
+from local_stack.engines.launcher import Engines, Options, running
 from tests.support.embedded import EMBEDDED
 
 pytestmark = pytest.mark.timeout(600)  # several starts of a server, on whatever machine

@@ -10,9 +10,9 @@ import pytest
 from graph_service.friends.users import People, Person
 from graph_service.graph.driver import Graph
 from graph_service.model.sharding import ShardMap
-from local_stack import demo_graph
-from local_stack.demo_graph import SEED, DemoGraph, batches
-from local_stack.generate import Population, generate
+from local_stack.data.generate import Population, generate
+from local_stack.demo import graph as demo_graph
+from local_stack.demo.graph import SEED, DemoGraph, batches
 
 COUNT = 120
 

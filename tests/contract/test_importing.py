@@ -21,9 +21,9 @@ from graph_service.friends.users import People
 from graph_service.graph.driver import Graph, connect
 from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
-from local_stack import generated_csv, offline
-from local_stack.engines import running
-from local_stack.generate import generate
+from local_stack.data import generated_csv, offline
+from local_stack.data.generate import generate
+from local_stack.engines.launcher import running
 from tests.conftest import Servers
 from tests.support.embedded import EMBEDDED
 

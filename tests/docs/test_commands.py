@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import typer
 
-from local_stack.cli import add_commands
+from local_stack.cli.main import add_commands
 from pubnub_bridge.cli.main import app
 from tests.docs.terminals import ROOT, Reader, fences, reader, stays
 

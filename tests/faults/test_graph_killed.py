@@ -12,7 +12,7 @@ from graph_service.friends.friends import Friends
 from graph_service.graph import migrations
 from graph_service.graph.driver import connect
 from graph_service.settings import Settings
-from local_stack.engines import Engines, running
+from local_stack.engines.launcher import Engines, running
 from tests.support.api import OPTIONS, Api, running_api
 from tests.support.embedded import EMBEDDED
 

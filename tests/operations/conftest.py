@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 import yaml
 
-from local_stack.engines import Options
-from local_stack.ports import free_port
-from local_stack.process import Process, Program
-from local_stack.up import Choice, stack
+from local_stack.engines.launcher import Options
+from local_stack.engines.ports import free_port
+from local_stack.engines.process import Process, Program
+from local_stack.stack.up import Choice, stack
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOYED = ROOT / "deploy" / "prometheus"

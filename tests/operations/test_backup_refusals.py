@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import backup
-from local_stack.engines import running
+from local_stack.data import backup
+from local_stack.engines.launcher import running
 from tests.contract.test_backup import SMALL, fill
 from tests.support.embedded import EMBEDDED
 

@@ -110,7 +110,11 @@ def test_the_wheel_holds_every_file_that_is_no_python(wheel: Path) -> None:
         }
         assert wanted
         assert wanted <= inside
-    assert {"local_stack/neo4j.lock", "local_stack/web.lock", "pubnub_bridge/sizing/prices.toml"} <= inside
+    assert {
+        "local_stack/jars/neo4j.lock",
+        "local_stack/stack/web.lock",
+        "pubnub_bridge/sizing/prices.toml",
+    } <= inside
     assert {f"{package}/py.typed" for package in ("graph_service", "pubnub_bridge", "local_stack")} <= inside
     assert not any(name.startswith(("tests/", "bench/", "chaos/")) for name in inside)
     assert not any(name.endswith(".jar") or "pubnub.min.js" in name for name in inside)

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import docker  # type: ignore[import-untyped]
 
-from local_stack.ports import free_port
+from local_stack.engines.ports import free_port
 
 IMAGE = os.environ.get("SERVICE_IMAGE", "")
 """Which one; empty: tests run the service in their own process."""

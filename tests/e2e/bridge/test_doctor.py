@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from local_stack.engines.ports import free_port
 from local_stack.origin.app import Running
-from local_stack.ports import free_port
 from pubnub_bridge.doctor.examine import examine
 from pubnub_bridge.doctor.finding import Finding, State
 from tests.e2e.bridge.conftest import World, eventually

@@ -14,9 +14,9 @@ import aiohttp
 import pytest
 
 from graph_service.graph.driver import Graph
+from local_stack.engines.ports import free_port
 from local_stack.origin.app import Options, start
 from local_stack.origin.settings import KeysetSettings
-from local_stack.ports import free_port
 from pubnub_bridge.runtime import startup
 from pubnub_bridge.settings import Settings
 from tests.conftest import Servers

@@ -11,9 +11,9 @@ from typing import Any
 
 import aiohttp
 
-from local_stack.demo import OFFICIALS, Crowd, local
-from local_stack.demo_life import Habits, Life
-from local_stack.demo_people import Light, Wire
+from local_stack.demo.clients import Light, Wire
+from local_stack.demo.main import OFFICIALS, Crowd, local
+from local_stack.demo.schedule import Habits, Life
 from local_stack.origin.envelope import Event
 from local_stack.origin.faults import Fault, Faults
 from local_stack.origin.keyset import Keyset

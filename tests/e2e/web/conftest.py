@@ -14,9 +14,9 @@ from pydantic import SecretStr
 
 from graph_service.graph.driver import connect
 from graph_service.settings import Settings
-from local_stack import web_libraries
 from local_stack.errors import NoWebLibraries
-from local_stack.up import Choice, stack
+from local_stack.stack import web_libraries
+from local_stack.stack.up import Choice, stack
 from tests.e2e.web.world import World
 
 CHROMIUM = os.environ.get("CHROMIUM") or next(

@@ -16,7 +16,7 @@ from typing import Any
 import typer
 from playwright.async_api import Browser, Page, async_playwright
 
-from local_stack.up import Choice, Stack, stack
+from local_stack.stack.up import Choice, Stack, stack
 
 IMAGES = Path(__file__).resolve().parents[3] / "docs" / "images"
 PEOPLE = 1200

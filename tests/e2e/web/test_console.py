@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Locator, Page, expect
 
 from graph_service.valkey.cluster import open_valkey
-from local_stack.process import Process, Program
+from local_stack.engines.process import Process, Program
 from pubnub_bridge.store.dead_letters import DeadLetters
 from tests.e2e.web.world import OFFLINE_NOISE, PATIENCE, Window, World
 

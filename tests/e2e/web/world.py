@@ -19,8 +19,8 @@ from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 from graph_service.friends.users import People, Person
 from graph_service.graph.driver import Graph
 from graph_service.model.sharding import ShardMap
-from local_stack.server import Server
-from local_stack.up import Stack
+from local_stack.engines.server import Server
+from local_stack.stack.up import Stack
 
 PATIENCE = 20_000
 """Milliseconds until something that must happen counts as not happening; the machine may be busy."""

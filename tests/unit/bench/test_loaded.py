@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.loaded import KEPT, load
-from local_stack.generate import generate
+from local_stack.data.generate import generate
 
 
 async def test_a_kept_population_is_copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from bench.mix_calls import Asker, Neighbours
 from bench.workload import Op
-from local_stack.generate import Population, generate
+from local_stack.data.generate import Population, generate
 
 
 @pytest.fixture(scope="module")

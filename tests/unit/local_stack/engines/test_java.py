@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import java
+from local_stack.engines import java
 from local_stack.errors import NoJava, WrongJava
 
 NEO4J = "5.26.28"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_stack.memory import MIB, Memory, of_machine, shared_out
+from local_stack.engines.memory import MIB, Memory, of_machine, shared_out
 
 
 def test_a_laptop_and_a_server() -> None:

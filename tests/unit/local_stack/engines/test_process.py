@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.process import MAX_LOG, Process, Program, tail
+from local_stack.engines.process import MAX_LOG, Process, Program, tail
 
 SLEEPER = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)")
 STUBBORN = (
@@ -93,7 +93,7 @@ PARENT = """
 import signal, sys, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
-from local_stack.process import Process, Program
+from local_stack.engines.process import Process, Program
 process = Process.start(Program("sleeper", sys.argv[2:], Path(sys.argv[1])))
 print(process.pid, process._popen.pid, flush=True)
 time.sleep(60)

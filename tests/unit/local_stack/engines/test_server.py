@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from local_stack import server as servers
+from local_stack.engines import server as servers
+from local_stack.engines.ports import free_port, is_free
+from local_stack.engines.process import Program
+from local_stack.engines.server import NotYet, Server
 from local_stack.errors import NotReady, PortTaken
-from local_stack.ports import free_port, is_free
-from local_stack.process import Program
-from local_stack.server import NotYet, Server
 
 LISTENER = """
 import socket, sys

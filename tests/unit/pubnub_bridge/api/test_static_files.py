@@ -114,7 +114,7 @@ def test_an_origin_that_is_more_than_a_host_widens_no_policy() -> None:
 
 def test_libraries_are_files_of_the_lock() -> None:
     """What the pages load is what `up` fetches."""
-    from local_stack import web_libraries
+    from local_stack.stack import web_libraries
 
     locked = {f"{one.name}/{Path(file).name}" for one in web_libraries.read() for file in one.files}
     assert set(LIBRARIES.values()) <= locked

@@ -1,0 +1,193 @@
+"""The commands ``engines up|status|down|logs|env|lock``.
+
+Knows the data folder's files and says what they say; starts and stops through the files that know how.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from local_stack.engines.launcher import Options, running
+from local_stack.engines.neo4j_server import USER, Neo4jEngine
+from local_stack.engines.process import tail
+from local_stack.engines.valkey_server import ValkeyEngine
+from local_stack.errors import NotReady
+from local_stack.jars import cache, lockfile
+from local_stack.stack import foreground
+from local_stack.stack.data_folder import DataFolder, default_data
+from local_stack.stack.up import first_death
+
+app = typer.Typer(help="Neo4j and Valkey on this machine.", no_args_is_help=True)
+console = Console(stderr=True)
+
+NOT_RUNNING = 3
+"""Exit code of `status` when nothing runs, as service scripts have it (LSB)."""
+
+Data = Annotated[Path | None, typer.Option(help="Folder of the data; .data by default.", show_default=False)]
+Neo4jPort = Annotated[int, typer.Option(help="Port of Neo4j (Bolt); 0 takes a free one.")]
+RedisPort = Annotated[int, typer.Option(help="Port of Valkey; 0 takes a free one.")]
+Heap = Annotated[int | None, typer.Option(help="Neo4j's heap, MiB (NEO4J_HEAP).", show_default=False)]
+PageCache = Annotated[
+    int | None, typer.Option(help="Neo4j's page cache, MiB (NEO4J_PAGE_CACHE).", show_default=False)
+]
+
+_began = time.monotonic()
+
+
+def told(text: str) -> None:
+    """One step, with the seconds since the command began."""
+    console.print(f"[dim]{time.monotonic() - _began:6.1f} s[/dim]  {text}", highlight=False, soft_wrap=True)
+
+
+@app.command("up")
+def engines_up(
+    data: Data = None,
+    neo4j_port: Neo4jPort = 0,
+    redis_port: RedisPort = 0,
+    heap: Heap = None,
+    page_cache: PageCache = None,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Go on in the background.")] = False,
+) -> None:
+    """Start Neo4j and Valkey and stay; Ctrl-C stops them."""
+    options = Options(neo4j_port, redis_port, heap, page_cache)
+    start(data or default_data(), options, detach=detach)
+
+
+def start(data: Path, options: Options, *, detach: bool) -> None:
+    """Run the engines: here until a signal, or in the background."""
+    if detach:
+        _detached(DataFolder.at(data))
+    else:
+        foreground.run(_stay(data, options), told)
+
+
+async def _stay(data: Path, options: Options) -> None:
+    told(f"engines on {data}")
+    async with running(data, options) as engines:
+        told(f"ready: {engines.neo4j.agent} at {engines.neo4j.uri}")
+        told(f"in another terminal: friends-presence engines status|env|logs|down --data {data}")
+        await first_death(engines)
+
+
+def _detached(folder: DataFolder) -> None:
+    """The same command again, without --detach, in a session of its own."""
+    log = folder.root / "logs" / "engines.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    command = [word for word in sys.argv[1:] if word not in {"--detach", "-d"}]
+    with log.open("ab") as file:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "local_stack", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+    while True:  # it has its own limits
+        if child.poll() is not None:
+            reason = f"ended with exit code {child.returncode}"
+            raise NotReady(
+                engine="engines up", reason=reason, todo="Its log says why.", log=log, tail=tail(log)
+            )
+        state = folder.state()
+        if state.get("pid") == child.pid and state.get("ready"):
+            told(f"ready, in the background (process {child.pid})")
+            return
+        time.sleep(0.1)
+
+
+@app.command()
+def status(data: Data = None) -> None:
+    """Say what runs on a data folder. Exit code 3 when nothing does."""
+    folder = DataFolder.at(data or default_data())
+    pid = folder.running_pid()
+    if not pid:
+        typer.echo(f"Nothing runs on {folder.root}.")
+        raise typer.Exit(NOT_RUNNING)
+    state = folder.state()
+    table = Table("name", "address", "process", "log", title=f"{folder.root}, run by process {pid}")
+    for server in state.get("servers", []):
+        table.add_row(server["name"], server["address"], str(server["pid"]), server["log"])
+    Console().print(table if state.get("ready") else "Starting.")
+
+
+@app.command()
+def down(data: Data = None) -> None:
+    """Stop whatever runs on a data folder, and wait until it is gone."""
+    folder = DataFolder.at(data or default_data())
+    pid = asyncio.run(folder.stop_running())
+    typer.echo(f"Stopped process {pid}." if pid else f"Nothing runs on {folder.root}.")
+
+
+@app.command()
+def logs(
+    name: Annotated[str, typer.Argument(help="neo4j, valkey, origin, service or demo.")] = "neo4j",
+    data: Data = None,
+    lines: Annotated[int, typer.Option("--lines", "-n", help="How many.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Show the last lines of a log."""
+    folder = DataFolder.at(data or default_data())
+    own = {"neo4j": Neo4jEngine(folder).log, "valkey": ValkeyEngine(folder).log}
+    path = own.get(name, folder.root / "logs" / f"{name}.log")
+    if not path.exists():
+        raise typer.BadParameter(f"{path} does not exist", param_hint="NAME or --data")
+    typer.echo(tail(path, lines))
+    if follow:
+        _follow(path)
+
+
+def _follow(path: Path) -> None:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        file.seek(0, 2)
+        while True:
+            if text := file.read():
+                typer.echo(text, nl=False)
+            else:
+                time.sleep(0.2)
+
+
+@app.command()
+def env(data: Data = None) -> None:
+    """Print the running engines' addresses and passwords as shell exports: eval "$(friends-presence engines env)"."""
+    folder = DataFolder.at(data or default_data())
+    addresses = {server["name"]: server["address"] for server in folder.state().get("servers", [])}
+    if not folder.running_pid():
+        raise typer.BadParameter(f"Nothing runs on {folder.root}", param_hint="--data")
+    for variable, value in _exports(folder, addresses).items():
+        typer.echo(f"export {variable}={shlex.quote(value)}")
+
+
+def _exports(folder: DataFolder, addresses: dict[str, str]) -> dict[str, Any]:
+    found = {}
+    if bolt := addresses.get(Neo4jEngine.name):
+        found = {
+            "NEO4J_URI": f"bolt://{bolt}",
+            "NEO4J_USER": USER,
+            "NEO4J_PASSWORD": Neo4jEngine(folder).password,
+        }
+    if queue := addresses.get(ValkeyEngine.name):
+        found["REDIS_URL"] = ValkeyEngine(folder).url(int(queue.rpartition(":")[2]))
+    return found
+
+
+@app.command()
+def lock(
+    version: Annotated[str, typer.Option(help="Neo4j's version.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")] = lockfile.LOCK_FILE,
+) -> None:
+    """Make the lock file for another Neo4j version: resolve, fetch, take the SHA-256 of every jar."""
+    from local_stack.jars.resolve import resolve  # noqa: PLC0415 - the resolver takes half a second to import
+
+    jars = resolve(version, cache.jars_folder(), told)
+    out.write_text(lockfile.dump(jars), encoding="utf-8")
+    told(f"{out}: {len(jars)} jars, {sum(jar.size for jar in jars) / 1e6:.0f} MB")

@@ -1,0 +1,318 @@
+"""A copy of the embedded graph as one file, and the graph made again from it. Knows the order of work and its checks.
+
+Neo4j Community has no online backup: the copy is a dump of the stopped database (Neo4j operations manual,
+``neo4j-admin database dump|check|load``; tried on 5.26.28). Beside the dump stands a note: what it was made from, its
+numbers of people and friendships, its SHA-256. Valkey is not in it: what its streams hold is seen again by reconciling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from graph_service.errors import SetupError
+from local_stack.data.offline import started_alone
+from local_stack.engines import admin_tool
+from local_stack.engines.neo4j_server import Neo4jEngine
+from local_stack.stack.data_folder import DataFolder, write_private
+
+DUMP = "neo4j.dump"
+"""As the tool names the copy of the database neo4j."""
+KINDS = ("databases", "transactions")
+Step = Callable[[str], None]
+"""Told of each step as it begins."""
+
+
+class BackupElsewhere(SetupError):
+    """NEO4J_URI names {address}, and only the machine of that server can copy its files. There, on Community, which has
+    no online backup:
+      neo4j stop && neo4j-admin database {verb} neo4j {option} && neo4j start
+    On Enterprise, while it runs: {online}. Meanwhile, on a stopped server, nothing settles and nothing is lost.
+    """
+
+    code = "backup_elsewhere"
+
+
+class NothingToCopy(SetupError):
+    """{data} holds no graph. Name the folder of one with --data."""
+
+    code = "nothing_to_copy"
+
+
+class FileExists(SetupError):
+    """{path} exists already, and a copy is never written over another. Name another file."""
+
+    code = "file_exists"
+
+
+class NoSuchBackup(SetupError):
+    """{path} is not a file that friends-presence backup wrote: {reason}."""
+
+    code = "no_such_backup"
+
+
+class HoldsPeople(SetupError):
+    """{data} holds a graph with {people:,} people. Add --replace to give it up for the copy, or name another --data."""
+
+    code = "holds_people"
+
+
+class ToolFailed(SetupError):
+    """Neo4j's tool could not {verb} (exit code {code}); {state}. Its last lines:
+    {tail}
+    """
+
+    code = "admin_tool_failed"
+
+
+class NotTheSame(SetupError):
+    """The copy was read and is not what its note says: {found} instead of {expected}; {state}."""
+
+    code = "not_the_same"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What a copy is of."""
+
+    people: int
+    friendships: int
+    neo4j: str
+    """Version of the server that wrote it; a later one of the same line reads it."""
+    made: str
+    """ISO 8601."""
+    bytes: int
+    sha256: str
+
+    @classmethod
+    def beside(cls, file: Path) -> Note:
+        """The note of a copy. Raises `NoSuchBackup`."""
+        try:
+            return cls(**json.loads(beside(file).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            raise NoSuchBackup(path=file, reason=error) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A finished run: the note, and seconds by step."""
+
+    note: Note
+    seconds: Mapping[str, float]
+
+
+def beside(file: Path) -> Path:
+    """Where the note of a copy stands."""
+    return file.with_name(file.name + ".json")
+
+
+def refuse_elsewhere(environ: Mapping[str, str], verb: str) -> None:
+    """For a graph that is not ours to copy. Raises `BackupElsewhere` with the command to run there."""
+    if not (address := environ.get("NEO4J_URI")):
+        return
+    if verb == "dump":
+        option, online = "--to-path=DIR", "neo4j-admin database backup neo4j --to-path=DIR"
+    else:
+        option = "--from-path=DIR --overwrite-destination=true"
+        online = f"STOP DATABASE neo4j, neo4j-admin database restore neo4j {option}, START DATABASE neo4j"
+    raise BackupElsewhere(address=address, verb=verb, option=option, online=online)
+
+
+async def stop_running(folder: DataFolder, step: Step) -> None:
+    """Ends what runs on the folder, and says so before."""
+    if pid := folder.running_pid():
+        step(
+            "Neo4j Community has no online backup: stopping what runs on "
+            f"{folder.root} (process {pid}). Start it again afterwards: friends-presence up"
+        )
+        await folder.stop_running()
+
+
+async def backup(data: Path, file: Path, step: Step) -> Done:
+    """Copies the graph of `data` into `file`, and checks the copy.
+
+    Raises:
+        NothingToCopy, FileExists: nothing was done. ToolFailed: no file was left behind.
+        NoSpace, NotReady and others of `local_stack.errors`: the server did not start.
+    """
+    folder = DataFolder.at(data)
+    _refuse(folder, file)
+    await stop_running(folder, step)
+    async with _engine(folder) as engine, _beside(file) as room:
+        clock = _Clock(step)
+        # A start and a stop also finish what a crash left half written, which a dump would refuse.
+        clock.begins("counting", "people and friendships, on the server")
+        totals = await _totals(engine)
+        clock.begins("copying", "the database")
+        await _tool(engine, room, "copy the database", ("dump", "neo4j", f"--to-path={room}"))
+        clock.begins("checking", "the copy's consistency")
+        await _checked(engine, room)
+        note = await asyncio.to_thread(_note, engine, room / DUMP, totals)
+        (room / DUMP).replace(file)
+        write_private(beside(file), asdict(note))
+        return Done(note, clock.ends())
+
+
+async def restore(data: Path, file: Path, step: Step, *, replace: bool = False) -> Done:
+    """Makes the graph of `data` anew from `file`; until the new one is proved, the old one is kept beside it.
+
+    Raises:
+        NoSuchBackup: no file, no note, or not the file of the note. HoldsPeople: `replace` was not said.
+        ToolFailed, NotTheSame: the old graph is back.
+    """
+    folder = DataFolder.at(data)
+    note = await asyncio.to_thread(_proved, file)
+    await stop_running(folder, step)
+    async with _engine(folder) as engine:
+        clock = _Clock(step)
+        clock.begins("looking", "at what is there")
+        await _refuse_people(engine, replace)
+        clock.begins("loading", "the copy")
+        with _set_aside(engine), _named(file, folder) as room:
+            await _tool(engine, room, "load the copy", ("load", "neo4j", f"--from-path={room}"))
+            clock.begins("counting", "people and friendships, on the server")
+            totals = await _totals(engine)
+            if totals != (note.people, note.friendships):
+                raise NotTheSame(found=totals, expected=(note.people, note.friendships), state=OLD_IS_BACK)
+        return Done(note, clock.ends())
+
+
+OLD_IS_BACK = "the graph is as it was before"
+NO_FILE = "no file was written"
+
+
+def _refuse(folder: DataFolder, file: Path) -> None:
+    if not (folder.root / "neo4j" / "data" / "databases" / "neo4j").exists():
+        raise NothingToCopy(data=folder.root)
+    if file.exists():
+        raise FileExists(path=file)
+
+
+def _proved(file: Path) -> Note:
+    note = Note.beside(file)
+    if not file.is_file() or _sha256(file) != note.sha256:
+        raise NoSuchBackup(path=file, reason="its SHA-256 is not the one in its note")
+    return note
+
+
+@contextmanager
+def _named(file: Path, folder: DataFolder) -> Iterator[Path]:
+    """A folder in which the copy has the name that the tool wants."""
+    with TemporaryDirectory(prefix="restore-", dir=folder.root) as name:
+        (Path(name) / DUMP).symlink_to(file.absolute())
+        yield Path(name)
+
+
+class _Clock:
+    """Seconds by step, each told as it begins."""
+
+    def __init__(self, step: Step) -> None:
+        self._step, self._seconds = step, dict[str, float]()
+        self._name, self._since = "", time.monotonic()
+
+    def begins(self, name: str, what: str) -> None:
+        self.ends()
+        self._name, self._since = name, time.monotonic()
+        self._step(f"{name} {what}")
+
+    def ends(self) -> dict[str, float]:
+        if self._name:
+            self._seconds[self._name] = round(time.monotonic() - self._since, 2)
+        return self._seconds
+
+
+@asynccontextmanager
+async def _engine(folder: DataFolder) -> AsyncIterator[Neo4jEngine]:
+    """The stopped engine of a folder that is ours meanwhile."""
+    async with folder.owned() as lock:
+        engine = Neo4jEngine(folder, held=(lock.descriptor,))
+        await engine.prepare(0)
+        yield engine
+
+
+@asynccontextmanager
+async def _beside(file: Path) -> AsyncIterator[Path]:
+    """A folder on the file's own disk, so that the finished copy is put in place in one step."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=".backup-", dir=file.parent.absolute()) as name:
+        yield Path(name)
+
+
+async def _totals(engine: Neo4jEngine) -> tuple[int, int]:
+    async with started_alone(engine) as graph:
+        row = await graph.row("totals") or {}
+    return row["people"], row["friendships"]
+
+
+async def _refuse_people(engine: Neo4jEngine, replace: bool) -> None:
+    if replace or not (engine.home / "data" / "databases" / "neo4j").exists():
+        return
+    people, _ = await _totals(engine)
+    if people:
+        raise HoldsPeople(data=engine.data.root, people=people)
+
+
+async def _tool(engine: Neo4jEngine, room: Path, verb: str, words: tuple[str, ...]) -> None:
+    state = OLD_IS_BACK if words[0] == "load" else NO_FILE
+    code, said = await admin_tool.run(engine, ("database", *words), room, admin_tool.BRIEF)
+    if code:
+        raise ToolFailed(verb=verb, code=code, state=state, tail=said)
+
+
+async def _checked(engine: Neo4jEngine, room: Path) -> None:
+    limit = f"--max-off-heap-memory={max(256, engine.memory.page_cache)}m"
+    words = ("check", "neo4j", f"--from-path={room}", f"--report-path={room}", limit)
+    await _tool(engine, room, "find the copy whole", words)
+
+
+@contextmanager
+def _set_aside(engine: Neo4jEngine) -> Iterator[None]:
+    """The present database moved away: for good when what follows succeeds, else put back.
+
+    What a killed run left aside is the database; what stands in its place is not whole.
+    """
+    aside, gone = engine.home / "before-restore", engine.home / "before-restore.gone"
+    shutil.rmtree(gone, ignore_errors=True)
+    pairs = [(engine.home / "data" / kind / "neo4j", aside / kind) for kind in KINDS]
+    for now, kept in pairs:
+        if not kept.exists() and now.exists():
+            aside.mkdir(exist_ok=True)
+            now.rename(kept)
+        shutil.rmtree(now, ignore_errors=True)
+    try:
+        yield
+    except BaseException:
+        for now, kept in pairs:
+            shutil.rmtree(now, ignore_errors=True)
+            with suppress(FileNotFoundError):
+                kept.rename(now)
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+    with suppress(FileNotFoundError):
+        aside.rename(gone)  # in one step: half of an old database would be taken for one
+    shutil.rmtree(gone, ignore_errors=True)
+
+
+def _note(engine: Neo4jEngine, file: Path, totals: tuple[int, int]) -> Note:
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return Note(*totals, engine.lock.version, now, file.stat().st_size, _sha256(file))
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def shown(done: Done, file: Path) -> dict[str, Any]:
+    """For ``--json``."""
+    return {"file": str(file), **asdict(done.note), "seconds": dict(done.seconds)}

@@ -1,0 +1,78 @@
+"""Neo4j's own import of a whole database, which writes the store while no server runs. Knows its files and command.
+
+Source: Neo4j operations manual, ``neo4j-admin database import full`` (CSV headers, options), tried on 5.26.28.
+People are numbered for the import; the numbers are not kept.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from graph_service.errors import SetupError
+from graph_service.model.sharding import ShardMap
+from local_stack.data.csv_arrays import Friendships
+from local_stack.data.digits import lines_of
+from local_stack.engines import admin_tool
+from local_stack.engines.neo4j_server import Neo4jEngine
+
+PEOPLE = "people.csv"
+BLOCK = 1_000_000
+
+
+class ImportFailed(SetupError):
+    """Neo4j's import ended with exit code {code}, and the database is empty as before. A full disk: free some. Its last lines:
+    {tail}
+    """
+
+    code = "import_failed"
+
+
+def write_people(folder: Path, people: Sequence[tuple[str, str]], shards: ShardMap) -> None:
+    """The node file: people with id, name and shard, numbered in order."""
+    with (folder / PEOPLE).open("w", encoding="utf-8", newline="") as file:
+        lines = csv.writer(file, lineterminator="\n")
+        lines.writerow([":ID", "id:string", "name:string", "shard:long"])
+        for number, (id_, name) in enumerate(people):
+            lines.writerow([number, id_, name, shards.shard(id_)])
+
+
+def write_friendships(folder: Path, friendships: Friendships, people: int) -> list[Path]:
+    """The relationship files: those with a time, and those without, which get no property."""
+    known = friendships.since > 0
+    files = []
+    for name, chosen, heading in (
+        ("dated.csv", known, b":START_ID,:END_ID,since:long\n"),
+        ("undated.csv", ~known, b":START_ID,:END_ID\n"),
+    ):
+        if not chosen.any():
+            continue
+        columns = [*np.divmod(friendships.keys[chosen], people), friendships.since[chosen]]
+        files.append(folder / name)
+        with files[-1].open("wb") as file:
+            file.write(heading)
+            for start in range(0, len(columns[0]), BLOCK):
+                part = [column[start : start + BLOCK] for column in columns[: heading.count(b",") + 1]]
+                file.write(lines_of(part))
+    return files
+
+
+async def run(engine: Neo4jEngine, folder: Path, relations: Sequence[Path]) -> None:
+    """Makes the database from the files in `folder`; replaces an empty one.
+
+    Raises:
+        ImportFailed: with the last lines that the tool said.
+    """
+    words = [
+        *("database", "import", "full", "neo4j"),
+        *("--overwrite-destination", "--id-type=integer", "--bad-tolerance=0"),
+        f"--report-file={folder / 'bad.txt'}",
+        f"--nodes=User={folder / PEOPLE}",
+        *(f"--relationships=FRIEND={path}" for path in relations),
+    ]
+    code, said = await admin_tool.run(engine, words, folder)
+    if code:
+        raise ImportFailed(code=code, tail=said)

@@ -1,0 +1,220 @@
+"""Neo4j Community from its jars: its home folder, its configuration, its command line. Knows no graph model.
+
+Sources: Neo4j operations manual (file locations, configuration settings, the shipped neo4j.conf); start by main class
+as recorded on 5.26.28. Unknown or doubled keys stop the server (strict validation), so each below is needed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from graph_service.errors import FriendsError
+from local_stack.engines import java
+from local_stack.engines.memory import MIB, Memory, of_machine, shared_out
+from local_stack.engines.ports import LOOPBACK
+from local_stack.engines.process import Program
+from local_stack.engines.server import NotYet
+from local_stack.errors import NoSpace, NotReady
+from local_stack.jars import jars, lockfile
+from local_stack.stack.data_folder import DataFolder
+
+USER = "neo4j"
+MAIN_CLASSES = ("org/neo4j/server/CommunityEntryPoint", "org/neo4j/server/Neo4jCommunity")
+"""5.x and the calendar releases; which one a version has is read from its jar."""
+ADMIN_CLASS = "org.neo4j.cli.AdminTool"
+ROOM = 512 * MIB
+"""Bytes that must be free to start: transaction logs are made in pieces of 256 MiB."""
+
+JVM_FLAGS = (
+    # Those of the shipped neo4j.conf, which only its own launcher reads; without AlwaysPreTouch, which touches
+    # the whole heap at the start.
+    "-XX:+UseG1GC",
+    "-XX:-OmitStackTraceInFastThrow",
+    "-XX:+UnlockExperimentalVMOptions",
+    "-XX:+TrustFinalNonStaticFields",
+    "-XX:+DisableExplicitGC",
+    "-Djdk.nio.maxCachedBufferSize=1024",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+    "-Djdk.tls.ephemeralDHKeySize=2048",
+    "-Djdk.tls.rejectClientInitiatedRenegotiation=true",
+    "-XX:FlightRecorderOptions=stackdepth=256",
+    "-XX:+UnlockDiagnosticVMOptions",
+    "-XX:+DebugNonSafepoints",
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/java.io=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
+    "--enable-native-access=ALL-UNNAMED",
+    "-Dlog4j2.disable.jmx=true",
+    "-Dfile.encoding=UTF-8",
+)
+
+
+@dataclass
+class Neo4jEngine:
+    """How to run one Neo4j on a data folder."""
+
+    data: DataFolder
+    lock: lockfile.Lock = field(default_factory=lockfile.read)
+    memory: Memory = field(default_factory=lambda: shared_out(of_machine()))
+    held: tuple[int, ...] = ()
+    jvm_flags: tuple[str, ...] = ()
+    """After those of `JVM_FLAGS`, so that they win."""
+
+    name = "Neo4j"
+    port_option = "--neo4j-port"
+
+    @property
+    def home(self) -> Path:
+        """Its folder: conf, data, logs."""
+        return self.data.root / "neo4j"
+
+    @property
+    def log(self) -> Path:
+        """Its own log, which it rotates itself."""
+        return self.home / "logs" / "neo4j.log"
+
+    @property
+    def todo(self) -> str:
+        """What usually helps."""
+        return (
+            "Too little memory: set NEO4J_HEAP and NEO4J_PAGE_CACHE (MiB). A full disk: free some."
+            f" Data of another version, or broken: move {self.home} away."
+        )
+
+    @property
+    def password(self) -> str:
+        """Generated once and kept with the data."""
+        return self.data.secret("neo4jPassword", owner=self.home / "data" / "databases")
+
+    async def prepare(self, port: int) -> Program:
+        """Jars, Java, home folder, configuration and password."""
+        paths = await jars.ready_jars(self.lock)
+        found = java.find(self.lock.version)
+        await asyncio.to_thread(self._make_home, port)
+        if not (self.home / "data" / "databases").exists():
+            await self._set_password(found, paths)
+        heap = (f"-Xms{min(256, self.memory.heap)}m", f"-Xmx{self.memory.heap}m")
+        home = (f"--home-dir={self.home}", f"--config-dir={self.home / 'conf'}")
+        arguments = (*heap, *JVM_FLAGS, *self.jvm_flags, "-cp", _joined(paths), main_class(paths), *home)
+        return Program(
+            name=self.name,
+            command=[found.command, f"@{self._argument_file('start', arguments)}"],
+            log=self.home / "logs" / "console.log",
+            environ=self._environ(),
+            held=self.held,
+        )
+
+    async def ask(self, port: int) -> str:
+        """Whether Bolt answers a query; see `local_stack.engines.probe`."""
+        if not await asyncio.to_thread(_listens, port):
+            raise NotYet("it does not listen yet")
+        from local_stack.engines import probe  # noqa: PLC0415 - imports the driver, 0.3 s, while the engine starts
+
+        try:
+            return await probe.graph(self.uri(port), USER, self.password)
+        except FriendsError as error:
+            raise NotYet(str(error)) from error
+
+    @staticmethod
+    def uri(port: int) -> str:
+        """Where clients reach it."""
+        return f"bolt://{LOOPBACK}:{port}"
+
+    def _make_home(self, port: int) -> None:
+        for name in ("conf", "data", "logs", "run", "import", "plugins"):
+            (self.home / name).mkdir(parents=True, exist_ok=True)
+        self.home.chmod(0o700)
+        if (free := shutil.disk_usage(self.home).free) < ROOM:
+            raise NoSpace(path=self.home, needed_mb=ROOM // MIB, free_mb=free // MIB, option="--data")
+        text = "".join(f"{key}={value}\n" for key, value in configuration(port, self.memory).items())
+        (self.home / "conf" / "neo4j.conf").write_text(text, encoding="utf-8")
+
+    async def _set_password(self, found: java.Java, paths: Sequence[Path]) -> None:
+        """Before the first start, as the manual wants it. The password travels in a file, not in the process list."""
+        (self.home / "data" / "dbms" / "auth.ini").unlink(missing_ok=True)
+        command = ("dbms", "set-initial-password", self.password)
+        # A short-lived Java: the cheapest compiler and collector, no more heap than it needs.
+        flags = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m")
+        file = self._argument_file("password", (*flags, "-cp", _joined(paths), ADMIN_CLASS, *command))
+        try:
+            run = await asyncio.create_subprocess_exec(
+                found.command,
+                f"@{file}",
+                env=self._environ(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            said, _ = await run.communicate()
+        finally:
+            file.unlink()
+        if run.returncode:
+            text = said.decode(errors="replace").replace(self.password, "…")
+            reason = f"its password could not be set (exit code {run.returncode})"
+            raise NotReady(engine=self.name, reason=reason, todo=self.todo, log="its output", tail=text)
+
+    def _argument_file(self, name: str, arguments: Sequence[str]) -> Path:
+        """An argument file of the java launcher (JDK tool specification): 214 paths do not fit a process list."""
+        file = self.home / "run" / f"{name}.args"
+        file.touch(mode=0o600)
+        quoted = ('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in arguments)
+        file.write_text("\n".join(quoted) + "\n", encoding="utf-8")
+        return file
+
+    def _environ(self) -> dict[str, str]:
+        """Without what would change the server behind our back."""
+        ours = {"NEO4J_HOME": str(self.home), "NEO4J_CONF": str(self.home / "conf")}
+        dropped = ("NEO4J_", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
+        return {key: value for key, value in os.environ.items() if not key.startswith(dropped)} | ours
+
+
+def configuration(port: int, memory: Memory) -> dict[str, str]:
+    """neo4j.conf: loopback, nothing told to anybody, every query and lock with an end."""
+    return {
+        "server.bolt.listen_address": f"{LOOPBACK}:{port}",
+        "server.bolt.advertised_address": f"{LOOPBACK}:{port}",
+        "server.http.enabled": "false",
+        "server.https.enabled": "false",
+        "server.bolt.telemetry.enabled": "false",
+        "dbms.usage_report.enabled": "false",
+        "server.memory.heap.initial_size": f"{min(256, memory.heap)}m",
+        "server.memory.heap.max_size": f"{memory.heap}m",
+        "server.memory.pagecache.size": f"{memory.page_cache}m",
+        "db.memory.transaction.max": f"{max(128, memory.heap // 3)}m",
+        "db.transaction.timeout": "120s",
+        "db.lock.acquisition.timeout": "5s",
+        # Otherwise a stop waits 2 x 5 s for Bolt threads after the last connection is closed and all is on disk.
+        "internal.server.bolt.thread_pool_shutdown_wait_time": "100ms",
+        "db.tx_log.rotation.retention_policy": "2 days 1G",
+    }
+
+
+def main_class(paths: Sequence[Path]) -> str:
+    """The server's entry point, looked up in the product's own jar: its name changed with the calendar releases."""
+    product = next(
+        path for path in paths if path.parent.parent.name == "neo4j" and path.name.startswith("neo4j-")
+    )
+    with zipfile.ZipFile(product) as archive:
+        names = set(archive.namelist())
+    found = next(name for name in MAIN_CLASSES if f"{name}.class" in names)
+    return found.replace("/", ".")
+
+
+def _joined(paths: Sequence[Path]) -> str:
+    return os.pathsep.join(map(str, paths))
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=1).close()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,84 @@
+"""Where fetched files live on this machine, and who may write there. Knows folders and locks; never asks a network."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import os
+import sys
+from collections.abc import AsyncIterator, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import IO
+
+from local_stack.jars.lockfile import Jar
+
+
+def cache_folder() -> Path:
+    """The user's cache of this project: XDG_CACHE_HOME, or what the system's manners say."""
+    if given := os.environ.get("XDG_CACHE_HOME"):
+        return Path(given) / "friends-presence"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "friends-presence"
+    return Path.home() / ".cache" / "friends-presence"
+
+
+def jars_folder() -> Path:
+    """Where jars lie, in the folders of a Maven repository, so that versions share what they share."""
+    return cache_folder() / "maven"
+
+
+def missing(jars: Iterable[Jar], folder: Path) -> list[Jar]:
+    """The jars that are not there, or not whole: each is read and its SHA-256 compared (0.1 s for all)."""
+    listed = list(jars)
+    with ThreadPoolExecutor() as pool:
+        return [
+            jar
+            for jar, good in zip(listed, pool.map(lambda j: is_good(j, folder), listed), strict=True)
+            if not good
+        ]
+
+
+def is_good(jar: Jar, folder: Path) -> bool:
+    """Whether the file is there with the size and SHA-256 of the lock file."""
+    path = folder / jar.path
+    return size(path) == jar.size and sha256(path) == jar.sha256
+
+
+def size(path: Path) -> int:
+    """Bytes of a file; 0 when there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@asynccontextmanager
+async def only_writer(folder: Path) -> AsyncIterator[None]:
+    """Waits until no other process fills this folder. The system frees the lock when its holder dies."""
+    with _open(folder / ".lock") as file:
+        while not lock(file):  # noqa: ASYNC110 - another process cannot set our event
+            await asyncio.sleep(0.2)
+        yield
+
+
+def _open(path: Path) -> IO[str]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path.open("w")
+
+
+def lock(file: IO[str]) -> bool:
+    """Take the lock of an open file, without waiting; False when another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

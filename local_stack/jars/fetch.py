@@ -1,0 +1,167 @@
+"""Fetches what the lock file names: in parallel, verified, resumed. Knows HTTP and SHA-256, not what Neo4j is.
+
+A file is written as ``<name>.part`` and gets its name only once its SHA-256 is right, so a name that is there is
+whole. What a broken connection left behind is continued with a Range request (RFC 9110, 14.2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import aiohttp
+import certifi
+import stamina
+
+from local_stack.errors import CannotDownload, ChecksumMismatch, NoSpace
+from local_stack.jars import cache
+from local_stack.jars.lockfile import Jar
+
+PARALLEL = 12
+ATTEMPTS = 5
+CHUNK = 64 * 1024
+CACHE_OPTION = "XDG_CACHE_HOME"
+SPARE = 64 * 2**20
+"""Bytes that must stay free beside what is fetched."""
+
+Step = Callable[[int], None]
+"""Hears how many bytes more are there."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where from, where to, who is told."""
+
+    base: str
+    folder: Path
+    step: Step = lambda _: None
+
+    @property
+    def host(self) -> str:
+        """The registry, as messages name it."""
+        return urlsplit(self.base).netloc
+
+
+class _Retry(Exception):
+    """The server or the way to it had a moment; the same request may work."""
+
+
+def default_base() -> str:
+    """The registry's address: MAVEN_MIRROR_URL, or what the resolver library knows."""
+    if mirror := os.environ.get("MAVEN_MIRROR_URL"):
+        return mirror.rstrip("/")
+    from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - half a second, only when something is missing
+
+    return str(MAVEN_CENTRAL_URL)
+
+
+async def fetch(jars: Iterable[Jar], source: Source) -> None:
+    """Bring every jar into ``source.folder``. Those that are there and right are kept, all others fetched.
+
+    Raises `CannotDownload`, `ChecksumMismatch` or `NoSpace`, each naming the file; what arrived whole stays.
+    """
+    todo = sorted(jars, key=lambda jar: -jar.size)
+    _check_space(todo, source)
+    gate = asyncio.Semaphore(PARALLEL)
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=30)
+    connector = aiohttp.TCPConnector(limit=PARALLEL, ssl=_trust())
+    async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=True) as session:
+
+        async def one(jar: Jar) -> None:
+            async with gate:
+                await _bring(session, jar, source)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for jar in todo:
+                    group.create_task(one(jar), name=f"fetch {jar.name}")
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+
+
+def _trust() -> ssl.SSLContext:
+    """The system's certificates (SSL_CERT_FILE included) and the bundled ones: some Pythons come without any."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _check_space(jars: list[Jar], source: Source) -> None:
+    source.folder.mkdir(parents=True, exist_ok=True)
+    needed, free = sum(jar.size for jar in jars) + SPARE, shutil.disk_usage(source.folder).free
+    if free < needed:
+        raise NoSpace(
+            path=source.folder, needed_mb=needed // 2**20, free_mb=free // 2**20, option=CACHE_OPTION
+        )
+
+
+async def _bring(session: aiohttp.ClientSession, jar: Jar, source: Source) -> None:
+    """One jar: continue what is there; if that makes no whole file, once more from the beginning."""
+    final = source.folder / jar.path
+    part = final.with_name(final.name + ".part")
+    final.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        continued = await _receive_patiently(session, jar, source, part)
+        if continued and await _digest(part) != jar.sha256:
+            part.unlink()
+            await _receive_patiently(session, jar, source, part)
+        found = await _digest(part)
+    except (_Retry, aiohttp.ClientError, TimeoutError) as error:
+        reason = str(error) or "no answer in time"
+        raise CannotDownload(file=jar.name, host=source.host, reason=reason, cache=source.folder) from error
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise NoSpace(path=part, needed_mb=jar.size // 2**20 + 1, free_mb=0, option=CACHE_OPTION) from error
+    if found != jar.sha256:
+        part.unlink()
+        raise ChecksumMismatch(file=jar.name, host=source.host, found=found, expected=jar.sha256)
+    part.replace(final)
+
+
+async def _digest(part: Path) -> str:
+    return await asyncio.to_thread(cache.sha256, part)
+
+
+async def _receive_patiently(session: aiohttp.ClientSession, jar: Jar, source: Source, part: Path) -> bool:
+    """As `_receive`, again after what passes by itself; each attempt continues where the last one stopped."""
+    continued = False
+    async for attempt in stamina.retry_context(
+        on=(_Retry, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError),
+        attempts=ATTEMPTS,
+        wait_initial=0.2,
+        wait_max=5.0,
+    ):
+        with attempt:
+            continued |= await _receive(session, jar, source, part)
+    return continued
+
+
+async def _receive(session: aiohttp.ClientSession, jar: Jar, source: Source, part: Path) -> bool:
+    """Append what is missing to `part`; says whether there was something to continue."""
+    have = cache.size(part)
+    if have >= jar.size:
+        return True
+    headers = {"Range": f"bytes={have}-"} if have else {}
+    async with session.get(f"{source.base}/{jar.path}", headers=headers) as answer:
+        if answer.status == 429 or answer.status >= 500:
+            raise _Retry(f"HTTP status {answer.status}")
+        if answer.status not in (200, 206):
+            reason = f"HTTP status {answer.status}"
+            raise CannotDownload(file=jar.name, host=source.host, reason=reason, cache=source.folder)
+        continued = answer.status == 206
+        source.step(have if continued else 0)
+        with part.open("ab" if continued else "wb") as file:
+            async for chunk in answer.content.iter_chunked(CHUNK):
+                file.write(chunk)
+                source.step(len(chunk))
+                if file.tell() > jar.size:
+                    break
+    return continued

@@ -1,0 +1,53 @@
+"""Makes the lock file of a Neo4j version: resolves its POMs, fetches each jar, takes its SHA-256.
+
+Knows the resolver library (jgo), which holds the registry's address. Used when the version changes, never at a start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from jgo.maven import Dependency, MavenContext
+
+from local_stack.errors import CannotDownload
+from local_stack.jars.lockfile import PRODUCT, Jar
+
+PARALLEL = 12
+
+
+def resolve(version: str, cache: Path, told: Callable[[str], None]) -> list[Jar]:
+    """Every jar of Neo4j `version`, fetched into `cache` and measured; `told` hears of each step.
+
+    The library checks each file against the SHA-1 that the registry publishes. Raises `CannotDownload`.
+    """
+    context = MavenContext(repo_cache=cache, timeout=30)
+    group, _, artifact = PRODUCT.partition(":")
+    told(f"resolving {PRODUCT}:{version}")
+    try:
+        product = context.project(group, artifact).at_version(version).artifact()
+        # raw: taken as a plain dependency, as Maven would; otherwise jgo also imports its managed versions.
+        _, nodes = context.resolver.get_dependency_list([Dependency(product, raw=True)])
+        artifacts = [product, *(node.dep.artifact for node in nodes if node.dep.type == "jar")]
+        told(f"fetching {len(artifacts)} jars")
+        with ThreadPoolExecutor(PARALLEL) as pool:
+            return list(pool.map(_measure, artifacts))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CannotDownload(
+            file=f"{PRODUCT}:{version}", host=", ".join(context.remote_repos), reason=error, cache=cache
+        ) from error
+
+
+def _measure(artifact: Any) -> Jar:
+    content = Path(artifact.resolve()).read_bytes()
+    return Jar(
+        artifact.groupId,
+        artifact.artifactId,
+        artifact.classifier or "",
+        artifact.version,
+        hashlib.sha256(content).hexdigest(),
+        len(content),
+    )

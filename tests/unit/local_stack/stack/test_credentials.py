@@ -1,0 +1,51 @@
+"""Keys are taken from the environment, or made and kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from local_stack.stack import credentials
+from local_stack.stack.data_folder import DataFolder
+
+
+def test_without_an_environment_all_keys_are_made_and_kept(tmp_path: Path) -> None:
+    """A second start has the same; each is long enough for the service."""
+    first = credentials.read(DataFolder(tmp_path), {})
+    assert credentials.read(DataFolder(tmp_path), {}) == first
+    assert min(len(key) for key in (first.jwt_secret, first.service_key, first.console_key)) >= 32
+    assert first.origin == ""
+    assert len({first.jwt_secret, first.service_key, first.console_key, first.secret_key}) == 4
+
+
+def test_what_the_environment_gives_stands(tmp_path: Path) -> None:
+    """By value or by file."""
+    (tmp_path / "key").write_text("from a file\n")
+    environ = {"JWT_SECRET": "given", "SERVICE_KEY_FILE": str(tmp_path / "key")}
+    keys = credentials.read(DataFolder(tmp_path), environ)
+    assert (keys.jwt_secret, keys.service_key) == ("given", "from a file")
+
+
+def test_a_pubnub_keyset_replaces_the_local_origin(tmp_path: Path) -> None:
+    """Its host is PubNub's unless another is named."""
+    environ = {"PUBNUB_SUBSCRIBE_KEY": "sub", "PUBNUB_PUBLISH_KEY": "pub", "PUBNUB_SECRET_KEY": "sec"}
+    keys = credentials.read(DataFolder(tmp_path), environ)
+    assert (keys.subscribe_key, keys.publish_key, keys.secret_key) == ("sub", "pub", "sec")
+    assert keys.origin == "ps.pndsn.com"
+    assert (
+        credentials.read(DataFolder(tmp_path), {**environ, "PUBNUB_ORIGIN": "example.com"}).origin
+        == "example.com"
+    )
+
+
+def test_no_key_is_shown_when_the_object_is_printed(tmp_path: Path) -> None:
+    """A log line that holds it holds no secret."""
+    keys = credentials.read(DataFolder(tmp_path), {})
+    for secret in (keys.jwt_secret, keys.service_key, keys.console_key, keys.secret_key):
+        assert secret not in repr(keys)
+
+
+def test_an_option_is_handed_down_once() -> None:
+    """The service refuses one that is given both by value and by file."""
+    environ = {"JWT_SECRET_FILE": "/x", "HOLD_ONLINE": "1", "SERVICE_KEY": "old"}
+    replaced = {"JWT_SECRET": "a", "SERVICE_KEY": "b"}
+    assert credentials.without_files(environ, replaced) == {"HOLD_ONLINE": "1", **replaced}
