@@ -69,10 +69,10 @@ chaos: dev ## kill and disturb every part under load; prints what survived, fail
 	@$(BIN)/python -m chaos $(ARGS)
 
 bench-recovery: dev ## how long a copy of the graph takes, and a restore (JSON and table)
-	@$(BIN)/python -m bench.recovery $(ARGS)
+	@$(BIN)/python -m bench.graph.recovery $(ARGS)
 
 soak: dev ## an hour of everything under a living population: memory, sockets, files (JSON, table, chart)
-	@$(BIN)/python -m bench.soak $(ARGS)
+	@$(BIN)/python -m bench.system.soak $(ARGS)
 
 bench: dev ## all parts that fit into 15 minutes on two cores, and docs/benchmarks/README.md made of their figures
 	@$(BIN)/python -m bench $(ARGS)
@@ -81,50 +81,50 @@ bench-report: dev ## make docs/benchmarks/README.md again from the figures besid
 	@$(BIN)/python -m bench.report $(ARGS)
 
 bench-mix: dev ## LinkBench's mix of reads and writes against the API at rising rates (JSON and table)
-	@$(BIN)/python -m bench.mix $(ARGS)
+	@$(BIN)/python -m bench.graph.mix $(ARGS)
 
 bench-whole: dev ## the whole system through the wire at rising churn, up to its limit; ARGS="--sink": publishes into a sink
-	@$(BIN)/python -m bench.whole $(ARGS)
+	@$(BIN)/python -m bench.system.end_to_end $(ARGS)
 
 bench-graph: dev ## the graph's queries beside PostgreSQL's, on 20,000 people (JSON and table)
-	@$(BIN)/python -m bench.graph $(ARGS)
+	@$(BIN)/python -m bench.graph.queries $(ARGS)
 
 bench-bridge: dev ## the bridge against a stub: settling, fan-out, the whole walk, lateness under load (JSON and table)
-	@$(BIN)/python -m bench.bridge $(ARGS)
+	@$(BIN)/python -m bench.bridge.pipeline $(ARGS)
 
 bench-settling: dev ## settling by batch and by number of friends, and syncs over HTTP: whose time it is (JSON and table)
-	@$(BIN)/python -m bench.settling $(ARGS)
+	@$(BIN)/python -m bench.bridge.commit $(ARGS)
 
 bench-fanout: dev ## notices to acked publishes by churn and window, and memory of who waits (JSON and table)
-	@$(BIN)/python -m bench.fanout $(ARGS)
+	@$(BIN)/python -m bench.bridge.fanout $(ARGS)
 
 bench-publish: dev ## our publish path beside the official SDK's and aiohttp's, near and far, with TLS (JSON and table)
-	@$(BIN)/python -m bench.publish $(ARGS)
+	@$(BIN)/python -m bench.bridge.publish $(ARGS)
 
 bench-origin: dev ## the local origin: open polls, publishes, here-now (JSON and table)
-	@$(BIN)/python -m bench.origin $(ARGS)
+	@$(BIN)/python -m bench.system.origin $(ARGS)
 
 bench-pure: dev ## where the pure-PubNub variant ends: friends by churn, in the Functions runtime (JSON and chart)
-	@$(BIN)/python -m bench.pure_variant $(ARGS)
+	@$(BIN)/python -m bench.system.pure_variant $(ARGS)
 
 bench-page: dev ## the friends page: 1,000 friends, 100 changes/s, frames and memory (JSON and table)
-	@$(BIN)/python -m bench.page $(ARGS)
+	@$(BIN)/python -m bench.system.page $(ARGS)
 
 bench-overload: dev ## twice as much as can be done for 5 minutes on every entry (about 17 min; ARGS="--seconds 30": shorter)
-	@$(BIN)/python -m bench.overload $(ARGS)
+	@$(BIN)/python -m bench.system.overload $(ARGS)
 
 bench-growth: dev ## 20,000 and 100,000 people: import, store, sync, settling, suggestions must stay flat (about 6 min)
-	@$(BIN)/python -m bench.growth $(ARGS)
+	@$(BIN)/python -m bench.graph.growth $(ARGS)
 
 bench-large: dev ## the same with 500,000 people and 183 million friendships: 13 GB of disk, 24 GB of memory, about 30 min
-	@$(BIN)/python -m bench.growth --people 20000 --people 500000 --heap 3072 --page-cache 9216 $(ARGS)
+	@$(BIN)/python -m bench.graph.growth --people 20000 --people 500000 --heap 3072 --page-cache 9216 $(ARGS)
 
 bench-storm: dev ## everybody drops and returns, with storm mode and without: views, publishes, queues (about 4 min)
-	@$(BIN)/python -m bench.storm $(ARGS)
+	@$(BIN)/python -m bench.system.storm $(ARGS)
 
 bench-sizing: dev ## what simulate reckons with, measured, written down, and held against every other benchmark (within 20 %, about 6 min)
-	@$(BIN)/python -m bench.sizing --json docs/benchmarks/sizing.json $(ARGS)
-	@$(BIN)/python -m bench.check_sizing --write
+	@$(BIN)/python -m bench.bridge.sizing --json docs/benchmarks/sizing.json $(ARGS)
+	@$(BIN)/python -m bench.bridge.check_sizing --write
 
 bench-peers: dev ## beside ejabberd (installed when this is root) and PostgreSQL, same people and turns; Nakama quoted (about 10 min)
 	@$(BIN)/python -m bench.peers $(ARGS)

@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench import report
-from bench.loaded import KEPT
+from bench.harness.loaded import KEPT
 from bench.parts import FOLDER, PARTS, Part
 
 console = Console()

@@ -16,7 +16,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from bench import measure
+from bench.harness import measure
 from bench.peers import ejabberd, ours, questions, show
 from bench.peers.fair import SECTIONS
 from bench.peers.friends import Friends, make

@@ -1,6 +1,6 @@
 """Who comes and who goes, and when: one trace for every system. Pure; the same seed and rates give the same trace.
 
-The trace is that of `bench.traces`: as many come as go, and whoever did neither for longest has the turn. Here each
+The trace is that of `bench.harness.traces`: as many come as go, and whoever did neither for longest has the turn. Here each
 turn gets a number and a due time, and it is kept who was here when.
 """
 
@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bench import traces
+from bench.harness import traces
 from local_stack.data.generate import ids
 
 EVER = float("inf")

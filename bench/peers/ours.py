@@ -15,11 +15,11 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bench import loaded
+from bench.harness import loaded
+from bench.harness.live_users import Person, Wire, beats
 from bench.peers.arrivals import Arrivals
 from bench.peers.friends import Friends
 from bench.peers.system import NOWHERE, System
-from bench.wire_people import Person, Wire, beats
 from graph_service.graph.driver import connect
 from local_stack.stack.up import Choice, Stack, stack
 from pubnub_bridge.client.connection_info import reach

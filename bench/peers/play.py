@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from bench.harness.live_users import patience
 from bench.peers.arrivals import Freshness, owed
 from bench.peers.churn import Churn, Turn
 from bench.peers.friends import Friends
 from bench.peers.system import System
 from bench.peers.views import Views
-from bench.wire_people import patience
 
 LATEST_MS = 1000.0
 """A step has failed when its p99, hold and window aside, is above this, or when less than `LEAST` arrived."""

@@ -1,6 +1,6 @@
 """The graph's questions on the same friends, to Neo4j by our own classes and to PostgreSQL in the best SQL we can write.
 
-Knows which of `bench.graph_questions` are asked of this population, and how both engines are given it.
+Knows which of `bench.graph.questions` are asked of this population, and how both engines are given it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from bench import postgres_server
-from bench.graph_questions import Asked, Question, questions
-from bench.loaded import flag, options
+from bench.graph import postgres_server
+from bench.graph.postgres import Postgres
+from bench.graph.questions import Asked, Question, questions
+from bench.harness.loaded import flag, options
 from bench.peers.friends import Friends
 from bench.peers.play import Said
-from bench.postgres import Postgres
 from graph_service.graph.driver import Graph, connect
 from graph_service.settings import Settings
 from local_stack.data.generate import Population

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bench import chart
+from bench.charts import bars
 from bench.peers.fair import SECTIONS
 from bench.peers.quoted import NAKAMA
 
@@ -214,8 +214,8 @@ def charts(systems: Sequence[System]) -> dict[str, str]:
     ]
     storms.append(("Nakama (quoted)", {"all views right": NAKAMA["storm"]["allRightSeconds"][1]}))
     return {
-        "": chart.bars("CPU of the server for 1,000 deliveries, fastest step passed", "ms", cpu),
-        "-storm": chart.bars("900 people drop and return: until all views are right", "s", storms),
+        "": bars.bars("CPU of the server for 1,000 deliveries, fastest step passed", "ms", cpu),
+        "-storm": bars.bars("900 people drop and return: until all views are right", "s", storms),
     }
 
 

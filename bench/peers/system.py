@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from bench.http_load import cpu_s, memory_kb
+from bench.harness.http_load import cpu_s, memory_kb
 from bench.peers.arrivals import Arrivals
 from bench.peers.churn import Turn
 from bench.peers.views import Views

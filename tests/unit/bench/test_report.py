@@ -7,7 +7,7 @@ from bench.report import anchor, number, of_rows, readme
 
 NOTES = {"opening": "How to read this.", "memory": "Where the bytes are."}
 BRIDGE = {
-    "command": "python -m bench.bridge",
+    "command": "python -m bench.bridge.pipeline",
     "machine": {"cores": 2, "processor": "a chip", "loadBefore": 0.25},
     "results": [
         {"what": "memory of a user online", "value": 500.0, "unit": "bytes", "budget": "<= 400"},

@@ -209,7 +209,7 @@ async def test_a_half_written_cache_is_repaired(
 PROCESS = """
 import asyncio, sys
 from pathlib import Path
-from local_stack import jars, lockfile
+from local_stack.jars import jars, lockfile
 lock = lockfile.parse(Path(sys.argv[1]).read_text())
 print(sum(path.stat().st_size for path in asyncio.run(jars.ready_jars(lock, Path(sys.argv[2])))))
 """

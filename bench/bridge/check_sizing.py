@@ -1,0 +1,267 @@
+"""What `friends-presence simulate` predicts beside what benchmarks measured: error by figure, none may pass 20 %.
+
+Knows the files of docs/benchmarks and what of them can be predicted. Unit costs come from
+two populations of one run (docs/benchmarks/sizing.json, ``--write``); what is held against them is another one's. Run it with
+``make bench-sizing``, or ``python -m bench.bridge.check_sizing FILE…`` on files that are there.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.bridge.unit_costs import as_toml, unit_costs
+from pubnub_bridge.debounce.committer import LARGEST_BATCH
+from pubnub_bridge.fanout.batcher import Pace
+from pubnub_bridge.sizing import figures, machines
+from pubnub_bridge.sizing.figures import UnitCosts
+from pubnub_bridge.sizing.load import DISTANCE, Load, cycle, letters, load
+from pubnub_bridge.sizing.product import Product
+
+DOCS = Path("docs/benchmarks")
+SOURCE = DOCS / "sizing.json"
+USUAL = ("sizing", "bridge", "fanout", "whole", "growth", "growth-large")
+MOST = 0.20
+ONLINE = 0.3
+"""The share of people who are online in every benchmark."""
+WIDTH = 118
+"""Columns where there is no terminal: rows stay whole."""
+NAME_BYTES = 12
+"""Of the made-up people."""
+ID_BYTES = 8
+BUSIEST, KEPT_UP_S = 0.7, 0.5
+"""The share of a core, and the lateness of the latest hundredth, up to which a process has kept up."""
+MOST_LETTERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """One figure, predicted and measured."""
+
+    source: str
+    what: str
+    predicted: float
+    measured: float
+    unit: str
+
+    @property
+    def error(self) -> float:
+        """Of the prediction, as a share of what was measured."""
+        return self.predicted / self.measured - 1 if self.measured else float("inf")
+
+    @property
+    def within(self) -> bool:
+        """Whether it is near enough."""
+        return abs(self.error) <= MOST
+
+    def row(self) -> dict[str, Any]:
+        """For a file."""
+        return {
+            "what": self.what,
+            "value": round(self.measured, 3),
+            "unit": self.unit,
+            "predicted": round(self.predicted, 3),
+            "errorPercent": round(100 * self.error, 1),
+            "source": self.source,
+        }
+
+
+def main(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Benchmark results; else all of docs/benchmarks.")
+    ] = None,
+    calibration: Annotated[Path, typer.Option(help="The run that unit costs come from.")] = DOCS
+    / "sizing.json",
+    write: Annotated[bool, typer.Option("--write", help="Write the unit costs of that run first.")] = False,
+    out: Annotated[Path | None, typer.Option("--json", help="Write the comparison here.")] = None,
+) -> None:
+    """Compare; exit code 1 where a prediction is off by more than 20 %."""
+    if write:
+        run = json.loads(calibration.read_text(encoding="utf-8"))
+        figures.UNIT_COSTS.write_text(as_toml(unit_costs(run, str(SOURCE))), encoding="utf-8")
+    costs = figures.unit_costs()
+    found = files or [file for name in USUAL if (file := DOCS / f"{name}.json").exists()]
+    pairs = [
+        pair for file in found for pair in compared(file.name, json.loads(file.read_text("utf-8")), costs)
+    ]
+    if not pairs:
+        raise typer.BadParameter("nothing in these files can be predicted", param_hint="FILES")
+    (Console() if sys.stdout.isatty() else Console(width=WIDTH)).print(table(pairs))
+    if out:
+        out.write_text(json.dumps([pair.row() for pair in pairs], indent=1) + "\n", encoding="utf-8")
+    raise typer.Exit(0 if all(pair.within for pair in pairs) else 1)
+
+
+def compared(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[Pair]:
+    """Whatever of a benchmark's results can be predicted."""
+    if "steady" in run:
+        yield from _steady(source, run, costs)
+    if "steps" in run and "plan" in run:
+        yield from _whole(source, run)
+    if "onlineFriends" in run.get("population", {}):
+        yield from _fanout(source, run)
+    elif "population" in run and "populations" in run:
+        yield from _growth(source, run, costs)
+    elif "population" in run and any("what" in one for one in run.get("results", ())):
+        yield from _bridge(source, run, costs)
+
+
+def _product(people: int, friends: float, transitions: float, window: float) -> Product:
+    """Of whom so many changes a second come."""
+    online = max(1, int(ONLINE * people))
+    return Product(
+        online=online,
+        friends=round(friends),
+        session=max(10.0, 2 * online / max(transitions, 1e-6)) if transitions else 1800.0,
+        online_share=ONLINE,
+        window=window,
+        id_bytes=ID_BYTES,
+        name_bytes=NAME_BYTES,
+    )
+
+
+def _steady(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[Pair]:
+    """One bridge; only loads that it kept up with."""
+    for step in run["steady"]:
+        if step["role"] != "check" or not step["transitions"]:
+            continue
+        if step["cpu"]["bridge"] > 1000 * BUSIEST:
+            continue
+        rates = load(_product(step["people"], step["friends"], step["transitions"], step["window"]))
+        made = letters(rates, step["window"])
+        used = machines.cores_with(rates, made, step["friends"], costs, bridges=1)
+        at = f"window {step['window']:g} s, {step['transitions']:,.0f} changes/s"
+        yield Pair(source, f"deliveries, {at}", rates.deliveries, step["deliveries"], "1/s")
+        yield Pair(source, f"publishes, {at}", made.publishes + rates.syncs, step["publishes"], "1/s")
+        cpu = step["cpu"]
+        for name, cores in (("bridge", used.bridge), ("Neo4j", used.neo4j)):
+            yield Pair(source, f"CPU of {name}, {at}", 1000 * cores, cpu[name], "ms/s")
+        yield Pair(source, f"CPU of all servers, {at}", 1000 * used.used, sum(cpu.values()), "ms/s")
+    for one in run["weights"]:
+        if one["role"] == "check":
+            yield from _weights(source, one, costs)
+
+
+def _weights(source: str, one: Mapping[str, Any], costs: UnitCosts) -> Iterator[Pair]:
+    product = _product(one["people"], 2 * one["friendships"] / one["people"], 0.0, 0.0)
+    each = costs.bytes
+    store = machines.store_bytes(one["people"], one["friendships"], costs)
+    notices = one["notices"] * machines.notice_bytes(product, load(product), costs)
+    what = f"{one['people']:,} people"
+    yield Pair(source, f"Neo4j's store, {what}", store, one["storeBytes"], "bytes")
+    yield Pair(source, f"news in inbox streams, {what}", notices, one["inboxBytes"], "bytes")
+    yield Pair(
+        source, f"changes in seen streams, {what}", one["changes"] * each.seen, one["seenBytes"], "bytes"
+    )
+    yield Pair(source, f"last changes for why, {what}", one["whyUsers"] * each.why, one["whyBytes"], "bytes")
+
+
+def _whole(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
+    """Only rates that were kept: beyond them windows open, and what is measured is a queue."""
+    plan = run["plan"]
+    for step in run["steps"]:
+        found = re.fullmatch(r"([\d.]+) s", step["window"])
+        if not step["kept"] or not found:
+            continue
+        friends, window = run.get("friends", (plan["low"] + plan["high"]) / 2), float(found[1])
+        rates: Load = load(_product(plan["people"], friends, step["transitions"], window))
+        at = f"window {window:g} s, {step['transitions']:,.0f} changes/s"
+        yield Pair(source, f"deliveries, {at}", rates.deliveries, step["deliveries"], "1/s")
+        yield Pair(source, f"messages, {at}", letters(rates, window).publishes, step["publishes"], "1/s")
+
+
+def _fanout(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
+    """Short loads, which end before letters come at a steady pace; only those that the process kept up with.
+
+    Where half of the letters are later than `Pace.calm`, windows have opened, and another window is measured.
+    """
+    online, friends = run["population"]["online"], run["population"]["onlineFriends"]
+    for one in run["results"]:
+        window, churn, idle_ms = one["window_s"], one["churn"], 1000 * (one["window_s"] + KEPT_UP_S)
+        late = one["p50"] > 1000 * (one["window_s"] + Pace().calm)
+        if not churn or one["busy"] > BUSIEST or one["p99"] > idle_ms or late:
+            continue
+        rate = churn * friends / online
+        lasted = run["loadSeconds"] + window
+        begun = letters_begun(rate, cycle(rate, window, DISTANCE) - 1 / rate, lasted)
+        measured = 1 - one["saved"] / 100
+        what = f"publishes for a delivery, window {window:g} s, {churn:,.0f} changes/s"
+        yield Pair(source, what, begun / (rate * lasted), measured, "")
+
+
+def letters_begun(rate: float, dead: float, seconds: float) -> float:
+    """How many letters to one inbox are opened in so many seconds from nothing, `dead` of which each takes to go out.
+
+    The k-th is opened when k waits for an event, each exponential, and k - 1 dead times are over.
+    """
+    total, number = 0.0, 1
+    while (left := seconds - (number - 1) * dead) > 0 and number <= MOST_LETTERS:
+        chance, none = math.exp(-rate * left), 0.0
+        for events in range(number):
+            none += chance
+            chance *= rate * left / (events + 1)
+        total += 1 - none
+        number += 1
+    return total
+
+
+def _bridge(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[Pair]:
+    """A burst: rates and windows are what the machine bears, so only what a change costs, at the saving that there was."""
+    results = {one["what"]: one["value"] for one in run["results"]}
+    low, high = map(int, run["population"]["friends"].split("-"))
+    product = _product(run["population"]["people"], (low + high) / 2, 1.0, 0.0)
+    if hold := results.get("memory of a user online"):
+        yield Pair(source, "hold, a user online", costs.bytes.hold_user, hold, "bytes")
+    for window in ("window 0 s", "window 1 s"):
+        told = results.get(f"deliveries a second, {window}", 0.0)
+        changes = results.get(f"changes a second, everything on this machine, {window}", 0.0)
+        if not told or not changes:
+            continue
+        each = told / changes
+        yield Pair(source, f"deliveries of a change, {window}", product.friends_online, each, "friends")
+        kept = 1 - results.get(f"publishes saved, {window}", 100.0) / 100
+        bridge = costs.bridge.batch / LARGEST_BATCH + costs.bridge.transition
+        bridge += each * (costs.bridge.delivery + kept * costs.bridge.publish)
+        graph = (
+            costs.neo4j.batch / LARGEST_BATCH + costs.neo4j.transition + product.friends * costs.neo4j.friend
+        )
+        for name, cost in (("bridge", bridge), ("Neo4j", graph)):
+            if name == "Neo4j" and window == "window 0 s":
+                continue  # the first burst after its start pays for its compiler as well
+            if used := results.get(f"CPU of {name}, {window}"):
+                yield Pair(source, f"CPU of {name} a change, {window}", cost, used * each / 1000, "ms")
+
+
+def _growth(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[Pair]:
+    kept = {figure["what"]: figure["value"] for figure in run["results"]}
+    for one in run["populations"]:
+        who = f"{one['people']:,} people"
+        store = machines.store_bytes(one["people"], one["friendships"], costs)
+        yield Pair(source, f"Neo4j's store, {who}", store / 2**20, kept[f"{who}: store"], "MiB")
+        hold = kept[f"{who}: bridge's hold, a user online"]
+        yield Pair(source, f"hold, a user online, {who}", costs.bytes.hold_user, hold, "bytes")
+
+
+def table(pairs: Sequence[Pair]) -> Table:
+    """For people; what is off by too much is red."""
+    shown = Table("measured in", "what", "predicted", "measured", "unit", "error")
+    for one in pairs:
+        digits = 1 if one.measured >= 10 else 3
+        figures_ = (f"{one.predicted:,.{digits}f}", f"{one.measured:,.{digits}f}", one.unit)
+        style = None if one.within else "red"
+        shown.add_row(one.source, one.what, *figures_, f"{one.error:+.1%}", style=style)
+    return shown
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,229 @@
+"""The graph's questions, timed on real Neo4j and beside it on PostgreSQL, on one made-up population in one run.
+
+Knows how both are set up and how figures are shown. Run it with ``make bench-graph``; ``--json FILE`` keeps the figures.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.charts import bars
+from bench.graph import postgres_server
+from bench.graph.postgres import Postgres
+from bench.graph.questions import Asked, Question, questions
+from bench.harness import measure
+from bench.harness.loaded import ONLINE, flag, load, options
+from bench.harness.measure import Round, Timing
+from graph_service.friends.bulk import MOST_PAIRS, Bulk
+from graph_service.friends.users import People, Person
+from graph_service.graph.driver import Graph, connect
+from graph_service.model.model import Pair
+from graph_service.model.sharding import ShardMap
+from graph_service.settings import Settings
+from local_stack.data.generate import Population, clustering, generate
+from local_stack.engines.launcher import Options, running
+
+console = Console(stderr=True)
+CAP = 10_000
+CAPPED = "zz-at-the-cap"
+PAIRS_OF_STRANGERS = 4000
+RESULT = Path("docs/benchmarks/graph.json")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured on."""
+
+    people: int
+    low: int
+    high: int
+    seed: int
+    has_postgres: bool
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One question's figures by engine."""
+
+    question: Question
+    timings: dict[str, Timing]
+
+
+def main(
+    people: Annotated[int, typer.Option(help="How many people.")] = 20_000,
+    friends: Annotated[str, typer.Option(help="Fewest and most friends.")] = "500-1000",
+    seed: Annotated[int, typer.Option(help="Of the population.")] = 1,
+    no_postgres: Annotated[bool, typer.Option("--no-postgres", help="Neo4j alone.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--json", help="Write the figures here, and a chart beside.")
+    ] = None,
+) -> None:
+    """Time the graph's questions on Neo4j and PostgreSQL."""
+    low, high = (int(word) for word in friends.split("-"))
+    plan = Plan(people, low, high, seed, not no_postgres)
+    figures, measured = asyncio.run(_run(plan))
+    _print(measured)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+        rows = [(one.question.name, {k: t.p50 for k, t in one.timings.items()}) for one in measured]
+        title = f"Median time of a call: {people:,} people, {friends} friends each"
+        out.with_suffix(".svg").write_text(bars.bars(title, "ms", rows), encoding="utf-8")
+
+
+async def _run(plan: Plan) -> tuple[dict[str, Any], list[Measured]]:
+    began, before = time.monotonic(), measure.machine()
+    population = generate(plan.people, plan.low, plan.high, plan.seed)
+    console.print(f"{len(population.pairs):,} friendships made up; loading both engines")
+    async with AsyncExitStack() as stack:
+        graph = await stack.enter_async_context(_graph(population, plan.seed))
+        capped = await _make_capped(graph, population)
+        sql = await _postgres(stack, population, capped) if plan.has_postgres else None
+        console.print(f"loaded after {time.monotonic() - began:.0f} s")
+        asked = _asked(population)
+        cold = await _from_cold(next(questions(graph, None, asked)))
+        measured = [await _measure(question) for question in questions(graph, sql, asked)]
+        versions = {"Neo4j": await graph.agent()} | ({"PostgreSQL": await sql.version()} if sql else {})
+    took = time.monotonic() - began
+    figures = {
+        "command": " ".join(["python -m bench.graph.queries", *sys.argv[1:]]),
+        "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "machine": before,
+        "versions": versions,
+        "population": {
+            **asdict(plan),
+            "friendships": len(population.pairs),
+            "clustering": round(clustering(population.pairs, plan.people), 3),
+            "online": ONLINE,
+        },
+        "seconds": round(took),
+        "results": [_figures(one) for one in measured],
+        "fromCold": [asdict(one) for one in cold],
+    }
+    return figures, measured
+
+
+async def _from_cold(question: Question) -> list[Round]:
+    """The first question of a fresh server, until its answers take no less time: else whatever comes first seems slow."""
+    rounds = await measure.until_steady(question.graph)
+    for one in rounds:
+        console.print(f"{question.name}, call {one.calls}: p50 {one.p50:.2f} ms, p99 {one.p99:.2f} ms")
+    return rounds
+
+
+@asynccontextmanager
+async def _graph(population: Population, seed: int) -> AsyncIterator[Graph]:
+    """Neo4j with the population, by its own import, 30 % online."""
+    with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
+        folder = Path(name)
+        data = await load(folder, population, seed)
+        async with running(data, Options(), environ={}) as engines:
+            settings = Settings.model_validate(options(engines))
+            async with connect(settings) as graph:
+                await flag(graph, _online(population))
+                yield graph
+
+
+async def _make_capped(graph: Graph, population: Population) -> list[int]:
+    """One more user, with as many friends as are allowed; returns their indices."""
+    count = min(CAP, len(population.ids))
+    friends = random.Random(4).sample(range(len(population.ids)), count)
+    await People(graph, ShardMap().shard).upsert_many([Person(CAPPED, "At the Cap")])
+    for start in range(0, count, MOST_PAIRS):
+        pairs = [
+            Pair(CAPPED, population.ids[one], 1_700_000_000) for one in friends[start : start + MOST_PAIRS]
+        ]
+        await Bulk(graph, CAP).batch(pairs, tell=False)
+    return friends
+
+
+async def _postgres(stack: AsyncExitStack, population: Population, capped: list[int]) -> Postgres | None:
+    try:
+        socket = stack.enter_context(postgres_server.running())
+    except (postgres_server.NoPostgres, OSError) as problem:
+        console.print(f"without PostgreSQL: {problem}")
+        return None
+    sql = await stack.enter_async_context(Postgres.open(socket))
+    everybody = Population(
+        [*population.ids, CAPPED], [*population.names, "At the Cap"], population.pairs, 0, 0
+    )
+    edges = np.array([[one, len(population.ids)] for one in capped])
+    await sql.load(everybody, _online(population), [population.pairs, edges])
+    return sql
+
+
+def _online(population: Population) -> list[str]:
+    return random.Random(2).sample(population.ids, int(ONLINE * len(population.ids)))
+
+
+def _asked(population: Population) -> Asked:
+    ids, draw = population.ids, np.random.default_rng(7)
+    chosen = population.pairs[draw.integers(len(population.pairs), size=400)].tolist()
+    couples = [(ids[a], ids[b]) for a, b in chosen]
+    return Asked(ids, _busiest(population), CAPPED, couples, _strangers(population))
+
+
+def _busiest(population: Population) -> str:
+    counts = np.bincount(population.pairs.ravel(), minlength=len(population.ids))
+    return population.ids[int(counts.argmax())]
+
+
+def _strangers(population: Population) -> list[tuple[str, str]]:
+    people, draw = len(population.ids), np.random.default_rng(6)
+    pairs = draw.integers(people, size=(4 * PAIRS_OF_STRANGERS, 2))
+    known = set((population.pairs[:, 0] * people + population.pairs[:, 1]).tolist())
+    wanted = {
+        (int(min(pair)), int(max(pair))): None
+        for pair in pairs.tolist()
+        if pair[0] != pair[1] and min(pair) * people + max(pair) not in known
+    }
+    return [(population.ids[a], population.ids[b]) for a, b in list(wanted)[:PAIRS_OF_STRANGERS]]
+
+
+async def _measure(question: Question) -> Measured:
+    timings = await question.timings()
+    for engine, timing in timings.items():
+        console.print(f"{question.name:40} {engine:11} p50 {timing.p50:8.2f} ms, p99 {timing.p99:8.2f} ms")
+    return Measured(question, timings)
+
+
+def _figures(one: Measured) -> dict[str, Any]:
+    question = one.question
+    return {
+        "question": question.name,
+        "clients": question.clients,
+        "budget": question.budget or None,
+        **{
+            engine: asdict(timing) | {"perSecond": round(timing.rate * question.per_call, 1)}
+            for engine, timing in one.timings.items()
+        },
+    }
+
+
+def _print(measured: list[Measured]) -> None:
+    table = Table("question", "engine", "p50 ms", "p95 ms", "p99 ms", "a second", "budget")
+    for one in measured:
+        for engine, timing in one.timings.items():
+            rate = timing.rate * one.question.per_call
+            cells = (f"{timing.p50:.2f}", f"{timing.p95:.2f}", f"{timing.p99:.2f}", f"{rate:,.0f}")
+            table.add_row(one.question.name, engine, *cells, one.question.budget)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

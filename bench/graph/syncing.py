@@ -1,0 +1,170 @@
+"""``GET`` and ``POST /v1/sync`` of users with many friends, over HTTP, at half of what the service takes.
+
+Knows the service as a process of its own, its bridge included, beside a stub for PubNub; nothing of how users were made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+from rich.table import Table
+
+from bench.harness import measure
+from bench.harness.http_load import Connection, cpu_s
+from bench.harness.loaded import options
+from bench.harness.stub import Stub
+from graph_service.api.dev_tokens import mint
+from graph_service.settings import Settings
+from local_stack.engines.launcher import Engines
+from local_stack.engines.ports import free_port
+from local_stack.engines.process import tail
+
+CLIENTS = 8
+"""Callers at once while it is found out how much is taken."""
+TOKEN_S = 3600
+CALLS = (("GET", "p50 <= 6 ms, p99 <= 30 ms"), ("POST", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """One call at half load."""
+
+    what: str
+    taken: float
+    """Calls a second with callers who ask again as soon as answered."""
+    p50: float
+    p99: float
+    """Milliseconds at half of that, from the moment the call was due."""
+    cpu_ms: float
+    """Of the service's process, for each call."""
+    budget: str
+
+
+@dataclass(slots=True)
+class Asker:
+    """Asks for users in turn, on as many kept connections as are needed at once."""
+
+    port: int
+    requests: list[bytes]
+    free: list[Connection]
+
+    async def ask(self, number: int) -> None:
+        """One call. Raises RuntimeError where it is not answered well."""
+        connection = self.free.pop() if self.free else await Connection.to(self.port)
+        await connection.ask(self.requests[number % len(self.requests)])
+        if connection.status not in {200, 202, 204}:
+            raise RuntimeError(f"answered with {connection.status}")
+        self.free.append(connection)
+
+
+async def measured(engines: Engines, users: Sequence[str], log: Path, seconds: float) -> list[Figures]:
+    """Both calls, one after the other."""
+    found = []
+    async with _service(engines, log) as (port, pid, settings):
+        tokens = [mint(settings, user, time.time(), TOKEN_S) for user in users]
+        for method, budget in CALLS:
+            requests = [_request(method, token) for token in tokens]
+            found.append(await _one(Asker(port, requests, []), pid, (method, budget), seconds))
+    return found
+
+
+def _request(method: str, token: str) -> bytes:
+    length = "Content-Length: 0\r\n" if method == "POST" else ""
+    head = f"{method} /v1/sync HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{length}\r\n"
+    return head.encode()
+
+
+async def _one(asker: Asker, pid: int, what: tuple[str, str], seconds: float) -> Figures:
+    method, budget = what
+    await _as_fast(asker, seconds / 2)
+    rate = await _as_fast(asker, seconds / 2)
+    numbers, used = itertools.count(), cpu_s(pid)
+    timing = await measure.at_rate(lambda _: asker.ask(next(numbers)), rate / 2, seconds)
+    cpu = 1000 * (cpu_s(pid) - used) / timing.calls
+    for connection in asker.free:
+        connection.close()
+    name = f"{method} /v1/sync, 1,000 friends, at half load"
+    return Figures(name, rate, timing.p50, timing.p99, cpu, budget)
+
+
+async def _as_fast(asker: Asker, seconds: float) -> float:
+    """Calls a second that are taken from callers who ask again as soon as answered."""
+    began, calls = time.perf_counter(), 0
+
+    async def client(first: int) -> None:
+        nonlocal calls
+        number = first
+        while time.perf_counter() - began < seconds:
+            await asker.ask(number)
+            number += CLIENTS
+            calls += 1
+
+    await asyncio.gather(*(client(first) for first in range(CLIENTS)))
+    return calls / (time.perf_counter() - began)
+
+
+@asynccontextmanager
+async def _service(engines: Engines, log: Path) -> AsyncIterator[tuple[int, int, Settings]]:
+    """API and bridge in one process, with rates unlimited; yields its port, its process and the options tokens need."""
+    server, stub_port = await Stub().serve()
+    port, secret = free_port(), secrets.token_urlsafe(32)
+    given = options(engines) | {
+        "port": str(port),
+        "jwt_secret": secret,
+        "rate_limit_address": "",
+        "rate_limit_user": "",
+        "pubnub_origin": f"127.0.0.1:{stub_port}",
+        "pubnub_tls": "false",
+        "pubnub_subscribe_key": "demo",
+        "pubnub_publish_key": "demo",
+        "access_manager": "off",
+        "app_context": "off",
+        "accuracy_sample": "0",
+    }
+    environment = os.environ | {name.upper(): value for name, value in given.items()}
+    settings = Settings.model_validate(options(engines) | {"jwt_secret": SecretStr(secret)})
+    with log.open("ab") as out:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "pubnub_bridge", env=environment, stdout=out, stderr=out
+        )
+    try:
+        async with server:
+            await _until_ready(port, process, log)
+            yield port, process.pid, settings
+    finally:
+        if process.returncode is None:
+            process.terminate()
+        await process.wait()
+
+
+async def _until_ready(port: int, process: asyncio.subprocess.Process, log: Path) -> None:
+    async with asyncio.timeout(90):
+        while True:
+            if process.returncode is not None:
+                raise RuntimeError(f"the service ended: {tail(log)}")
+            try:
+                connection = await Connection.to(port)
+                await connection.get("/livez")
+            except OSError:
+                await asyncio.sleep(0.1)
+            else:
+                return connection.close()
+
+
+def table(syncs: Sequence[Figures]) -> Table:
+    """For people."""
+    shown = Table("call", "calls/s taken", "p50 ms", "p99 ms", "CPU ms", "budget")
+    for one in syncs:
+        cells = (f"{one.taken:,.0f}", f"{one.p50:.2f}", f"{one.p99:.2f}", f"{one.cpu_ms:.2f}")
+        shown.add_row(one.what, *cells, one.budget)
+    return shown

@@ -1,0 +1,142 @@
+"""One rate of churn, measured: its figures, whether it was kept, and how they are shown. Starts and measures nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.bridge.scaled import ORIGIN, Line, cores
+from bench.charts import bars
+from bench.harness.crowd import Freshness
+
+LIMIT_MS = 1000.0
+SERVERS = ("Neo4j", "Valkey", "friends-presence")
+ADAPTIVE, FIXED = "adaptive", "1 s"
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rate, measured."""
+
+    window: str
+    wanted: float
+    transitions: float
+    """A second, done."""
+    failed: int
+    deliveries: float
+    """A second: one friend told of one change."""
+    publishes: float
+    """Messages heard, a second."""
+    told: Freshness
+    """Beyond the hold, since PubNub's event."""
+    beyond: Freshness
+    """Beyond hold and window, of the oldest change in a message."""
+    acted: Freshness | None
+    """Beyond the hold, since the person's turn was due; in interval mode the interval is in it."""
+    connect_p50: float | None
+    connect_p99: float | None
+    """From a due arrival to the answer of its sync, milliseconds."""
+    cpu: dict[str, float]
+    """Milliseconds of each process for 1,000 deliveries."""
+    cores: dict[str, float]
+    """Of each process."""
+    begun: float | None = None
+    """Transitions a second that were due, where they come by chance: a few more or less than wanted."""
+
+    @property
+    def judged(self) -> Freshness:
+        """What the limit is for: a fixed window is aside, an adaptive one is not."""
+        return self.told if self.window == ADAPTIVE else self.beyond
+
+    @property
+    def servers(self) -> float:
+        """CPU of all servers but the origin, milliseconds for 1,000 deliveries."""
+        return sum(self.cpu[name] for name in SERVERS)
+
+    @property
+    def kept(self) -> bool:
+        """Whether the rate was sustained within the limit."""
+        due = self.wanted if self.begun is None else self.begun
+        return self.deliveries > 0 and self.judged.p99 <= LIMIT_MS and self.transitions >= 0.95 * due
+
+    def figures(self) -> dict[str, Any]:
+        """For the file."""
+        return asdict(self) | {"servers": round(self.servers, 3), "kept": self.kept}
+
+
+def said(step: Step) -> None:
+    """One line for who waits."""
+    busy = ", ".join(f"{name} {share:.2f}" for name, share in step.cores.items())
+    console.print(
+        f"window {step.window}, {step.wanted:,.0f}/s: {step.transitions:,.0f} done, {step.failed} failed, "
+        f"{step.deliveries:,.0f} deliveries/s in {step.publishes:,.0f} messages/s, "
+        f"p99 {step.judged.p99:,.0f} ms; cores: {busy}"
+    )
+
+
+def table(steps: Sequence[Step]) -> Table:
+    """For people."""
+    headings = "window, wanted/s, done/s, deliveries/s, messages/s, p50, p99, acted p99, connect p99"
+    shown = Table(*headings.split(", "), "CPU ms/1,000", "kept", title="The whole system (milliseconds)")
+    for one in steps:
+        rates = (one.wanted, one.transitions, one.deliveries, one.publishes)
+        ages = (one.judged.p50, one.judged.p99, one.acted and one.acted.p99, one.connect_p99)
+        figures = ["" if figure is None else f"{figure:,.0f}" for figure in (*rates, *ages)]
+        shown.add_row(one.window, *figures, f"{one.servers:.1f}", "yes" if one.kept else "[red]no[/red]")
+    return shown
+
+
+def best(steps: Sequence[Step], window: str) -> Step | None:
+    """The highest rate that was kept."""
+    kept = (one for one in steps if one.window == window and one.kept)
+    return max(kept, key=lambda one: one.wanted, default=None)
+
+
+def _lowest(steps: Sequence[Step], window: str) -> Step | None:
+    """The lowest rate that was tried."""
+    return min((one for one in steps if one.window == window), key=lambda one: one.wanted, default=None)
+
+
+def reckoned(steps: Sequence[Step]) -> list[Line]:
+    """The full load, from the costs of the highest rate that was kept with the fixed window."""
+    found = best(steps, FIXED) or best(steps, ADAPTIVE)
+    return cores({name: found.cpu[name] for name in (*SERVERS, ORIGIN) if name in found.cpu}) if found else []
+
+
+def results(steps: Sequence[Step], sink: bool) -> list[dict[str, Any]]:
+    """The figures that have a budget."""
+    way, least = ("publishes into a sink", 800) if sink else ("everything on this machine", 400)
+    rows = []
+    for window in (ADAPTIVE, FIXED):
+        found = best(steps, window)
+        budget = f">= {least}" if window == FIXED else ""
+        sustained = found.transitions if found else 0.0
+        rows.append((f"transitions/s sustained, {way}, window {window}", sustained, "1/s", budget))
+        if cost := found or _lowest(steps, window):
+            budget = "<= 8" if window == FIXED else ""
+            what = f"CPU of all servers but the origin, {way}, window {window}"
+            what += "" if found else f", at {cost.wanted:g} 1/s, which were not kept"
+            rows.append((what, round(cost.servers, 2), "ms/1,000 deliveries", budget))
+    return [dict(zip(("what", "value", "unit", "budget"), row, strict=True)) for row in rows]
+
+
+def arithmetic(lines: Sequence[Line]) -> Table:
+    """The full load, for people."""
+    shown = Table("what", "reckoned", "value", "unit", title="500,000 online, by arithmetic from this run")
+    for line in lines:
+        shown.add_row(line.what, line.reckoned, f"{line.value:,.2f}", line.unit)
+    return shown
+
+
+def drawing(steps: Sequence[Step], title: str) -> str:
+    """Freshness by rate, as SVG."""
+    rows = []
+    for one in steps:
+        ages = {"p50": max(1.0, one.judged.p50), "p99": max(1.0, one.judged.p99)}
+        rows.append((f"window {one.window}, {one.transitions:,.0f} transitions/s", ages))
+    return bars.bars(title, "ms", rows)
