@@ -1,12 +1,12 @@
 /**
  * Friends with live presence, for browsers and Node: `const me = await connect({session})`. See friends-presence.d.ts.
  *
- * Composition only: `state.js` decides what is shown, `calls.js` asks the service, `link.js` listens through PubNub.
+ * Composition only: `state.js` decides what is shown, `api.js` asks the service, `connection.js` listens through PubNub.
  * Nothing is stored anywhere: tokens and people live in this object's memory and end with it.
  */
 
-import { Calls, Refused, Unreachable, of } from "./calls.js";
-import { Link } from "./link.js";
+import { Calls, Refused, Unreachable, of } from "./api.js";
+import { Link } from "./connection.js";
 import * as view from "./state.js";
 
 export { Refused, Unreachable };

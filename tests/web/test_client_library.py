@@ -71,7 +71,7 @@ def test_the_traces_reach_what_the_rules_are_for(traces: list[Json]) -> None:
     assert sum(len(one["view"]["requests"]) > 0 for one in traces) > len(traces) // 10
 
 
-@pytest.mark.parametrize("script", ["state", "traces", "words", "calls", "link"])
+@pytest.mark.parametrize("script", ["state", "traces", "format", "api", "connection"])
 def test_javascripts_rules(script: str, traces: list[Json], tmp_path: Path) -> None:
     """Node's own test runner, on the files that a browser loads."""
     if NODE is None:

@@ -1,12 +1,12 @@
 /** The console: a key opens it, one stream feeds it, three parts show it. The key is nowhere but in memory. */
 
-import { Calls, Refused } from "./calls.js";
+import { Calls, Refused } from "./api.js";
 import { Charts } from "./charts.js";
 import { Ego } from "./ego.js";
 import { byId, say, short } from "./elements.js";
-import { Letters } from "./letters.js";
+import { Letters } from "./dead-letters.js";
 import { Overview } from "./overview.js";
-import { Walk } from "./walk.js";
+import { Walk } from "./pipeline.js";
 import { showTrouble, showWhy } from "./why.js";
 
 const PARTS = ["overview", "people", "letters"];

@@ -1,7 +1,7 @@
 /** One friend, close up: since when, whom both know, and the ways to part. Knows the client's calls. */
 
 import { avatar, busy, byId, say } from "./elements.js";
-import { plural, presence, since, status } from "./words.js";
+import { plural, presence, since, status } from "./format.js";
 
 export class FriendCard {
   /** `parted` hears that a friend was removed or blocked. */

@@ -1,6 +1,6 @@
 /** Elements of this page and how people are drawn. Text is only ever set as text: a name is never markup. */
 
-import { hue, initials } from "./words.js";
+import { hue, initials } from "./format.js";
 
 /** The element with this id. */
 export function byId(id) {

@@ -2,7 +2,7 @@
 
 import { avatar, byId, say } from "./elements.js";
 import { LongList } from "./list.js";
-import { clipped, folded, number, presence, status } from "./words.js";
+import { clipped, folded, number, presence, status } from "./format.js";
 
 /** Milliseconds after which "5 minutes ago" is told anew. */
 const WORDS_AGE = 20_000;

@@ -1,7 +1,7 @@
 /** The top of the page: who one is, the connection in words, how many are online in all. Calls nobody. */
 
 import { avatar, byId, say } from "./elements.js";
-import { doubt, link, number, trend } from "./words.js";
+import { doubt, link, number, trend } from "./format.js";
 
 const WIDTH = 120;
 const HEIGHT = 28;

@@ -5,7 +5,7 @@ import { FriendCard } from "./card.js";
 import { byId, say } from "./elements.js";
 import { FriendsPanel } from "./friends.js";
 import { showEveryone, showLink, showMe } from "./header.js";
-import { PeoplePanels } from "./people.js";
+import { PeoplePanels } from "./suggestions.js";
 import { about, demoPerson, ofToken, offerPeople, offerToken } from "./sign-in.js";
 import { failed, hush, notice } from "./toasts.js";
 

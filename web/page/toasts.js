@@ -1,7 +1,7 @@
 /** Short messages: what happened, for the eye and for the ear, never more than a person can take. Knows words. */
 
 import { byId } from "./elements.js";
-import { arrivals, clipped } from "./words.js";
+import { arrivals, clipped } from "./format.js";
 
 /** Milliseconds a message stays. */
 const STAYS = 6_000;

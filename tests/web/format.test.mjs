@@ -1,7 +1,7 @@
 // What the page says.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import * as words from "../../web/page/words.js";
+import * as words from "../../web/page/format.js";
 
 const NOW = Date.parse("2026-01-31T12:00:00Z");
 const ago = (minutes) => words.lastSeen(new Date(NOW - minutes * 60_000).toISOString(), NOW);

@@ -1,7 +1,7 @@
 /** Requests, suggestions and blocks, with what can be done about each. Knows the client's calls. */
 
 import { button, byId, card, say } from "./elements.js";
-import { lastSeen, mutual, number } from "./words.js";
+import { lastSeen, mutual, number } from "./format.js";
 
 /** Milliseconds between two looks for suggestions. */
 const LOOK_PAUSE = 60_000;

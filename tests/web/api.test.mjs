@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
-import { Calls } from "../../web/calls.js";
+import { Calls } from "../../web/api.js";
 
 let server;
 let api;

@@ -2,7 +2,7 @@
 // real one behaves is seen in the browser's tests.
 import assert from "node:assert/strict";
 import { afterEach, mock, test } from "node:test";
-import { FULL_REPLY, Link } from "../../web/link.js";
+import { FULL_REPLY, Link } from "../../web/connection.js";
 
 const SESSION = {
   userId: "ann",
