@@ -38,7 +38,7 @@ NAV = (
         "Operate",
         ("operate.md", "deploy.md", "settings.md", "console.md", "security.md", "chaos.md", "runbook/*"),
     ),
-    ("Understand", ("concepts.md", "pattern.md", "origin.md", "decisions/*")),
+    ("Understand", ("concepts.md", "glossary.md", "pattern.md", "origin.md", "decisions/*")),
     ("Decide", ("comparison.md", "benchmarks/*", "changelog.md")),
 )
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
