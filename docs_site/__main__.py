@@ -39,7 +39,18 @@ NAV = (
         "Operate",
         ("operate.md", "deploy.md", "settings.md", "console.md", "security.md", "chaos.md", "runbook/*"),
     ),
-    ("Understand", ("concepts.md", "glossary.md", "pattern.md", "origin.md", "contributing.md", "decisions/*")),
+    (
+        "Understand",
+        (
+            "concepts.md",
+            "architecture.md",
+            "glossary.md",
+            "pattern.md",
+            "origin.md",
+            "decisions/*",
+            "contributing.md",
+        ),
+    ),
     ("Decide", ("comparison.md", "benchmarks/*", "changelog.md")),
 )
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
