@@ -43,6 +43,7 @@ NAV = (
         "Understand",
         (
             "concepts.md",
+            "storms.md",
             "architecture.md",
             "glossary.md",
             "pattern.md",
