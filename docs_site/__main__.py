@@ -27,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = {
     "README.md": "overview.md",
     "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
     "friends-presence/README.md": "pattern.md",
     "deploy/README.md": "deploy.md",
 }
@@ -38,7 +39,19 @@ NAV = (
         "Operate",
         ("operate.md", "deploy.md", "settings.md", "console.md", "security.md", "chaos.md", "runbook/*"),
     ),
-    ("Understand", ("concepts.md", "pattern.md", "origin.md", "decisions/*")),
+    (
+        "Understand",
+        (
+            "concepts.md",
+            "storms.md",
+            "architecture.md",
+            "glossary.md",
+            "pattern.md",
+            "origin.md",
+            "decisions/*",
+            "contributing.md",
+        ),
+    ),
     ("Decide", ("comparison.md", "benchmarks/*", "changelog.md")),
 )
 _LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
