@@ -114,10 +114,10 @@ bench-overload: dev ## twice as much as can be done for 5 minutes on every entry
 	@$(BIN)/python -m bench.system.overload $(ARGS)
 
 bench-growth: dev ## 20,000 and 100,000 people: import, store, sync, settling, suggestions must stay flat (about 6 min)
-	@$(BIN)/python -m bench.graph.growth $(ARGS)
+	@$(BIN)/python -m bench.bridge.growth $(ARGS)
 
 bench-large: dev ## the same with 500,000 people and 183 million friendships: 13 GB of disk, 24 GB of memory, about 30 min
-	@$(BIN)/python -m bench.graph.growth --people 20000 --people 500000 --heap 3072 --page-cache 9216 $(ARGS)
+	@$(BIN)/python -m bench.bridge.growth --people 20000 --people 500000 --heap 3072 --page-cache 9216 $(ARGS)
 
 bench-storm: dev ## everybody drops and returns, with storm mode and without: views, publishes, queues (about 4 min)
 	@$(BIN)/python -m bench.system.storm $(ARGS)

@@ -17,13 +17,13 @@ from chaos.valkey_cluster import ValkeyCluster
 from graph_service.graph import migrations
 from graph_service.graph.driver import connect
 from graph_service.settings import Settings
+from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.launcher import Engines, Options, started
 from local_stack.engines.ports import LOOPBACK
 from local_stack.engines.process import Process, Program
 from local_stack.engines.server import Server
 from local_stack.stack import credentials
 from local_stack.stack.credentials import Access
-from local_stack.stack.data_folder import DataFolder
 from local_stack.stack.origin_server import OriginEngine
 from local_stack.stack.service_server import ServiceEngine
 

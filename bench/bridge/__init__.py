@@ -1,5 +1,5 @@
 """Benchmarks of the bridge without the rest, and what `simulate` predicts beside them.
 
 In: a population and a stub. Out: JSON and tables.
-May import `harness`, `charts` and `graph`.
+Imports: `charts`, `graph`, `harness`.
 """

@@ -32,9 +32,9 @@ from bench.harness.http_load import cpu_s, memory_kb
 from bench.harness.stub import Stub
 from graph_service.valkey.client import Valkey
 from graph_service.valkey.cluster import open_valkey
+from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.server import Server
 from local_stack.engines.valkey_server import ValkeyEngine
-from local_stack.stack.data_folder import DataFolder
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event
 from pubnub_bridge.store import keys

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench.bridge.scaled import ORIGIN, Line, cores
 from bench.charts import bars
 from bench.harness.crowd import Freshness
+from bench.harness.scaled import ORIGIN, Line, cores
 
 LIMIT_MS = 1000.0
 SERVERS = ("Neo4j", "Valkey", "friends-presence")

@@ -1,5 +1,5 @@
 """Waiting, batching and shedding that any part may use.
 
 In: awaitables and times. Out: the same, bounded.
-May import `errors`; knows no engine.
+Imports: no other room.
 """

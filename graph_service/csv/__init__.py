@@ -1,5 +1,5 @@
 """Users and friendships from and to CSV files: parsing, import with a journal, export.
 
 In: files. Out: rows in the graph, or files.
-May import `friends`, `graph`, `model`.
+Imports: `errors`, `friends`, `graph`, `model`.
 """

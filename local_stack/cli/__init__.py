@@ -1,5 +1,5 @@
 """The commands that the local stack adds to `friends-presence`.
 
 In: arguments. Out: text and an exit code.
-May import every room of `local_stack`.
+Imports: `data`, `engines`, `errors`, `jars`, `origin`, `stack`.
 """

@@ -12,7 +12,7 @@ import typer
 
 from local_stack.cli.engines import Data, told
 from local_stack.data import backup as copies
-from local_stack.stack.data_folder import default_data
+from local_stack.engines.data_folder import default_data
 
 PANEL = "Many people at once"
 As_json = Annotated[bool, typer.Option("--json", help="Tell the result as JSON.")]

@@ -16,7 +16,7 @@ from graph_service.settings import Settings, load
 from local_stack.data import generated_csv, offline
 from local_stack.data.generate import clustering
 from local_stack.data.generate import generate as make
-from local_stack.stack.data_folder import default_data
+from local_stack.engines.data_folder import default_data
 from pubnub_bridge.cli import bulk as online
 
 PANEL = "Many people at once"

@@ -17,6 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from local_stack.engines.data_folder import DataFolder, default_data
 from local_stack.engines.launcher import Options, running
 from local_stack.engines.neo4j_server import USER, Neo4jEngine
 from local_stack.engines.process import tail
@@ -24,7 +25,6 @@ from local_stack.engines.valkey_server import ValkeyEngine
 from local_stack.errors import NotReady
 from local_stack.jars import cache, lockfile
 from local_stack.stack import foreground
-from local_stack.stack.data_folder import DataFolder, default_data
 from local_stack.stack.up import first_death
 
 app = typer.Typer(help="Neo4j and Valkey on this machine.", no_args_is_help=True)

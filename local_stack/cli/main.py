@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from local_stack.cli import backup, bulk, engines
+from local_stack.engines.data_folder import default_data
 from local_stack.engines.launcher import Options
 from local_stack.origin.cli import origin
 from local_stack.stack import foreground
-from local_stack.stack.data_folder import default_data
 from local_stack.stack.up import Choice
 from local_stack.stack.up import up as run_up
 

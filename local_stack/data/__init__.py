@@ -1,5 +1,5 @@
 """Generated populations, offline import and backups of the embedded graph.
 
 In: seeds and files. Out: files, or a filled database.
-May import `engines` and `jars`.
+Imports: `engines`.
 """

@@ -23,8 +23,8 @@ from typing import Any
 from graph_service.errors import SetupError
 from local_stack.data.offline import started_alone
 from local_stack.engines import admin_tool
+from local_stack.engines.data_folder import DataFolder, write_private
 from local_stack.engines.neo4j_server import Neo4jEngine
-from local_stack.stack.data_folder import DataFolder, write_private
 
 DUMP = "neo4j.dump"
 """As the tool names the copy of the database neo4j."""

@@ -25,9 +25,9 @@ from graph_service.graph.driver import Graph, connect
 from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
 from local_stack.data import csv_arrays, full_import
+from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.neo4j_server import USER, Neo4jEngine
 from local_stack.engines.server import Server
-from local_stack.stack.data_folder import DataFolder
 
 MARK = "import-under-way"
 """A file in the data folder while its database is being written: what is there is ours, and not whole."""

@@ -26,8 +26,8 @@ from graph_service.model.sharding import ShardMap
 from local_stack.demo.clients import Light, Official, Person, Wire
 from local_stack.demo.graph import DemoGraph
 from local_stack.demo.schedule import Act, Habits, Life, Step
+from local_stack.engines.data_folder import write_private
 from local_stack.engines.ports import LOOPBACK
-from local_stack.stack.data_folder import write_private
 from pubnub_bridge.client.api import Api
 from pubnub_bridge.client.connection_info import Reach, reach
 

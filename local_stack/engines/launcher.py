@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from graph_service.errors import SetupError, Unavailable
+from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.memory import Memory, of_machine, shared_out
 from local_stack.engines.neo4j_server import USER, Neo4jEngine
 from local_stack.engines.ports import LOOPBACK
@@ -26,7 +27,6 @@ from local_stack.engines.server import Server
 from local_stack.engines.sniff import sniff
 from local_stack.engines.valkey_server import ValkeyEngine
 from local_stack.errors import BadMemory, OtherServer, Unreachable
-from local_stack.stack.data_folder import DataFolder
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from graph_service.errors import FriendsError
 from local_stack.engines import java
+from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.memory import MIB, Memory, of_machine, shared_out
 from local_stack.engines.ports import LOOPBACK
 from local_stack.engines.process import Program
 from local_stack.engines.server import NotYet
 from local_stack.errors import NoSpace, NotReady
 from local_stack.jars import jars, lockfile
-from local_stack.stack.data_folder import DataFolder
 
 USER = "neo4j"
 MAIN_CLASSES = ("org/neo4j/server/CommunityEntryPoint", "org/neo4j/server/Neo4jCommunity")

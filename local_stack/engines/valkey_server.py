@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graph_service.errors import FriendsError
+from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.ports import LOOPBACK
 from local_stack.engines.process import Program
 from local_stack.engines.server import NotYet
 from local_stack.errors import NoValkey
-from local_stack.stack.data_folder import DataFolder
 
 
 @dataclass

@@ -3,4 +3,6 @@
 Read downwards: `cli` and `__main__`; `app` (composition, one handler of every request); the families of endpoints
 (`subscribe`, `publish`, `presence_api`, `*_api`, `control`, `unserved`, `webhooks`); what they share (`call`, `reply`,
 `router`, `permission`, `keyset`); the pure state (`channels`, `presence`, `history`, ...) that takes time as an argument.
+
+Imports: no other room.
 """

@@ -1,5 +1,5 @@
 """The whole system in the foreground: credentials, data folder, service, origin, libraries of the pages.
 
 In: options of `up`. Out: running processes and their addresses.
-May import `engines`, `jars` and `demo`.
+Imports: `engines`, `errors`, `jars`, `origin`.
 """

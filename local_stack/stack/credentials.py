@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from local_stack.stack.data_folder import DataFolder
+from local_stack.engines.data_folder import DataFolder
 
 AUDIENCE = "friends-presence"
 ISSUER = "friends-presence-local"

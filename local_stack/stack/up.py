@@ -21,6 +21,7 @@ from graph_service.errors import SetupError
 from graph_service.graph import migrations
 from graph_service.graph.driver import connect
 from graph_service.settings import Settings
+from local_stack.engines.data_folder import DataFolder, write_private
 from local_stack.engines.launcher import Engines, Options, started, state_of
 from local_stack.engines.ports import LOOPBACK
 from local_stack.engines.process import Process, Program
@@ -28,7 +29,6 @@ from local_stack.engines.server import Server
 from local_stack.errors import ChildDied
 from local_stack.stack import credentials, web_libraries
 from local_stack.stack.credentials import Access
-from local_stack.stack.data_folder import DataFolder, write_private
 from local_stack.stack.origin_server import OriginEngine
 from local_stack.stack.service_server import ServiceEngine
 

@@ -1,5 +1,5 @@
 """What a person types: the commands of `friends-presence`.
 
 In: arguments and the environment. Out: text, tables or JSON, and an exit code.
-May import every room.
+Imports: `api`, `client`, `doctor`, `process`, `runtime`, `settings`, `sizing`, `store`.
 """

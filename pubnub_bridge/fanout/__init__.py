@@ -1,5 +1,5 @@
 """Stage 3, notifications out: batch per inbox, publish, relay friend changes, post events.
 
 In: the inbox streams and the outbox. Out: published messages.
-May import `store`, `pubnub_api` and `model`; no other stage.
+Imports: `metrics`, `model`, `pubnub_api`, `store`.
 """

@@ -1,5 +1,5 @@
 """Composition: builds every part of a process, runs its tasks and stops them. Decides nothing.
 
 In: settings. Out: a running bridge.
-May import everything but `api`, `cli`, `doctor` and `process`.
+Imports: `debounce`, `errors`, `fanout`, `ingest`, `metrics`, `model`, `observe`, `partitions`, `pubnub_api`, `settings`, `store`.
 """

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
-from local_stack.engines.image import _add_folder, _add_text, _root
+from local_stack.stack.image import _add_folder, _add_text, _root
 
 PREFIX = "/usr/local"
 VERSION = f"python{sys.version_info.major}.{sys.version_info.minor}"

@@ -20,8 +20,8 @@ from docker.errors import DockerException, ImageNotFound  # type: ignore[import-
 from testcontainers.community.neo4j import Neo4jContainer
 from testcontainers.core.config import testcontainers_config
 
-from local_stack.engines import image
 from local_stack.jars import lockfile
+from local_stack.stack import image
 from tests.containers import base_image
 
 ROOT = Path(__file__).resolve().parents[2]

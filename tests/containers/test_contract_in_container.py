@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from testcontainers.community.neo4j import Neo4jContainer
 
+from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.server import Server
 from local_stack.engines.valkey_server import ValkeyEngine
-from local_stack.stack.data_folder import DataFolder
 
 ROOT = Path(__file__).resolve().parents[2]
 SUITE = (

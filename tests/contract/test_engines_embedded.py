@@ -17,9 +17,9 @@ from graph_service.errors import SetupError
 from graph_service.graph.driver import Graph, GraphRefused, connect
 from graph_service.settings import Settings
 from local_stack.engines import neo4j_server
+from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.launcher import Engines, Neo4jAddress, Options, running
 from local_stack.errors import NotReady, OtherServer, Unreachable
-from local_stack.stack.data_folder import DataFolder
 from tests.conftest import Servers
 from tests.support.embedded import EMBEDDED
 
@@ -73,7 +73,7 @@ def lives(pid: int) -> bool:
 PARENT = """
 import asyncio, os, sys
 from pathlib import Path
-from local_stack.stack.data_folder import DataFolder
+from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.launcher import Options, running
 from tests.contract.test_engines_embedded import SMALL, remember
 from tests.support.embedded import EMBEDDED

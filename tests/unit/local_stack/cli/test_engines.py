@@ -9,8 +9,9 @@ from typer.testing import CliRunner
 
 from graph_service.errors import SetupError
 from local_stack.cli.engines import NOT_RUNNING, app
-from local_stack.engines import image, launcher
+from local_stack.engines import launcher
 from local_stack.engines.memory import Memory, of_machine, shared_out
+from local_stack.stack import image
 
 run = CliRunner()
 

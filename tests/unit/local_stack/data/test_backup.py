@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from local_stack.data.backup import KINDS, _set_aside
+from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.neo4j_server import Neo4jEngine
-from local_stack.stack.data_folder import DataFolder
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from local_stack.engines.data_folder import DataFolder
 from local_stack.stack import credentials
-from local_stack.stack.data_folder import DataFolder
 
 
 def test_without_an_environment_all_keys_are_made_and_kept(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def main(
     print_table(grown)
     if out:
         kept = {
-            "command": " ".join(["python -m bench.graph.growth", *sys.argv[1:]]),
+            "command": " ".join(["python -m bench.bridge.growth", *sys.argv[1:]]),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": before,
             "population": {"friends": friends, "seed": seed, "online": ONLINE},

@@ -1,5 +1,5 @@
 """A container image with the same Neo4j, for where no image registry answers: this machine's C library, the wheel's
-JDK, the locked jars. Knows file trees; needs no container engine: ``python -m local_stack.engines.image FILE.tar``.
+JDK, the locked jars. Knows file trees; needs no container engine: ``python -m local_stack.stack.image FILE.tar``.
 
 It behaves as the official image does where tests look: NEO4J_AUTH sets the password, Bolt on 7687, HTTP on 7474, the
 log on standard output. For tests only: it holds what it needs and nothing to look after it with.
@@ -116,7 +116,7 @@ def _add_folder(tree: tarfile.TarFile, name: str, owner: int, mode: int = 0o755)
 
 
 def main(arguments: Iterable[str]) -> None:
-    """``python -m local_stack.engines.image FILE.tar``; prints the options that ``docker import`` needs."""
+    """``python -m local_stack.stack.image FILE.tar``; prints the options that ``docker import`` needs."""
     (target,) = arguments
     write(Path(target))
     for change in CHANGES:

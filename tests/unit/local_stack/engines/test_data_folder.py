@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from local_stack.engines import data_folder
+from local_stack.engines.data_folder import DataFolder, write_private
 from local_stack.errors import AlreadyRunning, LostSecrets
-from local_stack.stack import data_folder
-from local_stack.stack.data_folder import DataFolder, write_private
 
 
 def mode(path: Path) -> int:
@@ -70,7 +70,7 @@ async def test_a_second_owner_is_refused_with_the_first_ones_process(tmp_path: P
 OWNER = """
 import asyncio, subprocess, sys
 from pathlib import Path
-from local_stack.stack.data_folder import DataFolder
+from local_stack.engines.data_folder import DataFolder
 lock = asyncio.run(DataFolder(Path(sys.argv[1])).acquire())
 subprocess.Popen(["sleep", "1"], pass_fds=(lock.descriptor,), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 print("taken", flush=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from bench.bridge.growth import Figure, Grown, results
 from bench.budgets import row
-from bench.graph.growth import Figure, Grown, results
 
 
 def grown(people: int, sync_ms: float, settled: float) -> Grown:

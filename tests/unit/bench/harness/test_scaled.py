@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.bridge.scaled import BUSY, Load, cores
+from bench.harness.scaled import BUSY, Load, cores
 
 
 def test_the_cores_follow_from_the_costs() -> None:
