@@ -18,7 +18,7 @@ from graph_service.settings import load
 from pubnub_bridge.fanout.sqs_queue import BadQueue, Received, Sqs
 from pubnub_bridge.fanout.sqs_worker import Worker
 from pubnub_bridge.fanout.sync_loader import Syncs
-from pubnub_bridge.pubnub_api.publish_client import Pool
+from pubnub_bridge.pubnub_api.publish_client import PublishClient
 from pubnub_bridge.runtime.bridge import limits, pace, ways
 from pubnub_bridge.runtime.context import open_side
 from pubnub_bridge.runtime.startup import prepare
@@ -83,7 +83,7 @@ class Function:
             if side.notices is None:
                 raise BadQueue(url="", reason="a function needs the queue that Lambda reads for it")
             await prepare(side)
-            pool = Pool(side.keyset, side.tokens.own, settings.publish_pipeline)
+            pool = PublishClient(side.keyset, side.tokens.own, settings.publish_pipeline)
             handed = Handed(side.notices)
             inbox = Inbox(opened.valkey, side.shards.partition, handed)
             how = ways(side, pool, Syncs(side.flags, side.water))

@@ -24,7 +24,7 @@ from pubnub_bridge.fanout.batcher import Pace
 from pubnub_bridge.fanout.publisher import Limits, Publish, Ways
 from pubnub_bridge.model.notification import SyncNotice
 from pubnub_bridge.partitions.consumer import Needs, Partitions
-from pubnub_bridge.pubnub_api.publish_client import Keyset, Pool
+from pubnub_bridge.pubnub_api.publish_client import Keyset, PublishClient
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.change_history import Failed
 from pubnub_bridge.store.dead_letters import DeadLetters
@@ -70,7 +70,7 @@ async def rows(url: str, port: int, window_s: float) -> None:
             marks=Marks(on=False),
         )
         partitions = Partitions(needs)
-        pool = Pool(Keyset(f"127.0.0.1:{port}", "demo", "demo", False), lambda: None, depth)
+        pool = PublishClient(Keyset(f"127.0.0.1:{port}", "demo", "demo", False), lambda: None, depth)
         dead = DeadLetters(valkey, SHARDS.partitions)
         ways = Ways(pool, inbox, Nobody(), dead, lambda: None, _failed)
         publish = Publish(partitions.outbounds, ways, Limits())

@@ -25,7 +25,7 @@ from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 from pubnub.request_handlers.async_httpx import AsyncHttpxRequestHandler
 
 from pubnub_bridge.model import encoding
-from pubnub_bridge.pubnub_api.publish_client import SENT, Keyset, Pool
+from pubnub_bridge.pubnub_api.publish_client import SENT, Keyset, PublishClient
 from pubnub_bridge.settings import Settings
 
 MESSAGES = 2000
@@ -88,7 +88,7 @@ def messages(number: int = MESSAGES) -> list[Message]:
 async def ours(sink: Sink) -> AsyncIterator[Publish]:
     """The bridge's pool at its default depth."""
     depth = Settings.model_fields["publish_pipeline"].default
-    pool = Pool(Keyset(sink.origin, "demo", "demo", sink.tls), lambda: None, depth)
+    pool = PublishClient(Keyset(sink.origin, "demo", "demo", sink.tls), lambda: None, depth)
 
     async def publish(message: Message) -> bool:
         return await pool.post(message.channel, message.body) is SENT

@@ -55,19 +55,19 @@ def seconds(at: int) -> str | None:
     return f"{_second(at)}Z" if at else None
 
 
-class Answer(BaseModel):
+class ResponseModel(BaseModel):
     """Something we send."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
 
 
-class Given(BaseModel):
+class RequestModel(BaseModel):
     """Something callers send: unknown members are refused, since they would be ignored in silence."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=False, extra="forbid")
 
 
-class PageQuery(Given):
+class PageQuery(RequestModel):
     """Which part of a list."""
 
     after: After = None
@@ -86,7 +86,7 @@ class RequestsQuery(PageQuery):
     direction: Literal["in", "out"] = "in"
 
 
-class SuggestionsQuery(Given):
+class SuggestionsQuery(RequestModel):
     """How many suggestions."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 20
@@ -111,7 +111,7 @@ class Friend:
         return cls(row.id, row.name, row.online, milliseconds(row.last_seen), seconds(row.since))
 
 
-class FriendPage(Answer):
+class FriendPage(ResponseModel):
     """A page of friends, read at `ts`."""
 
     friends: list[Friend]
@@ -121,7 +121,7 @@ class FriendPage(Answer):
     """How many there are in all, where it is known without counting."""
 
 
-class FriendDetail(Answer):
+class FriendDetail(ResponseModel):
     """One friend, read at `ts`, with the number of friends in common."""
 
     id: str
@@ -139,7 +139,7 @@ class FriendDetail(Answer):
         return cls(**row, mutual_count=found.mutual, ts=microseconds(found.ts))
 
 
-class Outcome(Answer):
+class Outcome(ResponseModel):
     """What now stands between the caller and the other, and whether this call changed it."""
 
     user: str
@@ -152,7 +152,7 @@ class Outcome(Answer):
         return cls(user=user, state=outcome.state, changed=outcome.changed)
 
 
-class Relation(Answer):
+class Relation(ResponseModel):
     """Someone who asked, was asked, or is blocked."""
 
     id: str
@@ -165,21 +165,21 @@ class Relation(Answer):
         return cls(id=row.id, name=row.name, at=milliseconds(row.at))
 
 
-class RequestPage(Answer):
+class RequestPage(ResponseModel):
     """A page of pending requests."""
 
     requests: list[Relation]
     next: Next
 
 
-class BlockPage(Answer):
+class BlockPage(ResponseModel):
     """A page of the users whom the caller blocks."""
 
     blocks: list[Relation]
     next: Next
 
 
-class Mutual(Answer):
+class Mutual(ResponseModel):
     """A friend in common."""
 
     id: str
@@ -187,7 +187,7 @@ class Mutual(Answer):
     online: bool
 
 
-class Suggestion(Answer):
+class Suggestion(ResponseModel):
     """Someone the caller may know, and why."""
 
     id: str
@@ -206,7 +206,7 @@ class Suggestion(Answer):
         )
 
 
-class SuggestionPage(Answer):
+class SuggestionPage(ResponseModel):
     """Suggestions, most mutual friends first. `kept`: the ranking is of `calculatedAt`, and still good."""
 
     suggestions: list[Suggestion]
@@ -215,7 +215,7 @@ class SuggestionPage(Answer):
     kept: bool
 
 
-class Sync(Answer):
+class Sync(ResponseModel):
     """The payload of friends.sync: who is online now, complete, as of `ts`."""
 
     online_friends: list[str]
@@ -234,7 +234,7 @@ class Sync(Answer):
         )
 
 
-class PairGiven(Given):
+class PairRequest(RequestModel):
     """A friendship of the product's."""
 
     a: UserId
@@ -246,18 +246,18 @@ class PairGiven(Given):
         return model.Pair(self.a, self.b, int(self.since.timestamp()) if self.since else 0)
 
 
-class PairsGiven(Given):
+class PairsRequest(RequestModel):
     """Friendships to be there."""
 
-    pairs: Annotated[list[PairGiven], Field(min_length=1, max_length=1000)]
+    pairs: Annotated[list[PairRequest], Field(min_length=1, max_length=1000)]
 
 
-class PairResult(Answer):
+class PairResult(ResponseModel):
     """What became of one pair."""
 
     a: str
     b: str
-    result: model.PairAnswer
+    result: model.PairOutcome
     reason: str
 
     @classmethod
@@ -266,19 +266,19 @@ class PairResult(Answer):
         return cls(a=row.a, b=row.b, result=row.result, reason=row.reason)
 
 
-class PairResults(Answer):
+class PairResults(ResponseModel):
     """One answer a pair, in the order they were given."""
 
     results: list[PairResult]
 
 
-class IdsGiven(Given):
+class IdsRequest(RequestModel):
     """Users asked about."""
 
     ids: Annotated[list[UserId], Field(min_length=1, max_length=500)]
 
 
-class Presence(Answer):
+class Presence(ResponseModel):
     """A user's settled state."""
 
     id: str
@@ -291,20 +291,20 @@ class Presence(Answer):
         return cls(id=row.id, online=row.online, last_seen=milliseconds(row.last_seen))
 
 
-class Presences(Answer):
+class Presences(ResponseModel):
     """The states of those users who exist."""
 
     presence: list[Presence]
     unknown: list[str]
 
 
-class ProfileGiven(Given):
+class ProfileRequest(RequestModel):
     """A user's profile."""
 
     name: Name
 
 
-class Status(Answer):
+class Status(ResponseModel):
     """Whether the process lives, or is ready."""
 
     status: str

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 DISTANCE = 0.02
 """Seconds from the beginning of a question that held several keys to the beginning of the next."""
@@ -19,19 +19,19 @@ MOST = 500
 """Keys of one question; further ones are in the one after."""
 
 
-class Together(Generic[Answer]):
+class BatchLoader(Generic[Result]):
     """Asks `read` about many keys at once; it answers for those it knows."""
 
     def __init__(
-        self, read: Callable[[list[str]], Awaitable[Mapping[str, Answer]]], distance: float = DISTANCE
+        self, read: Callable[[list[str]], Awaitable[Mapping[str, Result]]], distance: float = DISTANCE
     ) -> None:
         self._read = read
         self._distance = distance
-        self._wanted: dict[str, asyncio.Future[Answer | None]] = {}
+        self._wanted: dict[str, asyncio.Future[Result | None]] = {}
         self._reading: asyncio.Task[None] | None = None
         self._not_before = float("-inf")
 
-    async def ask(self, key: str) -> Answer | None:
+    async def ask(self, key: str) -> Result | None:
         """The answer for one key, None for an unknown one. The question that holds it begins after this call.
 
         Raises whatever `read` raises, for everybody in the question.

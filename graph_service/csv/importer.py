@@ -22,7 +22,7 @@ from graph_service.errors import BadInput
 from graph_service.friends.bulk import Bulk
 from graph_service.friends.users import People, Person
 from graph_service.graph.driver import Graph
-from graph_service.model.model import PairAnswer, PairResult
+from graph_service.model.model import PairOutcome, PairResult
 
 WINDOW = 100_000
 """Lines read and sorted together."""
@@ -225,9 +225,9 @@ def twin(line: int, first: int) -> Rejected:
 def _sorted_out(batch: Sequence[PairLine], results: Sequence[PairResult]) -> Answer:
     made, there, rejected = 0, [], []
     for line, result in zip(batch, results, strict=True):
-        if result.result is PairAnswer.CREATED:
+        if result.result is PairOutcome.CREATED:
             made += 1
-        elif result.result is PairAnswer.EXISTS:
+        elif result.result is PairOutcome.EXISTS:
             there.append(line.line)
         else:
             rejected.append(Rejected(line.line, _code(result.reason), result.reason))

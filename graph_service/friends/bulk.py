@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from graph_service.friends.friends import Changed, nobody_to_tell
 from graph_service.graph.driver import Graph, Row, Transaction
-from graph_service.model.model import Pair, PairAnswer, PairResult
+from graph_service.model.model import Pair, PairOutcome, PairResult
 
 MOST_PAIRS = 1_000
 """Pairs of one call: 2,000 locks at most, held for tens of milliseconds."""
@@ -37,7 +37,7 @@ class Bulk:
             new = [
                 [*sorted((pair.a, pair.b)), pair.since]
                 for pair, result in zip(pairs, results, strict=True)
-                if result.result is PairAnswer.CREATED
+                if result.result is PairOutcome.CREATED
             ]
             if new:
                 await tx.run("pairs_create", pairs=new, tell=tell)
@@ -45,7 +45,7 @@ class Bulk:
 
         results = await self._graph.transaction("pairs", work)
         for result in results:
-            if result.result is PairAnswer.CREATED:
+            if result.result is PairOutcome.CREATED:
                 await self._changed(result.a, result.b)
         return results
 
@@ -58,11 +58,11 @@ def decide(pairs: Sequence[Pair], locked: Row, friend_limit: int) -> list[PairRe
     results = []
     for pair in pairs:
         both = frozenset((pair.a, pair.b))
-        answer, reason = PairAnswer.REFUSED, _refusal(pair, degrees, states, friend_limit)
+        answer, reason = PairOutcome.REFUSED, _refusal(pair, degrees, states, friend_limit)
         if both in made or states.get((pair.a, pair.b)) == "friends":
-            answer, reason = PairAnswer.EXISTS, ""
+            answer, reason = PairOutcome.EXISTS, ""
         elif not reason:
-            answer = PairAnswer.CREATED
+            answer = PairOutcome.CREATED
             made.add(both)
             degrees.update(both)
         results.append(PairResult(pair.a, pair.b, answer, reason))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graph_service.concurrency.batch_loader import Together
+from graph_service.concurrency.batch_loader import BatchLoader
 from graph_service.errors import UserNotFound
 from graph_service.friends.friends import there
 from graph_service.graph.driver import Graph, Row
@@ -20,8 +20,8 @@ class Flags:
     def __init__(self, graph: Graph, rounding: int = 0) -> None:
         self._graph = graph
         self._rounding = rounding
-        self._syncs = Together(self._read_syncs, distance=0.0)  # somebody waits for each
-        self._known = Together(self._read_known)
+        self._syncs = BatchLoader(self._read_syncs, distance=0.0)  # somebody waits for each
+        self._known = BatchLoader(self._read_known)
 
     async def settle(self, flags: Sequence[Flag]) -> Settled:
         """Writes flags where they are not older than the graph's, in one committed transaction.

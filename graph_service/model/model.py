@@ -144,7 +144,7 @@ class SyncView:
     ts: int
 
 
-class PairAnswer(StrEnum):
+class PairOutcome(StrEnum):
     """What a bulk upsert did with one pair."""
 
     CREATED = "created"
@@ -168,7 +168,7 @@ class PairResult:
 
     a: str
     b: str
-    result: PairAnswer
+    result: PairOutcome
     reason: str = ""
 
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from graph_service.api.callers import PUBLIC
 from graph_service.api.dev_tokens import mint
 from graph_service.api.routing import TypedRoutes
-from graph_service.api.schemas import Answer, Given
+from graph_service.api.schemas import RequestModel, ResponseModel
 from graph_service.api.services import PARTS
 from graph_service.errors import Forbidden, UserNotFound
 from graph_service.model.ids import UserId
@@ -36,26 +36,26 @@ class NotFromHere(Forbidden):
     code = "not_from_here"
 
 
-class DemoPerson(Answer):
+class DemoPerson(ResponseModel):
     """Somebody to be."""
 
     id: str
     name: str
 
 
-class DemoPeople(Answer):
+class DemoPeople(ResponseModel):
     """Some demo people who are friends; none while they are still being made up."""
 
     people: list[DemoPerson]
 
 
-class DemoGiven(Given):
+class DemoRequest(RequestModel):
     """Whom to be."""
 
     user: UserId
 
 
-class DemoSession(Answer):
+class DemoSession(ResponseModel):
     """A token of the product, as its own login would give."""
 
     user: str
@@ -79,7 +79,7 @@ async def people(request: web.Request) -> DemoPeople:
 
 
 @routes.post("/demo/session", auth=PUBLIC, summary="Be a demo person", problems=(NotFromHere, UserNotFound))
-async def session(request: web.Request, body: DemoGiven) -> DemoSession:
+async def session(request: web.Request, body: DemoRequest) -> DemoSession:
     """A token for an hour; with it, ask for ``/v1/session``."""
     _only_here(request)
     name = await _name(request, body.user)

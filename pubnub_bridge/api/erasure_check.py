@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from graph_service.api.schemas import Answer
+from graph_service.api.schemas import ResponseModel
 from graph_service.valkey.client import FIRST
 from pubnub_bridge.runtime.context import Side
 from pubnub_bridge.store import keys
@@ -18,7 +18,7 @@ MOST = 20_000
 PAGE = 500
 
 
-class Trace(Answer):
+class Trace(ResponseModel):
     """One store's answer."""
 
     store: str
@@ -29,7 +29,7 @@ class Trace(Answer):
     note: str = ""
 
 
-class Traces(Answer):
+class Traces(ResponseModel):
     """Where a user is still named."""
 
     user_id: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graph_service.api.schemas import Answer, Given, Time, microseconds, milliseconds
+from graph_service.api.schemas import RequestModel, ResponseModel, Time, microseconds, milliseconds
 from graph_service.errors import UserNotFound
 from graph_service.model.ids import UserId
 from graph_service.valkey.client import FIRST
@@ -24,14 +24,14 @@ MOST_PENDING = 500
 """Entries of the seen stream that are looked through."""
 
 
-class WhyQuery(Given):
+class WhyQuery(RequestModel):
     """Whose view of whom."""
 
     viewer: UserId
     friend: UserId
 
 
-class Notice(Answer):
+class Notice(ResponseModel):
     """One settled change of the friend."""
 
     event_id: str
@@ -45,7 +45,7 @@ class Notice(Answer):
     failed: int
 
 
-class Pending(Answer):
+class Pending(ResponseModel):
     """Something PubNub said of the friend that is not in the graph yet."""
 
     online: bool
@@ -54,7 +54,7 @@ class Pending(Answer):
     held_until: Time | None
 
 
-class Why(Answer):
+class Why(ResponseModel):
     """Why the viewer sees what they see."""
 
     viewer: str

@@ -17,7 +17,7 @@ from graph_service.api.callers import GATE, SERVICE, USER, Anyone, Caller, Close
 from graph_service.api.concurrency_limits import VISIT, BodyTooSlow
 from graph_service.api.problems import BodyTooLarge
 from graph_service.api.routing import Scheme, TypedRoutes
-from graph_service.api.schemas import Answer, Given
+from graph_service.api.schemas import RequestModel, ResponseModel
 from graph_service.errors import BadInput, QueueUnavailable, RateLimited, Unauthorized, UserNotFound
 from graph_service.model.ids import UserId
 from pubnub_bridge import metrics
@@ -59,7 +59,7 @@ class TooManyEvents(BadInput):
     status = 413
 
 
-class Channels(Answer):
+class Channels(ResponseModel):
     """What a client subscribes to."""
 
     inbox: str
@@ -70,7 +70,7 @@ class Channels(Answer):
     """How many are online."""
 
 
-class Session(Answer):
+class Session(ResponseModel):
     """Everything a client needs to connect."""
 
     user_id: str
@@ -90,26 +90,26 @@ class Session(Answer):
     """Seconds of the presence timeout; send heartbeats at half of it."""
 
 
-class Asked(Answer):
+class SyncRequested(ResponseModel):
     """The sync is on its way to the inbox."""
 
     user_id: str
 
 
-class VisibilityGiven(Given):
+class VisibilityRequest(RequestModel):
     """Whether to appear offline."""
 
     invisible: bool
 
 
-class Visibility(Answer):
+class Visibility(ResponseModel):
     """How friends see the caller now."""
 
     invisible: bool
     changed: bool
 
 
-class Accepted(Answer):
+class Accepted(ResponseModel):
     """What a webhook call brought."""
 
     accepted: int
@@ -147,18 +147,18 @@ async def session(request: web.Request, caller: Caller) -> Session:
 
 
 @presence_routes.post("/v1/sync", auth=USER, summary="Have friends.sync pushed to your inbox")
-async def push_sync(request: web.Request, caller: Caller) -> Asked:
+async def push_sync(request: web.Request, caller: Caller) -> SyncRequested:
     """After every connect, and whenever messages may have been missed; at most one a second is sent."""
     side = request.app[SIDE]
     await side.backlog.check([keys.inbox(side.shards.partition(caller.id))])
     await side.inbox.ask(caller.id)
-    return Asked(user_id=caller.id)
+    return SyncRequested(user_id=caller.id)
 
 
 @presence_routes.put(
     "/v1/me/visibility", auth=USER, summary="Appear offline, or not", problems=(UserNotFound,)
 )
-async def visibility(request: web.Request, caller: Caller, body: VisibilityGiven) -> Visibility:
+async def visibility(request: web.Request, caller: Caller, body: VisibilityRequest) -> Visibility:
     """Friends see an ordinary offline; you still see them."""
     side = request.app[SIDE]
     changed = await set_visibility(side.flags, side.engines.valkey, caller.id, body.invisible)

@@ -15,7 +15,7 @@ from graph_service.errors import FriendsError
 from pubnub_bridge.doctor.engines import skew
 from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.doctor.probe import PEOPLE, Heard, Probe, ProbeRefused
-from pubnub_bridge.pubnub_api.publish_client import Outcome, Pool
+from pubnub_bridge.pubnub_api.publish_client import Outcome, PublishClient
 from pubnub_bridge.runtime.context import Side
 from pubnub_bridge.runtime.startup import prepare
 
@@ -60,7 +60,7 @@ async def _tried(
 
 
 async def _publish(side: Side, _probe: Probe) -> list[Finding]:
-    pool = Pool(side.keyset, side.tokens.own)
+    pool = PublishClient(side.keyset, side.tokens.own)
     try:
         answer = await pool.post("inbox.friends-presence-doctor", b'{"type":"doctor"}')
     finally:

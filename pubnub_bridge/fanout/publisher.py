@@ -26,7 +26,7 @@ from pubnub_bridge.fanout.circuit_breaker import Circuit
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Notice, SyncNotice, decode
 from pubnub_bridge.model.round_robin import Turns
-from pubnub_bridge.pubnub_api.publish_client import Answer, Outcome, Post
+from pubnub_bridge.pubnub_api.publish_client import Outcome, Post, PublishResult
 from pubnub_bridge.store import event_trace
 from pubnub_bridge.store.change_history import Failed
 from pubnub_bridge.store.inbox_streams import Inbox
@@ -268,7 +268,7 @@ class Publish:
             _log.info("publishing goes on")
             self.woken.set()
 
-    def _failed(self, answer: Answer) -> None:
+    def _failed(self, answer: PublishResult) -> None:
         """Too many calls is an answer: only silence and server errors count against the origin."""
         if answer.outcome is Outcome.DENIED:
             metrics.DENIED.labels("publish").inc()
@@ -282,7 +282,7 @@ class Publish:
         while self.circuit.is_open and not self.circuit.may_probe(time.monotonic()):  # noqa: ASYNC110 - time opens it
             await asyncio.sleep(0.1)
 
-    async def _bury(self, partition: int, inbox: str, body: bytes, answer: Answer) -> None:
+    async def _bury(self, partition: int, inbox: str, body: bytes, answer: PublishResult) -> None:
         events = encoding.opened(body)
         ids = [event["eventId"] for event in events]
         _log.error("a message was refused", inbox=inbox, bytes=len(body), reason=answer.reason, event_ids=ids)

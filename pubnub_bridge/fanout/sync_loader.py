@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from graph_service.concurrency.batch_loader import Together
+from graph_service.concurrency.batch_loader import BatchLoader
 from graph_service.model.model import Told
 from pubnub_bridge.model.notification import SyncNotice, sync_of
 from pubnub_bridge.store.watermark import HighWater
@@ -29,7 +29,7 @@ class Syncs:
     def __init__(self, flags: TellRead, water: HighWater) -> None:
         self._flags = flags
         self._water = water
-        self._together = Together(self._read)
+        self._together = BatchLoader(self._read)
         self.took: Callable[[float], None] = lambda _seconds: None
         """Told how long each read took."""
 

@@ -14,24 +14,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-TIMEOUT = 10.0
+REQUEST_TIMEOUT_SECONDS = 10.0
 """Seconds from sending a request to the end of its answer (the SDKs' own time-out)."""
-LARGEST_ANSWER = 1 << 20
+MAX_RESPONSE_BYTES = 1 << 20
 
 
-class NoAnswer(Exception):
+class NoResponse(Exception):
     """The connection ended, or the time was up, before the answer was complete."""
 
 
-class TooLate(NoAnswer):
+class TooLate(NoResponse):
     """The time was up."""
 
 
-class Unreadable(NoAnswer):
+class Unreadable(NoResponse):
     """What came is no HTTP answer."""
 
 
-class HttpAnswer(NamedTuple):
+class HttpResponse(NamedTuple):
     """One answer; header names in lower case, not to be changed."""
 
     status: int
@@ -50,14 +50,14 @@ class _Head:
     closes: bool
 
 
-class Wire(asyncio.Protocol):
+class PipelinedConnection(asyncio.Protocol):
     """One connection. Requests of one turn of the loop leave in one write; answers come in their order."""
 
-    def __init__(self, has_room: Callable[[Wire], None]) -> None:
+    def __init__(self, has_room: Callable[[PipelinedConnection], None]) -> None:
         self._has_room = has_room
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._waiting: deque[tuple[asyncio.Future[HttpAnswer], float]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[HttpResponse], float]] = deque()
         self._out: list[bytes] = []
         self._buffer = b""
         self._at = 0
@@ -83,9 +83,9 @@ class Wire(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
         self.open = True
 
-    def call(self, request: bytes) -> asyncio.Future[HttpAnswer]:
-        """Send a request. The future fails with `NoAnswer`."""
-        future: asyncio.Future[HttpAnswer] = self._loop.create_future()
+    def call(self, request: bytes) -> asyncio.Future[HttpResponse]:
+        """Send a request. The future fails with `NoResponse`."""
+        future: asyncio.Future[HttpResponse] = self._loop.create_future()
         self._waiting.append((future, time.monotonic()))
         if not self._out:
             self._loop.call_soon(self._flush)
@@ -110,10 +110,10 @@ class Wire(asyncio.Protocol):
         self.open = False
         head = self._head
         if self._waiting and head is not None and head.length is None and not head.chunked:
-            self._finish(HttpAnswer(head.status, head.headers, self._buffer))
-        self.abort(NoAnswer(str(error) if error else "the connection was closed"))
+            self._finish(HttpResponse(head.status, head.headers, self._buffer))
+        self.abort(NoResponse(str(error) if error else "the connection was closed"))
 
-    def abort(self, error: NoAnswer) -> None:
+    def abort(self, error: NoResponse) -> None:
         """Give up the calls under way, and the connection with them."""
         self.close()
         while self._waiting:
@@ -134,7 +134,7 @@ class Wire(asyncio.Protocol):
             self._transport.write(b"".join(self._out))
         self._out.clear()
 
-    def _complete(self) -> HttpAnswer | None:
+    def _complete(self) -> HttpResponse | None:
         """The next answer, once all of it is there; it counts as read."""
         head = self._head or self._next_head()
         if head is None:
@@ -143,10 +143,10 @@ class Wire(asyncio.Protocol):
         if head.chunked:
             body, self._at = _dechunked(buffer, at)
             if body is not None:
-                return HttpAnswer(head.status, head.headers, body)
+                return HttpResponse(head.status, head.headers, body)
         elif length is not None and len(buffer) >= at + length:
             self._at = at + length
-            return HttpAnswer(head.status, head.headers, buffer[at : at + length])
+            return HttpResponse(head.status, head.headers, buffer[at : at + length])
         _refuse_huge(buffer)
         return None
 
@@ -166,14 +166,14 @@ class Wire(asyncio.Protocol):
             return self._next_head()
         return self._head
 
-    def _finish(self, answer: HttpAnswer) -> None:
+    def _finish(self, answer: HttpResponse) -> None:
         closes = self._head is None or self._head.closes
         self._head = None
         future, _ = self._waiting.popleft()
         if not future.done():
             future.set_result(answer)
         if closes:
-            self.abort(NoAnswer("the server closes the connection"))
+            self.abort(NoResponse("the server closes the connection"))
         elif self.full:
             self._has_room(self)
 
@@ -212,21 +212,21 @@ def _dechunked(buffer: bytes, at: int) -> tuple[bytes | None, int]:
 
 
 def _refuse_huge(buffer: bytes) -> None:
-    if len(buffer) > LARGEST_ANSWER:
+    if len(buffer) > MAX_RESPONSE_BYTES:
         raise ValueError("the answer is too large")
 
 
-class Wires:
+class ConnectionPool:
     """Connections to one host, opened when needed and kept; each carries up to `depth` calls at a time."""
 
     def __init__(self, address: tuple[str, int], tls: ssl.SSLContext | None, depth: int = 1) -> None:
         self._host, self._port = address
         self._tls = tls
         self._depth = depth
-        self._roomy: list[Wire] = []
-        self._full: set[Wire] = set()
+        self._roomy: list[PipelinedConnection] = []
+        self._full: set[PipelinedConnection] = set()
 
-    async def call(self, request: bytes) -> HttpAnswer:
+    async def call(self, request: bytes) -> HttpResponse:
         """Send a request and wait for its answer; a connection that was closed meanwhile is replaced once.
 
         Raises:
@@ -239,7 +239,7 @@ class Wires:
                 return await self._sent(wire, request)
             except TooLate:
                 raise
-            except NoAnswer:
+            except NoResponse:
                 pass
         return await self._sent(await self._connected(), request)
 
@@ -247,9 +247,9 @@ class Wires:
         """Give up calls whose time is over, for ever."""
         while True:
             await asyncio.sleep(1.0)
-            late = time.monotonic() - TIMEOUT
+            late = time.monotonic() - REQUEST_TIMEOUT_SECONDS
             for wire in [wire for wire in (*self._roomy, *self._full) if wire.oldest < late]:
-                wire.abort(TooLate(f"no answer in {TIMEOUT:.0f} s"))
+                wire.abort(TooLate(f"no answer in {REQUEST_TIMEOUT_SECONDS:.0f} s"))
 
     def close(self) -> None:
         """Close every connection."""
@@ -257,7 +257,7 @@ class Wires:
             wire.close()
         self._roomy.clear()
 
-    def _free(self) -> Wire | None:
+    def _free(self) -> PipelinedConnection | None:
         """The busiest connection that has room, so that many requests leave in one write."""
         while self._roomy:
             if self._roomy[-1].open:
@@ -265,7 +265,7 @@ class Wires:
             self._roomy.pop()
         return None
 
-    def _sent(self, wire: Wire, request: bytes) -> asyncio.Future[HttpAnswer]:
+    def _sent(self, wire: PipelinedConnection, request: bytes) -> asyncio.Future[HttpResponse]:
         future = wire.call(request)
         if not wire.full and wire.load >= self._depth:
             wire.full = True
@@ -274,18 +274,22 @@ class Wires:
                 self._roomy.remove(wire)
         return future
 
-    def _has_room(self, wire: Wire) -> None:
+    def _has_room(self, wire: PipelinedConnection) -> None:
         wire.full = False
         self._full.discard(wire)
         if wire.open:
             self._roomy.append(wire)
 
-    async def _connected(self) -> Wire:
+    async def _connected(self) -> PipelinedConnection:
         loop = asyncio.get_running_loop()
         name = self._host if self._tls else None
-        async with asyncio.timeout(TIMEOUT):
+        async with asyncio.timeout(REQUEST_TIMEOUT_SECONDS):
             _, wire = await loop.create_connection(
-                lambda: Wire(self._has_room), self._host, self._port, ssl=self._tls, server_hostname=name
+                lambda: PipelinedConnection(self._has_room),
+                self._host,
+                self._port,
+                ssl=self._tls,
+                server_hostname=name,
             )
         if self._depth > 1:
             self._roomy.append(wire)

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Protocol
 from urllib.parse import quote
 
-from pubnub_bridge.pubnub_api.http_pipeline import NoAnswer, Wires
+from pubnub_bridge.pubnub_api.http_pipeline import ConnectionPool, NoResponse
 
 
 class Outcome(Enum):
@@ -30,7 +30,7 @@ class Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PublishResult:
     """The outcome, with the server's words where it is not good, and how long it asks to wait."""
 
     outcome: Outcome
@@ -38,13 +38,13 @@ class Answer:
     retry_after: float = 0.0
 
 
-SENT = Answer(Outcome.SENT)
+SENT = PublishResult(Outcome.SENT)
 
 
 class Post(Protocol):
     """What publishes one message."""
 
-    async def post(self, channel: str, body: bytes) -> Answer:
+    async def post(self, channel: str, body: bytes) -> PublishResult:
         """Publish, and say what became of it; never raises for what the network does."""
 
 
@@ -70,16 +70,16 @@ class Keyset:
         return f"{'https' if self.tls else 'http'}://{self.origin}"
 
 
-def judged(status: int, body: str, retry_after: str | None) -> Answer:
+def judged(status: int, body: str, retry_after: str | None) -> PublishResult:
     """What an answer means (PubNub docs: publish errors)."""
     if status == 200 and body.startswith("[1"):
         return SENT
     reason = f"{status} {body[:200]}"
     if status in {401, 403}:
-        return Answer(Outcome.DENIED, reason)
+        return PublishResult(Outcome.DENIED, reason)
     if status in {400, 413, 414} and not any(word in body for word in _ABOUT_THE_KEYS):
-        return Answer(Outcome.REFUSED, reason)
-    return Answer(Outcome.LATER, reason, _seconds(retry_after))
+        return PublishResult(Outcome.REFUSED, reason)
+    return PublishResult(Outcome.LATER, reason, _seconds(retry_after))
 
 
 def _seconds(retry_after: str | None) -> float:
@@ -89,13 +89,13 @@ def _seconds(retry_after: str | None) -> float:
         return 0.0
 
 
-class Pool:
+class PublishClient:
     """Publishes over kept connections, as many at once as callers ask."""
 
     def __init__(self, keyset: Keyset, token: Callable[[], str | None], depth: int = 1) -> None:
         host, _, port = keyset.origin.partition(":")
         address = (host, int(port or (443 if keyset.tls else 80)))
-        self.wires = Wires(address, _tls() if keyset.tls else None, depth)
+        self.wires = ConnectionPool(address, _tls() if keyset.tls else None, depth)
         self._token = token
         self._before = f"POST /publish/{keyset.publish_key}/{keyset.subscribe_key}/0/".encode()
         self._query = f"/0?uuid={quote(keyset.uuid, safe='')}&store=0"
@@ -104,7 +104,7 @@ class Pool:
         )
         self._with: tuple[str | None, bytes] = (None, self._after(None))
 
-    async def post(self, channel: str, body: bytes) -> Answer:
+    async def post(self, channel: str, body: bytes) -> PublishResult:
         """Publish one message, not stored; never raises for what the network does."""
         token = self._token()
         if token != self._with[0]:
@@ -118,8 +118,8 @@ class Pool:
         )
         try:
             answer = await self.wires.call(b"".join(parts))
-        except (NoAnswer, OSError, TimeoutError) as error:
-            return Answer(Outcome.LATER, str(error) or type(error).__name__)
+        except (NoResponse, OSError, TimeoutError) as error:
+            return PublishResult(Outcome.LATER, str(error) or type(error).__name__)
         if answer.status == 200 and answer.body.startswith(b"[1"):
             return SENT
         return judged(answer.status, answer.body.decode(errors="replace"), answer.headers.get("retry-after"))

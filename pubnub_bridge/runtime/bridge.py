@@ -38,7 +38,7 @@ from pubnub_bridge.observe.cpu_load import BUSY, Busy
 from pubnub_bridge.observe.online_count import Counting, CountNeeds
 from pubnub_bridge.partitions.consumer import Needs, Partitions
 from pubnub_bridge.partitions.leases import Ownership, own_name
-from pubnub_bridge.pubnub_api.publish_client import Pool
+from pubnub_bridge.pubnub_api.publish_client import PublishClient
 from pubnub_bridge.runtime import scheduler
 from pubnub_bridge.runtime.context import Side, open_side
 from pubnub_bridge.runtime.startup import until_prepared
@@ -105,7 +105,7 @@ class Bridge:
     def __init__(self, side: Side) -> None:
         settings = side.settings
         self.side = side
-        self.pool = Pool(side.keyset, side.tokens.own, settings.publish_pipeline)
+        self.pool = PublishClient(side.keyset, side.tokens.own, settings.publish_pipeline)
         self.partitions = Partitions(_needs(side))
         self.events = _events(side, lambda: self.ownership.leads)
         self.settle = Settle(_around(side, self.events), self.partitions.holds)
@@ -272,7 +272,7 @@ def pace(settings: Settings) -> Pace:
     return Pace(settings.coalesce_shortest, settings.coalesce_longest)
 
 
-def ways(side: Side, pool: Pool, syncs: Syncs) -> Ways:
+def ways(side: Side, pool: PublishClient, syncs: Syncs) -> Ways:
     """What publishing from the streams leans on."""
     streams = Inbox(side.engines.valkey, side.shards.partition)
     return Ways(pool, streams, syncs, side.dead, side.tokens.refused, side.why.fail)

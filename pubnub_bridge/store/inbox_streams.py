@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from graph_service import tracing
-from graph_service.concurrency.batch_loader import Together
+from graph_service.concurrency.batch_loader import BatchLoader
 from graph_service.valkey.client import Valkey
 from pubnub_bridge.model.notification import Notice, Outgoing, SyncNotice, encode
 from pubnub_bridge.store import keys
@@ -48,7 +48,7 @@ class Inbox:
     ) -> None:
         self._queue = queue or Streams(valkey)
         self._partition = partition
-        self._asking = Together(self._asked, distance=0.0)
+        self._asking = BatchLoader(self._asked, distance=0.0)
 
     def outgoing(self) -> Outgoing:
         """An empty set of notices to be filled and appended."""

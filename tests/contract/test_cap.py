@@ -13,7 +13,7 @@ from graph_service.friends.friends import Friends
 from graph_service.friends.presence_flags import Flags
 from graph_service.friends.users import People, Person
 from graph_service.graph.driver import Graph
-from graph_service.model.model import Flag, Pair, PairAnswer
+from graph_service.model.model import Flag, Pair, PairOutcome
 from tests.conftest import wipe
 
 pytestmark = pytest.mark.timeout(180)
@@ -32,7 +32,7 @@ async def crowd(migrated: Graph) -> AsyncIterator[Graph]:
         part = FANS[start : start + MOST_PAIRS]
         await people.upsert_many([Person(fan, fan) for fan in part])
         results = await Bulk(migrated).batch([Pair("star", fan) for fan in part], tell=False)
-        assert {one.result for one in results} == {PairAnswer.CREATED}
+        assert {one.result for one in results} == {PairOutcome.CREATED}
         await flags.settle([Flag(fan, True, 1, 0) for fan in part[::3]])
     yield migrated
     await wipe(migrated)
@@ -56,7 +56,7 @@ async def test_a_user_at_the_cap_is_served_and_takes_nobody_more(crowd: Graph) -
         with pytest.raises(FriendLimitReached, match="'star' has reached the limit of 10000"):
             await call
     (refused,) = await Bulk(crowd).batch([Pair("late", "star")])
-    assert (refused.result, refused.reason) == (PairAnswer.REFUSED, "over the limit of 10000 friends: star")
+    assert (refused.result, refused.reason) == (PairOutcome.REFUSED, "over the limit of 10000 friends: star")
     changes = await asyncio.gather(*(friends.remove(fan, "star") for fan in FANS[:20]))
     assert all(change.changed for change in changes)
     assert (await friends.ask("star", "late")).changed

@@ -16,7 +16,7 @@ from graph_service.friends.presence_flags import Flags
 from graph_service.friends.suggestions import SuggestionsBusy, SuggestionsFor
 from graph_service.friends.users import People, Person
 from graph_service.graph.driver import Graph
-from graph_service.model.model import Flag, Pair, PairAnswer
+from graph_service.model.model import Flag, Pair, PairOutcome
 from tests.contract.test_flags import friends_of
 from tests.contract.test_friends import everybody, told, visible
 
@@ -113,7 +113,7 @@ async def test_each_pair_of_a_batch_has_its_answer(graph: Graph) -> None:
     assert (await friends.one("ann", "cat")).friend.since == 77
     assert (await visible(friends, "dan"))["out"] == [], "the request is answered by the friendship"
     again = await Bulk(graph, friend_limit=2).batch([pairs[4], pairs[7]])
-    assert {one.result for one in again} == {PairAnswer.EXISTS}
+    assert {one.result for one in again} == {PairOutcome.EXISTS}
 
 
 async def test_a_batch_may_be_told_to_nobody(graph: Graph) -> None:

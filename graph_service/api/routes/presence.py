@@ -6,14 +6,14 @@ from aiohttp import web
 
 from graph_service.api.callers import SERVICE
 from graph_service.api.routing import TypedRoutes
-from graph_service.api.schemas import IdsGiven, Presence, Presences
+from graph_service.api.schemas import IdsRequest, Presence, Presences
 from graph_service.api.services import PARTS
 
 routes = TypedRoutes("service", room="service")
 
 
 @routes.post("/v1/presence:query", auth=SERVICE, summary="Who of up to 500 users is online")
-async def presence(request: web.Request, body: IdsGiven) -> Presences:
+async def presence(request: web.Request, body: IdsRequest) -> Presences:
     """The settled state, as friends are told it; the invisible are offline. Ids without a user are listed apart."""
     ids = list(dict.fromkeys(body.ids))
     found = await request.app[PARTS].flags.presence(ids)

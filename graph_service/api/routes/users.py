@@ -9,7 +9,7 @@ from aiohttp import web
 
 from graph_service.api.callers import SERVICE
 from graph_service.api.routing import TypedRoutes
-from graph_service.api.schemas import Answer, ProfileGiven
+from graph_service.api.schemas import ProfileRequest, ResponseModel
 from graph_service.api.services import PARTS
 from graph_service.errors import UserNotFound
 from graph_service.model.ids import UserId
@@ -17,7 +17,7 @@ from graph_service.model.ids import UserId
 routes = TypedRoutes("service", room="service")
 
 
-class Profile(Answer):
+class Profile(ResponseModel):
     """A user's profile, and whether the user is new."""
 
     id: str
@@ -25,7 +25,7 @@ class Profile(Answer):
     created: bool
 
 
-class Stores(Answer):
+class Stores(ResponseModel):
     """What each store holds of the user, or did with it."""
 
     id: str
@@ -33,7 +33,7 @@ class Stores(Answer):
 
 
 @routes.put("/v1/users/{id}", auth=SERVICE, summary="Create or rename a user")
-async def profile(request: web.Request, id_: UserId, body: ProfileGiven) -> Profile:
+async def profile(request: web.Request, id_: UserId, body: ProfileRequest) -> Profile:
     """Repeating changes nothing."""
     created = await request.app[PARTS].people.upsert(id_, body.name)
     return Profile(id=id_, name=body.name, created=created)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from graph_service.api.schemas import Answer, Given, Time
+from graph_service.api.schemas import RequestModel, ResponseModel, Time
 from graph_service.model.ids import UserId
 
 MOST_SHOWN = 150
@@ -15,7 +15,7 @@ MOST_EDGES = 1500
 """Friendships among them."""
 
 
-class WalkRow(Answer):
+class WalkRow(ResponseModel):
     """One row of the walk of a presence event, over all bridges."""
 
     row: int
@@ -33,7 +33,7 @@ class WalkRow(Answer):
     """What is wrong here, in words."""
 
 
-class Figures(Answer):
+class Figures(ResponseModel):
     """What the charts draw: all a second, but the latencies (seconds) and the accuracy (0 to 1)."""
 
     transitions: float | None
@@ -47,7 +47,7 @@ class Figures(Answer):
     accuracy: float | None
 
 
-class PartitionRow(Answer):
+class PartitionRow(ResponseModel):
     """One partition: who owns it, and what waits."""
 
     number: int
@@ -67,7 +67,7 @@ class PartitionRow(Answer):
     online: int | None
 
 
-class BridgeRow(Answer):
+class BridgeRow(ResponseModel):
     """One live bridge."""
 
     name: str
@@ -82,7 +82,7 @@ class BridgeRow(Answer):
     """All a second."""
 
 
-class Shards(Answer):
+class Shards(ResponseModel):
     """How many are on each presence channel."""
 
     occupancy: list[int]
@@ -93,7 +93,7 @@ class Shards(Answer):
     """The fullest shard over the mean."""
 
 
-class Leader(Answer):
+class Leader(ResponseModel):
     """One user who stands out."""
 
     user: str
@@ -101,7 +101,7 @@ class Leader(Answer):
     friends: int | None = None
 
 
-class Snapshot(Answer):
+class Snapshot(ResponseModel):
     """The whole system at one moment."""
 
     ts: Time
@@ -124,20 +124,20 @@ class Snapshot(Answer):
     """Consoles that this process feeds now."""
 
 
-class EgoQuery(Given):
+class EgoQuery(RequestModel):
     """Whose picture."""
 
     user: UserId
     limit: Annotated[int, Field(ge=1, le=MOST_SHOWN, description="Friends at most.")] = 100
 
 
-class FlagsQuery(Given):
+class FlagsQuery(RequestModel):
     """Whose friends."""
 
     user: UserId
 
 
-class EgoFriend(Answer):
+class EgoFriend(ResponseModel):
     """One friend in the picture. The invisible are marked, not hidden: an operator sees the flags."""
 
     id: str
@@ -146,7 +146,7 @@ class EgoFriend(Answer):
     invisible: bool
 
 
-class Ego(Answer):
+class Ego(ResponseModel):
     """A person and those of their friends whose state changed last."""
 
     user: str
@@ -161,7 +161,7 @@ class Ego(Answer):
     ts: Time
 
 
-class EgoFlags(Answer):
+class EgoFlags(ResponseModel):
     """Who of a person's friends is flagged online now."""
 
     user: str
@@ -170,7 +170,7 @@ class EgoFlags(Answer):
     ts: Time
 
 
-class DeadRow(Answer):
+class DeadRow(ResponseModel):
     """One message that PubNub refused for its own sake."""
 
     entry: str
@@ -184,20 +184,20 @@ class DeadRow(Answer):
     """The beginning of the message."""
 
 
-class Dead(Answer):
+class Dead(ResponseModel):
     """The oldest of the dead letters."""
 
     letters: list[DeadRow]
     total: int
 
 
-class Redriven(Answer):
+class Redriven(ResponseModel):
     """How many were put back into the inbox streams."""
 
     redriven: int
 
 
-class AuditRow(Answer):
+class AuditRow(ResponseModel):
     """One look of an operator."""
 
     at: Time | None
@@ -207,7 +207,7 @@ class AuditRow(Answer):
     address: str
 
 
-class AuditLog(Answer):
+class AuditLog(ResponseModel):
     """The last looks, the newest first."""
 
     looks: list[AuditRow]

@@ -12,7 +12,7 @@ from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
 from pubnub_bridge import lambda_handler
 from pubnub_bridge.fanout.sqs_queue import Received, Sqs
-from pubnub_bridge.pubnub_api.publish_client import Outcome, Pool
+from pubnub_bridge.pubnub_api.publish_client import Outcome, PublishClient
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.inbox_streams import Inbox
 from tests.conftest import Servers
@@ -92,7 +92,7 @@ async def listening(world: World, user: str) -> Device:
     """A device that hears its inbox for certain: it has heard something."""
     device = world.device(user)
     device.appear()
-    pool = Pool(world.side.keyset, lambda: None)
+    pool = PublishClient(world.side.keyset, lambda: None)
 
     async def heard() -> bool:
         said = await pool.post(f"inbox.{user}", b'{"type": "hello", "payload": {}}')

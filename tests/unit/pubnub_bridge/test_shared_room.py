@@ -16,7 +16,7 @@ from pubnub_bridge.fanout.batcher import Pace
 from pubnub_bridge.fanout.publisher import Limits, Outbound, Publish, Ways
 from pubnub_bridge.model.notification import Outgoing, SyncNotice, encode
 from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.pubnub_api.publish_client import SENT, Answer
+from pubnub_bridge.pubnub_api.publish_client import SENT, PublishResult
 from tests.support.settling import around
 
 NOBODY: frozenset[str] = frozenset()
@@ -55,7 +55,7 @@ class Posts:
         self.done = asyncio.Event()
         self._enough = enough
 
-    async def post(self, channel: str, body: bytes) -> Answer:
+    async def post(self, channel: str, body: bytes) -> PublishResult:
         """Taken, a moment later."""
         self.inboxes.append(channel.removeprefix("inbox."))
         if len(self.inboxes) >= self._enough:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from graph_service.concurrency.batch_loader import MOST, Together
+from graph_service.concurrency.batch_loader import MOST, BatchLoader
 from graph_service.errors import GraphUnavailable
 
 
@@ -37,7 +37,7 @@ async def test_who_asks_in_one_moment_is_in_one_question_and_a_key_only_once() -
     """Each hears their own answer, and None where there is no such key."""
     slow = Slow()
     slow.answer.set()
-    together = Together(slow.read, distance=0.0)
+    together = BatchLoader(slow.read, distance=0.0)
     found = await asyncio.gather(*map(together.ask, ("ann", "-bob", "ann", "cem")))
     assert found == ["ANN", None, "ANN", "CEM"]
     assert slow.asked == [["ann", "-bob", "cem"]]
@@ -46,7 +46,7 @@ async def test_who_asks_in_one_moment_is_in_one_question_and_a_key_only_once() -
 async def test_who_asks_while_a_question_is_under_way_is_in_the_next_even_for_the_same_key() -> None:
     """The answer under way may be older than their asking."""
     slow = Slow()
-    together = Together(slow.read, distance=0.0)
+    together = BatchLoader(slow.read, distance=0.0)
     first = asyncio.create_task(together.ask("ann"))
     await _under_way(slow, 1)
     later = [asyncio.create_task(together.ask(key)) for key in ("ann", "bob")]
@@ -61,7 +61,7 @@ async def test_an_error_is_everybodys_in_the_question_and_nobodys_in_the_next() 
     slow = Slow()
     slow.answer.set()
     slow.error = GraphUnavailable(reason="away")
-    together = Together(slow.read, distance=0.0)
+    together = BatchLoader(slow.read, distance=0.0)
     failed = await asyncio.gather(together.ask("ann"), together.ask("bob"), return_exceptions=True)
     assert [type(one) for one in failed] == [GraphUnavailable, GraphUnavailable]
     slow.error = None
@@ -71,7 +71,7 @@ async def test_an_error_is_everybodys_in_the_question_and_nobodys_in_the_next() 
 async def test_who_gives_up_takes_nobody_elses_answer_away() -> None:
     """The question goes on for the others."""
     slow = Slow()
-    together = Together(slow.read, distance=0.0)
+    together = BatchLoader(slow.read, distance=0.0)
     leaving, staying = (asyncio.create_task(together.ask("ann")) for _ in range(2))
     await _under_way(slow, 1)
     leaving.cancel()
@@ -85,7 +85,7 @@ async def test_a_question_has_a_largest_size() -> None:
     """The rest is in the one after."""
     slow = Slow()
     slow.answer.set()
-    together = Together(slow.read, distance=0.0)
+    together = BatchLoader(slow.read, distance=0.0)
     await asyncio.gather(*(together.ask(str(number)) for number in range(MOST + 1)))
     assert [len(keys) for keys in slow.asked] == [MOST, 1]
 
@@ -100,10 +100,10 @@ async def test_after_a_question_with_company_the_next_keeps_a_distance_and_who_a
         began.append(asyncio.get_running_loop().time())
         return dict.fromkeys(keys, "")
 
-    patient = Together(read, distance=3600.0)
+    patient = BatchLoader(read, distance=3600.0)
     for _ in range(3):
         await patient.ask("ann")
-    together = Together(read, distance=0.05)
+    together = BatchLoader(read, distance=0.05)
     await asyncio.gather(together.ask("ann"), together.ask("bob"))
     await together.ask("ann")
     assert began[-1] - began[-2] >= 0.05

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pubnub_bridge.pubnub_api import http_pipeline
-from pubnub_bridge.pubnub_api.http_pipeline import NoAnswer, TooLate, Unreadable, Wires
+from pubnub_bridge.pubnub_api.http_pipeline import ConnectionPool, NoResponse, TooLate, Unreadable
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Answer = Callable[[bytes, asyncio.StreamWriter], None]
@@ -40,7 +40,7 @@ async def test_many_calls_share_a_connection_and_get_their_own_answers() -> None
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(line), line))
 
     async with server(answer) as address:
-        kept = Wires(address, None, 16)
+        kept = ConnectionPool(address, None, 16)
         await kept.call(b"first\n")
         found = await asyncio.gather(*(kept.call(b"%d\n" % number) for number in range(100)))
         assert [one.body for one in found] == [b"%d" % number for number in range(100)]
@@ -59,7 +59,7 @@ async def test_a_connection_closed_while_idle_is_replaced() -> None:
             writer.close()
 
     async with server(answer) as address:
-        kept = Wires(address, None, 4)
+        kept = ConnectionPool(address, None, 4)
         assert (await kept.call(b"last\n")).body == b"ok"
         await asyncio.sleep(0.02)
         assert (await kept.call(b"next\n")).body == b"ok"
@@ -85,7 +85,7 @@ async def test_every_kind_of_body_is_read(said: bytes, piece: int) -> None:
             await asyncio.sleep(0)
 
     async with server(lambda _, writer: tasks.append(asyncio.ensure_future(trickle(writer)))) as address:
-        kept = Wires(address, None)
+        kept = ConnectionPool(address, None)
         assert (await kept.call(b"x\n")).body == b"abcde"
         kept.close()
 
@@ -98,7 +98,7 @@ async def test_a_body_may_end_with_its_connection() -> None:
         writer.close()
 
     async with server(answer) as address:
-        assert (await Wires(address, None).call(b"x\n")).body == b"abc"
+        assert (await ConnectionPool(address, None).call(b"x\n")).body == b"abc"
 
 
 async def test_half_an_answer_is_none() -> None:
@@ -109,23 +109,23 @@ async def test_half_an_answer_is_none() -> None:
         writer.close()
 
     async with server(answer) as address:
-        kept = Wires(address, None, 8)
+        kept = ConnectionPool(address, None, 8)
         found = await asyncio.gather(*(kept.call(b"x\n") for _ in range(3)), return_exceptions=True)
-        assert all(isinstance(one, NoAnswer) for one in found)
+        assert all(isinstance(one, NoResponse) for one in found)
 
 
 async def test_what_is_no_http_is_told_as_such() -> None:
     """A captive portal, say."""
     async with server(lambda _, writer: writer.write(b"SSH-2.0-x\r\n\r\n")) as address:
         with pytest.raises(Unreadable):
-            await Wires(address, None).call(b"x\n")
+            await ConnectionPool(address, None).call(b"x\n")
 
 
 async def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time-out, by the watch."""
     monkeypatch.setattr(http_pipeline, "TIMEOUT", 0.01)
     async with server(lambda _line, _writer: None) as address:
-        kept = Wires(address, None, 4)
+        kept = ConnectionPool(address, None, 4)
         watch = asyncio.create_task(kept.watch())
         monkeypatch.setattr(http_pipeline, "TIMEOUT", 0.2)
         with pytest.raises(TooLate):
@@ -136,7 +136,7 @@ async def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> N
 async def test_nobody_listening_is_an_error_of_the_system() -> None:
     """Which the caller takes for: later."""
     with pytest.raises(OSError, match=r"refused|Connect"):
-        await Wires(("127.0.0.1", 1), None).call(b"x\n")
+        await ConnectionPool(("127.0.0.1", 1), None).call(b"x\n")
 
 
 async def test_answers_whose_heads_differ_are_each_read_by_their_own() -> None:
@@ -150,7 +150,7 @@ async def test_answers_whose_heads_differ_are_each_read_by_their_own() -> None:
 
     asked: list[bytes] = []
     async with server(answer) as address:
-        kept = Wires(address, None, 4)
+        kept = ConnectionPool(address, None, 4)
         first = await kept.call(b"x\n")
         rest = await asyncio.gather(*(kept.call(b"x\n") for _ in range(3)))
         assert [one.body for one in (first, *rest)] == bodies
@@ -166,7 +166,7 @@ async def test_an_answer_nobody_asked_for_is_no_answer_to_the_next_call() -> Non
         first.set()
 
     async with server(answer) as address:
-        kept = Wires(address, None, 4)
+        kept = ConnectionPool(address, None, 4)
         await kept.call(b"first\n")
         assert (await kept.call(b"next\n")).body == b"ok"
         kept.close()
@@ -180,7 +180,7 @@ async def test_a_caller_who_gives_up_leaves_the_order_of_answers_as_it_was() -> 
         return OK.replace(b"ok", body)
 
     async with server(lambda _line, writer: asked.put_nowait(writer)) as address, asyncio.timeout(10):
-        kept = Wires(address, None, 2)
+        kept = ConnectionPool(address, None, 2)
         calls = [asyncio.create_task(kept.call(b"first\n"))]
         (await asked.get()).write(said(b".."))
         await calls.pop()
