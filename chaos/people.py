@@ -129,13 +129,13 @@ class Light:
         self._tasks: list[asyncio.Task[None]] = []
 
     async def come(self) -> None:
-        """See `Client`."""
+        """See `PubNubSdk`."""
         self.heard.here, self.heard.since, self.connected_at = True, len(self.heard.messages), None
         self._session = None
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
 
     async def go(self, goodbye: bool = True) -> None:
-        """See `Client`."""
+        """See `PubNubSdk`."""
         self.heard.here, self.connected_at = False, None
         for task in self._tasks:
             task.cancel()
@@ -217,7 +217,7 @@ class Official:
         self._channels: list[str] = []
 
     async def come(self) -> None:
-        """See `Client`."""
+        """See `PubNubSdk`."""
         self.heard.here, self.heard.since, self.connected_at = True, len(self.heard.messages), None
         session = await self._net.session(self.heard.user)
         config = PNConfiguration()
@@ -238,7 +238,7 @@ class Official:
         self._sdk.subscribe().channels(self._channels).execute()
 
     async def go(self, goodbye: bool = True) -> None:
-        """See `Client`."""
+        """See `PubNubSdk`."""
         self.heard.here, self.connected_at = False, None
         if self._sdk:
             if goodbye:

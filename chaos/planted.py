@@ -12,10 +12,10 @@ from typing import Any
 from unittest.mock import patch
 
 from graph_service.friends.presence_flags import Flags
-from graph_service.model.model import Flag, Settled, Told
-from pubnub_bridge.debounce.committer import Settle
-from pubnub_bridge.debounce.debouncer import Change, Hold
-from pubnub_bridge.fanout.publisher import Outbound
+from graph_service.model.model import CommitResult, Flag, PresenceSnapshot
+from pubnub_bridge.debounce.committer import FlagCommitter
+from pubnub_bridge.debounce.debouncer import Change, Debouncer
+from pubnub_bridge.fanout.publisher import PartitionOutbox
 
 Plant = Callable[[ExitStack], None]
 
@@ -23,22 +23,22 @@ Plant = Callable[[ExitStack], None]
 def _delete_before_publish(stack: ExitStack) -> None:
     """Row 10: entries of the inbox stream are deleted as soon as they are read."""
 
-    def finished(self: Outbound) -> list[str]:
+    def finished(self: PartitionOutbox) -> list[str]:
         for generation in self.coalesce.finished():
             self._entries.pop(generation, None)
         done = [entry for entries in self._entries.values() for entry in entries]
         self._entries.clear()
         return done
 
-    stack.enter_context(patch.object(Outbound, "finished", finished))
+    stack.enter_context(patch.object(PartitionOutbox, "finished", finished))
 
 
 def _read_before_commit(stack: ExitStack) -> None:
     """Rows 6 and 7 the other way round: what is told was read before the flags were written."""
     real_settle, real_tell = Flags.settle, Flags.tell
-    read: dict[str, Told] = {}
+    read: dict[str, PresenceSnapshot] = {}
 
-    async def settle(self: Flags, flags: Sequence[Flag]) -> Settled:
+    async def settle(self: Flags, flags: Sequence[Flag]) -> CommitResult:
         rows = {one.user: one for one in await real_tell(self, [flag.user for flag in flags])}
         for flag in flags:
             if flag.user in rows:
@@ -46,7 +46,7 @@ def _read_before_commit(stack: ExitStack) -> None:
                 read[flag.user] = replace(row, online=flag.online, present=flag.online, presence_at=flag.at)
         return await real_settle(self, flags)
 
-    async def tell(self: Flags, ids: Sequence[str]) -> list[Told]:
+    async def tell(self: Flags, ids: Sequence[str]) -> list[PresenceSnapshot]:
         now = {one.user: one for one in await real_tell(self, ids)}
         return [
             replace(read.pop(user), ts=row.ts) if user in read else row for user, row in now.items()
@@ -58,34 +58,34 @@ def _read_before_commit(stack: ExitStack) -> None:
 
 def _flap_not_written(stack: ExitStack) -> None:
     """Row 4: a flap is forgotten without being written to the graph."""
-    real = Hold._make_ready
+    real = Debouncer._make_ready
 
-    def make_ready(self: Hold, change: Change) -> None:
+    def make_ready(self: Debouncer, change: Change) -> None:
         if change.tell or change.again:
             real(self, change)
         else:
             self._let_go(change.entries)
 
-    stack.enter_context(patch.object(Hold, "_make_ready", make_ready))
+    stack.enter_context(patch.object(Debouncer, "_make_ready", make_ready))
 
 
 def _state_of_the_event(stack: ExitStack) -> None:
     """Row 7: the state that was decided is told, with the read's clock, whatever the read said."""
-    real_settle, real_tell = Settle._settle, Flags.tell
+    real_settle, real_tell = FlagCommitter._settle, Flags.tell
     decided: dict[str, Any] = {}
 
-    async def settle(self: Settle, taken: Any, read: Any) -> None:
+    async def settle(self: FlagCommitter, taken: Any, read: Any) -> None:
         decided.update({change.user: change for _, change in taken})
         await real_settle(self, taken, read)
 
-    async def tell(self: Flags, ids: Sequence[str]) -> list[Told]:
+    async def tell(self: Flags, ids: Sequence[str]) -> list[PresenceSnapshot]:
         return [_as(row, decided.pop(row.user, None)) for row in await real_tell(self, ids)]
 
-    stack.enter_context(patch.object(Settle, "_settle", settle))
+    stack.enter_context(patch.object(FlagCommitter, "_settle", settle))
     stack.enter_context(patch.object(Flags, "tell", tell))
 
 
-def _as(row: Told, change: Change | None) -> Told:
+def _as(row: PresenceSnapshot, change: Change | None) -> PresenceSnapshot:
     if change is None:
         return row
     online = change.online and not row.invisible

@@ -32,10 +32,10 @@ from graph_service.valkey.cluster import open_valkey
 
 log = structlog.get_logger(__name__)
 
-RELAY_NUDGE = "fp:outbox:nudge"
+RELAY_WAKEUP_CHANNEL = "fp:outbox:nudge"
 """The channel on which a change of friends is announced, so that its relay need not wait for the next look."""
 
-Nudge = Callable[[], Awaitable[None]]
+Wakeup = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def parts(
     async def changed(a: str, b: str) -> None:
         await suggestions.forget(a, b)
         with suppress(QueueUnavailable):  # the change is committed, and its relay looks by itself
-            await opened.valkey.nudge(RELAY_NUDGE)
+            await opened.valkey.nudge(RELAY_WAKEUP_CHANNEL)
 
     return Parts(
         friends=Friends(

@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from graph_service.app import engines
-from graph_service.concurrency.cancellation import ended
+from graph_service.concurrency.cancellation import cancel_and_wait
 from graph_service.settings import load
-from pubnub_bridge.fanout.sqs_queue import BadQueue, Received, Sqs
-from pubnub_bridge.fanout.sqs_worker import Worker
-from pubnub_bridge.fanout.sync_loader import Syncs
+from pubnub_bridge.fanout.sqs_queue import BadQueue, Received, SqsQueue
+from pubnub_bridge.fanout.sqs_worker import SqsWorker
+from pubnub_bridge.fanout.sync_loader import SyncLoader
 from pubnub_bridge.pubnub_api.publish_client import PublishClient
-from pubnub_bridge.runtime.bridge import limits, pace, ways
+from pubnub_bridge.runtime.bridge import batch_window, limits, ways
 from pubnub_bridge.runtime.context import open_side
 from pubnub_bridge.runtime.startup import prepare
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.inbox_streams import InboxStreams
 
-MARGIN = 2.0
+MARGIN_SECONDS = 2.0
 """Seconds before Lambda's deadline at which what is not finished is given back."""
 
 
@@ -36,10 +36,10 @@ class Context(Protocol):
         """Until Lambda ends the function."""
 
 
-class Handed:
-    """A `NoticeQueue` of what Lambda handed over: Lambda itself deletes what is not reported as failed."""
+class LambdaQueue:
+    """A `NotificationQueue` of what Lambda handed over: Lambda itself deletes what is not reported as failed."""
 
-    def __init__(self, queue: Sqs) -> None:
+    def __init__(self, queue: SqsQueue) -> None:
         self._queue = queue
         self._open: set[str] = set()
         self._changed = asyncio.Event()
@@ -71,7 +71,7 @@ class Handed:
 class Function:
     """One warm function."""
 
-    def __init__(self, worker: Worker, handed: Handed) -> None:
+    def __init__(self, worker: SqsWorker, handed: LambdaQueue) -> None:
         self._worker = worker
         self._handed = handed
 
@@ -84,16 +84,16 @@ class Function:
                 raise BadQueue(url="", reason="a function needs the queue that Lambda reads for it")
             await prepare(side)
             pool = PublishClient(side.keyset, side.tokens.own, settings.publish_pipeline)
-            handed = Handed(side.notices)
-            inbox = Inbox(opened.valkey, side.shards.partition, handed)
-            how = ways(side, pool, Syncs(side.flags, side.water))
-            worker = Worker(settings.partitions, how, inbox, limits(settings), pace(settings))
+            handed = LambdaQueue(side.notices)
+            inbox = InboxStreams(opened.valkey, side.shards.partition, handed)
+            how = ways(side, pool, SyncLoader(side.flags, side.water))
+            worker = SqsWorker(settings.partitions, how, inbox, limits(settings), batch_window(settings))
             running = (worker.publish.run(), side.tokens.run(), pool.wires.watch())
             tasks = [asyncio.create_task(one) for one in running]
             try:
                 yield cls(worker, handed)
             finally:
-                await ended(tasks)
+                await cancel_and_wait(tasks)
                 pool.wires.close()
 
     async def handled(self, event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
@@ -124,7 +124,9 @@ def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     if not _warm:
         _warm.append(_started())
     one = _warm[0]
-    return one.runner.run(one.function.handled(event, context.get_remaining_time_in_millis() / 1000 - MARGIN))
+    return one.runner.run(
+        one.function.handled(event, context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS)
+    )
 
 
 def close() -> None:

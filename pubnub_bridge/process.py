@@ -26,7 +26,7 @@ from pubnub_bridge.api.static_files import Pages
 from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.context import Side, open_side
 from pubnub_bridge.runtime.startup import keep_times, try_times
-from pubnub_bridge.runtime.supervisor import until_stopped
+from pubnub_bridge.runtime.supervisor import run_until_stopped
 from pubnub_bridge.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -80,13 +80,15 @@ async def _api_alone(settings: Settings) -> None:
         readiness = await _http(side, stack, API_ONLY)
         stop = server.until_stopped(settings, readiness)
         beside = {"PubNub's time": keep_times(side), "newcomers": side.newcomers.run()}
-        await until_stopped({**beside, "stop": stop})
+        await run_until_stopped({**beside, "stop": stop})
 
 
 async def _bridge_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         side = await _side(settings, stack)
-        await until_stopped({"bridge": bridge.on(side), "stop": server.until_stopped(settings, Readiness())})
+        await run_until_stopped(
+            {"bridge": bridge.on(side), "stop": server.until_stopped(settings, Readiness())}
+        )
 
 
 async def _both(settings: Settings) -> None:
@@ -96,7 +98,7 @@ async def _both(settings: Settings) -> None:
         await try_times(side)
         readiness = await _http(side, stack, TABLES)
         stop = server.until_stopped(settings, readiness)
-        await until_stopped({"bridge": bridge.on(side), "newcomers": side.newcomers.run(), "stop": stop})
+        await run_until_stopped({"bridge": bridge.on(side), "newcomers": side.newcomers.run(), "stop": stop})
 
 
 async def _side(settings: Settings, stack: AsyncExitStack) -> Side:

@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.bridge.unit_costs import as_toml, unit_costs
-from pubnub_bridge.debounce.committer import LARGEST_BATCH
-from pubnub_bridge.fanout.batcher import Pace
+from pubnub_bridge.debounce.committer import MAX_BATCH
+from pubnub_bridge.fanout.batcher import BatchWindow
 from pubnub_bridge.sizing import figures, machines
 from pubnub_bridge.sizing.figures import UnitCosts
-from pubnub_bridge.sizing.load import DISTANCE, Load, cycle, letters, load
+from pubnub_bridge.sizing.load import MIN_INTERVAL_SECONDS, Load, cycle, letters, load
 from pubnub_bridge.sizing.product import Product
 
 DOCS = Path("docs/benchmarks")
@@ -183,17 +183,17 @@ def _whole(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
 def _fanout(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
     """Short loads, which end before letters come at a steady pace; only those that the process kept up with.
 
-    Where half of the letters are later than `Pace.calm`, windows have opened, and another window is measured.
+    Where half of the letters are later than `BatchWindow.calm`, windows have opened, and another window is measured.
     """
     online, friends = run["population"]["online"], run["population"]["onlineFriends"]
     for one in run["results"]:
         window, churn, idle_ms = one["window_s"], one["churn"], 1000 * (one["window_s"] + KEPT_UP_S)
-        late = one["p50"] > 1000 * (one["window_s"] + Pace().calm)
+        late = one["p50"] > 1000 * (one["window_s"] + BatchWindow().calm)
         if not churn or one["busy"] > BUSIEST or one["p99"] > idle_ms or late:
             continue
         rate = churn * friends / online
         lasted = run["loadSeconds"] + window
-        begun = letters_begun(rate, cycle(rate, window, DISTANCE) - 1 / rate, lasted)
+        begun = letters_begun(rate, cycle(rate, window, MIN_INTERVAL_SECONDS) - 1 / rate, lasted)
         measured = 1 - one["saved"] / 100
         what = f"publishes for a delivery, window {window:g} s, {churn:,.0f} changes/s"
         yield Pair(source, what, begun / (rate * lasted), measured, "")
@@ -230,11 +230,9 @@ def _bridge(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[P
         each = told / changes
         yield Pair(source, f"deliveries of a change, {window}", product.friends_online, each, "friends")
         kept = 1 - results.get(f"publishes saved, {window}", 100.0) / 100
-        bridge = costs.bridge.batch / LARGEST_BATCH + costs.bridge.transition
+        bridge = costs.bridge.batch / MAX_BATCH + costs.bridge.transition
         bridge += each * (costs.bridge.delivery + kept * costs.bridge.publish)
-        graph = (
-            costs.neo4j.batch / LARGEST_BATCH + costs.neo4j.transition + product.friends * costs.neo4j.friend
-        )
+        graph = costs.neo4j.batch / MAX_BATCH + costs.neo4j.transition + product.friends * costs.neo4j.friend
         for name, cost in (("bridge", bridge), ("Neo4j", graph)):
             if name == "Neo4j" and window == "window 0 s":
                 continue  # the first burst after its start pays for its compiler as well

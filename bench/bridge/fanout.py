@@ -38,7 +38,7 @@ from local_stack.engines.valkey_server import ValkeyEngine
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event
 from pubnub_bridge.store import keys
-from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.inbox_streams import InboxStreams
 
 console = Console(stderr=True)
 WINDOWS = "0,0.5,1,2,5"
@@ -125,7 +125,7 @@ class Scene:
 
     async def tell(self, changes: int) -> int:
         """Notices of so many changes; returns how many recipients they have."""
-        inbox = Inbox(self.valkey, SHARDS.partition)
+        inbox = InboxStreams(self.valkey, SHARDS.partition)
         outgoing = inbox.outgoing()
         for _ in range(changes):
             outgoing.tell(*self.people.change())
@@ -268,7 +268,7 @@ def _figures(scene: Scene, load: tuple[float, float, int], cpu: float, took: flo
 async def _memory(scene: Scene, each: int) -> Memory:
     """Resident memory that grows while so many recipients wait, each for the same number of events."""
     async with _rows(scene, 60.0) as pid:
-        inbox, before = Inbox(scene.valkey, SHARDS.partition), memory_kb(pid)
+        inbox, before = InboxStreams(scene.valkey, SHARDS.partition), memory_kb(pid)
         recipients = [f"w{at:07d}" for at in range(WAITING)]
         for number in range(each):
             outgoing = inbox.outgoing()

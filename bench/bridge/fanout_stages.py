@@ -18,18 +18,18 @@ import typer
 from graph_service.model.sharding import ShardMap
 from graph_service.server import on_loop
 from graph_service.valkey.cluster import open_valkey
-from pubnub_bridge.debounce.debouncer import HoldTimes
-from pubnub_bridge.debounce.storm_detector import Marks
-from pubnub_bridge.fanout.batcher import Pace
-from pubnub_bridge.fanout.publisher import Limits, Publish, Ways
-from pubnub_bridge.model.notification import SyncNotice
+from pubnub_bridge.debounce.debouncer import DebounceTimes
+from pubnub_bridge.debounce.storm_detector import StormThresholds
+from pubnub_bridge.fanout.batcher import BatchWindow
+from pubnub_bridge.fanout.publisher import Publisher, PublishLimits, Ways
+from pubnub_bridge.model.notification import SyncNotification
 from pubnub_bridge.partitions.consumer import Needs, Partitions
 from pubnub_bridge.pubnub_api.publish_client import Keyset, PublishClient
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.store.change_history import Failed
+from pubnub_bridge.store.change_history import FailedRecipient
 from pubnub_bridge.store.dead_letters import DeadLetters
-from pubnub_bridge.store.inbox_streams import Inbox
-from pubnub_bridge.store.presence_log import Log
+from pubnub_bridge.store.inbox_streams import InboxStreams
+from pubnub_bridge.store.presence_log import PresenceLog
 
 URL = "FANOUT_REDIS_URL"
 """Holds a password, so it is no argument."""
@@ -43,12 +43,12 @@ class Nobody:
         """Nobody."""
         return {}
 
-    async def read(self, user: str) -> SyncNotice | None:
+    async def read(self, user: str) -> SyncNotification | None:
         """No sync is owed here."""
         return None
 
 
-async def _failed(some: Sequence[Failed]) -> None:
+async def _failed(some: Sequence[FailedRecipient]) -> None:
     raise RuntimeError(f"{len(some)} recipients were not reached")
 
 
@@ -56,24 +56,24 @@ async def rows(url: str, port: int, window_s: float) -> None:
     """Owns every partition, until standard input ends."""
     depth = Settings.model_fields["publish_pipeline"].default
     async with open_valkey(url) as valkey:
-        inbox = Inbox(valkey, SHARDS.partition)
+        inbox = InboxStreams(valkey, SHARDS.partition)
         needs = Needs(
             valkey=valkey,
             shards=SHARDS,
             flags=Nobody(),
             inbox=inbox,
-            log=Log(valkey, SHARDS.partition),
+            log=PresenceLog(valkey, SHARDS.partition),
             lookups=None,  # type: ignore[arg-type]  # nobody is looked up where nobody leaves
             now=lambda: time.time_ns() // 1_000_000,
-            times=HoldTimes(),
-            pace=Pace(window_s, max(30.0, window_s)),
-            marks=Marks(on=False),
+            times=DebounceTimes(),
+            pace=BatchWindow(window_s, max(30.0, window_s)),
+            marks=StormThresholds(on=False),
         )
         partitions = Partitions(needs)
         pool = PublishClient(Keyset(f"127.0.0.1:{port}", "demo", "demo", False), lambda: None, depth)
         dead = DeadLetters(valkey, SHARDS.partitions)
         ways = Ways(pool, inbox, Nobody(), dead, lambda: None, _failed)
-        publish = Publish(partitions.outbounds, ways, Limits())
+        publish = Publisher(partitions.outbounds, ways, PublishLimits())
         partitions.letters_woken = publish.woken.set
         for number in range(SHARDS.partitions):
             await partitions.take_over(number)

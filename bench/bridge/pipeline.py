@@ -28,11 +28,11 @@ from bench.harness import measure
 from bench.harness.http_load import cpu_s, memory_kb
 from graph_service.friends.presence_flags import Flags
 from graph_service.graph.warmup import warm
-from graph_service.model.model import Flag, Told
+from graph_service.model.model import Flag, PresenceSnapshot
 from local_stack.data.generate import generate
-from pubnub_bridge.debounce.debouncer import Hold
+from pubnub_bridge.debounce.debouncer import Debouncer
 from pubnub_bridge.model.notification import presence_event
-from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.inbox_streams import InboxStreams
 
 console = Console(stderr=True)
 BATCH = 500
@@ -102,7 +102,7 @@ def bytes_a_user(users: int = 100_000) -> Figure:
     """What the hold of one partition keeps for each user online, ids included."""
     rows = {f"u{number:07d}": 1_700_000_000_000 + number for number in range(users)}
     tracemalloc.start()
-    hold = Hold()
+    hold = Debouncer()
     hold.load({str(user.encode(), "ascii"): at + 1 for user, at in rows.items()})
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -125,7 +125,7 @@ async def settling(rig: Rig, batches: int = 20, warm_up: int = 30) -> list[Figur
 async def fan_out(rig: Rig, window_s: float, batches: int = 20) -> list[Figure]:
     """Notices that stand in the inbox streams, to their acked publishes."""
     told = [one for one in await _told(rig) if one.online_friends]
-    inbox = Inbox(rig.valkey, SHARDS.partition)
+    inbox = InboxStreams(rig.valkey, SHARDS.partition)
     rig.stub.begin()
     began, recipients = time.perf_counter(), 0
     for number in range(batches):
@@ -144,8 +144,8 @@ async def fan_out(rig: Rig, window_s: float, batches: int = 20) -> list[Figure]:
     ]
 
 
-async def _told(rig: Rig) -> list[Told]:
-    found: list[Told] = []
+async def _told(rig: Rig) -> list[PresenceSnapshot]:
+    found: list[PresenceSnapshot] = []
     for start in (0, BATCH):
         found += await Flags(rig.graph).tell(list(itertools.islice(rig.there, start, start + BATCH)))
     return found

@@ -26,9 +26,9 @@ from graph_service.valkey.cluster import open_valkey
 from local_stack.data.generate import Population
 from local_stack.engines.launcher import Engines, Options, running
 from local_stack.engines.process import tail
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.store import keys
-from pubnub_bridge.store.presence_log import Log
+from pubnub_bridge.store.presence_log import PresenceLog
 
 HOLD_S = 0.5
 TICK_S = 0.02
@@ -49,25 +49,27 @@ class Rig:
     turned: int = 0
 
     @property
-    def log(self) -> Log:
+    def log(self) -> PresenceLog:
         """Where changes go."""
-        return Log(self.valkey, SHARDS.partition)
+        return PresenceLog(self.valkey, SHARDS.partition)
 
-    def changes(self, number: int) -> list[Seen]:
+    def changes(self, number: int) -> list[PresenceEvent]:
         """As many come as go, now, so that the share online stays; whoever did neither for longest has the turn."""
         now = time.time_ns() // 1_000_000
         first, self.turned = self.turned, self.turned + number
         return [self._turned(turn % 2 == 0, now) for turn in range(first, self.turned)]
 
-    def _turned(self, comes: bool, now: int) -> Seen:
+    def _turned(self, comes: bool, now: int) -> PresenceEvent:
         left, joined = (self.away, self.there) if comes else (self.there, self.away)
         user = left.popleft()
         joined.append(user)
-        return Seen(user, comes, now, SHARDS.shard(user), "join" if comes else "timeout")
+        return PresenceEvent(user, comes, now, SHARDS.shard(user), "join" if comes else "timeout")
 
     async def backlog(self) -> int:
         """Entries of all streams that are not done."""
-        names = [key(number) for number in range(SHARDS.partitions) for key in (keys.seen, keys.inbox)]
+        names = [
+            key(number) for number in range(SHARDS.partitions) for key in (keys.presence_log, keys.inbox)
+        ]
         return sum(await self.valkey.lengths(names))
 
     async def until_done(self, seconds: float = 300.0) -> None:

@@ -34,11 +34,11 @@ from graph_service.graph.warmup import warm
 from graph_service.model.model import Flag
 from local_stack.data.generate import Population, generate
 from pubnub_bridge.model.notification import presence_event
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.sizing.figures import UnitCosts
 from pubnub_bridge.store import keys
-from pubnub_bridge.store.change_history import KEPT, Record, Why
-from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.change_history import MAX_CHANGES, ChangeHistory, ChangeRecord
+from pubnub_bridge.store.inbox_streams import InboxStreams
 
 console = Console(stderr=True)
 WARM_S = 60.0
@@ -197,18 +197,22 @@ async def _weighed(made: Rig, group: Group, population: Population, folder: Path
     told = await Flags(made.graph).tell(list(made.there)[:TOLD])
     empty = await _used(made)
     now = time.time_ns() // 1_000_000
-    changes = [Seen(user, False, now, SHARDS.shard(user), "timeout") for user in list(made.there)[:TOLD]]
+    changes = [
+        PresenceEvent(user, False, now, SHARDS.shard(user), "timeout") for user in list(made.there)[:TOLD]
+    ]
     for start in range(0, len(changes), 50):
         await made.log.append(changes[start : start + 50])
     seen = await _used(made) - empty
-    outgoing = Inbox(made.valkey, SHARDS.partition).outgoing()
+    outgoing = InboxStreams(made.valkey, SHARDS.partition).outgoing()
     for one in told:
         outgoing.tell(presence_event(one), one.online_friends)
-    await Inbox(made.valkey, SHARDS.partition).append(outgoing)
+    await InboxStreams(made.valkey, SHARDS.partition).append(outgoing)
     inbox = await _used(made) - empty - seen
     text = sum(map(len, outgoing.bodies().values()))
     partitions = range(SHARDS.partitions)
-    await made.valkey.forget([key(number) for number in partitions for key in (keys.seen, keys.inbox)])
+    await made.valkey.forget(
+        [key(number) for number in partitions for key in (keys.presence_log, keys.inbox)]
+    )
     why = await _explained(made, [one.user for one in told])
     return {
         "role": group.role,
@@ -236,20 +240,20 @@ async def _explained(made: Rig, users: list[str]) -> int:
 
     Written twice: the first time grows the buffers of the connection, which would be counted as well.
     """
-    why, taken = Why(made.valkey, SHARDS.partition), 0
-    lists = [keys.why(SHARDS.partition(user), user) for user in users]
+    why, taken = ChangeHistory(made.valkey, SHARDS.partition), 0
+    lists = [keys.change_history(SHARDS.partition(user), user) for user in users]
     for _ in range(2):
         before = await _used(made)
-        for number in range(KEPT):
+        for number in range(MAX_CHANGES):
             await why.keep([_record(user, online=bool(number % 2)) for user in users])
         taken = await _used(made) - before
         await made.valkey.forget(lists)
     return taken
 
 
-def _record(user: str, online: bool) -> Record:
+def _record(user: str, online: bool) -> ChangeRecord:
     at = time.time_ns() // 1_000_000
-    return Record(user, f"evt_presence_{user}_{at}", online, at, "timeout", at, at, "told", 225)
+    return ChangeRecord(user, f"evt_presence_{user}_{at}", online, at, "timeout", at, at, "told", 225)
 
 
 async def _used(made: Rig) -> int:

@@ -34,7 +34,7 @@ from bench.harness.measure import Stopwatch, Timing
 from graph_service.graph.driver import connect
 from local_stack.data.generate import Population, generate
 from local_stack.stack.up import Stack
-from pubnub_bridge.client.connection_info import reach
+from pubnub_bridge.client.connection_info import read_connection_info
 
 console = Console(stderr=True)
 RATES = "50,100,200,400,800,1600"
@@ -156,7 +156,7 @@ async def run(population: Population, seed: int, rates: Sequence[float], seconds
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
         data, told = await load(Path(name), population, seed), Path(name) / "stack.json"
         async with stacked.system(data, told) as made:
-            where = reach(told)
+            where = read_connection_info(told)
             await stacked.at_rest(made)  # or those flagged below would be found missing, and written behind
             async with connect(where.settings) as graph:
                 online = random.Random(seed).sample(population.ids, int(ONLINE * len(population.ids)))

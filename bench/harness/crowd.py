@@ -18,7 +18,7 @@ from hdrh.histogram import HdrHistogram
 from bench.harness.live_users import TROUBLES, Person, Wire, beats, patience
 from bench.harness.measure import Stopwatch, Timing
 from bench.harness.traces import Turn
-from pubnub_bridge.client.connection_info import Reach
+from pubnub_bridge.client.connection_info import ConnectionInfo
 
 NEWS = b"evt_presence_"
 SAMPLED = 4
@@ -93,7 +93,7 @@ def _within(ms: int) -> int:
 class Crowd:
     """Everybody who ever comes."""
 
-    def __init__(self, reach: Reach, hold_ms: int, fresh: bool) -> None:
+    def __init__(self, reach: ConnectionInfo, hold_ms: int, fresh: bool) -> None:
         self.ear = Ear(hold_ms)
         self.wire = Wire(reach, self.ear.heard)
         self.counted: Counter[str] = Counter()

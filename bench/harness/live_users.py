@@ -25,7 +25,7 @@ from bench.harness.http_load import Connection
 from graph_service.api.dev_tokens import mint
 from graph_service.concurrency import gc_tuning
 from pubnub_bridge.client.api import Session
-from pubnub_bridge.client.connection_info import Reach
+from pubnub_bridge.client.connection_info import ConnectionInfo
 
 Heard = Callable[[str, bytes, float], None]
 """Told who heard which body of a subscribe reply, and when by the monotonic clock."""
@@ -81,7 +81,7 @@ class Pool:
 class Wire:
     """What all people share: the way to the origin and the API, sessions by user, and who listens."""
 
-    def __init__(self, reach: Reach, heard: Heard) -> None:
+    def __init__(self, reach: ConnectionInfo, heard: Heard) -> None:
         gc_tuning.seldom()  # thousands of people are many objects: a full look would make all of them late at once
         self.heard = heard
         self.counted: Counter[str] = Counter()

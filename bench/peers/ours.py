@@ -22,7 +22,7 @@ from bench.peers.friends import Friends
 from bench.peers.system import NOWHERE, System
 from graph_service.graph.driver import connect
 from local_stack.stack.up import Choice, Stack, stack
-from pubnub_bridge.client.connection_info import reach
+from pubnub_bridge.client.connection_info import read_connection_info
 
 ONLINE, OFFLINE = b'"friend.online"', b'"friend.offline"'
 CHANGE = re.compile(
@@ -42,7 +42,7 @@ class Ours(System):
 
     def __init__(self, made: Stack, file: Path, friends: Friends) -> None:
         super().__init__(Arrivals(len(friends.of)))
-        found = reach(file)
+        found = read_connection_info(file)
         self.made = made
         self._settings = found.settings
         self.wire = Wire(found, self._heard)
@@ -118,7 +118,7 @@ async def running(data: Path, friends: Friends, more: Mapping[str, str] | None =
     try:
         async with stack(Choice(copy, json=file, people=0, environ=environ), lambda _said: None) as made:
             ours = Ours(made, file, friends)
-            settings = reach(file).settings
+            settings = read_connection_info(file).settings
             ours.hold_s = float(environ.get("HOLD_LEAVE", settings.hold_leave))
             ours.window_s = float(environ.get("COALESCE_SHORTEST", 0.0))
             try:

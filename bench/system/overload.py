@@ -35,7 +35,7 @@ from graph_service.api.dev_tokens import mint
 from graph_service.graph.driver import connect
 from local_stack.data.generate import Population, generate
 from local_stack.stack.up import Stack
-from pubnub_bridge.client.connection_info import Reach, reach
+from pubnub_bridge.client.connection_info import ConnectionInfo, read_connection_info
 
 console = Console(file=sys.stderr)
 SECRET = "webhook-secret-of-this-benchmark-0123456789"
@@ -102,7 +102,7 @@ class Result:
 class Entries:
     """What is asked at each entry, made beforehand so that asking costs next to nothing."""
 
-    def __init__(self, where: Reach, population: Population, seed: int) -> None:
+    def __init__(self, where: ConnectionInfo, population: Population, seed: int) -> None:
         chance = random.Random(seed)
         self._users = chance.sample(population.ids, min(CALLERS, len(population.ids)))
         self._everybody = population.ids
@@ -245,7 +245,7 @@ async def run(population: Population, plan: Plan) -> Any:
         data, told = await load(Path(folder), population, plan.seed), Path(folder) / "stack.json"
         async with stacked.system(data, told) as made:
             await stacked.restarted(made, {"WEBHOOK_SECRET": SECRET, "LOG_LEVEL": "warning", **plan.more})
-            where = reach(told)
+            where = read_connection_info(told)
             async with connect(where.settings) as graph:
                 online = random.Random(plan.seed).sample(population.ids, int(ONLINE * len(population.ids)))
                 await flag(graph, online)

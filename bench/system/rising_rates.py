@@ -20,7 +20,7 @@ from bench.harness.traces import Turn
 from graph_service.model.sharding import ShardMap
 from local_stack.data.generate import generate
 from local_stack.stack.up import Stack
-from pubnub_bridge.client.connection_info import reach
+from pubnub_bridge.client.connection_info import read_connection_info
 
 HOLD_MS = 5000
 WARM = 16.0
@@ -75,7 +75,7 @@ async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
         began = time.monotonic()
         async with stacked.system(data, told) as made:
             facts = {"started": _started(time.monotonic() - began)}
-            crowd = Crowd(reach(told), HOLD_MS, plan.fresh)
+            crowd = Crowd(read_connection_info(told), HOLD_MS, plan.fresh)
             try:
                 walk = Walk(plan, made, crowd)
                 found = await (walk.replayed() if plan.replay else walk.both(population.ids))

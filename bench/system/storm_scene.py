@@ -131,7 +131,9 @@ class Stage:
         self._came: set[int] = set()
         self.again: Counter[str] = Counter()
         self._ours, self._friends, self._valkey = ours, friends, valkey
-        self._streams = [key(one) for one in range(shards.partitions) for key in (keys.seen, keys.inbox)]
+        self._streams = [
+            key(one) for one in range(shards.partitions) for key in (keys.presence_log, keys.inbox)
+        ]
         self._heard: Counter[str] = Counter()
         self._reason: str | None = None
         self.eyes = ours.views = Eyes({})

@@ -13,7 +13,7 @@ from typing import Any
 
 
 @contextmanager
-def heard() -> Iterator[None]:
+def propagate_cancellation() -> Iterator[None]:
     """Ends with `CancelledError` where the running task was cancelled inside the block, whatever the block made of it."""
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
@@ -24,7 +24,7 @@ def heard() -> Iterator[None]:
             raise asyncio.CancelledError
 
 
-async def ended(tasks: Iterable[asyncio.Future[Any]], every: float = 1.0) -> None:
+async def cancel_and_wait(tasks: Iterable[asyncio.Future[Any]], every: float = 1.0) -> None:
     """Cancels all, and those that go on again `every` seconds, until none runs. Their results are not looked at."""
     running = set(tasks)
     while running:

@@ -8,7 +8,7 @@ from graph_service.concurrency.batch_loader import BatchLoader
 from graph_service.errors import UserNotFound
 from graph_service.friends.friends import there
 from graph_service.graph.driver import Graph, Row
-from graph_service.model.model import Flag, Presence, Settled, SyncView, Told, rounded_down
+from graph_service.model.model import CommitResult, Flag, Presence, PresenceSnapshot, SyncView, rounded_down
 
 
 class Flags:
@@ -23,22 +23,22 @@ class Flags:
         self._syncs = BatchLoader(self._read_syncs, distance=0.0)  # somebody waits for each
         self._known = BatchLoader(self._read_known)
 
-    async def settle(self, flags: Sequence[Flag]) -> Settled:
+    async def settle(self, flags: Sequence[Flag]) -> CommitResult:
         """Writes flags where they are not older than the graph's, in one committed transaction.
 
         Each user at most once. To tell anybody, call `tell` afterwards: it must begin after this commit.
         """
         ids = frozenset(flag.user for flag in flags)
         if not ids:
-            return Settled(ids, ids, ids, ids, ids, ids)
+            return CommitResult(ids, ids, ids, ids, ids, ids)
         rows = [[flag.user, flag.online, flag.at, flag.shard] for flag in flags]
         answer = await self._graph.write("write_flags", rows=rows) or {}
         changed, equal, older = (frozenset(answer[word]) for word in ("changed", "equal", "older"))
         unknown = ids - changed - equal - older
         flipped, hidden = frozenset(answer["flipped"]), frozenset(answer["hidden"])
-        return Settled(changed, equal, older, unknown, flipped, hidden)
+        return CommitResult(changed, equal, older, unknown, flipped, hidden)
 
-    async def tell(self, ids: Sequence[str]) -> list[Told]:
+    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock of each user, from one statement; unknown ids are left out."""
         return [
             _told(row, self._rounding) for row in await self._graph.rows("read_online_friends", ids=list(ids))
@@ -100,10 +100,10 @@ class Flags:
         return int(row["ts"])
 
 
-def _told(row: Row, rounding: int) -> Told:
+def _told(row: Row, rounding: int) -> PresenceSnapshot:
     hidden = set(row["hidden"])
     online = row["online"]
-    return Told(
+    return PresenceSnapshot(
         user=row["id"],
         name=row["name"] or "",
         online=row["present"] and not row["invisible"],

@@ -24,7 +24,7 @@ class Flag:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class CommitResult:
     """What the graph did with a batch of flags."""
 
     changed: frozenset[str]
@@ -42,7 +42,7 @@ class Settled:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class PresenceSnapshot:
     """One user's own state and online friends, all from one read (row 7 of the walk)."""
 
     user: str

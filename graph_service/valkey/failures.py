@@ -19,7 +19,7 @@ AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
 def answering() -> Iterator[None]:
     """A block that waits for the engine. Raises `QueueUnavailable` for every way in which it may fail."""
     try:
-        with cancellation.heard():
+        with cancellation.propagate_cancellation():
             yield
     except (*AWAY, AttributeError) as error:
         # redis-py: a connection that another task closes while it is being opened (a Cluster's servers were learnt

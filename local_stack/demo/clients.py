@@ -21,7 +21,7 @@ import aiohttp
 from yarl import URL
 
 from graph_service.errors import FriendsError
-from pubnub_bridge.client.api import Api, Session
+from pubnub_bridge.client.api import ApiClient, Session
 from pubnub_bridge.client.device import Connected, Device, Message, present
 
 POLL = aiohttp.ClientTimeout(total=320, sock_connect=10)
@@ -63,7 +63,7 @@ TROUBLES = (FriendsError, OriginRefused, aiohttp.ClientError, OSError, TimeoutEr
 class Wire:
     """What all demo people share: connections, sessions by user, and counters of what happened."""
 
-    def __init__(self, http: aiohttp.ClientSession, api: Api) -> None:
+    def __init__(self, http: aiohttp.ClientSession, api: ApiClient) -> None:
         self.http = http
         self.api = api
         self.counted: Counter[str] = Counter()

@@ -28,8 +28,8 @@ from local_stack.demo.graph import DemoGraph
 from local_stack.demo.schedule import Act, Habits, Life, Step
 from local_stack.engines.data_folder import write_private
 from local_stack.engines.ports import LOOPBACK
-from pubnub_bridge.client.api import Api
-from pubnub_bridge.client.connection_info import Reach, reach
+from pubnub_bridge.client.api import ApiClient
+from pubnub_bridge.client.connection_info import ConnectionInfo, read_connection_info
 
 OFFICIALS = 3
 """How many use PubNub's own SDK."""
@@ -118,7 +118,7 @@ async def play(stack: Path, count: int, minutes: float) -> None:
     Raises:
         SetupError: the stack file is not one. GraphUnavailable: the graph went away while people were loaded.
     """
-    where = reach(stack)
+    where = read_connection_info(stack)
     if not local(where.origin):
         # Its people would be hundreds of connections and thousands of messages of somebody's account.
         typer.echo(f"the demo people stay at home: {where.origin} is not a local origin")
@@ -130,7 +130,7 @@ async def play(stack: Path, count: int, minutes: float) -> None:
         hold=max(min(where.settings.hold_online, where.settings.hold_leave), SHORTEST_HOLD),
     )
     life = Life([one for one in people if one not in newcomers], habits, random.Random(time.time_ns()))
-    async with Api.open(where) as api, _connections(life.most + SPARE) as http:
+    async with ApiClient.open(where) as api, _connections(life.most + SPARE) as http:
         await Crowd(life, Wire(http, api)).run()
 
 
@@ -140,7 +140,7 @@ def local(origin: str) -> bool:
     return host in {LOOPBACK, "localhost", "[::1]"}
 
 
-async def _people(where: Reach, stack: Path, count: int) -> tuple[list[str], list[str]]:
+async def _people(where: ConnectionInfo, stack: Path, count: int) -> tuple[list[str], list[str]]:
     settings = where.settings
     shards = ShardMap(settings.partitions, settings.presence_shards, settings.presence_shard_levels)
     async with connect(settings) as graph:

@@ -19,7 +19,7 @@ from graph_service.api.schemas import microseconds, milliseconds
 from graph_service.api.services import PARTS
 from graph_service.errors import UserNotFound
 from pubnub_bridge.api.explain import Why, WhyQuery, explained
-from pubnub_bridge.observe.console.audit import Look
+from pubnub_bridge.observe.console.audit import AuditEntry
 from pubnub_bridge.observe.console.feed import TooManyConsoles
 from pubnub_bridge.observe.console.schemas import (
     MOST_EDGES,
@@ -161,13 +161,13 @@ async def audit(request: web.Request) -> AuditLog:
     return AuditLog(looks=[AuditRow.model_validate(row) for row in rows])
 
 
-def look(request: web.Request, what: str, about: str) -> Look:
+def look(request: web.Request, what: str, about: str) -> AuditEntry:
     """The audit entry of this call. How an operator calls themselves is their word: only the key was checked."""
     said = request.headers.get("X-Operator", "")
     by = "".join(letter for letter in said if letter.isprintable())[:64]
     forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
     came_from = client_address.client(request.remote or "", forwarded, request.app[GATE].trusted)
-    return Look(what, about, by, str(came_from))
+    return AuditEntry(what, about, by, str(came_from))
 
 
 def _dead(letter: DeadLetter) -> DeadRow:

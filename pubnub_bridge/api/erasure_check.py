@@ -44,7 +44,7 @@ async def traces(side: Side, user: str) -> Traces:
         await _graph(side, user),
         await _app_context(side, user),
         await _values(side, user),
-        await _streams(side, user, "seen streams", keys.seen),
+        await _streams(side, user, "seen streams", keys.presence_log),
         await _streams(side, user, "inbox streams", keys.inbox),
         await _streams(side, user, "events streams", keys.events),
         await _streams(side, user, "dead letters", keys.dead),
@@ -68,7 +68,7 @@ async def _app_context(side: Side, user: str) -> Trace:
 async def _values(side: Side, user: str) -> Trace:
     """What is kept under the user's own keys."""
     partition = side.shards.partition(user)
-    lists = [keys.why(partition, user), keys.failed(partition, user)]
+    lists = [keys.change_history(partition, user), keys.failed_recipients(partition, user)]
     left = sum([bool(await side.engines.valkey.remembered(key)) for key in lists])
     left += await side.engines.valkey.get(f"fp:suggestions:{user}") is not None
     note = "in others' kept suggestions the id may stand for an hour; it is never shown"

@@ -13,12 +13,12 @@ from graph_service.api.schemas import RequestModel, ResponseModel, Time, microse
 from graph_service.errors import UserNotFound
 from graph_service.model.ids import UserId
 from graph_service.valkey.client import FIRST
-from pubnub_bridge.debounce.debouncer import HoldTimes
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.debounce.debouncer import DebounceTimes
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.runtime.context import Side
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys, presence_log
-from pubnub_bridge.store.change_history import Record
+from pubnub_bridge.store.change_history import ChangeRecord
 
 MOST_PENDING = 500
 """Entries of the seen stream that are looked through."""
@@ -31,7 +31,7 @@ class WhyQuery(RequestModel):
     friend: UserId
 
 
-class Notice(ResponseModel):
+class ChangeNotification(ResponseModel):
     """One settled change of the friend."""
 
     event_id: str
@@ -77,7 +77,7 @@ class Why(ResponseModel):
     """What Where Now says; null where PubNub does not answer."""
     pending: list[Pending]
     """What was seen and waits for the hold or for the graph, the oldest first."""
-    notices: list[Notice]
+    notices: list[ChangeNotification]
     ts: Time
 
 
@@ -114,9 +114,9 @@ async def explained(side: Side, viewer: str, friend: str) -> Why:
 _AS_READ = ("viewer_name", "friend_name", "friends", "viewer_blocked", "friend_blocked", "invisible")
 
 
-async def pending(side: Side, user: str, written: int) -> list[Seen]:
+async def pending(side: Side, user: str, written: int) -> list[PresenceEvent]:
     """What stands of a user in the seen stream and is newer than `written`, the time of the flag in milliseconds."""
-    key = keys.seen(side.shards.partition(user))
+    key = keys.presence_log(side.shards.partition(user))
     rows = (await side.engines.valkey.read({key: FIRST}, count=MOST_PENDING)).get(key, [])
     seen = [
         one for _, body in rows for one in presence_log.decode(body) if one.user == user and one.at > written
@@ -124,7 +124,7 @@ async def pending(side: Side, user: str, written: int) -> list[Seen]:
     return sorted(seen, key=lambda one: one.at)
 
 
-def verdict(row: Mapping[str, Any], present: bool | None, waiting: Sequence[Seen]) -> str:
+def verdict(row: Mapping[str, Any], present: bool | None, waiting: Sequence[PresenceEvent]) -> str:
     """In plain words: what the viewer sees, why, and what does not fit it yet. Pure."""
     shown, _ = _shown(row)
     viewer, friend = row["viewer_name"] or "The viewer", row["friend_name"] or "the friend"
@@ -149,7 +149,7 @@ def _in_words(row: Mapping[str, Any], friend: str) -> str:
     return f"{friend} is settled online"
 
 
-def _not_yet(row: Mapping[str, Any], present: bool | None, waiting: Sequence[Seen]) -> str:
+def _not_yet(row: Mapping[str, Any], present: bool | None, waiting: Sequence[PresenceEvent]) -> str:
     if waiting and waiting[-1].online != row["present"]:
         state = "online" if waiting[-1].online else "offline"
         return f"A newer {waiting[-1].reason} waits for its hold or for the graph: {state} is next."
@@ -173,8 +173,8 @@ def _shown(row: Mapping[str, Any]) -> tuple[bool, str]:
     return True, "the friend is settled online"
 
 
-def _pending(seen: Seen, settings: Settings) -> Pending:
-    times = HoldTimes(
+def _pending(seen: PresenceEvent, settings: Settings) -> Pending:
+    times = DebounceTimes(
         *(int(s * 1000) for s in (settings.hold_online, settings.hold_leave, settings.hold_timeout))
     )
     return Pending(
@@ -185,8 +185,8 @@ def _pending(seen: Seen, settings: Settings) -> Pending:
     )
 
 
-def _notice(record: Record) -> Notice:
-    return Notice(
+def _notice(record: ChangeRecord) -> ChangeNotification:
+    return ChangeNotification(
         event_id=record.event_id,
         online=record.online,
         at=milliseconds(record.at),

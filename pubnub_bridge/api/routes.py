@@ -27,7 +27,7 @@ from pubnub_bridge.api.explain import Why, WhyQuery, explained
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.fanout.outbox_relay import set_visibility
 from pubnub_bridge.ingest import webhook
-from pubnub_bridge.ingest.subscriber import placed
+from pubnub_bridge.ingest.subscriber import drop_misplaced
 from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
 from pubnub_bridge.runtime.context import SIDE
 from pubnub_bridge.settings import Settings
@@ -221,12 +221,12 @@ async def presence_webhook(request: web.Request) -> Accepted:
     """Answered only once the events stand in the log; with 503 they are sent again."""
     side = request.app[SIDE]
     body = await _json(request)
-    heard = placed(webhook.heard(body, side.shards, side.clock.now()), side.shards)
-    if len(heard.seen) > webhook.LARGEST_BATCH:
-        raise TooManyEvents(field="data", reason=f"more than {webhook.LARGEST_BATCH} events in one call")
+    heard = drop_misplaced(webhook.parse_webhook(body, side.shards, side.clock.now()), side.shards)
+    if len(heard.seen) > webhook.MAX_BATCH:
+        raise TooManyEvents(field="data", reason=f"more than {webhook.MAX_BATCH} events in one call")
     if heard.seen:
         await side.backlog.check(
-            [keys.seen(one) for one in {side.shards.partition(s.user) for s in heard.seen}]
+            [keys.presence_log(one) for one in {side.shards.partition(s.user) for s in heard.seen}]
         )
         await side.log.append(heard.seen)
         metrics.HEARD.labels("webhook").inc(len(heard.seen))

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from graph_service.settings import load
 from graph_service.valkey.cluster import open_valkey
-from pubnub_bridge.client.connection_info import USUAL, bridge_options
+from pubnub_bridge.client.connection_info import DEFAULT_PATH, bridge_options
 from pubnub_bridge.doctor.examine import examine
 from pubnub_bridge.doctor.finding import Finding, State, failed, report
 from pubnub_bridge.settings import Settings
@@ -86,7 +86,7 @@ def given_settings(stack: Path | None) -> Settings:
     Raises:
         SetupError: the file is not such a file, or an option is wrong.
     """
-    stack = stack or (USUAL if USUAL.exists() else None)
+    stack = stack or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
     return load(Settings, **(bridge_options(stack) if stack else {}))
 
 

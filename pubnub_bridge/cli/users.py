@@ -12,11 +12,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from pubnub_bridge.client.api import Api
-from pubnub_bridge.client.connection_info import Reach, reach
+from pubnub_bridge.client.api import ApiClient
+from pubnub_bridge.client.connection_info import ConnectionInfo, read_connection_info
 from pubnub_bridge.client.device import Connected, Device, Trouble, present
 from pubnub_bridge.client.terminal import JsonLines, Lines
-from pubnub_bridge.client.watcher import Watching
+from pubnub_bridge.client.watcher import Watcher
 
 PANEL = "Being one user"
 
@@ -41,7 +41,11 @@ def watch_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
 ) -> None:
     """Be USER and see their inbox live: who of their friends comes and goes. Ctrl-C leaves."""
-    _until_signal(_watch_json(reach(stack), user) if as_json else _watch(reach(stack), user))
+    _until_signal(
+        _watch_json(read_connection_info(stack), user)
+        if as_json
+        else _watch(read_connection_info(stack), user)
+    )
 
 
 def join_command(
@@ -52,19 +56,19 @@ def join_command(
     ] = None,
 ) -> None:
     """Make USER present, then leave."""
-    _until_signal(_join(reach(stack), user, seconds))
+    _until_signal(_join(read_connection_info(stack), user, seconds))
 
 
-async def _watch(where: Reach, user: str) -> None:
+async def _watch(where: ConnectionInfo, user: str) -> None:
     console = Console(highlight=False)
     with console.status(f"{user} · connecting", refresh_per_second=4) as below:
-        async with Api.open(where) as api:
-            await _first_of(Watching(api, user, Lines(console, user, below)).run())
+        async with ApiClient.open(where) as api:
+            await _first_of(Watcher(api, user, Lines(console, user, below)).run())
 
 
-async def _watch_json(where: Reach, user: str) -> None:
-    async with Api.open(where) as api:
-        await _first_of(Watching(api, user, JsonLines(user, lambda line: print(line, flush=True))).run())  # noqa: T201
+async def _watch_json(where: ConnectionInfo, user: str) -> None:
+    async with ApiClient.open(where) as api:
+        await _first_of(Watcher(api, user, JsonLines(user, lambda line: print(line, flush=True))).run())  # noqa: T201
 
 
 async def _first_of(run: Coroutine[Any, Any, None]) -> None:
@@ -75,8 +79,8 @@ async def _first_of(run: Coroutine[Any, Any, None]) -> None:
         raise several.exceptions[0] from None
 
 
-async def _join(where: Reach, user: str, seconds: float | None) -> None:
-    async with Api.open(where) as api:
+async def _join(where: ConnectionInfo, user: str, seconds: float | None) -> None:
+    async with ApiClient.open(where) as api:
         try:
             async with present(api, user) as device, asyncio.timeout(seconds):
                 await _tell(device, user, where)
@@ -86,7 +90,7 @@ async def _join(where: Reach, user: str, seconds: float | None) -> None:
             typer.echo(f"{user} has left")
 
 
-async def _tell(device: Device, user: str, where: Reach) -> None:
+async def _tell(device: Device, user: str, where: ConnectionInfo) -> None:
     hold = where.settings.hold_online
     async for heard in device.heard():
         match heard:

@@ -16,10 +16,10 @@ import aiohttp
 from graph_service.api.dev_tokens import mint
 from graph_service.errors import FriendsError, Unavailable
 from graph_service.settings import Settings
-from pubnub_bridge.client.connection_info import Reach
+from pubnub_bridge.client.connection_info import ConnectionInfo
 from pubnub_bridge.model.encoding import micros
 
-PATIENCE = aiohttp.ClientTimeout(total=15, sock_connect=3)
+TIMEOUT_SECONDS = aiohttp.ClientTimeout(total=15, sock_connect=3)
 TOKEN_SECONDS = 300.0
 
 
@@ -73,7 +73,7 @@ class Session:
         )
 
 
-class Api:
+class ApiClient:
     """Calls in the name of any user.
 
     Methods raise ApiUnavailable when nobody answers or the answer is temporary, ApiRefused for any other problem.
@@ -85,10 +85,10 @@ class Api:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, reach: Reach) -> AsyncIterator[Api]:
+    async def open(cls, reach: ConnectionInfo) -> AsyncIterator[ApiClient]:
         """With connections of its own."""
         connector = aiohttp.TCPConnector(limit=8)
-        async with aiohttp.ClientSession(reach.api, connector=connector, timeout=PATIENCE) as http:
+        async with aiohttp.ClientSession(reach.api, connector=connector, timeout=TIMEOUT_SECONDS) as http:
             yield cls(http, reach.settings)
 
     async def session(self, user: str) -> Session:

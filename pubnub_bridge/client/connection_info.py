@@ -11,12 +11,12 @@ from graph_service.errors import SetupError
 from graph_service.settings import load
 from pubnub_bridge.settings import Settings
 
-USUAL = Path(".data/stack.json")
+DEFAULT_PATH = Path(".data/stack.json")
 """Where `up` writes the file by itself, seen from the folder it was started in."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class ConnectionInfo:
     """Where the API answers, and the options that its callers share with it."""
 
     api: str
@@ -26,18 +26,18 @@ class Reach:
     """``host`` or ``host:port`` of PubNub, or of what stands in for it."""
 
 
-def reach(stack: Path | None) -> Reach:
+def read_connection_info(stack: Path | None) -> ConnectionInfo:
     """From the file, or else from the usual one where it is, or else from the environment.
 
     Raises:
         SetupError: the file is not there or not such a file, or an option is wrong.
     """
-    stack = stack or (USUAL if USUAL.exists() else None)
+    stack = stack or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
     if stack is None:
         settings = load(Settings)
-        return Reach(f"http://{settings.host}:{settings.port}", settings, settings.pubnub_origin)
+        return ConnectionInfo(f"http://{settings.host}:{settings.port}", settings, settings.pubnub_origin)
     settings = load(Settings, **options(stack))
-    return Reach(str(_member(stack, "api")), settings, str(_member(stack, "origin")))
+    return ConnectionInfo(str(_member(stack, "api")), settings, str(_member(stack, "origin")))
 
 
 def options(stack: Path) -> dict[str, str]:

@@ -20,13 +20,13 @@ from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
 from graph_service.errors import FriendsError
-from pubnub_bridge.client.api import Api, Session
+from pubnub_bridge.client.api import ApiClient, Session
 
 FULL_REPLY = 100
 """Messages of one reply that mean that others may have been lost (PubNub docs: subscriber queue)."""
-LEAVE_PATIENCE = 3.0
+LEAVE_TIMEOUT_SECONDS = 3.0
 """Seconds to wait for the answer to a leave."""
-RENEW_PAUSE = 5.0
+RENEW_RETRY_SECONDS = 5.0
 """Seconds between two attempts to get a token."""
 _CONNECTED = {PNStatusCategory.PNConnectedCategory, PNStatusCategory.PNReconnectedCategory}
 
@@ -57,7 +57,7 @@ class Message:
     body: Any
 
 
-Heard = Connected | Flooded | Trouble | Message
+DeviceEvent = Connected | Flooded | Trouble | Message
 
 
 class Device:
@@ -65,7 +65,7 @@ class Device:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._ear = _Ear()
+        self._ear = _MessageListener()
         self._sdk = PubNubAsyncio(
             _configuration(session),
             subscription_manager=AsyncioSubscriptionManager,
@@ -99,7 +99,7 @@ class Device:
         """Unix seconds, when another session must be asked for; None when never."""
         return self._session.renew_at
 
-    async def heard(self) -> AsyncIterator[Heard]:
+    async def heard(self) -> AsyncIterator[DeviceEvent]:
         """Everything as it comes, for ever."""
         queue = self._ear.queue
         while True:
@@ -114,16 +114,16 @@ class Device:
             self._ear.left.clear()
             self._sdk.unsubscribe_all()
             with suppress(TimeoutError):
-                async with asyncio.timeout(LEAVE_PATIENCE):
+                async with asyncio.timeout(LEAVE_TIMEOUT_SECONDS):
                     await self._ear.left.wait()
         await self._sdk.stop()
 
 
-class _Ear(SubscribeCallback):  # type: ignore[misc] # the SDK has no types
+class _MessageListener(SubscribeCallback):  # type: ignore[misc] # the SDK has no types
     """Puts what comes in a queue, and never raises."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[Heard] = asyncio.Queue()
+        self.queue: asyncio.Queue[DeviceEvent] = asyncio.Queue()
         self.left = asyncio.Event()
 
     def message(self, pubnub: Any, message: Any) -> None:
@@ -145,7 +145,7 @@ class _Ear(SubscribeCallback):  # type: ignore[misc] # the SDK has no types
 
 
 @asynccontextmanager
-async def present(api: Api, user: str) -> AsyncIterator[Device]:
+async def present(api: ApiClient, user: str) -> AsyncIterator[Device]:
     """A user who is present while the block runs; the token is renewed in time.
 
     Raises:
@@ -161,9 +161,9 @@ async def present(api: Api, user: str) -> AsyncIterator[Device]:
         await device.close()
 
 
-async def _renew(api: Api, user: str, device: Device) -> None:
+async def _renew(api: ApiClient, user: str, device: Device) -> None:
     while (at := device.renew_at) is not None:
-        await asyncio.sleep(max(at - time.time(), RENEW_PAUSE))
+        await asyncio.sleep(max(at - time.time(), RENEW_RETRY_SECONDS))
         with suppress(FriendsError):
             device.renew(await api.session(user))
 

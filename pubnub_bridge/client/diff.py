@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pubnub_bridge.client.friend_list import View, understood
+from pubnub_bridge.client.friend_list import FriendList, understood
 from pubnub_bridge.model.encoding import micros
 
 
@@ -43,7 +43,7 @@ class Change:
     last_seen: str | None = None
 
 
-def apply(view: View, message: Mapping[str, Any]) -> list[Change]:
+def apply(view: FriendList, message: Mapping[str, Any]) -> list[Change]:
     """Applies a message to the view; what is different now, in the order of its events."""
     if not understood(message):
         return []
@@ -73,7 +73,7 @@ class _Friend:
     name: str
 
     @classmethod
-    def of(cls, view: View, user: str) -> _Friend:
+    def of(cls, view: FriendList, user: str) -> _Friend:
         shown = view.friends.get(user)
         return cls(
             shown is not None,
@@ -95,7 +95,7 @@ class _Friend:
         return None
 
 
-def _sync(view: View, message: Mapping[str, Any]) -> list[Change]:
+def _sync(view: FriendList, message: Mapping[str, Any]) -> list[Change]:
     """That it came, where it says something new; then who is shown otherwise, unless this is the first picture of all."""
     online, total = view.online, view.total
     view.apply(message)
@@ -108,7 +108,7 @@ def _sync(view: View, message: Mapping[str, Any]) -> list[Change]:
     return changes
 
 
-def _change(view: View, kind: Kind, message: Mapping[str, Any], user: str, name: str = "") -> Change:
+def _change(view: FriendList, kind: Kind, message: Mapping[str, Any], user: str, name: str = "") -> Change:
     shown = view.friends.get(user)
     return Change(
         kind,

@@ -24,7 +24,7 @@ Key = tuple[int, int, int]
 
 
 @dataclass(slots=True)
-class Shown:
+class FriendView:
     """One friend as shown."""
 
     online: bool
@@ -47,11 +47,11 @@ def understood(message: Mapping[str, Any]) -> bool:
     return str(message.get("schemaVersion", MAJOR)).partition(".")[0] == MAJOR
 
 
-class View:
+class FriendList:
     """One client's picture."""
 
     def __init__(self) -> None:
-        self.friends: dict[str, Shown] = {}
+        self.friends: dict[str, FriendView] = {}
         self.requests: dict[str, str] = {}
         """Pending requests: the other end, and who asked."""
         self.total: int | None = None
@@ -102,7 +102,7 @@ class View:
         if key < (shown.key if shown else (self._floor, 0, 0)):
             return
         if shown is None:
-            shown = self.friends[user] = Shown(online, key, key[0])
+            shown = self.friends[user] = FriendView(online, key, key[0])
         shown.online, shown.key = online, key
         shown.name = said.get("name") or shown.name
         shown.last_seen = said.get("lastSeen") or shown.last_seen
@@ -135,7 +135,7 @@ class View:
         return user not in self.friends and self._removed.get(user, -1) < ts < self._floor
 
     def _offline_friend(self, user: str, said: Mapping[str, Any], ts: int) -> None:
-        self.friends[user] = Shown(
+        self.friends[user] = FriendView(
             False, (self._floor, 0, 0), ts, said.get("name") or "", said.get("lastSeen")
         )
 

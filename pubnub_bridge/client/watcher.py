@@ -9,14 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from graph_service.errors import FriendsError
-from pubnub_bridge.client.api import Api
-from pubnub_bridge.client.device import Connected, Device, Flooded, Heard, Message, Trouble, present
+from pubnub_bridge.client.api import ApiClient
+from pubnub_bridge.client.device import Connected, Device, DeviceEvent, Flooded, Message, Trouble, present
 from pubnub_bridge.client.diff import Change, Kind, apply
-from pubnub_bridge.client.friend_list import View
+from pubnub_bridge.client.friend_list import FriendList
 
-JITTER = 0.2
+JITTER_SECONDS = 0.2
 """Seconds, at most, before a sync is asked for: many clients connect again at once."""
-TRUST = 30.0
+TRUST_SECONDS = 30.0
 """Seconds that presence is believed without a status.count, until the first says for how long."""
 
 
@@ -50,13 +50,13 @@ class Screen(Protocol):
 
 
 @dataclass
-class Watching:
+class Watcher:
     """One user's picture, kept up to date."""
 
-    api: Api
+    api: ApiClient
     user: str
     screen: Screen
-    view: View = field(default_factory=View)
+    view: FriendList = field(default_factory=FriendList)
     everyone: int | None = None
     names: dict[str, str] = field(default_factory=dict)
     """Of all friends, since messages carry names only of those who come."""
@@ -71,7 +71,7 @@ class Watching:
             ApiUnavailable, ApiRefused: no session.
         """
         async with present(self.api, self.user) as device, asyncio.TaskGroup() as tasks:
-            self.believed_until = time.monotonic() + TRUST
+            self.believed_until = time.monotonic() + TRUST_SECONDS
             tasks.create_task(self._names(), name="names")
             tasks.create_task(self._doubt(), name="doubt")
             async for heard in device.heard():
@@ -82,7 +82,7 @@ class Watching:
         trusted = not self.degraded and time.monotonic() < self.believed_until
         return Numbers(len(self.view.online), self.view.total, self.everyone, trusted)
 
-    async def _take(self, heard: Heard, device: Device, tasks: asyncio.TaskGroup) -> None:
+    async def _take(self, heard: DeviceEvent, device: Device, tasks: asyncio.TaskGroup) -> None:
         match heard:
             case Message(body):
                 if self._message(body):
@@ -135,7 +135,7 @@ class Watching:
             self.screen.trouble(f"not all names are known: {problem}")
 
     async def _sync(self) -> None:
-        await asyncio.sleep(random.uniform(0, JITTER))
+        await asyncio.sleep(random.uniform(0, JITTER_SECONDS))
         try:
             await self.api.ask_sync(self.user)
         except FriendsError as problem:

@@ -18,34 +18,34 @@ import structlog
 from graph_service import tracing
 from graph_service.concurrency import cancellation
 from graph_service.errors import FriendsError, QueueUnavailable
-from graph_service.model.model import Flag, Settled, Told
+from graph_service.model.model import CommitResult, Flag, PresenceSnapshot
 from pubnub_bridge import metrics
-from pubnub_bridge.debounce.debouncer import Change, Hold
-from pubnub_bridge.model.notification import Event, Outgoing, presence_event, sync_of
-from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.model.round_robin import Turns
-from pubnub_bridge.pubnub_api.presence_lookup import Lookups
+from pubnub_bridge.debounce.debouncer import Change, Debouncer
+from pubnub_bridge.model.notification import Event, NotificationBatch, presence_event, sync_of
+from pubnub_bridge.model.presence_event import PresenceEvent
+from pubnub_bridge.model.round_robin import RoundRobin
+from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.store import event_trace
-from pubnub_bridge.store.change_history import Record, Why
-from pubnub_bridge.store.inbox_streams import Inbox
-from pubnub_bridge.store.presence_log import Log
-from pubnub_bridge.store.watermark import HighWater
+from pubnub_bridge.store.change_history import ChangeHistory, ChangeRecord
+from pubnub_bridge.store.inbox_streams import InboxStreams
+from pubnub_bridge.store.presence_log import PresenceLog
+from pubnub_bridge.store.watermark import Watermark
 
-LARGEST_BATCH = 500
-SHORTEST_WAIT, LONGEST_WAIT = 0.1, 5.0
+MAX_BATCH = 500
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
 """Seconds until a batch is tried again."""
-SHOWN = 20
+MAX_TRACED_IDS = 20
 """Event ids in the span of a batch."""
 NOBODY = "*"
 """An id that no user can have."""
-LINGER = 0.02
+LINGER_SECONDS = 0.02
 """Seconds to wait for company once something is due."""
-SMALL = 50
+SMALL_BATCH = 50
 """Changes up to which most of what a batch costs is its own."""
-DISTANCE = 0.1
+MIN_INTERVAL_SECONDS = 0.1
 """Seconds from the beginning of a small batch to that of the next."""
 _log = structlog.get_logger(__name__)
-Taken = tuple[Hold, Change]
+Taken = tuple[Debouncer, Change]
 
 
 class Refusal:
@@ -59,14 +59,14 @@ class Refusal:
 class FlagStore(Protocol):
     """The part of `graph_service.friends.presence_flags.Flags` that settling needs."""
 
-    async def settle(self, flags: Sequence[Flag]) -> Settled:
+    async def settle(self, flags: Sequence[Flag]) -> CommitResult:
         """Row 6: one committed transaction."""
 
-    async def tell(self, ids: Sequence[str]) -> list[Told]:
+    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Row 7: a read begun afterwards."""
 
 
-def to_be_told(changes: Sequence[Change], settled: Settled) -> list[str]:
+def users_to_notify(changes: Sequence[Change], settled: CommitResult) -> list[str]:
     """Who of a batch has news. A flap or repeat has none, unless the flag was not what it was thought to be."""
     return [
         change.user
@@ -76,7 +76,9 @@ def to_be_told(changes: Sequence[Change], settled: Settled) -> list[str]:
     ]
 
 
-def notices(told: Sequence[Told], hidden: Set[str], outgoing: Outgoing) -> None:
+def add_notifications(
+    told: Sequence[PresenceSnapshot], hidden: Set[str], outgoing: NotificationBatch
+) -> None:
     """Rows 7 to 8: what one read of these users leads to. Who changed while hidden is not talked of, but talked to.
 
     Who was visible at the commit and hid before this read is told of as offline: the hiding may have found them gone.
@@ -93,37 +95,37 @@ class Around:
     """What settling leans on."""
 
     flags: FlagStore
-    log: Log
-    inbox: Inbox
-    water: HighWater
-    lookups: Lookups
-    why: Why
+    log: PresenceLog
+    inbox: InboxStreams
+    water: Watermark
+    lookups: PresenceLookup
+    why: ChangeHistory
     now: Callable[[], int]
     """PubNub's time in milliseconds."""
     events: Callable[[Sequence[Event]], Awaitable[None]]
     """Keeps events for the product's own back end."""
-    refused: Callable[[Seen, str], Awaitable[None]]
+    refused: Callable[[PresenceEvent, str], Awaitable[None]]
     """Keeps a change that the graph refuses, with its reason."""
     confirm_leaves: bool = True
     """Whether someone who left is looked up first, since another device may still be there."""
 
 
-class Settle:
+class FlagCommitter:
     """Settles the users of all partitions this process owns."""
 
-    def __init__(self, around: Around, holds: Mapping[int, Hold]) -> None:
+    def __init__(self, around: Around, holds: Mapping[int, Debouncer]) -> None:
         self._around = around
         self._holds = holds
         self.woken = asyncio.Event()
         """Set it when a hold has something new."""
-        self.told: Callable[[Sequence[Told]], None] = lambda _told: None
+        self.told: Callable[[Sequence[PresenceSnapshot]], None] = lambda _told: None
         """Told of everyone whose state was settled, for what is written behind."""
         self.took: Callable[[float], None] = lambda _seconds: None
         """Told how long each batch took."""
         self.batches: list[asyncio.Task[None]] = []
         """Those under way: at most one that is being told of, and one in the graph."""
         self._telling = asyncio.Lock()
-        self._turns = Turns()
+        self._turns = RoundRobin()
 
     async def run(self) -> None:
         """Settle what is due, for ever."""
@@ -131,8 +133,8 @@ class Settle:
             self.woken.clear()
             await self._wait()
             began = time.monotonic()
-            if 0 < await self.step() < SMALL:
-                await asyncio.sleep(began + DISTANCE - time.monotonic())
+            if 0 < await self.step() < SMALL_BATCH:
+                await asyncio.sleep(began + MIN_INTERVAL_SECONDS - time.monotonic())
 
     async def step(self) -> int:
         """Delete what is done and settle one batch of what is due now; returns the number of users.
@@ -154,7 +156,7 @@ class Settle:
         try:
             await self._done(self.batches)
         finally:
-            await cancellation.ended(self.batches)
+            await cancellation.cancel_and_wait(self.batches)
         await self._delete_finished()
 
     async def _done(self, batches: Sequence[asyncio.Task[None]]) -> None:
@@ -185,16 +187,16 @@ class Settle:
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self.woken.wait()
-        await asyncio.sleep(LINGER)
+        await asyncio.sleep(LINGER_SECONDS)
 
     def _take(self) -> list[Taken]:
         taken: list[Taken] = []
         now = self._around.now()
         for number in self._turns.order(self._holds):
-            if len(taken) >= LARGEST_BATCH:
+            if len(taken) >= MAX_BATCH:
                 break
             hold = self._holds[number]
-            if some := hold.take(now, LARGEST_BATCH - len(taken)):
+            if some := hold.take(now, MAX_BATCH - len(taken)):
                 self._turns.served(number)
                 taken += [(hold, change) for change in some]
         return taken
@@ -206,16 +208,16 @@ class Settle:
         keeps nobody else waiting.
         """
         await self._confirm(taken)
-        parts, wait = [taken], SHORTEST_WAIT
+        parts, wait = [taken], MIN_BACKOFF_SECONDS
         while parts:
             refusal = await self._tried(parts[-1], read)
             if refusal is None:
                 parts.pop()
             elif refusal.temporary or not await self._split(parts, refusal):
                 await asyncio.sleep(wait)
-                wait = min(LONGEST_WAIT, wait * 2)
+                wait = min(MAX_BACKOFF_SECONDS, wait * 2)
                 continue
-            wait = SHORTEST_WAIT
+            wait = MIN_BACKOFF_SECONDS
 
     async def _confirm(self, taken: Sequence[Taken]) -> None:
         """Who left one device may be there with another. Who cannot be looked up counts as gone."""
@@ -232,7 +234,7 @@ class Settle:
             hold.confirmed(change, seen.at)
 
     async def _tried(self, taken: Sequence[Taken], read: asyncio.Event) -> Refusal | None:
-        ids = [change.event_id for _, change in taken[:SHOWN]] if tracing.on() else []
+        ids = [change.event_id for _, change in taken[:MAX_TRACED_IDS]] if tracing.on() else []
         try:
             with tracing.span("settle", users=len(taken), event_ids=ids):
                 await self._settle(taken, read)
@@ -273,7 +275,7 @@ class Settle:
         return True
 
     async def _bury(self, change: Change, reason: str) -> None:
-        seen = Seen(change.user, change.online, change.at, change.shard, change.reason)
+        seen = PresenceEvent(change.user, change.online, change.at, change.shard, change.reason)
         while True:
             try:
                 return await self._around.refused(seen, reason)
@@ -286,19 +288,21 @@ class Settle:
         around = self._around
         settled = await around.flags.settle([Flag(c.user, c.online, c.at, c.shard) for c in changes])
         await self._look_up_ties(settled.equal & settled.flipped)
-        asked = [*to_be_told(changes, settled), *settled.older]
+        asked = [*users_to_notify(changes, settled), *settled.older]
         told = await around.water.read(lambda: around.flags.tell(asked)) if asked else []
         read.set()
         async with self._telling:  # in the order of the reads
             await self._tell(changes, settled, told)
         self._resolve(taken, settled, told)  # last: what is resolved must not be tried again
 
-    async def _tell(self, changes: Sequence[Change], settled: Settled, told: Sequence[Told]) -> None:
+    async def _tell(
+        self, changes: Sequence[Change], settled: CommitResult, told: Sequence[PresenceSnapshot]
+    ) -> None:
         around, outgoing = self._around, self._around.inbox.outgoing()
         fresh = [one for one in told if one.user not in settled.older]
-        notices(fresh, settled.hidden, outgoing)
+        add_notifications(fresh, settled.hidden, outgoing)
         kept = records(changes, settled, told, around.now())
-        event_trace.settled(kept, told)  # before anybody can publish it
+        event_trace.committed(kept, told)  # before anybody can publish it
         await around.inbox.append(outgoing)
         await around.events([presence_event(one) for one in fresh if one.user not in settled.hidden])
         await around.why.keep(kept)
@@ -312,7 +316,7 @@ class Settle:
             await self._around.log.append(list(found.values()))
 
     @staticmethod
-    def _resolve(taken: Sequence[Taken], settled: Settled, told: Sequence[Told]) -> None:
+    def _resolve(taken: Sequence[Taken], settled: CommitResult, told: Sequence[PresenceSnapshot]) -> None:
         present = {one.user: (one.present, one.presence_at) for one in told if one.user in settled.older}
         for hold, change in taken:
             gone = (False, change.at) if change.user in settled.unknown else None
@@ -331,15 +335,17 @@ class Settle:
                 await asyncio.sleep(1.0)
 
 
-def records(changes: Sequence[Change], settled: Settled, told: Sequence[Told], now: int) -> list[Record]:
+def records(
+    changes: Sequence[Change], settled: CommitResult, told: Sequence[PresenceSnapshot], now: int
+) -> list[ChangeRecord]:
     """One record a change, for whoever asks why; none of ids without a user, who may have been erased."""
     heard = {one.user: 0 if one.user in settled.hidden else len(one.online_friends) for one in told}
     return [_record(change, settled, heard, now) for change in changes if change.user not in settled.unknown]
 
 
-def _record(change: Change, settled: Settled, heard: Mapping[str, int], now: int) -> Record:
+def _record(change: Change, settled: CommitResult, heard: Mapping[str, int], now: int) -> ChangeRecord:
     outcome = "older" if change.user in settled.older else "told" if change.user in heard else "silent"
-    return Record(
+    return ChangeRecord(
         user=change.user,
         event_id=change.event_id,
         online=change.online,
@@ -352,7 +358,7 @@ def _record(change: Change, settled: Settled, heard: Mapping[str, int], now: int
     )
 
 
-def count(settled: Settled, outgoing: Outgoing) -> None:
+def count(settled: CommitResult, outgoing: NotificationBatch) -> None:
     """Count a batch."""
     for outcome in ("changed", "equal", "older", "unknown"):
         metrics.SETTLED.labels(outcome).inc(len(getattr(settled, outcome)))

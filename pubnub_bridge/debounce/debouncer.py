@@ -21,22 +21,22 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from pubnub_bridge.debounce.storm_detector import Moved
-from pubnub_bridge.model.presence_event import Seen, event_id
+from pubnub_bridge.debounce.storm_detector import StateTransition
+from pubnub_bridge.model.presence_event import PresenceEvent, event_id
 
-GONE_KEPT = 10_000
+MAX_REMEMBERED_LEAVES = 10_000
 """Users of a partition whose last leave is remembered, so that its repeats need no write."""
 
 
 @dataclass(frozen=True, slots=True)
-class HoldTimes:
+class DebounceTimes:
     """Milliseconds that a new state must last, by what was seen."""
 
     online: int = 5000
     leave: int = 5000
     timeout: int = 5000
 
-    def of(self, one: Seen | Change) -> int:
+    def of(self, one: PresenceEvent | Change) -> int:
         """The hold of one event, or of the change that it began."""
         if one.online:
             return self.online
@@ -72,26 +72,26 @@ class Change:
 
 
 @dataclass(slots=True)
-class Noticed:
+class DebounceResult:
     """What one entry led to, beside the deadlines."""
 
     arrived: list[str] = field(default_factory=list)
     """Users whose join followed an absence, held or settled: they get friends.sync at once."""
-    doubtful: list[Seen] = field(default_factory=list)
+    doubtful: list[PresenceEvent] = field(default_factory=list)
     """Same time, different states: to be looked up before anything is decided."""
     flaps: int = 0
     flapped: list[str] = field(default_factory=list)
     """Whose change was undone inside the hold."""
     repeats: int = 0
-    moved: list[Moved] = field(default_factory=list)
+    moved: list[StateTransition] = field(default_factory=list)
     """What began to differ from the settled state, and what was undone by a flap."""
 
 
-class Hold:
+class Debouncer:
     """The users of one partition."""
 
-    def __init__(self, times: HoldTimes | None = None) -> None:
-        self._times = times or HoldTimes()
+    def __init__(self, times: DebounceTimes | None = None) -> None:
+        self._times = times or DebounceTimes()
         self._online: dict[str, int] = {}
         self._gone: dict[str, int] = {}
         self._waiting: dict[str, Change] = {}
@@ -138,9 +138,9 @@ class Hold:
             for change in self._waiting.values():
                 self._plan(change)
 
-    def see(self, seen: Sequence[Seen], entry: str, again: bool = False) -> Noticed:
+    def see(self, seen: Sequence[PresenceEvent], entry: str, again: bool = False) -> DebounceResult:
         """Take one entry of the stream; `again` where it may have been acted on before a take-over."""
-        noticed = Noticed()
+        noticed = DebounceResult()
         self._needed[entry] = 1
         for event in seen:
             self._see(event, entry, again, noticed)
@@ -204,7 +204,7 @@ class Hold:
         if change.user not in self._ready:
             self._set(change.user, True, change.at)
 
-    def _see(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
+    def _see(self, event: PresenceEvent, entry: str, again: bool, noticed: DebounceResult) -> None:
         known = self._unwritten(event.user)
         newest = known.at if known else self._newest(event.user)
         state = known.online if known else event.user in self._online
@@ -216,7 +216,7 @@ class Hold:
         elif known:
             self._need(known, entry, again)
 
-    def _newer(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
+    def _newer(self, event: PresenceEvent, entry: str, again: bool, noticed: DebounceResult) -> None:
         waiting = self._waiting.get(event.user)
         if waiting and waiting.online == event.online:
             self._unwait(event.user)
@@ -235,16 +235,18 @@ class Hold:
                 self._unwait(event.user)
             self._wait(change)
             self._plan(change)
-            noticed.moved.append(Moved(event.shard, not event.online, event.at))
+            noticed.moved.append(StateTransition(event.shard, not event.online, event.at))
             if event.online:
                 noticed.arrived.append(event.user)
 
-    def _back(self, event: Seen, entry: str, again: bool, noticed: Noticed) -> None:
+    def _back(self, event: PresenceEvent, entry: str, again: bool, noticed: DebounceResult) -> None:
         """The settled state once more: a flap where another waited, else a repeat. Written, not told."""
         change = Change(event.user, event.online, event.at, event.shard, event.reason, event.at, tell=False)
         self._need(change, entry, again)
         if waiting := self._unwait(event.user):
-            noticed.moved.append(Moved(waiting.shard, not waiting.online, waiting.began, undone=True))
+            noticed.moved.append(
+                StateTransition(waiting.shard, not waiting.online, waiting.began, undone=True)
+            )
             noticed.flaps += 1
             noticed.flapped.append(event.user)
             if event.online:
@@ -303,7 +305,7 @@ class Hold:
     def _set(self, user: str, online: bool, at: int) -> None:
         (self._gone if online else self._online).pop(user, None)
         (self._online if online else self._gone)[user] = at
-        while len(self._gone) > GONE_KEPT:
+        while len(self._gone) > MAX_REMEMBERED_LEAVES:
             del self._gone[next(iter(self._gone))]
 
     def _next_waiting(self) -> int | None:

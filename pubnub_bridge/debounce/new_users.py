@@ -13,17 +13,17 @@ import structlog
 
 from graph_service.errors import FriendsError
 
-AT_ONCE = 50
-MOST = 10_000
+MAX_CONCURRENT_LOOKUPS = 50
+MAX_WAITING = 10_000
 """Users that wait; beyond it reconciling finds them."""
-LONGEST_WAIT = 30.0
+MAX_BACKOFF_SECONDS = 30.0
 _log = structlog.get_logger(__name__)
 
 LookUp = Callable[[Sequence[str]], Awaitable[Collection[str]]]
 """Looks users up and accepts what is found as seen; returns those of whom PubNub said nothing."""
 
 
-class Newcomers:
+class NewUsers:
     """Those who wait."""
 
     def __init__(self, look_up: LookUp) -> None:
@@ -34,7 +34,7 @@ class Newcomers:
     async def created(self, users: Sequence[str]) -> None:
         """These users exist from now on. Returns at once."""
         for user in users:
-            if len(self._waiting) < MOST:
+            if len(self._waiting) < MAX_WAITING:
                 self._waiting[user] = None
         self._woken.set()
 
@@ -47,11 +47,11 @@ class Newcomers:
                 wait = 0.5
             else:
                 await asyncio.sleep(wait)
-                wait = min(LONGEST_WAIT, wait * 2)
+                wait = min(MAX_BACKOFF_SECONDS, wait * 2)
 
     async def step(self) -> bool:
         """One batch; False where some of it must be asked again."""
-        users = list(self._waiting)[:AT_ONCE]
+        users = list(self._waiting)[:MAX_CONCURRENT_LOOKUPS]
         try:
             unknown = await self._look_up(users) if users else ()
         except FriendsError as error:

@@ -17,11 +17,11 @@ from graph_service.errors import FriendsError
 from graph_service.model.ids import why_not
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge import metrics
-from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.pubnub_api.presence_lookup import Lookups
-from pubnub_bridge.store.presence_log import Log
+from pubnub_bridge.model.presence_event import PresenceEvent
+from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
+from pubnub_bridge.store.presence_log import PresenceLog
 
-CACHE = 3000
+CACHE_MILLISECONDS = 3000
 """Milliseconds that a Here Now answer may be old."""
 _log = structlog.get_logger(__name__)
 
@@ -34,7 +34,7 @@ class OnlineRead(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ShardDifference:
     """One shard compared."""
 
     arrived: Sequence[str]
@@ -43,19 +43,23 @@ class Found:
     """Flagged and not on the pages."""
 
 
-def compared(present: Collection[str], flagged: Mapping[str, int], mine: Callable[[str], bool]) -> Found:
+def compare(
+    present: Collection[str], flagged: Mapping[str, int], mine: Callable[[str], bool]
+) -> ShardDifference:
     """What differs, of the users that belong to this shard's partition."""
     here = set(present)
-    return Found(
+    return ShardDifference(
         [user for user in here if user not in flagged and mine(user)],
         [user for user in flagged if user not in here],
     )
 
 
-class Reconcile:
+class Reconciler:
     """Compares shards when asked to, one after the other."""
 
-    def __init__(self, flags: OnlineRead, log: Log, lookups: Lookups, shards: ShardMap) -> None:
+    def __init__(
+        self, flags: OnlineRead, log: PresenceLog, lookups: PresenceLookup, shards: ShardMap
+    ) -> None:
         self._flags = flags
         self._log = log
         self._lookups = lookups
@@ -86,20 +90,22 @@ class Reconcile:
 
     async def shard(self, shard: int) -> int:
         """Compare one shard; returns the number of repairs."""
-        at = self.now() - CACHE
+        at = self.now() - CACHE_MILLISECONDS
         here = await self._lookups.present(shard)
         flagged = await self._flags.online_in_shards([shard])
         partition = shard % self._shards.partitions
-        found = compared(here, flagged, lambda user: self._shards.partition(user) == partition)
+        found = compare(here, flagged, lambda user: self._shards.partition(user) == partition)
         missing = [user for user in found.missing if self.observed(user) is not False]
         repairs = [
-            Seen(user, True, at, shard, "reconcile")
+            PresenceEvent(user, True, at, shard, "reconcile")
             for user in found.arrived
             if self.observed(user) is not True and why_not(user) is None
         ]
         gone = await self._lookups.all(missing[:1000], "reconcile")
         repairs += [
-            Seen(user, False, at, shard, "reconcile") for user, seen in gone.items() if not seen.online
+            PresenceEvent(user, False, at, shard, "reconcile")
+            for user, seen in gone.items()
+            if not seen.online
         ]
         if repairs:
             await self._log.append(repairs)

@@ -25,7 +25,7 @@ BUCKETS = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class StormThresholds:
     """When there is a storm, and what is done in one."""
 
     on: bool = True
@@ -42,7 +42,7 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class StateTransition:
     """A state that began to differ from the settled one, or was undone."""
 
     shard: int
@@ -78,7 +78,7 @@ class Storm:
 
 
 @dataclass(slots=True)
-class Turned:
+class StormChanges:
     """What one look changed."""
 
     began: list[Storm] = field(default_factory=list)
@@ -89,25 +89,25 @@ class Turned:
         return bool(self.began or self.ended)
 
 
-class Storms:
+class StormDetector:
     """The storms among the users of all partitions that one process owns."""
 
-    def __init__(self, marks: Marks, shards: ShardMap) -> None:
+    def __init__(self, marks: StormThresholds, shards: ShardMap) -> None:
         self.marks = marks
         self.on: dict[Where, Storm] = {}
         self._shards = shards
         self._width = max(1, marks.span // BUCKETS)
         self._recent: dict[int, Counter[tuple[bool, int]]] = {}
 
-    def saw(self, moved: Iterable[Moved]) -> None:
+    def saw(self, moved: Iterable[StateTransition]) -> None:
         """Count what began to differ, and no longer what was undone."""
         for one in moved:
             bucket = self._recent.setdefault(one.at // self._width, Counter())
             bucket[one.left, one.shard] += -1 if one.undone else 1
 
-    def judge(self, now: int, online: Mapping[int, int], away: Mapping[int, int]) -> Turned:
+    def judge(self, now: int, online: Mapping[int, int], away: Mapping[int, int]) -> StormChanges:
         """Which storms begin and end; `online` by owned partition, `away` the leaves still held by shard."""
-        turned = Turned()
+        turned = StormChanges()
         if not self.marks.on:
             return turned
         moved = self._moved(now, online)

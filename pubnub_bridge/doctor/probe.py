@@ -22,13 +22,13 @@ from pubnub_bridge.runtime.context import Side
 
 PEOPLE = 25
 """More than the 20 occupants up to which a new keyset announces each by name (PubNub docs: Announce Max)."""
-PATIENCE = 14.0
+TIMEOUT_SECONDS = 14.0
 """Seconds: an interval event comes every 10 s (recorded)."""
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 
 @dataclass
-class Heard:
+class ProbeEvents:
     """What the presence channel told of the probe."""
 
     announced: set[str] = field(default_factory=set)
@@ -77,10 +77,10 @@ class Probe:
             self._tokens[one] = await self._token(one)
         await asyncio.gather(*(self._visit(one, "heartbeat") for one in people))
 
-    async def heard(self, cursor: str, heard: Heard, wanted: int) -> None:
+    async def heard(self, cursor: str, heard: ProbeEvents, wanted: int) -> None:
         """Listen until an interval came or so many were announced, for `PATIENCE` at most."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 while not heard.intervals and len(heard.announced) < wanted:
                     reply = await self._listen(cursor)
                     cursor = str(reply["t"]["t"])

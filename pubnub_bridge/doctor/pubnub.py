@@ -14,7 +14,7 @@ import aiohttp
 from graph_service.errors import FriendsError
 from pubnub_bridge.doctor.engines import skew
 from pubnub_bridge.doctor.finding import Area, Finding
-from pubnub_bridge.doctor.probe import PEOPLE, Heard, Probe, ProbeRefused
+from pubnub_bridge.doctor.probe import PEOPLE, Probe, ProbeEvents, ProbeRefused
 from pubnub_bridge.pubnub_api.publish_client import Outcome, PublishClient
 from pubnub_bridge.runtime.context import Side
 from pubnub_bridge.runtime.startup import prepare
@@ -94,7 +94,7 @@ async def _app_context(side: Side, _probe: Probe) -> list[Finding]:
 
 
 async def _presence(side: Side, probe: Probe) -> list[Finding]:
-    cursor, heard = await probe.cursor(), Heard()
+    cursor, heard = await probe.cursor(), ProbeEvents()
     listening = asyncio.create_task(probe.heard(cursor, heard, PEOPLE))
     try:
         await probe.join(probe.people)
@@ -105,7 +105,7 @@ async def _presence(side: Side, probe: Probe) -> list[Finding]:
     return judged(heard, len(set(here.users) & set(probe.people)))
 
 
-def judged(heard: Heard, here: int) -> list[Finding]:
+def judged(heard: ProbeEvents, here: int) -> list[Finding]:
     """What a probe's people show of presence and of its Deltas."""
     todo = f"Switch on Presence in {PORTAL}, for channels presence.*"
     if not here:

@@ -19,11 +19,11 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pubnub_bridge.model.notification import Event, Notice, SyncNotice
+from pubnub_bridge.model.notification import Event, Notification, SyncNotification
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class BatchWindow:
     """How long to wait, in seconds."""
 
     shortest: float = 0.0
@@ -38,13 +38,13 @@ class Pace:
     """Between two syncs to one inbox."""
 
 
-class Window:
+class AdaptiveWindow:
     """How long a notice waits for company: nothing when calm, twice as long as letters are late in a storm.
 
     It opens at once and closes by half a second, so that a storm's end does not begin another.
     """
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: BatchWindow) -> None:
         self._pace = pace
         self._at = 0.0
         self.seconds = pace.shortest
@@ -60,7 +60,7 @@ class Window:
 
 
 @dataclass(slots=True)
-class Letter:
+class PendingBatch:
     """What waits for one inbox."""
 
     inbox: str
@@ -69,7 +69,7 @@ class Letter:
     due: float
     presence: dict[str, Event] = field(default_factory=dict)
     relations: dict[str, Event] = field(default_factory=dict)
-    sync: SyncNotice | None = None
+    sync: SyncNotification | None = None
     tries: int = 0
     began: float = 0.0
     """When it was begun; what comes to it later waits less."""
@@ -100,12 +100,12 @@ class Letter:
             slot[event.user] = event
         return False
 
-    def put_sync(self, notice: SyncNotice) -> None:
+    def put_sync(self, notice: SyncNotification) -> None:
         """Keep the better of two syncs: one read already, else the newer."""
         if self.sync is None or self.sync.friends is None or (notice.ts > self.sync.ts):
             self.sync = notice
 
-    def again(self, tries: int) -> list[Notice | SyncNotice]:
+    def again(self, tries: int) -> list[Notification | SyncNotification]:
         """What must be appended to the stream where the letter could not be published.
 
         Its events have one more try; after the last one the inbox is owed a sync instead of its presence. A
@@ -115,29 +115,31 @@ class Letter:
         if self.tries >= tries:
             owed = owed or any(event.is_presence for event in events)
             events = [event for event in events if not event.is_presence]
-        back: list[Notice | SyncNotice] = [Notice(e, [self.inbox], self.tries + 1) for e in events]
-        return [*back, SyncNotice(self.inbox, reason="lost")] if owed else back
+        back: list[Notification | SyncNotification] = [
+            Notification(e, [self.inbox], self.tries + 1) for e in events
+        ]
+        return [*back, SyncNotification(self.inbox, reason="lost")] if owed else back
 
 
 _PRESENCE = frozenset({"online", "offline"})
 
 
-class Coalesce:
+class Batcher:
     """The inboxes of one partition."""
 
-    def __init__(self, pace: Pace | None = None) -> None:
-        self._pace = pace or Pace()
-        self._waiting: dict[str, Letter] = {}
-        self._under_way: dict[str, Letter] = {}
+    def __init__(self, pace: BatchWindow | None = None) -> None:
+        self._pace = pace or BatchWindow()
+        self._waiting: dict[str, PendingBatch] = {}
+        self._under_way: dict[str, PendingBatch] = {}
         self._last: dict[str, float] = {}
         self._last_sync: dict[str, float] = {}
         self._asked: dict[str, float] = {}
         self._due: list[tuple[float, str]] = []
-        self._patient: deque[Letter] = deque()
+        self._patient: deque[PendingBatch] = deque()
         """Letters that wait for company, in the order they were begun."""
         self.window = 0.0
         """Seconds that news waits for company now."""
-        self._aside: deque[tuple[str, Letter]] = deque()
+        self._aside: deque[tuple[str, PendingBatch]] = deque()
         self._open: dict[int, int] = {}
         self._generation = 0
         self.saved = 0
@@ -152,7 +154,7 @@ class Coalesce:
         """How many inboxes wait or are being written to."""
         return len(self._waiting) + len(self._under_way)
 
-    def add(self, notices: Iterable[Notice | SyncNotice], now: float, window: float = 0.0) -> int:
+    def add(self, notices: Iterable[Notification | SyncNotification], now: float, window: float = 0.0) -> int:
         """Take what one read of the stream brought; each waits `window` seconds for company.
 
         Returns the generation, which `finished` names once the entries of the read are not needed any more.
@@ -161,7 +163,7 @@ class Coalesce:
         self._open[self._generation] = 0
         self.window = window
         for notice in notices:
-            if isinstance(notice, SyncNotice):
+            if isinstance(notice, SyncNotification):
                 self._add_sync(notice, now)
                 continue
             event = notice.event
@@ -182,9 +184,9 @@ class Coalesce:
             dues.append(self._patient[0].began + self.window)
         return min(dues, default=None)
 
-    def take(self, now: float, limit: int, owing: int | None = None) -> list[Letter]:
+    def take(self, now: float, limit: int, owing: int | None = None) -> list[PendingBatch]:
         """Up to `limit` letters that are due, at most `owing` of which owe a sync. Each must be given back to `done`."""
-        taken: list[Letter] = []
+        taken: list[PendingBatch] = []
         room = limit if owing is None else min(limit, owing)
         self._admit(now, room)
         self._hurry(now)
@@ -218,7 +220,7 @@ class Coalesce:
                 heapq.heappush(self._due, (max(now, letter.due), inbox))
                 room -= 1
 
-    def done(self, letter: Letter, now: float) -> None:
+    def done(self, letter: PendingBatch, now: float) -> None:
         """A letter was published, or what failed of it was appended to the stream again."""
         inbox = letter.inbox
         del self._under_way[inbox]
@@ -246,9 +248,12 @@ class Coalesce:
             for inbox in [inbox for inbox, at in times.items() if at < before]:
                 del times[inbox]
 
-    def _add_sync(self, notice: SyncNotice, now: float) -> None:
+    def _add_sync(self, notice: SyncNotification, now: float) -> None:
         inbox = notice.user
-        if notice.reason == "join" and now - self._asked.get(inbox, -JUST_SENT) < JUST_SENT:
+        if (
+            notice.reason == "join"
+            and now - self._asked.get(inbox, -SYNC_SUPPRESSION_SECONDS) < SYNC_SUPPRESSION_SECONDS
+        ):
             return
         if notice.reason == "asked":
             self._asked[inbox] = now
@@ -257,9 +262,9 @@ class Coalesce:
         letter.put_sync(notice)
         self._keep_distance(letter)
 
-    def _letter(self, inbox: str, now: float, window: float = 0.0) -> Letter:
+    def _letter(self, inbox: str, now: float, window: float = 0.0) -> PendingBatch:
         due = now + window
-        letter = Letter(inbox, self._generation, due, began=now)
+        letter = PendingBatch(inbox, self._generation, due, began=now)
         if window:
             self._patient.append(letter)
         self._waiting[inbox] = letter
@@ -270,7 +275,7 @@ class Coalesce:
         heapq.heappush(self._due, (letter.due, inbox))
         return letter
 
-    def _keep_distance(self, letter: Letter) -> None:
+    def _keep_distance(self, letter: PendingBatch) -> None:
         """Plan a letter again, not too soon after the last one or, with a sync, after the last sync."""
         inbox = letter.inbox
         if inbox in self._last:
@@ -280,5 +285,5 @@ class Coalesce:
         heapq.heappush(self._due, (letter.due, inbox))
 
 
-JUST_SENT = 15.0
+SYNC_SUPPRESSION_SECONDS = 15.0
 """Seconds in which the server's own sync at a join is left out after one that the client asked for."""

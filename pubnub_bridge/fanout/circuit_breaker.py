@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class Circuit:
+class CircuitBreaker:
     """Closed: calls go out. Open: none do, until a probe is allowed; its success closes the circuit."""
 
     threshold: int = 20

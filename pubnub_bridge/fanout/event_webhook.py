@@ -20,14 +20,14 @@ from graph_service.valkey.client import FIRST, Valkey
 from pubnub_bridge.model.notification import Event
 from pubnub_bridge.store import keys
 
-MOST = 200
+MAX_ENTRIES = 200
 """Stream entries of one post."""
-TIMEOUT = aiohttp.ClientTimeout(total=15)
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=15)
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class WebhookReceiver:
     """Where events go; nowhere without an address."""
 
     url: str = ""
@@ -39,14 +39,14 @@ def signature(secret: str, body: bytes) -> str:
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
-class Events:
+class EventWebhook:
     """Keeps events until the receiver has taken them."""
 
     def __init__(
         self,
         valkey: Valkey,
         session: aiohttp.ClientSession,
-        receiver: Receiver,
+        receiver: WebhookReceiver,
         partition: Callable[[str], int],
         leads: Callable[[], bool],
     ) -> None:
@@ -81,7 +81,7 @@ class Events:
 
     async def _post(self, partition: int) -> bool:
         key = keys.events(partition)
-        rows = (await self._valkey.read({key: FIRST}, count=MOST)).get(key)
+        rows = (await self._valkey.read({key: FIRST}, count=MAX_ENTRIES)).get(key)
         if not rows:
             return False
         body = b'{"events":[' + b",".join([row for _, row in rows]) + b"]}"
@@ -90,7 +90,7 @@ class Events:
             "X-Signature": signature(self._receiver.secret, body),
         }
         async with self._session.post(
-            self._receiver.url, data=body, headers=headers, timeout=TIMEOUT
+            self._receiver.url, data=body, headers=headers, timeout=REQUEST_TIMEOUT
         ) as answer:
             answer.raise_for_status()
         await self._valkey.delete({key: [entry for entry, _ in rows]})

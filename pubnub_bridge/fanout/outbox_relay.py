@@ -17,24 +17,24 @@ import structlog
 
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.friends.presence_flags import Flags
-from graph_service.model.model import ChangedPair, Told
+from graph_service.model.model import ChangedPair, PresenceSnapshot
 from graph_service.valkey.client import Valkey
 from pubnub_bridge.model.friendship_event import tell_pair
-from pubnub_bridge.model.notification import Event, Outgoing, presence_event
+from pubnub_bridge.model.notification import Event, NotificationBatch, presence_event
 from pubnub_bridge.store import keys
-from pubnub_bridge.store.inbox_streams import Inbox
-from pubnub_bridge.store.watermark import HighWater
+from pubnub_bridge.store.inbox_streams import InboxStreams
+from pubnub_bridge.store.watermark import Watermark
 
-POLL = 0.2
+POLL_SECONDS = 0.2
 """Seconds between two looks."""
-BATCH = 500
+MAX_BATCH = 500
 _log = structlog.get_logger(__name__)
 
 
 class OutboxRead(Protocol):
     """The part of `graph_service.friends.outbox.Outbox` that the relay needs."""
 
-    async def read(self, limit: int = BATCH) -> list[ChangedPair]:
+    async def read(self, limit: int = MAX_BATCH) -> list[ChangedPair]:
         """The oldest changed pairs as they stand now."""
 
     async def done(self, nodes: Sequence[str]) -> None:
@@ -44,7 +44,7 @@ class OutboxRead(Protocol):
 class FlagsRead(Protocol):
     """The part of `graph_service.friends.presence_flags.Flags` that the relay needs."""
 
-    async def tell(self, ids: Sequence[str]) -> list[Told]:
+    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock."""
 
 
@@ -56,10 +56,12 @@ class Graph:
     flags: FlagsRead
 
 
-class Relay:
+class OutboxRelay:
     """Tells both ends of every changed pair how it stands, and friends of who hides or shows up again."""
 
-    def __init__(self, graph: Graph, inbox: Inbox, water: HighWater, leads: Callable[[], bool]) -> None:
+    def __init__(
+        self, graph: Graph, inbox: InboxStreams, water: Watermark, leads: Callable[[], bool]
+    ) -> None:
         self._outbox = graph.outbox
         self._flags = graph.flags
         self._inbox = inbox
@@ -82,7 +84,7 @@ class Relay:
         """Wake at every nudge, for ever; without Valkey the looks go on by themselves."""
         while True:
             try:
-                async for _ in valkey.heard(keys.NUDGE):
+                async for _ in valkey.heard(keys.WAKEUP_CHANNEL):
                     self._woken.set()
             except QueueUnavailable as error:
                 _log.warning("nudges are not heard", reason=str(error))
@@ -104,7 +106,7 @@ class Relay:
             self.changed(pairs)
         return len(pairs)
 
-    async def _tell_of(self, users: Sequence[str], outgoing: Outgoing) -> None:
+    async def _tell_of(self, users: Sequence[str], outgoing: NotificationBatch) -> None:
         """Friends are told what they may see now, the flag lowered meanwhile or not: settling that may have been silent."""
         if users:
             for one in await self._water.read(lambda: self._flags.tell(users)):
@@ -122,7 +124,7 @@ class Relay:
 
     async def _rest(self) -> None:
         try:
-            async with asyncio.timeout(POLL):
+            async with asyncio.timeout(POLL_SECONDS):
                 await self._woken.wait()
         except TimeoutError:
             pass
@@ -141,5 +143,5 @@ async def set_visibility(flags: Flags, valkey: Valkey, user: str, invisible: boo
     changed = await flags.set_visibility(user, invisible)
     if changed:
         with suppress(QueueUnavailable):  # the change is committed, and the relay looks by itself
-            await valkey.nudge(keys.NUDGE)
+            await valkey.nudge(keys.WAKEUP_CHANNEL)
     return changed

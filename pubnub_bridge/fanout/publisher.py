@@ -1,6 +1,6 @@
 """Publishing (row 10 of the walk): letters go out, what fails is appended again, then entries are deleted.
 
-Knows coalescers, the pool, the circuit and the streams. At most `Limits.in_flight` publishes are under way; letters
+Knows coalescers, the pool, the circuit and the streams. At most `PublishLimits.in_flight` publishes are under way; letters
 wait in the coalescer for a free one, so company gathers by itself when PubNub is slow. Nothing is dropped but what
 PubNub refuses for its own sake, and that is kept as a dead letter.
 """
@@ -21,19 +21,19 @@ from aiolimiter import AsyncLimiter
 from graph_service import tracing
 from graph_service.errors import FriendsError
 from pubnub_bridge import metrics
-from pubnub_bridge.fanout.batcher import Coalesce, Letter, Pace
-from pubnub_bridge.fanout.circuit_breaker import Circuit
+from pubnub_bridge.fanout.batcher import Batcher, BatchWindow, PendingBatch
+from pubnub_bridge.fanout.circuit_breaker import CircuitBreaker
 from pubnub_bridge.model import encoding
-from pubnub_bridge.model.notification import Notice, SyncNotice, decode
-from pubnub_bridge.model.round_robin import Turns
+from pubnub_bridge.model.notification import Notification, SyncNotification, decode
+from pubnub_bridge.model.round_robin import RoundRobin
 from pubnub_bridge.pubnub_api.publish_client import Outcome, Post, PublishResult
 from pubnub_bridge.store import event_trace
-from pubnub_bridge.store.change_history import Failed
-from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.change_history import FailedRecipient
+from pubnub_bridge.store.inbox_streams import InboxStreams
 
-FORGET = 60.0
+FORGET_SECONDS = 60.0
 """Seconds after which it does not matter any more when an inbox was last written to."""
-CLEANED = 0.1
+CLEAN_INTERVAL_SECONDS = 0.1
 """Seconds between two looks for stream entries that are done."""
 _COUNTED = {outcome: metrics.PUBLISHED.labels(outcome.name.lower()) for outcome in Outcome}
 _log = structlog.get_logger(__name__)
@@ -42,7 +42,7 @@ _log = structlog.get_logger(__name__)
 class SyncRead(Protocol):
     """What reads syncs that are only owed."""
 
-    async def read(self, user: str) -> SyncNotice | None:
+    async def read(self, user: str) -> SyncNotification | None:
         """The friends.sync of a user; None for an unknown one."""
 
 
@@ -58,17 +58,17 @@ class Ways:
     """What publishing leans on."""
 
     post: Post
-    inbox: Inbox
+    inbox: InboxStreams
     syncs: SyncRead
     dead: Bury
     denied: Callable[[], None]
     """The server's token was not accepted."""
-    failed: Callable[[Sequence[Failed]], Awaitable[None]]
+    failed: Callable[[Sequence[FailedRecipient]], Awaitable[None]]
     """Keeps which recipients a change did not reach, for whoever asks why."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PublishLimits:
     """How hard to push."""
 
     in_flight: int = 100
@@ -81,12 +81,12 @@ class Limits:
     """Publishes a second; 0 for no limit."""
 
 
-class Outbound:
+class PartitionOutbox:
     """One partition's letters and the stream entries they come from."""
 
-    def __init__(self, partition: int, pace: Pace) -> None:
+    def __init__(self, partition: int, pace: BatchWindow) -> None:
         self.partition = partition
-        self.coalesce = Coalesce(pace)
+        self.coalesce = Batcher(pace)
         self._saved = 0
         self._entries: dict[int, list[str]] = {}
 
@@ -108,22 +108,22 @@ class Outbound:
         return [entry for generation in self.coalesce.finished() for entry in self._entries.pop(generation)]
 
 
-class Publish:
+class Publisher:
     """Publishes the letters of all partitions this process owns."""
 
-    def __init__(self, outbounds: Mapping[int, Outbound], ways: Ways, limits: Limits) -> None:
+    def __init__(self, outbounds: Mapping[int, PartitionOutbox], ways: Ways, limits: PublishLimits) -> None:
         self._outbounds = outbounds
         self._ways = ways
         self.limits = limits
-        self.circuit = Circuit()
+        self.circuit = CircuitBreaker()
         self.woken = asyncio.Event()
         """Set it when there are new letters."""
         self._free = limits.in_flight
         self.admitted: Callable[[], int] = lambda: limits.in_flight
         """How many letters under way may owe a sync, which the graph must be asked for."""
         self._owing = 0
-        self._turns = Turns()
-        self._queue: asyncio.Queue[tuple[Outbound, Letter]] = asyncio.Queue()
+        self._turns = RoundRobin()
+        self._queue: asyncio.Queue[tuple[PartitionOutbox, PendingBatch]] = asyncio.Queue()
         self._limiter = AsyncLimiter(limits.per_second, 1.0) if limits.per_second else None
         self._stopping = False
 
@@ -177,7 +177,7 @@ class Publish:
         if self._free <= 0 or self.circuit.is_open:
             pause = 1.0
         else:
-            pause = min([1.0, *(due - time.monotonic() for due in dues(self._outbounds.values()))])
+            pause = min([1.0, *(due - time.monotonic() for due in due_times(self._outbounds.values()))])
         try:
             async with asyncio.timeout(max(0.0, pause)):
                 await self.woken.wait()
@@ -207,7 +207,7 @@ class Publish:
             self._free += 1
             self.woken.set()
 
-    async def _deliver(self, partition: int, letter: Letter) -> list[Notice | SyncNotice]:
+    async def _deliver(self, partition: int, letter: PendingBatch) -> list[Notification | SyncNotification]:
         """Publish a letter in order; returns what must be appended to the stream again."""
         sync, failed = letter.sync, []
         if sync is not None and sync.friends is None:
@@ -223,11 +223,11 @@ class Publish:
         event_trace.published(letter.inbox, letter.events, sent=True)
         return list(failed)
 
-    async def _given_up(self, letter: Letter) -> None:
+    async def _given_up(self, letter: PendingBatch) -> None:
         """After the last try the inbox is owed a sync instead of the presence in the letter."""
         if letter.tries >= self.limits.tries:
             lost = [
-                Failed(
+                FailedRecipient(
                     one.user, one.event_id, letter.inbox, f"not accepted in {letter.tries} tries; owed a sync"
                 )
                 for one in letter.events()
@@ -235,7 +235,7 @@ class Publish:
             ]
             await self._tell_failed(lost)
 
-    async def _read(self, sync: SyncNotice) -> SyncNotice | None:
+    async def _read(self, sync: SyncNotification) -> SyncNotification | None:
         """The sync that was owed, still owed while the graph is away, or None for an unknown user."""
         try:
             return await self._ways.syncs.read(sync.user)
@@ -288,7 +288,7 @@ class Publish:
         _log.error("a message was refused", inbox=inbox, bytes=len(body), reason=answer.reason, event_ids=ids)
         await self._tell_failed(
             [
-                Failed(event["payload"]["userId"], event["eventId"], inbox, answer.reason)
+                FailedRecipient(event["payload"]["userId"], event["eventId"], inbox, answer.reason)
                 for event in events
                 if event["type"] in {"friend.online", "friend.offline"}
             ]
@@ -300,14 +300,14 @@ class Publish:
                 _log.warning("keeping a dead letter waits", reason=str(error))
                 await asyncio.sleep(1.0)
 
-    async def _tell_failed(self, some: Sequence[Failed]) -> None:
+    async def _tell_failed(self, some: Sequence[FailedRecipient]) -> None:
         """Worth one try: it explains, and decides nothing."""
         try:
             await self._ways.failed(some)
         except FriendsError as error:
             _log.warning("failed recipients are not kept", reason=str(error), recipients=len(some))
 
-    async def _until_kept(self, partition: int, notices: list[Notice | SyncNotice]) -> None:
+    async def _until_kept(self, partition: int, notices: list[Notification | SyncNotification]) -> None:
         while True:
             try:
                 return await self._ways.inbox.put_back(partition, notices)
@@ -318,12 +318,12 @@ class Publish:
     async def _clean(self) -> None:
         forgot = time.monotonic()
         while True:
-            await asyncio.sleep(CLEANED)
+            await asyncio.sleep(CLEAN_INTERVAL_SECONDS)
             await self.clean_up()
-            if time.monotonic() - forgot > FORGET:
+            if time.monotonic() - forgot > FORGET_SECONDS:
                 forgot = time.monotonic()
                 for outbound in self._outbounds.values():
-                    outbound.coalesce.forget(forgot - FORGET)
+                    outbound.coalesce.forget(forgot - FORGET_SECONDS)
 
     async def clean_up(self) -> None:
         """Delete entries of which everything is published or appended again."""
@@ -337,22 +337,22 @@ class Publish:
                 await asyncio.sleep(1.0)
 
 
-def dues(outbounds: Iterable[Outbound]) -> list[float]:
+def due_times(outbounds: Iterable[PartitionOutbox]) -> list[float]:
     """When each of these has its next letter, of those that have any."""
     return [due for outbound in outbounds if (due := outbound.coalesce.next_due()) is not None]
 
 
-def paced(outbounds: Iterable[Outbound], window: float) -> None:
+def set_windows(outbounds: Iterable[PartitionOutbox], window: float) -> None:
     """What waits already need not wait longer than what comes now."""
     for outbound in outbounds:
         outbound.coalesce.window = window
 
 
-def _letters(outbound: Outbound) -> int:
+def _letters(outbound: PartitionOutbox) -> int:
     return len(outbound.coalesce)
 
 
-def bodies(letter: Letter, sync: SyncNotice | None) -> list[bytes]:
+def bodies(letter: PendingBatch, sync: SyncNotification | None) -> list[bytes]:
     """The messages of a letter in their order: the sync in its parts, then the events."""
     events = [(event.ts, event.body) for event in letter.events()]
     parts = encoding.sync(sync.user, sync.friends or (), sync.total, sync.ts) if sync else []

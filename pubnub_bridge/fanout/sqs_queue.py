@@ -19,13 +19,13 @@ import structlog
 from graph_service.errors import QueueUnavailable, SetupError
 from pubnub_bridge.model.notification import split
 
-LARGEST = 256 * 1024
+MAX_MESSAGE_BYTES = 256 * 1024
 """Bytes of one message, and of all messages of one call (AWS docs: quotas; newer queues allow more)."""
-MOST = 10
+MAX_MESSAGES = 10
 """Messages of one call."""
-INVISIBLE = 120
+VISIBILITY_TIMEOUT_SECONDS = 120
 """Seconds in which a reader must have finished: the longest coalescing window, and time for tries."""
-WAIT = 20
+WAIT_SECONDS = 20
 """Seconds that one read waits, the longest that SQS allows."""
 _URL = re.compile(r"sqs(?:\+(http))?://([^/]+)(/.+\.fifo)")
 _REGION = re.compile(r"sqs[.-]([a-z0-9-]+)\.amazonaws\.com")
@@ -69,8 +69,8 @@ class Address:
         return cls(endpoint, endpoint + found[3], region[1] if region else None)
 
 
-class Sqs:
-    """The queue of one process. A `NoticeQueue`; unlike streams, it does not say whose partition is read by whom."""
+class SqsQueue:
+    """The queue of one process. A `NotificationQueue`; unlike streams, it does not say whose partition is read by whom."""
 
     def __init__(self, client: Any, queue: str) -> None:
         self._client = client
@@ -78,7 +78,7 @@ class Sqs:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Sqs]:
+    async def open(cls, url: str) -> AsyncIterator[SqsQueue]:
         """Credentials come from where AWS's clients look for them (AWS docs: credential chain).
 
         Raises:
@@ -91,7 +91,7 @@ class Sqs:
             from aiobotocore.session import get_session
         except ImportError as error:
             raise BadQueue(url=url, reason=f"{error}. Install friends-presence[sqs]") from error
-        config = AioConfig(connect_timeout=2, read_timeout=WAIT + 5, retries={"max_attempts": 2})
+        config = AioConfig(connect_timeout=2, read_timeout=WAIT_SECONDS + 5, retries={"max_attempts": 2})
         more = {"region_name": address.region} if address.region else {}
         made = get_session().create_client("sqs", endpoint_url=address.endpoint, config=config, **more)
         with _aws():
@@ -113,14 +113,14 @@ class Sqs:
             if failed := said.get("Failed"):
                 raise QueueUnavailable(reason=f"SQS refused {len(failed)} of {len(rows)}: {failed[0]}")
 
-    async def receive(self, wait: int = WAIT) -> list[Received]:
+    async def receive(self, wait: int = WAIT_SECONDS) -> list[Received]:
         """Up to ten entries, waited for `wait` seconds; none of a partition that a reader has entries of."""
         with _aws():
             said = await self._client.receive_message(
                 QueueUrl=self._queue,
-                MaxNumberOfMessages=MOST,
+                MaxNumberOfMessages=MAX_MESSAGES,
                 WaitTimeSeconds=wait,
-                VisibilityTimeout=INVISIBLE,
+                VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
                 MessageSystemAttributeNames=["MessageGroupId"],
             )
         return [
@@ -131,8 +131,11 @@ class Sqs:
     async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
         """Forget entries. One that was too late stays, and is told again when it comes again."""
         ids = [one for some in entries.values() for one in some]
-        for start in range(0, len(ids), MOST):
-            rows = [{"Id": str(n), "ReceiptHandle": one} for n, one in enumerate(ids[start : start + MOST])]
+        for start in range(0, len(ids), MAX_MESSAGES):
+            rows = [
+                {"Id": str(n), "ReceiptHandle": one}
+                for n, one in enumerate(ids[start : start + MAX_MESSAGES])
+            ]
             with _aws():
                 said = await self._client.delete_message_batch(QueueUrl=self._queue, Entries=rows)
             if failed := said.get("Failed"):
@@ -148,9 +151,9 @@ class Sqs:
 def sendable(body: bytes) -> list[bytes]:
     """An entry as messages that SQS takes: not too large, and without the two characters that it refuses."""
     if not _REFUSED.search(body):
-        return split(body, LARGEST)
+        return split(body, MAX_MESSAGE_BYTES)
     # Each grows from three bytes to six.
-    return [_REFUSED.sub(_escaped, part) for part in split(body, LARGEST // 2)]
+    return [_REFUSED.sub(_escaped, part) for part in split(body, MAX_MESSAGE_BYTES // 2)]
 
 
 def _escaped(found: re.Match[bytes]) -> bytes:
@@ -172,7 +175,7 @@ def _calls(messages: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, by
     call: list[tuple[int, bytes]] = []
     size = 0
     for message in messages:
-        if len(call) == MOST or (call and size + len(message[1]) > LARGEST):
+        if len(call) == MAX_MESSAGES or (call and size + len(message[1]) > MAX_MESSAGE_BYTES):
             yield call
             call, size = [], 0
         call.append(message)

@@ -1,6 +1,6 @@
 """Rows 9 and 10 of the walk over SQS: whoever receives a partition's entries publishes them, owner or not.
 
-The same `Outbound` and `Publish` as over streams. Knows a queue that hands out entries; opens nothing.
+The same `PartitionOutbox` and `Publisher` as over streams. Knows a queue that hands out entries; opens nothing.
 """
 
 from __future__ import annotations
@@ -14,14 +14,21 @@ from typing import Protocol
 import structlog
 
 from graph_service.errors import QueueUnavailable
-from pubnub_bridge.fanout.batcher import Pace, Window
-from pubnub_bridge.fanout.publisher import Limits, Outbound, Publish, Ways, dues, paced
-from pubnub_bridge.fanout.sqs_queue import WAIT, Received
-from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.fanout.batcher import AdaptiveWindow, BatchWindow
+from pubnub_bridge.fanout.publisher import (
+    PartitionOutbox,
+    Publisher,
+    PublishLimits,
+    Ways,
+    due_times,
+    set_windows,
+)
+from pubnub_bridge.fanout.sqs_queue import WAIT_SECONDS, Received
+from pubnub_bridge.store.inbox_streams import InboxStreams
 
-MOST_LETTERS = 50_000
+MAX_PENDING_INBOXES = 50_000
 """Inboxes that may wait in memory; the rest stays in the queue."""
-BUSY_WAIT = 1
+BUSY_WAIT_SECONDS = 1
 """Seconds that one read waits while something is under way."""
 _log = structlog.get_logger(__name__)
 
@@ -33,22 +40,24 @@ class Source(Protocol):
         """The next ones, waited for so many seconds. Raises QueueUnavailable."""
 
 
-class Worker:
+class SqsWorker:
     """Publishes what it is handed, and deletes it from the queue of `inbox` when that is done."""
 
-    def __init__(self, partitions: int, ways: Ways, inbox: Inbox, limits: Limits, pace: Pace) -> None:
-        self.outbounds = {number: Outbound(number, pace) for number in range(partitions)}
-        self.publish = Publish(self.outbounds, replace(ways, inbox=inbox), limits)
-        self._window = Window(pace)
+    def __init__(
+        self, partitions: int, ways: Ways, inbox: InboxStreams, limits: PublishLimits, pace: BatchWindow
+    ) -> None:
+        self.outbounds = {number: PartitionOutbox(number, pace) for number in range(partitions)}
+        self.publish = Publisher(self.outbounds, replace(ways, inbox=inbox), limits)
+        self._window = AdaptiveWindow(pace)
         self.stopping = False
         """Nothing more is received."""
 
     def take(self, received: Sequence[Received]) -> None:
         """Entries to be published."""
         now = time.monotonic()
-        late = max([0.0, *(now - due for due in dues(self.outbounds.values()))])
+        late = max([0.0, *(now - due for due in due_times(self.outbounds.values()))])
         window = self._window.observe(late, now)
-        paced(self.outbounds.values(), window)
+        set_windows(self.outbounds.values(), window)
         some: dict[int, list[tuple[str, bytes]]] = {}
         for one in received:
             some.setdefault(one.partition, []).append((one.id, one.body))
@@ -70,13 +79,13 @@ class Worker:
 
     async def _receive(self, source: Source) -> None:
         while True:
-            if self.stopping or self.publish.stopped or self.waiting > MOST_LETTERS:
+            if self.stopping or self.publish.stopped or self.waiting > MAX_PENDING_INBOXES:
                 await asyncio.sleep(0.1)
                 continue
             try:
                 # A partition whose entries are under way comes into a read that begins after their end.
                 busy = any(outbound.oldest for outbound in self.outbounds.values())
-                self.take(await source.receive(BUSY_WAIT if busy else WAIT))
+                self.take(await source.receive(BUSY_WAIT_SECONDS if busy else WAIT_SECONDS))
             except QueueUnavailable as error:
                 _log.warning("receiving waits", reason=str(error))
                 await asyncio.sleep(1.0)

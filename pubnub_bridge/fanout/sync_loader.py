@@ -11,33 +11,33 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from graph_service.concurrency.batch_loader import BatchLoader
-from graph_service.model.model import Told
-from pubnub_bridge.model.notification import SyncNotice, sync_of
-from pubnub_bridge.store.watermark import HighWater
+from graph_service.model.model import PresenceSnapshot
+from pubnub_bridge.model.notification import SyncNotification, sync_of
+from pubnub_bridge.store.watermark import Watermark
 
 
-class TellRead(Protocol):
+class SnapshotReader(Protocol):
     """The part of `graph_service.friends.presence_flags.Flags` that a sync needs."""
 
-    async def tell(self, ids: Sequence[str]) -> list[Told]:
+    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock of each user."""
 
 
-class Syncs:
+class SyncLoader:
     """Reads syncs that are owed, many at a time. Raises GraphUnavailable, QueueUnavailable and ClockBehind."""
 
-    def __init__(self, flags: TellRead, water: HighWater) -> None:
+    def __init__(self, flags: SnapshotReader, water: Watermark) -> None:
         self._flags = flags
         self._water = water
         self._together = BatchLoader(self._read)
         self.took: Callable[[float], None] = lambda _seconds: None
         """Told how long each read took."""
 
-    async def read(self, user: str) -> SyncNotice | None:
+    async def read(self, user: str) -> SyncNotification | None:
         """The friends.sync of a user, None for an unknown one. Those asked for at one moment are read together."""
         return await self._together.ask(user)
 
-    async def _read(self, users: list[str]) -> dict[str, SyncNotice]:
+    async def _read(self, users: list[str]) -> dict[str, SyncNotification]:
         began = time.monotonic()
         told = await self._water.read(lambda: self._flags.tell(users))
         self.took(time.monotonic() - began)

@@ -1,4 +1,4 @@
-"""Presence bodies as PubNub sends them, turned into `Seen` (row 2 of the walk). Pure; knows no network.
+"""Presence bodies as PubNub sends them, turned into `PresenceEvent` (row 2 of the walk). Pure; knows no network.
 
 Field shapes are those of recorded announce and interval events (PubNub docs: Presence Events); `precise_timestamp`
 is optional since older replies lack it, and arrays beside ``here_now_refresh`` are incomplete.
@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.presence_event import PresenceEvent
 
-TOO_FAR_AHEAD = 60_000
+MAX_AHEAD_MILLISECONDS = 60_000
 """Milliseconds that an event may lie ahead of PubNub's own time before it is pulled back to it."""
 
-ASK_AGAIN = 30_000
+MIN_COMPARE_INTERVAL_MILLISECONDS = 30_000
 """Milliseconds between two comparisons of one shard whose number seems wrong: a second device may be one more join."""
 
 _STATES = {"join": True, "leave": False, "timeout": False}
@@ -33,10 +33,10 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Heard:
+class ParsedPresence:
     """All that one reply or webhook call said."""
 
-    seen: list[Seen] = field(default_factory=list)
+    seen: list[PresenceEvent] = field(default_factory=list)
     refresh: set[int] = field(default_factory=set)
     """Shards whose event said that its arrays are incomplete."""
     occupancy: dict[int, int] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Heard:
             self._interval(shard, body, published, now)
         elif action in _STATES and isinstance(body.get("uuid"), str) and body["uuid"]:
             at = _at(body, published, now)
-            self.seen.append(Seen(body["uuid"], _STATES[action], at, shard, action))
+            self.seen.append(PresenceEvent(body["uuid"], _STATES[action], at, shard, action))
             self.tallies.append(Tally(shard, 1 if _STATES[action] else -1, occupancy))
         elif action != "state-change":
             self.unknown.append(f"presence action {action!r}")
@@ -70,15 +70,15 @@ class Heard:
         if body.get("here_now_refresh"):
             self.refresh.add(shard)
         # The stamp of an interval has whole seconds only and may lie before an announced event it follows.
-        at = max(_at(body, published, now), min(published, now + TOO_FAR_AHEAD))
+        at = max(_at(body, published, now), min(published, now + MAX_AHEAD_MILLISECONDS))
         # A user of two arrays is seen twice at one time, which the hold has looked up.
-        seen = [Seen(user, _STATES[action], at, shard, action) for action, user in _deltas(body)]
+        seen = [PresenceEvent(user, _STATES[action], at, shard, action) for action, user in _deltas(body)]
         self.seen += seen
         change = sum(1 if one.online else -1 for one in seen)
         self.tallies.append(Tally(shard, change, _number(body.get("occupancy")), bool(seen)))
 
 
-class Counts:
+class OccupancyTracker:
     """How many are on each shard by what was told, to notice what was not told. One object a subscribe loop."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class Counts:
         self._wrong: set[int] = set()
         self._deltas = False
 
-    def doubts(self, heard: Heard, now: int) -> set[int]:
+    def doubts(self, heard: ParsedPresence, now: int) -> set[int]:
         """Shards to be compared with Here Now; `now` in ms.
 
         Those whose number does not follow from the events, at most every `ASK_AGAIN` each. And where nobody was ever
@@ -103,7 +103,12 @@ class Counts:
                 if expected != tally.occupancy:
                     self._wrong.add(tally.shard)
                 self._expected[tally.shard] = tally.occupancy
-        due = {shard for shard in self._wrong if now - self._asked.get(shard, -ASK_AGAIN) >= ASK_AGAIN}
+        due = {
+            shard
+            for shard in self._wrong
+            if now - self._asked.get(shard, -MIN_COMPARE_INTERVAL_MILLISECONDS)
+            >= MIN_COMPARE_INTERVAL_MILLISECONDS
+        }
         self._wrong -= due
         self._asked.update(dict.fromkeys(due, now))
         return found | due
@@ -124,9 +129,9 @@ def _at(body: Mapping[str, Any], published: int, now: int) -> int:
     if precise is None and seconds is not None:
         precise = published if 0 <= published - seconds * 1000 < 1000 else seconds * 1000
     at = published if precise is None else precise
-    if at <= now + TOO_FAR_AHEAD:
+    if at <= now + MAX_AHEAD_MILLISECONDS:
         return at
-    return published if published <= now + TOO_FAR_AHEAD else now
+    return published if published <= now + MAX_AHEAD_MILLISECONDS else now
 
 
 def _number(value: Any) -> int | None:

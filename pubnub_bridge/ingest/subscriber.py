@@ -23,18 +23,18 @@ from graph_service.errors import QueueUnavailable, Unavailable
 from graph_service.model.ids import why_not
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge import metrics
-from pubnub_bridge.ingest.parser import Counts, Heard
+from pubnub_bridge.ingest.parser import OccupancyTracker, ParsedPresence
 from pubnub_bridge.pubnub_api.publish_client import Keyset
-from pubnub_bridge.store.presence_log import Cursor, Log
+from pubnub_bridge.store.presence_log import Cursor, PresenceLog
 
 FULL_REPLY = 100
 """Messages of one reply that mean that others may have been lost."""
-LONG_GAP = 10.0
+LONG_GAP_SECONDS = 10.0
 """Seconds without a poll after which something may have been lost."""
-PAUSE = 0.1
+PAUSE_SECONDS = 0.1
 """Seconds between two polls: what comes meanwhile is read and kept together. Who comes alone finds a poll open, and a
 hold counts from the event, so only a second arrival in this time is noticed later."""
-MANY = 50
+MANY_MESSAGES = 50
 """Messages of one reply after which the next poll does not wait."""
 _PRESENCE = "-pnpres"
 _POLL_TIMEOUT = aiohttp.ClientTimeout(total=320, sock_connect=10)
@@ -76,14 +76,14 @@ class Subscriber:
     """Polls and appends; `run` is one partition's loop."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, keyset: Keyset, shards: ShardMap, log: Log, hooks: Hooks
+        self, session: aiohttp.ClientSession, keyset: Keyset, shards: ShardMap, log: PresenceLog, hooks: Hooks
     ) -> None:
         self._session = session
         self._keyset = keyset
         self._shards = shards
         self._log = log
         self._hooks = hooks
-        self._counts = Counts()
+        self._counts = OccupancyTracker()
 
     async def run(self, partition: int) -> None:
         """Follow one partition for ever; errors are waited out."""
@@ -94,10 +94,10 @@ class Subscriber:
                 fresh = cursor == Cursor()
                 cursor, messages = await self.step(partition, cursor)
                 self._hooks.caught_up(partition)
-                if fresh or (failures and time.monotonic() - answered > LONG_GAP):
+                if fresh or (failures and time.monotonic() - answered > LONG_GAP_SECONDS):
                     self._hooks.doubtful(self._shards.shards_of(partition))
                 failures, answered = 0, time.monotonic()
-                await asyncio.sleep(PAUSE if messages < MANY else 0)
+                await asyncio.sleep(PAUSE_SECONDS if messages < MANY_MESSAGES else 0)
             except (*_WAITED_OUT, SubscribeFailed) as error:
                 failures += 1
                 await self._wait_out(partition, error, failures)
@@ -145,8 +145,8 @@ class Subscriber:
         told("subscribe failed", partition=partition, reason=str(error) or type(error).__name__)
         await asyncio.sleep(min(10.0, random.uniform(0.05, 0.2) * 2 ** min(failures, 8)))
 
-    def _heard(self, partition: int, envelopes: list[Any]) -> Heard:
-        heard = Heard()
+    def _heard(self, partition: int, envelopes: list[Any]) -> ParsedPresence:
+        heard = ParsedPresence()
         now = self._hooks.now()
         for envelope in envelopes:
             if not isinstance(envelope, Mapping):
@@ -156,10 +156,10 @@ class Subscriber:
             if shard is None or envelope.get("e") or shard % self._shards.partitions != partition:
                 continue
             heard.take(shard, envelope.get("d"), _published(envelope) or now, now)
-        return placed(heard, self._shards)
+        return drop_misplaced(heard, self._shards)
 
 
-def placed(heard: Heard, shards: ShardMap) -> Heard:
+def drop_misplaced(heard: ParsedPresence, shards: ShardMap) -> ParsedPresence:
     """Without events on shards that are not the user's, and of ids no user can have; counted, and logged once each."""
     kept = []
     for one in heard.seen:

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Any
 
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.ingest.parser import Heard
+from pubnub_bridge.ingest.parser import ParsedPresence
 
-LARGEST_BATCH = 10_000
+MAX_BATCH = 10_000
 """Items of one call (PubNub docs: Events & Actions batching)."""
 
 _ACTIONS = (
@@ -35,9 +35,9 @@ _DELTAS = {
 }
 
 
-def heard(body: Any, shards: ShardMap, now: int) -> Heard:
+def parse_webhook(body: Any, shards: ShardMap, now: int) -> ParsedPresence:
     """All that one call said; what is not understood is in `unknown`."""
-    found = Heard()
+    found = ParsedPresence()
     for schema, item in _items(body, found):
         action = _action(schema, item)
         if action is None:
@@ -51,7 +51,7 @@ def heard(body: Any, shards: ShardMap, now: int) -> Heard:
     return found
 
 
-def _items(body: Any, found: Heard) -> list[tuple[str, Mapping[str, Any]]]:
+def _items(body: Any, found: ParsedPresence) -> list[tuple[str, Mapping[str, Any]]]:
     """The (schema, item) pairs of a call, whatever the envelope."""
     if isinstance(body, list):
         return [pair for one in body for pair in _items(one, found)]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from graph_service.model.model import ChangedPair, End
 from pubnub_bridge.model import encoding
-from pubnub_bridge.model.notification import Event, Outgoing
+from pubnub_bridge.model.notification import Event, NotificationBatch
 
 
-def tell_pair(pair: ChangedPair, outgoing: Outgoing) -> None:
+def tell_pair(pair: ChangedPair, outgoing: NotificationBatch) -> None:
     """Add what each end is told; nothing to one that was erased."""
     event_id = f"evt_relation_{pair.a.id}_{pair.b.id}_{pair.ts}"
     for me, other in ((pair.a, pair.b), (pair.b, pair.a)):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pydantic_core import from_json, to_json
 
-from graph_service.model.model import Told
+from graph_service.model.model import PresenceSnapshot
 from pubnub_bridge.model import encoding
 
 
@@ -44,7 +44,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class SyncNotice:
+class SyncNotification:
     """friends.sync for one user: read already, or only owed (`friends` is None) and read when it is sent."""
 
     user: str
@@ -56,7 +56,7 @@ class SyncNotice:
 
 
 @dataclass(slots=True)
-class Notice:
+class Notification:
     """One event and who is to be told of it."""
 
     event: Event
@@ -65,11 +65,11 @@ class Notice:
 
 
 @dataclass(slots=True)
-class Outgoing:
+class NotificationBatch:
     """Notices by recipient partition, on their way into the streams."""
 
     partition: Callable[[str], int]
-    notices: dict[int, list[Notice | SyncNotice]] = field(default_factory=dict)
+    notices: dict[int, list[Notification | SyncNotification]] = field(default_factory=dict)
 
     def tell(self, event: Event, recipients: Iterable[str], tries: int = 0) -> None:
         """Add one event for these recipients."""
@@ -78,22 +78,22 @@ class Outgoing:
         for recipient in recipients:
             spread.setdefault(partition_of(recipient), []).append(recipient)
         for partition, some in spread.items():
-            self.notices.setdefault(partition, []).append(Notice(event, some, tries))
+            self.notices.setdefault(partition, []).append(Notification(event, some, tries))
 
-    def sync(self, notice: SyncNotice) -> None:
+    def sync(self, notice: SyncNotification) -> None:
         """Add a friends.sync."""
         self.notices.setdefault(self.partition(notice.user), []).append(notice)
 
     def events(self) -> list[Event]:
         """Each event once, whoever hears of it."""
-        notices = (one for some in self.notices.values() for one in some if isinstance(one, Notice))
+        notices = (one for some in self.notices.values() for one in some if isinstance(one, Notification))
         return list({one.event.body: one.event for one in notices}.values())
 
     @property
     def recipients(self) -> int:
         """How many are to be told, each event counted."""
         return sum(
-            len(one.recipients) if isinstance(one, Notice) else 1
+            len(one.recipients) if isinstance(one, Notification) else 1
             for some in self.notices.values()
             for one in some
         )
@@ -103,7 +103,7 @@ class Outgoing:
         return {partition: encode(some) for partition, some in self.notices.items()}
 
 
-def presence_event(told: Told) -> Event:
+def presence_event(told: PresenceSnapshot) -> Event:
     """What friends are told of a user, from row 7's read alone. The invisible look like any offline one."""
     if told.online:
         body = encoding.online(told.user, told.name, told.presence_at, told.ts)
@@ -112,17 +112,17 @@ def presence_event(told: Told) -> Event:
     return Event(told.user, "offline", at, told.ts, encoding.offline(told.user, told.last_seen, at, told.ts))
 
 
-def sync_of(told: Told, reason: str = "") -> SyncNotice:
+def sync_of(told: PresenceSnapshot, reason: str = "") -> SyncNotification:
     """The friends.sync of a user from the same read."""
-    return SyncNotice(told.user, told.ts, told.total_friends, told.visible_friends, reason)
+    return SyncNotification(told.user, told.ts, told.total_friends, told.visible_friends, reason)
 
 
-def encode(notices: Iterable[Notice | SyncNotice]) -> bytes:
+def encode(notices: Iterable[Notification | SyncNotification]) -> bytes:
     """One stream entry."""
     return to_json([_row(notice) for notice in notices])
 
 
-def decode(entry: bytes) -> list[Notice | SyncNotice]:
+def decode(entry: bytes) -> list[Notification | SyncNotification]:
     """The reverse of `encode`."""
     return [_notice(row) for row in from_json(entry)]
 
@@ -142,16 +142,16 @@ def split(entry: bytes, most: int) -> list[bytes]:
     return [body for part in parts for body in split(encode(part), most)]
 
 
-def _halves(notice: Notice | SyncNotice) -> list[Notice | SyncNotice]:
-    if isinstance(notice, SyncNotice):
-        return [SyncNotice(notice.user, reason=notice.reason)]
+def _halves(notice: Notification | SyncNotification) -> list[Notification | SyncNotification]:
+    if isinstance(notice, SyncNotification):
+        return [SyncNotification(notice.user, reason=notice.reason)]
     half = len(notice.recipients) // 2
     parts = (notice.recipients[:half], notice.recipients[half:])
-    return [Notice(notice.event, part, notice.tries) for part in parts if part]
+    return [Notification(notice.event, part, notice.tries) for part in parts if part]
 
 
-def _row(notice: Notice | SyncNotice) -> list[object]:
-    if isinstance(notice, SyncNotice):
+def _row(notice: Notification | SyncNotification) -> list[object]:
+    if isinstance(notice, SyncNotification):
         friends = None if notice.friends is None else list(notice.friends)
         return ["sync", notice.user, notice.ts, notice.total, friends, notice.reason]
     event = notice.event
@@ -159,9 +159,9 @@ def _row(notice: Notice | SyncNotice) -> list[object]:
     return [event.kind, event.user, event.at, event.ts, body, list(notice.recipients), notice.tries]
 
 
-def _notice(row: list[object]) -> Notice | SyncNotice:
+def _notice(row: list[object]) -> Notification | SyncNotification:
     if row[0] == "sync":
-        return SyncNotice(*row[1:])  # type: ignore[arg-type]
+        return SyncNotification(*row[1:])  # type: ignore[arg-type]
     kind, user, at, ts, body, recipients, tries = row
     event = Event(user, kind, at, ts, body.encode())  # type: ignore[arg-type, attr-defined]
-    return Notice(event, recipients, tries)  # type: ignore[arg-type]
+    return Notification(event, recipients, tries)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ def event_id(user: str, at: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class PresenceEvent:
     """What PubNub last said of one user on one shard."""
 
     user: str

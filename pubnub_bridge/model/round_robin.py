@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable
 
 
-class Turns:
+class RoundRobin:
     """Numbered parts that take turns: whoever comes after the one served last begins."""
 
     def __init__(self) -> None:

@@ -16,10 +16,10 @@ from typing import Protocol
 
 from graph_service.model.model import Presence
 from pubnub_bridge import metrics
-from pubnub_bridge.pubnub_api.presence_lookup import Lookups
+from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.settings import Settings
 
-SLACK = 5.0
+SLACK_SECONDS = 5.0
 """Seconds beyond the hold."""
 RIGHT, WRONG = (metrics.VIEWS.labels(word) for word in ("true", "false"))
 
@@ -39,10 +39,10 @@ class Accuracy:
     """Samples one shard at a time."""
 
     flags: Flagged
-    lookups: Lookups
+    lookups: PresenceLookup
     size: int
     """Views a sample."""
-    patience: float
+    settling_seconds: float
     """Seconds after which a view must be right."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -63,7 +63,7 @@ class Accuracy:
         return share
 
     async def _still_wrong(self, users: list[str], first: Mapping[str, tuple[bool, bool]], shard: int) -> int:
-        await self.sleep(self.patience)
+        await self.sleep(self.settling_seconds)
         again = await self._views(users, shard)
         return sum(flag != present and present == first[user][1] for user, (flag, present) in again.items())
 
@@ -77,6 +77,6 @@ class Accuracy:
         return {user: (flags[user], seen[user].online) for user in seen if user in flags}
 
 
-def patience(settings: Settings) -> float:
+def settling_seconds(settings: Settings) -> float:
     """The longest hold, and 5 s."""
-    return settings.longest_hold + SLACK
+    return settings.longest_hold + SLACK_SECONDS

@@ -20,7 +20,7 @@ from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health
 
-AT_ONCE = 100
+MAX_CONCURRENT_CALLS = 100
 """Channels of one Here Now call: their names stay far below the URL's limit."""
 _log = structlog.get_logger(__name__)
 
@@ -45,7 +45,7 @@ class CountNeeds:
     """Seconds a client may trust a count."""
 
 
-class Counting:
+class OnlineCount:
     """Counts and publishes, once a call."""
 
     def __init__(self, needs: CountNeeds) -> None:
@@ -72,8 +72,8 @@ class Counting:
         shards = self._needs.shards
         names = [name for shard in range(shards.listened) for name in shards.channels(shard)]
         found: dict[str, int] = {}
-        for start in range(0, len(names), AT_ONCE):
-            found |= await self._needs.client.occupancy(names[start : start + AT_ONCE])
+        for start in range(0, len(names), MAX_CONCURRENT_CALLS):
+            found |= await self._needs.client.occupancy(names[start : start + MAX_CONCURRENT_CALLS])
         self.occupancy = [found.get(name, 0) for name in names]
         return sum(found.values())
 

@@ -20,25 +20,25 @@ from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.model.sharding import ShardMap
 from graph_service.valkey.client import FIRST, Entry, Valkey
 from pubnub_bridge import metrics
-from pubnub_bridge.debounce.debouncer import Hold, HoldTimes, Noticed
-from pubnub_bridge.debounce.storm_detector import Marks, Storms, Turned
-from pubnub_bridge.fanout.batcher import Pace, Window
-from pubnub_bridge.fanout.publisher import Outbound, dues, paced
-from pubnub_bridge.pubnub_api.presence_lookup import Lookups
+from pubnub_bridge.debounce.debouncer import Debouncer, DebounceResult, DebounceTimes
+from pubnub_bridge.debounce.storm_detector import StormChanges, StormDetector, StormThresholds
+from pubnub_bridge.fanout.batcher import AdaptiveWindow, BatchWindow
+from pubnub_bridge.fanout.publisher import PartitionOutbox, due_times, set_windows
+from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.health import Ages, entry_age
-from pubnub_bridge.store.inbox_streams import Inbox
-from pubnub_bridge.store.presence_log import Log
+from pubnub_bridge.store.inbox_streams import InboxStreams
+from pubnub_bridge.store.presence_log import PresenceLog
 
-BLOCK = 200
+BLOCK_MILLISECONDS = 200
 """Milliseconds that one read waits; a new partition is listened to no later."""
-LINGER = 0.02
+LINGER_SECONDS = 0.02
 """Seconds between two reads: what comes meanwhile is read together."""
-PATIENCE = 2000
+FIRST_POLL_TIMEOUT_MILLISECONDS = 2000
 """Milliseconds that a new owner waits for its first poll before it settles what the last one left."""
-LOOK_OUT = 200
+STORM_CHECK_MILLISECONDS = 200
 """Milliseconds between two looks for storms."""
-MOST_LETTERS = 50_000
+MAX_PENDING_INBOXES = 50_000
 """Inboxes that may wait in memory; the rest stays in the streams."""
 _log = structlog.get_logger(__name__)
 
@@ -57,14 +57,14 @@ class Needs:
     valkey: Valkey
     shards: ShardMap
     flags: OnlineRead
-    inbox: Inbox
-    log: Log
-    lookups: Lookups
+    inbox: InboxStreams
+    log: PresenceLog
+    lookups: PresenceLookup
     now: Callable[[], int]
     """PubNub's time in milliseconds."""
-    times: HoldTimes
-    pace: Pace
-    marks: Marks
+    times: DebounceTimes
+    pace: BatchWindow
+    marks: StormThresholds
 
 
 class Partitions:
@@ -79,13 +79,13 @@ class Partitions:
         """Who is still to be promised a sync: the queue may be away when they arrive."""
         self.stopping = False
         """Nothing more is read."""
-        self.holds: dict[int, Hold] = {}
-        self.outbounds: dict[int, Outbound] = {}
+        self.holds: dict[int, Debouncer] = {}
+        self.outbounds: dict[int, PartitionOutbox] = {}
         self.settle_woken: Callable[[], None] = lambda: None
         self.letters_woken: Callable[[], None] = lambda: None
-        self._window = Window(needs.pace)
+        self._window = AdaptiveWindow(needs.pace)
         self._stopped_at = 0.0
-        self.storms = Storms(needs.marks, needs.shards)
+        self.storms = StormDetector(needs.marks, needs.shards)
         self._judged = 0
         self.publish_stopped: Callable[[], bool] = lambda: False
         """Whether nothing can be published now: then nothing is taken from the inbox streams."""
@@ -100,17 +100,17 @@ class Partitions:
     async def take_over(self, partition: int) -> None:
         """Begin to own a partition: flags, then all that stands in its seen stream, then what comes."""
         needs = self._needs
-        hold = Hold(needs.times)
+        hold = Debouncer(needs.times)
         hold.load(await needs.flags.online_in_shards(list(needs.shards.shards_of(partition))))
-        hold.begin_at(needs.now() + PATIENCE)
-        key, place = keys.seen(partition), FIRST
+        hold.begin_at(needs.now() + FIRST_POLL_TIMEOUT_MILLISECONDS)
+        key, place = keys.presence_log(partition), FIRST
         while entries := (await needs.valkey.read({key: place})).get(key):
             for entry, body in entries:
                 self._noticed(hold, hold.see(presence_log.decode(body), entry, again=True), entry)
             place = entries[-1][0]
         self.holds[partition] = hold
         hold.lengthen(self.storms.patient(partition), needs.marks.hold)
-        self.outbounds[partition] = Outbound(partition, needs.pace)
+        self.outbounds[partition] = PartitionOutbox(partition, needs.pace)
         self._positions |= {key: place, keys.inbox(partition): FIRST}
         if self.follow:
             task = asyncio.create_task(self.follow(partition), name=f"subscribe-{partition}")
@@ -143,7 +143,7 @@ class Partitions:
     def caught_up(self, partition: int) -> None:
         """What PubNub told since the last owner's poll stands in the log; it is read within moments."""
         if hold := self.holds.get(partition):
-            hold.begin_at(min(hold.begins, self._needs.now() + BLOCK))
+            hold.begin_at(min(hold.begins, self._needs.now() + BLOCK_MILLISECONDS))
             self.settle_woken()
 
     def let_go(self, partition: int) -> None:
@@ -152,14 +152,14 @@ class Partitions:
             follower.cancel()
         self.holds.pop(partition, None)
         self.outbounds.pop(partition, None)
-        for key in (keys.seen(partition), keys.inbox(partition)):
+        for key in (keys.presence_log(partition), keys.inbox(partition)):
             self._positions.pop(key, None)
 
     async def stop_following(self) -> None:
         """End the subscribe loops; what they appended is kept."""
         followers = list(self._followers.values())
         self._followers.clear()
-        await cancellation.ended([*followers, *self._doubts])
+        await cancellation.cancel_and_wait([*followers, *self._doubts])
 
     async def run(self) -> None:
         """Read for ever."""
@@ -175,7 +175,7 @@ class Partitions:
         wanted = self._positions
         if stopped := self.publish_stopped():
             self._stopped_at = time.monotonic()
-        if stopped or busy > MOST_LETTERS:
+        if stopped or busy > MAX_PENDING_INBOXES:
             wanted = {key: place for key, place in wanted.items() if key.endswith(":seen")}
         if self.stopping or not wanted:
             await asyncio.sleep(0.05)
@@ -183,23 +183,23 @@ class Partitions:
         await self._promise()
         now = time.monotonic()
         # A letter that waited for the origin to come back is no sign of a storm.
-        late = max([0.0, *(now - max(due, self._stopped_at) for due in dues(self.outbounds.values()))])
+        late = max([0.0, *(now - max(due, self._stopped_at) for due in due_times(self.outbounds.values()))])
         before = self._window.seconds
-        paced(self.outbounds.values(), self._window.observe(late, now, self.storms.window))
+        set_windows(self.outbounds.values(), self._window.observe(late, now, self.storms.window))
         if self._window.seconds < before:
             self.letters_woken()
         self._look_out()
-        found = await self._needs.valkey.read(wanted, count=500, block=BLOCK)
+        found = await self._needs.valkey.read(wanted, count=500, block=BLOCK_MILLISECONDS)
         for key, entries in found.items():
             if key in self._positions:
                 self._positions[key] = entries[-1][0]
                 await self._take(key, entries)
-        await asyncio.sleep(LINGER)
+        await asyncio.sleep(LINGER_SECONDS)
 
     def _look_out(self) -> None:
         """Whether a storm begins or ends; then leaves wait longer, or no longer."""
         now = self._needs.now()
-        if abs(now - self._judged) < LOOK_OUT:
+        if abs(now - self._judged) < STORM_CHECK_MILLISECONDS:
             return
         self._judged = now
         online = {partition: len(hold.online) for partition, hold in self.holds.items()}
@@ -219,7 +219,7 @@ class Partitions:
         else:
             await self._events(self.holds[partition], entries)
 
-    async def _events(self, hold: Hold, entries: Sequence[Entry]) -> None:
+    async def _events(self, hold: Debouncer, entries: Sequence[Entry]) -> None:
         for entry, body in entries:
             noticed = hold.see(presence_log.decode(body), entry)
             self._arrived.update(dict.fromkeys(noticed.arrived))
@@ -233,7 +233,7 @@ class Partitions:
             await self._needs.inbox.owe(self._arrived, "join")
             self._arrived.clear()
 
-    def _noticed(self, hold: Hold, noticed: Noticed, entry: str) -> None:
+    def _noticed(self, hold: Debouncer, noticed: DebounceResult, entry: str) -> None:
         self.storms.saw(noticed.moved)
         metrics.FLAPS.inc(noticed.flaps)
         self.flapped(noticed.flapped)
@@ -244,7 +244,7 @@ class Partitions:
             self._doubts.add(task)
             task.add_done_callback(self._doubts.discard)
 
-    async def _look_up(self, hold: Hold, user: str, entry: str) -> None:
+    async def _look_up(self, hold: Debouncer, user: str, entry: str) -> None:
         """Where Now decides; its answer is appended before the entry may go. A crash before repeats the doubt."""
         wait = 0.5
         while not await self._looked_up(user):
@@ -265,7 +265,7 @@ class Partitions:
             self.died.set_exception(error)
 
 
-def _tell(turned: Turned, storms: Storms) -> None:
+def _tell(turned: StormChanges, storms: StormDetector) -> None:
     """Count and log what began and what is over."""
     for storm in turned.began:
         metrics.STORMS.labels(storm.where[1]).inc()

@@ -20,17 +20,17 @@ from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.valkey.client import Valkey
 from pubnub_bridge.store import keys
 
-LEASE = 9000
+LEASE_MILLISECONDS = 9000
 """Milliseconds; a killed bridge's partitions are taken over within them."""
 _log = structlog.get_logger(__name__)
 
 
-def own_name() -> str:
+def bridge_name() -> str:
     """A name no other process has."""
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
-class Owning(Protocol):
+class PartitionOwner(Protocol):
     """What is done with a partition."""
 
     async def take_over(self, partition: int) -> None:
@@ -40,10 +40,10 @@ class Owning(Protocol):
         """Stop; what is not done stays in the streams."""
 
 
-class Ownership:
+class Leases:
     """The partitions of one process among all that are alive."""
 
-    def __init__(self, valkey: Valkey, name: str, partitions: int, owning: Owning) -> None:
+    def __init__(self, valkey: Valkey, name: str, partitions: int, owning: PartitionOwner) -> None:
         self._valkey = valkey
         self._partitions = partitions
         self._owning = owning
@@ -51,7 +51,7 @@ class Ownership:
         self.owned: set[int] = set()
         self.leads = False
         """Whether this process runs the jobs that only one may run."""
-        self.lease = LEASE
+        self.lease = LEASE_MILLISECONDS
 
     async def run(self) -> None:
         """Keep the leases for ever; while an engine is away everything stays as it is."""

@@ -21,19 +21,19 @@ from aiolimiter import AsyncLimiter
 from graph_service.errors import FriendsError
 from graph_service.friends.presence_flags import Flags
 from graph_service.graph.driver import Graph
-from graph_service.model.model import Told
+from graph_service.model.model import PresenceSnapshot
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge import metrics
 from pubnub_bridge.model import encoding
 
 SCHEMA = "1.0.0"
-MOST_MEMBERS = 100
-MOST_WAITING = 100_000
+MAX_MEMBERS = 100
+MAX_WAITING = 100_000
 """Users that wait; beyond it the oldest is left to the next change or reconcile."""
-AT_ONCE = 10
-AGAIN = 1.0
+MAX_CONCURRENT_WRITES = 10
+RETRY_SECONDS = 1.0
 """Seconds until what could not be written is tried again."""
-PATIENCE = 10.0
+CALM_WAIT_SECONDS = 10.0
 """Seconds that writing waits at most while news needs all there is."""
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class Store(Protocol):
 class Reads(Protocol):
     """What is read of the graph when it is a user's turn."""
 
-    async def tell(self, ids: Sequence[str]) -> list[Told]:
+    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock of each user."""
 
     async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]] | None:
@@ -79,7 +79,7 @@ class GraphReads:
         self._graph = graph
         self._flags = flags
 
-    async def tell(self, ids: Sequence[str]) -> list[Told]:
+    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock of each user."""
         return await self._flags.tell(ids)
 
@@ -99,7 +99,7 @@ class Members:
 
 def members(now: Collection[str], wanted: Sequence[tuple[str, int]]) -> Members:
     """From who is a member to who should be."""
-    keep = dict(wanted[:MOST_MEMBERS])
+    keep = dict(wanted[:MAX_MEMBERS])
     added = {user: since for user, since in keep.items() if user not in now}
     return Members(added, [user for user in now if user not in keep])
 
@@ -109,7 +109,7 @@ def member_custom(since: int) -> dict[str, Any]:
     return {"schemaVersion": SCHEMA, "addedAt": encoding.iso(since * 1_000_000), "status": "accepted"}
 
 
-def user_custom(told: Told, shard: int) -> dict[str, Any]:
+def user_custom(told: PresenceSnapshot, shard: int) -> dict[str, Any]:
     """`custom` of a user; the invisible are shown offline."""
     return {
         "schemaVersion": SCHEMA,
@@ -151,22 +151,22 @@ class AppContext:
             return
         for user in users:
             self._waiting[user] = own or self._waiting.get(user, False)
-        while len(self._waiting) > MOST_WAITING:
+        while len(self._waiting) > MAX_WAITING:
             del self._waiting[next(iter(self._waiting))]
         self._woken.set()
 
-    def settled(self, told: Sequence[Told]) -> None:
+    def settled(self, told: Sequence[PresenceSnapshot]) -> None:
         """Users whose state was settled; with full extent their online friends' channels change as well."""
         self.touch([one.user for one in told])
         if self._extent == "full":
-            self.touch([friend for one in told for friend in one.online_friends[:MOST_MEMBERS]], own=False)
+            self.touch([friend for one in told for friend in one.online_friends[:MAX_MEMBERS]], own=False)
 
     async def run(self) -> None:
         """Write for ever."""
         while True:
             await self._woken.wait()
             await self._calm()
-            batch = dict(islice(self._waiting.items(), AT_ONCE))
+            batch = dict(islice(self._waiting.items(), MAX_CONCURRENT_WRITES))
             if not batch:
                 self._woken.clear()
                 continue
@@ -178,11 +178,11 @@ class AppContext:
                 _log.warning("App Context waits", reason=str(error))
                 for user, own in batch.items():
                     self.touch([user], own)
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETRY_SECONDS)
 
     async def _calm(self) -> None:
         """A cache can wait while news cannot; not for ever, so that it converges under any load."""
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + CALM_WAIT_SECONDS
         while self.pressed() and time.monotonic() < until:  # noqa: ASYNC110 - it is measured, nobody sets it
             await asyncio.sleep(0.1)
 
@@ -223,11 +223,11 @@ class AppContext:
             _log.warning("App Context was not written", user=user, reason=str(error))
             if error.temporary:
                 self.touch([user], own)
-                await asyncio.sleep(AGAIN)
+                await asyncio.sleep(RETRY_SECONDS)
         else:
             metrics.APP_CONTEXT.labels("written").inc()
 
-    async def _write(self, told: Told) -> None:
+    async def _write(self, told: PresenceSnapshot) -> None:
         async with self._limiter:
             shard = self._shards.shard(told.user)
             await self._store.set_user(told.user, told.name or told.user, user_custom(told, shard))
@@ -240,7 +240,7 @@ class AppContext:
 
     async def _write_members(self, user: str) -> None:
         channel = f"friends.{user}"
-        wanted = await self._reads.active(user, MOST_MEMBERS)
+        wanted = await self._reads.active(user, MAX_MEMBERS)
         if wanted is None:
             return await self._remove(user)
         async with self._limiter:

@@ -15,19 +15,19 @@ import structlog
 
 from graph_service.errors import FriendsError
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.presence_event import PresenceEvent
 
-CROWD = 20
+LISTING_MIN_USERS = 20
 """Users who left together, from which on their channels are asked first."""
-PAGE = 1000
+PAGE_USERS = 1000
 """Occupants that one page of Here Now holds."""
-CACHE = 3000
+CACHE_MILLISECONDS = 3000
 """Milliseconds that an answer of Here Now may be old."""
-GOOD_FOR = 10_000
+LISTING_VALID_SECONDS = 10_000
 """Milliseconds that one is kept."""
-AT_ONCE = 100
+MAX_CONCURRENT_LOOKUPS = 100
 """Channels of one question for occupancy."""
-UNDER_WAY = 50
+MAX_LISTINGS = 50
 """Users who are looked up at once; after an outage thousands may be in doubt."""
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +65,7 @@ class _Listed:
     users: frozenset[str] | None
 
 
-class Lookups:
+class PresenceLookup:
     """Asks PubNub where users are now."""
 
     def __init__(self, client: Presence, shards: ShardMap, now: Callable[[], int]) -> None:
@@ -73,9 +73,9 @@ class Lookups:
         self._shards = shards
         self._now = now
         self._listed: dict[str, _Listed] = {}
-        self._places = asyncio.Semaphore(UNDER_WAY)
+        self._places = asyncio.Semaphore(MAX_LISTINGS)
 
-    async def seen(self, user: str, reason: str = "confirm") -> Seen:
+    async def seen(self, user: str, reason: str = "confirm") -> PresenceEvent:
         """Whether a user is present on any of their shards. Raises what the client raises."""
         async with self._places:
             at = self._now()
@@ -83,14 +83,14 @@ class Lookups:
         partition = self._shards.partition(user)
         on = [shard for name in names if (shard := self._shards.parse(name)) is not None]
         mine = [shard for shard in on if shard % self._shards.partitions == partition]
-        return Seen(user, bool(mine), at, mine[0] if mine else self._shards.shard(user), reason)
+        return PresenceEvent(user, bool(mine), at, mine[0] if mine else self._shards.shard(user), reason)
 
-    async def all(self, users: Sequence[str], reason: str = "confirm") -> dict[str, Seen]:
+    async def all(self, users: Sequence[str], reason: str = "confirm") -> dict[str, PresenceEvent]:
         """The same of many; who cannot be looked up is left out and logged."""
         answers = await asyncio.gather(*(self.seen(user, reason) for user in users), return_exceptions=True)
-        found: dict[str, Seen] = {}
+        found: dict[str, PresenceEvent] = {}
         for user, answer in zip(users, answers, strict=True):
-            if isinstance(answer, Seen):
+            if isinstance(answer, PresenceEvent):
                 found[user] = answer
             elif isinstance(answer, FriendsError):
                 _log.warning("a look-up failed", user=user, reason=str(answer))
@@ -105,9 +105,9 @@ class Lookups:
             here.update((await self._client.here_now(channel)).users)
         return here
 
-    async def still_there(self, left: Mapping[str, int]) -> dict[str, Seen]:
+    async def still_there(self, left: Mapping[str, int]) -> dict[str, PresenceEvent]:
         """Of those who left, each with when (milliseconds), who is there all the same: with another device."""
-        if len(left) >= CROWD and max(left.values()) <= self._now() - CACHE:
+        if len(left) >= LISTING_MIN_USERS and max(left.values()) <= self._now() - CACHE_MILLISECONDS:
             left = await self._unlisted(left)
         return {user: seen for user, seen in (await self.all(list(left))).items() if seen.online}
 
@@ -123,20 +123,22 @@ class Lookups:
         listed = self._listed.get(channel)
         if listed is None or listed.users is None:
             return False
-        return user not in listed.users and at <= listed.asked - CACHE
+        return user not in listed.users and at <= listed.asked - CACHE_MILLISECONDS
 
     async def _list(self, channels: set[str], newest: int) -> None:
         """Who is on these channels now; what is known from after the newest leave is not asked again."""
         now = self._now()
-        self._listed = {name: one for name, one in self._listed.items() if one.asked > now - GOOD_FOR}
+        self._listed = {
+            name: one for name, one in self._listed.items() if one.asked > now - LISTING_VALID_SECONDS
+        }
         wanted = [
             name
             for name in sorted(channels)
-            if name not in self._listed or newest > self._listed[name].asked - CACHE
+            if name not in self._listed or newest > self._listed[name].asked - CACHE_MILLISECONDS
         ]
         try:
-            for start in range(0, len(wanted), AT_ONCE):
-                some = wanted[start : start + AT_ONCE]
+            for start in range(0, len(wanted), MAX_CONCURRENT_LOOKUPS):
+                some = wanted[start : start + MAX_CONCURRENT_LOOKUPS]
                 counts = await self._client.occupancy(some)
                 lists = await asyncio.gather(*(self._of(name, counts.get(name, 0)) for name in some))
                 self._listed |= {name: _Listed(now, users) for name, users in zip(some, lists, strict=True)}
@@ -144,7 +146,7 @@ class Lookups:
             _log.warning("channels were not listed", channels=len(wanted), reason=str(error))
 
     async def _of(self, channel: str, occupancy: int) -> frozenset[str] | None:
-        if not occupancy or occupancy >= PAGE:
+        if not occupancy or occupancy >= PAGE_USERS:
             return None if occupancy else frozenset()
         found = await self._client.here_now(channel)
-        return frozenset(found.users) if found.occupancy <= len(found.users) < PAGE else None
+        return frozenset(found.users) if found.occupancy <= len(found.users) < PAGE_USERS else None

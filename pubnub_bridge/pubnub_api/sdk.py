@@ -25,9 +25,9 @@ from graph_service.concurrency import cancellation
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.pubnub_api.publish_client import Keyset
 
-PAGE = 1000
+PAGE_SIZE = 1000
 """Most occupants of one Here Now answer (PubNub docs: here now limit)."""
-IN_FLIGHT = 50
+MAX_CONCURRENT_CALLS = 50
 """Calls under way at once; the SDK's own pool has 100 connections."""
 _TEMPORARY = frozenset(
     {
@@ -68,16 +68,16 @@ class Grant:
         ]
 
 
-class Client:
+class PubNubSdk:
     """Calls signed with the secret key."""
 
     def __init__(self, sdk: PubNubAsyncio) -> None:
         self._sdk = sdk
-        self._gate = asyncio.Semaphore(IN_FLIGHT)
+        self._gate = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, keyset: Keyset, secret_key: str | None) -> AsyncIterator[Client]:
+    async def open(cls, keyset: Keyset, secret_key: str | None) -> AsyncIterator[PubNubSdk]:
         """A client of a keyset; its connections are closed at the end."""
         config = PNConfiguration()
         config.subscribe_key, config.publish_key = keyset.subscribe_key, keyset.publish_key
@@ -102,14 +102,14 @@ class Client:
         """Who is on a channel, by all its pages. Paging is by offset over a moving set, so some may be missing."""
         users: dict[str, None] = {}
         while True:
-            endpoint = self._sdk.here_now().channels(channel).include_uuids(True).limit(PAGE)
+            endpoint = self._sdk.here_now().channels(channel).include_uuids(True).limit(PAGE_SIZE)
             if users:
                 endpoint = endpoint.offset(len(users))
             found = await self._call("here now", endpoint)
             occupancy, page = _of_channel(found, channel)
             before = len(users)
             users.update(dict.fromkeys(page))
-            if len(page) < PAGE or len(users) == before:
+            if len(page) < PAGE_SIZE or len(users) == before:
                 return Occupants(occupancy, list(users))
 
     async def occupancy(self, channels: Sequence[str]) -> dict[str, int]:
@@ -187,7 +187,7 @@ class Client:
             PubNubRefused: the call is not allowed, or not understood.
         """
         async with self._gate:
-            with cancellation.heard():
+            with cancellation.propagate_cancellation():
                 answer = await endpoint.future()
         if not isinstance(answer, PubNubAsyncioException):
             return answer.result

@@ -16,7 +16,7 @@ import structlog
 
 from graph_service.errors import FriendsError
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.pubnub_api.sdk import Client, Grant
+from pubnub_bridge.pubnub_api.sdk import Grant, PubNubSdk
 
 STATUS_CHANNEL = "status.global"
 SERVER_MINUTES = 60
@@ -51,7 +51,7 @@ class Token:
 class Tokens:
     """Grants tokens; without Access Manager nobody needs one."""
 
-    def __init__(self, client: Client, server: str, enabled: bool, minutes: int) -> None:
+    def __init__(self, client: PubNubSdk, server: str, enabled: bool, minutes: int) -> None:
         self._client = client
         self._server = server
         self._enabled = enabled
@@ -68,7 +68,7 @@ class Tokens:
         self._wanted.set()
 
     async def begin(self) -> None:
-        """Grant the server's first token. Raises what `Client.grant` raises."""
+        """Grant the server's first token. Raises what `PubNubSdk.grant` raises."""
         if self._enabled:
             self._own = await self._client.grant(SERVER_MINUTES, self._server, SERVER_GRANT)
 

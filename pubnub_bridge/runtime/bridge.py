@@ -17,36 +17,36 @@ import structlog
 
 from graph_service.app import engines
 from graph_service.friends.outbox import Outbox
-from graph_service.model.model import Told
+from graph_service.model.model import PresenceSnapshot
 from pubnub_bridge import metrics
-from pubnub_bridge.debounce.committer import Around, Settle
-from pubnub_bridge.debounce.debouncer import HoldTimes
-from pubnub_bridge.debounce.reconciler import Reconcile
-from pubnub_bridge.debounce.storm_detector import Marks
+from pubnub_bridge.debounce.committer import Around, FlagCommitter
+from pubnub_bridge.debounce.debouncer import DebounceTimes
+from pubnub_bridge.debounce.reconciler import Reconciler
+from pubnub_bridge.debounce.storm_detector import StormThresholds
 from pubnub_bridge.fanout import outbox_relay
 from pubnub_bridge.fanout.admission import Admission
-from pubnub_bridge.fanout.batcher import Pace
-from pubnub_bridge.fanout.event_webhook import Events, Receiver
-from pubnub_bridge.fanout.publisher import Limits, Outbound, Publish, Ways
-from pubnub_bridge.fanout.sqs_worker import Worker
-from pubnub_bridge.fanout.sync_loader import Syncs
+from pubnub_bridge.fanout.batcher import BatchWindow
+from pubnub_bridge.fanout.event_webhook import EventWebhook, WebhookReceiver
+from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher, PublishLimits, Ways
+from pubnub_bridge.fanout.sqs_worker import SqsWorker
+from pubnub_bridge.fanout.sync_loader import SyncLoader
 from pubnub_bridge.ingest.subscriber import Hooks, Subscriber
-from pubnub_bridge.model.presence_event import Seen
-from pubnub_bridge.observe.accuracy import Accuracy, patience
+from pubnub_bridge.model.presence_event import PresenceEvent
+from pubnub_bridge.observe.accuracy import Accuracy, settling_seconds
 from pubnub_bridge.observe.console import report
-from pubnub_bridge.observe.cpu_load import BUSY, Busy
-from pubnub_bridge.observe.online_count import Counting, CountNeeds
+from pubnub_bridge.observe.cpu_load import BUSY_SHARE, CpuLoad
+from pubnub_bridge.observe.online_count import CountNeeds, OnlineCount
 from pubnub_bridge.partitions.consumer import Needs, Partitions
-from pubnub_bridge.partitions.leases import Ownership, own_name
+from pubnub_bridge.partitions.leases import Leases, bridge_name
 from pubnub_bridge.pubnub_api.publish_client import PublishClient
 from pubnub_bridge.runtime import scheduler
 from pubnub_bridge.runtime.context import Side, open_side
 from pubnub_bridge.runtime.startup import until_prepared
-from pubnub_bridge.runtime.supervisor import until_one_dies
+from pubnub_bridge.runtime.supervisor import run_until_one_ends
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health
-from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.inbox_streams import InboxStreams
 
 SETTLES, READS = 1.0, 0.1
 """Seconds that a batch of settling, or of owed syncs, takes at most while the graph bears more syncs."""
@@ -72,24 +72,24 @@ async def on(side: Side) -> None:
     bridge = Bridge(side)
     try:
         async with scheduler.running(bridge.jobs()):
-            await until_one_dies(bridge.tasks(), bridge.drain)
+            await run_until_one_ends(bridge.tasks(), bridge.drain)
     finally:
         await bridge.ownership.close()
         bridge.pool.wires.close()
 
 
-def hold_times(settings: Settings) -> HoldTimes:
+def debounce_times(settings: Settings) -> DebounceTimes:
     """The holds in milliseconds."""
-    return HoldTimes(
+    return DebounceTimes(
         int(settings.hold_online * 1000),
         int(settings.hold_leave * 1000),
         int(settings.hold_timeout * 1000),
     )
 
 
-def storm_marks(settings: Settings) -> Marks:
+def storm_thresholds(settings: Settings) -> StormThresholds:
     """When there is a storm, and how long is waited then."""
-    return Marks(
+    return StormThresholds(
         on=settings.storm_mode == "on",
         share=settings.storm_share,
         least=settings.storm_least,
@@ -108,20 +108,24 @@ class Bridge:
         self.pool = PublishClient(side.keyset, side.tokens.own, settings.publish_pipeline)
         self.partitions = Partitions(_needs(side))
         self.events = _events(side, lambda: self.ownership.leads)
-        self.settle = Settle(_around(side, self.events), self.partitions.holds)
-        self.syncs = Syncs(side.flags, side.water)
-        self.publish = Publish(self.partitions.outbounds, ways(side, self.pool, self.syncs), limits(settings))
+        self.settle = FlagCommitter(_around(side, self.events), self.partitions.holds)
+        self.syncs = SyncLoader(side.flags, side.water)
+        self.publish = Publisher(
+            self.partitions.outbounds, ways(side, self.pool, self.syncs), limits(settings)
+        )
         self.over_sqs = self._over_sqs()
         self.admission = Admission(settings.publish_in_flight)
-        self.ownership = Ownership(side.engines.valkey, own_name(), settings.partitions, self.partitions)
-        self.reconcile = Reconcile(side.flags, side.log, side.lookups, side.shards)
+        self.ownership = Leases(side.engines.valkey, bridge_name(), settings.partitions, self.partitions)
+        self.reconcile = Reconciler(side.flags, side.log, side.lookups, side.shards)
         self.reconcile.now = side.clock.now
-        self.relay = outbox_relay.Relay(_changes(side), side.inbox, side.water, lambda: self.ownership.leads)
+        self.relay = outbox_relay.OutboxRelay(
+            _changes(side), side.inbox, side.water, lambda: self.ownership.leads
+        )
         self.context = side.context
-        self.busy = Busy()
+        self.busy = CpuLoad()
         self.valid_for = max(1, round(3 * settings.status_count_interval))
         self.health = Health(side.engines.valkey, settings.partitions, self.valid_for)
-        self.counting = Counting(self._count_needs())
+        self.counting = OnlineCount(self._count_needs())
         self.report = report.Report(side.engines.valkey, self.ownership, self.partitions)
         self.subscriber = Subscriber(side.session, side.keyset, side.shards, side.log, self._hooks())
         self._wire()
@@ -144,7 +148,7 @@ class Bridge:
             "publish time-outs": self.pool.wires.watch(),
         } | self._receiving()
 
-    def _outbounds(self) -> list[Outbound]:
+    def _outbounds(self) -> list[PartitionOutbox]:
         over_sqs = self.over_sqs.outbounds if self.over_sqs else {}
         return [*self.partitions.outbounds.values(), *over_sqs.values()]
 
@@ -161,7 +165,7 @@ class Bridge:
             scheduler.Job(
                 "reconcile", settings.reconcile_seconds, self._reconcile_owned, settings.reconcile_seconds
             ),
-            scheduler.Job("console report", report.EVERY, self.report.tell),
+            scheduler.Job("console report", report.INTERVAL_SECONDS, self.report.tell),
             scheduler.Job("accuracy", 60.0, self._accuracy, 60.0),
         ]
 
@@ -173,7 +177,7 @@ class Bridge:
         metrics.HELD.set(sum(map(len, self.partitions.holds.values())))
         metrics.WAITING.set(sum(out.coalesce.busy for out in self._outbounds()))
         metrics.OLDEST.set(max((age.settle for age in ages.values()), default=0.0))
-        for name, key in (("seen", keys.seen), ("inbox", keys.inbox), ("dead", keys.dead)):
+        for name, key in (("seen", keys.presence_log), ("inbox", keys.inbox), ("dead", keys.dead)):
             lengths = await self.side.engines.valkey.lengths([key(number) for number in ages])
             metrics.STREAM.labels(name).set(sum(lengths))
 
@@ -192,7 +196,7 @@ class Bridge:
         side, size = self.side, self.side.settings.accuracy_sample
         if size and self.ownership.leads:
             shard = random.randrange(side.shards.listened)
-            sampling = Accuracy(side.flags, side.lookups, size, patience(side.settings))
+            sampling = Accuracy(side.flags, side.lookups, size, settling_seconds(side.settings))
             await sampling.sample(shard)
 
     async def drain(self) -> None:
@@ -235,9 +239,9 @@ class Bridge:
     def _pressed(self) -> bool:
         """Whether news needs all there is: it goes out late, or this process is busy."""
         share = self.busy.share(time.monotonic(), time.process_time())
-        return self.partitions.late or share > BUSY
+        return self.partitions.late or share > BUSY_SHARE
 
-    def _told(self, told: Sequence[Told]) -> None:
+    def _told(self, told: Sequence[PresenceSnapshot]) -> None:
         self.context.settled(told)
         self.report.told(told)
 
@@ -247,13 +251,13 @@ class Bridge:
             side.client, side.shards, side.engines.valkey, self.health, self.pool, self.valid_for
         )
 
-    def _over_sqs(self) -> Worker | None:
+    def _over_sqs(self) -> SqsWorker | None:
         """With QUEUE_URL notices go that way; the streams still bring what is redriven or was left in them."""
         side, settings = self.side, self.side.settings
         if side.notices is None:
             return None
         how = ways(side, self.pool, self.syncs)
-        return Worker(settings.partitions, how, side.inbox, limits(settings), pace(settings))
+        return SqsWorker(settings.partitions, how, side.inbox, limits(settings), batch_window(settings))
 
     def _hooks(self) -> Hooks:
         side = self.side
@@ -263,18 +267,18 @@ class Bridge:
             caught_up=self.partitions.caught_up,
             doubtful=self.reconcile.ask,
             now=side.clock.now,
-            room=lambda partition: side.backlog.check([keys.seen(partition)]),
+            room=lambda partition: side.backlog.check([keys.presence_log(partition)]),
         )
 
 
-def pace(settings: Settings) -> Pace:
+def batch_window(settings: Settings) -> BatchWindow:
     """How long news waits for company."""
-    return Pace(settings.coalesce_shortest, settings.coalesce_longest)
+    return BatchWindow(settings.coalesce_shortest, settings.coalesce_longest)
 
 
-def ways(side: Side, pool: PublishClient, syncs: Syncs) -> Ways:
+def ways(side: Side, pool: PublishClient, syncs: SyncLoader) -> Ways:
     """What publishing from the streams leans on."""
-    streams = Inbox(side.engines.valkey, side.shards.partition)
+    streams = InboxStreams(side.engines.valkey, side.shards.partition)
     return Ways(pool, streams, syncs, side.dead, side.tokens.refused, side.why.fail)
 
 
@@ -292,14 +296,14 @@ def _needs(side: Side) -> Needs:
         log=side.log,
         lookups=side.lookups,
         now=side.clock.now,
-        times=hold_times(settings),
-        pace=pace(settings),
-        marks=storm_marks(settings),
+        times=debounce_times(settings),
+        pace=batch_window(settings),
+        marks=storm_thresholds(settings),
     )
 
 
-def _around(side: Side, events: Events) -> Around:
-    async def refused(seen: Seen, reason: str) -> None:
+def _around(side: Side, events: EventWebhook) -> Around:
+    async def refused(seen: PresenceEvent, reason: str) -> None:
         await side.dead.bury_change(side.shards.partition(seen.user), seen, reason)
 
     return Around(
@@ -316,15 +320,15 @@ def _around(side: Side, events: Events) -> Around:
     )
 
 
-def _events(side: Side, leads: Callable[[], bool]) -> Events:
+def _events(side: Side, leads: Callable[[], bool]) -> EventWebhook:
     settings, secret = side.settings, side.settings.events_secret
-    receiver = Receiver(settings.events_url, secret.get_secret_value() if secret else "")
-    return Events(side.engines.valkey, side.session, receiver, side.shards.partition, leads)
+    receiver = WebhookReceiver(settings.events_url, secret.get_secret_value() if secret else "")
+    return EventWebhook(side.engines.valkey, side.session, receiver, side.shards.partition, leads)
 
 
-def limits(settings: Settings) -> Limits:
+def limits(settings: Settings) -> PublishLimits:
     """How hard to push."""
-    return Limits(
+    return PublishLimits(
         in_flight=settings.publish_in_flight,
         tries=settings.publish_retry_times,
         per_second=settings.publish_per_second,

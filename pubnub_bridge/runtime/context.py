@@ -16,23 +16,23 @@ from aiohttp import web
 from graph_service.app import Engines
 from graph_service.friends.presence_flags import Flags
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.debounce.new_users import Newcomers
-from pubnub_bridge.fanout.sqs_queue import Sqs
+from pubnub_bridge.debounce.new_users import NewUsers
+from pubnub_bridge.fanout.sqs_queue import SqsQueue
 from pubnub_bridge.observe.console.audit import Audit
 from pubnub_bridge.observe.console.feed import Feed
 from pubnub_bridge.pubnub_api.app_context import AppContext, GraphReads
 from pubnub_bridge.pubnub_api.clock import Clock
-from pubnub_bridge.pubnub_api.presence_lookup import Lookups
+from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.pubnub_api.publish_client import Keyset
-from pubnub_bridge.pubnub_api.sdk import Client
+from pubnub_bridge.pubnub_api.sdk import PubNubSdk
 from pubnub_bridge.pubnub_api.tokens import Tokens
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.store.backpressure import Backlog
-from pubnub_bridge.store.change_history import Why
+from pubnub_bridge.store.backpressure import Backpressure
+from pubnub_bridge.store.change_history import ChangeHistory
 from pubnub_bridge.store.dead_letters import DeadLetters
-from pubnub_bridge.store.inbox_streams import Inbox
-from pubnub_bridge.store.presence_log import Log
-from pubnub_bridge.store.watermark import HighWater
+from pubnub_bridge.store.inbox_streams import InboxStreams
+from pubnub_bridge.store.presence_log import PresenceLog
+from pubnub_bridge.store.watermark import Watermark
 
 
 @dataclass(frozen=True)
@@ -43,28 +43,28 @@ class Side:
     engines: Engines
     keyset: Keyset
     session: aiohttp.ClientSession
-    client: Client
+    client: PubNubSdk
     clock: Clock
     shards: ShardMap
     flags: Flags
-    log: Log
-    inbox: Inbox
-    backlog: Backlog
-    water: HighWater
-    lookups: Lookups
-    why: Why
+    log: PresenceLog
+    inbox: InboxStreams
+    backlog: Backpressure
+    water: Watermark
+    lookups: PresenceLookup
+    why: ChangeHistory
     tokens: Tokens
     dead: DeadLetters
     console: Feed
     audit: Audit
     context: AppContext
-    notices: Sqs | None = None
+    notices: SqsQueue | None = None
     """Where notices wait instead of in Valkey's streams."""
 
     @cached_property
-    def newcomers(self) -> Newcomers:
+    def newcomers(self) -> NewUsers:
         """Who was created and waits to be looked up; somebody must `run` it."""
-        return Newcomers(self.look_up)
+        return NewUsers(self.look_up)
 
     async def look_up(self, users: Sequence[str]) -> list[str]:
         """Users who were just created may have been present for long: what Where Now says is accepted as seen.
@@ -102,12 +102,12 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         secret = settings.pubnub_secret_key
         client = await stack.enter_async_context(
-            Client.open(keys, secret.get_secret_value() if secret else None)
+            PubNubSdk.open(keys, secret.get_secret_value() if secret else None)
         )
         shards = settings.shard_map()
         clock, flags = Clock(), Flags(engines.graph, settings.last_seen_rounding)
         url = settings.queue_url
-        notices = await stack.enter_async_context(Sqs.open(url)) if url else None
+        notices = await stack.enter_async_context(SqsQueue.open(url)) if url else None
         yield Side(
             settings=settings,
             engines=engines,
@@ -117,12 +117,12 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
             clock=clock,
             shards=shards,
             flags=flags,
-            log=Log(engines.valkey, shards.partition),
-            inbox=Inbox(engines.valkey, shards.partition, notices),
-            backlog=Backlog(engines.valkey, settings.stream_limit),
-            water=HighWater(engines.valkey),
-            lookups=Lookups(client, shards, clock.now),
-            why=Why(engines.valkey, shards.partition, settings.why_hours * 3600),
+            log=PresenceLog(engines.valkey, shards.partition),
+            inbox=InboxStreams(engines.valkey, shards.partition, notices),
+            backlog=Backpressure(engines.valkey, settings.stream_limit),
+            water=Watermark(engines.valkey),
+            lookups=PresenceLookup(client, shards, clock.now),
+            why=ChangeHistory(engines.valkey, shards.partition, settings.why_hours * 3600),
             tokens=Tokens(
                 client, settings.pubnub_user, settings.access_manager == "on", settings.token_minutes
             ),

@@ -16,8 +16,8 @@ from pubnub_bridge import metrics
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.runtime.context import Side
 
-SHORTEST_WAIT = 0.5
-LONGEST_WAIT = 60.0
+MIN_BACKOFF_SECONDS = 0.5
+MAX_BACKOFF_SECONDS = 60.0
 """Seconds between two tries; the longest is also how often an API alone asks for PubNub's time."""
 _log = structlog.get_logger(__name__)
 
@@ -40,7 +40,7 @@ async def until_prepared(side: Side) -> None:
     Raises:
         PubNubRefused: waiting would not help.
     """
-    wait = SHORTEST_WAIT
+    wait = MIN_BACKOFF_SECONDS
     while True:
         try:
             return await prepare(side)
@@ -64,10 +64,10 @@ async def try_times(side: Side) -> bool:
 
 async def keep_times(side: Side) -> None:
     """For an API without a bridge beside it: ask again and again, for ever."""
-    wait = SHORTEST_WAIT
+    wait = MIN_BACKOFF_SECONDS
     while True:
         await asyncio.sleep(wait)
-        wait = LONGEST_WAIT if await try_times(side) else min(LONGEST_WAIT, wait * 2)
+        wait = MAX_BACKOFF_SECONDS if await try_times(side) else min(MAX_BACKOFF_SECONDS, wait * 2)
 
 
 async def _times(side: Side) -> None:

@@ -13,7 +13,7 @@ from pubnub_bridge.errors import TaskDied
 _log = structlog.get_logger(__name__)
 
 
-async def until_one_dies(
+async def run_until_one_ends(
     calls: Mapping[str, Awaitable[object]], drain: Callable[[], Awaitable[None]]
 ) -> None:
     """Runs all until the caller is cancelled; then they may `drain`, and after that none of them runs any more.
@@ -28,14 +28,14 @@ async def until_one_dies(
         await drain()
         raise
     finally:
-        await cancellation.ended(tasks.values())
+        await cancellation.cancel_and_wait(tasks.values())
     name = next(name for name, task in tasks.items() if task in done)
     error = None if tasks[name].cancelled() else tasks[name].exception()
     _log.error("task died", task=name, exc_info=error)
     raise TaskDied(task=name, reason=repr(error) if error else "without an error") from error
 
 
-async def until_stopped(calls: dict[str, Awaitable[object]]) -> None:
+async def run_until_stopped(calls: dict[str, Awaitable[object]]) -> None:
     """Waits for the call named "stop"; the end of anything else is a death.
 
     Raises:

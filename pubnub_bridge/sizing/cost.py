@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pubnub_bridge.sizing.figures import Prices
-from pubnub_bridge.sizing.load import Letters, Load
+from pubnub_bridge.sizing.load import Load, Messages
 from pubnub_bridge.sizing.product import Product
 
 DAY = 86_400
@@ -80,7 +80,7 @@ def shared(product: Product, rates: Load, prices: Prices) -> list[Line]:
     ]
 
 
-def ways(rates: Load, made: Letters, product: Product, prices: Prices) -> list[Way]:
+def ways(rates: Load, made: Messages, product: Product, prices: Prices) -> list[Way]:
     """What a day of telling friends takes, three ways."""
     changes, told = DAY * rates.transitions, DAY * rates.deliveries
     fits = signal_bytes(product.id_bytes) <= SIGNAL_BYTES
@@ -100,13 +100,13 @@ def ways(rates: Load, made: Letters, product: Product, prices: Prices) -> list[W
     ]
 
 
-def push(rates: Load, made: Letters, prices: Prices) -> Line:
+def push(rates: Load, made: Messages, prices: Prices) -> Line:
     """A day of inbox messages, as batched as the window makes them."""
     units = DAY * made.publishes * letter_units(rates, made, prices.transaction.unit_bytes)
     return Line("batched inbox messages", units, units)
 
 
-def letter_units(rates: Load, made: Letters, unit: int) -> float:
+def letter_units(rates: Load, made: Messages, unit: int) -> float:
     """Transactions of a mean letter: the first event and a Poisson number of others, rounded up to whole units."""
     others = made.news - 1
     if others <= 0:

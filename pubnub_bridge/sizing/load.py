@@ -11,13 +11,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from pubnub_bridge.fanout.batcher import Pace
+from pubnub_bridge.fanout.batcher import BatchWindow
 from pubnub_bridge.model import encoding
 from pubnub_bridge.sizing.product import Product
 
 STAMP = 1_764_000_000_000
 """A moment in milliseconds: all of this century have as many digits."""
-DISTANCE = Pace().distance
+MIN_INTERVAL_SECONDS = BatchWindow().distance
 BATCH = 0.12
 """Seconds from one batch of settling to the next where changes never stop: `settle.DISTANCE` and `settle.LINGER`."""
 SYNCS = 2
@@ -37,7 +37,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Letters:
+class Messages:
     """What the coalescing makes of the news for all inboxes, with one window."""
 
     window: float
@@ -82,18 +82,20 @@ def load(product: Product) -> Load:
     )
 
 
-def letters(rates: Load, window: float, distance: float = DISTANCE, beat: float | None = None) -> Letters:
+def letters(
+    rates: Load, window: float, distance: float = MIN_INTERVAL_SECONDS, beat: float | None = None
+) -> Messages:
     """What is published when news wait `window` seconds; `distance` is kept between two letters to one inbox.
 
     `beat` is the seconds between two batches of settling, by default those of one bridge at these rates.
     """
     a_second = rates.news_an_inbox
     if not a_second:
-        return Letters(window, 0.0, 0.0, 0.0, 0.0)
+        return Messages(window, 0.0, 0.0, 0.0, 0.0)
     told_every = 1 / batches(rates.transitions) if beat is None else beat
     news = a_second * cycle(a_second, window, distance, told_every)
     size = rates.sizes.event * news + (rates.sizes.batch if news > 1 else 0) * min(1.0, news - 1)
-    return Letters(window, rates.deliveries / news, news, 1 - 1 / news, size)
+    return Messages(window, rates.deliveries / news, news, 1 - 1 / news, size)
 
 
 def batches(transitions: float, bridges: int = 1) -> float:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from pubnub_bridge.sizing.figures import UnitCosts
-from pubnub_bridge.sizing.load import Letters, Load, batches
+from pubnub_bridge.sizing.load import Load, Messages, batches
 from pubnub_bridge.sizing.product import Product
 
 BUSY = 0.6
@@ -54,14 +54,14 @@ class Memory:
     """Neo4j's disk."""
 
 
-def cores(rates: Load, made: Letters, friends: float, costs: UnitCosts) -> Cores:
+def cores(rates: Load, made: Messages, friends: float, costs: UnitCosts) -> Cores:
     """Of each engine, with as many bridges as it takes; `friends` is how many a user has, online or not."""
     alone = cores_with(rates, made, friends, costs, bridges=1)
     bridges = math.ceil(alone.bridge / BUSY)
     return alone if bridges <= 1 else cores_with(rates, made, friends, costs, bridges)
 
 
-def cores_with(rates: Load, made: Letters, friends: float, costs: UnitCosts, bridges: int) -> Cores:
+def cores_with(rates: Load, made: Messages, friends: float, costs: UnitCosts, bridges: int) -> Cores:
     """The same with so many bridges."""
     bridge, graph, queue = costs.bridge, costs.neo4j, costs.valkey
     told, moved, begun = rates.deliveries, rates.transitions, batches(rates.transitions, bridges)

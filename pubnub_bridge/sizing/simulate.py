@@ -9,7 +9,7 @@ from typing import Any
 from pubnub_bridge.sizing import cost
 from pubnub_bridge.sizing.cost import Line, Way
 from pubnub_bridge.sizing.figures import Prices, UnitCosts
-from pubnub_bridge.sizing.load import Letters, Load, letters, load
+from pubnub_bridge.sizing.load import Load, Messages, letters, load
 from pubnub_bridge.sizing.machines import Cores, Memory, cores, memory
 from pubnub_bridge.sizing.product import Product
 
@@ -25,9 +25,9 @@ class Prediction:
     prices: Prices
     costs: UnitCosts
     load: Load
-    windows: Sequence[tuple[Letters, Cores, Line]]
+    windows: Sequence[tuple[Messages, Cores, Line]]
     """Rising, each with the cores and what inbox push costs; the product's own is among them."""
-    letters: Letters
+    letters: Messages
     cores: Cores
     memory: Memory
     shared: Sequence[Line]

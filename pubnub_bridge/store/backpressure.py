@@ -13,7 +13,7 @@ from graph_service.errors import QueueUnavailable
 from graph_service.valkey.client import Valkey
 from pubnub_bridge import metrics
 
-FRESH = 1.0
+FRESH_SECONDS = 1.0
 """Seconds that a length is believed; what comes meanwhile is small beside the limit."""
 
 
@@ -23,7 +23,7 @@ class StreamFull(QueueUnavailable):
     code = "stream_full"
 
 
-class Backlog:
+class Backpressure:
     """Looks before anything is accepted."""
 
     def __init__(self, valkey: Valkey, limit: int) -> None:
@@ -36,7 +36,9 @@ class Backlog:
         now = time.monotonic()
         if old := [one for one in streams if self._known.get(one, (0.0, 0))[0] <= now]:
             lengths = await self._valkey.lengths(old)
-            self._known |= {key: (now + FRESH, waiting) for key, waiting in zip(old, lengths, strict=True)}
+            self._known |= {
+                key: (now + FRESH_SECONDS, waiting) for key, waiting in zip(old, lengths, strict=True)
+            }
         longest = max((self._known[one][1] for one in streams), default=0)
         if longest >= self._limit:
             metrics.INTAKE_STOPPED.inc()

@@ -12,14 +12,14 @@ from pydantic_core import to_json
 from graph_service.valkey.client import Valkey
 from pubnub_bridge.store import keys
 
-KEPT = 5
-FAILED_KEPT = 100
+MAX_CHANGES = 5
+MAX_FAILED = 100
 """Failed recipients of one user's changes that are kept; of more than these the count is "at least"."""
-SECONDS = 24 * 3600
+FAILED_SECONDS = 24 * 3600
 
 
 @dataclass(slots=True)
-class Record:
+class ChangeRecord:
     """One settled change."""
 
     user: str
@@ -39,7 +39,7 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedRecipient:
     """One recipient who did not get the message of one change."""
 
     user: str
@@ -49,36 +49,38 @@ class Failed:
     reason: str
 
 
-class Why:
+class ChangeHistory:
     """Keeps records for so many seconds, and finds them; with 0 nothing is kept."""
 
-    def __init__(self, valkey: Valkey, partition: Callable[[str], int], seconds: int = SECONDS) -> None:
+    def __init__(
+        self, valkey: Valkey, partition: Callable[[str], int], seconds: int = FAILED_SECONDS
+    ) -> None:
         self._valkey = valkey
         self._seconds = seconds
         self._partition = partition
 
-    async def keep(self, records: Sequence[Record]) -> None:
+    async def keep(self, records: Sequence[ChangeRecord]) -> None:
         """Put records in front of their users' lists."""
         rows = [(self._key(one.user), to_json(one)) for one in records]
         if rows and self._seconds:
-            await self._valkey.remember(rows, KEPT, self._seconds)
+            await self._valkey.remember(rows, MAX_CHANGES, self._seconds)
 
-    async def of(self, user: str) -> list[Record]:
+    async def of(self, user: str) -> list[ChangeRecord]:
         """The last changes of a user, newest first, each with how many recipients it failed for."""
-        records = [Record(**json.loads(row)) for row in await self._valkey.remembered(self._key(user))]
+        records = [ChangeRecord(**json.loads(row)) for row in await self._valkey.remembered(self._key(user))]
         failed = Counter(event_id for event_id, _, _ in await self.failed(user))
         for record in records:
             record.failed = failed[record.event_id]
         return records
 
-    async def fail(self, some: Sequence[Failed]) -> None:
+    async def fail(self, some: Sequence[FailedRecipient]) -> None:
         """Keep that changes did not reach these recipients; only the newest of each user."""
         rows = [
             (self._failed_key(one.user), json.dumps([one.event_id, one.inbox, one.reason]).encode())
             for one in some
         ]
         if rows and self._seconds:
-            await self._valkey.remember(rows, FAILED_KEPT, self._seconds)
+            await self._valkey.remember(rows, MAX_FAILED, self._seconds)
 
     async def failed(self, user: str) -> list[tuple[str, str, str]]:
         """Event id, recipient and reason of those that are kept, newest first, each recipient once."""
@@ -90,7 +92,7 @@ class Why:
         await self._valkey.forget([self._key(user), self._failed_key(user)])
 
     def _key(self, user: str) -> str:
-        return keys.why(self._partition(user), user)
+        return keys.change_history(self._partition(user), user)
 
     def _failed_key(self, user: str) -> str:
-        return keys.failed(self._partition(user), user)
+        return keys.failed_recipients(self._partition(user), user)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from graph_service.valkey.client import FIRST, Entry, Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.model.encoding import micros, opened
-from pubnub_bridge.model.notification import Event, Notice, SyncNotice, encode
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.notification import Event, Notification, SyncNotification, encode
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.store import keys, presence_log
 
 
@@ -38,7 +38,7 @@ class DeadLetter:
     def event_ids(self) -> list[str]:
         """The ids of what it says, as they stand in the logs."""
         if self.kind == "change":
-            return [Seen(*json.loads(self.body)).event_id]
+            return [PresenceEvent(*json.loads(self.body)).event_id]
         return [str(event["eventId"]) for event in opened(self.body)]
 
 
@@ -55,7 +55,7 @@ class DeadLetters:
         await self._valkey.append([(keys.dead(partition), row)])
         metrics.DEAD.inc()
 
-    async def bury_change(self, partition: int, seen: Seen, reason: str) -> None:
+    async def bury_change(self, partition: int, seen: PresenceEvent, reason: str) -> None:
         """Keep a change that the graph refuses."""
         body = json.dumps([seen.user, seen.online, seen.at, seen.shard, seen.reason])
         row = {"inbox": seen.user, "reason": reason, "body": body, "kind": "change"}
@@ -107,10 +107,10 @@ class DeadLetters:
 
     async def _put_back(self, partition: int, letters: Sequence[DeadLetter]) -> None:
         notices = [notice for one in letters if one.kind == "message" for notice in revived(one)]
-        seen = [Seen(*json.loads(one.body)) for one in letters if one.kind == "change"]
+        seen = [PresenceEvent(*json.loads(one.body)) for one in letters if one.kind == "change"]
         entries = [(keys.inbox(partition), encode(notices))] if notices else []
         await self._valkey.append(
-            [*entries, *([(keys.seen(partition), presence_log.encode(seen))] if seen else [])]
+            [*entries, *([(keys.presence_log(partition), presence_log.encode(seen))] if seen else [])]
         )
 
 
@@ -121,11 +121,11 @@ def _letter(row: Entry) -> DeadLetter:
     return DeadLetter(row[0], **json.loads(row[1]))
 
 
-def revived(letter: DeadLetter) -> list[Notice | SyncNotice]:
+def revived(letter: DeadLetter) -> list[Notification | SyncNotification]:
     """What a message said, as notices: its events as they are, and a fresh sync for an old one."""
     if opened(letter.body)[0]["type"] == "friends.sync":
-        return [SyncNotice(letter.inbox, reason="lost")]
-    return [Notice(_event(event), [letter.inbox]) for event in opened(letter.body)]
+        return [SyncNotification(letter.inbox, reason="lost")]
+    return [Notification(_event(event), [letter.inbox]) for event in opened(letter.body)]
 
 
 def _event(event: dict[str, Any]) -> Event:

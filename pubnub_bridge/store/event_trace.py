@@ -11,31 +11,31 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from graph_service.model.model import Told
+from graph_service.model.model import PresenceSnapshot
 from pubnub_bridge.model.notification import Event
-from pubnub_bridge.model.presence_event import Seen, event_id
-from pubnub_bridge.store.change_history import Record
+from pubnub_bridge.model.presence_event import PresenceEvent, event_id
+from pubnub_bridge.store.change_history import ChangeRecord
 
 NAME = "pubnub_bridge.store.event_trace"
 _level = logging.getLogger(NAME)
 _log = structlog.get_logger(NAME)
 
 
-def followed() -> bool:
+def enabled() -> bool:
     """Whether anybody reads these lines."""
     return _level.isEnabledFor(logging.DEBUG)
 
 
-def accepted(seen: Sequence[Seen]) -> None:
+def accepted(seen: Sequence[PresenceEvent]) -> None:
     """Rows 2 and 3: understood, and in the log of what was seen."""
-    if followed():
+    if enabled():
         for one in seen:
             _log.debug("seen", event_id=one.event_id, online=one.online, shard=one.shard, reason=one.reason)
 
 
-def settled(records: Sequence[Record], told: Sequence[Told]) -> None:
+def committed(records: Sequence[ChangeRecord], told: Sequence[PresenceSnapshot]) -> None:
     """Rows 5 to 8: written, read again, and on the way to friends. `event_id` is what was seen, `told_as` what is told."""
-    if followed():
+    if enabled():
         ids = {one.user: event_id(one.user, one.presence_at) for one in told}
         for one in records:
             _log.debug(
@@ -49,6 +49,6 @@ def settled(records: Sequence[Record], told: Sequence[Told]) -> None:
 
 def published(inbox: str, events: Callable[[], Sequence[Event]], sent: bool) -> None:
     """Row 10: acknowledged by PubNub, or on its way back into the stream."""
-    if followed():
+    if enabled():
         for one in events():
             _log.debug("published" if sent else "not published", event_id=one.event_id, inbox=inbox)

@@ -1,6 +1,6 @@
 """The inbox streams (row 8 of the walk): what is to be told, by recipient partition. Knows streams, not HTTP.
 
-The streams are Valkey's (`Streams`), or another queue that keeps a partition's entries in their order (`NoticeQueue`).
+The streams are Valkey's (`ValkeyQueue`), or another queue that keeps a partition's entries in their order (`NotificationQueue`).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from typing import Protocol
 from graph_service import tracing
 from graph_service.concurrency.batch_loader import BatchLoader
 from graph_service.valkey.client import Valkey
-from pubnub_bridge.model.notification import Notice, Outgoing, SyncNotice, encode
+from pubnub_bridge.model.notification import Notification, NotificationBatch, SyncNotification, encode
 from pubnub_bridge.store import keys
 
 
-class NoticeQueue(Protocol):
+class NotificationQueue(Protocol):
     """Where notices wait between settling and publishing, in order within a partition."""
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
@@ -25,36 +25,36 @@ class NoticeQueue(Protocol):
         """Forget entries by partition and id."""
 
 
-class Streams:
+class ValkeyQueue:
     """Valkey's streams: one transaction appends all, so either all are accepted or none (on a Cluster: a partition's)."""
 
     def __init__(self, valkey: Valkey) -> None:
         self._valkey = valkey
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
-        """See `NoticeQueue`."""
+        """See `NotificationQueue`."""
         await self._valkey.append([(keys.inbox(number), body) for number, body in entries])
 
     async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
-        """See `NoticeQueue`."""
+        """See `NotificationQueue`."""
         await self._valkey.delete({keys.inbox(number): ids for number, ids in entries.items() if ids})
 
 
-class Inbox:
+class InboxStreams:
     """Appends to, and deletes from, the inbox streams."""
 
     def __init__(
-        self, valkey: Valkey, partition: Callable[[str], int], queue: NoticeQueue | None = None
+        self, valkey: Valkey, partition: Callable[[str], int], queue: NotificationQueue | None = None
     ) -> None:
-        self._queue = queue or Streams(valkey)
+        self._queue = queue or ValkeyQueue(valkey)
         self._partition = partition
         self._asking = BatchLoader(self._asked, distance=0.0)
 
-    def outgoing(self) -> Outgoing:
+    def outgoing(self) -> NotificationBatch:
         """An empty set of notices to be filled and appended."""
-        return Outgoing(self._partition)
+        return NotificationBatch(self._partition)
 
-    async def append(self, outgoing: Outgoing) -> None:
+    async def append(self, outgoing: NotificationBatch) -> None:
         """Accept notices, one entry a partition. Raises QueueUnavailable, and then none is accepted."""
         if bodies := outgoing.bodies():
             with tracing.span("append notices", partitions=len(bodies), recipients=outgoing.recipients):
@@ -64,7 +64,7 @@ class Inbox:
         """Promise a friends.sync to each of these users; it is read when it is sent."""
         outgoing = self.outgoing()
         for user in users:
-            outgoing.sync(SyncNotice(user, reason=reason))
+            outgoing.sync(SyncNotification(user, reason=reason))
         await self.append(outgoing)
 
     async def ask(self, user: str) -> None:
@@ -78,7 +78,7 @@ class Inbox:
         await self.owe(users, "asked")
         return dict.fromkeys(users)
 
-    async def put_back(self, partition: int, notices: Sequence[Notice | SyncNotice]) -> None:
+    async def put_back(self, partition: int, notices: Sequence[Notification | SyncNotification]) -> None:
         """Append what could not be published again, at the end."""
         await self._queue.append([(partition, encode(notices))])
 

@@ -7,7 +7,7 @@ import re
 _PARTITION = re.compile(r"fp:\{(\d+)\}:")
 
 
-def seen(partition: int) -> str:
+def presence_log(partition: int) -> str:
     """Stream of presence events that are not in the graph yet."""
     return f"fp:{{{partition}}}:seen"
 
@@ -32,12 +32,12 @@ def events(partition: int) -> str:
     return f"fp:{{{partition}}}:events"
 
 
-def why(partition: int, user: str) -> str:
+def change_history(partition: int, user: str) -> str:
     """The last settled changes of a user."""
     return f"fp:{{{partition}}}:why:{user}"
 
 
-def failed(partition: int, user: str) -> str:
+def failed_recipients(partition: int, user: str) -> str:
     """The recipients that the last changes of a user did not reach."""
     return f"fp:{{{partition}}}:failed:{user}"
 
@@ -61,7 +61,7 @@ LEADER = "fp:leader"
 """The lease of the one that runs the jobs."""
 HIGHEST = "fp:highest-ts"
 """The highest `ts` that was ever told, microseconds by the graph's clock."""
-NUDGE = "fp:outbox:nudge"
+WAKEUP_CHANNEL = "fp:outbox:nudge"
 """The channel on which a change of friends is announced."""
 COUNT = "fp:count"
 """The last status.count, for its delta."""

@@ -14,7 +14,7 @@ from pydantic_core import from_json
 
 from graph_service import tracing
 from graph_service.valkey.client import Valkey
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.store import event_trace, keys
 
 
@@ -26,37 +26,39 @@ class Cursor:
     region: int = 0
 
 
-def encode(seen: Sequence[Seen], cursor: Cursor | None = None) -> bytes:
+def encode(seen: Sequence[PresenceEvent], cursor: Cursor | None = None) -> bytes:
     """One entry of the stream."""
     place = None if cursor is None else [cursor.timetoken, cursor.region]
     rows = [[one.user, one.online, one.at, one.shard, one.reason] for one in seen]
     return json.dumps([place, rows], separators=(",", ":")).encode()
 
 
-def decode(entry: bytes) -> list[Seen]:
+def decode(entry: bytes) -> list[PresenceEvent]:
     """What an entry says was seen."""
-    return [Seen(*row) for row in from_json(entry)[1]]
+    return [PresenceEvent(*row) for row in from_json(entry)[1]]
 
 
-class Log:
+class PresenceLog:
     """Appends to, and deletes from, the seen streams."""
 
     def __init__(self, valkey: Valkey, partition: Callable[[str], int]) -> None:
         self._valkey = valkey
         self._partition = partition
 
-    async def append(self, seen: Sequence[Seen]) -> None:
+    async def append(self, seen: Sequence[PresenceEvent]) -> None:
         """Accept events from anywhere. Raises QueueUnavailable, and then none is accepted."""
-        spread: dict[int, list[Seen]] = {}
+        spread: dict[int, list[PresenceEvent]] = {}
         for one in seen:
             spread.setdefault(self._partition(one.user), []).append(one)
         with tracing.span("accept", events=len(seen)):
-            await self._valkey.append([(keys.seen(number), encode(some)) for number, some in spread.items()])
+            await self._valkey.append(
+                [(keys.presence_log(number), encode(some)) for number, some in spread.items()]
+            )
         event_trace.accepted(seen)
 
-    async def follow(self, partition: int, seen: Sequence[Seen], cursor: Cursor) -> None:
+    async def follow(self, partition: int, seen: Sequence[PresenceEvent], cursor: Cursor) -> None:
         """Accept what one poll of this partition's shards brought, with the cursor after it."""
-        entries = [(keys.seen(partition), encode(seen, cursor))] if seen else []
+        entries = [(keys.presence_log(partition), encode(seen, cursor))] if seen else []
         place = json.dumps([cursor.timetoken, cursor.region]).encode()
         with tracing.span("accept", events=len(seen)):
             await self._valkey.append(entries, {keys.cursor(partition): place})
@@ -69,4 +71,4 @@ class Log:
 
     async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
         """Forget entries by partition: all they said is in the graph."""
-        await self._valkey.delete({keys.seen(number): ids for number, ids in entries.items() if ids})
+        await self._valkey.delete({keys.presence_log(number): ids for number, ids in entries.items() if ids})

@@ -36,7 +36,7 @@ class Stamped(Protocol):
 Row = TypeVar("Row", bound=Stamped)
 
 
-class HighWater:
+class Watermark:
     """Kept in memory and in Valkey; raised before anything so stamped leaves."""
 
     def __init__(self, valkey: Valkey) -> None:

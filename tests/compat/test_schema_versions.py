@@ -18,7 +18,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from graph_service.model.messages import KINDS, VERSION, schemas
 from pubnub_bridge.client.diff import apply
-from pubnub_bridge.client.friend_list import View
+from pubnub_bridge.client.friend_list import FriendList
 from tests.unit.test_pattern_document import message
 
 HERE = Path(__file__).parent
@@ -53,7 +53,7 @@ def spoken(messages: list[Json], version: str, **members: object) -> list[Json]:
 
 def shown(messages: list[Json]) -> Json:
     """Python's view at the end."""
-    view = View()
+    view = FriendList()
     for one in messages:
         apply(view, one)
     requests = dict(sorted(view.requests.items()))

@@ -28,7 +28,7 @@ from pydantic import SecretStr
 from graph_service.api.dev_tokens import mint
 from graph_service.settings import Settings
 from local_stack.engines.ports import free_port
-from tests.support.ear import Ear
+from tests.support.ear import MessageListener
 
 ROOT = Path(__file__).resolve().parents[2]
 FILES = (
@@ -155,7 +155,7 @@ async def ready(engine: docker.DockerClient, http: aiohttp.ClientSession, compos
     return now - datetime.fromisoformat(began[:26].rstrip("Z")).replace(tzinfo=UTC).timestamp()
 
 
-def client(composed: Composed, session: Any, ear: Ear) -> PubNubAsyncio:
+def client(composed: Composed, session: Any, ear: MessageListener) -> PubNubAsyncio:
     """PubNub's official client with what POST /v1/session gave."""
     config = PNConfiguration()
     config.subscribe_key, config.publish_key = session["subscribeKey"], session["publishKey"]
@@ -189,7 +189,7 @@ async def test_from_a_connect_to_a_friends_inbox_through_the_containers(
         bearer = {"Authorization": f"Bearer {composed.token(user)}"}
         async with http.put(f"{composed.api}/v1/friends/{other}", headers=bearer) as reply:
             assert reply.status in {200, 201, 202}, await reply.text()
-    ears = {user: Ear() for user in ("ann", "ben")}
+    ears = {user: MessageListener() for user in ("ann", "ben")}
     try:
         for user, ear in ears.items():
             bearer = {"Authorization": f"Bearer {composed.token(user)}"}
@@ -204,7 +204,7 @@ async def test_from_a_connect_to_a_friends_inbox_through_the_containers(
             await one.stop()
 
 
-async def told(ear: Ear, friend: str) -> None:
+async def told(ear: MessageListener, friend: str) -> None:
     """Until the inbox says that the friend is online, in a message of its own or as part of another."""
     async with asyncio.timeout(60):
         while True:

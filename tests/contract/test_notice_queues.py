@@ -14,10 +14,10 @@ from graph_service.errors import QueueUnavailable
 from graph_service.model.sharding import ShardMap
 from graph_service.valkey.client import FIRST, Valkey
 from graph_service.valkey.cluster import open_valkey
-from pubnub_bridge.fanout.sqs_queue import BadQueue, Sqs
-from pubnub_bridge.model.notification import Event, Notice, SyncNotice, decode, encode
+from pubnub_bridge.fanout.sqs_queue import BadQueue, SqsQueue
+from pubnub_bridge.model.notification import Event, Notification, SyncNotification, decode, encode
 from pubnub_bridge.store import keys
-from pubnub_bridge.store.inbox_streams import Inbox, Streams
+from pubnub_bridge.store.inbox_streams import InboxStreams, ValkeyQueue
 from tests.conftest import Servers
 from tests.support import sqs
 from tests.support.sqs import SqsServer
@@ -30,16 +30,16 @@ class Queue(Protocol):
     """What the bridge uses, and a look at what stands there."""
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
-        """See `NoticeQueue`."""
+        """See `NotificationQueue`."""
 
     async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
-        """See `NoticeQueue`."""
+        """See `NotificationQueue`."""
 
     async def read(self) -> dict[int, list[tuple[str, bytes]]]:
         """What the next reader gets, by partition."""
 
 
-class ReadStreams(Streams):
+class ReadStreams(ValkeyQueue):
     """Streams, read as `Partitions` does at a take-over."""
 
     def __init__(self, valkey: Valkey) -> None:
@@ -55,7 +55,7 @@ class ReadStreams(Streams):
 class ReadSqs:
     """SQS, read by `receive`."""
 
-    def __init__(self, queue: Sqs) -> None:
+    def __init__(self, queue: SqsQueue) -> None:
         self.append, self.delete, self._receive = queue.append, queue.delete, queue.receive
 
     async def read(self) -> dict[int, list[tuple[str, bytes]]]:
@@ -78,7 +78,7 @@ def server() -> Iterator[SqsServer]:
 async def queue(request: pytest.FixtureRequest, servers: Servers, server: SqsServer) -> AsyncIterator[Queue]:
     """Empty, of either kind."""
     if request.param == "sqs":
-        async with Sqs.open(server.queue()) as opened:
+        async with SqsQueue.open(server.queue()) as opened:
             yield ReadSqs(opened)
         return
     async with redis.Redis.from_url(servers.redis_url) as client:
@@ -138,16 +138,16 @@ async def test_no_notice_is_too_large(queue: Queue) -> None:
     """Everyone who is to be told is in some entry, once; a sync that does not fit is owed instead."""
     event = Event("ann", "online", 1, 2, b'{"say":"' + "é".encode() * 9000 + b'"}')
     crowd = [f"user-{number:070d}" for number in range(9000)]
-    notices: list[Notice | SyncNotice] = [
-        Notice(event, crowd),
-        SyncNotice("ben", 5, 9000, crowd, "join"),
-        Notice(event, ["cleo"]),
+    notices: list[Notification | SyncNotification] = [
+        Notification(event, crowd),
+        SyncNotification("ben", 5, 9000, crowd, "join"),
+        Notification(event, ["cleo"]),
     ]
     await queue.append([(1, encode(notices))])
     got = [notice for body in (await drained(queue))[1] for notice in decode(body)]
-    told = [recipient for one in got if isinstance(one, Notice) for recipient in one.recipients]
+    told = [recipient for one in got if isinstance(one, Notification) for recipient in one.recipients]
     assert told == [*crowd, "cleo"]
-    (sync,) = [one for one in got if isinstance(one, SyncNotice)]
+    (sync,) = [one for one in got if isinstance(one, SyncNotification)]
     assert sync.user == "ben"
     assert list(sync.friends) == crowd if isinstance(queue, ReadStreams) else sync.friends is None  # type: ignore[arg-type]
 
@@ -156,34 +156,34 @@ async def test_no_name_is_refused(queue: Queue) -> None:
     """Two characters may stand in JSON and not in SQS; whatever is in a name, it arrives as it was."""
     name = 'Ann \ufffe\uffff \U0001f600 \x00\x1f é \\ "'
     body = json.dumps({"name": name}, ensure_ascii=False).encode()
-    entry = encode([Notice(Event("ann", "online", 1, 2, body), ["ben"])])
+    entry = encode([Notification(Event("ann", "online", 1, 2, body), ["ben"])])
     await queue.append([(1, entry)])
     ((got,),) = (await drained(queue)).values()
     assert not isinstance(queue, ReadSqs) or not set("\ufffe\uffff") & set(got.decode())
     (notice,) = decode(got)
-    assert isinstance(notice, Notice)
+    assert isinstance(notice, Notification)
     assert json.loads(notice.event.body)["name"] == name
 
 
 async def test_the_inbox_speaks_to_either(queue: Queue, servers: Servers) -> None:
     """Appending, owing and putting back end in the recipient's partition."""
     async with open_valkey(servers.redis_url) as valkey:
-        inbox = Inbox(valkey, SHARDS.partition, queue)
+        inbox = InboxStreams(valkey, SHARDS.partition, queue)
         outgoing = inbox.outgoing()
         outgoing.tell(Event("ann", "online", 1, 2, b"{}"), ["ben"])
         await inbox.append(outgoing)
         await inbox.owe(["ben"], "asked")
-        await inbox.put_back(SHARDS.partition("ben"), [SyncNotice("ben", reason="lost")])
+        await inbox.put_back(SHARDS.partition("ben"), [SyncNotification("ben", reason="lost")])
     found = await queue.read()
     assert set(found) == {SHARDS.partition("ben")}
     kinds = [type(one) for _, body in found[SHARDS.partition("ben")] for one in decode(body)]
-    assert kinds == [Notice, SyncNotice, SyncNotice]
+    assert kinds == [Notification, SyncNotification, SyncNotification]
 
 
 async def test_a_partition_is_with_one_reader_at_a_time(server: SqsServer) -> None:
     """SQS alone: while one reader has entries of a partition, another gets none of it, and gets the others'."""
     url = server.queue()
-    async with Sqs.open(url) as one, Sqs.open(url) as other:
+    async with SqsQueue.open(url) as one, SqsQueue.open(url) as other:
         await one.append([(1, b"[1]")])
         (held,) = await one.receive(0)
         await one.append([(1, b"[2]"), (2, b"[3]")])
@@ -196,9 +196,9 @@ async def test_what_a_reader_did_not_finish_comes_again(
     server: SqsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """SQS alone: to another one, when the visibility time-out is over; streams are simply read again."""
-    monkeypatch.setattr("pubnub_bridge.fanout.sqs_queue.INVISIBLE", 1)
+    monkeypatch.setattr("pubnub_bridge.fanout.sqs_queue.VISIBILITY_TIMEOUT_SECONDS", 1)
     url = server.queue()
-    async with Sqs.open(url) as died, Sqs.open(url) as other:
+    async with SqsQueue.open(url) as died, SqsQueue.open(url) as other:
         await died.append([(1, b"[1]")])
         assert len(await died.receive(0)) == 1
         found: list[bytes] = []
@@ -212,10 +212,10 @@ async def test_a_queue_that_cannot_be_used_is_named(server: SqsServer) -> None:
     """A wrong form, a queue that keeps no order, one that is not there, a server that is away."""
     for url in ("https://127.0.0.1/1/a.fifo", server.queue(fifo=False)):
         with pytest.raises(BadQueue, match=r"QUEUE_URL=.*FIFO|must be like"):
-            async with Sqs.open(url):
+            async with SqsQueue.open(url):
                 pass
     gone = server.queue().replace(".fifo", "-gone.fifo")
     for url in (gone, "sqs+http://127.0.0.1:1/1/a.fifo"):
         with pytest.raises(QueueUnavailable, match="SQS"):
-            async with Sqs.open(url):
+            async with SqsQueue.open(url):
                 pass

@@ -14,24 +14,24 @@ from graph_service.errors import QueueUnavailable
 from graph_service.model.sharding import ShardMap
 from graph_service.valkey.client import FIRST, Valkey
 from graph_service.valkey.cluster import open_valkey
-from pubnub_bridge.debounce.debouncer import HoldTimes
-from pubnub_bridge.debounce.storm_detector import Marks
-from pubnub_bridge.fanout.batcher import Pace
-from pubnub_bridge.model.notification import SyncNotice, decode
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.debounce.debouncer import DebounceTimes
+from pubnub_bridge.debounce.storm_detector import StormThresholds
+from pubnub_bridge.fanout.batcher import BatchWindow
+from pubnub_bridge.model.notification import SyncNotification, decode
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.partitions.consumer import Needs, Partitions
-from pubnub_bridge.pubnub_api.presence_lookup import Lookups
+from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.pubnub_api.sdk import Occupants
 from pubnub_bridge.store import keys
-from pubnub_bridge.store.inbox_streams import Inbox, Streams
-from pubnub_bridge.store.presence_log import Log
+from pubnub_bridge.store.inbox_streams import InboxStreams, ValkeyQueue
+from pubnub_bridge.store.presence_log import PresenceLog
 from tests.conftest import Servers
 
 SHARDS = ShardMap()
 ANN = SHARDS.partition("ann")
 
 
-class Away(Streams):
+class Away(ValkeyQueue):
     """Inbox streams that are away for their first calls."""
 
     def __init__(self, valkey: Valkey, calls: int) -> None:
@@ -76,30 +76,45 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def partitions(valkey: Valkey, inbox: Inbox) -> Partitions:
+def partitions(valkey: Valkey, inbox: InboxStreams) -> Partitions:
     """Of a process that owns none yet."""
-    lookups, log = Lookups(Nobody(), SHARDS, now), Log(valkey, SHARDS.partition)
-    return Partitions(Needs(valkey, SHARDS, Nobody(), inbox, log, lookups, now, HoldTimes(), Pace(), Marks()))
+    lookups, log = PresenceLookup(Nobody(), SHARDS, now), PresenceLog(valkey, SHARDS.partition)
+    return Partitions(
+        Needs(
+            valkey,
+            SHARDS,
+            Nobody(),
+            inbox,
+            log,
+            lookups,
+            now,
+            DebounceTimes(),
+            BatchWindow(),
+            StormThresholds(),
+        )
+    )
 
 
-async def promised(valkey: Valkey) -> list[SyncNotice]:
+async def promised(valkey: Valkey) -> list[SyncNotification]:
     """The syncs that stand in Ann's inbox stream, once there is one."""
     async with asyncio.timeout(10):
         while not (found := await valkey.read({keys.inbox(ANN): FIRST}, block=100)):
             pass
     notices = [one for _, body in found[keys.inbox(ANN)] for one in decode(body)]
-    return [one for one in notices if isinstance(one, SyncNotice)]
+    return [one for one in notices if isinstance(one, SyncNotification)]
 
 
 async def test_who_arrives_while_the_queue_is_away_is_promised_a_sync_when_it_is_back(valkey: Valkey) -> None:
     """Nobody reads the entry again that told of the arrival."""
     away = Away(valkey, calls=2)
-    read = partitions(valkey, Inbox(valkey, SHARDS.partition, away))
+    read = partitions(valkey, InboxStreams(valkey, SHARDS.partition, away))
     await read.take_over(ANN)
     running = asyncio.create_task(read.run())
     try:
-        await Log(valkey, SHARDS.partition).append([Seen("ann", True, now(), SHARDS.shard("ann"), "join")])
+        await PresenceLog(valkey, SHARDS.partition).append(
+            [PresenceEvent("ann", True, now(), SHARDS.shard("ann"), "join")]
+        )
         assert [(one.user, one.reason) for one in await promised(valkey)] == [("ann", "join")]
         assert away.calls == -1, "once, and no more often"
     finally:
-        await cancellation.ended([running])
+        await cancellation.cancel_and_wait([running])

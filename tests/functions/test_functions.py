@@ -15,7 +15,7 @@ from pubnub.callbacks import SubscribeCallback
 
 from graph_service.model.messages import MESSAGE
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.ingest.webhook import heard
+from pubnub_bridge.ingest.webhook import parse_webhook
 from tests.support.origin_client import serving
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ async def test_the_functions_do_what_the_pattern_says_and_stay_inside_the_limits
     }
     assert kinds == {"friends.sync", "friend.online", "friend.offline", "status.count"}
     sent = next(line for line in out.splitlines() if "WEBHOOK " in line)
-    found = heard(json.loads(sent.split("WEBHOOK ", 1)[1]), ShardMap(20, 100), AT + 1000)
+    found = parse_webhook(json.loads(sent.split("WEBHOOK ", 1)[1]), ShardMap(20, 100), AT + 1000)
     assert not found.unknown
     assert [(one.user[:2], one.online, one.at) for one in found.seen] == [("me", True, AT)]
 

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.client.friend_list import View
-from pubnub_bridge.debounce.debouncer import Hold, HoldTimes
-from pubnub_bridge.fanout.batcher import Coalesce, Pace
+from pubnub_bridge.client.friend_list import FriendList
+from pubnub_bridge.debounce.debouncer import Debouncer, DebounceTimes
+from pubnub_bridge.fanout.batcher import Batcher, BatchWindow
 from pubnub_bridge.fanout.publisher import bodies
 from pubnub_bridge.model import encoding
-from pubnub_bridge.model.notification import Event, Notice, SyncNotice
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.notification import Event, Notification, SyncNotification
+from pubnub_bridge.model.presence_event import PresenceEvent
 
 EVENTS = st.lists(
     st.builds(
-        lambda user, online, at: Seen(user, online, at, 0, "join" if online else "leave"),
+        lambda user, online, at: PresenceEvent(user, online, at, 0, "join" if online else "leave"),
         st.sampled_from("ab"),
         st.booleans(),
         st.integers(0, 40).map(lambda seconds: seconds * 500),
@@ -27,7 +27,7 @@ EVENTS = st.lists(
 )
 
 
-def settled(hold: Hold, now: int) -> None:
+def settled(hold: Debouncer, now: int) -> None:
     """Settle all that is due, as a graph that takes everything would."""
     while taken := hold.take(now, 100):
         for change in taken:
@@ -35,10 +35,10 @@ def settled(hold: Hold, now: int) -> None:
 
 
 @given(EVENTS)
-def test_who_is_online_in_the_end_is_the_same_live_and_replayed(events: list[Seen]) -> None:
+def test_who_is_online_in_the_end_is_the_same_live_and_replayed(events: list[PresenceEvent]) -> None:
     """Live: each event settles as its time goes by. Replayed: all are read at once, long after."""
     ordered = sorted({(e.user, e.at): e for e in events}.values(), key=lambda event: event.at)
-    live, replayed = Hold(HoldTimes()), Hold(HoldTimes())
+    live, replayed = Debouncer(DebounceTimes()), Debouncer(DebounceTimes())
     for number, event in enumerate(ordered):
         settled(live, event.at)
         live.see([event], str(number))
@@ -50,9 +50,11 @@ def test_who_is_online_in_the_end_is_the_same_live_and_replayed(events: list[See
 
 
 @given(EVENTS, st.lists(st.integers(0, 25_000), max_size=6), st.booleans())
-def test_every_entry_is_finished_exactly_once(events: list[Seen], turns: list[int], again: bool) -> None:
+def test_every_entry_is_finished_exactly_once(
+    events: list[PresenceEvent], turns: list[int], again: bool
+) -> None:
     """However events and turns are mixed, once doubts are looked up and all is settled."""
-    hold, doubts, done = Hold(HoldTimes()), [], []
+    hold, doubts, done = Debouncer(DebounceTimes()), [], []
     for number, event in enumerate(events):
         doubts += [str(number) for _ in hold.see([event], str(number), again).doubtful]
         if turns:
@@ -67,9 +69,9 @@ def test_every_entry_is_finished_exactly_once(events: list[Seen], turns: list[in
 
 
 @given(EVENTS)
-def test_nothing_settles_before_its_hold(events: list[Seen]) -> None:
+def test_nothing_settles_before_its_hold(events: list[PresenceEvent]) -> None:
     """What is told of has lasted."""
-    hold = Hold(HoldTimes(online=5000, leave=3000, timeout=3000))
+    hold = Debouncer(DebounceTimes(online=5000, leave=3000, timeout=3000))
     for number, event in enumerate(events):
         hold.see([event], str(number))
     for change in hold.take(1_000_000, 100):
@@ -89,10 +91,10 @@ NOTICES = st.lists(
 )
 
 
-def notice(kind: str, user: str, ts: int, at: int) -> Notice | SyncNotice:
+def notice(kind: str, user: str, ts: int, at: int) -> Notification | SyncNotification:
     """One notice for the inbox of m."""
     if kind == "sync":
-        return SyncNotice("m", ts, 2, [user])
+        return SyncNotification("m", ts, 2, [user])
     if kind == "online":
         body = encoding.online(user, user, at, ts)
     elif kind == "offline":
@@ -102,12 +104,12 @@ def notice(kind: str, user: str, ts: int, at: int) -> Notice | SyncNotice:
     else:
         payload = {"userId": user, "name": user, "online": True, "lastSeen": None, "at": at}
         body = encoding.message("friend.added", "e", ts, json.dumps(payload))
-    return Notice(Event(user, kind, at, ts, body), ["m"])
+    return Notification(Event(user, kind, at, ts, body), ["m"])
 
 
 def shown(messages: list[bytes]) -> set[str]:
     """Who is online after these messages."""
-    view = View()
+    view = FriendList()
     for message in messages:
         view.apply(json.loads(message))
     return view.online
@@ -120,10 +122,10 @@ def test_coalescing_never_changes_the_final_view(notices: list[tuple[str, str, i
     unique = {(user, ts, at): (kind, user, ts, at, wait) for kind, user, ts, at, wait in notices}
     known = {(kind == "sync", ts): (kind, user, ts, at, wait) for kind, user, ts, at, wait in unique.values()}
     rows = list(known.values())
-    one, plain, coalesced = Coalesce(Pace(distance=0.0, sync_distance=0.0)), [], []
+    one, plain, coalesced = Batcher(BatchWindow(distance=0.0, sync_distance=0.0)), [], []
     now = 0.0
     for kind, user, ts, at, wait in rows:
-        single = Coalesce(Pace(distance=0.0, sync_distance=0.0))
+        single = Batcher(BatchWindow(distance=0.0, sync_distance=0.0))
         single.add([notice(kind, user, ts, at)], 0.0)
         plain += [body for letter in single.take(0.0, 9) for body in bodies(letter, letter.sync)]
         one.add([notice(kind, user, ts, at)], now, wait)

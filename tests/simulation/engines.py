@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from graph_service.model.model import ChangedPair, End, Settled, Told
+from graph_service.model.model import ChangedPair, CommitResult, End, PresenceSnapshot
 from pubnub_bridge.debounce.debouncer import Change
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.presence_event import PresenceEvent
 from tests.simulation.rules import Rules
 
 CACHE = 3000
@@ -20,7 +20,7 @@ class PubNub:
     users: tuple[str, ...]
     now: int = 1_000_000
     present: dict[str, bool] = field(default_factory=dict)
-    events: list[Seen] = field(default_factory=list)
+    events: list[PresenceEvent] = field(default_factory=list)
     history: list[tuple[int, dict[str, bool]]] = field(default_factory=list)
     lost: bool = False
     """Whether an event was lost, so that only a reconcile can tell."""
@@ -32,7 +32,7 @@ class PubNub:
     def change(self, user: str, online: bool) -> None:
         """A join or leave, told of at once."""
         self.present[user] = online
-        self.events.append(Seen(user, online, self.now, 0, "join" if online else "leave"))
+        self.events.append(PresenceEvent(user, online, self.now, 0, "join" if online else "leave"))
         self._remember()
 
     def here_now(self, age: int) -> dict[str, bool]:
@@ -92,7 +92,7 @@ class GraphModel:
         """A replica catches up."""
         self.replica = {user: replace(person) for user, person in self.people.items()}
 
-    def settle(self, changes: list[Change]) -> Settled:
+    def settle(self, changes: list[Change]) -> CommitResult:
         """Row 6, atomically."""
         self.coarse = max(0, self.coarse - 1)
         self.clock += not self.coarse
@@ -110,7 +110,7 @@ class GraphModel:
             if person.invisible and change.at > person.hidden_from:
                 sets["hidden"].add(change.user)
         changed, equal, older, flipped, hidden = (frozenset(sets[word]) for word in words)
-        return Settled(changed, equal, older, frozenset(), flipped, hidden)
+        return CommitResult(changed, equal, older, frozenset(), flipped, hidden)
 
     def begin(self, user: str) -> Reading:
         """Row 7 begins: its clock is taken."""
@@ -127,10 +127,10 @@ class GraphModel:
         if people[friend].online and self.are_friends(reading.user, friend):
             reading.found.append((friend, people[friend].invisible))
 
-    def told(self, reading: Reading) -> Told:
+    def told(self, reading: Reading) -> PresenceSnapshot:
         """Row 7's answer."""
         own = reading.own
-        return Told(
+        return PresenceSnapshot(
             user=reading.user,
             name=reading.user,
             online=own.online and not own.invisible,

@@ -8,23 +8,23 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from graph_service.model.model import ChangedPair, Settled, Told
+from graph_service.model.model import ChangedPair, CommitResult, PresenceSnapshot
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.client.friend_list import Key, Shown, View
-from pubnub_bridge.debounce.debouncer import Change, Hold, HoldTimes
-from pubnub_bridge.debounce.storm_detector import Marks, Storms
-from pubnub_bridge.fanout.batcher import Coalesce, Letter
+from pubnub_bridge.client.friend_list import FriendList, FriendView, Key
+from pubnub_bridge.debounce.debouncer import Change, Debouncer, DebounceTimes
+from pubnub_bridge.debounce.storm_detector import StormDetector, StormThresholds
+from pubnub_bridge.fanout.batcher import Batcher, PendingBatch
 from pubnub_bridge.model import friendship_event
-from pubnub_bridge.model.notification import Event, Outgoing, SyncNotice
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.notification import Event, NotificationBatch, SyncNotification
+from pubnub_bridge.model.presence_event import PresenceEvent
 from tests.simulation.rules import Rules
 
 
-def hold(rules: Rules, times: HoldTimes) -> Hold:
+def hold(rules: Rules, times: DebounceTimes) -> Debouncer:
     """The hold, or one without some rule."""
 
-    class Mutant(Hold):
-        def _see(self, event: Seen, entry: str, again: bool, noticed: Any) -> None:
+    class Mutant(Debouncer):
+        def _see(self, event: PresenceEvent, entry: str, again: bool, noticed: Any) -> None:
             known = self._unwritten(event.user)
             newest = known.at if known else self._newest(event.user)
             if not rules.older_is_nothing_new and event.at < newest:
@@ -72,14 +72,14 @@ def hold(rules: Rules, times: HoldTimes) -> Hold:
     return Mutant(times)
 
 
-def storms(rules: Rules, marks: Marks) -> Storms:
+def storms(rules: Rules, marks: StormThresholds) -> StormDetector:
     """The storms of the only shard, or ones without end."""
 
-    class Endless(Storms):
+    class Endless(StormDetector):
         def _lasts(self, *_what: Any) -> bool:
             return True
 
-    return (Storms if rules.storm_ends else Endless)(marks, ShardMap(1, 1))
+    return (StormDetector if rules.storm_ends else Endless)(marks, ShardMap(1, 1))
 
 
 def longest(rules: Rules, hold: int) -> int:
@@ -87,7 +87,7 @@ def longest(rules: Rules, hold: int) -> int:
     return hold if rules.storm_hold_is_capped else 10**12
 
 
-def overcharge(rules: Rules, coalesce: Coalesce, admitted: int) -> None:
+def overcharge(rules: Rules, coalesce: Batcher, admitted: int) -> None:
     """Where the graph bears no more syncs now, they wait, or are dropped."""
     if not rules.admitted_later_not_dropped and not admitted:
         for letter in coalesce._waiting.values():
@@ -95,7 +95,7 @@ def overcharge(rules: Rules, coalesce: Coalesce, admitted: int) -> None:
 
 
 def to_be_told(
-    rules: Rules, changes: Sequence[Change], settled: Settled, real: Callable[..., list[str]]
+    rules: Rules, changes: Sequence[Change], settled: CommitResult, real: Callable[..., list[str]]
 ) -> list[str]:
     """Who is told, or not all of them."""
     if not rules.equal_is_told:
@@ -105,7 +105,9 @@ def to_be_told(
     return real(changes, settled)
 
 
-def told(rules: Rules, rows: list[Told], changes: Sequence[Change], clock: int) -> list[Told]:
+def told(
+    rules: Rules, rows: list[PresenceSnapshot], changes: Sequence[Change], clock: int
+) -> list[PresenceSnapshot]:
     """What the read said, or something else."""
     if not rules.state_from_the_read:
         known = {change.user: change for change in changes}
@@ -115,33 +117,33 @@ def told(rules: Rules, rows: list[Told], changes: Sequence[Change], clock: int) 
     return rows
 
 
-def _as_decided(row: Told, change: Change | None) -> Told:
+def _as_decided(row: PresenceSnapshot, change: Change | None) -> PresenceSnapshot:
     if change is None:
         return row
     online = change.online and not row.invisible
     return replace(row, online=online, present=change.online, presence_at=change.at)
 
 
-def audible(rules: Rules, rows: list[Told]) -> list[Told]:
+def audible(rules: Rules, rows: list[PresenceSnapshot]) -> list[PresenceSnapshot]:
     """The invisible look offline, or not."""
     return rows if rules.invisible_is_silent else [replace(row, invisible=False) for row in rows]
 
 
-def hidden(rules: Rules, settled: Settled, rows: list[Told]) -> frozenset[str]:
+def hidden(rules: Rules, settled: CommitResult, rows: list[PresenceSnapshot]) -> frozenset[str]:
     """Of whom nothing is told."""
     if not rules.invisible_is_silent:
         return frozenset()
     return settled.hidden if rules.visible_by_the_commit else frozenset(r.user for r in rows if r.invisible)
 
 
-def without_syncs(rules: Rules, outgoing: Outgoing) -> None:
+def without_syncs(rules: Rules, outgoing: NotificationBatch) -> None:
     """Take the syncs out of what settling tells."""
     if not rules.settle_syncs:
         for partition, some in outgoing.notices.items():
-            outgoing.notices[partition] = [one for one in some if not isinstance(one, SyncNotice)]
+            outgoing.notices[partition] = [one for one in some if not isinstance(one, SyncNotification)]
 
 
-def tell_pair(rules: Rules, pair: ChangedPair, outgoing: Outgoing) -> None:
+def tell_pair(rules: Rules, pair: ChangedPair, outgoing: NotificationBatch) -> None:
     """Both ends, or only those flagged online."""
     if not rules.relation_to_the_offline:
         pair = replace(
@@ -154,14 +156,14 @@ def tell_pair(rules: Rules, pair: ChangedPair, outgoing: Outgoing) -> None:
     friendship_event.tell_pair(pair, outgoing)
 
 
-def events(rules: Rules, letter: Letter) -> list[Event]:
+def events(rules: Rules, letter: PendingBatch) -> list[Event]:
     """What a letter tells."""
     if not rules.ended_friendship_silences:
         return [*letter.presence.values(), *letter.relations.values()]
     return letter.events()
 
 
-class MutantView(View):
+class MutantView(FriendList):
     """A client without some rule."""
 
     def __init__(self, rules: Rules) -> None:
@@ -179,7 +181,7 @@ class MutantView(View):
         if not rules.client_floor:
             self._floor = 0
         if not rules.client_newest_wins and key[0] > self._removed.get(said["userId"], -1):
-            self.friends[said["userId"]] = Shown(online, key, key[0])
+            self.friends[said["userId"]] = FriendView(online, key, key[0])
             return
         super()._presence(said, online, key, proof)
 
@@ -193,9 +195,9 @@ class MutantView(View):
 @contextmanager
 def letters(rules: Rules) -> Iterator[None]:
     """The letter's own rules, or not."""
-    real_put, real_sync = Letter.put, Letter.put_sync
+    real_put, real_sync = PendingBatch.put, PendingBatch.put_sync
 
-    def put(self: Letter, event: Event) -> bool:
+    def put(self: PendingBatch, event: Event) -> bool:
         if not rules.never_nothing and event.is_presence:
             other = self.presence.get(event.user)
             if other is not None and other.kind != event.kind:
@@ -206,9 +208,9 @@ def letters(rules: Rules) -> Iterator[None]:
             return True
         return real_put(self, event)
 
-    def put_sync(self: Letter, notice: SyncNotice) -> None:
+    def put_sync(self: PendingBatch, notice: SyncNotification) -> None:
         if rules.newer_sync_replaces or self.sync is None or self.sync.friends is None:
             real_sync(self, notice)
 
-    with patch.object(Letter, "put", put), patch.object(Letter, "put_sync", put_sync):
+    with patch.object(PendingBatch, "put", put), patch.object(PendingBatch, "put_sync", put_sync):
         yield

@@ -6,22 +6,29 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from graph_service.model.model import Settled, Told
-from pubnub_bridge.debounce.committer import notices, to_be_told
-from pubnub_bridge.debounce.debouncer import Change, Hold, HoldTimes
-from pubnub_bridge.debounce.storm_detector import Marks
-from pubnub_bridge.fanout.batcher import Coalesce, Letter, Pace
-from pubnub_bridge.ingest.parser import TOO_FAR_AHEAD
+from graph_service.model.model import CommitResult, PresenceSnapshot
+from pubnub_bridge.debounce.committer import add_notifications, users_to_notify
+from pubnub_bridge.debounce.debouncer import Change, Debouncer, DebounceTimes
+from pubnub_bridge.debounce.storm_detector import StormThresholds
+from pubnub_bridge.fanout.batcher import Batcher, BatchWindow, PendingBatch
+from pubnub_bridge.ingest.parser import MAX_AHEAD_MILLISECONDS
 from pubnub_bridge.model import encoding
-from pubnub_bridge.model.notification import Outgoing, SyncNotice, decode, encode, presence_event, sync_of
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.notification import (
+    NotificationBatch,
+    SyncNotification,
+    decode,
+    encode,
+    presence_event,
+    sync_of,
+)
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.store import presence_log
 from tests.simulation import mutants
 from tests.simulation.engines import GraphModel, PubNub, Reading, Stream
 from tests.simulation.rules import Rules
 
 HOLD = 5000
-STORM = Marks(share=0.5, least=2, span=4000, hold=15_000, window=3.0)
+STORM = StormThresholds(share=0.5, least=2, span=4000, hold=15_000, window=3.0)
 """Two of three people at once are a storm."""
 TINY = 512 + 1
 """Budget of a sync's part: one friend a part."""
@@ -42,7 +49,7 @@ class Outside:
     """Whether the graph's clock ever went back: then a read must be newer than all told, not only as new."""
     publish: Callable[[str, bytes], None] = lambda _inbox, _body: None
     where_now: list[tuple[str, str]] = field(default_factory=list)
-    marks: Marks = field(default_factory=lambda: replace(STORM, on=False))
+    marks: StormThresholds = field(default_factory=lambda: replace(STORM, on=False))
 
 
 @dataclass
@@ -51,10 +58,10 @@ class Batch:
 
     changes: list[Change]
     step: str = "commit"
-    settled: Settled | None = None
+    settled: CommitResult | None = None
     news: list[str] = field(default_factory=list)
     readings: list[Reading] = field(default_factory=list)
-    told: list[Told] = field(default_factory=list)
+    told: list[PresenceSnapshot] = field(default_factory=list)
     deleted: bool = False
 
 
@@ -62,7 +69,7 @@ class Batch:
 class Sending:
     """A letter under way."""
 
-    letter: Letter
+    letter: PendingBatch
     reading: Reading | None = None
     bodies: list[bytes] | None = None
 
@@ -73,20 +80,20 @@ class Owner:
     def __init__(self, outside: Outside) -> None:
         self.out = outside
         self.rules = outside.rules
-        self.hold: Hold = mutants.hold(self.rules, HoldTimes(HOLD, HOLD, HOLD))
+        self.hold: Debouncer = mutants.hold(self.rules, DebounceTimes(HOLD, HOLD, HOLD))
         graph = outside.graph
         self.hold.load({user: p.at for user, p in graph.people.items() if p.online})
         self.again_until = f"{outside.seen.last:06}"
         self.seen_place = self.inbox_place = ""
-        self.coalesce = Coalesce(Pace(distance=0.0, sync_distance=0.0))
+        self.coalesce = Batcher(BatchWindow(distance=0.0, sync_distance=0.0))
         self.generations: dict[int, list[str]] = {}
         self.window = 0.0
         self.storms = mutants.storms(self.rules, outside.marks)
         self.admitted = 1
         self.batch: Batch | None = None
         self.sending: Sending | None = None
-        self.doubts: list[tuple[Seen, str]] = []
-        self.relation: tuple[int, Outgoing] | None = None
+        self.doubts: list[tuple[PresenceEvent, str]] = []
+        self.relation: tuple[int, NotificationBatch] | None = None
 
     # Rows 1 to 3
 
@@ -97,7 +104,7 @@ class Owner:
             return False
         now = self.out.pubnub.now
         if self.rules.future_is_pulled_back:
-            events = [replace(e, at=now) if e.at > now + TOO_FAR_AHEAD else e for e in events]
+            events = [replace(e, at=now) if e.at > now + MAX_AHEAD_MILLISECONDS else e for e in events]
         self.out.cursor += len(events)
         if self.rules.cursor_with_entry:
             self.out.seen.append(presence_log.encode(events))
@@ -105,7 +112,7 @@ class Owner:
             self.lost_if_dead = events
         return True
 
-    lost_if_dead: list[Seen] | None = None
+    lost_if_dead: list[PresenceEvent] | None = None
 
     def late_append(self) -> bool:
         """Only with the rule taken out: the entry follows the cursor in a second step."""
@@ -150,7 +157,7 @@ class Owner:
         pubnub = self.out.pubnub
         pubnub.now += 1
         self.out.seen.append(
-            presence_log.encode([Seen(user, pubnub.present[user], pubnub.now, 0, "confirm")])
+            presence_log.encode([PresenceEvent(user, pubnub.present[user], pubnub.now, 0, "confirm")])
         )
 
     # Rows 5 to 8
@@ -178,7 +185,7 @@ class Owner:
         if self.rules.doubt_is_looked_up:
             for user in batch.settled.equal & batch.settled.flipped:
                 self._where_now(user)
-        batch.news = mutants.to_be_told(self.rules, batch.changes, batch.settled, to_be_told)
+        batch.news = mutants.to_be_told(self.rules, batch.changes, batch.settled, users_to_notify)
         batch.step = "read" if self.rules.read_after_commit else "append"
 
     def _read(self, batch: Batch) -> None:
@@ -218,16 +225,18 @@ class Owner:
 
     def _notify(self, batch: Batch) -> None:
         assert batch.settled is not None
-        outgoing = Outgoing(lambda _user: 0)
+        outgoing = NotificationBatch(lambda _user: 0)
         news = [one for one in batch.told if one.user in batch.news]
-        notices(mutants.audible(self.rules, news), mutants.hidden(self.rules, batch.settled, news), outgoing)
+        add_notifications(
+            mutants.audible(self.rules, news), mutants.hidden(self.rules, batch.settled, news), outgoing
+        )
         mutants.without_syncs(self.rules, outgoing)
         self._append_inbox(outgoing)
         if self.rules.delete_after_append:
             self._resolve(batch, batch.told)
         self.batch = None
 
-    def _resolve(self, batch: Batch, told: list[Told]) -> None:
+    def _resolve(self, batch: Batch, told: list[PresenceSnapshot]) -> None:
         assert batch.settled is not None
         present = {
             one.user: (one.present, one.presence_at) for one in told if one.user in batch.settled.older
@@ -258,7 +267,7 @@ class Owner:
             return False
         node = min(self.out.graph.outbox)
         pair = self.out.graph.pair(node)
-        outgoing = Outgoing(lambda _user: 0)
+        outgoing = NotificationBatch(lambda _user: 0)
         ts = self._tell_of(pair.a.id, outgoing) if pair.alone else pair.ts
         if not self._clock_is_back([ts]):
             if not pair.alone:
@@ -266,7 +275,7 @@ class Owner:
             self.relation = (node, outgoing)
         return True
 
-    def _tell_of(self, user: str, outgoing: Outgoing) -> int:
+    def _tell_of(self, user: str, outgoing: NotificationBatch) -> int:
         """Who hides or shows up again, as one read says; its clock."""
         reading = self.out.graph.begin(user)
         while reading.left:
@@ -307,7 +316,7 @@ class Owner:
             self._sent(sending)
         return True
 
-    def _opened(self, letter: Letter) -> Sending:
+    def _opened(self, letter: PendingBatch) -> Sending:
         if letter.sync is not None and letter.sync.friends is None:
             return Sending(letter, reading=self.out.graph.begin(letter.inbox))
         return Sending(letter, bodies=self._bodies(letter, letter.sync))
@@ -323,7 +332,7 @@ class Owner:
             self.out.highest = max(self.out.highest, told[0].ts)
             sending.bodies, sending.reading = self._bodies(sending.letter, sync_of(told[0])), None
 
-    def _bodies(self, letter: Letter, sync: SyncNotice | None) -> list[bytes]:
+    def _bodies(self, letter: PendingBatch, sync: SyncNotification | None) -> list[bytes]:
         events = [(event.ts, event.body) for event in mutants.events(self.rules, letter)]
         bodies = encoding.sync(sync.user, sync.friends or (), sync.total, sync.ts, TINY) if sync else []
         return bodies + (encoding.batches(letter.inbox, events) if events else [])
@@ -363,7 +372,7 @@ class Owner:
             if not online and self.rules.absence_is_confirmed:
                 online = pubnub.present[user]
             if online != person.online:
-                found.append(Seen(user, online, at, 0, "reconcile"))
+                found.append(PresenceEvent(user, online, at, 0, "reconcile"))
         if found:
             self.out.seen.append(presence_log.encode(found))
         return bool(found)
@@ -382,9 +391,9 @@ class Owner:
             self.relation = None
 
     def _owe(self, user: str, reason: str) -> None:
-        self.out.inbox.append(encode([SyncNotice(user, reason=reason)]))
+        self.out.inbox.append(encode([SyncNotification(user, reason=reason)]))
 
-    def _append_inbox(self, outgoing: Outgoing) -> None:
+    def _append_inbox(self, outgoing: NotificationBatch) -> None:
         for body in outgoing.bodies().values():
             for row in json.loads(body):
                 self.out.highest = max(self.out.highest, row[2] if row[0] == "sync" else row[3])

@@ -15,7 +15,7 @@ from graph_service.friends.friends import Friends
 from graph_service.friends.outbox import Outbox
 from graph_service.friends.presence_flags import Flags
 from graph_service.graph.driver import Graph
-from graph_service.model.model import ChangedPair, Flag, Settled, Told
+from graph_service.model.model import ChangedPair, CommitResult, Flag, PresenceSnapshot
 from graph_service.valkey.client import FIRST, Valkey
 from pubnub_bridge.debounce.debouncer import Change
 from tests.simulation import mutants
@@ -33,7 +33,7 @@ Wait = Callable[[Awaitable[Any]], Any]
 class RealReading(Reading):
     """Row 7 by one statement: it is answered when it is begun."""
 
-    answer: Told | None = None
+    answer: PresenceSnapshot | None = None
 
 
 class RealGraph:
@@ -70,7 +70,7 @@ class RealGraph:
     def copy(self) -> None:
         """There is no replica."""
 
-    def settle(self, changes: Sequence[Change]) -> Settled:
+    def settle(self, changes: Sequence[Change]) -> CommitResult:
         """Row 6."""
         flags = [Flag(change.user, change.online, change.at, change.shard) for change in changes]
         return self._wait(self._flags.settle(flags))  # type: ignore[no-any-return]
@@ -81,7 +81,7 @@ class RealGraph:
         own = Person(told.present, told.presence_at, told.invisible)
         return RealReading(user, told.ts, [], own, told.total_friends, answer=told)
 
-    def told(self, reading: RealReading) -> Told:
+    def told(self, reading: RealReading) -> PresenceSnapshot:
         """Its answer."""
         assert reading.answer
         return reading.answer

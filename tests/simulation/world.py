@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pubnub_bridge.model.encoding import micros
-from pubnub_bridge.model.notification import SyncNotice, encode
+from pubnub_bridge.model.notification import SyncNotification, encode
 from tests.simulation import mutants
 from tests.simulation.engines import CACHE, GraphModel, PubNub
 from tests.simulation.owner import STORM, Outside, Owner
@@ -65,7 +65,7 @@ class World:
             client.waiting.clear()
             client.since = self.steps
             if self.rules.client_asks:
-                self.out.inbox.append(encode([SyncNotice(user, reason="asked")]))
+                self.out.inbox.append(encode([SyncNotification(user, reason="asked")]))
         self.pubnub.change(user, client.connected)
 
     def everybody(self, online: bool) -> None:

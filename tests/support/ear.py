@@ -9,7 +9,7 @@ from typing import Any
 from pubnub.callbacks import SubscribeCallback
 
 
-class Ear(SubscribeCallback):
+class MessageListener(SubscribeCallback):
     """Hears in any thread; `heard` is awaited in the loop it was made in."""
 
     def __init__(self) -> None:

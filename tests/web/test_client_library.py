@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from pubnub_bridge.client.diff import apply
-from pubnub_bridge.client.friend_list import View
+from pubnub_bridge.client.friend_list import FriendList
 from pubnub_bridge.model.encoding import micros
 from tests.support.client_traces import Json, trace
 
@@ -31,7 +31,7 @@ def traces() -> list[Json]:
     return [trace(seed) for seed in SEEDS]
 
 
-def shown(view: View) -> Json:
+def shown(view: FriendList) -> Json:
     """What is compared."""
     return {
         "online": sorted(view.online),
@@ -41,7 +41,7 @@ def shown(view: View) -> Json:
     }
 
 
-def take(view: View, message: Json) -> None:
+def take(view: FriendList, message: Json) -> None:
     """A message, or the page of a list."""
     if message["type"] == "page":
         view.page(message["payload"], micros(message["ts"]))
@@ -52,7 +52,7 @@ def take(view: View, message: Json) -> None:
 def test_pythons_rules_end_every_trace_in_the_true_view(traces: list[Json]) -> None:
     """`watch` shows what is so, whatever happened on the way."""
     for one in traces:
-        view = View()
+        view = FriendList()
         for message in one["messages"]:
             take(view, message)
         assert shown(view) == one["view"], f"seed {one['seed']}"
@@ -62,7 +62,7 @@ def test_the_traces_reach_what_the_rules_are_for(traces: list[Json]) -> None:
     """Without repeats, delays, loss and parts they would prove nothing."""
     plain = 0
     for one in traces:
-        view = View()
+        view = FriendList()
         for message in sorted(one["messages"][:-1], key=lambda told: str(told["payload"])):
             take(view, message)
         plain += shown(view) == one["view"]

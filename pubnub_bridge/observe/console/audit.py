@@ -15,15 +15,15 @@ import structlog
 from graph_service.valkey.client import Valkey
 from pubnub_bridge.store import keys
 
-KEPT = 10_000
+MAX_ENTRIES = 10_000
 """Entries of the stream, at least; the log has all."""
-AGAIN = 600.0
+REPEAT_SECONDS = 600.0
 """Seconds in which a picture that refreshes itself is the same look."""
 _log = structlog.get_logger("pubnub_bridge.audit")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class AuditEntry:
     """One look."""
 
     what: str
@@ -42,23 +42,23 @@ class Audit:
     def __init__(self, valkey: Valkey, clock: Callable[[], float] = time.monotonic) -> None:
         self._valkey = valkey
         self._clock = clock
-        self._seen: dict[Look, float] = {}
+        self._seen: dict[AuditEntry, float] = {}
 
-    async def keep(self, look: Look) -> None:
+    async def keep(self, look: AuditEntry) -> None:
         """Keep one. Raises QueueUnavailable, and then nothing may be shown."""
         row = json.dumps(asdict(look)).encode()
-        await self._valkey.append_capped(keys.AUDIT, row, KEPT)
+        await self._valkey.append_capped(keys.AUDIT, row, MAX_ENTRIES)
         _log.info("operator looked", **asdict(look))
 
-    async def keep_once(self, look: Look) -> None:
+    async def keep_once(self, look: AuditEntry) -> None:
         """Keep one, unless this process kept the same within `AGAIN`."""
         now = self._clock()
-        self._seen = {one: at for one, at in self._seen.items() if now - at < AGAIN}
+        self._seen = {one: at for one, at in self._seen.items() if now - at < REPEAT_SECONDS}
         if look not in self._seen:
             await self.keep(look)
             self._seen[look] = now
 
-    async def last(self, count: int) -> list[tuple[int, Look]]:
+    async def last(self, count: int) -> list[tuple[int, AuditEntry]]:
         """The newest, with the milliseconds since the epoch when each was kept."""
         rows = await self._valkey.newest(keys.AUDIT, count)
-        return [(int(entry.partition("-")[0]), Look(**json.loads(row))) for entry, row in rows]
+        return [(int(entry.partition("-")[0]), AuditEntry(**json.loads(row))) for entry, row in rows]

@@ -93,7 +93,7 @@ class Feed:
         )
         reports = [json.loads(row) for row in values[: len(bridges)] if row]
         owners = [row.decode() if row else None for row in values[len(bridges) : -2]]
-        streams = [key(number) for key in (keys.seen, keys.inbox, keys.dead) for number in numbers]
+        streams = [key(number) for key in (keys.presence_log, keys.inbox, keys.dead) for number in numbers]
         lengths = await self._valkey.lengths(streams)
         count = self._partitions
         return Read(
@@ -112,7 +112,7 @@ class Feed:
     async def _oldest(self, lengths: dict[str, int]) -> list[tuple[float, float]]:
         """Ages of the first entries; only streams that have one are read."""
         numbers = range(self._partitions)
-        pairs = [(keys.seen(number), keys.inbox(number)) for number in numbers]
+        pairs = [(keys.presence_log(number), keys.inbox(number)) for number in numbers]
         full = {key: FIRST for pair in pairs for key in pair if lengths[key]}
         first = await self._valkey.read(full, count=1)
         ages = {key: entry_age(rows[0][0]) for key, rows in first.items()}

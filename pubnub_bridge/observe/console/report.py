@@ -14,22 +14,22 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from graph_service.model.model import Told
+from graph_service.model.model import PresenceSnapshot
 from graph_service.valkey.client import Valkey
 from pubnub_bridge import metrics
-from pubnub_bridge.debounce.debouncer import Hold
-from pubnub_bridge.debounce.storm_detector import Storms
-from pubnub_bridge.observe.console.top_users import Leaders, Standing
+from pubnub_bridge.debounce.debouncer import Debouncer
+from pubnub_bridge.debounce.storm_detector import StormDetector
+from pubnub_bridge.observe.console.top_users import Score, TopUsers
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Ages
 
-EVERY = 2.0
+INTERVAL_SECONDS = 2.0
 """Seconds between two reports."""
-GOOD_FOR = 10.0
+VALID_SECONDS = 10.0
 """Seconds that a report is good for: as long as a dead bridge's leases."""
-WINDOW = 6
+WINDOW_SECONDS = 6
 """Reports over which a rate is taken: 10 seconds."""
-TOP = 10
+TOP_COUNT = 10
 COUNTERS: Mapping[str, Counter] = {
     "heard": metrics.HEARD,
     "unknown": metrics.UNKNOWN,
@@ -59,9 +59,9 @@ class Owned(Protocol):
 class Kept(Protocol):
     """The part of `partitions.Partitions` that is told."""
 
-    holds: dict[int, Hold]
+    holds: dict[int, Debouncer]
     outbounds: dict[int, Any]
-    storms: Storms
+    storms: StormDetector
 
     def ages(self) -> dict[int, Ages]:
         """How long the oldest change and notice of each owned partition have waited."""
@@ -74,9 +74,9 @@ class Report:
         self._valkey = valkey
         self._owned = owned
         self._kept = kept
-        self._past: deque[tuple[float, dict[str, float]]] = deque(maxlen=WINDOW)
-        self._flaps = Leaders()
-        self._costly = Leaders()
+        self._past: deque[tuple[float, dict[str, float]]] = deque(maxlen=WINDOW_SECONDS)
+        self._flaps = TopUsers()
+        self._costly = TopUsers()
         self._began = time.time()
 
     def flapped(self, users: Sequence[str]) -> None:
@@ -84,7 +84,7 @@ class Report:
         if users:
             self._flaps.add(((user, 1.0, 0) for user in users), time.monotonic())
 
-    def told(self, told: Sequence[Told]) -> None:
+    def told(self, told: Sequence[PresenceSnapshot]) -> None:
         """These users were settled: each costs a notice for every friend who is online."""
         costs = ((one.user, float(len(one.online_friends)), one.total_friends) for one in told)
         self._costly.add(costs, time.monotonic())
@@ -92,7 +92,7 @@ class Report:
     async def tell(self) -> None:
         """Write the report."""
         row = json.dumps(self.row(time.monotonic()), separators=(",", ":")).encode()
-        await self._valkey.put(keys.report(self._owned.name), row, GOOD_FOR)
+        await self._valkey.put(keys.report(self._owned.name), row, VALID_SECONDS)
 
     def row(self, now: float) -> dict[str, Any]:
         """The report as it is written; `now` by the monotonic clock."""
@@ -111,8 +111,8 @@ class Report:
             "storms": [str(storm) for storm in self._kept.storms.on.values()],
             "accuracy": _gauge(metrics.ACCURACY) if self._owned.leads else None,
             "partitions": self._partitions(),
-            "flaps": _rows(self._flaps.top(TOP, now)),
-            "costly": _rows(self._costly.top(TOP, now)),
+            "flaps": _rows(self._flaps.top(TOP_COUNT, now)),
+            "costly": _rows(self._costly.top(TOP_COUNT, now)),
         }
 
     def _partitions(self) -> dict[str, list[float]]:
@@ -192,5 +192,5 @@ def quantile(buckets: Mapping[str, float], share: float) -> float | None:
     return start
 
 
-def _rows(standings: Iterable[Standing]) -> list[list[object]]:
+def _rows(standings: Iterable[Score]) -> list[list[object]]:
     return [[one.user, round(one.per_minute, 2), one.note] for one in standings]

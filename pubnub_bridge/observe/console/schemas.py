@@ -15,7 +15,7 @@ MOST_EDGES = 1500
 """Friendships among them."""
 
 
-class WalkRow(ResponseModel):
+class StageRow(ResponseModel):
     """One row of the walk of a presence event, over all bridges."""
 
     row: int
@@ -110,7 +110,7 @@ class Snapshot(ResponseModel):
     degraded: bool
     reason: str | None
     """Why presence cannot be trusted now."""
-    walk: list[WalkRow]
+    walk: list[StageRow]
     figures: Figures
     partitions: list[PartitionRow]
     bridges: list[BridgeRow]

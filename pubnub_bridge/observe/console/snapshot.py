@@ -16,7 +16,7 @@ from pubnub_bridge.observe.console.schemas import (
     PartitionRow,
     Shards,
     Snapshot,
-    WalkRow,
+    StageRow,
 )
 
 MOST_CELLS = 1000
@@ -116,7 +116,7 @@ def _figures(sums: _Sums) -> Figures:
     )
 
 
-def walk(read: Read, sums: _Sums, partitions: Sequence[PartitionRow]) -> list[WalkRow]:
+def walk(read: Read, sums: _Sums, partitions: Sequence[PartitionRow]) -> list[StageRow]:
     """The ten rows of the walk, in its order; each with its rate, what waits, and what is wrong."""
     owned = [row for row in partitions if row.held is not None]
     held = sum(row.held or 0 for row in owned)
@@ -148,7 +148,7 @@ def walk(read: Read, sums: _Sums, partitions: Sequence[PartitionRow]) -> list[Wa
         ),
     ]
     return [
-        WalkRow(
+        StageRow(
             row=number, name=name, does=does, rate=rate, unit=unit,
             lag=_rounded(lag), waiting=wait, trouble=trouble.get(name),
         )

@@ -11,15 +11,15 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-KEPT = 500
-HALF_LIFE = 300.0
+MAX_USERS = 500
+HALF_LIFE_SECONDS = 300.0
 """Seconds in which a count halves."""
 _LARGEST = 200.0
 """Half-lives since the landmark after which weights are made small again, long before a float overflows."""
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class Score:
     """One user's count."""
 
     user: str
@@ -29,7 +29,7 @@ class Standing:
     """The last number told with it."""
 
 
-class Leaders:
+class TopUsers:
     """Counts that fade. Weights grow with time instead of every count shrinking, so adding is one step."""
 
     def __init__(self) -> None:
@@ -39,27 +39,27 @@ class Leaders:
 
     def add(self, users: Iterable[tuple[str, float, int]], now: float) -> None:
         """Count an amount for each user, with a number to be remembered; `now` in seconds of any clock."""
-        if not self._weights or now - self._landmark > _LARGEST * HALF_LIFE:
+        if not self._weights or now - self._landmark > _LARGEST * HALF_LIFE_SECONDS:
             self._rebase(now)
-        weight = 2.0 ** ((now - self._landmark) / HALF_LIFE)
+        weight = 2.0 ** ((now - self._landmark) / HALF_LIFE_SECONDS)
         for user, amount, note in users:
             self._weights[user] = self._weights.get(user, 0.0) + amount * weight
             self._notes[user] = note
-        if len(self._weights) > 2 * KEPT:
+        if len(self._weights) > 2 * MAX_USERS:
             self._forget()
 
-    def top(self, count: int, now: float) -> list[Standing]:
+    def top(self, count: int, now: float) -> list[Score]:
         """Those with the highest counts, the highest first."""
-        shrink = 2.0 ** ((self._landmark - now) / HALF_LIFE) * math.log(2) * 60 / HALF_LIFE
+        shrink = 2.0 ** ((self._landmark - now) / HALF_LIFE_SECONDS) * math.log(2) * 60 / HALF_LIFE_SECONDS
         first = sorted(self._weights.items(), key=lambda one: -one[1])[:count]
-        return [Standing(user, weight * shrink, self._notes[user]) for user, weight in first]
+        return [Score(user, weight * shrink, self._notes[user]) for user, weight in first]
 
     def _rebase(self, now: float) -> None:
-        shrink = 2.0 ** ((self._landmark - now) / HALF_LIFE)
+        shrink = 2.0 ** ((self._landmark - now) / HALF_LIFE_SECONDS)
         self._weights = {user: weight * shrink for user, weight in self._weights.items()}
         self._landmark = now
 
     def _forget(self) -> None:
-        kept = sorted(self._weights.items(), key=lambda one: -one[1])[:KEPT]
+        kept = sorted(self._weights.items(), key=lambda one: -one[1])[:MAX_USERS]
         self._weights = dict(kept)
         self._notes = {user: self._notes[user] for user, _ in kept}

@@ -14,7 +14,7 @@ from local_stack.origin.app import Running
 from local_stack.origin.faults import Fault
 from pubnub_bridge import metrics
 from pubnub_bridge.settings import Settings
-from pubnub_bridge.store.watermark import ClockBehind, HighWater
+from pubnub_bridge.store.watermark import ClockBehind, Watermark
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, _emptied, eventually, options, until
 from tests.e2e.bridge.test_owners import owner
@@ -124,7 +124,7 @@ async def test_a_token_refused_in_the_middle_is_replaced(
 async def test_a_graph_whose_clock_is_behind_is_waited_for(quiet: World) -> None:
     """As after a move to another server: no state is told with an older stamp than one that was told before."""
     await quiet.people("ann")
-    flags, water = quiet.side.flags, HighWater(quiet.side.engines.valkey)
+    flags, water = quiet.side.flags, Watermark(quiet.side.engines.valkey)
     water.highest = await flags.clock() + 1_000_000
     before = metrics.CLOCK_BEHIND._value.get()
     with pytest.raises(ClockBehind, match="behind what was told"):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from pubnub_bridge.client.friend_list import View
+from pubnub_bridge.client.friend_list import FriendList
 from pubnub_bridge.runtime.bridge import Bridge
 from tests.e2e.bridge.conftest import World, eventually, until
 from tests.e2e.bridge.test_owners import owner
@@ -26,7 +26,7 @@ class Person:
     user: str
     world: World
     session: aiohttp.ClientSession
-    view: View = field(default_factory=View)
+    view: FriendList = field(default_factory=FriendList)
     loop: asyncio.Task[None] | None = None
 
     async def toggle(self) -> None:

@@ -34,7 +34,7 @@ async def test_friends_are_told_before_and_after_a_primary_dies(
             asked: set[int] = set()
             real = bridge.reconcile.ask
             bridge.reconcile.ask = lambda shards: (asked.update(shards), real(shards))[1]  # type: ignore[method-assign]
-            key = keys.seen(world.shards.partition("bob"))
+            key = keys.presence_log(world.shards.partition("bob"))
             async with redis.RedisCluster.from_url(cluster.url) as client:
                 dying, heir = client.nodes_manager.slots_cache[client.keyslot(key)]
             cluster.kill(cluster.node(int(dying.port)))

@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 
 from local_stack.origin.presence import Visit
-from pubnub_bridge.client.friend_list import View
+from pubnub_bridge.client.friend_list import FriendList
 from tests.e2e.bridge.conftest import World, eventually
 from tests.e2e.bridge.javascript import Node, running
 from tests.e2e.origin.conftest import packages as packages  # noqa: PLC0414 - a fixture
@@ -147,9 +147,9 @@ async def test_a_thousand_friends_online_come_in_syncs_of_several_parts(
     assert {m["payload"]["totalOnline"] for m in parts} == {MANY}
 
 
-def view(messages: list[dict[str, object]]) -> View:
+def view(messages: list[dict[str, object]]) -> FriendList:
     """What a client shows after these."""
-    made = View()
+    made = FriendList()
     for message in messages:
         made.apply(message)
     return made

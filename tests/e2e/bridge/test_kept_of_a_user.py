@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from graph_service.valkey.client import FIRST
 from pubnub_bridge.cli import main
-from pubnub_bridge.debounce.new_users import Newcomers
+from pubnub_bridge.debounce.new_users import NewUsers
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.model.notification import decode
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.store import keys, presence_log
-from pubnub_bridge.store.change_history import Failed, Record
+from pubnub_bridge.store.change_history import ChangeRecord, FailedRecipient
 from tests.e2e.bridge.conftest import World
 
 TS = "2026-11-24T10:00:00.000001Z"
@@ -68,8 +68,8 @@ async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: Worl
     """Recent changes, dead letters to and about the user, App Context and the graph; others' things stay."""
     side, partition = quiet.side, quiet.shards.partition
     await quiet.people("ann", "bob")
-    await side.why.keep([Record("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)])
-    await side.why.fail([Failed("ann", "evt_presence_ann_1", "bob", "400")])
+    await side.why.keep([ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)])
+    await side.why.fail([FailedRecipient("ann", "evt_presence_ann_1", "bob", "400")])
     await side.client.set_user("ann", "Ann", {})
     for inbox, about in (("ann", "bob"), ("bob", "ann"), ("bob", "cid")):
         await side.dead.bury(partition(inbox), inbox, message(about), "400")
@@ -88,7 +88,7 @@ async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: Worl
 async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tmp_path: Path) -> None:
     """--list changes nothing; without it each goes back to the stream it came from, and is gone from here."""
     side, partition = quiet.side, quiet.shards.partition
-    seen = Seen("ann", True, 1_700_000_000_000, quiet.shards.shard("ann"), "join")
+    seen = PresenceEvent("ann", True, 1_700_000_000_000, quiet.shards.shard("ann"), "join")
     await side.dead.bury(partition("bob"), "bob", message("ann"), "400 too long")
     await side.dead.bury_change(partition("ann"), seen, "the graph refuses it")
     stack = stack_file(quiet, tmp_path / "stack.json")
@@ -105,7 +105,7 @@ async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tm
     assert code == 0
     assert "2 put back" in shown
     assert await side.dead.count() == 0
-    streams = [keys.inbox(partition("bob")), keys.seen(partition("ann"))]
+    streams = [keys.inbox(partition("bob")), keys.presence_log(partition("ann"))]
     found = await side.engines.valkey.read(dict.fromkeys(streams, FIRST))
     assert decode(found[streams[0]][0][1])[0].recipients == ["bob"]  # type: ignore[union-attr]
     assert presence_log.decode(found[streams[1]][0][1]) == [seen]
@@ -124,7 +124,7 @@ async def test_newcomers_are_asked_again_while_pubnub_says_nothing() -> None:
             raise answer
         return answer
 
-    newcomers = Newcomers(look_up)  # type: ignore[arg-type]
+    newcomers = NewUsers(look_up)  # type: ignore[arg-type]
     await newcomers.created(["ann", "bob"])
     assert [await newcomers.step() for _ in range(3)] == [False, False, True]
     assert asked == [["ann", "bob"], ["ann", "bob"], ["bob"]]

@@ -11,7 +11,7 @@ from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.bridge import Bridge
 from pubnub_bridge.runtime.context import open_side
 from pubnub_bridge.runtime.startup import prepare
-from pubnub_bridge.runtime.supervisor import until_one_dies
+from pubnub_bridge.runtime.supervisor import run_until_one_ends
 from pubnub_bridge.settings import Settings
 from tests.e2e.bridge.conftest import HOLD, World, eventually, until
 
@@ -27,7 +27,7 @@ async def owner(settings: Settings) -> AsyncIterator[tuple[Bridge, asyncio.Task[
         await prepare(side)
         bridge = Bridge(side)
         bridge.ownership.lease = LEASE
-        task = asyncio.create_task(until_one_dies(bridge.tasks(), bridge.drain))
+        task = asyncio.create_task(run_until_one_ends(bridge.tasks(), bridge.drain))
         try:
             yield bridge, task
         finally:

@@ -16,7 +16,7 @@ from chaos.planted import BUGS, planted
 from graph_service.friends.presence_flags import Flags
 from graph_service.model.model import Flag
 from local_stack.origin.faults import Fault
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.runtime.bridge import Bridge
 from tests.e2e.bridge.conftest import Device, World, eventually, until
 from tests.e2e.bridge.test_churn import kill
@@ -92,7 +92,7 @@ async def arrived_together(world: World) -> None:
         # One batch, however long a loaded machine takes between reading the two.
         for hold in holds:
             hold.begin_at(at + 3_600_000)
-        await bridge.side.log.append([Seen(u, True, at, shard(u), "join") for u in ("ann", "bob")])
+        await bridge.side.log.append([PresenceEvent(u, True, at, shard(u), "join") for u in ("ann", "bob")])
         await until(lambda: sum(map(len, holds)) == 2)
         # The joins' own syncs are read before the commit, as ever: later ones would show what the bug hides.
         await until(lambda: all(any(m["type"] == "friends.sync" for m in d.ear.messages) for d in (ann, bob)))
@@ -117,7 +117,7 @@ async def no_repairs(bridge: Bridge) -> None:
 async def a_flap_said_again(world: World) -> None:
     """Bob flaps; another bridge takes over; then PubNub repeats the leave of the flap, which is older than his return."""
     ann, bob = world.device("ann"), world.device("bob")
-    leave: list[Seen] = []
+    leave: list[PresenceEvent] = []
     async with owner(world.settings) as (first, _):
         await until(lambda: owned(first, world))
         ann.appear()

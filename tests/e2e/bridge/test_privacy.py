@@ -12,7 +12,7 @@ from local_stack.origin.app import Running
 from pubnub_bridge.model.notification import presence_event
 from pubnub_bridge.pubnub_api.app_context import user_custom
 from pubnub_bridge.store import keys
-from pubnub_bridge.store.change_history import Record, Why
+from pubnub_bridge.store.change_history import ChangeHistory, ChangeRecord
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, eventually
 from tests.e2e.bridge.test_kept_of_a_user import command, stack_file
@@ -61,7 +61,7 @@ async def test_what_still_stands_in_a_stream_is_told_and_not_called_clean(
     rows = [(keys.inbox(partition), json.dumps([json.dumps(event)]).encode())]
     rows += [(keys.inbox(partition), json.dumps([json.dumps(other)]).encode())]
     rows += [(keys.events(partition), json.dumps(event, separators=(",", ":")).encode())]
-    rows += [(keys.seen(partition), b'[null,[["ann",true,1,1,"join"]]]')]
+    rows += [(keys.presence_log(partition), b'[null,[["ann",true,1,1,"join"]]]')]
     await side.engines.valkey.append(rows)
     stack = stack_file(quiet, tmp_path / "stack.json")
     code, shown = await command("erase", "ann", "--wait", "0", "--json", "--stack", stack)
@@ -101,7 +101,7 @@ async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_al
     graph: Graph, servers: Servers, origin: Running
 ) -> None:
     """WHY_HOURS: the time to live of what is kept, and 0. What is kept is in the user's export."""
-    record = Record("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)
+    record = ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)
     async with door(graph, servers, origin, why_hours=2) as world:
         await world.side.why.keep([record])
         assert await world.side.why.of("ann") == [record]
@@ -109,10 +109,10 @@ async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_al
         _, export = await world.call("GET", "/v1/users/ann")
         assert set(export["stores"]) == {"graph", "recent changes", "dead letters"}
         assert export["stores"]["recent changes"]["changes"][0]["event_id"] == record.event_id
-        key = keys.why(world.shards.partition("ann"), "ann")
+        key = keys.change_history(world.shards.partition("ann"), "ann")
         lives = await ttl(servers.redis_url, key)
         assert HOUR < lives <= 2 * HOUR
-        none = Why(world.side.engines.valkey, world.shards.partition, 0)
+        none = ChangeHistory(world.side.engines.valkey, world.shards.partition, 0)
         await none.forget("ann")
         await none.keep([record])
         assert await none.of("ann") == []

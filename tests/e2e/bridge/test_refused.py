@@ -8,9 +8,9 @@ from typing import Any
 
 import structlog
 
-from graph_service.model.model import Flag, Settled
+from graph_service.model.model import CommitResult, Flag
 from pubnub_bridge import metrics
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.runtime.bridge import Bridge
 from pubnub_bridge.store import event_trace
 from tests.e2e.bridge.conftest import World, eventually
@@ -26,7 +26,9 @@ async def test_a_change_that_the_graph_refuses_is_buried_alone(world: World) -> 
     await world.people(*users)
     side, now = world.side, world.side.clock.now()
     before = metrics.CHANGES_REFUSED.labels("change")._value.get()
-    seen = [Seen(u, True, now, TOO_LARGE if u == "bob" else side.shards.shard(u), "join") for u in users]
+    seen = [
+        PresenceEvent(u, True, now, TOO_LARGE if u == "bob" else side.shards.shard(u), "join") for u in users
+    ]
     await side.log.append(seen)
     for user in ("ann", "cid", "dan", "eve"):
         await until_flagged(world, user)
@@ -55,7 +57,7 @@ async def test_a_graph_that_refuses_everything_is_waited_for_and_nobody_is_blame
         before = metrics.CHANGES_REFUSED.labels("graph")._value.get()
         now = quiet.side.clock.now()
         await quiet.side.log.append(
-            [Seen(user, True, now, quiet.shards.shard(user), "join") for user in ("ann", "bob")]
+            [PresenceEvent(user, True, now, quiet.shards.shard(user), "join") for user in ("ann", "bob")]
         )
 
         async def noticed() -> bool:
@@ -81,7 +83,7 @@ class Refusing:
         """Understood again."""
         self._flags.settle = self._real  # type: ignore[method-assign]
 
-    async def _settle(self, _flags: Sequence[Flag]) -> Settled:
+    async def _settle(self, _flags: Sequence[Flag]) -> CommitResult:
         raise ValueError("not understood")
 
 

@@ -11,10 +11,10 @@ import pytest
 from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
 from pubnub_bridge import lambda_handler
-from pubnub_bridge.fanout.sqs_queue import Received, Sqs
+from pubnub_bridge.fanout.sqs_queue import Received, SqsQueue
 from pubnub_bridge.pubnub_api.publish_client import Outcome, PublishClient
 from pubnub_bridge.store import keys
-from pubnub_bridge.store.inbox_streams import Inbox
+from pubnub_bridge.store.inbox_streams import InboxStreams
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import Device, World, _world, eventually
 from tests.e2e.bridge.test_kept_of_a_user import message
@@ -116,13 +116,15 @@ async def test_a_lambda_function_publishes_what_it_is_handed(
         said = value.get_secret_value() if hasattr(value, "get_secret_value") else value
         monkeypatch.setenv(name.upper(), str(said))
     monkeypatch.setattr(lambda_handler, "_warm", [])
-    async with Sqs.open(url) as queue:
-        inbox = Inbox(quiet.side.engines.valkey, quiet.shards.partition, queue)
+    async with SqsQueue.open(url) as queue:
+        inbox = InboxStreams(quiet.side.engines.valkey, quiet.shards.partition, queue)
         await inbox.owe(["ann"], "asked")
         await inbox.owe(["bob"], "asked")
         handed = event(await queue.receive(0))
         assert len(handed["Records"]) == 2
-        late = await asyncio.to_thread(lambda_handler.handler, handed, Deadline(lambda_handler.MARGIN))
+        late = await asyncio.to_thread(
+            lambda_handler.handler, handed, Deadline(lambda_handler.MARGIN_SECONDS)
+        )
         assert late == {"batchItemFailures": [{"itemIdentifier": "m-0"}, {"itemIdentifier": "m-1"}]}
         # Given back, SQS hands them out again; the function is warm and has them still: repeats are allowed.
         done = await asyncio.to_thread(lambda_handler.handler, handed, Deadline(30))

@@ -17,10 +17,10 @@ from local_stack.demo.schedule import Habits, Life
 from local_stack.origin.envelope import Event
 from local_stack.origin.faults import Fault, Faults
 from local_stack.origin.keyset import Keyset
-from pubnub_bridge.client.api import Api, Session
-from pubnub_bridge.client.connection_info import Reach
+from pubnub_bridge.client.api import ApiClient, Session
+from pubnub_bridge.client.connection_info import ConnectionInfo
 from pubnub_bridge.client.diff import Change
-from pubnub_bridge.client.watcher import Numbers, Watching
+from pubnub_bridge.client.watcher import Numbers, Watcher
 from tests.e2e.bridge.conftest import World
 
 
@@ -49,7 +49,7 @@ class Paper:
         self.latest = numbers
 
 
-class Remembering(Api):
+class Remembering(ApiClient):
     """Keeps the sessions it was given."""
 
     def __init__(self, *given: Any) -> None:
@@ -66,9 +66,11 @@ class Remembering(Api):
 async def watched(world: World, user: str) -> AsyncIterator[tuple[Paper, Remembering]]:
     """Someone watching, until the block ends."""
     paper = Paper()
-    async with Remembering.open(Reach(world.api, world.settings, world.settings.pubnub_origin)) as api:
+    async with Remembering.open(
+        ConnectionInfo(world.api, world.settings, world.settings.pubnub_origin)
+    ) as api:
         assert isinstance(api, Remembering)
-        task = asyncio.create_task(Watching(api, user, paper).run())
+        task = asyncio.create_task(Watcher(api, user, paper).run())
         try:
             yield paper, api
         finally:
@@ -179,7 +181,10 @@ async def test_a_crowd_is_present_and_everybody_leaves_at_the_end(strict_world: 
     people = [f"p{number}" for number in range(OFFICIALS + 4)]
     await world.people(*people)
     life = Life(people, Habits(share=1.0, median=900.0), random.Random(1))
-    async with Api.open(Reach(world.api, world.settings, "")) as api, aiohttp.ClientSession() as http:
+    async with (
+        ApiClient.open(ConnectionInfo(world.api, world.settings, "")) as api,
+        aiohttp.ClientSession() as http,
+    ):
         wire = Wire(http, api)
         task = asyncio.create_task(Crowd(life, wire).run())
         await until(lambda: inside(world) == set(people))
@@ -192,7 +197,10 @@ async def test_a_crowd_is_present_and_everybody_leaves_at_the_end(strict_world: 
 async def test_a_light_person_sends_heartbeats_and_can_vanish(world: World) -> None:
     """A heartbeat puts the timeout off; without a goodbye PubNub still believes in them."""
     await world.people("ann")
-    async with Api.open(Reach(world.api, world.settings, "")) as api, aiohttp.ClientSession() as http:
+    async with (
+        ApiClient.open(ConnectionInfo(world.api, world.settings, "")) as api,
+        aiohttp.ClientSession() as http,
+    ):
         wire = Wire(http, api)
         ann = Light(wire, "ann")
         task = asyncio.create_task(ann.come())

@@ -49,7 +49,7 @@ async def post(world: World, secret: str | None, sent: Any = None) -> tuple[int,
 
 async def entries(side: Side) -> int:
     """How much was accepted."""
-    return sum(await side.engines.valkey.lengths([keys.seen(number) for number in range(4)]))
+    return sum(await side.engines.valkey.lengths([keys.presence_log(number) for number in range(4)]))
 
 
 async def test_both_secrets_are_taken_while_they_change_and_the_old_one_no_longer_after(
@@ -94,7 +94,7 @@ async def test_a_call_that_is_not_answered_200_has_left_nothing(
             headers={"X-Webhook-Secret": "w" * 32, "Content-Type": "application/json"},
         )
         assert (status, answer["code"]) == (400, "bad_input")
-        full = keys.seen(world.shards.partition("ann"))
+        full = keys.presence_log(world.shards.partition("ann"))
         await world.side.engines.valkey.append([(full, b"[null,[]]")] * 100)
         before = await entries(world.side)
         others = [

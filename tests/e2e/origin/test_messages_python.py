@@ -15,7 +15,7 @@ from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 from pubnub.request_handlers.async_httpx import AsyncHttpxRequestHandler
 
 from local_stack.origin.app import Running
-from tests.support.ear import Ear
+from tests.support.ear import MessageListener
 
 MANAGERS = [EventEngineSubscriptionManager, AsyncioSubscriptionManager]
 HANDLERS = [AsyncAiohttpRequestHandler, AsyncHttpxRequestHandler]
@@ -39,12 +39,12 @@ def configuration(origin: Running, user: str, **more: Any) -> PNConfiguration:
 @asynccontextmanager
 async def client(
     origin: Running, user: str, kind: tuple[Any, Any] = KINDS[0], **more: Any
-) -> AsyncIterator[tuple[PubNubAsyncio, Ear]]:
+) -> AsyncIterator[tuple[PubNubAsyncio, MessageListener]]:
     """An asyncio client with a listener."""
     pubnub = PubNubAsyncio(
         configuration(origin, user, **more), subscription_manager=kind[0], custom_request_handler=kind[1]
     )
-    ear = Ear()
+    ear = MessageListener()
     pubnub.add_listener(ear)
     try:
         yield pubnub, ear
@@ -163,7 +163,7 @@ async def test_a_crowd_is_told_in_intervals(origin: Running) -> None:
 async def test_the_sync_client_meets_talks_and_parts(origin: Running) -> None:
     """Its calls in a thread, its listener in its own."""
     ann, bob = PubNub(configuration(origin, "ann")), PubNub(configuration(origin, "bob"))
-    ear = Ear()
+    ear = MessageListener()
     ann.add_listener(ear)
     assert isinstance(ann._subscription_manager, NativeSubscriptionManager)
     ann.subscribe().channels("ch").with_presence().execute()

@@ -9,7 +9,7 @@ from graph_service.settings import load
 from pubnub_bridge.doctor import options
 from pubnub_bridge.doctor.engines import judged, skew
 from pubnub_bridge.doctor.finding import Finding, State, failed, report
-from pubnub_bridge.doctor.probe import Heard
+from pubnub_bridge.doctor.probe import ProbeEvents
 from pubnub_bridge.doctor.pubnub import judged as presence
 from pubnub_bridge.settings import Settings
 
@@ -94,15 +94,15 @@ def test_an_incomplete_setup_fails() -> None:
 @pytest.mark.parametrize(
     ("heard", "here", "expected"),
     [
-        (Heard(), 0, {("presence", State.FAILURE)}),
-        (Heard(), 25, {("presence", State.FAILURE)}),
-        (Heard(announced={"a"}, intervals=1), 25, {("Presence Deltas", State.WARNING)}),
-        (Heard(announced={"a"}, named={"b"}, intervals=1), 25, set()),
-        (Heard(announced={"a"}), 25, set()),
+        (ProbeEvents(), 0, {("presence", State.FAILURE)}),
+        (ProbeEvents(), 25, {("presence", State.FAILURE)}),
+        (ProbeEvents(announced={"a"}, intervals=1), 25, {("Presence Deltas", State.WARNING)}),
+        (ProbeEvents(announced={"a"}, named={"b"}, intervals=1), 25, set()),
+        (ProbeEvents(announced={"a"}), 25, set()),
     ],
 )
 def test_presence_is_judged_by_what_the_probe_caused(
-    heard: Heard, here: int, expected: set[tuple[str, State]]
+    heard: ProbeEvents, here: int, expected: set[tuple[str, State]]
 ) -> None:
     """Off, without events, without Deltas, with them, and where they cannot be seen."""
     assert wrong(presence(heard, here)) == expected

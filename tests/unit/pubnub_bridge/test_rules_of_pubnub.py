@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.model.messages import MESSAGE
-from pubnub_bridge.debounce.reconciler import compared
+from pubnub_bridge.debounce.reconciler import compare
 from pubnub_bridge.observe.online_count import counted
 from pubnub_bridge.partitions.leases import owner_of
 from pubnub_bridge.pubnub_api.app_context import members
@@ -64,7 +64,7 @@ def test_partitions_spread_over_bridges() -> None:
 
 def test_a_shard_is_compared_with_its_flags() -> None:
     """Of those present only the shard's own users count."""
-    found = compared(["ann", "bob", "stranger"], {"bob": 1, "cat": 1}, lambda user: user != "stranger")
+    found = compare(["ann", "bob", "stranger"], {"bob": 1, "cat": 1}, lambda user: user != "stranger")
     assert (sorted(found.arrived), sorted(found.missing)) == (["ann"], ["cat"])
 
 

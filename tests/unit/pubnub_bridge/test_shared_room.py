@@ -9,13 +9,13 @@ from contextlib import suppress
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
-from graph_service.model.model import Flag, Settled
+from graph_service.model.model import CommitResult, Flag
 from pubnub_bridge.debounce import committer
-from pubnub_bridge.debounce.debouncer import Hold
-from pubnub_bridge.fanout.batcher import Pace
-from pubnub_bridge.fanout.publisher import Limits, Outbound, Publish, Ways
-from pubnub_bridge.model.notification import Outgoing, SyncNotice, encode
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.debounce.debouncer import Debouncer
+from pubnub_bridge.fanout.batcher import BatchWindow
+from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher, PublishLimits, Ways
+from pubnub_bridge.model.notification import NotificationBatch, SyncNotification, encode
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.pubnub_api.publish_client import SENT, PublishResult
 from tests.support.settling import around
 
@@ -28,21 +28,21 @@ class Flags:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
-    async def settle(self, flags: Sequence[Flag]) -> Settled:
+    async def settle(self, flags: Sequence[Flag]) -> CommitResult:
         """All are unknown."""
         self.batches.append([flag.user for flag in flags])
-        return Settled(NOBODY, NOBODY, NOBODY, frozenset(self.batches[-1]), NOBODY, NOBODY)
+        return CommitResult(NOBODY, NOBODY, NOBODY, frozenset(self.batches[-1]), NOBODY, NOBODY)
 
 
 async def test_a_partition_with_more_than_a_batch_due_leaves_the_next_one_to_the_others() -> None:
     """Also where more comes to it than is settled."""
-    holds = {number: Hold() for number in range(3)}
-    flags, inbox = Flags(), MagicMock(outgoing=lambda: Outgoing(lambda _user: 0), append=AsyncMock())
-    one = committer.Settle(around(flags, inbox), holds)
+    holds = {number: Debouncer() for number in range(3)}
+    flags, inbox = Flags(), MagicMock(outgoing=lambda: NotificationBatch(lambda _user: 0), append=AsyncMock())
+    one = committer.FlagCommitter(around(flags, inbox), holds)
     for turn in range(6):
         for number, hold in holds.items():
-            users = [f"{number}-{turn}-{place}" for place in range(committer.LARGEST_BATCH)]
-            hold.see([Seen(user, True, 1000, 0, "join") for user in users], str(turn))
+            users = [f"{number}-{turn}-{place}" for place in range(committer.MAX_BATCH)]
+            hold.see([PresenceEvent(user, True, 1000, 0, "join") for user in users], str(turn))
         await one.step()
     assert [{user[0] for user in batch} for batch in flags.batches] == [{"0"}, {"1"}, {"2"}] * 2
 
@@ -66,13 +66,13 @@ class Posts:
 
 async def test_letters_of_every_partition_go_out_while_there_are_more_than_can() -> None:
     """With room for one publish at once, one of each partition in turn."""
-    outbounds = {number: Outbound(number, Pace(0.0, 0.0)) for number in range(3)}
+    outbounds = {number: PartitionOutbox(number, BatchWindow(0.0, 0.0)) for number in range(3)}
     for number, outbound in outbounds.items():
-        syncs = [SyncNotice(f"{number}-{place}", 1, 1, []) for place in range(20)]
+        syncs = [SyncNotification(f"{number}-{place}", 1, 1, []) for place in range(20)]
         outbound.add([("1-0", encode(syncs))], time.monotonic(), 0.0)
     posts, rest = Posts(enough=12), MagicMock()
     ways: Any = Ways(posts, rest, rest, rest, rest, AsyncMock())
-    running = asyncio.create_task(Publish(outbounds, ways, Limits(in_flight=1)).run())
+    running = asyncio.create_task(Publisher(outbounds, ways, PublishLimits(in_flight=1)).run())
     async with asyncio.timeout(5):
         await posts.done.wait()
     running.cancel()

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from graph_service.concurrency.cancellation import ended, heard
+from graph_service.concurrency.cancellation import cancel_and_wait, propagate_cancellation
 
 
 async def _swallowed(seconds: float) -> str:
@@ -32,7 +32,7 @@ async def test_a_cancellation_that_was_swallowed_inside_the_block_is_raised_at_i
 
     async def loop() -> None:
         while True:
-            with heard():
+            with propagate_cancellation():
                 await _swallowed(60)
 
     task = asyncio.create_task(loop())
@@ -50,7 +50,7 @@ async def test_a_task_that_was_cancelled_before_may_still_clean_up() -> None:
         try:
             await asyncio.sleep(60)
         except asyncio.CancelledError:
-            with heard():
+            with propagate_cancellation():
                 done.append(await _swallowed(0))
             raise
 
@@ -64,7 +64,7 @@ async def test_a_task_that_was_cancelled_before_may_still_clean_up() -> None:
 
 async def test_a_timeout_inside_the_block_is_no_cancellation() -> None:
     """It is taken back by the one who set it."""
-    with heard(), pytest.raises(TimeoutError):
+    with propagate_cancellation(), pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
             await asyncio.sleep(60)
 
@@ -73,10 +73,10 @@ async def test_tasks_that_go_on_are_cancelled_again_until_none_runs() -> None:
     """One ends at once, one swallows it twice."""
     tasks = [asyncio.create_task(_for_ever(times)) for times in (0, 2)]
     await asyncio.sleep(0)
-    await ended(tasks, every=0.01)
+    await cancel_and_wait(tasks, every=0.01)
     assert all(task.cancelled() for task in tasks)
 
 
 async def test_nothing_to_end_is_ended() -> None:
     """No task, no error."""
-    await ended([])
+    await cancel_and_wait([])

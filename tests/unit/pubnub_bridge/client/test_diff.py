@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pubnub_bridge.client.diff import Kind, apply
-from pubnub_bridge.client.friend_list import View
+from pubnub_bridge.client.friend_list import FriendList
 from pubnub_bridge.model.encoding import iso
 
 FRIENDS = ("ann", "bob", "eve")
@@ -34,14 +34,14 @@ def sync(ts: int, *users: str, total: int = 3) -> dict[str, Any]:
     return message("friends.sync", ts, onlineFriends=list(users), totalFriends=total, totalOnline=len(users))
 
 
-def told(view: View, *messages: dict[str, Any]) -> list[tuple[str, str | None]]:
+def told(view: FriendList, *messages: dict[str, Any]) -> list[tuple[str, str | None]]:
     """Kinds and users of all changes."""
     return [(change.kind.value, change.user) for one in messages for change in apply(view, one)]
 
 
 def test_a_repeat_and_an_older_message_change_nothing() -> None:
     """However late they come."""
-    view = View()
+    view = FriendList()
     assert told(view, online("ann", 20)) == [("online", "ann")]
     assert told(view, online("ann", 20), offline("ann", 10), sync(15)) == [("sync", None)]
     assert view.online == {"ann"}
@@ -49,7 +49,7 @@ def test_a_repeat_and_an_older_message_change_nothing() -> None:
 
 def test_the_first_sync_is_one_line_and_a_later_one_names_who_differs() -> None:
     """A hundred friends who were there all along are no news."""
-    view = View()
+    view = FriendList()
     assert told(view, sync(10, "ann", "bob")) == [("sync", None)]
     assert told(view, sync(20, "bob", "eve")) == [("sync", None), ("online", "eve"), ("offline", "ann")]
     assert told(view, sync(30, "bob", "eve")) == []
@@ -57,7 +57,7 @@ def test_the_first_sync_is_one_line_and_a_later_one_names_who_differs() -> None:
 
 def test_a_split_sync_is_told_once_it_is_whole() -> None:
     """Parts may come in any order."""
-    view = View()
+    view = FriendList()
     parts = [sync(10, user) for user in ("ann", "bob")]
     for number, part in enumerate(parts, 1):
         part["payload"] |= {"part": number, "parts": 2}
@@ -69,7 +69,7 @@ def test_a_split_sync_is_told_once_it_is_whole() -> None:
 def test_a_batch_is_told_event_by_event() -> None:
     """With the number of friends online after each."""
     batch = message("friend.batch", 30, events=[online("ann", 10), online("bob", 20), offline("ann", 30)])
-    changes = apply(View(), batch)
+    changes = apply(FriendList(), batch)
     assert [(change.kind, change.user, change.online) for change in changes] == [
         (Kind.ONLINE, "ann", 1),
         (Kind.ONLINE, "bob", 2),
@@ -80,7 +80,7 @@ def test_a_batch_is_told_event_by_event() -> None:
 
 def test_a_friendship_is_told_from_the_request_to_its_end() -> None:
     """Requested, added, removed; and what is old news of the removed is not told."""
-    view = View()
+    view = FriendList()
     asked = message("friend.requested", 10, userId="ann", name="Ann", requestedBy="ann")
     added = message("friend.added", 20, userId="ann", name="Ann", online=False, at=0)
     removed = message("friend.removed", 30, userId="ann", name="Ann")
@@ -93,7 +93,7 @@ def test_a_friendship_is_told_from_the_request_to_its_end() -> None:
 
 def test_a_request_that_ends_is_told_as_answered() -> None:
     """Declined and withdrawn look alike."""
-    view = View()
+    view = FriendList()
     asked = message("friend.requested", 10, userId="ann", name="Ann", requestedBy="ann")
     assert told(view, asked, message("friend.removed", 20, userId="ann")) == [
         ("requested", "ann"),
@@ -112,7 +112,7 @@ EVENTS = st.one_of(
 @settings(max_examples=300, deadline=None)
 def test_whoever_adds_up_the_changes_gets_the_picture(events: list[dict[str, Any]]) -> None:
     """After a first sync, in any order of arrival: the changes told are exactly those shown."""
-    view = View()
+    view = FriendList()
     apply(view, sync(0))
     shown: set[str] = set()
     for event in events:

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge.client.friend_list import View
+from pubnub_bridge.client.friend_list import FriendList
 from pubnub_bridge.model import encoding
 
 
@@ -41,7 +41,7 @@ def sync(ts: int, *friends: str, budget: int = encoding.BUDGET) -> list[dict[str
 
 def shown(*messages: dict[str, Any]) -> set[str]:
     """Who is online after these."""
-    view = View()
+    view = FriendList()
     for message in messages:
         view.apply(message)
     return view.online
@@ -87,7 +87,7 @@ def test_the_parts_of_a_sync_count_together() -> None:
 
 def test_requests_come_and_go() -> None:
     """The newest relation counts."""
-    view = View()
+    view = FriendList()
     payload = {"userId": "ann", "name": "Ann", "requestedBy": "ann"}
     view.apply(json.loads(encoding.message("friend.requested", "e", 5, json.dumps(payload))))
     assert view.requests == {"ann": "ann"}
@@ -99,7 +99,7 @@ def test_requests_come_and_go() -> None:
 
 def test_a_page_merges_by_its_stamp() -> None:
     """An answer older than a notice does not undo it."""
-    view = View()
+    view = FriendList()
     view.apply(online("ann", 5))
     view.page([{"id": "ann", "online": False, "name": "Ann"}, {"id": "bob", "online": True}], 4)
     assert view.online == {"ann", "bob"}

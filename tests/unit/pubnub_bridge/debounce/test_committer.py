@@ -9,11 +9,11 @@ from unittest.mock import AsyncMock
 import pytest
 
 from graph_service.errors import QueueUnavailable
-from graph_service.model.model import Flag, Settled, Told
-from pubnub_bridge.debounce.committer import Settle
-from pubnub_bridge.debounce.debouncer import Hold
-from pubnub_bridge.model.notification import Outgoing
-from pubnub_bridge.model.presence_event import Seen
+from graph_service.model.model import CommitResult, Flag, PresenceSnapshot
+from pubnub_bridge.debounce.committer import FlagCommitter
+from pubnub_bridge.debounce.debouncer import Debouncer
+from pubnub_bridge.model.notification import NotificationBatch
+from pubnub_bridge.model.presence_event import PresenceEvent
 from tests.support.settling import around
 
 NOBODY: frozenset[str] = frozenset()
@@ -25,16 +25,16 @@ class Graph:
     def __init__(self) -> None:
         self.settled: list[str] = []
 
-    async def settle(self, flags: Sequence[Flag]) -> Settled:
+    async def settle(self, flags: Sequence[Flag]) -> CommitResult:
         """All are news."""
         users = frozenset(flag.user for flag in flags)
         self.settled += sorted(users)
-        return Settled(users, NOBODY, NOBODY, NOBODY, users, NOBODY)
+        return CommitResult(users, NOBODY, NOBODY, NOBODY, users, NOBODY)
 
-    async def tell(self, ids: Sequence[str]) -> list[Told]:
+    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Each has the same friend."""
         return [
-            Told(user, user, True, False, True, 1000, 0, ["friend"], ["friend"], 1, ts)
+            PresenceSnapshot(user, user, True, False, True, 1000, 0, ["friend"], ["friend"], 1, ts)
             for ts, user in enumerate(ids, 1)
         ]
 
@@ -47,11 +47,11 @@ class Queue:
         self.told: list[str] = []
         self.refuses = 0
 
-    def outgoing(self) -> Outgoing:
+    def outgoing(self) -> NotificationBatch:
         """An empty one."""
-        return Outgoing(lambda _user: 0)
+        return NotificationBatch(lambda _user: 0)
 
-    async def append(self, outgoing: Outgoing) -> None:
+    async def append(self, outgoing: NotificationBatch) -> None:
         """Accepted, once open."""
         await self.open.wait()
         if self.refuses:
@@ -64,14 +64,14 @@ class Scene:
     """A hold of one partition, settled into a graph and a queue of this test."""
 
     def __init__(self) -> None:
-        self.hold, self.graph, self.queue = Hold(), Graph(), Queue()
+        self.hold, self.graph, self.queue = Debouncer(), Graph(), Queue()
         leans_on = around(self.graph, self.queue)
         self.deleted = leans_on.log.delete
-        self.settle = Settle(leans_on, {0: self.hold})
+        self.settle = FlagCommitter(leans_on, {0: self.hold})
 
     def arrives(self, user: str) -> None:
         """One entry of the stream."""
-        self.hold.see([Seen(user, True, 1000, 0, "join")], user)
+        self.hold.see([PresenceEvent(user, True, 1000, 0, "join")], user)
 
     async def next_batch(self) -> asyncio.Task[int]:
         """Begin a step, and let it come as far as it can."""
@@ -113,7 +113,7 @@ async def test_a_batch_that_could_not_be_told_of_is_settled_and_read_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What was read before is not told later than what was read after."""
-    monkeypatch.setattr("pubnub_bridge.debounce.committer.SHORTEST_WAIT", 0.0)
+    monkeypatch.setattr("pubnub_bridge.debounce.committer.MIN_BACKOFF_SECONDS", 0.0)
     scene = Scene()
     scene.queue.refuses = 1
     scene.arrives("ann")
@@ -132,7 +132,7 @@ async def test_a_batch_that_breaks_is_not_passed_over() -> None:
     scene = Scene()
     scene.queue.open.set()
     scene.settle._bury = AsyncMock(side_effect=ValueError("broken"))  # type: ignore[method-assign]
-    scene.graph.settle = AsyncMock(side_effect=[TypeError("bad row"), *[Settled(*[NOBODY] * 6)] * 9])  # type: ignore[method-assign]
+    scene.graph.settle = AsyncMock(side_effect=[TypeError("bad row"), *[CommitResult(*[NOBODY] * 6)] * 9])  # type: ignore[method-assign]
     scene.arrives("ann")
     with pytest.raises(ValueError, match="broken"):
         await scene.settle.step()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pubnub_bridge.debounce.debouncer import Hold, HoldTimes
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.debounce.debouncer import Debouncer, DebounceTimes
+from pubnub_bridge.model.presence_event import PresenceEvent
 
 
-def hold(**online: int) -> Hold:
+def hold(**online: int) -> Debouncer:
     """Holds of 5, 3 and 1 s, with these users settled online."""
-    made = Hold(HoldTimes(online=5000, leave=3000, timeout=1000))
+    made = Debouncer(DebounceTimes(online=5000, leave=3000, timeout=1000))
     made.load(online)
     return made
 
 
-def seen(user: str, online: bool, at: int, reason: str = "") -> Seen:
+def seen(user: str, online: bool, at: int, reason: str = "") -> PresenceEvent:
     """One event."""
-    return Seen(user, online, at, 0, reason or ("join" if online else "leave"))
+    return PresenceEvent(user, online, at, 0, reason or ("join" if online else "leave"))
 
 
 def test_a_new_state_settles_after_its_hold() -> None:

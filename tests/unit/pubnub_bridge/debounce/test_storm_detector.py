@@ -8,29 +8,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.debounce.debouncer import Hold, HoldTimes
-from pubnub_bridge.debounce.storm_detector import WHOLE_LEAVES, Marks, Moved, Storms
+from pubnub_bridge.debounce.debouncer import Debouncer, DebounceTimes
+from pubnub_bridge.debounce.storm_detector import (
+    WHOLE_LEAVES,
+    StateTransition,
+    StormDetector,
+    StormThresholds,
+)
 from pubnub_bridge.fanout.admission import Admission
-from pubnub_bridge.fanout.batcher import Coalesce, Letter, Pace, Window
-from pubnub_bridge.model.notification import SyncNotice
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.fanout.batcher import AdaptiveWindow, Batcher, BatchWindow, PendingBatch
+from pubnub_bridge.model.notification import SyncNotification
+from pubnub_bridge.model.presence_event import PresenceEvent
 
 SHARDS = ShardMap(partitions=4, shards=8)
 ONLINE = {0: 1000, 1: 1000, 2: 1000, 3: 1000}
-MARKS = Marks(share=0.1, least=20, span=10_000, hold=30_000, window=3.0)
+MARKS = StormThresholds(share=0.1, least=20, span=10_000, hold=30_000, window=3.0)
 
 
-def storms(**more: object) -> Storms:
+def storms(**more: object) -> StormDetector:
     """Four partitions of two shards, 1,000 online on each partition."""
-    return Storms(Marks(**({"share": 0.1, "least": 20} | more)), SHARDS)  # type: ignore[arg-type]
+    return StormDetector(StormThresholds(**({"share": 0.1, "least": 20} | more)), SHARDS)  # type: ignore[arg-type]
 
 
-def leaves(number: int, shard: int, at: int) -> list[Moved]:
+def leaves(number: int, shard: int, at: int) -> list[StateTransition]:
     """As many leaves at one moment."""
-    return [Moved(shard, True, at)] * number
+    return [StateTransition(shard, True, at)] * number
 
 
-def extents(made: Storms) -> list[tuple[str, int]]:
+def extents(made: StormDetector) -> list[tuple[str, int]]:
     """How far the storms that are on go."""
     return [(extent, number) for _, extent, number in made.on]
 
@@ -39,7 +44,9 @@ def test_a_usual_evening_is_no_storm() -> None:
     """One in a hundred leaves and comes every ten seconds."""
     made = storms()
     for second in range(60):
-        made.saw([Moved(shard, left, second * 1000) for shard in range(8) for left in (True, False)])
+        made.saw(
+            [StateTransition(shard, left, second * 1000) for shard in range(8) for left in (True, False)]
+        )
         assert not made.judge(second * 1000, ONLINE, {})
     assert made.window == 0.0
 
@@ -48,17 +55,20 @@ def test_fast_coming_and_going_is_no_storm() -> None:
     """Every fourth person a second is exchanged for another one."""
     made = storms()
     for second in range(30):
-        made.saw([Moved(shard, left, second * 1000) for shard in range(8) for left in (True, False)] * 120)
+        made.saw(
+            [StateTransition(shard, left, second * 1000) for shard in range(8) for left in (True, False)]
+            * 120
+        )
         assert not made.judge(second * 1000, ONLINE, {})
 
 
 def test_who_is_back_before_friends_were_told_has_not_moved() -> None:
     """A flap does not count, neither as a leave nor, later, as a join."""
-    hold, made = Hold(HoldTimes(5000, 5000, 5000)), storms()
+    hold, made = Debouncer(DebounceTimes(5000, 5000, 5000)), storms()
     hold.load({str(number): 1 for number in range(100)})
     for start, online in ((1000, False), (4000, True)):
         for user in range(100):
-            made.saw(hold.see([Seen(str(user), online, start, 0, "")], f"{start}-{user}").moved)
+            made.saw(hold.see([PresenceEvent(str(user), online, start, 0, "")], f"{start}-{user}").moved)
     for now in range(4000, 30_000, 500):
         assert not made.judge(now, {0: 100}, hold.away)
 
@@ -95,7 +105,7 @@ def test_a_tenth_of_everybody_is_one_storm_and_a_reason_to_doubt() -> None:
 def test_a_mass_join_widens_the_window_and_holds_no_leave() -> None:
     """Even at a start with nobody online; what is shown is not in doubt."""
     made = storms()
-    made.saw([Moved(3, False, 1000)] * 20)
+    made.saw([StateTransition(3, False, 1000)] * 20)
     made.judge(1000, dict.fromkeys(range(4), 0), {})
     assert (made.window, made.patient(3), made.doubt) == (3.0, frozenset(), None)
 
@@ -148,7 +158,7 @@ def test_every_storm_had_its_mark_and_ends_once_all_is_quiet(steps: list[tuple[i
     made, now = storms(), 0
     for shard, left, number, later in steps:
         now += later
-        made.saw([Moved(shard, left, now)] * number)
+        made.saw([StateTransition(shard, left, now)] * number)
         for storm in made.judge(now, ONLINE, {}).began:
             assert storm.moved >= storm.mark >= 20
         leaving = [where for where in made.on if where[0]]
@@ -166,7 +176,7 @@ def test_a_leave_waits_its_hold_at_least_and_the_storm_hold_at_most(
     steps: list[tuple[str, bool, bool, int]],
 ) -> None:
     """However storms come and go meanwhile; and what is held by shard is counted right."""
-    hold, now, left = Hold(HoldTimes(5000, 5000, 5000)), 1000, dict[str, int]()
+    hold, now, left = Debouncer(DebounceTimes(5000, 5000, 5000)), 1000, dict[str, int]()
     hold.load(dict.fromkeys("abc", 0))
     for number, (user, online, storm, later) in enumerate(steps):
         hold.lengthen(frozenset({0}) if storm else frozenset(), 20_000)
@@ -174,7 +184,7 @@ def test_a_leave_waits_its_hold_at_least_and_the_storm_hold_at_most(
             left.pop(user, None)
         else:
             left.setdefault(user, now)
-        hold.see([Seen(user, online, now, 0, "")], str(number))
+        hold.see([PresenceEvent(user, online, now, 0, "")], str(number))
         now += later
         for change in hold.take(now, 10):
             if not change.online and change.tell:
@@ -186,10 +196,12 @@ def test_a_leave_waits_its_hold_at_least_and_the_storm_hold_at_most(
 
 def test_a_leave_that_waits_already_waits_longer_once_a_storm_is_seen() -> None:
     """And no longer than ever once the storm is over; a time-out counts like a leave, a join is not touched."""
-    hold = Hold(HoldTimes(online=5000, leave=5000, timeout=1000))
+    hold = Debouncer(DebounceTimes(online=5000, leave=5000, timeout=1000))
     hold.load({"ann": 1, "bob": 1})
-    hold.see([Seen("ann", False, 1000, 7, "leave"), Seen("bob", False, 1000, 7, "timeout")], "1")
-    hold.see([Seen("cat", True, 1000, 7, "join")], "2")
+    hold.see(
+        [PresenceEvent("ann", False, 1000, 7, "leave"), PresenceEvent("bob", False, 1000, 7, "timeout")], "1"
+    )
+    hold.see([PresenceEvent("cat", True, 1000, 7, "join")], "2")
     hold.lengthen(frozenset({7}), 30_000)
     assert [change.user for change in hold.take(30_999, 10)] == ["cat"]
     hold.lengthen(frozenset(), 30_000)
@@ -200,19 +212,19 @@ def test_a_leave_that_waits_already_waits_longer_once_a_storm_is_seen() -> None:
 
 def test_who_is_back_within_the_storm_hold_was_never_gone() -> None:
     """Friends are told nothing, not two things."""
-    hold = Hold(HoldTimes(5000, 5000, 5000))
+    hold = Debouncer(DebounceTimes(5000, 5000, 5000))
     hold.load({"ann": 1})
     hold.lengthen(frozenset({0}), 30_000)
-    hold.see([Seen("ann", False, 1000, 0, "leave")], "1")
+    hold.see([PresenceEvent("ann", False, 1000, 0, "leave")], "1")
     assert hold.take(20_000, 10) == []
-    assert hold.see([Seen("ann", True, 20_000, 0, "join")], "2").flaps == 1
+    assert hold.see([PresenceEvent("ann", True, 20_000, 0, "join")], "2").flaps == 1
     (change,) = hold.take(20_000, 10)
     assert (change.online, change.tell) == (True, False)
 
 
 def test_news_waits_for_company_in_a_storm_and_the_window_closes_after_it() -> None:
     """By half a second; lateness may open it wider."""
-    window = Window(Pace(shortest=0.0, longest=30.0))
+    window = AdaptiveWindow(BatchWindow(shortest=0.0, longest=30.0))
     assert window.observe(0.0, 1.0, least=3.0) == 3.0
     assert window.observe(2.0, 1.1, least=3.0) == 4.0
     assert window.observe(0.0, 2.1) == 2.0
@@ -237,12 +249,12 @@ def test_no_more_syncs_are_owed_at_once_than_admitted_and_none_is_forgotten(
     steps: list[tuple[int, int, int]],
 ) -> None:
     """Letters that owe one are set aside, the others pass them; at the end all have gone out once."""
-    made, now = Coalesce(Pace(distance=0.0, sync_distance=0.0)), 0.0
-    under_way: list[Letter] = []
+    made, now = Batcher(BatchWindow(distance=0.0, sync_distance=0.0)), 0.0
+    under_way: list[PendingBatch] = []
     owed: set[str] = set()
     for user, limit, admitted in steps:
         now += 1.0
-        made.add([SyncNotice(str(user), reason="lost")], now)
+        made.add([SyncNotification(str(user), reason="lost")], now)
         owed.add(str(user))
         owing = admitted - sum(letter.owes for letter in under_way)
         letters = made.take(now, limit, owing)

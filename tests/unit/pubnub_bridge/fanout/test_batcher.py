@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pubnub_bridge.fanout.batcher import Coalesce, Letter, Pace, Window
-from pubnub_bridge.model.notification import Event, Notice, SyncNotice
+from pubnub_bridge.fanout.batcher import AdaptiveWindow, Batcher, BatchWindow, PendingBatch
+from pubnub_bridge.model.notification import Event, Notification, SyncNotification
 
 
 def event(user: str, kind: str, ts: int, at: int = 0) -> Event:
@@ -11,25 +11,27 @@ def event(user: str, kind: str, ts: int, at: int = 0) -> Event:
     return Event(user, kind, at or ts, ts, f"{user} {kind} {ts}".encode())
 
 
-def told(letter: Letter) -> list[str]:
+def told(letter: PendingBatch) -> list[str]:
     """The bodies of a letter."""
     return [one.body.decode() for one in letter.events()]
 
 
 def test_a_lone_notice_is_due_at_once() -> None:
     """Calm costs nothing."""
-    one = Coalesce()
-    one.add([Notice(event("ann", "online", 1), ["bob", "cat"])], now=10.0)
+    one = Batcher()
+    one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], now=10.0)
     assert one.next_due() == 10.0
     assert [letter.inbox for letter in one.take(10.0, 9)] == ["bob", "cat"]
 
 
 def test_in_a_window_everything_for_one_inbox_becomes_one_letter() -> None:
     """Of several events about one friend the newest is told."""
-    one = Coalesce()
-    one.add([Notice(event("ann", "offline", 2), ["bob"])], 0.0, window=1.0)
+    one = Batcher()
+    one.add([Notification(event("ann", "offline", 2), ["bob"])], 0.0, window=1.0)
     one.add(
-        [Notice(event("ann", "online", 1), ["bob"]), Notice(event("cat", "online", 3), ["bob"])], 0.5, 1.0
+        [Notification(event("ann", "online", 1), ["bob"]), Notification(event("cat", "online", 3), ["bob"])],
+        0.5,
+        1.0,
     )
     assert one.take(0.9, 9) == []
     (letter,) = one.take(1.0, 9)
@@ -39,9 +41,9 @@ def test_in_a_window_everything_for_one_inbox_becomes_one_letter() -> None:
 
 def test_what_waits_goes_out_as_soon_as_the_window_allows_it() -> None:
     """A storm's letters do not wait on when it is over; a window that opens moves none of them."""
-    one = Coalesce(Pace(distance=0.1))
-    one.add([Notice(event("ann", "online", 1), ["bob", "cat"])], 0.0, window=30.0)
-    one.add([Notice(event("dan", "online", 2), ["eve"])], 5.0, window=30.0)
+    one = Batcher(BatchWindow(distance=0.1))
+    one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], 0.0, window=30.0)
+    one.add([Notification(event("dan", "online", 2), ["eve"])], 5.0, window=30.0)
     assert one.next_due() == 30.0
     one.window = 8.0
     assert one.next_due() == 8.0
@@ -55,9 +57,9 @@ def test_what_waits_goes_out_as_soon_as_the_window_allows_it() -> None:
 
 def test_a_sync_does_not_wait_for_the_window_and_takes_along_what_does() -> None:
     """Whoever arrives in the middle of a storm sees their friends."""
-    one = Coalesce()
-    one.add([Notice(event("ann", "online", 1), ["bob"])], 0.0, window=30.0)
-    one.add([SyncNotice("bob", 2, 1, ["ann"])], 1.0, window=30.0)
+    one = Batcher()
+    one.add([Notification(event("ann", "online", 1), ["bob"])], 0.0, window=30.0)
+    one.add([SyncNotification("bob", 2, 1, ["ann"])], 1.0, window=30.0)
     (letter,) = one.take(1.0, 9)
     assert letter.sync is not None
     assert told(letter) == ["ann online 1"]
@@ -65,24 +67,24 @@ def test_a_sync_does_not_wait_for_the_window_and_takes_along_what_does() -> None
 
 def test_a_presence_older_than_the_queued_end_is_dropped() -> None:
     """One that is newer means that they are friends again."""
-    one = Coalesce()
+    one = Batcher()
     notices = [
         event("ann", "online", 1),
         event("ann", "removed", 2),
         event("cat", "removed", 2),
         event("cat", "online", 3),
     ]
-    one.add([Notice(one_event, ["bob"]) for one_event in notices], 0.0)
+    one.add([Notification(one_event, ["bob"]) for one_event in notices], 0.0)
     (letter,) = one.take(0.0, 9)
     assert told(letter) == ["ann removed 2", "cat removed 2", "cat online 3"]
 
 
 def test_letters_to_one_inbox_keep_a_distance_and_their_order() -> None:
     """The next one waits for the answer to the last, and a little longer."""
-    one = Coalesce(Pace(distance=0.1))
-    one.add([Notice(event("ann", "online", 1), ["bob"])], 0.0)
+    one = Batcher(BatchWindow(distance=0.1))
+    one.add([Notification(event("ann", "online", 1), ["bob"])], 0.0)
     (first,) = one.take(0.0, 9)
-    one.add([Notice(event("ann", "offline", 2), ["bob"])], 0.0)
+    one.add([Notification(event("ann", "offline", 2), ["bob"])], 0.0)
     assert one.take(5.0, 9) == []
     one.done(first, 5.0)
     assert one.take(5.05, 9) == []
@@ -91,9 +93,9 @@ def test_letters_to_one_inbox_keep_a_distance_and_their_order() -> None:
 
 def test_an_entry_is_needed_until_all_before_it_are_done() -> None:
     """A letter may hold the first half of one and the second of another."""
-    one = Coalesce()
-    first = one.add([Notice(event("ann", "online", 1), ["bob", "cat"])], 0.0)
-    second = one.add([Notice(event("dan", "online", 2), ["bob"])], 0.0)
+    one = Batcher()
+    first = one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], 0.0)
+    second = one.add([Notification(event("dan", "online", 2), ["bob"])], 0.0)
     letters = one.take(0.0, 9)
     one.done(letters[0], 0.0)
     assert one.finished() == []
@@ -103,72 +105,77 @@ def test_an_entry_is_needed_until_all_before_it_are_done() -> None:
 
 def test_an_empty_entry_is_finished_at_once() -> None:
     """Nothing waits for it."""
-    one = Coalesce()
+    one = Batcher()
     generation = one.add([], 0.0)
     assert one.finished() == [generation]
 
 
 def test_one_sync_waits_and_a_read_one_replaces_an_owed_one() -> None:
     """And of two that were read the newer."""
-    one = Coalesce()
+    one = Batcher()
     one.add(
-        [SyncNotice("ann", reason="join"), SyncNotice("ann", 5, 1, ["bob"]), SyncNotice("ann", 4, 1, [])], 0.0
+        [
+            SyncNotification("ann", reason="join"),
+            SyncNotification("ann", 5, 1, ["bob"]),
+            SyncNotification("ann", 4, 1, []),
+        ],
+        0.0,
     )
     (letter,) = one.take(0.0, 9)
-    assert letter.sync == SyncNotice("ann", 5, 1, ["bob"])
+    assert letter.sync == SyncNotification("ann", 5, 1, ["bob"])
 
 
 def test_a_user_gets_at_most_one_sync_a_second() -> None:
     """Asking again waits; it is not refused."""
-    one = Coalesce()
-    one.add([SyncNotice("ann", reason="asked")], 0.0)
+    one = Batcher()
+    one.add([SyncNotification("ann", reason="asked")], 0.0)
     one.done(one.take(0.0, 9)[0], 0.0)
-    one.add([SyncNotice("ann", reason="asked")], 0.2)
+    one.add([SyncNotification("ann", reason="asked")], 0.2)
     assert one.take(0.9, 9) == []
     assert len(one.take(1.0, 9)) == 1
 
 
 def test_the_push_at_a_join_is_left_out_after_one_that_was_asked_for() -> None:
     """The client asked when it had connected; the join comes an interval later."""
-    one = Coalesce()
-    one.add([SyncNotice("ann", reason="asked")], 0.0)
+    one = Batcher()
+    one.add([SyncNotification("ann", reason="asked")], 0.0)
     one.done(one.take(0.0, 9)[0], 0.0)
-    one.add([SyncNotice("ann", reason="join")], 9.0)
+    one.add([SyncNotification("ann", reason="join")], 9.0)
     assert len(one) == 0
-    one.add([SyncNotice("ann", 7, 0, [])], 9.0)
+    one.add([SyncNotification("ann", 7, 0, [])], 9.0)
     assert len(one) == 1
 
 
 def test_what_failed_too_often_becomes_an_owed_sync_but_a_relation_is_kept() -> None:
     """A sync tells presence anew; who is a friend is in no sync."""
-    letter = Letter("bob", 1, 0.0)
+    letter = PendingBatch("bob", 1, 0.0)
     letter.put(event("ann", "online", 1))
     letter.put(event("cat", "added", 2))
     again = letter.again(tries=3)
-    assert [notice.tries for notice in again if isinstance(notice, Notice)] == [1, 1]
+    assert [notice.tries for notice in again if isinstance(notice, Notification)] == [1, 1]
     letter.tries = 3
     kept, owed = letter.again(tries=3)
-    assert isinstance(kept, Notice)
+    assert isinstance(kept, Notification)
     assert kept.event.kind == "added"
-    assert owed == SyncNotice("bob", reason="lost")
+    assert owed == SyncNotification("bob", reason="lost")
 
 
 def test_the_window_opens_with_the_delay_and_closes_by_and_by() -> None:
     """None when calm, twice the delay in a storm, never more than the longest."""
-    one = Window(Pace(shortest=0.0, longest=30.0, calm=0.05))
+    one = AdaptiveWindow(BatchWindow(shortest=0.0, longest=30.0, calm=0.05))
     assert one.observe(0.04, 0.0) == 0.0
     assert one.observe(1.0, 1.0) == 2.0
     assert one.observe(0.0, 2.0) == 1.0
     assert one.observe(100.0, 2.5) == 30.0
     assert one.observe(0.0, 60.0) == 0.0
-    assert Window(Pace(shortest=1.0)).observe(0.0, 0.0) == 1.0
+    assert AdaptiveWindow(BatchWindow(shortest=1.0)).observe(0.0, 0.0) == 1.0
 
 
 def test_times_of_quiet_inboxes_are_forgotten() -> None:
     """Memory does not grow with everybody ever told."""
-    one = Coalesce()
-    one.add([SyncNotice("ann", reason="asked")], 0.0)
+    one = Batcher()
+    one.add([SyncNotification("ann", reason="asked")], 0.0)
     one.done(one.take(0.0, 9)[0], 0.0)
     one.forget(before=1.0)
-    one.add([SyncNotice("ann", reason="asked")], 0.1)
+    one.add([SyncNotification("ann", reason="asked")], 0.1)
     assert one.next_due() == 0.1

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from pubnub_bridge.fanout.circuit_breaker import Circuit
+from pubnub_bridge.fanout.circuit_breaker import CircuitBreaker
 
 
-def opened() -> Circuit:
+def opened() -> CircuitBreaker:
     """One that has just opened at 10."""
-    one = Circuit(threshold=3, pause=1.0, longest=8.0)
+    one = CircuitBreaker(threshold=3, pause=1.0, longest=8.0)
     assert [one.failed(10.0) for _ in range(3)] == [False, False, True]
     return one
 
 
 def test_a_success_in_between_begins_the_count_anew() -> None:
     """Only failures in a row count."""
-    one = Circuit(threshold=2)
+    one = CircuitBreaker(threshold=2)
     one.failed(0.0)
     one.succeeded()
     assert not one.failed(0.0)

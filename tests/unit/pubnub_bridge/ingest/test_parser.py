@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pubnub_bridge.ingest.parser import ASK_AGAIN, Counts, Heard
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.ingest.parser import MIN_COMPARE_INTERVAL_MILLISECONDS, OccupancyTracker, ParsedPresence
+from pubnub_bridge.model.presence_event import PresenceEvent
 
 NOW = 1_757_969_858_500
 
 
-def heard(body: Any, published: int = NOW, now: int = NOW) -> Heard:
+def heard(body: Any, published: int = NOW, now: int = NOW) -> ParsedPresence:
     """What one body of shard 7 says."""
-    found = Heard()
+    found = ParsedPresence()
     found.take(7, body, published, now)
     return found
 
@@ -27,7 +27,7 @@ def test_a_join_is_seen_with_its_precise_time() -> None:
         "action": "join", "uuid": "david", "timestamp": 1757969858, "precise_timestamp": 1757969858405, "occupancy": 2,
     }  # fmt: skip
     found = heard(body)
-    assert found.seen == [Seen("david", True, 1757969858405, 7, "join")]
+    assert found.seen == [PresenceEvent("david", True, 1757969858405, 7, "join")]
     assert found.occupancy == {7: 2}
     assert found.seen[0].event_id == "evt_presence_david_1757969858405"
 
@@ -100,19 +100,19 @@ def test_a_state_change_says_nothing_of_presence() -> None:
 
 def test_a_number_that_does_not_follow_from_the_events_is_a_doubt_but_not_again_at_once() -> None:
     """One joined and nobody was told of another; once asked for, the shard has peace for a while."""
-    counts = Counts()
+    counts = OccupancyTracker()
     join = {"action": "join", "uuid": "ann", "timestamp": 1757969858}
     assert counts.doubts(heard(join | {"occupancy": 3}), NOW) == set()
     assert counts.doubts(heard(join | {"occupancy": 4}), NOW) == set()
     assert counts.doubts(heard(join | {"occupancy": 6}), NOW) == {7}
     assert counts.doubts(heard(join | {"occupancy": 8}), NOW + 1) == set()
-    assert counts.doubts(Heard(), NOW + ASK_AGAIN) == {7}
-    assert counts.doubts(Heard(), NOW + 3 * ASK_AGAIN) == set()
+    assert counts.doubts(ParsedPresence(), NOW + MIN_COMPARE_INTERVAL_MILLISECONDS) == {7}
+    assert counts.doubts(ParsedPresence(), NOW + 3 * MIN_COMPARE_INTERVAL_MILLISECONDS) == set()
 
 
 def test_without_deltas_every_interval_is_a_doubt() -> None:
     """One who came and one who went leave the number as it is; with Deltas an empty interval says: no change."""
-    counts = Counts()
+    counts = OccupancyTracker()
     bare = {"action": "interval", "timestamp": 1757969858, "occupancy": 30}
     assert [counts.doubts(heard(bare), NOW + turn) for turn in range(3)] == [{7}] * 3
     assert counts.doubts(heard(bare | {"join": ["ann"], "occupancy": 31}), NOW) == set()

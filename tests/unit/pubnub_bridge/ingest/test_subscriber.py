@@ -11,7 +11,7 @@ from graph_service.model.sharding import ShardMap
 from pubnub_bridge.ingest.subscriber import _WAITED_OUT, Hooks, Subscriber
 from pubnub_bridge.pubnub_api.publish_client import Keyset
 from pubnub_bridge.store.backpressure import StreamFull
-from pubnub_bridge.store.presence_log import Cursor, Log
+from pubnub_bridge.store.presence_log import Cursor, PresenceLog
 
 
 class Untouched:
@@ -40,7 +40,7 @@ async def test_a_full_stream_is_waited_for_before_the_poll() -> None:
     )
     keyset = Keyset("127.0.0.1:1", "demo", "demo", False, "us")
     session = cast(aiohttp.ClientSession, Untouched())
-    subscriber = Subscriber(session, keyset, ShardMap(4, 8), cast(Log, None), hooks)
+    subscriber = Subscriber(session, keyset, ShardMap(4, 8), cast(PresenceLog, None), hooks)
     with pytest.raises(StreamFull):
         await subscriber.step(3, Cursor("17", 1))
     assert asked == [3]

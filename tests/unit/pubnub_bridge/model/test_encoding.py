@@ -16,14 +16,14 @@ from graph_service.model.messages import (
     FriendOnline,
     FriendsSync,
 )
-from graph_service.model.model import ChangedPair, End, Told
+from graph_service.model.model import ChangedPair, End, PresenceSnapshot
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.friendship_event import tell_pair
 from pubnub_bridge.model.notification import (
     Event,
-    Notice,
-    Outgoing,
-    SyncNotice,
+    Notification,
+    NotificationBatch,
+    SyncNotification,
     decode,
     encode,
     presence_event,
@@ -34,13 +34,13 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40
 MICROS = st.integers(0, 4_000_000_000_000_000)
 
 
-def told(user: str = "ann", **more: object) -> Told:
+def told(user: str = "ann", **more: object) -> PresenceSnapshot:
     """A user who is online."""
     base: dict[str, object] = {
         "user": user, "name": "Ann", "online": True, "invisible": False, "present": True, "presence_at": 1000,
         "last_seen": 900, "online_friends": ["bob"], "visible_friends": ["bob"], "total_friends": 3, "ts": 5_000_000,
     }  # fmt: skip
-    return Told(**(base | more))  # type: ignore[arg-type]
+    return PresenceSnapshot(**(base | more))  # type: ignore[arg-type]
 
 
 @given(TEXT, TEXT, st.integers(0, 4_000_000_000_000), MICROS)
@@ -101,17 +101,17 @@ def test_a_sync_without_friends_is_one_part() -> None:
 @given(TEXT, st.lists(TEXT, max_size=20), st.integers(0, 9))
 def test_a_stream_entry_says_what_was_put_in(user: str, recipients: list[str], tries: int) -> None:
     """Encode, then decode."""
-    notices: list[Notice | SyncNotice] = [
-        Notice(Event(user, "online", 1, 2, encoding.online(user, user, 1, 2)), recipients, tries),
-        SyncNotice(user, 5, 2, recipients),
-        SyncNotice(user, reason="asked"),
+    notices: list[Notification | SyncNotification] = [
+        Notification(Event(user, "online", 1, 2, encoding.online(user, user, 1, 2)), recipients, tries),
+        SyncNotification(user, 5, 2, recipients),
+        SyncNotification(user, reason="asked"),
     ]
     assert decode(encode(notices)) == notices
 
 
 def test_notices_are_spread_by_the_recipients_partition() -> None:
     """One entry a partition, whatever the number of events."""
-    outgoing = Outgoing(lambda user: len(user) % 2)
+    outgoing = NotificationBatch(lambda user: len(user) % 2)
     outgoing.tell(presence_event(told()), ["a", "bb", "c"])
     outgoing.sync(sync_of(told()))
     assert set(outgoing.bodies()) == {0, 1}
@@ -138,11 +138,11 @@ def end(user: str, **more: object) -> End:
 
 def heard(a: End, b: End, friends: bool = False) -> dict[str, dict[str, object]]:
     """What each inbox gets."""
-    outgoing = Outgoing(lambda _user: 0)
+    outgoing = NotificationBatch(lambda _user: 0)
     tell_pair(ChangedPair("n", a, b, friends, 0, 5), outgoing)
     found = {}
     for notice in outgoing.notices.get(0, []):
-        assert isinstance(notice, Notice)
+        assert isinstance(notice, Notification)
         MESSAGE.validate_json(notice.event.body)
         found[notice.recipients[0]] = json.loads(notice.event.body)
     return found

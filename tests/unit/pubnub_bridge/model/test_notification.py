@@ -6,14 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pubnub_bridge.fanout.sqs_queue import Address, sendable
-from pubnub_bridge.model.notification import Event, Notice, SyncNotice, decode, encode, split
+from pubnub_bridge.model.notification import Event, Notification, SyncNotification, decode, encode, split
 
 USERS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 EVENT = Event("ann", "online", 1, 2, b'{"eventId":"e"}')
 NOTICES = st.lists(
     st.one_of(
-        st.builds(Notice, st.just(EVENT), st.lists(USERS, min_size=1, max_size=30), st.integers(0, 5)),
-        st.builds(SyncNotice, USERS, st.just(7), st.just(9), st.lists(USERS, max_size=30), st.just("join")),
+        st.builds(Notification, st.just(EVENT), st.lists(USERS, min_size=1, max_size=30), st.integers(0, 5)),
+        st.builds(
+            SyncNotification, USERS, st.just(7), st.just(9), st.lists(USERS, max_size=30), st.just("join")
+        ),
     ),
     min_size=1,
     max_size=8,
@@ -24,7 +26,7 @@ def told(entries: list[bytes]) -> list[tuple[object, ...]]:
     """Who is told of what, one after the other; of a sync only whose it is, since it may have become an owed one."""
     rows: list[tuple[object, ...]] = []
     for notice in (one for entry in entries for one in decode(entry)):
-        if isinstance(notice, SyncNotice):
+        if isinstance(notice, SyncNotification):
             rows.append(("sync", notice.user, notice.reason))
         else:
             rows += [(notice.event, recipient, notice.tries) for recipient in notice.recipients]
@@ -33,7 +35,7 @@ def told(entries: list[bytes]) -> list[tuple[object, ...]]:
 
 @given(NOTICES, st.integers(300, 3000))
 def test_a_split_entry_tells_the_same_in_entries_that_fit(
-    notices: list[Notice | SyncNotice], most: int
+    notices: list[Notification | SyncNotification], most: int
 ) -> None:
     """Everybody once, in order."""
     entry = encode(notices)
@@ -43,7 +45,7 @@ def test_a_split_entry_tells_the_same_in_entries_that_fit(
 
 
 @given(NOTICES)
-def test_what_sqs_is_sent_says_the_same(notices: list[Notice | SyncNotice]) -> None:
+def test_what_sqs_is_sent_says_the_same(notices: list[Notification | SyncNotification]) -> None:
     """And has none of the characters it refuses (AWS docs: SendMessage)."""
     entry = encode(notices)
     parts = sendable(entry)

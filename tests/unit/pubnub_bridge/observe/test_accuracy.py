@@ -9,8 +9,8 @@ from prometheus_client import REGISTRY
 
 from graph_service.model.model import Presence
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.observe.accuracy import Accuracy, patience
-from pubnub_bridge.pubnub_api.presence_lookup import Lookups
+from pubnub_bridge.observe.accuracy import Accuracy, settling_seconds
+from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.pubnub_api.sdk import Occupants
 from pubnub_bridge.settings import Settings
 
@@ -52,7 +52,7 @@ class World:
 
     async def sample(self) -> float | None:
         """One sample of everybody."""
-        lookups = Lookups(self, SHARDS, lambda: 0)
+        lookups = PresenceLookup(self, SHARDS, lambda: 0)
         return await Accuracy(self, lookups, 20, 10.0, self.sleep).sample(0)
 
 
@@ -109,4 +109,4 @@ def test_patience_is_the_longest_hold_and_five_seconds(
     """Whichever it is."""
     online, leave, timeout = holds
     settings = Settings.model_construct(hold_online=online, hold_leave=leave, hold_timeout=timeout)
-    assert patience(settings) == wanted
+    assert settling_seconds(settings) == wanted

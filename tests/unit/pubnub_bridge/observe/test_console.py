@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from graph_service.api.callers import CONSOLE
 from graph_service.api.routing import TypedRoutes
 from pubnub_bridge.api.explain import verdict
-from pubnub_bridge.model.presence_event import Seen
+from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.observe.console.report import grown, quantile, rates
 from pubnub_bridge.observe.console.snapshot import Read, leaders, shards, snapshot
-from pubnub_bridge.observe.console.top_users import HALF_LIFE, KEPT, Leaders
+from pubnub_bridge.observe.console.top_users import HALF_LIFE_SECONDS, MAX_USERS, TopUsers
 from tests.support.serving import options, serving
 
 
@@ -46,7 +46,7 @@ def test_the_verdict_says_who_sees_whom_how_and_why(facts: dict[str, Any], said:
 
 def test_the_verdict_tells_what_is_about_to_change() -> None:
     """A held change, a doubt and a silent PubNub are each said; a stranger's state is not."""
-    held = [Seen("ben", False, 2000, 1, "leave")]
+    held = [PresenceEvent("ben", False, 2000, 1, "leave")]
     assert verdict(row(), False, held).endswith("waits for its hold or for the graph: offline is next.")
     assert "PubNub says absent now" in verdict(row(), False, [])
     assert "PubNub does not answer" in verdict(row(), None, [])
@@ -55,26 +55,26 @@ def test_the_verdict_tells_what_is_about_to_change() -> None:
 
 def test_a_count_halves_and_a_steady_rate_is_told_as_itself() -> None:
     """Six a minute for long is told as six a minute; nothing more for a half-life, and it is half."""
-    counts = Leaders()
+    counts = TopUsers()
     for second in range(0, 3600 * 3, 10):
         counts.add([("ann", 1.0, 7)], float(second))
     now = 3600.0 * 3
     standing = counts.top(1, now)[0]
     assert (standing.user, standing.note) == ("ann", 7)
     assert standing.per_minute == pytest.approx(6.0, rel=0.05)
-    assert counts.top(1, now + HALF_LIFE)[0].per_minute == pytest.approx(standing.per_minute / 2)
+    assert counts.top(1, now + HALF_LIFE_SECONDS)[0].per_minute == pytest.approx(standing.per_minute / 2)
 
 
 def test_counts_stay_finite_for_weeks_and_few_for_millions() -> None:
     """The landmark moves; the lower half is forgotten, who stands out stays."""
-    counts = Leaders()
+    counts = TopUsers()
     for day in range(30):
         counts.add([("ann", 1.0, 0)], day * 86400.0)
     assert 0 < counts.top(1, 29 * 86400.0)[0].per_minute < 1
-    for number in range(20 * KEPT):
+    for number in range(20 * MAX_USERS):
         counts.add([(f"u{number}", 1.0, 0), ("ann", 0.5, 0)], 29 * 86400.0)
     assert counts.top(1, 29 * 86400.0)[0].user == "ann"
-    assert len(counts.top(10 * KEPT, 29 * 86400.0)) <= 2 * KEPT
+    assert len(counts.top(10 * MAX_USERS, 29 * 86400.0)) <= 2 * MAX_USERS
 
 
 def test_rates_are_of_the_window_and_unknown_at_first() -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pubnub_bridge.observe.cpu_load import Busy
+from pubnub_bridge.observe.cpu_load import CpuLoad
 
 
 def test_the_share_is_that_of_the_last_span() -> None:
     """Neither of one moment, nor of all the time since the start."""
-    busy = Busy()
+    busy = CpuLoad()
     busy.share(now=100.0, used=40.0)
     assert round(busy.share(now=101.0, used=40.8), 3) == 0.8
     assert round(busy.share(now=101.5, used=40.8), 3) == 0.8
@@ -16,6 +16,6 @@ def test_the_share_is_that_of_the_last_span() -> None:
 
 def test_a_long_silence_is_no_load() -> None:
     """The first look after it sees all of it."""
-    busy = Busy()
+    busy = CpuLoad()
     busy.share(now=0.0, used=0.0)
     assert busy.share(now=100.0, used=1.0) == 0.01

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from graph_service.errors import GraphUnavailable, QueueUnavailable
-from graph_service.model.model import Told
+from graph_service.model.model import PresenceSnapshot
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge.pubnub_api.app_context import AppContext
 
@@ -61,7 +61,7 @@ class Reads:
         if self.away:
             raise self.away.pop(0)
 
-    async def tell(self, ids: Sequence[str]) -> list[Told]:
+    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """All that is known."""
         self._answers()
         return [told(user) for user in ids if user not in self.erased]
@@ -72,9 +72,9 @@ class Reads:
         return None if user in self.erased else [("fay", 0)]
 
 
-def told(user: str, friends: Sequence[str] = ()) -> Told:
+def told(user: str, friends: Sequence[str] = ()) -> PresenceSnapshot:
     """A user who is online, with these friends online."""
-    return Told(user, user, True, False, True, 1, 1, friends, friends, len(friends), 1)
+    return PresenceSnapshot(user, user, True, False, True, 1, 1, friends, friends, len(friends), 1)
 
 
 @asynccontextmanager
@@ -141,7 +141,7 @@ async def test_who_was_erased_meanwhile_is_forgotten_whoever_changed() -> None:
 
 async def test_what_failed_is_tried_again_with_no_more_than_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether the graph was away for the whole batch, or PubNub for one of them."""
-    monkeypatch.setattr("pubnub_bridge.pubnub_api.app_context.AGAIN", 0.0)
+    monkeypatch.setattr("pubnub_bridge.pubnub_api.app_context.RETRY_SECONDS", 0.0)
     kept, reads = Kept(), Reads()
     reads.away = [GraphUnavailable(reason="away"), QueueUnavailable(reason="away")]
     context = made(kept, reads)

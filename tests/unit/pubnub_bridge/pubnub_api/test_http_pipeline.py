@@ -123,11 +123,11 @@ async def test_what_is_no_http_is_told_as_such() -> None:
 
 async def test_a_silent_server_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the time-out, by the watch."""
-    monkeypatch.setattr(http_pipeline, "TIMEOUT", 0.01)
+    monkeypatch.setattr(http_pipeline, "REQUEST_TIMEOUT_SECONDS", 0.01)
     async with server(lambda _line, _writer: None) as address:
         kept = ConnectionPool(address, None, 4)
         watch = asyncio.create_task(kept.watch())
-        monkeypatch.setattr(http_pipeline, "TIMEOUT", 0.2)
+        monkeypatch.setattr(http_pipeline, "REQUEST_TIMEOUT_SECONDS", 0.2)
         with pytest.raises(TooLate):
             await kept.call(b"x\n")
         watch.cancel()

@@ -6,7 +6,7 @@ import asyncio
 
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge.errors import PubNubUnavailable
-from pubnub_bridge.pubnub_api.presence_lookup import UNDER_WAY, Lookups
+from pubnub_bridge.pubnub_api.presence_lookup import MAX_LISTINGS, PresenceLookup
 from pubnub_bridge.pubnub_api.sdk import Occupants
 
 SHARDS = ShardMap(partitions=2, shards=4)
@@ -51,9 +51,9 @@ class PubNub:
         ] + others
 
 
-def lookups(pubnub: PubNub, now: int = 100_000) -> Lookups:
+def lookups(pubnub: PubNub, now: int = 100_000) -> PresenceLookup:
     """With a clock that stands still."""
-    return Lookups(pubnub, SHARDS, lambda: now)
+    return PresenceLookup(pubnub, SHARDS, lambda: now)
 
 
 def left(at: int = 50_000, number: int = 40) -> dict[str, int]:
@@ -114,8 +114,8 @@ async def test_the_next_batch_of_the_same_storm_asks_no_channel_again() -> None:
 async def test_however_many_are_in_doubt_only_so_many_are_looked_up_at_once() -> None:
     """After an outage of PubNub each of thousands may be a doubt of its own."""
     pubnub = PubNub({"u3"})
-    crowd = [f"u{number}" for number in range(4 * UNDER_WAY)]
+    crowd = [f"u{number}" for number in range(4 * MAX_LISTINGS)]
     shared = lookups(pubnub)
     seen = await asyncio.gather(*map(shared.seen, crowd))
     assert [one.user for one in seen if one.online] == ["u3"]
-    assert pubnub.most_under_way == UNDER_WAY
+    assert pubnub.most_under_way == MAX_LISTINGS

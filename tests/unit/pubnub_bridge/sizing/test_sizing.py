@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pubnub_bridge.debounce import committer
-from pubnub_bridge.fanout.batcher import Coalesce, Pace
+from pubnub_bridge.fanout.batcher import Batcher, BatchWindow
 from pubnub_bridge.model import encoding
-from pubnub_bridge.model.notification import Event, Notice
+from pubnub_bridge.model.notification import Event, Notification
 from pubnub_bridge.observe import online_count
 from pubnub_bridge.pubnub_api import app_context
 from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
@@ -124,7 +124,7 @@ def test_a_letter_is_billed_at_least_its_size(product: Product) -> None:
 def test_the_coalescing_itself_publishes_what_is_predicted(window: float, beat: float) -> None:
     """Independent news for 200 inboxes at 3 a second each, one by one or in beats, through the code that really runs."""
     chance, rate, inboxes, lasts = random.Random(7), 3.0, 200, 60.0
-    coalesce, now, published, told = Coalesce(Pace()), 0.0, 0, 0
+    coalesce, now, published, told = Batcher(BatchWindow()), 0.0, 0, 0
     while now < lasts:
         now += chance.expovariate(rate * inboxes)
         heard = math.ceil(now / beat) * beat if beat else now
@@ -133,7 +133,7 @@ def test_the_coalescing_itself_publishes_what_is_predicted(window: float, beat: 
                 published += 1
                 coalesce.done(letter, due)
         event = Event(f"f{told}", "online", told, told, b"")
-        coalesce.add([Notice(event, [f"i{chance.randrange(inboxes)}"])], heard, window)
+        coalesce.add([Notification(event, [f"i{chance.randrange(inboxes)}"])], heard, window)
         told += 1
     product = Product(inboxes, friends=100, online_share=1.0, session=2 * 100 / rate)
     assert load(product).news_an_inbox == pytest.approx(rate)
@@ -143,7 +143,7 @@ def test_the_coalescing_itself_publishes_what_is_predicted(window: float, beat: 
 
 def test_the_beat_is_that_of_settling() -> None:
     """What is reckoned with is what is done."""
-    assert pytest.approx(committer.DISTANCE + committer.LINGER) == BATCH
+    assert pytest.approx(committer.MIN_INTERVAL_SECONDS + committer.LINGER_SECONDS) == BATCH
 
 
 def test_sizes_are_those_of_messages_that_are_published() -> None:
@@ -157,9 +157,9 @@ def test_sizes_are_those_of_messages_that_are_published() -> None:
 
 def test_what_the_bill_copies_from_the_product_is_what_the_product_does() -> None:
     """Pure rules cannot import what does I/O, so these stand twice."""
-    assert cost.MEMBERS == app_context.MOST_MEMBERS
-    assert cost.CHANNELS_A_CALL == online_count.AT_ONCE
-    assert machines.WHY_KEPT == change_history.KEPT
+    assert cost.MEMBERS == app_context.MAX_MEMBERS
+    assert cost.CHANNELS_A_CALL == online_count.MAX_CONCURRENT_CALLS
+    assert machines.WHY_KEPT == change_history.MAX_CHANGES
     told = online_count.counted(500_000, 499_000, None, 30, 1_764_000_000_000_000).model_dump_json(
         by_alias=True
     )
