@@ -14,19 +14,19 @@ from dataclasses import dataclass
 import structlog
 
 from graph_service import logging, metrics, prefork, server, tracing
-from graph_service.api.app import build_app, open_gate
+from graph_service.api.app import build_app, open_authenticator
 from graph_service.api.routing import TypedRoutes
-from graph_service.api.services import Parts, Readiness
+from graph_service.api.services import Readiness, Services
 from graph_service.errors import QueueUnavailable, SetupError
 from graph_service.friends.bulk import Bulk
 from graph_service.friends.friends import Friends
 from graph_service.friends.presence_flags import Flags
 from graph_service.friends.suggestions import SuggestionsFor
-from graph_service.friends.users import Created, Eraser, People, nobody_waits
+from graph_service.friends.users import Created, Eraser, Users, ignore_created
 from graph_service.graph import migrations
 from graph_service.graph.driver import Graph, check, connect
 from graph_service.settings import Settings, missing_to_serve
-from graph_service.valkey.cache import KeptAnswers
+from graph_service.valkey.cache import Cache
 from graph_service.valkey.client import Valkey
 from graph_service.valkey.cluster import open_valkey
 
@@ -39,7 +39,7 @@ Wakeup = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
-class Engines:
+class Backends:
     """The two engines, open and checked."""
 
     graph: Graph
@@ -47,7 +47,7 @@ class Engines:
 
 
 @asynccontextmanager
-async def engines(settings: Settings) -> AsyncIterator[Engines]:
+async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
     """Opens and checks both.
 
     Raises:
@@ -60,35 +60,35 @@ async def engines(settings: Settings) -> AsyncIterator[Engines]:
         await migrations.refuse_when_behind(graph, migrations.folder())
         valkey = await stack.enter_async_context(open_valkey(settings.redis_url.get_secret_value()))
         log.info("engines answer", graph=agent)
-        yield Engines(graph, valkey)
+        yield Backends(graph, valkey)
 
 
-def parts(
+def build_services(
     settings: Settings,
-    opened: Engines,
+    opened: Backends,
     erasers: Mapping[str, Eraser] | None = None,
-    created: Created = nobody_waits,
+    created: Created = ignore_created,
     exporters: Mapping[str, Eraser] | None = None,
-) -> Parts:
+) -> Services:
     """The use cases over open engines, with the checks of readiness.
 
     Another package adds its `erasers` and `exporters` by store, and hears of users that are `created`.
     """
     graph, shards = opened.graph, settings.shard_map()
-    suggestions = SuggestionsFor(graph, KeptAnswers(opened.valkey))
+    suggestions = SuggestionsFor(graph, Cache(opened.valkey))
 
     async def changed(a: str, b: str) -> None:
         await suggestions.forget(a, b)
         with suppress(QueueUnavailable):  # the change is committed, and its relay looks by itself
             await opened.valkey.nudge(RELAY_WAKEUP_CHANNEL)
 
-    return Parts(
+    return Services(
         friends=Friends(
             graph, settings.friend_limit, settings.pending_limit, changed, settings.last_seen_rounding
         ),
         bulk=Bulk(graph, settings.friend_limit, changed),
         suggestions=suggestions,
-        people=People(
+        people=Users(
             graph, shards.shard, changed, {"kept answers": suggestions.erase, **(erasers or {})}, created
         ),
         flags=Flags(graph, settings.last_seen_rounding),
@@ -100,9 +100,9 @@ def parts(
 async def serve_api(settings: Settings, extra: Sequence[TypedRoutes] = ()) -> None:
     """Serves the API until SIGTERM or SIGINT."""
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(engines(settings))
-        made = parts(settings, opened)
-        gate = await stack.enter_async_context(open_gate(settings, opened.valkey.clustered))
+        opened = await stack.enter_async_context(open_backends(settings))
+        made = build_services(settings, opened)
+        gate = await stack.enter_async_context(open_authenticator(settings, opened.valkey.clustered))
         app = build_app(settings, made, gate, extra)
         address = await stack.enter_async_context(server.listening(app, settings))
         log.info("listening", address=address.url)

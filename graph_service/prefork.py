@@ -20,15 +20,15 @@ import structlog
 from prometheus_client import multiprocess
 
 from graph_service.errors import SetupError
-from graph_service.server import STOPS, Main, family, on_loop, port_taken
+from graph_service.server import STOP_SIGNALS, Main, family, on_loop, port_taken
 from graph_service.settings import Settings
 
-SHORT_LIFE = 5.0
+SHORT_LIFE_SECONDS = 5.0
 """Seconds: a worker that dies younger counts towards giving up."""
-MOST_SHORT_LIVES = 5
-COUNTS = "PROMETHEUS_MULTIPROC_DIR"
+MAX_SHORT_LIVES = 5
+METRICS_DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client keeps the counts of several processes; it reads this when it is imported."""
-OURS = "friends-metrics-"
+METRICS_DIR_PREFIX = "friends-metrics-"
 """How such a folder begins when we made it and must remove it."""
 
 log = structlog.get_logger(__name__)
@@ -39,19 +39,19 @@ def run(settings: Settings, main: Main) -> int:
     if settings.workers == 1:
         on_loop(main(settings))
         return 0
-    if COUNTS not in os.environ:
+    if METRICS_DIR_VARIABLE not in os.environ:
         _begin_again()
     try:
         with _reserved(settings) as port:
             return Workers(settings.model_copy(update={"port": port}), main).run()
     finally:
-        if Path(os.environ[COUNTS]).name.startswith(OURS):
-            shutil.rmtree(os.environ[COUNTS], ignore_errors=True)
+        if Path(os.environ[METRICS_DIR_VARIABLE]).name.startswith(METRICS_DIR_PREFIX):
+            shutil.rmtree(os.environ[METRICS_DIR_VARIABLE], ignore_errors=True)
 
 
 def _begin_again() -> None:
     """Start this same command afresh, so that counting begins in shared files: that is chosen at import."""
-    os.environ[COUNTS] = tempfile.mkdtemp(prefix=OURS)
+    os.environ[METRICS_DIR_VARIABLE] = tempfile.mkdtemp(prefix=METRICS_DIR_PREFIX)
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - our own command line
 
@@ -68,14 +68,14 @@ class Workers:
 
     def run(self) -> int:
         """Start them, replace those that die, stop them all at a signal."""
-        for one in STOPS:
+        for one in STOP_SIGNALS:
             signal.signal(one, self._stop)
         for _ in range(self._settings.workers):
             self._start()
         while self._born:
             pid, status = os.wait()
             self._ended(pid, os.waitstatus_to_exitcode(status))
-        return 1 if self._short_lives >= MOST_SHORT_LIVES else 0
+        return 1 if self._short_lives >= MAX_SHORT_LIVES else 0
 
     def _start(self) -> None:
         pid = os.fork()
@@ -89,7 +89,7 @@ class Workers:
         """The child: never returns into the parent's code."""
         code = 1
         try:
-            for one in STOPS:
+            for one in STOP_SIGNALS:
                 signal.signal(one, signal.SIG_DFL)
             on_loop(self._main(self._settings))
             code = 0
@@ -109,8 +109,8 @@ class Workers:
         if self._stopping:
             return
         log.error("worker died", pid=pid, exit_code=code, lived_seconds=round(lived, 1))
-        self._short_lives = self._short_lives + 1 if lived < SHORT_LIFE else 0
-        if self._short_lives >= MOST_SHORT_LIVES:
+        self._short_lives = self._short_lives + 1 if lived < SHORT_LIFE_SECONDS else 0
+        if self._short_lives >= MAX_SHORT_LIVES:
             self._stop()
         else:
             time.sleep(min(0.1 * 2**self._short_lives, 5.0))

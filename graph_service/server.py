@@ -29,8 +29,8 @@ from graph_service.settings import Settings
 Main = Callable[[Settings], Coroutine[object, object, None]]
 """What one process does, from opening its engines to closing them."""
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
-ACCEPTED = 16
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+ACCEPTS_PER_TICK = 16
 """Connections accepted in one turn of the loop: uvloop accepts one for each handle that listens, and with a single one the
 newcomers of a burst wait in line for seconds while those who are in are answered at once."""
 BACKLOG = 4096
@@ -67,7 +67,7 @@ async def listening(app: web.Application, settings: Settings) -> AsyncIterator[A
     await runner.setup()
     try:
         with _listened(settings) as here:
-            for _ in range(ACCEPTED):
+            for _ in range(ACCEPTS_PER_TICK):
                 await web.SockSite(runner, here.dup(), backlog=BACKLOG).start()
         yield Address(settings.host, runner.addresses[0][1])
     finally:
@@ -96,7 +96,7 @@ async def until_stopped(settings: Settings, readiness: Readiness) -> None:
     """Wait for SIGTERM or SIGINT, then be unready for DRAIN_SECONDS. A second signal ends the waiting."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for one in STOPS:
+    for one in STOP_SIGNALS:
         loop.add_signal_handler(one, stop.set)
     await stop.wait()
     readiness.stopping = True
@@ -109,7 +109,7 @@ async def until_stopped(settings: Settings, readiness: Readiness) -> None:
 
 def on_loop(main: Coroutine[object, object, None]) -> None:
     """As `asyncio.run`, on uvloop's loop where it is installed (the extra `speed`): it takes less CPU a call."""
-    gc_tuning.seldom()
+    gc_tuning.tune_gc()
     name = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
     importlib.import_module(name).run(main)
 

@@ -21,7 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from graph_service.errors import SetupError
 from graph_service.model.sharding import ShardMap
 
-SHORTEST_SECRET = 32
+MIN_SECRET_CHARACTERS = 32
 """Characters; 256 bits of an HS256 key (RFC 7518, 3.2)."""
 KNOWN_PASSWORDS = frozenset({"neo4j", "password", "changeme", "change-me", "secret", "test", "admin"})
 """What Neo4j and examples everywhere begin with."""
@@ -244,9 +244,9 @@ def unsafe_options(settings: Settings) -> list[str]:
 def short_secrets(secrets: Mapping[str, SecretStr | None]) -> list[str]:
     """Which of these are set and too short to be safe, each beginning with the option's name."""
     return [
-        f"{name} must have at least {SHORTEST_SECRET} characters"
+        f"{name} must have at least {MIN_SECRET_CHARACTERS} characters"
         for name, secret in secrets.items()
-        if secret and len(secret.get_secret_value()) < SHORTEST_SECRET
+        if secret and len(secret.get_secret_value()) < MIN_SECRET_CHARACTERS
     ]
 
 

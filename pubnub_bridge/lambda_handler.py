@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from graph_service.app import engines
+from graph_service.app import open_backends
 from graph_service.concurrency.cancellation import cancel_and_wait
 from graph_service.settings import load
 from pubnub_bridge.fanout.sqs_queue import BadQueue, Received, SqsQueue
@@ -20,7 +20,7 @@ from pubnub_bridge.fanout.sqs_worker import SqsWorker
 from pubnub_bridge.fanout.sync_loader import SyncLoader
 from pubnub_bridge.pubnub_api.publish_client import PublishClient
 from pubnub_bridge.runtime.bridge import batch_window, limits, ways
-from pubnub_bridge.runtime.context import open_side
+from pubnub_bridge.runtime.context import open_context
 from pubnub_bridge.runtime.startup import prepare
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.inbox_streams import InboxStreams
@@ -79,7 +79,7 @@ class Function:
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Function]:
         """Opens engines, PubNub's side and the queue. Raises as `pubnub_bridge.runtime.bridge.run`."""
-        async with engines(settings) as opened, open_side(settings, opened) as side:
+        async with open_backends(settings) as opened, open_context(settings, opened) as side:
             if side.notices is None:
                 raise BadQueue(url="", reason="a function needs the queue that Lambda reads for it")
             await prepare(side)

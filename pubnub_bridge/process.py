@@ -12,19 +12,19 @@ from enum import StrEnum
 import structlog
 
 from graph_service import logging, prefork, server, tracing
-from graph_service.api.app import build_app, open_gate
-from graph_service.api.concurrency_limits import ROOMS
+from graph_service.api.app import build_app, open_authenticator
+from graph_service.api.concurrency_limits import CONCURRENCY_LIMITS
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.services import Readiness
-from graph_service.app import engines, parts
+from graph_service.app import build_services, open_backends
 from graph_service.errors import SetupError
 from graph_service.settings import missing_to_serve
 from pubnub_bridge.api import demo_login
 from pubnub_bridge.api.erasure import erasers, exporters
-from pubnub_bridge.api.routes import API_ONLY, SIDE, TABLES
+from pubnub_bridge.api.routes import API_ONLY, CONTEXT, TABLES
 from pubnub_bridge.api.static_files import Pages
 from pubnub_bridge.runtime import bridge
-from pubnub_bridge.runtime.context import Side, open_side
+from pubnub_bridge.runtime.context import BridgeContext, open_context
 from pubnub_bridge.runtime.startup import keep_times, try_times
 from pubnub_bridge.runtime.supervisor import run_until_stopped
 from pubnub_bridge.settings import Settings
@@ -101,21 +101,21 @@ async def _both(settings: Settings) -> None:
         await run_until_stopped({"bridge": bridge.on(side), "newcomers": side.newcomers.run(), "stop": stop})
 
 
-async def _side(settings: Settings, stack: AsyncExitStack) -> Side:
+async def _side(settings: Settings, stack: AsyncExitStack) -> BridgeContext:
     """Opens the engines and PubNub's side, which routes and bridge share."""
-    opened = await stack.enter_async_context(engines(settings))
-    return await stack.enter_async_context(open_side(settings, opened))
+    opened = await stack.enter_async_context(open_backends(settings))
+    return await stack.enter_async_context(open_context(settings, opened))
 
 
-async def _http(side: Side, stack: AsyncExitStack, tables: Sequence[TypedRoutes]) -> Readiness:
+async def _http(side: BridgeContext, stack: AsyncExitStack, tables: Sequence[TypedRoutes]) -> Readiness:
     """Opens the gate and the port."""
     settings = side.settings
-    made = parts(settings, side.engines, erasers(side), side.newcomers.created, exporters(side))
-    gate = await stack.enter_async_context(open_gate(settings, side.engines.valkey.clustered))
+    made = build_services(settings, side.engines, erasers(side), side.newcomers.created, exporters(side))
+    gate = await stack.enter_async_context(open_authenticator(settings, side.engines.valkey.clustered))
     demo = (demo_login.routes,) if settings.demo_login == "on" else ()
     app = build_app(settings, made, gate, (*tables, *demo))
-    app[SIDE] = side
-    app[ROOMS].build("webhook", settings.webhooks_at_once)
+    app[CONTEXT] = side
+    app[CONCURRENCY_LIMITS].build("webhook", settings.webhooks_at_once)
     Pages(settings).mount(app)
     address = await stack.enter_async_context(server.listening(app, settings))
     log.info("listening", address=address.url)

@@ -21,7 +21,7 @@ from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.debounce.debouncer import DebounceTimes
 from pubnub_bridge.debounce.storm_detector import StormThresholds
 from pubnub_bridge.fanout.batcher import BatchWindow
-from pubnub_bridge.fanout.publisher import Publisher, PublishLimits, Ways
+from pubnub_bridge.fanout.publisher import Publisher, PublisherParts, PublishLimits
 from pubnub_bridge.model.notification import SyncNotification
 from pubnub_bridge.partitions.consumer import Needs, Partitions
 from pubnub_bridge.pubnub_api.publish_client import Keyset, PublishClient
@@ -72,7 +72,7 @@ async def rows(url: str, port: int, window_s: float) -> None:
         partitions = Partitions(needs)
         pool = PublishClient(Keyset(f"127.0.0.1:{port}", "demo", "demo", False), lambda: None, depth)
         dead = DeadLetters(valkey, SHARDS.partitions)
-        ways = Ways(pool, inbox, Nobody(), dead, lambda: None, _failed)
+        ways = PublisherParts(pool, inbox, Nobody(), dead, lambda: None, _failed)
         publish = Publisher(partitions.outbounds, ways, PublishLimits())
         partitions.letters_woken = publish.woken.set
         for number in range(SHARDS.partitions):

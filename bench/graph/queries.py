@@ -30,7 +30,7 @@ from bench.harness import measure
 from bench.harness.loaded import ONLINE, flag, load, options
 from bench.harness.measure import Round, Timing
 from graph_service.friends.bulk import MOST_PAIRS, Bulk
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph, connect
 from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
@@ -143,7 +143,7 @@ async def _make_capped(graph: Graph, population: Population) -> list[int]:
     """One more user, with as many friends as are allowed; returns their indices."""
     count = min(CAP, len(population.ids))
     friends = random.Random(4).sample(range(len(population.ids)), count)
-    await People(graph, ShardMap().shard).upsert_many([Person(CAPPED, "At the Cap")])
+    await Users(graph, ShardMap().shard).upsert_many([UserProfile(CAPPED, "At the Cap")])
     for start in range(0, count, MOST_PAIRS):
         pairs = [
             Pair(CAPPED, population.ids[one], 1_700_000_000) for one in friends[start : start + MOST_PAIRS]

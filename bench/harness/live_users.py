@@ -82,7 +82,7 @@ class Wire:
     """What all people share: the way to the origin and the API, sessions by user, and who listens."""
 
     def __init__(self, reach: ConnectionInfo, heard: Heard) -> None:
-        gc_tuning.seldom()  # thousands of people are many objects: a full look would make all of them late at once
+        gc_tuning.tune_gc()  # thousands of people are many objects: a full look would make all of them late at once
         self.heard = heard
         self.counted: Counter[str] = Counter()
         """Polls answered with something, bytes heard, troubles, sessions."""

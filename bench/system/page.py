@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import connect
 from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
@@ -170,8 +170,8 @@ async def _people(running: Stack, friends: int) -> list[str]:
     )
     ids = [f"f{number:04}" for number in range(friends)]
     async with connect(settings) as graph:
-        everybody = [Person(ME, "Ann Lee"), *(Person(user, f"Friend {user}") for user in ids)]
-        await People(graph, ShardMap().shard).upsert_many(everybody)
+        everybody = [UserProfile(ME, "Ann Lee"), *(UserProfile(user, f"Friend {user}") for user in ids)]
+        await Users(graph, ShardMap().shard).upsert_many(everybody)
         await Bulk(graph).batch([Pair(ME, user) for user in ids], tell=False)
     return ids
 

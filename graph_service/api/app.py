@@ -14,7 +14,7 @@ from aiohttp import web
 
 from graph_service.api import concurrency_limits, jwks, middleware, openapi
 from graph_service.api.authentication import verifier
-from graph_service.api.callers import GATE, Gate, gate
+from graph_service.api.callers import AUTHENTICATOR, Authenticator, build_authenticator
 from graph_service.api.rate_limits import RateLimits
 from graph_service.api.routes import (
     blocks,
@@ -29,7 +29,7 @@ from graph_service.api.routes import (
     users,
 )
 from graph_service.api.routing import TypedRoutes
-from graph_service.api.services import DOCUMENT, PARTS, Parts
+from graph_service.api.services import DOCUMENT, SERVICES, Services
 from graph_service.settings import Settings
 
 OWN: tuple[TypedRoutes, ...] = (
@@ -48,7 +48,7 @@ OWN: tuple[TypedRoutes, ...] = (
 
 
 @asynccontextmanager
-async def open_gate(settings: Settings, clustered: bool = False) -> AsyncIterator[Gate]:
+async def open_authenticator(settings: Settings, clustered: bool = False) -> AsyncIterator[Authenticator]:
     """Who may come in, by the options; closes its connections at the end. Raises `SetupError` without a JWT option.
 
     Calls are counted at REDIS_URL, which may be `clustered`.
@@ -56,9 +56,9 @@ async def open_gate(settings: Settings, clustered: bool = False) -> AsyncIterato
     limits = RateLimits(settings, clustered=clustered)
     async with aiohttp.ClientSession() as session:
         address = settings.jwt_jwks_url
-        published = jwks.PublishedKeys(jwks.from_address(session, address)) if address else None
+        published = jwks.JwksCache(jwks.from_address(session, address)) if address else None
         try:
-            yield gate(settings, verifier(settings, published), limits)
+            yield build_authenticator(settings, verifier(settings, published), limits)
         finally:
             if published:
                 await published.close()
@@ -66,7 +66,7 @@ async def open_gate(settings: Settings, clustered: bool = False) -> AsyncIterato
 
 
 def build_app(
-    settings: Settings, parts: Parts, gate: Gate, extra: Sequence[TypedRoutes] = ()
+    settings: Settings, parts: Services, build_authenticator: Authenticator, extra: Sequence[TypedRoutes] = ()
 ) -> web.Application:
     """The application with our routes and `extra` ones."""
     app = web.Application(
@@ -74,7 +74,11 @@ def build_app(
         client_max_size=settings.max_body_bytes,
     )
     tables = [*OWN, *extra]
-    app[PARTS], app[GATE], app[concurrency_limits.ROOMS] = parts, gate, concurrency_limits.Rooms(settings)
+    app[SERVICES], app[AUTHENTICATOR], app[concurrency_limits.CONCURRENCY_LIMITS] = (
+        parts,
+        build_authenticator,
+        concurrency_limits.ConcurrencyLimits(settings),
+    )
     app[DOCUMENT] = json.dumps(openapi.document(tables), indent=1).encode()
     app.on_response_prepare.append(middleware.headers(settings))
     for table in tables:

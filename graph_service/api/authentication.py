@@ -15,12 +15,12 @@ from typing import Any, Protocol
 
 import jwt
 
-from graph_service.api.jwks import PublishedKeys
+from graph_service.api.jwks import JwksCache
 from graph_service.errors import SetupError, Unauthorized
 from graph_service.model import ids
 from graph_service.settings import Settings
 
-LONGEST_TOKEN = 8192
+MAX_TOKEN_BYTES = 8192
 """Characters. Larger ones are refused before anything of them is decoded."""
 
 SAID: dict[type[jwt.PyJWTError], str] = {
@@ -59,11 +59,11 @@ class Secret:
 
 
 class Published:
-    """The issuer's key set, fetched and rotated by `PublishedKeys`."""
+    """The issuer's key set, fetched and rotated by `JwksCache`."""
 
     algorithms = ("RS256", "ES256")
 
-    def __init__(self, keys: PublishedKeys) -> None:
+    def __init__(self, keys: JwksCache) -> None:
         self._keys = keys
 
     async def key(self, token: str) -> Any:
@@ -92,8 +92,8 @@ class Verifier:
 
     async def user(self, token: str) -> str:
         """The token's subject, a valid user id; raises `Unauthorized` with the reason."""
-        if len(token) > LONGEST_TOKEN:
-            raise Unauthorized(reason=f"the token is longer than {LONGEST_TOKEN} characters")
+        if len(token) > MAX_TOKEN_BYTES:
+            raise Unauthorized(reason=f"the token is longer than {MAX_TOKEN_BYTES} characters")
         try:
             claims = jwt.decode(token, await self._keys.key(token), **self._rules)
         except jwt.PyJWTError as error:
@@ -103,7 +103,7 @@ class Verifier:
         return str(claims["sub"])
 
 
-def verifier(settings: Settings, keys: PublishedKeys | None) -> Verifier:
+def verifier(settings: Settings, keys: JwksCache | None) -> Verifier:
     """The verifier that the options ask for; `keys` is needed with JWT_JWKS_URL. Raises `SetupError` for neither."""
     if settings.jwt_secret:
         return Verifier(Secret(settings.jwt_secret.get_secret_value()), settings)

@@ -58,7 +58,7 @@ class Anyone:
 
 
 @dataclass(frozen=True)
-class Gate:
+class Authenticator:
     """What admission needs: how tokens are verified, which keys are accepted, what is counted."""
 
     verifier: Verifier
@@ -76,13 +76,13 @@ class Gate:
         raise error
 
 
-GATE = web.AppKey("gate", Gate)
+AUTHENTICATOR = web.AppKey("gate", Authenticator)
 
 
-def gate(settings: Settings, verifier: Verifier, limits: RateLimits) -> Gate:
+def build_authenticator(settings: Settings, verifier: Verifier, limits: RateLimits) -> Authenticator:
     """The gate that the options describe."""
     service = (settings.service_key, settings.service_key_previous)
-    return Gate(
+    return Authenticator(
         verifier=verifier,
         limits=limits,
         trusted=client_address.networks(settings.trusted_proxies),
@@ -93,32 +93,32 @@ def gate(settings: Settings, verifier: Verifier, limits: RateLimits) -> Gate:
 
 async def _user(request: web.Request) -> Caller:
     """The caller by Authorization: Bearer."""
-    gate = request.app[GATE]
+    build_authenticator = request.app[AUTHENTICATOR]
     try:
-        caller = Caller(await gate.verifier.user(bearer(request.headers.get("Authorization"))))
+        caller = Caller(await build_authenticator.verifier.user(bearer(request.headers.get("Authorization"))))
     except Unauthorized as error:
-        await gate.refuse(request, error)
+        await build_authenticator.refuse(request, error)
         raise
     structlog.contextvars.bind_contextvars(caller=caller.id)
-    await gate.limits.count("user", caller.id)
-    await gate.limits.count("all", "all")
+    await build_authenticator.limits.count("user", caller.id)
+    await build_authenticator.limits.count("all", "all")
     return caller
 
 
 async def _service(request: web.Request) -> Service:
     """The caller by X-Service-Key."""
-    gate = request.app[GATE]
-    await _by_key(request, "X-Service-Key", gate.service_keys, "SERVICE_KEY")
-    await gate.limits.count("service", "service")
-    await gate.limits.count("all", "all")
+    build_authenticator = request.app[AUTHENTICATOR]
+    await _by_key(request, "X-Service-Key", build_authenticator.service_keys, "SERVICE_KEY")
+    await build_authenticator.limits.count("service", "service")
+    await build_authenticator.limits.count("all", "all")
     return Service()
 
 
 async def _operator(request: web.Request) -> Operator:
     """The caller by X-Console-Key."""
-    gate = request.app[GATE]
-    await _by_key(request, "X-Console-Key", gate.console_keys, "CONSOLE_KEY")
-    await gate.limits.count("console", "console")
+    build_authenticator = request.app[AUTHENTICATOR]
+    await _by_key(request, "X-Console-Key", build_authenticator.console_keys, "CONSOLE_KEY")
+    await build_authenticator.limits.count("console", "console")
     return Operator()
 
 
@@ -126,7 +126,7 @@ async def _by_key(request: web.Request, header: str, keys: Sequence[str], option
     if not keys:
         raise Closed(option=option)
     if not same_key(request.headers.get(header), keys):
-        await request.app[GATE].refuse(request, KeyRefused(header=header))
+        await request.app[AUTHENTICATOR].refuse(request, KeyRefused(header=header))
 
 
 async def _anyone(request: web.Request) -> Anyone:

@@ -19,13 +19,13 @@ from aiohttp import web
 
 from graph_service import metrics
 from graph_service.api.problems import BodyTooLarge
-from graph_service.concurrency.load_shedding import LATEST, SOONEST, Bounds, Room
+from graph_service.concurrency.load_shedding import LATEST, SOONEST, Limiter, LimiterBounds
 from graph_service.errors import FriendsError
 from graph_service.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-TOLD_EVERY = 10.0
+LOG_INTERVAL_SECONDS = 10.0
 """Seconds between two log lines about calls that are sent away; each call is counted."""
 
 
@@ -44,10 +44,10 @@ class BodyTooSlow(FriendsError):
     status = 408
 
 
-class Line:
+class WaitQueue:
     """Those who wait for a place of one room, in order of coming."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: Limiter) -> None:
         self.room = room
         self._waiting: deque[asyncio.Future[None]] = deque()
 
@@ -78,10 +78,10 @@ class Line:
             self._waiting.popleft().set_result(None)
 
 
-class Visit:
+class Slot:
     """One call in its room."""
 
-    def __init__(self, name: str, line: Line, body_seconds: float) -> None:
+    def __init__(self, name: str, line: WaitQueue, body_seconds: float) -> None:
         self._name = name
         self._line = line
         self._room = line.room
@@ -146,27 +146,27 @@ class Visit:
         raise Overloaded(retry_after=random.randint(SOONEST, LATEST))
 
 
-class Rooms:
+class ConcurrencyLimits:
     """The rooms of one process, by name."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._lines: dict[str, Line] = {}
+        self._lines: dict[str, WaitQueue] = {}
         self._told_at = float("-inf")
 
-    def build(self, name: str, places: int, line: int = 0) -> Line:
+    def build(self, name: str, places: int, line: int = 0) -> WaitQueue:
         """A room of so many places, for which so many may wait."""
-        bounds = Bounds(places, self._settings.body_bytes_at_once, self._settings.call_patience, line)
-        made = self._lines[name] = Line(Room(bounds))
+        bounds = LimiterBounds(places, self._settings.body_bytes_at_once, self._settings.call_patience, line)
+        made = self._lines[name] = WaitQueue(Limiter(bounds))
         metrics.PLACES.labels(name).set(places)
         return made
 
     @asynccontextmanager
-    async def visit(self, name: str) -> AsyncIterator[Visit]:
+    async def visit(self, name: str) -> AsyncIterator[Slot]:
         """Be in a room while the block runs; one that was not built is like the API's. Raises `Overloaded`."""
         settings = self._settings
         line = self._lines.get(name) or self.build(name, settings.calls_at_once, settings.calls_waiting)
-        visit = Visit(name, line, settings.body_seconds)
+        visit = Slot(name, line, settings.body_seconds)
         try:
             await visit.enter()
             yield visit
@@ -177,11 +177,11 @@ class Rooms:
             visit.end()
 
     def _tell(self, name: str) -> None:
-        if time.monotonic() - self._told_at > TOLD_EVERY:
+        if time.monotonic() - self._told_at > LOG_INTERVAL_SECONDS:
             self._told_at = time.monotonic()
             log.warning("calls are sent away", room=name, places=self._lines[name].room.places)
 
 
-ROOMS = web.AppKey("rooms", Rooms)
-VISIT = web.RequestKey("visit", Visit)
+CONCURRENCY_LIMITS = web.AppKey("rooms", ConcurrencyLimits)
+SLOT = web.RequestKey("visit", Slot)
 """Where a handler finds its own visit, to read a body of a size of its own."""

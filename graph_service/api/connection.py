@@ -21,10 +21,10 @@ from graph_service.api import problems
 from graph_service.errors import FriendsError
 from graph_service.settings import Settings
 
-LONGEST_LINE = 64 * 1024
+MAX_LINE_BYTES = 64 * 1024
 """Bytes that a request line or one header may have at all; MAX_HEADER_BYTES is usually refused before, by its name."""
 
-USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", 0)
+USER_TIMEOUT_MILLISECONDS = getattr(socket, "TCP_USER_TIMEOUT", 0)
 """Linux ends a connection by it whose other end takes nothing (RFC 5482); elsewhere MAX_CONNECTIONS bounds those."""
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close
 
 
 @dataclass(slots=True)
-class Door:
+class ConnectionLimit:
     """What all connections of a process share."""
 
     header_seconds: float
@@ -50,8 +50,8 @@ class Connection(web.RequestHandler):
 
     __slots__ = ("_asking", "_door", "_heard", "_let_in")
 
-    def __init__(self, door: Door, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(server, loop=loop, max_line_size=LONGEST_LINE, max_field_size=LONGEST_LINE)
+    def __init__(self, door: ConnectionLimit, server: web.Server, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(server, loop=loop, max_line_size=MAX_LINE_BYTES, max_field_size=MAX_LINE_BYTES)
         self._door = door
         self._let_in = False
         self._heard = 0
@@ -69,8 +69,10 @@ class Connection(web.RequestHandler):
         self._let_in = True
         super().connection_made(transport)
         connected = transport.get_extra_info("socket")
-        if connected is not None and USER_TIMEOUT:
-            connected.setsockopt(socket.IPPROTO_TCP, USER_TIMEOUT, int(self._door.reader_seconds * 1000))
+        if connected is not None and USER_TIMEOUT_MILLISECONDS:
+            connected.setsockopt(
+                socket.IPPROTO_TCP, USER_TIMEOUT_MILLISECONDS, int(self._door.reader_seconds * 1000)
+            )
         self._begin_asking()
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -128,7 +130,7 @@ class Connection(web.RequestHandler):
 
 def _unreadable(status: int, exc: BaseException | None) -> FriendsError:
     if isinstance(exc, http_exceptions.LineTooLong):
-        return problems.HeadersTooLarge(limit=LONGEST_LINE)
+        return problems.HeadersTooLarge(limit=MAX_LINE_BYTES)
     if status < 500:
         return problems.Malformed(reason="it is not HTTP/1.1")
     return problems.Internal()
@@ -141,7 +143,7 @@ class Runner(web.AppRunner):
 
     def __init__(self, app: web.Application, settings: Settings) -> None:
         super().__init__(app, shutdown_timeout=settings.grace_seconds)
-        self._door = Door(settings.header_seconds, settings.body_seconds, settings.max_connections)
+        self._door = ConnectionLimit(settings.header_seconds, settings.body_seconds, settings.max_connections)
 
     @property
     def server(self) -> web.Server | None:

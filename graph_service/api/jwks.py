@@ -21,13 +21,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from graph_service.errors import Unavailable
 
-FRESH = 600.0
+FRESH_SECONDS = 600.0
 """Seconds after which a set is fetched again, beside its use. A key taken out of the set is gone after this."""
-STALE = 24 * 3600.0
+STALE_SECONDS = 24 * 3600.0
 """Seconds for which a set is used while the issuer does not answer."""
-PAUSE = 10.0
+RETRY_SECONDS = 10.0
 """Seconds between two fetches, whatever callers send."""
-LARGEST = 256 * 1024
+MAX_BYTES = 256 * 1024
 """Bytes of a key set."""
 SMALLEST_RSA = 2048
 """Bits (RFC 7518, 3.3)."""
@@ -45,7 +45,7 @@ class KeysUnavailable(Unavailable):
 
 
 @dataclass
-class Ring:
+class KeySet:
     """The keys and when they were fetched. Decides without I/O."""
 
     keys: dict[str, jwt.PyJWK] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Ring:
 
     def find(self, kid: object, now: float) -> jwt.PyJWK | None:
         """The key with this id; without an id, the only key of the set."""
-        if now - self.fetched > STALE:
+        if now - self.fetched > STALE_SECONDS:
             return None
         if kid is None and len(self.keys) == 1:
             return next(iter(self.keys.values()))
@@ -62,11 +62,11 @@ class Ring:
 
     def old(self, now: float) -> bool:
         """Whether a newer set should be fetched."""
-        return now - self.fetched > FRESH and self.may_try(now)
+        return now - self.fetched > FRESH_SECONDS and self.may_try(now)
 
     def may_try(self, now: float) -> bool:
         """Whether a fetch may begin."""
-        return now - self.tried > PAUSE
+        return now - self.tried > RETRY_SECONDS
 
     def replace(self, published: Mapping[str, Any], now: float) -> None:
         """Take a new set; the keys that are not in it are gone."""
@@ -91,13 +91,13 @@ def _weak(key: jwt.PyJWK) -> bool:
     return isinstance(key.key, RSAPublicKey) and key.key.key_size < SMALLEST_RSA
 
 
-class PublishedKeys:
+class JwksCache:
     """Keys by id, kept fresh."""
 
     def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._ring = Ring()
+        self._ring = KeySet()
         self._running: asyncio.Task[None] | None = None
 
     async def find(self, kid: object) -> jwt.PyJWK | None:
@@ -110,7 +110,7 @@ class PublishedKeys:
             return found
         if self._running or self._ring.may_try(now):
             await asyncio.shield(self._begin())
-        if not self._ring.keys or self._clock() - self._ring.fetched > STALE:
+        if not self._ring.keys or self._clock() - self._ring.fetched > STALE_SECONDS:
             raise KeysUnavailable
         return self._ring.find(kid, self._clock())
 
@@ -156,8 +156,8 @@ def from_address(session: aiohttp.ClientSession, address: str) -> Fetch:
             text = b""
             async for chunk in answer.content.iter_chunked(2**16):
                 text += chunk
-                if len(text) > LARGEST:
-                    raise ValueError(f"the key set is larger than {LARGEST} bytes")
+                if len(text) > MAX_BYTES:
+                    raise ValueError(f"the key set is larger than {MAX_BYTES} bytes")
             return _set(text)
 
     return fetch

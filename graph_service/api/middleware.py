@@ -22,9 +22,9 @@ from graph_service.errors import FriendsError
 from graph_service.settings import Settings
 
 REQUEST_ID = web.RequestKey("request_id", str)
-SENT_AWAY = web.RequestKey("sent_away", bool)
+SHED = web.RequestKey("sent_away", bool)
 ACCEPTED_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII)
-UNTOLD = frozenset({problems.Internal.code, Overloaded.code})
+UNLOGGED = frozenset({problems.Internal.code, Overloaded.code})
 """Logged where they are raised: in a flood, being sent away must cost next to nothing."""
 QUIET = frozenset({"/livez", "/readyz", "/metrics"})
 """Asked every few seconds by machines: logged at debug."""
@@ -72,9 +72,9 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def _problem(request: web.Request, error: FriendsError) -> web.Response:
-    if error.status >= 500 and error.code not in UNTOLD:
+    if error.status >= 500 and error.code not in UNLOGGED:
         log.warning("problem", code=error.code, detail=str(error))
-    request[SENT_AWAY] = error.code == Overloaded.code
+    request[SHED] = error.code == Overloaded.code
     structlog.contextvars.bind_contextvars(code=error.code)
     return problems.response(error, request[REQUEST_ID])
 
@@ -134,5 +134,5 @@ def _named(request: web.Request) -> tuple[str, str]:
 def _record(request: web.Request, status: int, seconds: float) -> None:
     method, route = _named(request)
     metrics.REQUESTS.labels(method, route, status).observe(seconds)
-    write = log.debug if route in QUIET or request.get(SENT_AWAY) else log.info
+    write = log.debug if route in QUIET or request.get(SHED) else log.info
     write("request", method=request.method, route=route, status=status, ms=round(seconds * 1000, 2))

@@ -25,9 +25,9 @@ from graph_service.settings import Settings
 
 Kind = Literal["user", "address", "service", "console", "all"]
 
-AGAIN = 5.0
+RETRY_SECONDS = 5.0
 """Seconds of counting locally before Valkey is asked again."""
-CONNECTIONS = 1000
+MAX_CONNECTIONS = 1000
 """To Valkey at the most: beyond it calls are counted locally; the library's own 100 are fewer than calls at once."""
 
 log = structlog.get_logger(__name__)
@@ -78,7 +78,7 @@ class RateLimits:
 
     def _fall_back(self, error: StorageError) -> SlidingWindowCounterRateLimiter:
         if self._clock() >= self._down_until:  # the first of all calls that were waiting
-            self._down_until = self._clock() + AGAIN
+            self._down_until = self._clock() + RETRY_SECONDS
             metrics.LIMITS_LOCAL.inc()
             log.warning("rate limits not shared", option="REDIS_URL", error=repr(error.storage_error))
         return self._limiter()
@@ -115,7 +115,7 @@ def _storage(address: str, clustered: bool) -> Storage:
         key_prefix="fp:limit",
         socket_timeout=0.25,
         socket_connect_timeout=0.25,
-        max_connections=CONNECTIONS,
+        max_connections=MAX_CONNECTIONS,
     )
     if not isinstance(found, Storage):
         raise TypeError(f"no asynchronous storage: {type(found).__name__}")

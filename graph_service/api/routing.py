@@ -23,7 +23,7 @@ from typing import Any, TypeVar, get_type_hints
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
-from graph_service.api.concurrency_limits import ROOMS, VISIT
+from graph_service.api.concurrency_limits import CONCURRENCY_LIMITS, SLOT
 from graph_service.api.problems import Invalid, WrongMediaType, refused
 from graph_service.errors import FriendsError
 
@@ -77,7 +77,7 @@ class Route:
         """Let the call in where there is room, then answer it."""
         if not self.extras.room:
             return await self._answer(request)
-        async with request.app[ROOMS].visit(self.extras.room) as request[VISIT]:
+        async with request.app[CONCURRENCY_LIMITS].visit(self.extras.room) as request[SLOT]:
             return await self._answer(request)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -200,5 +200,5 @@ async def _body(adapter: TypeAdapter[Any], request: web.Request) -> Any:
     """The body as its model, by JSON's own types: "1" is not a number."""
     if request.content_type != "application/json":
         raise WrongMediaType(given=request.headers.get("Content-Type", "nothing")[:100])
-    body = await request[VISIT].body(request, request.client_max_size)
+    body = await request[SLOT].body(request, request.client_max_size)
     return _checked(partial(adapter.validate_json, strict=True), body, "body")

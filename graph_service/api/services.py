@@ -11,7 +11,7 @@ from graph_service.friends.bulk import Bulk
 from graph_service.friends.friends import Friends
 from graph_service.friends.presence_flags import Flags
 from graph_service.friends.suggestions import SuggestionsFor
-from graph_service.friends.users import Eraser, People
+from graph_service.friends.users import Eraser, Users
 
 Check = Callable[[], Awaitable[object]]
 """Returns when its part answers, raises when not."""
@@ -28,18 +28,18 @@ class Readiness:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Services:
     """Everything that the routes of this package call."""
 
     friends: Friends
     bulk: Bulk
     suggestions: SuggestionsFor
-    people: People
+    people: Users
     flags: Flags
     exporters: Mapping[str, Eraser] = field(default_factory=dict)
     """What stores beside the graph hold of one user, by their names."""
     readiness: Readiness = field(default_factory=Readiness)
 
 
-PARTS = web.AppKey("parts", Parts)
+SERVICES = web.AppKey("parts", Services)
 DOCUMENT = web.AppKey("document", bytes)

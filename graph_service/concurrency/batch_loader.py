@@ -13,9 +13,9 @@ from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
 
-DISTANCE = 0.02
+MIN_INTERVAL_SECONDS = 0.02
 """Seconds from the beginning of a question that held several keys to the beginning of the next."""
-MOST = 500
+MAX_BATCH = 500
 """Keys of one question; further ones are in the one after."""
 
 
@@ -23,7 +23,9 @@ class BatchLoader(Generic[Result]):
     """Asks `read` about many keys at once; it answers for those it knows."""
 
     def __init__(
-        self, read: Callable[[list[str]], Awaitable[Mapping[str, Result]]], distance: float = DISTANCE
+        self,
+        read: Callable[[list[str]], Awaitable[Mapping[str, Result]]],
+        distance: float = MIN_INTERVAL_SECONDS,
     ) -> None:
         self._read = read
         self._distance = distance
@@ -47,7 +49,7 @@ class BatchLoader(Generic[Result]):
         loop = asyncio.get_running_loop()
         while self._wanted:
             await asyncio.sleep(max(0.0, self._not_before - loop.time()))
-            keys = list(self._wanted)[:MOST]
+            keys = list(self._wanted)[:MAX_BATCH]
             if len(keys) > 1:
                 self._not_before = loop.time() + self._distance
             asked = {key: self._wanted.pop(key) for key in keys}

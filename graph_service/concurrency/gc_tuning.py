@@ -14,7 +14,7 @@ all are. Python's own are 700, 10 and 10. A full look comes after two million ob
 is not full sees 20,000 at most: with 100,000 (10,000, 10, 20) it stopped the local origin for 0.2 s."""
 
 
-def seldom() -> None:
+def tune_gc() -> None:
     """Call it once a process, when everything is imported: that is not looked at again."""
     gc.collect()
     gc.freeze()

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-FEWEST = 8
+MIN_SLOTS = 8
 """Places that are always left: enough to notice that calls are fast again."""
-LESS = 2 / 3
-MORE = 0.1
+DECREASE = 2 / 3
+INCREASE = 0.1
 """Places that come back with each call that was fast: from the fewest to a hundred in a thousand answers."""
 SOONEST, LATEST = 1, 3
 """Seconds in which who was sent away may come back, spread so that they do not come back together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Bounds:
+class LimiterBounds:
     """What a room is built for."""
 
     places: int
@@ -35,10 +35,10 @@ class Bounds:
 
 
 @dataclass(slots=True)
-class Room:
+class Limiter:
     """One room: how much of it is taken, and how much there is at present."""
 
-    bounds: Bounds
+    bounds: LimiterBounds
     taken: int = 0
     waiting: int = 0
     """Calls in the line."""
@@ -50,7 +50,7 @@ class Room:
 
     def __post_init__(self) -> None:
         self._places = float(self.bounds.places)
-        self._fewest = float(min(FEWEST, self.bounds.places))
+        self._fewest = float(min(MIN_SLOTS, self.bounds.places))
 
     @property
     def places(self) -> int:
@@ -82,9 +82,9 @@ class Room:
     def took(self, seconds: float, now: float) -> None:
         """A call has been answered `now`, after so many seconds in its place."""
         if seconds <= self.bounds.patience:
-            self._places = min(float(self.bounds.places), self._places + MORE)
+            self._places = min(float(self.bounds.places), self._places + INCREASE)
         elif now - self._shrunk_at >= self.bounds.patience:
-            self._places = max(self._fewest, self._places * LESS)
+            self._places = max(self._fewest, self._places * DECREASE)
             self._shrunk_at = now
 
     def hold(self, size: int) -> bool:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from graph_service.csv.parse import PAIR_COLUMNS, PEOPLE_COLUMNS, SINCE
+from graph_service.csv.parse import PAIR_COLUMNS, SINCE, USER_COLUMNS
 from graph_service.graph.driver import Graph, Row
 
-PAGE = 100
+PAGE_SIZE = 100
 """People of one page: some 40,000 friendships, 1.5 MB."""
 
 
@@ -36,7 +36,7 @@ async def export(
     """
     writer = _Writer(folder)
     after = ""
-    while page := await graph.rows("export_page", after=after, limit=PAGE):
+    while page := await graph.rows("export_page", after=after, limit=PAGE_SIZE):
         writer.write(page)
         after = page[-1]["id"]
         advance(len(page))
@@ -52,7 +52,7 @@ class _Writer:
         self._drafts = [path.with_name(f".{path.name}.part") for path in self._paths]
         self._files = [draft.open("w", encoding="utf-8", newline="") for draft in self._drafts]
         self._people, self._pairs = (csv.writer(file, lineterminator="\n") for file in self._files)
-        self._people.writerow(PEOPLE_COLUMNS)
+        self._people.writerow(USER_COLUMNS)
         self._pairs.writerow((*PAIR_COLUMNS, SINCE))
         self._counts = [0, 0]
 

@@ -17,10 +17,10 @@ from typing import Generic, TypeVar
 
 from graph_service.csv import journal, parse
 from graph_service.csv.journal import Done, Journal
-from graph_service.csv.parse import PairLine, PersonLine, Rejected
+from graph_service.csv.parse import PairLine, Rejected, UserLine
 from graph_service.errors import BadInput
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.model import PairOutcome, PairResult
 
@@ -28,17 +28,17 @@ WINDOW = 100_000
 """Lines read and sorted together."""
 BATCH = 2_000
 """Lines of one transaction, which holds the locks of its users for some 100 ms."""
-AT_ONCE = 3
+MAX_CONCURRENT_BATCHES = 3
 """Batches under way: one is encoded and one decoded here while the graph works on another."""
 TWINS = 500_000
 """Lines whose earlier twins are looked for in one pass over the file."""
 
 Advance = Callable[[int], None]
 """Told how many characters more are done with."""
-Line = TypeVar("Line", PersonLine, PairLine)
-Answer = tuple[int, list[int], list[Rejected]]
+Line = TypeVar("Line", UserLine, PairLine)
+BatchResult = tuple[int, list[int], list[Rejected]]
 """How many were made, the numbers of the lines that said nothing new, and the rejected."""
-Send = Callable[[Sequence[Line]], Awaitable[Answer]]
+Send = Callable[[Sequence[Line]], Awaitable[BatchResult]]
 
 
 class NoSuchFile(BadInput):
@@ -88,21 +88,21 @@ class Import:
         self._advance = advance
         self._restart = restart
 
-    async def people(self, path: Path, people: People) -> Tally:
+    async def people(self, path: Path, people: Users) -> Tally:
         """Creates and renames people, a line each; of one id the first line counts."""
 
-        async def send(batch: Sequence[PersonLine]) -> Answer:
-            answer = await people.upsert_many([Person(line.id, line.name) for line in batch])
+        async def send(batch: Sequence[UserLine]) -> BatchResult:
+            answer = await people.upsert_many([UserProfile(line.id, line.name) for line in batch])
             made = set(answer.created)
             return len(made), [line.line for line in batch if line.id not in made], []
 
-        done, resumed = await self._load(path, people_windows(path), send)
+        done, resumed = await self._load(path, user_windows(path), send)
         return _tally(path, done, resumed)
 
     async def friendships(self, path: Path, bulk: Bulk) -> Tally:
         """Makes friends, a line each; nobody is told. Of two equal lines the second is rejected."""
 
-        async def send(batch: Sequence[PairLine]) -> Answer:
+        async def send(batch: Sequence[PairLine]) -> BatchResult:
             return _sorted_out(batch, await bulk.batch([line.pair for line in batch], tell=False))
 
         done, resumed = await self._load(path, pair_windows(path), send)
@@ -129,13 +129,13 @@ class Import:
 
         async def work() -> None:
             for number, batch in todo:
-                answer: Answer = await send(batch) if batch else (0, [], [])
+                answer: BatchResult = await send(batch) if batch else (0, [], [])
                 rejected = [*window.rejected, *answer[2]] if number == first else answer[2]
                 journal.add(Done(number, answer[0], answer[1], rejected))
 
         try:
             async with asyncio.TaskGroup() as group:
-                for _ in range(AT_ONCE):
+                for _ in range(MAX_CONCURRENT_BATCHES):
                     group.create_task(work(), name="import")
         except BaseExceptionGroup as failed:
             raise failed.exceptions[0] from None
@@ -153,17 +153,17 @@ class Import:
         return Journal(place, subject)
 
 
-def people_windows(path: Path) -> Iterator[Window[PersonLine]]:
+def user_windows(path: Path) -> Iterator[Window[UserLine]]:
     """The windows of people.csv, without second lines for an id.
 
     Raises:
         NoSuchFile, WrongColumns: as their words say.
     """
     seen: dict[str, int] = {}
-    for head, lines in numbered_lines(path, parse.PEOPLE_COLUMNS):
-        kept: list[PersonLine] = []
+    for head, lines in numbered_lines(path, parse.USER_COLUMNS):
+        kept: list[UserLine] = []
         rejected: list[Rejected] = []
-        for line in parse.people(head, lines):
+        for line in parse.users(head, lines):
             if isinstance(line, Rejected):
                 rejected.append(line)
             elif (first := seen.setdefault(line.id, line.line)) != line.line:
@@ -222,7 +222,7 @@ def twin(line: int, first: int) -> Rejected:
     return Rejected(line, "duplicate", f"line {first} says the same")
 
 
-def _sorted_out(batch: Sequence[PairLine], results: Sequence[PairResult]) -> Answer:
+def _sorted_out(batch: Sequence[PairLine], results: Sequence[PairResult]) -> BatchResult:
     made, there, rejected = 0, [], []
     for line, result in zip(batch, results, strict=True):
         if result.result is PairOutcome.CREATED:

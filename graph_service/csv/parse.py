@@ -18,10 +18,10 @@ from graph_service.errors import BadInput
 from graph_service.model.ids import why_not
 from graph_service.model.model import Pair
 
-PEOPLE_COLUMNS = ("id", "name")
+USER_COLUMNS = ("id", "name")
 PAIR_COLUMNS = ("a", "b")
 SINCE = "since"
-LONGEST_NAME = 128
+MAX_NAME = 128
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 LATEST = 253_402_300_799
 """The end of the year 9999, seconds since the epoch."""
@@ -45,7 +45,7 @@ class Rejected:
 
 
 @dataclass(frozen=True, slots=True)
-class PersonLine:
+class UserLine:
     """A line of people.csv."""
 
     line: int
@@ -83,7 +83,7 @@ def heading(file: str, line: str, wanted: Sequence[str]) -> Heading:
     return Heading(len(names), tuple(names.index(name) for name in wanted), since)
 
 
-def people(head: Heading, lines: Iterable[tuple[int, str]]) -> Iterator[PersonLine | Rejected]:
+def users(head: Heading, lines: Iterable[tuple[int, str]]) -> Iterator[UserLine | Rejected]:
     """Each numbered line as a person, or as rejected; empty lines are passed over."""
     return (_person(head, number, line) for number, line in lines if line.strip())
 
@@ -93,18 +93,18 @@ def pairs(head: Heading, lines: Iterable[tuple[int, str]]) -> Iterator[PairLine 
     return (_pair(head, number, line) for number, line in lines if line.strip())
 
 
-def _person(head: Heading, number: int, line: str) -> PersonLine | Rejected:
+def _person(head: Heading, number: int, line: str) -> UserLine | Rejected:
     cells = _row(head, number, line)
     if isinstance(cells, Rejected):
         return cells
     id_, name = (cells[place] for place in head.places)
     if reason := why_not(id_):
         return Rejected(number, "bad_id", f"id {reason}")
-    if not name or len(name) > LONGEST_NAME or _CONTROL.search(name):
+    if not name or len(name) > MAX_NAME or _CONTROL.search(name):
         return Rejected(
-            number, "bad_name", f"a name has 1 to {LONGEST_NAME} characters, none of them a control character"
+            number, "bad_name", f"a name has 1 to {MAX_NAME} characters, none of them a control character"
         )
-    return PersonLine(number, id_, name)
+    return UserLine(number, id_, name)
 
 
 def _pair(head: Heading, number: int, line: str) -> PairLine | Rejected:

@@ -44,7 +44,7 @@ class NotFriends(NotFound):
     code = "not_friends"
 
 
-async def nobody_to_tell(_a: str, _b: str) -> None:
+async def ignore_changes(_a: str, _b: str) -> None:
     """For tools that change friendships in bulk and tell nobody."""
 
 
@@ -59,7 +59,7 @@ class Friends:
         graph: Graph,
         friend_limit: int = 10_000,
         pending_limit: int = 1_000,
-        changed: Changed = nobody_to_tell,
+        changed: Changed = ignore_changes,
         rounding: int = 0,
     ) -> None:
         self._graph = graph

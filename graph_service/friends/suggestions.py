@@ -16,14 +16,14 @@ from graph_service.errors import Unavailable, UserNotFound
 from graph_service.graph.driver import Graph
 from graph_service.model.model import FriendRow, Suggestion, Suggestions
 
-KEPT_SECONDS = 3600
-OLD_AFTER = 1800 * 1_000_000
+CACHE_SECONDS = 3600
+REFRESH_AFTER_SECONDS = 1800 * 1_000_000
 """Microseconds after which an answer is refreshed in the background."""
-MOST = 100
+MAX_CANDIDATES = 100
 """Candidates of one ranking; asking for fewer cuts them, so one kept answer serves every limit."""
-MOST_WALKS = 40
+MAX_QUEUED_WALKS = 40
 """Users whose walk is under way or waits; with some 0.3 s a walk the last one waits for six seconds."""
-WALKS_AT_ONCE = 2
+MAX_CONCURRENT_WALKS = 2
 """A walk visits some 560,000 paths and fills a core; more at once would only wait for each other."""
 
 
@@ -37,7 +37,7 @@ Candidate = tuple[str, int, list[str]]
 """An id, its number of mutual friends, and the first three of those."""
 
 
-class Kept(Protocol):
+class SuggestionCache(Protocol):
     """Small answers that may be lost at any time."""
 
     async def get(self, key: str) -> bytes | None:
@@ -63,10 +63,10 @@ class Ranking:
 class SuggestionsFor:
     """Suggestions of one graph, kept between calls."""
 
-    def __init__(self, graph: Graph, kept: Kept) -> None:
+    def __init__(self, graph: Graph, kept: SuggestionCache) -> None:
         self._graph = graph
         self._kept = kept
-        self._walks = asyncio.Semaphore(WALKS_AT_ONCE)
+        self._walks = asyncio.Semaphore(MAX_CONCURRENT_WALKS)
         self._under_way: dict[str, asyncio.Task[Ranking]] = {}
 
     async def top(self, me: str, limit: int = 20) -> Suggestions:
@@ -93,7 +93,7 @@ class SuggestionsFor:
             return await asyncio.shield(self._walk(me)), False
         ranking = Ranking(**json.loads(found))
         clock = await self._graph.row("clock") or {}
-        if clock["ts"] - ranking.at > OLD_AFTER and len(self._under_way) < MOST_WALKS:
+        if clock["ts"] - ranking.at > REFRESH_AFTER_SECONDS and len(self._under_way) < MAX_QUEUED_WALKS:
             self._walk(me)
         return ranking, True
 
@@ -101,7 +101,7 @@ class SuggestionsFor:
         """One walk a user at a time: who asks while it runs waits for the same one."""
         task = self._under_way.get(me)
         if task is None:
-            if len(self._under_way) >= MOST_WALKS:
+            if len(self._under_way) >= MAX_QUEUED_WALKS:
                 raise SuggestionsBusy(retry_after=5)
             task = self._under_way[me] = asyncio.create_task(self._exact(me), name=f"suggestions-{me}")
             task.add_done_callback(lambda done: self._walked(me, done))
@@ -115,11 +115,11 @@ class SuggestionsFor:
     async def _exact(self, me: str) -> Ranking:
         async with self._walks:
             clock = await self._graph.row("clock") or {}
-            row = await self._graph.row("suggestions", me=me, limit=MOST)
+            row = await self._graph.row("suggestions", me=me, limit=MAX_CANDIDATES)
         if row is None:
             raise UserNotFound(id=me)
         ranking = Ranking(row["ids"], row["counts"], row["firsts"], clock["ts"])
-        await self._kept.put(_key(me), json.dumps(_plain(ranking)).encode(), KEPT_SECONDS)
+        await self._kept.put(_key(me), json.dumps(_plain(ranking)).encode(), CACHE_SECONDS)
         return ranking
 
     async def _people(self, me: str, ranking: Ranking, limit: int) -> list[Suggestion]:

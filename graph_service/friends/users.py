@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph_service.errors import UserNotFound
-from graph_service.friends.friends import Changed, nobody_to_tell
+from graph_service.friends.friends import Changed, ignore_changes
 from graph_service.graph.driver import Graph
 
 Eraser = Callable[[str], Awaitable[Mapping[str, Any]]]
@@ -17,12 +17,12 @@ Created = Callable[[Sequence[str]], Awaitable[None]]
 """Told of new users after the commit; must not wait for anything."""
 
 
-async def nobody_waits(_users: Sequence[str]) -> None:
+async def ignore_created(_users: Sequence[str]) -> None:
     """New users are of no interest to anybody."""
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class UserProfile:
     """One user to be created or renamed."""
 
     id: str
@@ -37,7 +37,7 @@ class Upserted:
     renamed: Sequence[str]
 
 
-class People:
+class Users:
     """Users and their profile.
 
     `erasers` are the other stores (kept answers, App Context, …) by name: each is asked at an erase and reported.
@@ -48,9 +48,9 @@ class People:
         self,
         graph: Graph,
         shard_of: ShardOf,
-        changed: Changed = nobody_to_tell,
+        changed: Changed = ignore_changes,
         erasers: Mapping[str, Eraser] | None = None,
-        created: Created = nobody_waits,
+        created: Created = ignore_created,
     ) -> None:
         self._graph = graph
         self._shard_of = shard_of
@@ -58,7 +58,7 @@ class People:
         self._erasers = dict(erasers or {})
         self._created = created
 
-    async def upsert_many(self, people: Sequence[Person]) -> Upserted:
+    async def upsert_many(self, people: Sequence[UserProfile]) -> Upserted:
         """Creates or renames users in one transaction; of one id given twice the last name counts."""
         rows = [[person.id, person.name, self._shard_of(person.id)] for person in people]
         row = await self._graph.write("users_upsert", rows=list({row[0]: row for row in rows}.values())) or {}
@@ -68,7 +68,7 @@ class People:
 
     async def upsert(self, user: str, name: str) -> bool:
         """Creates or renames one user; whether the user is new."""
-        return bool((await self.upsert_many([Person(user, name)])).created)
+        return bool((await self.upsert_many([UserProfile(user, name)])).created)
 
     async def export(self, user: str) -> dict[str, Any]:
         """Everything the graph holds of one user.

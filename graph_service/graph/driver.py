@@ -30,12 +30,12 @@ T = TypeVar("T")
 Observer = Callable[[str, float, bool], None]
 """Told of each call: query name, seconds, whether it succeeded."""
 
-WRITERS = 16
+MAX_CONCURRENT_WRITES = 16
 """Write transactions of one process at once; the others wait here, in order. Inside the server lock waiters are not
 served in order: with 64 writers on 20 users some waited for over 5 s, with 16 none did, at the same rate."""
 
 GONE = "Neo.ClientError.Statement.EntityNotFound"
-TURN_SECONDS = 10.0
+WRITE_QUEUE_TIMEOUT_SECONDS = 10.0
 """How long a write waits for its turn before it is told that the graph is away."""
 
 LOST = (
@@ -87,7 +87,7 @@ class Graph:
     def __init__(self, driver: neo4j.AsyncDriver, database: str, observe: Observer | None = None) -> None:
         self._driver = driver
         self._database = database
-        self._writers = asyncio.Semaphore(WRITERS)
+        self._writers = asyncio.Semaphore(MAX_CONCURRENT_WRITES)
         self._observe = observe or (lambda _name, _seconds, _ok: None)
 
     async def rows(self, name: str, **parameters: Any) -> list[Row]:
@@ -168,7 +168,7 @@ class Graph:
     async def _turn(self) -> AsyncIterator[None]:
         """One of the places for writers, in order of asking; who waits too long is told that the graph is away."""
         try:
-            async with asyncio.timeout(TURN_SECONDS):
+            async with asyncio.timeout(WRITE_QUEUE_TIMEOUT_SECONDS):
                 await self._writers.acquire()
         except TimeoutError as problem:
             raise GraphUnavailable(reason="the writes before this one take too long") from problem

@@ -15,7 +15,7 @@ from graph_service.errors import BadInput
 
 DIGEST = 6
 """Bytes of each digest: guards against mistakes, not against malice."""
-LONGEST = 1024
+MAX_CURSOR = 1024
 """Characters."""
 
 
@@ -53,7 +53,7 @@ def decode(cursor: str, *filters: str, field: str = "after") -> str:
 
 def _raw(cursor: str) -> bytes:
     """The bytes, or none for what is not base64; only the one spelling that `encode` writes is accepted."""
-    if len(cursor) > LONGEST or not cursor.isascii():
+    if len(cursor) > MAX_CURSOR or not cursor.isascii():
         return b""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)

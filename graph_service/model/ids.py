@@ -15,10 +15,10 @@ from pydantic_core import PydanticCustomError
 
 from graph_service.errors import BadInput
 
-LONGEST_CHANNEL = 92
+MAX_CHANNEL_BYTES = 92
 """PubNub's limit of a channel id, in characters."""
 
-LONGEST_ID = LONGEST_CHANNEL - len("friends.")
+MAX_ID_BYTES = MAX_CHANNEL_BYTES - len("friends.")
 """84: the longest user id, in characters."""
 
 REFUSED = ",/\\*:"
@@ -41,10 +41,10 @@ def why_not(user: str) -> str | None:
     """The reason why this user id is refused, or None when it is accepted."""
     if not user:
         return "is empty; a user id has 1 to 84 characters"
-    if len(user) > LONGEST_ID:
+    if len(user) > MAX_ID_BYTES:
         return (
-            f"has {len(user)} characters; the limit is {LONGEST_ID}, "
-            f"since 'friends.' and the id must fit into {LONGEST_CHANNEL}"
+            f"has {len(user)} characters; the limit is {MAX_ID_BYTES}, "
+            f"since 'friends.' and the id must fit into {MAX_CHANNEL_BYTES}"
         )
     if user in {".", ".."}:
         return f"'{user}' cannot stand in a URL's path"
@@ -79,6 +79,6 @@ def _valid(user: str) -> str:
 UserId = Annotated[
     str,
     AfterValidator(_valid),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": LONGEST_ID, "pattern": PATTERN}),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES, "pattern": PATTERN}),
 ]
 """A user id as a member of a pydantic model."""

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 VERSION: Literal["1.0.0"] = "1.0.0"
-LARGEST = 32 * 1024
+MAX_MESSAGE_BYTES = 32 * 1024
 """Bytes of one publish (PubNub docs: message size limit), request line and channel included."""
 
 Timestamp = Annotated[

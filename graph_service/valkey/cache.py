@@ -12,7 +12,7 @@ from graph_service.valkey.client import Valkey
 log = structlog.get_logger(__name__)
 
 
-class KeptAnswers:
+class Cache:
     """A cache: every call answers, and an engine that is away only makes answers slower."""
 
     def __init__(self, valkey: Valkey) -> None:

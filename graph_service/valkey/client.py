@@ -22,7 +22,7 @@ Entry = tuple[str, bytes]
 
 
 FIELD = b"e"
-CONNECTIONS = 1000
+MAX_CONNECTIONS = 1000
 """To one server, of one process, at the most: more than calls are under way at once, which the rooms of the API bound. The
 library's own 100 are fewer, and a burst failed; its pool that waits instead takes a tenth of a bridge's CPU."""
 FIRST = "0"
@@ -37,7 +37,7 @@ class Valkey:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
-        self.failed_over: Callable[[], None] = lambda: None
+        self.on_failover: Callable[[], None] = lambda: None
         """Called when another server has taken over a part of the keys; on one server never."""
 
     async def append(

@@ -16,12 +16,12 @@ from redis.asyncio.connection import parse_url
 from redis.exceptions import RedisError, ResponseError
 
 from graph_service.valkey import scripts
-from graph_service.valkey.client import CONNECTIONS, FIELD, Entry, Valkey
+from graph_service.valkey.client import FIELD, MAX_CONNECTIONS, Entry, Valkey
 from graph_service.valkey.failures import AWAY, answering
 
-REPLICATED_WITHIN = 1000
+REPLICATION_TIMEOUT_MILLISECONDS = 1000
 """Milliseconds that an append to a Cluster may take to reach a replica; after them it has failed, and is repeated."""
-STEP = 0.01
+POLL_SECONDS = 0.01
 """Seconds between two looks of a waiting read on a Cluster, where no server could wait for all keys."""
 
 
@@ -31,7 +31,7 @@ async def open_valkey(url: str) -> AsyncIterator[Valkey]:
     client = redis.Redis.from_url(
         url,
         protocol=2,
-        max_connections=CONNECTIONS,
+        max_connections=MAX_CONNECTIONS,
         socket_connect_timeout=2,
         health_check_interval=15,
     )
@@ -106,7 +106,7 @@ class Cluster(Valkey):
             rest = end - asyncio.get_running_loop().time()
             if found or rest <= 0 or not positions:
                 return found
-            await asyncio.sleep(min(STEP, rest))
+            await asyncio.sleep(min(POLL_SECONDS, rest))
 
     async def remember(self, rows: Sequence[tuple[str, bytes]], most: int, seconds: int) -> None:
         """As on one server."""
@@ -136,12 +136,12 @@ class Cluster(Valkey):
             for name, value in marks.items():
                 pipe.execute_command("SET", name, value)
             pipe.execute_command("EXEC")
-            pipe.execute_command("WAIT", 1, REPLICATED_WITHIN)
+            pipe.execute_command("WAIT", 1, REPLICATION_TIMEOUT_MILLISECONDS)
             *_, done, replicas = await pipe.execute()
         if failed := [one for one in done if isinstance(one, Exception)]:
             raise failed[0]
         if not replicas:
-            raise RedisError(f"no replica has it within {REPLICATED_WITHIN} ms")
+            raise RedisError(f"no replica has it within {REPLICATION_TIMEOUT_MILLISECONDS} ms")
 
     async def _read(self, positions: Mapping[str, str], count: int) -> dict[str, list[Entry]]:
         groups: dict[redis.Redis, dict[int, dict[str, str]]] = {}
@@ -166,7 +166,7 @@ class Cluster(Valkey):
                 host=place[0],
                 port=place[1],
                 protocol=2,
-                max_connections=CONNECTIONS,
+                max_connections=MAX_CONNECTIONS,
                 socket_connect_timeout=2,
                 socket_timeout=5,
                 **self._options,
@@ -188,7 +188,7 @@ class Cluster(Valkey):
         now = self._now_primaries()
         if now != self._primaries:
             self._primaries = now
-            self.failed_over()
+            self.on_failover()
 
     def _now_primaries(self) -> frozenset[str]:
         return frozenset(node.name for node in self._cluster.get_primaries())

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 
 from pydantic import SecretStr
 
-from graph_service.csv.importer import Tally, people_windows
+from graph_service.csv.importer import Tally, user_windows
 from graph_service.csv.parse import Rejected
 from graph_service.errors import SetupError
 from graph_service.graph import migrations
@@ -102,7 +102,7 @@ def _people(path: Path) -> tuple[list[tuple[str, str]], Tally]:
     """People by id, ascending, and what became of the lines."""
     people: list[tuple[str, str]] = []
     rejected: list[Rejected] = []
-    for window in people_windows(path):
+    for window in user_windows(path):
         people += ((line.id, line.name) for line in window.lines)
         rejected += window.rejected
     rejected.sort(key=lambda one: one.line)

@@ -110,7 +110,7 @@ class Light:
         self._session: Session | None = None
 
     async def come(self) -> None:
-        """See `Person`."""
+        """See `UserProfile`."""
         try:
             await self._follow()
         finally:
@@ -119,7 +119,7 @@ class Light:
                     await self._presence(self._session, "leave")
 
     async def beat(self) -> None:
-        """See `Person`."""
+        """See `UserProfile`."""
         with suppress(*TROUBLES):
             session = await self._wire.session(self._user)
             self.beat_at = time.monotonic() + session.heartbeat / 2
@@ -167,7 +167,7 @@ class Official:
         self._user = user
 
     async def come(self) -> None:
-        """See `Person`."""
+        """See `UserProfile`."""
         while True:
             try:
                 async with present(self._wire.api, self._user) as device:
@@ -180,7 +180,7 @@ class Official:
                 await asyncio.sleep(LONGEST_PAUSE)
 
     async def beat(self) -> None:
-        """See `Person`."""
+        """See `UserProfile`."""
 
     async def _listen(self, device: Device) -> None:
         async for heard in device.heard():

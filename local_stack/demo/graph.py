@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from graph_service.friends.bulk import MOST_PAIRS, Bulk
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
@@ -36,7 +36,7 @@ class DemoGraph:
 
     def __init__(self, graph: Graph, shards: ShardMap, mark: Path) -> None:
         self._graph = graph
-        self._people = People(graph, shards.shard)
+        self._people = Users(graph, shards.shard)
         self._mark = mark
 
     async def people(self, count: int, told: Told) -> list[str]:
@@ -65,7 +65,7 @@ class DemoGraph:
         return [row["id"] for row in rows]
 
     async def _load(self, population: Population, fast: bool) -> None:
-        everybody = [Person(*both) for both in zip(population.ids, population.names, strict=True)]
+        everybody = [UserProfile(*both) for both in zip(population.ids, population.names, strict=True)]
         for at in range(0, len(everybody), PEOPLE_BATCH):
             await self._people.upsert_many(everybody[at : at + PEOPLE_BATCH])
         if fast:

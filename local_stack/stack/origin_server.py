@@ -76,7 +76,7 @@ async def serve(given: str) -> None:
     parsed = json.loads(given)
     settings = KeysetSettings.model_validate(parsed["settings"])
     running = await start(Options(settings=settings, **parsed["options"]))
-    gc_tuning.seldom()
+    gc_tuning.tune_gc()
     ended = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

@@ -13,10 +13,10 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from graph_service.api import client_address
-from graph_service.api.callers import CONSOLE, GATE, SERVICE
+from graph_service.api.callers import AUTHENTICATOR, CONSOLE, SERVICE
 from graph_service.api.routing import HEADERS, TypedRoutes
 from graph_service.api.schemas import microseconds, milliseconds
-from graph_service.api.services import PARTS
+from graph_service.api.services import SERVICES
 from graph_service.errors import UserNotFound
 from pubnub_bridge.api.explain import Why, WhyQuery, explained
 from pubnub_bridge.observe.console.audit import AuditEntry
@@ -35,7 +35,7 @@ from pubnub_bridge.observe.console.schemas import (
     Redriven,
     Snapshot,
 )
-from pubnub_bridge.runtime.context import SIDE
+from pubnub_bridge.runtime.context import CONTEXT
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.dead_letters import DeadLetter
 
@@ -49,7 +49,7 @@ routes = TypedRoutes("console", room="console")
 @routes.get("/v1/console", auth=CONSOLE, summary="The whole system at one moment")
 async def snapshot(request: web.Request) -> Snapshot:
     """What every event of the stream carries, once."""
-    return await request.app[SIDE].console.current()
+    return await request.app[CONTEXT].console.current()
 
 
 @routes.get(
@@ -62,7 +62,7 @@ async def snapshot(request: web.Request) -> Snapshot:
 async def stream(request: web.Request) -> web.StreamResponse:
     """Events are `past` (figures of the last minutes), then `snapshot` (as GET /v1/console) or `trouble` ({reason}),
     every CONSOLE_SECONDS. EventSource cannot send the key: read the stream with fetch."""
-    feed, readiness = request.app[SIDE].console, request.app[PARTS].readiness
+    feed, readiness = request.app[CONTEXT].console, request.app[SERVICES].readiness
     with feed.console(), suppress(ConnectionResetError):
         response = web.StreamResponse(headers=HEADERS | {"X-Accel-Buffering": "no"})
         response.content_type = "text/event-stream"
@@ -81,7 +81,7 @@ async def stream(request: web.Request) -> web.StreamResponse:
 )
 async def console_why(request: web.Request, query: WhyQuery) -> Why:
     """As GET /v1/why; the look is kept in the audit log."""
-    side = request.app[SIDE]
+    side = request.app[CONTEXT]
     await side.audit.keep(look(request, "why", f"{query.viewer} {query.friend}"))
     return await explained(side, query.viewer, query.friend)
 
@@ -94,7 +94,7 @@ async def console_why(request: web.Request, query: WhyQuery) -> Why:
 )
 async def ego(request: web.Request, query: EgoQuery) -> Ego:
     """Those friends whose state changed last; the look is kept in the audit log."""
-    side = request.app[SIDE]
+    side = request.app[CONTEXT]
     await side.audit.keep(look(request, "ego", query.user))
     graph = side.engines.graph
     row = await graph.row("ego", me=query.user, limit=query.limit, edges=MOST_EDGES)
@@ -121,7 +121,7 @@ async def ego(request: web.Request, query: EgoQuery) -> Ego:
 )
 async def ego_flags(request: web.Request, query: FlagsQuery) -> EgoFlags:
     """To keep a picture's colours live; a picture that refreshes itself is one look in the audit log."""
-    side = request.app[SIDE]
+    side = request.app[CONTEXT]
     await side.audit.keep_once(look(request, "ego", query.user))
     told = await side.flags.tell([query.user])
     if not told:
@@ -135,7 +135,7 @@ async def ego_flags(request: web.Request, query: FlagsQuery) -> EgoFlags:
 @routes.get("/v1/console/dead", auth=CONSOLE, summary="Messages that PubNub refused")
 async def dead(request: web.Request) -> Dead:
     """The oldest hundred; the look is kept in the audit log, since messages name people."""
-    side = request.app[SIDE]
+    side = request.app[CONTEXT]
     await side.audit.keep_once(look(request, "dead", ""))
     letters = await side.dead.all(MOST_DEAD)
     lengths = await side.engines.valkey.lengths([keys.dead(n) for n in range(side.settings.partitions)])
@@ -145,7 +145,7 @@ async def dead(request: web.Request) -> Dead:
 @routes.post("/v1/console/redrive", auth=SERVICE, summary="Put the dead letters back")
 async def redrive(request: web.Request) -> Redriven:
     """Events are published as they were, old syncs anew. The console's key is not enough: this needs the service key."""
-    side = request.app[SIDE]
+    side = request.app[CONTEXT]
     await side.audit.keep(look(request, "redrive", ""))
     return Redriven(redriven=await side.dead.redrive())
 
@@ -153,7 +153,7 @@ async def redrive(request: web.Request) -> Redriven:
 @routes.get("/v1/console/audit", auth=CONSOLE, summary="Who looked at whom")
 async def audit(request: web.Request) -> AuditLog:
     """The last hundred looks of operators, the newest first."""
-    found = await request.app[SIDE].audit.last(MOST_LOOKS)
+    found = await request.app[CONTEXT].audit.last(MOST_LOOKS)
     rows: list[dict[str, Any]] = [
         {"at": milliseconds(at), "what": one.what, "about": one.about, "by": one.by, "address": one.address}
         for at, one in found
@@ -166,7 +166,7 @@ def look(request: web.Request, what: str, about: str) -> AuditEntry:
     said = request.headers.get("X-Operator", "")
     by = "".join(letter for letter in said if letter.isprintable())[:64]
     forwarded = request.headers.getall(hdrs.X_FORWARDED_FOR, ())
-    came_from = client_address.client(request.remote or "", forwarded, request.app[GATE].trusted)
+    came_from = client_address.client(request.remote or "", forwarded, request.app[AUTHENTICATOR].trusted)
     return AuditEntry(what, about, by, str(came_from))
 
 

@@ -17,10 +17,10 @@ from graph_service.api.callers import PUBLIC
 from graph_service.api.dev_tokens import mint
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import RequestModel, ResponseModel
-from graph_service.api.services import PARTS
+from graph_service.api.services import SERVICES
 from graph_service.errors import Forbidden, UserNotFound
 from graph_service.model.ids import UserId
-from pubnub_bridge.api.routes import SIDE
+from pubnub_bridge.api.routes import CONTEXT
 
 TOKEN_SECONDS = 3600.0
 OFFERED = 12
@@ -68,12 +68,12 @@ class DemoSession(ResponseModel):
 async def people(request: web.Request) -> DemoPeople:
     """The first person and some of their friends; the demo leaves the first three alone."""
     _only_here(request)
-    graph = request.app[SIDE].engines.graph
+    graph = request.app[CONTEXT].engines.graph
     first = await graph.rows("first_users", limit=1)
     if not first:
         return DemoPeople(people=[])
     me = str(first[0]["id"])
-    page = await request.app[PARTS].friends.page(me, "all", None, OFFERED - 1)
+    page = await request.app[SERVICES].friends.page(me, "all", None, OFFERED - 1)
     friends = [DemoPerson(id=one.id, name=one.name) for one in page.friends]
     return DemoPeople(people=[DemoPerson(id=me, name=await _name(request, me) or me), *friends])
 
@@ -86,13 +86,13 @@ async def session(request: web.Request, body: DemoRequest) -> DemoSession:
     if name is None:
         raise UserNotFound(id=body.user)
     now = time.time()
-    token = mint(request.app[SIDE].settings, body.user, now, TOKEN_SECONDS)
+    token = mint(request.app[CONTEXT].settings, body.user, now, TOKEN_SECONDS)
     return DemoSession(user=body.user, name=name, token=token, expires_at=int(now + TOKEN_SECONDS))
 
 
 async def _name(request: web.Request, user: str) -> str | None:
     """What a user is shown as; None for nobody."""
-    row = await request.app[SIDE].engines.graph.row("suggestion_profiles", me=user, ids=[user])
+    row = await request.app[CONTEXT].engines.graph.row("suggestion_profiles", me=user, ids=[user])
     return str(row["names"][0]) if row else None
 
 

@@ -11,10 +11,10 @@ from dataclasses import asdict
 from typing import Any
 
 from graph_service.friends.users import Eraser
-from pubnub_bridge.runtime.context import Side
+from pubnub_bridge.runtime.context import BridgeContext
 
 
-def exporters(side: Side) -> Mapping[str, Eraser]:
+def exporters(side: BridgeContext) -> Mapping[str, Eraser]:
     """What is kept of a user beside the graph. App Context holds nothing that the graph does not."""
 
     async def recent_changes(user: str) -> Mapping[str, Any]:
@@ -27,7 +27,7 @@ def exporters(side: Side) -> Mapping[str, Eraser]:
     return {"recent changes": recent_changes, "dead letters": dead_letters}
 
 
-def erasers(side: Side) -> Mapping[str, Eraser]:
+def erasers(side: BridgeContext) -> Mapping[str, Eraser]:
     """By the name that the report of an erase gives them. Each raises what its store raises; then ask again."""
 
     async def recent_changes(user: str) -> Mapping[str, Any]:

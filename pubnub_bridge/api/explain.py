@@ -15,7 +15,7 @@ from graph_service.model.ids import UserId
 from graph_service.valkey.client import FIRST
 from pubnub_bridge.debounce.debouncer import DebounceTimes
 from pubnub_bridge.model.presence_event import PresenceEvent
-from pubnub_bridge.runtime.context import Side
+from pubnub_bridge.runtime.context import BridgeContext
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.change_history import ChangeRecord
@@ -81,7 +81,7 @@ class Why(ResponseModel):
     ts: Time
 
 
-async def explained(side: Side, viewer: str, friend: str) -> Why:
+async def explained(side: BridgeContext, viewer: str, friend: str) -> Why:
     """The whole answer.
 
     Raises:
@@ -114,7 +114,7 @@ async def explained(side: Side, viewer: str, friend: str) -> Why:
 _AS_READ = ("viewer_name", "friend_name", "friends", "viewer_blocked", "friend_blocked", "invisible")
 
 
-async def pending(side: Side, user: str, written: int) -> list[PresenceEvent]:
+async def pending(side: BridgeContext, user: str, written: int) -> list[PresenceEvent]:
     """What stands of a user in the seen stream and is newer than `written`, the time of the flag in milliseconds."""
     key = keys.presence_log(side.shards.partition(user))
     rows = (await side.engines.valkey.read({key: FIRST}, count=MOST_PENDING)).get(key, [])

@@ -1,6 +1,6 @@
 """The routes that need PubNub's side: sessions, pushed syncs, visibility, why, and the webhook. Knows bodies only.
 
-They join the graph service's own routes: `build_app(..., extra=TABLES)` and ``app[SIDE] = side``. A process that
+They join the graph service's own routes: `build_app(..., extra=TABLES)` and ``app[CONTEXT] = side``. A process that
 serves the API alone leaves out `WEBHOOK`, since nobody there would settle what it accepts.
 """
 
@@ -13,8 +13,8 @@ from aiohttp import web
 from pydantic import Field
 
 from graph_service.api.authentication import same_key
-from graph_service.api.callers import GATE, SERVICE, USER, Anyone, Caller, Closed
-from graph_service.api.concurrency_limits import VISIT, BodyTooSlow
+from graph_service.api.callers import AUTHENTICATOR, SERVICE, USER, Anyone, Caller, Closed
+from graph_service.api.concurrency_limits import SLOT, BodyTooSlow
 from graph_service.api.problems import BodyTooLarge
 from graph_service.api.routing import Scheme, TypedRoutes
 from graph_service.api.schemas import RequestModel, ResponseModel
@@ -29,11 +29,11 @@ from pubnub_bridge.fanout.outbox_relay import set_visibility
 from pubnub_bridge.ingest import webhook
 from pubnub_bridge.ingest.subscriber import drop_misplaced
 from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
-from pubnub_bridge.runtime.context import SIDE
+from pubnub_bridge.runtime.context import CONTEXT
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys
 
-__all__ = ("API_ONLY", "SIDE", "TABLES", "WEBHOOK")
+__all__ = ("API_ONLY", "CONTEXT", "TABLES", "WEBHOOK")
 
 LARGEST_WEBHOOK = 16 * 2**20
 """Bytes: 10,000 items of about 500 bytes, three times over."""
@@ -124,7 +124,7 @@ class Accepted(ResponseModel):
 )
 async def session(request: web.Request, caller: Caller) -> Session:
     """Keys, channels and a token that allows exactly these channels; ask again when `renewAt` is reached."""
-    side, settings = request.app[SIDE], request.app[SIDE].settings
+    side, settings = request.app[CONTEXT], request.app[CONTEXT].settings
     if not await side.flags.exists(caller.id):
         raise UserNotFound(id=caller.id)
     token = await side.tokens.client(caller.id, side.shards)
@@ -149,7 +149,7 @@ async def session(request: web.Request, caller: Caller) -> Session:
 @presence_routes.post("/v1/sync", auth=USER, summary="Have friends.sync pushed to your inbox")
 async def push_sync(request: web.Request, caller: Caller) -> SyncRequested:
     """After every connect, and whenever messages may have been missed; at most one a second is sent."""
-    side = request.app[SIDE]
+    side = request.app[CONTEXT]
     await side.backlog.check([keys.inbox(side.shards.partition(caller.id))])
     await side.inbox.ask(caller.id)
     return SyncRequested(user_id=caller.id)
@@ -160,7 +160,7 @@ async def push_sync(request: web.Request, caller: Caller) -> SyncRequested:
 )
 async def visibility(request: web.Request, caller: Caller, body: VisibilityRequest) -> Visibility:
     """Friends see an ordinary offline; you still see them."""
-    side = request.app[SIDE]
+    side = request.app[CONTEXT]
     changed = await set_visibility(side.flags, side.engines.valkey, caller.id, body.invisible)
     return Visibility(invisible=body.invisible, changed=changed)
 
@@ -174,7 +174,7 @@ async def visibility(request: web.Request, caller: Caller, body: VisibilityReque
 )
 async def why(request: web.Request, query: WhyQuery) -> Why:
     """The edge, the block, the flag, what PubNub says, and the last settled changes of the friend."""
-    return await explained(request.app[SIDE], query.viewer, query.friend)
+    return await explained(request.app[CONTEXT], query.viewer, query.friend)
 
 
 @presence_routes.get(
@@ -182,18 +182,18 @@ async def why(request: web.Request, query: WhyQuery) -> Why:
 )
 async def user_traces(request: web.Request, id_: UserId) -> Traces:
     """The proof of an erase: ask until it is clean. What friends still have to hear waits in the streams for moments."""
-    return await traces(request.app[SIDE], id_)
+    return await traces(request.app[CONTEXT], id_)
 
 
 async def _by_secret(request: web.Request) -> Anyone:
     """The keyset's webhooks, by their secret header, compared in constant time."""
-    settings: Settings = request.app[SIDE].settings
+    settings: Settings = request.app[CONTEXT].settings
     if settings.webhook_secret is None:
         raise Closed(option="WEBHOOK_SECRET")
     secrets = (settings.webhook_secret, settings.webhook_secret_previous)
     accepted = [one.get_secret_value() for one in secrets if one]
     if not same_key(request.headers.get("X-Webhook-Secret"), accepted):
-        await request.app[GATE].refuse(request, WebhookRefused())
+        await request.app[AUTHENTICATOR].refuse(request, WebhookRefused())
     return Anyone()
 
 
@@ -219,7 +219,7 @@ HOOK = Scheme(
 )
 async def presence_webhook(request: web.Request) -> Accepted:
     """Answered only once the events stand in the log; with 503 they are sent again."""
-    side = request.app[SIDE]
+    side = request.app[CONTEXT]
     body = await _json(request)
     heard = drop_misplaced(webhook.parse_webhook(body, side.shards, side.clock.now()), side.shards)
     if len(heard.seen) > webhook.MAX_BATCH:
@@ -235,7 +235,7 @@ async def presence_webhook(request: web.Request) -> Accepted:
 
 async def _json(request: web.Request) -> Any:
     """Batches may be larger than what other callers send."""
-    body = await request[VISIT].body(request, LARGEST_WEBHOOK)
+    body = await request[SLOT].body(request, LARGEST_WEBHOOK)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

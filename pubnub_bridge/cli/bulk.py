@@ -22,7 +22,7 @@ from graph_service.csv.exporter import export
 from graph_service.csv.importer import Import, Tally
 from graph_service.errors import BadInput
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import People
+from graph_service.friends.users import Users
 from graph_service.graph import migrations
 from graph_service.graph.driver import Graph, check, connect
 from graph_service.graph.warmup import Warmed, warm
@@ -116,7 +116,7 @@ async def _import(settings: Settings, files: Files, restart: bool) -> list[Tally
         await check(graph, settings)
         await migrations.refuse_when_behind(graph, migrations.folder())
         with progress("people", _size(files.people)) as advance:
-            people = People(graph, settings.shard_map().shard)
+            people = Users(graph, settings.shard_map().shard)
             one = await Import(graph, advance, restart).people(files.people, people)
         with progress("friendships", _size(files.friendships)) as advance:
             bulk = Bulk(graph, settings.friend_limit)

@@ -13,14 +13,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from graph_service.app import Engines, parts
+from graph_service.app import Backends, build_services
 from graph_service.errors import UserNotFound
 from graph_service.graph.driver import connect
 from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.api.erasure import erasers
 from pubnub_bridge.api.erasure_check import Traces, traces
 from pubnub_bridge.cli.operate import PANEL, AsJson, Stack, given_settings
-from pubnub_bridge.runtime.context import open_side
+from pubnub_bridge.runtime.context import open_context
 from pubnub_bridge.settings import Settings
 
 STEP = 0.5
@@ -54,11 +54,11 @@ async def _erase(settings: Settings, user: str, wait: float) -> Done:
     async with (
         connect(settings) as graph,
         open_valkey(settings.redis_url.get_secret_value()) as valkey,
-        open_side(settings, opened := Engines(graph, valkey)) as side,
+        open_context(settings, opened := Backends(graph, valkey)) as side,
     ):
         report: Mapping[str, Any] | None = None
         with suppress(UserNotFound):  # erased before, and the proof is wanted again
-            report = await parts(settings, opened, erasers(side)).people.erase(user)
+            report = await build_services(settings, opened, erasers(side)).people.erase(user)
         until = time.monotonic() + wait
         while not (found := await traces(side, user)).clean and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(STEP)

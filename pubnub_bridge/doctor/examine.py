@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
-from graph_service.app import Engines
+from graph_service.app import Backends
 from graph_service.errors import FriendsError
 from graph_service.graph.driver import connect
 from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.doctor import options, pubnub, truth
 from pubnub_bridge.doctor.engines import look_at_graph, look_at_queue
 from pubnub_bridge.doctor.finding import Area, Finding, failed
-from pubnub_bridge.runtime.context import open_side
+from pubnub_bridge.runtime.context import open_context
 from pubnub_bridge.settings import Settings
 
 
@@ -41,7 +41,7 @@ async def _with_side(settings: Settings, deep: bool) -> list[Finding]:
     async with (
         connect(settings) as graph,
         open_valkey(settings.redis_url.get_secret_value()) as valkey,
-        open_side(settings, Engines(graph, valkey)) as side,
+        open_context(settings, Backends(graph, valkey)) as side,
     ):
         found = await pubnub.look(side)
         if deep and not any(one.check in {"origin", "grant"} and failed([one]) for one in found):

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import aiohttp
 
 from pubnub_bridge.pubnub_api.sdk import Grant
-from pubnub_bridge.runtime.context import Side
+from pubnub_bridge.runtime.context import BridgeContext
 
 PEOPLE = 25
 """More than the 20 occupants up to which a new keyset announces each by name (PubNub docs: Announce Max)."""
@@ -48,7 +48,7 @@ class ProbeEvents:
 class Probe:
     """People of ours on a channel of ours."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: BridgeContext) -> None:
         self._side = side
         self.channel = side.shards.channel(side.shards.listened + 1000 + random.randrange(10_000))
         tag = secrets.token_hex(3)
@@ -57,7 +57,7 @@ class Probe:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, side: Side) -> AsyncIterator[Probe]:
+    async def open(cls, side: BridgeContext) -> AsyncIterator[Probe]:
         """A probe; its people leave at the end."""
         probe = cls(side)
         try:

@@ -16,7 +16,7 @@ from pubnub_bridge.doctor.engines import skew
 from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.doctor.probe import PEOPLE, Probe, ProbeEvents, ProbeRefused
 from pubnub_bridge.pubnub_api.publish_client import Outcome, PublishClient
-from pubnub_bridge.runtime.context import Side
+from pubnub_bridge.runtime.context import BridgeContext
 from pubnub_bridge.runtime.startup import prepare
 
 AREA = Area("PubNub")
@@ -24,7 +24,7 @@ PORTAL = "PubNub's Admin Portal, the keyset's configuration"
 _TROUBLE = (FriendsError, ProbeRefused, aiohttp.ClientError, OSError, TimeoutError, ValueError, LookupError)
 
 
-async def look(side: Side) -> list[Finding]:
+async def look(side: BridgeContext) -> list[Finding]:
     """All findings. Where PubNub does not answer, or refuses the keys, there is only that. Never raises that."""
     try:
         await side.clock.set(side.session, side.keyset)
@@ -38,7 +38,7 @@ async def look(side: Side) -> list[Finding]:
         todo = f"Check PUBNUB_SECRET_KEY, and switch on Access Manager in {PORTAL}"
         return [*found, AREA.failure("grant", str(error), todo)]
     async with Probe.open(side) as probe:
-        checks: list[tuple[str, Callable[[Side, Probe], Awaitable[list[Finding]]], str]] = [
+        checks: list[tuple[str, Callable[[BridgeContext, Probe], Awaitable[list[Finding]]], str]] = [
             ("publish", _publish, "Check PUBNUB_PUBLISH_KEY and PUBNUB_SUBSCRIBE_KEY"),
             ("Access Manager", _access, f"Switch on Access Manager in {PORTAL}"),
             ("App Context", _app_context, f"Switch on App Context in {PORTAL}, or APP_CONTEXT=off"),
@@ -50,7 +50,9 @@ async def look(side: Side) -> list[Finding]:
 
 
 async def _tried(
-    check: tuple[str, Callable[[Side, Probe], Awaitable[list[Finding]]], str], side: Side, probe: Probe
+    check: tuple[str, Callable[[BridgeContext, Probe], Awaitable[list[Finding]]], str],
+    side: BridgeContext,
+    probe: Probe,
 ) -> list[Finding]:
     name, call, todo = check
     try:
@@ -59,7 +61,7 @@ async def _tried(
         return [AREA.failure(name, str(error) or type(error).__name__, todo)]
 
 
-async def _publish(side: Side, _probe: Probe) -> list[Finding]:
+async def _publish(side: BridgeContext, _probe: Probe) -> list[Finding]:
     pool = PublishClient(side.keyset, side.tokens.own)
     try:
         answer = await pool.post("inbox.friends-presence-doctor", b'{"type":"doctor"}')
@@ -70,7 +72,7 @@ async def _publish(side: Side, _probe: Probe) -> list[Finding]:
     return [AREA.failure("publish", answer.reason, "Check PUBNUB_PUBLISH_KEY and PUBNUB_SUBSCRIBE_KEY")]
 
 
-async def _access(side: Side, probe: Probe) -> list[Finding]:
+async def _access(side: BridgeContext, probe: Probe) -> list[Finding]:
     wanted = side.settings.access_manager == "on"
     stranger = await probe.open_without_token("inbox.friends-presence-doctor")
     if wanted and stranger:
@@ -84,7 +86,7 @@ async def _access(side: Side, probe: Probe) -> list[Finding]:
     ]
 
 
-async def _app_context(side: Side, _probe: Probe) -> list[Finding]:
+async def _app_context(side: BridgeContext, _probe: Probe) -> list[Finding]:
     if side.settings.app_context == "off":
         return [AREA.fine("App Context", "not used (APP_CONTEXT=off)")]
     user = f"friends-presence-doctor-{secrets.token_hex(4)}"
@@ -93,7 +95,7 @@ async def _app_context(side: Side, _probe: Probe) -> list[Finding]:
     return [AREA.fine("App Context", "a user was written and removed")]
 
 
-async def _presence(side: Side, probe: Probe) -> list[Finding]:
+async def _presence(side: BridgeContext, probe: Probe) -> list[Finding]:
     cursor, heard = await probe.cursor(), ProbeEvents()
     listening = asyncio.create_task(probe.heard(cursor, heard, PEOPLE))
     try:
@@ -124,7 +126,7 @@ def judged(heard: ProbeEvents, here: int) -> list[Finding]:
     return [*found, AREA.fine("Presence Deltas", seen)]
 
 
-async def _control(side: Side, _probe: Probe) -> list[Finding]:
+async def _control(side: BridgeContext, _probe: Probe) -> list[Finding]:
     async with side.session.get(f"{side.keyset.base}/_control/clock") as reply:
         steerable = reply.status == 200
     if not steerable:

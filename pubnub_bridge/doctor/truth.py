@@ -15,7 +15,7 @@ from urllib.parse import quote
 from graph_service.errors import FriendsError
 from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.pubnub_api.sdk import Grant
-from pubnub_bridge.runtime.context import Side
+from pubnub_bridge.runtime.context import BridgeContext
 
 AREA = Area("truth")
 SLACK = 2.0
@@ -33,7 +33,7 @@ class Difference:
     what: str
 
 
-async def look(side: Side) -> list[Finding]:
+async def look(side: BridgeContext) -> list[Finding]:
     """Both comparisons. Never raises what the stores do."""
     try:
         flags = await _lasting(side)
@@ -55,7 +55,7 @@ def _finding(check: str, found: Sequence[Difference], todo: str) -> Finding:
     return AREA.failure(check, f"{len(found)} differ: {shown}", todo)
 
 
-async def _lasting(side: Side) -> list[Difference]:
+async def _lasting(side: BridgeContext) -> list[Difference]:
     """What differs, and still does once every change that was held must have settled."""
     first = await _differences(side, range(side.shards.listened))
     if not first:
@@ -67,7 +67,7 @@ async def _lasting(side: Side) -> list[Difference]:
     return [again[one.user] for one in first if again.get(one.user) == one]
 
 
-async def _differences(side: Side, shards: Sequence[int]) -> list[Difference]:
+async def _differences(side: BridgeContext, shards: Sequence[int]) -> list[Difference]:
     found: list[Difference] = []
     for shard in shards:
         flagged = await side.flags.online_in_shards([shard])
@@ -75,7 +75,9 @@ async def _differences(side: Side, shards: Sequence[int]) -> list[Difference]:
     return sorted(found, key=lambda one: one.user)
 
 
-async def _of_shard(side: Side, here: Collection[str], flagged: Mapping[str, int]) -> list[Difference]:
+async def _of_shard(
+    side: BridgeContext, here: Collection[str], flagged: Mapping[str, int]
+) -> list[Difference]:
     unflagged = [user for user in here if user not in flagged]
     known = (await side.engines.graph.row("existing_ids", ids=unflagged) or {})["ids"] if unflagged else ()
     found = [Difference(user, "present and not flagged online") for user in known]
@@ -85,7 +87,7 @@ async def _of_shard(side: Side, here: Collection[str], flagged: Mapping[str, int
     ]
 
 
-async def _contexts(side: Side) -> list[Difference]:
+async def _contexts(side: BridgeContext) -> list[Difference]:
     """App Context's copy of the flag, of some users who are online."""
     if side.settings.app_context == "off":
         return []
@@ -104,7 +106,7 @@ async def _contexts(side: Side) -> list[Difference]:
     return found
 
 
-async def _copies(side: Side, users: Sequence[str]) -> dict[str, bool | None]:
+async def _copies(side: BridgeContext, users: Sequence[str]) -> dict[str, bool | None]:
     """`custom.online` of each user; None where App Context has none."""
     keyset, token = side.keyset, None
     if side.settings.access_manager == "on":

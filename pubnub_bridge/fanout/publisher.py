@@ -46,7 +46,7 @@ class SyncRead(Protocol):
         """The friends.sync of a user; None for an unknown one."""
 
 
-class Bury(Protocol):
+class DeadLetterStore(Protocol):
     """What keeps messages that PubNub refused."""
 
     async def bury(self, partition: int, inbox: str, body: bytes, reason: str) -> None:
@@ -54,13 +54,13 @@ class Bury(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ways:
+class PublisherParts:
     """What publishing leans on."""
 
     post: Post
     inbox: InboxStreams
     syncs: SyncRead
-    dead: Bury
+    dead: DeadLetterStore
     denied: Callable[[], None]
     """The server's token was not accepted."""
     failed: Callable[[Sequence[FailedRecipient]], Awaitable[None]]
@@ -111,7 +111,9 @@ class PartitionOutbox:
 class Publisher:
     """Publishes the letters of all partitions this process owns."""
 
-    def __init__(self, outbounds: Mapping[int, PartitionOutbox], ways: Ways, limits: PublishLimits) -> None:
+    def __init__(
+        self, outbounds: Mapping[int, PartitionOutbox], ways: PublisherParts, limits: PublishLimits
+    ) -> None:
         self._outbounds = outbounds
         self._ways = ways
         self.limits = limits

@@ -18,8 +18,8 @@ from pubnub_bridge.fanout.batcher import AdaptiveWindow, BatchWindow
 from pubnub_bridge.fanout.publisher import (
     PartitionOutbox,
     Publisher,
+    PublisherParts,
     PublishLimits,
-    Ways,
     due_times,
     set_windows,
 )
@@ -44,7 +44,12 @@ class SqsWorker:
     """Publishes what it is handed, and deletes it from the queue of `inbox` when that is done."""
 
     def __init__(
-        self, partitions: int, ways: Ways, inbox: InboxStreams, limits: PublishLimits, pace: BatchWindow
+        self,
+        partitions: int,
+        ways: PublisherParts,
+        inbox: InboxStreams,
+        limits: PublishLimits,
+        pace: BatchWindow,
     ) -> None:
         self.outbounds = {number: PartitionOutbox(number, pace) for number in range(partitions)}
         self.publish = Publisher(self.outbounds, replace(ways, inbox=inbox), limits)

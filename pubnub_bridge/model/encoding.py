@@ -12,10 +12,10 @@ from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
-from graph_service.model.messages import LARGEST, VERSION
+from graph_service.model.messages import MAX_MESSAGE_BYTES, VERSION
 from pubnub_bridge.model.presence_event import event_id
 
-BUDGET = LARGEST - 1024
+BUDGET = MAX_MESSAGE_BYTES - 1024
 """Bytes of a body: the rest is left for the request line, its token and headers."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

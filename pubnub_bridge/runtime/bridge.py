@@ -15,7 +15,7 @@ from contextlib import suppress
 
 import structlog
 
-from graph_service.app import engines
+from graph_service.app import open_backends
 from graph_service.friends.outbox import Outbox
 from graph_service.model.model import PresenceSnapshot
 from pubnub_bridge import metrics
@@ -27,7 +27,7 @@ from pubnub_bridge.fanout import outbox_relay
 from pubnub_bridge.fanout.admission import Admission
 from pubnub_bridge.fanout.batcher import BatchWindow
 from pubnub_bridge.fanout.event_webhook import EventWebhook, WebhookReceiver
-from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher, PublishLimits, Ways
+from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher, PublisherParts, PublishLimits
 from pubnub_bridge.fanout.sqs_worker import SqsWorker
 from pubnub_bridge.fanout.sync_loader import SyncLoader
 from pubnub_bridge.ingest.subscriber import Hooks, Subscriber
@@ -40,7 +40,7 @@ from pubnub_bridge.partitions.consumer import Needs, Partitions
 from pubnub_bridge.partitions.leases import Leases, bridge_name
 from pubnub_bridge.pubnub_api.publish_client import PublishClient
 from pubnub_bridge.runtime import scheduler
-from pubnub_bridge.runtime.context import Side, open_side
+from pubnub_bridge.runtime.context import BridgeContext, open_context
 from pubnub_bridge.runtime.startup import until_prepared
 from pubnub_bridge.runtime.supervisor import run_until_one_ends
 from pubnub_bridge.settings import Settings
@@ -61,12 +61,12 @@ async def run(settings: Settings) -> int:
         SetupError: an engine cannot be used.
         PubNubRefused: PubNub does not accept our keys.
     """
-    async with engines(settings) as opened, open_side(settings, opened) as side:
+    async with open_backends(settings) as opened, open_context(settings, opened) as side:
         await on(side)
     return 0
 
 
-async def on(side: Side) -> None:
+async def on(side: BridgeContext) -> None:
     """The bridge on a side that is open already, as beside an API; until it is cancelled. Raises as `run`."""
     await until_prepared(side)
     bridge = Bridge(side)
@@ -102,7 +102,7 @@ def storm_thresholds(settings: Settings) -> StormThresholds:
 class Bridge:
     """The parts of a running bridge, wired."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: BridgeContext) -> None:
         settings = side.settings
         self.side = side
         self.pool = PublishClient(side.keyset, side.tokens.own, settings.publish_pipeline)
@@ -229,7 +229,7 @@ class Bridge:
         self.relay.changed = lambda pairs: self.context.touch([end.id for p in pairs for end in (p.a, p.b)])
         partitions.taken_over = lambda partition: self.reconcile.ask(self.side.shards.shards_of(partition))
         # Only after a fail-over of a Cluster: what its lost server alone had is found again.
-        self.side.engines.valkey.failed_over = self._reconcile_all
+        self.side.engines.valkey.on_failover = self._reconcile_all
 
     def _admitted(self) -> int:
         """How many letters may owe a sync now: in a storm as many as the graph bears, else as many as go out."""
@@ -276,17 +276,17 @@ def batch_window(settings: Settings) -> BatchWindow:
     return BatchWindow(settings.coalesce_shortest, settings.coalesce_longest)
 
 
-def ways(side: Side, pool: PublishClient, syncs: SyncLoader) -> Ways:
+def ways(side: BridgeContext, pool: PublishClient, syncs: SyncLoader) -> PublisherParts:
     """What publishing from the streams leans on."""
     streams = InboxStreams(side.engines.valkey, side.shards.partition)
-    return Ways(pool, streams, syncs, side.dead, side.tokens.refused, side.why.fail)
+    return PublisherParts(pool, streams, syncs, side.dead, side.tokens.refused, side.why.fail)
 
 
-def _changes(side: Side) -> outbox_relay.Graph:
+def _changes(side: BridgeContext) -> outbox_relay.Graph:
     return outbox_relay.Graph(Outbox(side.engines.graph, side.settings.last_seen_rounding), side.flags)
 
 
-def _needs(side: Side) -> Needs:
+def _needs(side: BridgeContext) -> Needs:
     settings = side.settings
     return Needs(
         valkey=side.engines.valkey,
@@ -302,7 +302,7 @@ def _needs(side: Side) -> Needs:
     )
 
 
-def _around(side: Side, events: EventWebhook) -> Around:
+def _around(side: BridgeContext, events: EventWebhook) -> Around:
     async def refused(seen: PresenceEvent, reason: str) -> None:
         await side.dead.bury_change(side.shards.partition(seen.user), seen, reason)
 
@@ -320,7 +320,7 @@ def _around(side: Side, events: EventWebhook) -> Around:
     )
 
 
-def _events(side: Side, leads: Callable[[], bool]) -> EventWebhook:
+def _events(side: BridgeContext, leads: Callable[[], bool]) -> EventWebhook:
     settings, secret = side.settings, side.settings.events_secret
     receiver = WebhookReceiver(settings.events_url, secret.get_secret_value() if secret else "")
     return EventWebhook(side.engines.valkey, side.session, receiver, side.shards.partition, leads)

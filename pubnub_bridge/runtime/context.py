@@ -13,7 +13,7 @@ from functools import cached_property
 import aiohttp
 from aiohttp import web
 
-from graph_service.app import Engines
+from graph_service.app import Backends
 from graph_service.friends.presence_flags import Flags
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge.debounce.new_users import NewUsers
@@ -36,11 +36,11 @@ from pubnub_bridge.store.watermark import Watermark
 
 
 @dataclass(frozen=True)
-class Side:
+class BridgeContext:
     """The parts."""
 
     settings: Settings
-    engines: Engines
+    engines: Backends
     keyset: Keyset
     session: aiohttp.ClientSession
     client: PubNubSdk
@@ -78,7 +78,7 @@ class Side:
         return [user for user in users if user not in found]
 
 
-SIDE = web.AppKey("side", Side)
+CONTEXT = web.AppKey("side", BridgeContext)
 """Where the routes find it."""
 
 
@@ -94,7 +94,7 @@ def keyset(settings: Settings) -> Keyset:
 
 
 @asynccontextmanager
-async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]:
+async def open_context(settings: Settings, engines: Backends) -> AsyncIterator[BridgeContext]:
     """Everything but the bridge's own loops; closed in reverse. Nothing is asked of PubNub yet."""
     async with AsyncExitStack() as stack:
         keys = keyset(settings)
@@ -108,7 +108,7 @@ async def open_side(settings: Settings, engines: Engines) -> AsyncIterator[Side]
         clock, flags = Clock(), Flags(engines.graph, settings.last_seen_rounding)
         url = settings.queue_url
         notices = await stack.enter_async_context(SqsQueue.open(url)) if url else None
-        yield Side(
+        yield BridgeContext(
             settings=settings,
             engines=engines,
             keyset=keys,

@@ -14,7 +14,7 @@ import structlog
 from graph_service.errors import FriendsError
 from pubnub_bridge import metrics
 from pubnub_bridge.errors import PubNubUnavailable
-from pubnub_bridge.runtime.context import Side
+from pubnub_bridge.runtime.context import BridgeContext
 
 MIN_BACKOFF_SECONDS = 0.5
 MAX_BACKOFF_SECONDS = 60.0
@@ -22,7 +22,7 @@ MAX_BACKOFF_SECONDS = 60.0
 _log = structlog.get_logger(__name__)
 
 
-async def prepare(side: Side) -> None:
+async def prepare(side: BridgeContext) -> None:
     """Ask PubNub for its time and for our token, and Valkey for the highest stamp told.
 
     Raises:
@@ -34,7 +34,7 @@ async def prepare(side: Side) -> None:
     await side.tokens.begin()
 
 
-async def until_prepared(side: Side) -> None:
+async def until_prepared(side: BridgeContext) -> None:
     """The same, waited for as long as it takes.
 
     Raises:
@@ -52,7 +52,7 @@ async def until_prepared(side: Side) -> None:
         wait = min(10.0, wait * 2)
 
 
-async def try_times(side: Side) -> bool:
+async def try_times(side: BridgeContext) -> bool:
     """Ask once for PubNub's time and the highest stamp told; False where one of them does not answer."""
     try:
         await _times(side)
@@ -62,7 +62,7 @@ async def try_times(side: Side) -> bool:
     return True
 
 
-async def keep_times(side: Side) -> None:
+async def keep_times(side: BridgeContext) -> None:
     """For an API without a bridge beside it: ask again and again, for ever."""
     wait = MIN_BACKOFF_SECONDS
     while True:
@@ -70,7 +70,7 @@ async def keep_times(side: Side) -> None:
         wait = MAX_BACKOFF_SECONDS if await try_times(side) else min(MAX_BACKOFF_SECONDS, wait * 2)
 
 
-async def _times(side: Side) -> None:
+async def _times(side: BridgeContext) -> None:
     try:
         await side.clock.set(side.session, side.keyset)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, LookupError) as error:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph import migrations
 from graph_service.graph.driver import connect
 from graph_service.model.model import Pair
@@ -39,7 +39,7 @@ async def fill(engines: Engines, *names: str) -> None:
     """People of these names, each a friend of the next."""
     async with connect(settings(engines)) as graph:
         await migrations.migrate(graph, migrations.folder())
-        await People(graph, ShardMap().shard).upsert_many([Person(name, name.title()) for name in names])
+        await Users(graph, ShardMap().shard).upsert_many([UserProfile(name, name.title()) for name in names])
         await Bulk(graph).batch([Pair(*pair) for pair in itertools.pairwise(names)], tell=False)
 
 

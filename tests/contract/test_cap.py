@@ -11,7 +11,7 @@ from graph_service.errors import FriendLimitReached
 from graph_service.friends.bulk import MOST_PAIRS, Bulk
 from graph_service.friends.friends import Friends
 from graph_service.friends.presence_flags import Flags
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Flag, Pair, PairOutcome
 from tests.conftest import wipe
@@ -26,11 +26,13 @@ FANS = [f"fan{number:05}" for number in range(CAP)]
 async def crowd(migrated: Graph) -> AsyncIterator[Graph]:
     """One star with 10,000 friends, every third of them online, and one who comes too late."""
     await wipe(migrated)
-    people, flags = People(migrated, lambda _: 0), Flags(migrated)
-    await people.upsert_many([Person("star", "Star"), Person("late", "Late"), Person("other", "Other")])
+    people, flags = Users(migrated, lambda _: 0), Flags(migrated)
+    await people.upsert_many(
+        [UserProfile("star", "Star"), UserProfile("late", "Late"), UserProfile("other", "Other")]
+    )
     for start in range(0, CAP, MOST_PAIRS):
         part = FANS[start : start + MOST_PAIRS]
-        await people.upsert_many([Person(fan, fan) for fan in part])
+        await people.upsert_many([UserProfile(fan, fan) for fan in part])
         results = await Bulk(migrated).batch([Pair("star", fan) for fan in part], tell=False)
         assert {one.result for one in results} == {PairOutcome.CREATED}
         await flags.settle([Flag(fan, True, 1, 0) for fan in part[::3]])
@@ -65,6 +67,6 @@ async def test_a_user_at_the_cap_is_served_and_takes_nobody_more(crowd: Graph) -
 
 async def test_a_user_at_the_cap_is_erased_whole(crowd: Graph) -> None:
     """Every friend is told, and nothing is left of the user."""
-    report = await People(crowd, lambda _: 0).erase("star")
+    report = await Users(crowd, lambda _: 0).erase("star")
     assert (report["graph"]["friends"], report["graph"]["told"]) == (CAP, CAP)
     assert await crowd.statement("MATCH (u:User) WHERE COUNT { (u)-[:FRIEND]-() } > 0 RETURN u.id") == []

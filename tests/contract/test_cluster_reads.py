@@ -10,7 +10,7 @@ import pytest
 
 from graph_service.friends.bulk import Bulk
 from graph_service.friends.presence_flags import Flags
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph, connect
 from graph_service.graph.queries import catalogue
 from graph_service.model.model import Flag, Pair
@@ -43,7 +43,7 @@ async def routed(cluster: Cluster, servers: Servers) -> AsyncIterator[Graph]:
 
 async def befriend(graph: Graph) -> None:
     """Two people, friends."""
-    await People(graph, ShardMap().shard).upsert_many([Person("ann", "Ann"), Person("ben", "Ben")])
+    await Users(graph, ShardMap().shard).upsert_many([UserProfile("ann", "Ann"), UserProfile("ben", "Ben")])
     await Bulk(graph).batch([Pair("ann", "ben")])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.sharding import ShardMap
 from local_stack.data.generate import Population, generate
@@ -74,8 +74,8 @@ async def test_a_load_that_was_interrupted_is_finished_without_repeats(
 ) -> None:
     """Some batches were written, and the process died."""
     population = wanted()
-    people = [Person(id_, name) for id_, name in zip(population.ids, population.names, strict=True)]
-    await People(graph, ShardMap().shard).upsert_many(people)
+    people = [UserProfile(id_, name) for id_, name in zip(population.ids, population.names, strict=True)]
+    await Users(graph, ShardMap().shard).upsert_many(people)
     first = next(batches(population))
     await graph.write("first_friendships", ids=population.ids, rows=first)
     (tmp_path / "mark").touch()
@@ -86,7 +86,7 @@ async def test_a_load_that_was_interrupted_is_finished_without_repeats(
 
 async def test_a_graph_of_your_own_is_left_as_it_is(graph: Graph, demo: DemoGraph) -> None:
     """Its people play the demo."""
-    await People(graph, ShardMap().shard).upsert_many([Person("ben", "Ben"), Person("ann", "Ann")])
+    await Users(graph, ShardMap().shard).upsert_many([UserProfile("ben", "Ben"), UserProfile("ann", "Ann")])
     assert await demo.people(COUNT, quiet) == ["ann", "ben"]
     assert await graph.row("users_count") == {"people": 2}
 

@@ -18,7 +18,7 @@ from graph_service.errors import (
     UserNotFound,
 )
 from graph_service.friends.friends import Friends, NotFriends
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Outcome, State
 from tests.support.reference import ACTIONS, Reference
@@ -28,10 +28,10 @@ Step = tuple[str, bool]
 STEPS: list[Step] = list(product(ACTIONS, (True, False)))
 
 
-async def everybody(graph: Graph, *names: str) -> People:
+async def everybody(graph: Graph, *names: str) -> Users:
     """Creates users."""
-    people = People(graph, shard_of=lambda _: 0)
-    await people.upsert_many([Person(name, name.title()) for name in names])
+    people = Users(graph, shard_of=lambda _: 0)
+    await people.upsert_many([UserProfile(name, name.title()) for name in names])
     return people
 
 

@@ -17,7 +17,7 @@ from graph_service.csv.exporter import export
 from graph_service.csv.importer import Import, NoSuchFile, Tally
 from graph_service.csv.parse import WrongColumns
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import People
+from graph_service.friends.users import Users
 from graph_service.graph.driver import Graph, connect
 from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
@@ -40,7 +40,7 @@ def files(folder: Path, people: str, friendships: str) -> tuple[Path, Path]:
 
 async def load(graph: Graph, one: Path, other: Path, limit: int = 10_000) -> tuple[Tally, Tally]:
     """Imports both files."""
-    people = await Import(graph).people(one, People(graph, ShardMap().shard))
+    people = await Import(graph).people(one, Users(graph, ShardMap().shard))
     return people, await Import(graph).friendships(other, Bulk(graph, limit))
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 from graph_service.friends.friends import Friends
 from graph_service.friends.presence_flags import Flags
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from tests.contract.test_friends import everybody, visible
 
@@ -25,7 +25,7 @@ async def test_lists_read_among_changes_are_whole(graph: Graph) -> None:
             await friends.cancel_or_decline("ann", asker)
             if turn % 10 == 9:
                 await people.erase(asker)
-                await People(graph, lambda _: 0).upsert_many([Person(asker, "Again")])
+                await Users(graph, lambda _: 0).upsert_many([UserProfile(asker, "Again")])
         stop.set()
 
     async def read() -> None:

@@ -14,7 +14,7 @@ from graph_service.friends.bulk import Bulk
 from graph_service.friends.friends import Friends
 from graph_service.friends.presence_flags import Flags
 from graph_service.friends.suggestions import SuggestionsBusy, SuggestionsFor
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Flag, Pair, PairOutcome
 from tests.contract.test_flags import friends_of
@@ -44,11 +44,11 @@ class Memory:
 
 async def test_a_user_is_created_once_and_renamed_after(graph: Graph) -> None:
     """The answer says which; the shard is the product's function of the id."""
-    people = People(graph, shard_of=len)
+    people = Users(graph, shard_of=len)
     assert await people.upsert("ann", "Ann")
     assert not await people.upsert("ann", "Ann B.")
     upserted = await people.upsert_many(
-        [Person("ann", "Ann C."), Person("ben", "Ben"), Person("ben", "Benny")]
+        [UserProfile("ann", "Ann C."), UserProfile("ben", "Ben"), UserProfile("ben", "Benny")]
     )
     assert (list(upserted.created), list(upserted.renamed)) == (["ben"], ["ann"])
     exported = await people.export("ben")
@@ -78,7 +78,7 @@ async def test_an_erase_leaves_nothing_and_tells_friends(graph: Graph) -> None:
         return {"dropped": 2}
 
     await everybody(graph, "ann", "ben", "cat", "dan")
-    people = People(graph, lambda _: 0, erasers={"cache": cache})
+    people = Users(graph, lambda _: 0, erasers={"cache": cache})
     friends = Friends(graph)
     await friends_of(graph, "ann", "ben")
     await friends.ask("ann", "cat")
@@ -194,7 +194,7 @@ async def test_more_walks_than_can_be_answered_in_time_are_refused_and_none_is_k
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who asks for the same user shares the walk under way; an old kept answer is given all the same."""
-    monkeypatch.setattr("graph_service.friends.suggestions.MOST_WALKS", 1)
+    monkeypatch.setattr("graph_service.friends.suggestions.MAX_QUEUED_WALKS", 1)
     await everybody(graph, "ann", "ben", "cat")
     suggestions = SuggestionsFor(graph, Memory())
     first = asyncio.create_task(suggestions.top("ann"))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.graph.queries import catalogue
 from graph_service.model.model import Pair
@@ -29,7 +29,9 @@ PEOPLE, FRIENDS = 400, 200
 async def populated(migrated: Graph) -> Graph:
     """Enough users and friends that the planner chooses as it does in production."""
     await wipe(migrated)
-    await People(migrated, lambda _: 0).upsert_many([Person(f"u{number}", "") for number in range(PEOPLE)])
+    await Users(migrated, lambda _: 0).upsert_many(
+        [UserProfile(f"u{number}", "") for number in range(PEOPLE)]
+    )
     for step in range(1, FRIENDS // 2 + 1):
         pairs = [Pair(f"u{n}", f"u{(n + step) % PEOPLE}") for n in range(PEOPLE)]
         await Bulk(migrated).batch(pairs, tell=False)

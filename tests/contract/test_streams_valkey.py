@@ -186,7 +186,7 @@ async def test_an_append_that_no_replica_has_is_refused(valkey: Valkey, cluster:
 async def test_no_accepted_entry_is_lost_when_a_primary_dies(valkey: Valkey, cluster: ValkeyCluster) -> None:
     """Its replica takes over with all that was accepted; the owner is told, so that it compares all shards."""
     told = asyncio.Event()
-    valkey.failed_over = told.set
+    valkey.on_failover = told.set
     for number in range(50):
         await valkey.append([(key, str(number).encode()) for key in KEYS])
     dying, heir = await pair(cluster)

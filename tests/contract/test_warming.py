@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph import warmup
 from graph_service.graph.driver import Graph
 from graph_service.graph.warmup import Warmed, warm
@@ -17,8 +17,8 @@ async def test_everyone_is_read_and_every_friendship_counted_once(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over several pages; the bar moves by people."""
-    monkeypatch.setattr(warmup, "PAGE", 3)
-    await People(graph, ShardMap().shard).upsert_many([Person(f"p{n}", "P") for n in range(7)])
+    monkeypatch.setattr(warmup, "PAGE_SIZE", 3)
+    await Users(graph, ShardMap().shard).upsert_many([UserProfile(f"p{n}", "P") for n in range(7)])
     await Bulk(graph, 5000).batch([Pair("p0", f"p{n}", 1) for n in range(1, 7)])
     seen: list[int] = []
     assert await warm(graph, seen.append) == Warmed(people=7, friendships=6)

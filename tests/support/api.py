@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 
 from graph_service import server
-from graph_service.api.app import build_app, open_gate
+from graph_service.api.app import build_app, open_authenticator
 from graph_service.api.dev_tokens import mint
 from graph_service.api.routing import TypedRoutes
-from graph_service.app import engines, parts
+from graph_service.app import build_services, open_backends
 from graph_service.settings import Settings
 
 SERVICE_KEY = "service-key-of-the-tests-0123456789abcdef"
@@ -70,8 +70,8 @@ class Api:
 async def running_api(settings: Settings, extra: Sequence[TypedRoutes] = ()) -> AsyncIterator[Api]:
     """The product's own composition on a free port."""
     async with AsyncExitStack() as stack:
-        made = parts(settings, await stack.enter_async_context(engines(settings)))
-        gate = await stack.enter_async_context(open_gate(settings))
+        made = build_services(settings, await stack.enter_async_context(open_backends(settings)))
+        gate = await stack.enter_async_context(open_authenticator(settings))
         app = build_app(settings, made, gate, extra)
         address = await stack.enter_async_context(server.listening(app, settings))
         session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -11,8 +11,8 @@ import sys
 from typing import cast
 
 from graph_service import logging, prefork, server
-from graph_service.api.app import build_app, open_gate
-from graph_service.api.services import Parts
+from graph_service.api.app import build_app, open_authenticator
+from graph_service.api.services import Services
 from graph_service.errors import SetupError
 from graph_service.settings import Settings, load
 from tests.support.standins import StandInParts
@@ -23,8 +23,8 @@ async def main(settings: Settings) -> None:
     if "DIE" in os.environ:
         raise SetupError(what="told to die", todo="Do not tell it to")
     parts = StandInParts()
-    async with open_gate(settings) as gate:
-        app = build_app(settings, cast(Parts, parts), gate)
+    async with open_authenticator(settings) as gate:
+        app = build_app(settings, cast(Services, parts), gate)
         async with server.listening(app, settings) as address:
             stopped = asyncio.create_task(server.until_stopped(settings, parts.readiness))
             await asyncio.sleep(0)  # a signal may come as soon as somebody has read the next line

@@ -12,10 +12,10 @@ import aiohttp
 from multidict import CIMultiDictProxy
 
 from graph_service import server
-from graph_service.api.app import build_app, open_gate
+from graph_service.api.app import build_app, open_authenticator
 from graph_service.api.dev_tokens import mint
 from graph_service.api.routing import TypedRoutes
-from graph_service.api.services import Parts
+from graph_service.api.services import Services
 from graph_service.settings import Settings, load
 
 SECRET = "a secret of this test, 32 characters or more"
@@ -70,12 +70,12 @@ def options(**more: Any) -> Settings:
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, parts: Parts | object, extra: Sequence[TypedRoutes] = ()
+    settings: Settings, parts: Services | object, extra: Sequence[TypedRoutes] = ()
 ) -> AsyncIterator[Served]:
     """Serve until the block ends."""
     async with (
-        open_gate(settings) as gate,
-        server.listening(build_app(settings, cast(Parts, parts), gate, extra), settings) as address,
+        open_authenticator(settings) as gate,
+        server.listening(build_app(settings, cast(Services, parts), gate, extra), settings) as address,
         aiohttp.ClientSession() as client,
     ):
         yield Served(address.url, settings, client)

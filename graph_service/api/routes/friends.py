@@ -15,7 +15,7 @@ from graph_service.api.schemas import (
     PageQuery,
     microseconds,
 )
-from graph_service.api.services import PARTS
+from graph_service.api.services import SERVICES
 from graph_service.errors import (
     BadInput,
     BlockedByCaller,
@@ -51,14 +51,14 @@ async def friends(request: web.Request, caller: Caller, query: FriendsQuery) -> 
     filters = ("friends", query.state)
     after = cursor.decode(query.after, *filters) if query.after else None
     return page_of(
-        await request.app[PARTS].friends.page(caller.id, query.state, after, query.limit), *filters
+        await request.app[SERVICES].friends.page(caller.id, query.state, after, query.limit), *filters
     )
 
 
 @routes.get("/v1/friends/{id}", auth=USER, summary="One friend", problems=(NotFriends,))
 async def friend(request: web.Request, caller: Caller, id_: UserId) -> FriendDetail:
     """With the number of friends in common."""
-    return FriendDetail.of(await request.app[PARTS].friends.one(caller.id, id_))
+    return FriendDetail.of(await request.app[SERVICES].friends.one(caller.id, id_))
 
 
 @routes.put(
@@ -69,13 +69,13 @@ async def friend(request: web.Request, caller: Caller, id_: UserId) -> FriendDet
 )
 async def ask(request: web.Request, caller: Caller, id_: UserId) -> Outcome:
     """Asks for friendship; where the other asked before, both are friends now. Repeating changes nothing."""
-    return Outcome.of(id_, await request.app[PARTS].friends.ask(caller.id, id_))
+    return Outcome.of(id_, await request.app[SERVICES].friends.ask(caller.id, id_))
 
 
 @routes.delete("/v1/friends/{id}", auth=USER, summary="Unfriend", problems=(BadInput, UserNotFound))
 async def unfriend(request: web.Request, caller: Caller, id_: UserId) -> Outcome:
     """Ends the friendship for both. Repeating changes nothing."""
-    return Outcome.of(id_, await request.app[PARTS].friends.remove(caller.id, id_))
+    return Outcome.of(id_, await request.app[SERVICES].friends.remove(caller.id, id_))
 
 
 @routes.get(
@@ -88,4 +88,4 @@ async def mutual(request: web.Request, caller: Caller, id_: UserId, query: PageQ
     """In order of id, a page at a time."""
     filters = ("mutual", id_)
     after = cursor.decode(query.after, *filters) if query.after else None
-    return page_of(await request.app[PARTS].friends.mutual(caller.id, id_, after, query.limit), *filters)
+    return page_of(await request.app[SERVICES].friends.mutual(caller.id, id_, after, query.limit), *filters)

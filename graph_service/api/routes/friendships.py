@@ -7,7 +7,7 @@ from aiohttp import web
 from graph_service.api.callers import SERVICE
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import PairResult, PairResults, PairsRequest
-from graph_service.api.services import PARTS
+from graph_service.api.services import SERVICES
 
 routes = TypedRoutes("service", room="service")
 
@@ -15,5 +15,5 @@ routes = TypedRoutes("service", room="service")
 @routes.post("/v1/friendships:batch", auth=SERVICE, summary="Make up to 1,000 friendships")
 async def friendships(request: web.Request, body: PairsRequest) -> PairResults:
     """An answer a pair: created, exists, or refused with the reason. Repeating creates nothing twice."""
-    found = await request.app[PARTS].bulk.batch([pair.pair() for pair in body.pairs])
+    found = await request.app[SERVICES].bulk.batch([pair.pair() for pair in body.pairs])
     return PairResults(results=[PairResult.of(row) for row in found])

@@ -7,7 +7,7 @@ from aiohttp import web
 from graph_service.api.callers import SERVICE
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import IdsRequest, Presence, Presences
-from graph_service.api.services import PARTS
+from graph_service.api.services import SERVICES
 
 routes = TypedRoutes("service", room="service")
 
@@ -16,7 +16,7 @@ routes = TypedRoutes("service", room="service")
 async def presence(request: web.Request, body: IdsRequest) -> Presences:
     """The settled state, as friends are told it; the invisible are offline. Ids without a user are listed apart."""
     ids = list(dict.fromkeys(body.ids))
-    found = await request.app[PARTS].flags.presence(ids)
+    found = await request.app[SERVICES].flags.presence(ids)
     known = {row.id for row in found}
     return Presences(
         presence=[Presence.of(row) for row in found],

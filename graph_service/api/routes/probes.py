@@ -11,13 +11,13 @@ from graph_service import metrics
 from graph_service.api.callers import PUBLIC
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import Status
-from graph_service.api.services import PARTS, Check
+from graph_service.api.services import SERVICES, Check
 from graph_service.errors import FriendsError, Unavailable
 
 routes = TypedRoutes("probes", room="")
 log = structlog.get_logger(__name__)
 
-PATIENCE = 2.0
+TIMEOUT_SECONDS = 2.0
 """Seconds that a part may take to answer the readiness check."""
 
 
@@ -36,7 +36,7 @@ async def livez() -> Status:
 @routes.get("/readyz", auth=PUBLIC, summary="Whether calls can be answered", problems=(NotReady,))
 async def readyz(request: web.Request) -> Status:
     """Asks the graph and Valkey; 503 names what does not answer, and while the process stops."""
-    readiness = request.app[PARTS].readiness
+    readiness = request.app[SERVICES].readiness
     if readiness.stopping:
         raise NotReady(reason="stopping")
     answers = await asyncio.gather(*(_asked(name, check) for name, check in readiness.checks.items()))
@@ -54,7 +54,7 @@ async def counts() -> web.Response:
 async def _asked(name: str, check: Check) -> str | None:
     """The part's name when it does not answer."""
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await check()
     except (FriendsError, OSError) as error:
         log.warning("not ready", part=name, error=str(error) or type(error).__name__)

@@ -8,7 +8,7 @@ from graph_service.api.callers import USER, Caller
 from graph_service.api.routes.friends import CURSORS
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import Outcome, Relation, RequestPage, RequestsQuery
-from graph_service.api.services import PARTS
+from graph_service.api.services import SERVICES
 from graph_service.errors import BadInput, UserNotFound
 from graph_service.model import cursor
 from graph_service.model.ids import UserId
@@ -21,7 +21,7 @@ async def requests(request: web.Request, caller: Caller, query: RequestsQuery) -
     """Those that came in, or with `direction=out` those that went out."""
     filters = ("requests", query.direction)
     after = cursor.decode(query.after, *filters) if query.after else None
-    found = await request.app[PARTS].friends.requests(caller.id, query.direction, after, query.limit)
+    found = await request.app[SERVICES].friends.requests(caller.id, query.direction, after, query.limit)
     return RequestPage(
         requests=[Relation.of(row) for row in found.people],
         next=cursor.encode(found.next, *filters) if found.next else None,
@@ -31,4 +31,4 @@ async def requests(request: web.Request, caller: Caller, query: RequestsQuery) -
 @routes.delete("/v1/requests/{id}", auth=USER, summary="Cancel or decline", problems=(BadInput, UserNotFound))
 async def cancel_or_decline(request: web.Request, caller: Caller, id_: UserId) -> Outcome:
     """Drops the request between the two, whoever asked. Repeating changes nothing."""
-    return Outcome.of(id_, await request.app[PARTS].friends.cancel_or_decline(caller.id, id_))
+    return Outcome.of(id_, await request.app[SERVICES].friends.cancel_or_decline(caller.id, id_))

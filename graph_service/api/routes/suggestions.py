@@ -7,7 +7,7 @@ from aiohttp import web
 from graph_service.api.callers import USER, Caller
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import Suggestion, SuggestionPage, SuggestionsQuery, microseconds
-from graph_service.api.services import PARTS
+from graph_service.api.services import SERVICES
 from graph_service.errors import UserNotFound
 from graph_service.friends.suggestions import SuggestionsBusy
 
@@ -19,7 +19,7 @@ routes = TypedRoutes("suggestions", room="suggestions")
 )
 async def suggestions(request: web.Request, caller: Caller, query: SuggestionsQuery) -> SuggestionPage:
     """Friends of friends, most mutual friends first, each with the reason: how many, who, and who is online."""
-    found = await request.app[PARTS].suggestions.top(caller.id, query.limit)
+    found = await request.app[SERVICES].suggestions.top(caller.id, query.limit)
     return SuggestionPage(
         suggestions=[Suggestion.of(row) for row in found.people],
         calculated_at=microseconds(found.calculated_at),

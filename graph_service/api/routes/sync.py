@@ -7,7 +7,7 @@ from aiohttp import web
 from graph_service.api.callers import USER, Caller
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import Sync
-from graph_service.api.services import PARTS
+from graph_service.api.services import SERVICES
 from graph_service.errors import UserNotFound
 
 routes = TypedRoutes("sync")
@@ -16,4 +16,4 @@ routes = TypedRoutes("sync")
 @routes.get("/v1/sync", auth=USER, summary="Who of your friends is online", problems=(UserNotFound,))
 async def sync(request: web.Request, caller: Caller) -> Sync:
     """All of them, from one read; merge it with inbox messages by `ts`: per friend the newest wins."""
-    return Sync.of(await request.app[PARTS].flags.sync(caller.id))
+    return Sync.of(await request.app[SERVICES].flags.sync(caller.id))

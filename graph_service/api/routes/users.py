@@ -10,7 +10,7 @@ from aiohttp import web
 from graph_service.api.callers import SERVICE
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import ProfileRequest, ResponseModel
-from graph_service.api.services import PARTS
+from graph_service.api.services import SERVICES
 from graph_service.errors import UserNotFound
 from graph_service.model.ids import UserId
 
@@ -35,14 +35,14 @@ class Stores(ResponseModel):
 @routes.put("/v1/users/{id}", auth=SERVICE, summary="Create or rename a user")
 async def profile(request: web.Request, id_: UserId, body: ProfileRequest) -> Profile:
     """Repeating changes nothing."""
-    created = await request.app[PARTS].people.upsert(id_, body.name)
+    created = await request.app[SERVICES].people.upsert(id_, body.name)
     return Profile(id=id_, name=body.name, created=created)
 
 
 @routes.get("/v1/users/{id}", auth=SERVICE, summary="Export a user", problems=(UserNotFound,))
 async def export(request: web.Request, id_: UserId) -> Stores:
     """Everything that is held of the user, by store."""
-    parts = request.app[PARTS]
+    parts = request.app[SERVICES]
     stores: dict[str, Mapping[str, Any]] = {"graph": await parts.people.export(id_)}
     for store, exported in parts.exporters.items():
         stores[store] = await exported(id_)
@@ -52,4 +52,4 @@ async def export(request: web.Request, id_: UserId) -> Stores:
 @routes.delete("/v1/users/{id}", auth=SERVICE, summary="Erase a user", problems=(UserNotFound,))
 async def erase(request: web.Request, id_: UserId) -> Stores:
     """Erases the user everywhere and reports what each store did. Friends are told that the friendship ended."""
-    return Stores(id=id_, stores=await request.app[PARTS].people.erase(id_))
+    return Stores(id=id_, stores=await request.app[SERVICES].people.erase(id_))

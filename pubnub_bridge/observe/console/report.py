@@ -48,7 +48,7 @@ COUNTERS: Mapping[str, Counter] = {
 }
 
 
-class Owned(Protocol):
+class OwnedPartitions(Protocol):
     """The part of `ownership.Ownership` that is told."""
 
     name: str
@@ -56,7 +56,7 @@ class Owned(Protocol):
     owned: set[int]
 
 
-class Kept(Protocol):
+class PartitionState(Protocol):
     """The part of `partitions.Partitions` that is told."""
 
     holds: dict[int, Debouncer]
@@ -70,7 +70,7 @@ class Kept(Protocol):
 class Report:
     """This bridge's report, and the leaders it counts meanwhile."""
 
-    def __init__(self, valkey: Valkey, owned: Owned, kept: Kept) -> None:
+    def __init__(self, valkey: Valkey, owned: OwnedPartitions, kept: PartitionState) -> None:
         self._valkey = valkey
         self._owned = owned
         self._kept = kept

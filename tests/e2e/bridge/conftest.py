@@ -21,9 +21,9 @@ from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
 from graph_service import server
-from graph_service.api.app import build_app, open_gate
+from graph_service.api.app import build_app, open_authenticator
 from graph_service.api.dev_tokens import mint
-from graph_service.app import engines, parts
+from graph_service.app import build_services, open_backends
 from graph_service.graph.driver import Graph
 from graph_service.model.sharding import ShardMap
 from local_stack.origin.app import Options, Running, start
@@ -31,7 +31,7 @@ from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge.api import routes
 from pubnub_bridge.api.erasure import erasers, exporters
 from pubnub_bridge.runtime import bridge
-from pubnub_bridge.runtime.context import Side, open_side
+from pubnub_bridge.runtime.context import BridgeContext, open_context
 from pubnub_bridge.runtime.startup import prepare
 from pubnub_bridge.settings import Settings
 from tests.conftest import Servers
@@ -104,7 +104,7 @@ class World:
     origin: Running
     settings: Settings
     api: str
-    side: Side
+    side: BridgeContext
     devices: list[Device] = field(default_factory=list)
 
     @property
@@ -269,11 +269,11 @@ async def _world(
 
 
 @asynccontextmanager
-async def beside(settings: Settings) -> AsyncIterator[Side]:
+async def beside(settings: Settings) -> AsyncIterator[BridgeContext]:
     """A side of the test's own, to look into the engines with."""
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(engines(settings))
-        side = await stack.enter_async_context(open_side(settings, opened))
+        opened = await stack.enter_async_context(open_backends(settings))
+        side = await stack.enter_async_context(open_context(settings, opened))
         await prepare(side)
         yield side
 
@@ -300,19 +300,19 @@ async def without_bridge(
 
 
 @asynccontextmanager
-async def api(settings: Settings) -> AsyncIterator[tuple[str, Side]]:
+async def api(settings: Settings) -> AsyncIterator[tuple[str, BridgeContext]]:
     """The HTTP side, with the bridge's routes."""
     async with AsyncExitStack() as stack:
         side = await stack.enter_async_context(beside(settings))
         opened = side.engines
-        gate = await stack.enter_async_context(open_gate(settings))
+        gate = await stack.enter_async_context(open_authenticator(settings))
         http = build_app(
             settings,
-            parts(settings, opened, erasers(side), side.newcomers.created, exporters(side)),
+            build_services(settings, opened, erasers(side), side.newcomers.created, exporters(side)),
             gate,
             routes.TABLES,
         )
-        http[routes.SIDE] = side
+        http[routes.CONTEXT] = side
         address = await stack.enter_async_context(server.listening(http, settings))
         newcomers = asyncio.create_task(side.newcomers.run())
         stack.callback(newcomers.cancel)

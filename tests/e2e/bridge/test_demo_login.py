@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge.api import demo_login, routes
@@ -23,7 +23,7 @@ async def test_a_demo_person_gets_a_token_that_the_api_takes(
     async with api(settings) as (url, _), aiohttp.ClientSession(url) as http:
         async with http.get("/demo/people") as answer:
             assert await answer.json() == {"people": []}
-        await People(graph, ShardMap().shard).upsert_many([Person("ann", "Ann Lee")])
+        await Users(graph, ShardMap().shard).upsert_many([UserProfile("ann", "Ann Lee")])
         async with http.get("/demo/people") as answer:
             assert await answer.json() == {"people": [{"id": "ann", "name": "Ann Lee"}]}
         async with http.post("/demo/session", json={"user": "ann"}) as answer:

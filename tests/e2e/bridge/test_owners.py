@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from graph_service.app import engines
+from graph_service.app import open_backends
 from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.bridge import Bridge
-from pubnub_bridge.runtime.context import open_side
+from pubnub_bridge.runtime.context import open_context
 from pubnub_bridge.runtime.startup import prepare
 from pubnub_bridge.runtime.supervisor import run_until_one_ends
 from pubnub_bridge.settings import Settings
@@ -22,8 +22,8 @@ LEASE = 1500
 async def owner(settings: Settings) -> AsyncIterator[tuple[Bridge, asyncio.Task[None]]]:
     """A bridge with a short lease, whose parts can be looked at; its task may be killed or paused."""
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(engines(settings))
-        side = await stack.enter_async_context(open_side(settings, opened))
+        opened = await stack.enter_async_context(open_backends(settings))
+        side = await stack.enter_async_context(open_context(settings, opened))
         await prepare(side)
         bridge = Bridge(side)
         bridge.ownership.lease = LEASE

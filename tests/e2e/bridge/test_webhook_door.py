@@ -9,7 +9,7 @@ from typing import Any
 
 from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
-from pubnub_bridge.runtime.context import Side
+from pubnub_bridge.runtime.context import BridgeContext
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys
 from tests.conftest import Servers
@@ -47,7 +47,7 @@ async def post(world: World, secret: str | None, sent: Any = None) -> tuple[int,
     return status, answer.get("code", "")
 
 
-async def entries(side: Side) -> int:
+async def entries(side: BridgeContext) -> int:
     """How much was accepted."""
     return sum(await side.engines.valkey.lengths([keys.presence_log(number) for number in range(4)]))
 

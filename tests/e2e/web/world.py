@@ -16,7 +16,7 @@ from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
-from graph_service.friends.users import People, Person
+from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.sharding import ShardMap
 from local_stack.engines.server import Server
@@ -83,8 +83,8 @@ class World:
     async def people(self, *names: str) -> list[str]:
         """New people of these names; their ids."""
         ids = [f"w{next(_names):05}" for _ in names]
-        rows = [Person(user, name) for user, name in zip(ids, names, strict=True)]
-        await People(self.graph, ShardMap().shard).upsert_many(rows)
+        rows = [UserProfile(user, name) for user, name in zip(ids, names, strict=True)]
+        await Users(self.graph, ShardMap().shard).upsert_many(rows)
         return ids
 
     async def crowd(self, count: int) -> list[str]:

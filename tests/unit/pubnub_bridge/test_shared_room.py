@@ -13,7 +13,7 @@ from graph_service.model.model import CommitResult, Flag
 from pubnub_bridge.debounce import committer
 from pubnub_bridge.debounce.debouncer import Debouncer
 from pubnub_bridge.fanout.batcher import BatchWindow
-from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher, PublishLimits, Ways
+from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher, PublisherParts, PublishLimits
 from pubnub_bridge.model.notification import NotificationBatch, SyncNotification, encode
 from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.pubnub_api.publish_client import SENT, PublishResult
@@ -71,7 +71,7 @@ async def test_letters_of_every_partition_go_out_while_there_are_more_than_can()
         syncs = [SyncNotification(f"{number}-{place}", 1, 1, []) for place in range(20)]
         outbound.add([("1-0", encode(syncs))], time.monotonic(), 0.0)
     posts, rest = Posts(enough=12), MagicMock()
-    ways: Any = Ways(posts, rest, rest, rest, rest, AsyncMock())
+    ways: Any = PublisherParts(posts, rest, rest, rest, rest, AsyncMock())
     running = asyncio.create_task(Publisher(outbounds, ways, PublishLimits(in_flight=1)).run())
     async with asyncio.timeout(5):
         await posts.done.wait()

@@ -15,9 +15,16 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from graph_service.api.authentication import LONGEST_TOKEN, bearer, same_key, verifier
+from graph_service.api.authentication import MAX_TOKEN_BYTES, bearer, same_key, verifier
 from graph_service.api.dev_tokens import mint
-from graph_service.api.jwks import FRESH, PAUSE, STALE, KeysUnavailable, PublishedKeys, usable
+from graph_service.api.jwks import (
+    FRESH_SECONDS,
+    RETRY_SECONDS,
+    STALE_SECONDS,
+    JwksCache,
+    KeysUnavailable,
+    usable,
+)
 from graph_service.errors import SetupError, Unauthorized
 from tests.support.serving import SECRET, options
 
@@ -76,9 +83,9 @@ class Issuer:
             raise OSError("no route")
         return {"keys": self.keys}
 
-    def published(self) -> PublishedKeys:
+    def published(self) -> JwksCache:
         """As the verifier uses it, on a hand-moved clock."""
-        return PublishedKeys(self.fetch, lambda: self.now)
+        return JwksCache(self.fetch, lambda: self.now)
 
 
 def issued(key: Any, algorithm: str, kid: str | None = "r1", **more: Any) -> str:
@@ -135,7 +142,7 @@ BAD_TOKENS = {
     "not JSON": f"{base64.urlsafe_b64encode(b'[').decode()}.{part(claims())}.AAAA",
     "critical extension": jwt.encode(claims(), SECRET, headers={"crit": ["x"], "x": 1}),
     "cut": jwt.encode(claims(), SECRET)[:-2],
-    "huge": jwt.encode(claims(more="x" * LONGEST_TOKEN), SECRET),
+    "huge": jwt.encode(claims(more="x" * MAX_TOKEN_BYTES), SECRET),
     "not ASCII": "é.é.é",
 }
 
@@ -192,7 +199,7 @@ async def test_a_new_key_is_found_at_its_first_token_and_invented_ids_fetch_once
     keys = issuer.published()
     assert await keys.find("r1")
     issuer.keys.append(public(EC, "e1"))
-    issuer.now += PAUSE + 1
+    issuer.now += RETRY_SECONDS + 1
     assert await keys.find("e1")
     for invented in range(50):
         assert await keys.find(f"k{invented}") is None
@@ -205,7 +212,7 @@ async def test_a_key_taken_out_of_the_set_is_gone_after_the_next_fetch() -> None
     keys = issuer.published()
     assert await keys.find("r1")
     issuer.keys.pop(0)
-    issuer.now += FRESH + 1
+    issuer.now += FRESH_SECONDS + 1
     assert await keys.find("r1"), "served from the old set, without waiting"
     await keys.settled()
     assert await keys.find("r1") is None
@@ -217,10 +224,10 @@ async def test_known_keys_outlive_a_silent_issuer_for_a_day() -> None:
     keys = issuer.published()
     assert await keys.find("r1")
     issuer.down = True
-    issuer.now += STALE - 1
+    issuer.now += STALE_SECONDS - 1
     assert await keys.find("r1")
     await keys.settled()
-    issuer.now += PAUSE + 2
+    issuer.now += RETRY_SECONDS + 2
     with pytest.raises(KeysUnavailable):
         await keys.find("r1")
 
@@ -235,7 +242,7 @@ async def test_an_issuer_that_never_answered_is_unavailable_not_unauthorized() -
             await keys.find("r1")
     assert issuer.fetches == 1
     issuer.down = False
-    issuer.now += PAUSE + 1
+    issuer.now += RETRY_SECONDS + 1
     assert await keys.find("r1")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from graph_service.api.rate_limits import AGAIN, RateLimits
+from graph_service.api.rate_limits import RETRY_SECONDS, RateLimits
 from graph_service.errors import QueueUnavailable, RateLimited
 from tests.support.serving import options, serving
 from tests.support.standins import StandInParts
@@ -71,7 +71,7 @@ async def test_without_valkey_calls_are_refused_when_the_option_says_so() -> Non
     now = [0.0]
     settings = options(rate_limit_user="2/minute", rate_limit_when_down="refuse")
     limits = RateLimits(settings, lambda: now[0])
-    for now[0] in (0.0, AGAIN / 2, AGAIN * 2):
+    for now[0] in (0.0, RETRY_SECONDS / 2, RETRY_SECONDS * 2):
         with pytest.raises(QueueUnavailable):
             await limits.count("user", "ann")
     await limits.close()

@@ -6,22 +6,22 @@ import asyncio
 
 import pytest
 
-from graph_service.api.concurrency_limits import Line
-from graph_service.concurrency.load_shedding import Bounds, Room
+from graph_service.api.concurrency_limits import WaitQueue
+from graph_service.concurrency.load_shedding import Limiter, LimiterBounds
 
 
-def line(places: int = 1, long: int = 2, patience: float = 10.0) -> Line:
+def line(places: int = 1, long: int = 2, patience: float = 10.0) -> WaitQueue:
     """Before a room that is empty."""
-    return Line(Room(Bounds(places, 1000, patience, long)))
+    return WaitQueue(Limiter(LimiterBounds(places, 1000, patience, long)))
 
 
-def left(one: Line) -> None:
+def left(one: WaitQueue) -> None:
     """Somebody in the room is done."""
     one.room.leave()
     one.move()
 
 
-async def asking(one: Line) -> asyncio.Task[bool]:
+async def asking(one: WaitQueue) -> asyncio.Task[bool]:
     """Somebody who stands in the line by now, or has a place."""
     task = asyncio.create_task(one.place())
     await asyncio.sleep(0)

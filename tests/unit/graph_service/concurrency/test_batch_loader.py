@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from graph_service.concurrency.batch_loader import MOST, BatchLoader
+from graph_service.concurrency.batch_loader import MAX_BATCH, BatchLoader
 from graph_service.errors import GraphUnavailable
 
 
@@ -86,8 +86,8 @@ async def test_a_question_has_a_largest_size() -> None:
     slow = Slow()
     slow.answer.set()
     together = BatchLoader(slow.read, distance=0.0)
-    await asyncio.gather(*(together.ask(str(number)) for number in range(MOST + 1)))
-    assert [len(keys) for keys in slow.asked] == [MOST, 1]
+    await asyncio.gather(*(together.ask(str(number)) for number in range(MAX_BATCH + 1)))
+    assert [len(keys) for keys in slow.asked] == [MAX_BATCH, 1]
 
 
 async def test_after_a_question_with_company_the_next_keeps_a_distance_and_who_asks_alone_does_not_wait() -> (

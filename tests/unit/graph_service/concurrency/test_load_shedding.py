@@ -5,12 +5,12 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_service.concurrency.load_shedding import FEWEST, Bounds, Room
+from graph_service.concurrency.load_shedding import MIN_SLOTS, Limiter, LimiterBounds
 
 
-def room(places: int = 100, size: int = 1000, patience: float = 1.0) -> Room:
+def room(places: int = 100, size: int = 1000, patience: float = 1.0) -> Limiter:
     """A room of this size."""
-    return Room(Bounds(places, size, patience))
+    return Limiter(LimiterBounds(places, size, patience))
 
 
 def test_who_finds_no_place_is_sent_away_until_somebody_leaves() -> None:
@@ -50,7 +50,7 @@ def test_some_places_are_always_left() -> None:
     here = room()
     for second in range(60):
         here.took(5.0, now=float(second))
-    assert here.places == FEWEST
+    assert here.places == MIN_SLOTS
     assert room(places=3).places == 3
 
 
@@ -76,7 +76,7 @@ def test_never_more_than_the_bounds_whatever_happens(steps: list[tuple[str, int]
             bodies.append(size)
         elif step == "drop" and bodies:
             here.drop(bodies.pop())
-        assert FEWEST <= here.places <= 20
+        assert MIN_SLOTS <= here.places <= 20
         assert here.taken == inside <= 20
         assert here.held == sum(bodies)
         assert here.held <= 1000 or sum(1 for body in bodies if body) == 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.csv import parse
-from graph_service.csv.parse import Heading, PairLine, PersonLine, Rejected, WrongColumns
+from graph_service.csv.parse import Heading, PairLine, Rejected, UserLine, WrongColumns
 from graph_service.model.ids import why_not
 from graph_service.model.model import Pair
 
@@ -18,9 +18,9 @@ PEOPLE = Heading(2, (0, 1))
 PAIRS = Heading(3, (0, 1), 2)
 
 
-def person(line: str) -> PersonLine | Rejected:
+def person(line: str) -> UserLine | Rejected:
     """What one line of people.csv says."""
-    (one,) = parse.people(PEOPLE, [(7, line)])
+    (one,) = parse.users(PEOPLE, [(7, line)])
     return one
 
 
@@ -53,9 +53,9 @@ def test_a_file_without_a_heading_is_refused_by_name(line: str) -> None:
 
 def test_plain_and_quoted_lines_say_the_same() -> None:
     """Quotes only where wanted; commas, quotes and what looks like a formula are data."""
-    assert person("u1,Ann\n") == person('"u1","Ann"\r\n') == PersonLine(7, "u1", "Ann")
-    assert person('u1,"Smith, ""Ann"""\n') == PersonLine(7, "u1", 'Smith, "Ann"')
-    assert person("=1+1,=cmd|x\n") == PersonLine(7, "=1+1", "=cmd|x")
+    assert person("u1,Ann\n") == person('"u1","Ann"\r\n') == UserLine(7, "u1", "Ann")
+    assert person('u1,"Smith, ""Ann"""\n') == UserLine(7, "u1", 'Smith, "Ann"')
+    assert person("=1+1,=cmd|x\n") == UserLine(7, "=1+1", "=cmd|x")
 
 
 @given(
@@ -66,7 +66,7 @@ def test_what_a_csv_writer_writes_comes_back(id_: str, name: str) -> None:
     """Every accepted id and name survives a round trip, the odd ones too."""
     file = io.StringIO()
     csv.writer(file, lineterminator="\n").writerow([id_, name])
-    assert person(file.getvalue()) == PersonLine(7, id_, name)
+    assert person(file.getvalue()) == UserLine(7, id_, name)
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_a_time_may_be_unknown() -> None:
 
 def test_empty_lines_are_passed_over() -> None:
     """They are neither people nor refused, and do not move the numbers of others."""
-    lines = list(parse.people(PEOPLE, [(2, "\n"), (3, "u1,Ann\n"), (4, "  \n")]))
-    assert lines == [PersonLine(3, "u1", "Ann")]
+    lines = list(parse.users(PEOPLE, [(2, "\n"), (3, "u1,Ann\n"), (4, "  \n")]))
+    assert lines == [UserLine(3, "u1", "Ann")]
 
 
 @given(st.lists(st.text(max_size=40), max_size=20))

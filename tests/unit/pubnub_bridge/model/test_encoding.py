@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graph_service.model.messages import (
-    LARGEST,
+    MAX_MESSAGE_BYTES,
     MESSAGE,
     FriendBatch,
     FriendOffline,
@@ -79,7 +79,7 @@ def test_batches_and_syncs_are_split_below_the_limit() -> None:
     events = [(number, encoding.online(f"user-{number:060}", "N" * 100, 1, number)) for number in range(500)]
     parts = encoding.batches("bob", events)
     assert len(parts) > 1
-    assert all(len(part) <= LARGEST - 1000 for part in parts)
+    assert all(len(part) <= MAX_MESSAGE_BYTES - 1000 for part in parts)
     assert sum(len(json.loads(part)["payload"]["events"]) for part in parts) == 500
     friends = [f"user-{number:070}" for number in range(1000)]
     syncs = [MESSAGE.validate_json(part) for part in encoding.sync("ann", friends, 1000, 7)]
