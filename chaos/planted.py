@@ -24,7 +24,7 @@ def _delete_before_publish(stack: ExitStack) -> None:
     """Row 10: entries of the inbox stream are deleted as soon as they are read."""
 
     def finished(self: PartitionOutbox) -> list[str]:
-        for generation in self.coalesce.finished():
+        for generation in self.batcher.finished():
             self._entries.pop(generation, None)
         done = [entry for entries in self._entries.values() for entry in entries]
         self._entries.clear()

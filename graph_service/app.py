@@ -80,7 +80,7 @@ def build_services(
     async def changed(a: str, b: str) -> None:
         await suggestions.forget(a, b)
         with suppress(QueueUnavailable):  # the change is committed, and its relay looks by itself
-            await opened.valkey.nudge(RELAY_WAKEUP_CHANNEL)
+            await opened.valkey.publish_wakeup(RELAY_WAKEUP_CHANNEL)
 
     return Services(
         friends=Friends(

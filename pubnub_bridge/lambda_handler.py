@@ -79,16 +79,16 @@ class Function:
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Function]:
         """Opens engines, PubNub's side and the queue. Raises as `pubnub_bridge.runtime.bridge.run`."""
-        async with open_backends(settings) as opened, open_context(settings, opened) as side:
-            if side.notices is None:
+        async with open_backends(settings) as opened, open_context(settings, opened) as context:
+            if context.notices is None:
                 raise BadQueue(url="", reason="a function needs the queue that Lambda reads for it")
-            await prepare(side)
-            pool = PublishClient(side.keyset, side.tokens.own, settings.publish_pipeline)
-            handed = LambdaQueue(side.notices)
-            inbox = InboxStreams(opened.valkey, side.shards.partition, handed)
-            how = ways(side, pool, SyncLoader(side.flags, side.water))
+            await prepare(context)
+            pool = PublishClient(context.keyset, context.tokens.own, settings.publish_pipeline)
+            handed = LambdaQueue(context.notices)
+            inbox = InboxStreams(opened.valkey, context.shards.partition, handed)
+            how = ways(context, pool, SyncLoader(context.flags, context.watermark))
             worker = SqsWorker(settings.partitions, how, inbox, limits(settings), batch_window(settings))
-            running = (worker.publish.run(), side.tokens.run(), pool.wires.watch())
+            running = (worker.publish.run(), context.tokens.run(), pool.wires.watch())
             tasks = [asyncio.create_task(one) for one in running]
             try:
                 yield cls(worker, handed)

@@ -75,30 +75,32 @@ def refuse_incomplete(settings: Settings, roles: Roles) -> None:
 
 async def _api_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
-        side = await _side(settings, stack)
-        await try_times(side)
-        readiness = await _http(side, stack, API_ONLY)
+        context = await _side(settings, stack)
+        await try_times(context)
+        readiness = await _http(context, stack, API_ONLY)
         stop = server.until_stopped(settings, readiness)
-        beside = {"PubNub's time": keep_times(side), "newcomers": side.newcomers.run()}
+        beside = {"PubNub's time": keep_times(context), "newcomers": context.new_users.run()}
         await run_until_stopped({**beside, "stop": stop})
 
 
 async def _bridge_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
-        side = await _side(settings, stack)
+        context = await _side(settings, stack)
         await run_until_stopped(
-            {"bridge": bridge.on(side), "stop": server.until_stopped(settings, Readiness())}
+            {"bridge": bridge.on(context), "stop": server.until_stopped(settings, Readiness())}
         )
 
 
 async def _both(settings: Settings) -> None:
     """PubNub may be away at the start: friends are served, and the bridge begins when it answers."""
     async with AsyncExitStack() as stack:
-        side = await _side(settings, stack)
-        await try_times(side)
-        readiness = await _http(side, stack, TABLES)
+        context = await _side(settings, stack)
+        await try_times(context)
+        readiness = await _http(context, stack, TABLES)
         stop = server.until_stopped(settings, readiness)
-        await run_until_stopped({"bridge": bridge.on(side), "newcomers": side.newcomers.run(), "stop": stop})
+        await run_until_stopped(
+            {"bridge": bridge.on(context), "newcomers": context.new_users.run(), "stop": stop}
+        )
 
 
 async def _side(settings: Settings, stack: AsyncExitStack) -> BridgeContext:
@@ -107,14 +109,16 @@ async def _side(settings: Settings, stack: AsyncExitStack) -> BridgeContext:
     return await stack.enter_async_context(open_context(settings, opened))
 
 
-async def _http(side: BridgeContext, stack: AsyncExitStack, tables: Sequence[TypedRoutes]) -> Readiness:
+async def _http(context: BridgeContext, stack: AsyncExitStack, tables: Sequence[TypedRoutes]) -> Readiness:
     """Opens the gate and the port."""
-    settings = side.settings
-    made = build_services(settings, side.engines, erasers(side), side.newcomers.created, exporters(side))
-    gate = await stack.enter_async_context(open_authenticator(settings, side.engines.valkey.clustered))
+    settings = context.settings
+    made = build_services(
+        settings, context.backends, erasers(context), context.new_users.created, exporters(context)
+    )
+    gate = await stack.enter_async_context(open_authenticator(settings, context.backends.valkey.clustered))
     demo = (demo_login.routes,) if settings.demo_login == "on" else ()
     app = build_app(settings, made, gate, (*tables, *demo))
-    app[CONTEXT] = side
+    app[CONTEXT] = context
     app[CONCURRENCY_LIMITS].build("webhook", settings.webhooks_at_once)
     Pages(settings).mount(app)
     address = await stack.enter_async_context(server.listening(app, settings))

@@ -126,10 +126,10 @@ class Scene:
     async def tell(self, changes: int) -> int:
         """Notices of so many changes; returns how many recipients they have."""
         inbox = InboxStreams(self.valkey, SHARDS.partition)
-        outgoing = inbox.outgoing()
+        notifications = inbox.notifications()
         for _ in range(changes):
-            outgoing.tell(*self.people.change())
-        await inbox.append(outgoing)
+            notifications.add(*self.people.change())
+        await inbox.append(notifications)
         return changes * len(self.people.told[0])
 
     async def until_done(self) -> None:
@@ -271,9 +271,9 @@ async def _memory(scene: Scene, each: int) -> Memory:
         inbox, before = InboxStreams(scene.valkey, SHARDS.partition), memory_kb(pid)
         recipients = [f"w{at:07d}" for at in range(WAITING)]
         for number in range(each):
-            outgoing = inbox.outgoing()
-            outgoing.tell(event(f"u{number:07d}", time.time_ns() // 1_000_000), recipients)
-            await inbox.append(outgoing)
+            notifications = inbox.notifications()
+            notifications.add(event(f"u{number:07d}", time.time_ns() // 1_000_000), recipients)
+            await inbox.append(notifications)
         await _until_still(pid)
         grown = memory_kb(pid) - before
     names = [keys.inbox(number) for number in range(SHARDS.partitions)]

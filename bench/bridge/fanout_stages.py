@@ -73,14 +73,14 @@ async def rows(url: str, port: int, window_s: float) -> None:
         pool = PublishClient(Keyset(f"127.0.0.1:{port}", "demo", "demo", False), lambda: None, depth)
         dead = DeadLetters(valkey, SHARDS.partitions)
         ways = PublisherParts(pool, inbox, Nobody(), dead, lambda: None, _failed)
-        publish = Publisher(partitions.outbounds, ways, PublishLimits())
+        publish = Publisher(partitions.outboxes, ways, PublishLimits())
         partitions.letters_woken = publish.woken.set
         for number in range(SHARDS.partitions):
             await partitions.take_over(number)
         tasks = [asyncio.create_task(one) for one in (partitions.run(), publish.run())]
         print(os.getpid(), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-        print(sum(out.coalesce.saved for out in partitions.outbounds.values()), flush=True)
+        print(sum(out.batcher.saved for out in partitions.outboxes.values()), flush=True)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

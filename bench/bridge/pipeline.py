@@ -129,11 +129,11 @@ async def fan_out(rig: Rig, window_s: float, batches: int = 20) -> list[Figure]:
     rig.stub.begin()
     began, recipients = time.perf_counter(), 0
     for number in range(batches):
-        outgoing = inbox.outgoing()
+        notifications = inbox.notifications()
         for one in told[number * 50 : number * 50 + 50]:
-            outgoing.tell(presence_event(one), one.online_friends)
+            notifications.add(presence_event(one), one.online_friends)
             recipients += len(one.online_friends)
-        await inbox.append(outgoing)
+        await inbox.append(notifications)
     await rig.until_done()
     took = time.perf_counter() - began
     name = f"window {window_s:g} s"

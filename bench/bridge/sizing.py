@@ -203,12 +203,12 @@ async def _weighed(made: Rig, group: Group, population: Population, folder: Path
     for start in range(0, len(changes), 50):
         await made.log.append(changes[start : start + 50])
     seen = await _used(made) - empty
-    outgoing = InboxStreams(made.valkey, SHARDS.partition).outgoing()
+    notifications = InboxStreams(made.valkey, SHARDS.partition).notifications()
     for one in told:
-        outgoing.tell(presence_event(one), one.online_friends)
-    await InboxStreams(made.valkey, SHARDS.partition).append(outgoing)
+        notifications.add(presence_event(one), one.online_friends)
+    await InboxStreams(made.valkey, SHARDS.partition).append(notifications)
     inbox = await _used(made) - empty - seen
-    text = sum(map(len, outgoing.bodies().values()))
+    text = sum(map(len, notifications.bodies().values()))
     partitions = range(SHARDS.partitions)
     await made.valkey.forget(
         [key(number) for number in partitions for key in (keys.presence_log, keys.inbox)]

@@ -151,7 +151,7 @@ class Valkey:
             found: Any = await self._client.lrange(key, 0, -1)
         return list(found)
 
-    async def heard(self, channel: str) -> AsyncIterator[None]:
+    async def listen(self, channel: str) -> AsyncIterator[None]:
         """Yields at every nudge on a channel."""
         with answering():
             async with self._client.pubsub(ignore_subscribe_messages=True) as subscription:
@@ -167,7 +167,7 @@ class Valkey:
                     pipe.delete(key)
                 await pipe.execute()
 
-    async def nudge(self, channel: str) -> None:
+    async def publish_wakeup(self, channel: str) -> None:
         """Wake whoever listens on a channel. Nothing is kept: the listener also looks by itself."""
         with answering():
             await self._client.publish(channel, b"")

@@ -117,7 +117,7 @@ class Cluster(Valkey):
         async with self._learning():
             await asyncio.gather(*(self._of(key).eval(*call) for key, call in calls.items()))
 
-    async def heard(self, channel: str) -> AsyncIterator[None]:
+    async def listen(self, channel: str) -> AsyncIterator[None]:
         """As on one server: a Cluster passes nudges on to all of its servers."""
         with answering():
             server = self._server(self._cluster.get_random_node())

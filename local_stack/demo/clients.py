@@ -183,7 +183,7 @@ class Official:
         """See `UserProfile`."""
 
     async def _listen(self, device: Device) -> None:
-        async for heard in device.heard():
+        async for heard in device.listen():
             self._wire.counted["messages"] += isinstance(heard, Message)
             if isinstance(heard, Connected):
                 with suppress(FriendsError):

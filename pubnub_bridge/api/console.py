@@ -81,9 +81,9 @@ async def stream(request: web.Request) -> web.StreamResponse:
 )
 async def console_why(request: web.Request, query: WhyQuery) -> Why:
     """As GET /v1/why; the look is kept in the audit log."""
-    side = request.app[CONTEXT]
-    await side.audit.keep(look(request, "why", f"{query.viewer} {query.friend}"))
-    return await explained(side, query.viewer, query.friend)
+    context = request.app[CONTEXT]
+    await context.audit.keep(look(request, "why", f"{query.viewer} {query.friend}"))
+    return await explained(context, query.viewer, query.friend)
 
 
 @routes.get(
@@ -94,9 +94,9 @@ async def console_why(request: web.Request, query: WhyQuery) -> Why:
 )
 async def ego(request: web.Request, query: EgoQuery) -> Ego:
     """Those friends whose state changed last; the look is kept in the audit log."""
-    side = request.app[CONTEXT]
-    await side.audit.keep(look(request, "ego", query.user))
-    graph = side.engines.graph
+    context = request.app[CONTEXT]
+    await context.audit.keep(look(request, "ego", query.user))
+    graph = context.backends.graph
     row = await graph.row("ego", me=query.user, limit=query.limit, edges=MOST_EDGES)
     if row is None:
         raise UserNotFound(id=query.user)
@@ -121,9 +121,9 @@ async def ego(request: web.Request, query: EgoQuery) -> Ego:
 )
 async def ego_flags(request: web.Request, query: FlagsQuery) -> EgoFlags:
     """To keep a picture's colours live; a picture that refreshes itself is one look in the audit log."""
-    side = request.app[CONTEXT]
-    await side.audit.keep_once(look(request, "ego", query.user))
-    told = await side.flags.tell([query.user])
+    context = request.app[CONTEXT]
+    await context.audit.keep_once(look(request, "ego", query.user))
+    told = await context.flags.tell([query.user])
     if not told:
         raise UserNotFound(id=query.user)
     one = told[0]
@@ -135,19 +135,21 @@ async def ego_flags(request: web.Request, query: FlagsQuery) -> EgoFlags:
 @routes.get("/v1/console/dead", auth=CONSOLE, summary="Messages that PubNub refused")
 async def dead(request: web.Request) -> Dead:
     """The oldest hundred; the look is kept in the audit log, since messages name people."""
-    side = request.app[CONTEXT]
-    await side.audit.keep_once(look(request, "dead", ""))
-    letters = await side.dead.all(MOST_DEAD)
-    lengths = await side.engines.valkey.lengths([keys.dead(n) for n in range(side.settings.partitions)])
+    context = request.app[CONTEXT]
+    await context.audit.keep_once(look(request, "dead", ""))
+    letters = await context.dead.all(MOST_DEAD)
+    lengths = await context.backends.valkey.lengths(
+        [keys.dead(n) for n in range(context.settings.partitions)]
+    )
     return Dead(letters=[_dead(letter) for letter in letters], total=sum(lengths))
 
 
 @routes.post("/v1/console/redrive", auth=SERVICE, summary="Put the dead letters back")
 async def redrive(request: web.Request) -> Redriven:
     """Events are published as they were, old syncs anew. The console's key is not enough: this needs the service key."""
-    side = request.app[CONTEXT]
-    await side.audit.keep(look(request, "redrive", ""))
-    return Redriven(redriven=await side.dead.redrive())
+    context = request.app[CONTEXT]
+    await context.audit.keep(look(request, "redrive", ""))
+    return Redriven(redriven=await context.dead.redrive())
 
 
 @routes.get("/v1/console/audit", auth=CONSOLE, summary="Who looked at whom")

@@ -68,7 +68,7 @@ class DemoSession(ResponseModel):
 async def people(request: web.Request) -> DemoPeople:
     """The first person and some of their friends; the demo leaves the first three alone."""
     _only_here(request)
-    graph = request.app[CONTEXT].engines.graph
+    graph = request.app[CONTEXT].backends.graph
     first = await graph.rows("first_users", limit=1)
     if not first:
         return DemoPeople(people=[])
@@ -92,7 +92,7 @@ async def session(request: web.Request, body: DemoRequest) -> DemoSession:
 
 async def _name(request: web.Request, user: str) -> str | None:
     """What a user is shown as; None for nobody."""
-    row = await request.app[CONTEXT].engines.graph.row("suggestion_profiles", me=user, ids=[user])
+    row = await request.app[CONTEXT].backends.graph.row("suggestion_profiles", me=user, ids=[user])
     return str(row["names"][0]) if row else None
 
 

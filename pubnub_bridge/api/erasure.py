@@ -14,31 +14,31 @@ from graph_service.friends.users import Eraser
 from pubnub_bridge.runtime.context import BridgeContext
 
 
-def exporters(side: BridgeContext) -> Mapping[str, Eraser]:
+def exporters(context: BridgeContext) -> Mapping[str, Eraser]:
     """What is kept of a user beside the graph. App Context holds nothing that the graph does not."""
 
     async def recent_changes(user: str) -> Mapping[str, Any]:
-        return {"changes": [asdict(one) for one in await side.why.of(user)]}
+        return {"changes": [asdict(one) for one in await context.change_history.of(user)]}
 
     async def dead_letters(user: str) -> Mapping[str, Any]:
-        letters = [one for one in await side.dead.all() if user in one.about]
+        letters = [one for one in await context.dead.all() if user in one.about]
         return {"letters": [{"kind": one.kind, "reason": one.reason} for one in letters]}
 
     return {"recent changes": recent_changes, "dead letters": dead_letters}
 
 
-def erasers(side: BridgeContext) -> Mapping[str, Eraser]:
+def erasers(context: BridgeContext) -> Mapping[str, Eraser]:
     """By the name that the report of an erase gives them. Each raises what its store raises; then ask again."""
 
     async def recent_changes(user: str) -> Mapping[str, Any]:
-        await side.why.forget(user)
+        await context.change_history.forget(user)
         return {"forgotten": True}
 
     async def dead_letters(user: str) -> Mapping[str, Any]:
-        return {"removed": await side.dead.forget(user)}
+        return {"removed": await context.dead.forget(user)}
 
     return {
         "recent changes": recent_changes,
         "dead letters": dead_letters,
-        "App Context": side.context.erase,
+        "App Context": context.app_context.erase,
     }

@@ -38,49 +38,49 @@ class Traces(ResponseModel):
     stores: list[Trace]
 
 
-async def traces(side: BridgeContext, user: str) -> Traces:
+async def traces(context: BridgeContext, user: str) -> Traces:
     """Looks into every store. Raises what the stores raise when they are away."""
     found = [
-        await _graph(side, user),
-        await _app_context(side, user),
-        await _values(side, user),
-        await _streams(side, user, "seen streams", keys.presence_log),
-        await _streams(side, user, "inbox streams", keys.inbox),
-        await _streams(side, user, "events streams", keys.events),
-        await _streams(side, user, "dead letters", keys.dead),
+        await _graph(context, user),
+        await _app_context(context, user),
+        await _values(context, user),
+        await _streams(context, user, "seen streams", keys.presence_log),
+        await _streams(context, user, "inbox streams", keys.inbox),
+        await _streams(context, user, "events streams", keys.events),
+        await _streams(context, user, "dead letters", keys.dead),
     ]
     clean = all(one.complete and not one.left for one in found)
-    return Traces(user_id=user, clean=clean, stores=[*found, await _audit(side, user)])
+    return Traces(user_id=user, clean=clean, stores=[*found, await _audit(context, user)])
 
 
-async def _graph(side: BridgeContext, user: str) -> Trace:
-    known = (await side.engines.graph.row("existing_ids", ids=[user]) or {})["ids"]
+async def _graph(context: BridgeContext, user: str) -> Trace:
+    known = (await context.backends.graph.row("existing_ids", ids=[user]) or {})["ids"]
     return Trace(store="graph", left=len(known), complete=True)
 
 
-async def _app_context(side: BridgeContext, user: str) -> Trace:
-    if side.settings.app_context == "off":
+async def _app_context(context: BridgeContext, user: str) -> Trace:
+    if context.settings.app_context == "off":
         return Trace(store="App Context", left=0, complete=True, note="not written (APP_CONTEXT=off)")
-    left = await side.client.kept_of(user, f"friends.{user}")
+    left = await context.client.kept_of(user, f"friends.{user}")
     return Trace(store="App Context", left=left, complete=True)
 
 
-async def _values(side: BridgeContext, user: str) -> Trace:
+async def _values(context: BridgeContext, user: str) -> Trace:
     """What is kept under the user's own keys."""
-    partition = side.shards.partition(user)
+    partition = context.shards.partition(user)
     lists = [keys.change_history(partition, user), keys.failed_recipients(partition, user)]
-    left = sum([bool(await side.engines.valkey.remembered(key)) for key in lists])
-    left += await side.engines.valkey.get(f"fp:suggestions:{user}") is not None
+    left = sum([bool(await context.backends.valkey.remembered(key)) for key in lists])
+    left += await context.backends.valkey.get(f"fp:suggestions:{user}") is not None
     note = "in others' kept suggestions the id may stand for an hour; it is never shown"
     return Trace(store="kept answers and recent changes", left=left, complete=True, note=note)
 
 
-async def _streams(side: BridgeContext, user: str, name: str, key: Callable[[int], str]) -> Trace:
+async def _streams(context: BridgeContext, user: str, name: str, key: Callable[[int], str]) -> Trace:
     quoted, left, complete = f'"{user}"'.encode(), 0, True
     escaped = f'\\"{user}\\"'.encode()  # inside a message that is itself a text
-    for partition in range(side.settings.partitions):
+    for partition in range(context.settings.partitions):
         place, looked = FIRST, 0
-        while rows := (await side.engines.valkey.read({key(partition): place}, count=PAGE)).get(
+        while rows := (await context.backends.valkey.read({key(partition): place}, count=PAGE)).get(
             key(partition)
         ):
             left += sum(quoted in body or escaped in body for _, body in rows)
@@ -93,8 +93,8 @@ async def _streams(side: BridgeContext, user: str, name: str, key: Callable[[int
     return Trace(store=name, left=left, complete=complete)
 
 
-async def _audit(side: BridgeContext, user: str) -> Trace:
-    looks = await side.audit.last(10_000)
+async def _audit(context: BridgeContext, user: str) -> Trace:
+    looks = await context.audit.last(10_000)
     left = sum(user in look.about.split() for _, look in looks)
     note = "kept on purpose: who looked at whom must not be erased by being looked at; capped"
     return Trace(store="operators' audit", left=left, complete=True, note=note)

@@ -81,18 +81,18 @@ class Why(ResponseModel):
     ts: Time
 
 
-async def explained(side: BridgeContext, viewer: str, friend: str) -> Why:
+async def explained(context: BridgeContext, viewer: str, friend: str) -> Why:
     """The whole answer.
 
     Raises:
         UserNotFound: one of the two does not exist.
     """
-    row = await side.engines.graph.row("pair_state", viewer=viewer, friend=friend)
+    row = await context.backends.graph.row("pair_state", viewer=viewer, friend=friend)
     if row is None:
         raise UserNotFound(id=f"{viewer}' or '{friend}")
-    found = await side.lookups.all([friend])
+    found = await context.lookups.all([friend])
     present = found[friend].online if friend in found else None
-    waiting = await pending(side, friend, row["presence_at"])
+    waiting = await pending(context, friend, row["presence_at"])
     shown, because = _shown(row)
     return Why(
         viewer=viewer,
@@ -104,8 +104,8 @@ async def explained(side: BridgeContext, viewer: str, friend: str) -> Why:
         flag_at=milliseconds(row["presence_at"]),
         last_seen=milliseconds(row["last_seen"]),
         present_now=present,
-        pending=[_pending(seen, side.settings) for seen in waiting],
-        notices=[_notice(record) for record in await side.why.of(friend)],
+        pending=[_pending(seen, context.settings) for seen in waiting],
+        notices=[_notice(record) for record in await context.change_history.of(friend)],
         ts=microseconds(row["ts"]),
         **{name: row[name] for name in _AS_READ},
     )
@@ -114,10 +114,10 @@ async def explained(side: BridgeContext, viewer: str, friend: str) -> Why:
 _AS_READ = ("viewer_name", "friend_name", "friends", "viewer_blocked", "friend_blocked", "invisible")
 
 
-async def pending(side: BridgeContext, user: str, written: int) -> list[PresenceEvent]:
+async def pending(context: BridgeContext, user: str, written: int) -> list[PresenceEvent]:
     """What stands of a user in the seen stream and is newer than `written`, the time of the flag in milliseconds."""
-    key = keys.presence_log(side.shards.partition(user))
-    rows = (await side.engines.valkey.read({key: FIRST}, count=MOST_PENDING)).get(key, [])
+    key = keys.presence_log(context.shards.partition(user))
+    rows = (await context.backends.valkey.read({key: FIRST}, count=MOST_PENDING)).get(key, [])
     seen = [
         one for _, body in rows for one in presence_log.decode(body) if one.user == user and one.at > written
     ]

@@ -1,6 +1,6 @@
 """The routes that need PubNub's side: sessions, pushed syncs, visibility, why, and the webhook. Knows bodies only.
 
-They join the graph service's own routes: `build_app(..., extra=TABLES)` and ``app[CONTEXT] = side``. A process that
+They join the graph service's own routes: `build_app(..., extra=TABLES)` and ``app[CONTEXT] = context``. A process that
 serves the API alone leaves out `WEBHOOK`, since nobody there would settle what it accepts.
 """
 
@@ -124,11 +124,11 @@ class Accepted(ResponseModel):
 )
 async def session(request: web.Request, caller: Caller) -> Session:
     """Keys, channels and a token that allows exactly these channels; ask again when `renewAt` is reached."""
-    side, settings = request.app[CONTEXT], request.app[CONTEXT].settings
-    if not await side.flags.exists(caller.id):
+    context, settings = request.app[CONTEXT], request.app[CONTEXT].settings
+    if not await context.flags.exists(caller.id):
         raise UserNotFound(id=caller.id)
-    token = await side.tokens.client(caller.id, side.shards)
-    shard = side.shards.shard(caller.id)
+    token = await context.tokens.client(caller.id, context.shards)
+    shard = context.shards.shard(caller.id)
     return Session(
         user_id=caller.id,
         publish_key=settings.pubnub_publish_key,
@@ -136,7 +136,7 @@ async def session(request: web.Request, caller: Caller) -> Session:
         origin=settings.pubnub_origin,
         tls=settings.pubnub_tls,
         channels=Channels(
-            inbox=f"inbox.{caller.id}", presence=side.shards.channel(shard), global_=STATUS_CHANNEL
+            inbox=f"inbox.{caller.id}", presence=context.shards.channel(shard), global_=STATUS_CHANNEL
         ),
         shard=shard,
         token=token.token if token else None,
@@ -149,9 +149,9 @@ async def session(request: web.Request, caller: Caller) -> Session:
 @presence_routes.post("/v1/sync", auth=USER, summary="Have friends.sync pushed to your inbox")
 async def push_sync(request: web.Request, caller: Caller) -> SyncRequested:
     """After every connect, and whenever messages may have been missed; at most one a second is sent."""
-    side = request.app[CONTEXT]
-    await side.backlog.check([keys.inbox(side.shards.partition(caller.id))])
-    await side.inbox.ask(caller.id)
+    context = request.app[CONTEXT]
+    await context.backpressure.check([keys.inbox(context.shards.partition(caller.id))])
+    await context.inbox.ask(caller.id)
     return SyncRequested(user_id=caller.id)
 
 
@@ -160,8 +160,8 @@ async def push_sync(request: web.Request, caller: Caller) -> SyncRequested:
 )
 async def visibility(request: web.Request, caller: Caller, body: VisibilityRequest) -> Visibility:
     """Friends see an ordinary offline; you still see them."""
-    side = request.app[CONTEXT]
-    changed = await set_visibility(side.flags, side.engines.valkey, caller.id, body.invisible)
+    context = request.app[CONTEXT]
+    changed = await set_visibility(context.flags, context.backends.valkey, caller.id, body.invisible)
     return Visibility(invisible=body.invisible, changed=changed)
 
 
@@ -219,16 +219,16 @@ HOOK = Scheme(
 )
 async def presence_webhook(request: web.Request) -> Accepted:
     """Answered only once the events stand in the log; with 503 they are sent again."""
-    side = request.app[CONTEXT]
+    context = request.app[CONTEXT]
     body = await _json(request)
-    heard = drop_misplaced(webhook.parse_webhook(body, side.shards, side.clock.now()), side.shards)
+    heard = drop_misplaced(webhook.parse_webhook(body, context.shards, context.clock.now()), context.shards)
     if len(heard.seen) > webhook.MAX_BATCH:
         raise TooManyEvents(field="data", reason=f"more than {webhook.MAX_BATCH} events in one call")
     if heard.seen:
-        await side.backlog.check(
-            [keys.presence_log(one) for one in {side.shards.partition(s.user) for s in heard.seen}]
+        await context.backpressure.check(
+            [keys.presence_log(one) for one in {context.shards.partition(s.user) for s in heard.seen}]
         )
-        await side.log.append(heard.seen)
+        await context.log.append(heard.seen)
         metrics.HEARD.labels("webhook").inc(len(heard.seen))
     return Accepted(accepted=len(heard.seen), ignored=len(heard.unknown))
 

@@ -54,13 +54,13 @@ async def _erase(settings: Settings, user: str, wait: float) -> Done:
     async with (
         connect(settings) as graph,
         open_valkey(settings.redis_url.get_secret_value()) as valkey,
-        open_context(settings, opened := Backends(graph, valkey)) as side,
+        open_context(settings, opened := Backends(graph, valkey)) as context,
     ):
         report: Mapping[str, Any] | None = None
         with suppress(UserNotFound):  # erased before, and the proof is wanted again
-            report = await build_services(settings, opened, erasers(side)).people.erase(user)
+            report = await build_services(settings, opened, erasers(context)).people.erase(user)
         until = time.monotonic() + wait
-        while not (found := await traces(side, user)).clean and time.monotonic() < until:  # noqa: ASYNC110
+        while not (found := await traces(context, user)).clean and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(STEP)
         return report, found
 

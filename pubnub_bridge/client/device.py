@@ -99,7 +99,7 @@ class Device:
         """Unix seconds, when another session must be asked for; None when never."""
         return self._session.renew_at
 
-    async def heard(self) -> AsyncIterator[DeviceEvent]:
+    async def listen(self) -> AsyncIterator[DeviceEvent]:
         """Everything as it comes, for ever."""
         queue = self._ear.queue
         while True:

@@ -74,7 +74,7 @@ class Watcher:
             self.believed_until = time.monotonic() + TRUST_SECONDS
             tasks.create_task(self._names(), name="names")
             tasks.create_task(self._doubt(), name="doubt")
-            async for heard in device.heard():
+            async for heard in device.listen():
                 await self._take(heard, device, tasks)
 
     def numbers(self) -> Numbers:

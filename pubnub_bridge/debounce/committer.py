@@ -77,7 +77,7 @@ def users_to_notify(changes: Sequence[Change], settled: CommitResult) -> list[st
 
 
 def add_notifications(
-    told: Sequence[PresenceSnapshot], hidden: Set[str], outgoing: NotificationBatch
+    told: Sequence[PresenceSnapshot], hidden: Set[str], notifications: NotificationBatch
 ) -> None:
     """Rows 7 to 8: what one read of these users leads to. Who changed while hidden is not talked of, but talked to.
 
@@ -85,9 +85,9 @@ def add_notifications(
     """
     for one in told:
         if one.user not in hidden:
-            outgoing.tell(presence_event(one), one.online_friends)
+            notifications.add(presence_event(one), one.online_friends)
         if one.present:
-            outgoing.sync(sync_of(one))
+            notifications.sync(sync_of(one))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,9 @@ class Around:
     flags: FlagStore
     log: PresenceLog
     inbox: InboxStreams
-    water: Watermark
+    watermark: Watermark
     lookups: PresenceLookup
-    why: ChangeHistory
+    change_history: ChangeHistory
     now: Callable[[], int]
     """PubNub's time in milliseconds."""
     events: Callable[[Sequence[Event]], Awaitable[None]]
@@ -113,9 +113,9 @@ class Around:
 class FlagCommitter:
     """Settles the users of all partitions this process owns."""
 
-    def __init__(self, around: Around, holds: Mapping[int, Debouncer]) -> None:
+    def __init__(self, around: Around, debouncers: Mapping[int, Debouncer]) -> None:
         self._around = around
-        self._holds = holds
+        self._holds = debouncers
         self.woken = asyncio.Event()
         """Set it when a hold has something new."""
         self.told: Callable[[Sequence[PresenceSnapshot]], None] = lambda _told: None
@@ -180,7 +180,8 @@ class FlagCommitter:
 
     async def _wait(self) -> None:
         due = min(
-            (due for hold in self._holds.values() if (due := hold.next_due()) is not None), default=None
+            (due for debouncer in self._holds.values() if (due := debouncer.next_due()) is not None),
+            default=None,
         )
         pause = 1.0 if due is None else min(1.0, (due - self._around.now()) / 1000)
         if pause > 0:
@@ -195,10 +196,10 @@ class FlagCommitter:
         for number in self._turns.order(self._holds):
             if len(taken) >= MAX_BATCH:
                 break
-            hold = self._holds[number]
-            if some := hold.take(now, MAX_BATCH - len(taken)):
+            debouncer = self._holds[number]
+            if some := debouncer.take(now, MAX_BATCH - len(taken)):
                 self._turns.served(number)
-                taken += [(hold, change) for change in some]
+                taken += [(debouncer, change) for change in some]
         return taken
 
     async def _until_done(self, taken: Sequence[Taken], read: asyncio.Event) -> None:
@@ -224,14 +225,14 @@ class FlagCommitter:
         if not self._around.confirm_leaves:
             return
         left = {
-            change.user: (hold, change)
-            for hold, change in taken
+            change.user: (debouncer, change)
+            for debouncer, change in taken
             if not change.online and change.reason == "leave"
         }
         still = await self._around.lookups.still_there({user: one.at for user, (_, one) in left.items()})
         for user, seen in still.items():
-            hold, change = left[user]
-            hold.confirmed(change, seen.at)
+            debouncer, change = left[user]
+            debouncer.confirmed(change, seen.at)
 
     async def _tried(self, taken: Sequence[Taken], read: asyncio.Event) -> Refusal | None:
         ids = [change.event_id for _, change in taken[:MAX_TRACED_IDS]] if tracing.on() else []
@@ -255,11 +256,11 @@ class FlagCommitter:
             return True
         if not await self._others_settle():
             return False
-        hold, change = part[0]
+        debouncer, change = part[0]
         metrics.CHANGES_REFUSED.labels("change").inc()
         _log.error("a change was refused", event_id=change.event_id, user=change.user, reason=refusal.reason)
         await self._bury(change, refusal.reason)
-        hold.resolved(change)
+        debouncer.resolved(change)
         parts.pop()
         return True
 
@@ -289,7 +290,7 @@ class FlagCommitter:
         settled = await around.flags.settle([Flag(c.user, c.online, c.at, c.shard) for c in changes])
         await self._look_up_ties(settled.equal & settled.flipped)
         asked = [*users_to_notify(changes, settled), *settled.older]
-        told = await around.water.read(lambda: around.flags.tell(asked)) if asked else []
+        told = await around.watermark.read(lambda: around.flags.tell(asked)) if asked else []
         read.set()
         async with self._telling:  # in the order of the reads
             await self._tell(changes, settled, told)
@@ -298,16 +299,16 @@ class FlagCommitter:
     async def _tell(
         self, changes: Sequence[Change], settled: CommitResult, told: Sequence[PresenceSnapshot]
     ) -> None:
-        around, outgoing = self._around, self._around.inbox.outgoing()
+        around, notifications = self._around, self._around.inbox.notifications()
         fresh = [one for one in told if one.user not in settled.older]
-        add_notifications(fresh, settled.hidden, outgoing)
+        add_notifications(fresh, settled.hidden, notifications)
         kept = records(changes, settled, told, around.now())
         event_trace.committed(kept, told)  # before anybody can publish it
-        await around.inbox.append(outgoing)
+        await around.inbox.append(notifications)
         await around.events([presence_event(one) for one in fresh if one.user not in settled.hidden])
-        await around.why.keep(kept)
+        await around.change_history.keep(kept)
         self.told(fresh)
-        count(settled, outgoing)
+        count(settled, notifications)
 
     async def _look_up_ties(self, users: frozenset[str]) -> None:
         """The graph held the other state at the same time: Where Now says which is right, as a newer event."""
@@ -318,13 +319,15 @@ class FlagCommitter:
     @staticmethod
     def _resolve(taken: Sequence[Taken], settled: CommitResult, told: Sequence[PresenceSnapshot]) -> None:
         present = {one.user: (one.present, one.presence_at) for one in told if one.user in settled.older}
-        for hold, change in taken:
+        for debouncer, change in taken:
             gone = (False, change.at) if change.user in settled.unknown else None
-            hold.resolved(change, present.get(change.user, gone))
+            debouncer.resolved(change, present.get(change.user, gone))
 
     async def _delete_finished(self) -> None:
         entries = {
-            partition: done for partition, hold in list(self._holds.items()) if (done := hold.finished())
+            partition: done
+            for partition, debouncer in list(self._holds.items())
+            if (done := debouncer.finished())
         }
         while entries:
             try:
@@ -358,9 +361,9 @@ def _record(change: Change, settled: CommitResult, heard: Mapping[str, int], now
     )
 
 
-def count(settled: CommitResult, outgoing: NotificationBatch) -> None:
+def count(settled: CommitResult, notifications: NotificationBatch) -> None:
     """Count a batch."""
     for outcome in ("changed", "equal", "older", "unknown"):
         metrics.SETTLED.labels(outcome).inc(len(getattr(settled, outcome)))
     metrics.STRANGERS.inc(len(settled.unknown))
-    metrics.RECIPIENTS.inc(outgoing.recipients)
+    metrics.RECIPIENTS.inc(notifications.recipients)

@@ -131,7 +131,7 @@ class Debouncer:
         """Take nothing before this moment: what PubNub told since the last owner's poll is awaited first."""
         self.begins = moment
 
-    def lengthen(self, shards: Collection[int], hold: int) -> None:
+    def extend(self, shards: Collection[int], hold: int) -> None:
         """From now on leaves of these shards wait `hold` milliseconds, those waiting included; all others as ever."""
         if (shards, hold) != (self._patient, self._longest):
             self._patient, self._longest = shards, hold

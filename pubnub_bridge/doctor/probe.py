@@ -48,18 +48,18 @@ class ProbeEvents:
 class Probe:
     """People of ours on a channel of ours."""
 
-    def __init__(self, side: BridgeContext) -> None:
-        self._side = side
-        self.channel = side.shards.channel(side.shards.listened + 1000 + random.randrange(10_000))
+    def __init__(self, context: BridgeContext) -> None:
+        self._side = context
+        self.channel = context.shards.channel(context.shards.listened + 1000 + random.randrange(10_000))
         tag = secrets.token_hex(3)
         self.people = [f"friends-presence-doctor-{tag}-{number}" for number in range(PEOPLE)]
         self._tokens: dict[str, str | None] = {}
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, side: BridgeContext) -> AsyncIterator[Probe]:
+    async def open(cls, context: BridgeContext) -> AsyncIterator[Probe]:
         """A probe; its people leave at the end."""
-        probe = cls(side)
+        probe = cls(context)
         try:
             yield probe
         finally:
@@ -77,7 +77,7 @@ class Probe:
             self._tokens[one] = await self._token(one)
         await asyncio.gather(*(self._visit(one, "heartbeat") for one in people))
 
-    async def heard(self, cursor: str, heard: ProbeEvents, wanted: int) -> None:
+    async def listen(self, cursor: str, heard: ProbeEvents, wanted: int) -> None:
         """Listen until an interval came or so many were announced, for `PATIENCE` at most."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):

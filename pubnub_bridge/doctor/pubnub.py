@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 
 from graph_service.errors import FriendsError
-from pubnub_bridge.doctor.engines import skew
+from pubnub_bridge.doctor.backends import skew
 from pubnub_bridge.doctor.finding import Area, Finding
 from pubnub_bridge.doctor.probe import PEOPLE, Probe, ProbeEvents, ProbeRefused
 from pubnub_bridge.pubnub_api.publish_client import Outcome, PublishClient
@@ -24,20 +24,23 @@ PORTAL = "PubNub's Admin Portal, the keyset's configuration"
 _TROUBLE = (FriendsError, ProbeRefused, aiohttp.ClientError, OSError, TimeoutError, ValueError, LookupError)
 
 
-async def look(side: BridgeContext) -> list[Finding]:
+async def look(context: BridgeContext) -> list[Finding]:
     """All findings. Where PubNub does not answer, or refuses the keys, there is only that. Never raises that."""
     try:
-        await side.clock.set(side.session, side.keyset)
+        await context.clock.set(context.session, context.keyset)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError, LookupError) as error:
-        seen = f"{side.keyset.base} does not answer: {str(error) or type(error).__name__}"
+        seen = f"{context.keyset.base} does not answer: {str(error) or type(error).__name__}"
         return [AREA.failure("origin", seen, "Check PUBNUB_ORIGIN, PUBNUB_TLS and the network")]
-    found = [AREA.fine("origin", f"{side.keyset.base} answers"), skew("PubNub", side.clock.offset / 1000)]
+    found = [
+        AREA.fine("origin", f"{context.keyset.base} answers"),
+        skew("PubNub", context.clock.offset / 1000),
+    ]
     try:
-        await prepare(side)
+        await prepare(context)
     except FriendsError as error:
         todo = f"Check PUBNUB_SECRET_KEY, and switch on Access Manager in {PORTAL}"
         return [*found, AREA.failure("grant", str(error), todo)]
-    async with Probe.open(side) as probe:
+    async with Probe.open(context) as probe:
         checks: list[tuple[str, Callable[[BridgeContext, Probe], Awaitable[list[Finding]]], str]] = [
             ("publish", _publish, "Check PUBNUB_PUBLISH_KEY and PUBNUB_SUBSCRIBE_KEY"),
             ("Access Manager", _access, f"Switch on Access Manager in {PORTAL}"),
@@ -45,24 +48,24 @@ async def look(side: BridgeContext) -> list[Finding]:
             ("presence", _presence, f"Switch on Presence in {PORTAL}, for channels presence.*"),
             ("control API", _control, "Look at what answers there"),
         ]
-        results = await asyncio.gather(*(_tried(check, side, probe) for check in checks))
+        results = await asyncio.gather(*(_tried(check, context, probe) for check in checks))
     return found + [one for some in results for one in some]
 
 
 async def _tried(
     check: tuple[str, Callable[[BridgeContext, Probe], Awaitable[list[Finding]]], str],
-    side: BridgeContext,
+    context: BridgeContext,
     probe: Probe,
 ) -> list[Finding]:
     name, call, todo = check
     try:
-        return await call(side, probe)
+        return await call(context, probe)
     except _TROUBLE as error:
         return [AREA.failure(name, str(error) or type(error).__name__, todo)]
 
 
-async def _publish(side: BridgeContext, _probe: Probe) -> list[Finding]:
-    pool = PublishClient(side.keyset, side.tokens.own)
+async def _publish(context: BridgeContext, _probe: Probe) -> list[Finding]:
+    pool = PublishClient(context.keyset, context.tokens.own)
     try:
         answer = await pool.post("inbox.friends-presence-doctor", b'{"type":"doctor"}')
     finally:
@@ -72,8 +75,8 @@ async def _publish(side: BridgeContext, _probe: Probe) -> list[Finding]:
     return [AREA.failure("publish", answer.reason, "Check PUBNUB_PUBLISH_KEY and PUBNUB_SUBSCRIBE_KEY")]
 
 
-async def _access(side: BridgeContext, probe: Probe) -> list[Finding]:
-    wanted = side.settings.access_manager == "on"
+async def _access(context: BridgeContext, probe: Probe) -> list[Finding]:
+    wanted = context.settings.access_manager == "on"
     stranger = await probe.open_without_token("inbox.friends-presence-doctor")
     if wanted and stranger:
         seen = "a token is granted, and nobody needs one: strangers may listen on any inbox"
@@ -86,21 +89,21 @@ async def _access(side: BridgeContext, probe: Probe) -> list[Finding]:
     ]
 
 
-async def _app_context(side: BridgeContext, _probe: Probe) -> list[Finding]:
-    if side.settings.app_context == "off":
+async def _app_context(context: BridgeContext, _probe: Probe) -> list[Finding]:
+    if context.settings.app_context == "off":
         return [AREA.fine("App Context", "not used (APP_CONTEXT=off)")]
     user = f"friends-presence-doctor-{secrets.token_hex(4)}"
-    await side.client.set_user(user, "Doctor", {"online": False})
-    await side.client.remove_user(user)
+    await context.client.set_user(user, "Doctor", {"online": False})
+    await context.client.remove_user(user)
     return [AREA.fine("App Context", "a user was written and removed")]
 
 
-async def _presence(side: BridgeContext, probe: Probe) -> list[Finding]:
+async def _presence(context: BridgeContext, probe: Probe) -> list[Finding]:
     cursor, heard = await probe.cursor(), ProbeEvents()
-    listening = asyncio.create_task(probe.heard(cursor, heard, PEOPLE))
+    listening = asyncio.create_task(probe.listen(cursor, heard, PEOPLE))
     try:
         await probe.join(probe.people)
-        here = await side.client.here_now(probe.channel)
+        here = await context.client.here_now(probe.channel)
         await listening
     finally:
         listening.cancel()
@@ -126,12 +129,12 @@ def judged(heard: ProbeEvents, here: int) -> list[Finding]:
     return [*found, AREA.fine("Presence Deltas", seen)]
 
 
-async def _control(side: BridgeContext, _probe: Probe) -> list[Finding]:
-    async with side.session.get(f"{side.keyset.base}/_control/clock") as reply:
+async def _control(context: BridgeContext, _probe: Probe) -> list[Finding]:
+    async with context.session.get(f"{context.keyset.base}/_control/clock") as reply:
         steerable = reply.status == 200
     if not steerable:
         return [AREA.fine("control API", "none")]
-    told = AREA.failure if side.settings.environment == "production" else AREA.warning
+    told = AREA.failure if context.settings.environment == "production" else AREA.warning
     seen = "this is the local origin, and anybody who reaches it may steer it"
     return [
         told(

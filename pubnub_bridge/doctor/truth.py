@@ -33,17 +33,17 @@ class Difference:
     what: str
 
 
-async def look(side: BridgeContext) -> list[Finding]:
+async def look(context: BridgeContext) -> list[Finding]:
     """Both comparisons. Never raises what the stores do."""
     try:
-        flags = await _lasting(side)
-        context = await _contexts(side)
+        flags = await _lasting(context)
+        copies = await _contexts(context)
     except FriendsError as error:
         return [AREA.failure("compared", str(error), "See the findings above")]
     return [
         _finding("flags and Here Now", flags, "Reconciling repairs them; see friends_presence_repairs_total"),
         _finding(
-            "flags and App Context", context, "Written behind: look again, then see friends_app_context_*"
+            "flags and App Context", copies, "Written behind: look again, then see friends_app_context_*"
         ),
     ]
 
@@ -55,49 +55,51 @@ def _finding(check: str, found: Sequence[Difference], todo: str) -> Finding:
     return AREA.failure(check, f"{len(found)} differ: {shown}", todo)
 
 
-async def _lasting(side: BridgeContext) -> list[Difference]:
+async def _lasting(context: BridgeContext) -> list[Difference]:
     """What differs, and still does once every change that was held must have settled."""
-    first = await _differences(side, range(side.shards.listened))
+    first = await _differences(context, range(context.shards.listened))
     if not first:
         return []
-    await asyncio.sleep(side.settings.longest_hold + SLACK)
-    names = {name for one in first for name in side.shards.channels_of(one.user)}
-    shards = {shard for name in names if (shard := side.shards.parse(name)) is not None}
-    again = {one.user: one for one in await _differences(side, sorted(shards))}
+    await asyncio.sleep(context.settings.longest_hold + SLACK)
+    names = {name for one in first for name in context.shards.channels_of(one.user)}
+    shards = {shard for name in names if (shard := context.shards.parse(name)) is not None}
+    again = {one.user: one for one in await _differences(context, sorted(shards))}
     return [again[one.user] for one in first if again.get(one.user) == one]
 
 
-async def _differences(side: BridgeContext, shards: Sequence[int]) -> list[Difference]:
+async def _differences(context: BridgeContext, shards: Sequence[int]) -> list[Difference]:
     found: list[Difference] = []
     for shard in shards:
-        flagged = await side.flags.online_in_shards([shard])
-        found += await _of_shard(side, await side.lookups.present(shard), flagged)
+        flagged = await context.flags.online_in_shards([shard])
+        found += await _of_shard(context, await context.lookups.present(shard), flagged)
     return sorted(found, key=lambda one: one.user)
 
 
 async def _of_shard(
-    side: BridgeContext, here: Collection[str], flagged: Mapping[str, int]
+    context: BridgeContext, here: Collection[str], flagged: Mapping[str, int]
 ) -> list[Difference]:
     unflagged = [user for user in here if user not in flagged]
-    known = (await side.engines.graph.row("existing_ids", ids=unflagged) or {})["ids"] if unflagged else ()
+    known = (
+        (await context.backends.graph.row("existing_ids", ids=unflagged) or {})["ids"] if unflagged else ()
+    )
     found = [Difference(user, "present and not flagged online") for user in known]
-    gone = await side.lookups.all([user for user in flagged if user not in here], "doctor")
+    gone = await context.lookups.all([user for user in flagged if user not in here], "doctor")
     return found + [
         Difference(user, "flagged online and not present") for user, seen in gone.items() if not seen.online
     ]
 
 
-async def _contexts(side: BridgeContext) -> list[Difference]:
+async def _contexts(context: BridgeContext) -> list[Difference]:
     """App Context's copy of the flag, of some users who are online."""
-    if side.settings.app_context == "off":
+    if context.settings.app_context == "off":
         return []
-    flagged = await side.flags.online_in_shards(list(range(side.shards.listened)))
+    flagged = await context.flags.online_in_shards(list(range(context.shards.listened)))
     sample = sorted(flagged)[:SAMPLE]
-    users = {row.id: row.online for row in await side.flags.presence(sample)} if sample else {}
+    users = {row.id: row.online for row in await context.flags.presence(sample)} if sample else {}
     found = []
     for start in range(0, len(sample), 50):
         some = sample[start : start + 50]
-        copies = await _copies(side, some)
+        copies = await _copies(context, some)
         found += [
             Difference(user, f"App Context says {copies[user]}, the flag {users[user]}")
             for user in some
@@ -106,16 +108,16 @@ async def _contexts(side: BridgeContext) -> list[Difference]:
     return found
 
 
-async def _copies(side: BridgeContext, users: Sequence[str]) -> dict[str, bool | None]:
+async def _copies(context: BridgeContext, users: Sequence[str]) -> dict[str, bool | None]:
     """`custom.online` of each user; None where App Context has none."""
-    keyset, token = side.keyset, None
-    if side.settings.access_manager == "on":
-        token = await side.client.grant(5, keyset.uuid, Grant(get_uuids=tuple(users)))
+    keyset, token = context.keyset, None
+    if context.settings.access_manager == "on":
+        token = await context.client.grant(5, keyset.uuid, Grant(get_uuids=tuple(users)))
 
     async def one(user: str) -> bool | None:
         query = {"include": "custom", "uuid": keyset.uuid, **({"auth": token} if token else {})}
         url = f"{keyset.base}/v2/objects/{keyset.subscribe_key}/uuids/{quote(user, safe='')}"
-        async with side.session.get(url, params=query) as reply:
+        async with context.session.get(url, params=query) as reply:
             if reply.status != 200:
                 return None
             data = json.loads(await reply.text())["data"]

@@ -75,7 +75,7 @@ class PendingBatch:
     """When it was begun; what comes to it later waits less."""
 
     @property
-    def owes(self) -> bool:
+    def needs_sync(self) -> bool:
         """Whether a sync must be read from the graph before it can go out."""
         return self.sync is not None and self.sync.friends is None
 
@@ -168,11 +168,11 @@ class Batcher:
                 continue
             event = notice.event
             for inbox in notice.recipients:
-                letter = self._waiting.get(inbox) or self._letter(inbox, now, window)
-                if not letter.put(event):
+                batch = self._waiting.get(inbox) or self._letter(inbox, now, window)
+                if not batch.put(event):
                     self.saved += 1
                 if notice.tries:
-                    letter.tries = max(letter.tries, notice.tries)
+                    batch.tries = max(batch.tries, notice.tries)
         return self._generation
 
     def next_due(self) -> float | None:
@@ -184,49 +184,49 @@ class Batcher:
             dues.append(self._patient[0].began + self.window)
         return min(dues, default=None)
 
-    def take(self, now: float, limit: int, owing: int | None = None) -> list[PendingBatch]:
-        """Up to `limit` letters that are due, at most `owing` of which owe a sync. Each must be given back to `done`."""
+    def take(self, now: float, limit: int, max_syncs: int | None = None) -> list[PendingBatch]:
+        """Up to `limit` letters that are due, at most `max_syncs` of which owe a sync. Each must be given back to `done`."""
         taken: list[PendingBatch] = []
-        room = limit if owing is None else min(limit, owing)
+        room = limit if max_syncs is None else min(limit, max_syncs)
         self._admit(now, room)
         self._hurry(now)
         while self._due and self._due[0][0] <= now and len(taken) < limit:
             _, inbox = heapq.heappop(self._due)
-            letter = self._waiting.get(inbox)
-            if letter is None or letter.due > now or inbox in self._under_way:
+            batch = self._waiting.get(inbox)
+            if batch is None or batch.due > now or inbox in self._under_way:
                 continue
-            if letter.owes and room <= 0:
-                self._aside.append((inbox, letter))
+            if batch.needs_sync and room <= 0:
+                self._aside.append((inbox, batch))
                 continue
-            room -= letter.owes
+            room -= batch.needs_sync
             del self._waiting[inbox]
-            self._under_way[inbox] = letter
-            taken.append(letter)
+            self._under_way[inbox] = batch
+            taken.append(batch)
         return taken
 
     def _hurry(self, now: float) -> None:
         """Plan anew what has waited for as long as the window is now."""
         while self._patient and self._patient[0].began + self.window <= now:
-            letter = self._patient.popleft()
-            if self._waiting.get(letter.inbox) is letter and letter.due > now:
-                letter.due = now
-                self._keep_distance(letter)
+            batch = self._patient.popleft()
+            if self._waiting.get(batch.inbox) is batch and batch.due > now:
+                batch.due = now
+                self._keep_distance(batch)
 
     def _admit(self, now: float, room: int) -> None:
         """Plan those set aside again, as many as there is room for; who was written to meanwhile is not among them."""
         while self._aside and room > 0:
-            inbox, letter = self._aside.popleft()
-            if self._waiting.get(inbox) is letter and letter.owes:
-                heapq.heappush(self._due, (max(now, letter.due), inbox))
+            inbox, batch = self._aside.popleft()
+            if self._waiting.get(inbox) is batch and batch.needs_sync:
+                heapq.heappush(self._due, (max(now, batch.due), inbox))
                 room -= 1
 
-    def done(self, letter: PendingBatch, now: float) -> None:
+    def done(self, batch: PendingBatch, now: float) -> None:
         """A letter was published, or what failed of it was appended to the stream again."""
-        inbox = letter.inbox
+        inbox = batch.inbox
         del self._under_way[inbox]
-        self._open[letter.generation] -= 1
+        self._open[batch.generation] -= 1
         self._last[inbox] = now
-        if letter.sync is not None:
+        if batch.sync is not None:
             self._last_sync[inbox] = now
         if waiting := self._waiting.get(inbox):
             self._keep_distance(waiting)
@@ -257,32 +257,32 @@ class Batcher:
             return
         if notice.reason == "asked":
             self._asked[inbox] = now
-        letter = self._waiting.get(inbox) or self._letter(inbox, now)
-        letter.due = min(letter.due, now)
-        letter.put_sync(notice)
-        self._keep_distance(letter)
+        batch = self._waiting.get(inbox) or self._letter(inbox, now)
+        batch.due = min(batch.due, now)
+        batch.put_sync(notice)
+        self._keep_distance(batch)
 
     def _letter(self, inbox: str, now: float, window: float = 0.0) -> PendingBatch:
         due = now + window
-        letter = PendingBatch(inbox, self._generation, due, began=now)
+        batch = PendingBatch(inbox, self._generation, due, began=now)
         if window:
-            self._patient.append(letter)
-        self._waiting[inbox] = letter
+            self._patient.append(batch)
+        self._waiting[inbox] = batch
         self._open[self._generation] += 1
         last = self._last.get(inbox)
         if last is not None and due < last + self._pace.distance:
-            letter.due = last + self._pace.distance
-        heapq.heappush(self._due, (letter.due, inbox))
-        return letter
+            batch.due = last + self._pace.distance
+        heapq.heappush(self._due, (batch.due, inbox))
+        return batch
 
-    def _keep_distance(self, letter: PendingBatch) -> None:
+    def _keep_distance(self, batch: PendingBatch) -> None:
         """Plan a letter again, not too soon after the last one or, with a sync, after the last sync."""
-        inbox = letter.inbox
+        inbox = batch.inbox
         if inbox in self._last:
-            letter.due = max(letter.due, self._last[inbox] + self._pace.distance)
-        if letter.sync is not None and inbox in self._last_sync:
-            letter.due = max(letter.due, self._last_sync[inbox] + self._pace.sync_distance)
-        heapq.heappush(self._due, (letter.due, inbox))
+            batch.due = max(batch.due, self._last[inbox] + self._pace.distance)
+        if batch.sync is not None and inbox in self._last_sync:
+            batch.due = max(batch.due, self._last_sync[inbox] + self._pace.sync_distance)
+        heapq.heappush(self._due, (batch.due, inbox))
 
 
 SYNC_SUPPRESSION_SECONDS = 15.0

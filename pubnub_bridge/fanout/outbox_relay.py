@@ -19,7 +19,7 @@ from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.friends.presence_flags import Flags
 from graph_service.model.model import ChangedPair, PresenceSnapshot
 from graph_service.valkey.client import Valkey
-from pubnub_bridge.model.friendship_event import tell_pair
+from pubnub_bridge.model.friendship_event import add_friendship_events
 from pubnub_bridge.model.notification import Event, NotificationBatch, presence_event
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.inbox_streams import InboxStreams
@@ -60,12 +60,12 @@ class OutboxRelay:
     """Tells both ends of every changed pair how it stands, and friends of who hides or shows up again."""
 
     def __init__(
-        self, graph: Graph, inbox: InboxStreams, water: Watermark, leads: Callable[[], bool]
+        self, graph: Graph, inbox: InboxStreams, watermark: Watermark, leads: Callable[[], bool]
     ) -> None:
         self._outbox = graph.outbox
         self._flags = graph.flags
         self._inbox = inbox
-        self._water = water
+        self._water = watermark
         self._leads = leads
         self._woken = asyncio.Event()
         self.changed: Callable[[Sequence[ChangedPair]], None] = lambda _pairs: None
@@ -84,7 +84,7 @@ class OutboxRelay:
         """Wake at every nudge, for ever; without Valkey the looks go on by themselves."""
         while True:
             try:
-                async for _ in valkey.heard(keys.WAKEUP_CHANNEL):
+                async for _ in valkey.listen(keys.WAKEUP_CHANNEL):
                     self._woken.set()
             except QueueUnavailable as error:
                 _log.warning("nudges are not heard", reason=str(error))
@@ -94,23 +94,23 @@ class OutboxRelay:
         """Tell one batch; returns the number of pairs."""
         pairs = await self._water.read(self._outbox.read)
         if pairs:
-            outgoing = self._inbox.outgoing()
+            notifications = self._inbox.notifications()
             for pair in pairs:
                 if not pair.alone:
-                    tell_pair(pair, outgoing)
-            relations = outgoing.events()
-            await self._tell_of([pair.a.id for pair in pairs if pair.alone], outgoing)
-            await self._inbox.append(outgoing)
+                    add_friendship_events(pair, notifications)
+            relations = notifications.events()
+            await self._tell_of([pair.a.id for pair in pairs if pair.alone], notifications)
+            await self._inbox.append(notifications)
             await self.events(relations)
             await self._outbox.done([pair.node for pair in pairs])
             self.changed(pairs)
         return len(pairs)
 
-    async def _tell_of(self, users: Sequence[str], outgoing: NotificationBatch) -> None:
+    async def _tell_of(self, users: Sequence[str], notifications: NotificationBatch) -> None:
         """Friends are told what they may see now, the flag lowered meanwhile or not: settling that may have been silent."""
         if users:
             for one in await self._water.read(lambda: self._flags.tell(users)):
-                outgoing.tell(presence_event(one), one.online_friends)
+                notifications.add(presence_event(one), one.online_friends)
 
     async def _stepped(self) -> bool:
         try:
@@ -143,5 +143,5 @@ async def set_visibility(flags: Flags, valkey: Valkey, user: str, invisible: boo
     changed = await flags.set_visibility(user, invisible)
     if changed:
         with suppress(QueueUnavailable):  # the change is committed, and the relay looks by itself
-            await valkey.nudge(keys.WAKEUP_CHANNEL)
+            await valkey.publish_wakeup(keys.WAKEUP_CHANNEL)
     return changed

@@ -86,14 +86,14 @@ class PartitionOutbox:
 
     def __init__(self, partition: int, pace: BatchWindow) -> None:
         self.partition = partition
-        self.coalesce = Batcher(pace)
+        self.batcher = Batcher(pace)
         self._saved = 0
         self._entries: dict[int, list[str]] = {}
 
     def add(self, entries: Sequence[tuple[str, bytes]], now: float, window: float) -> None:
         """Take entries of the inbox stream."""
         notices = [notice for _, body in entries for notice in decode(body)]
-        generation = self.coalesce.add(notices, now, window)
+        generation = self.batcher.add(notices, now, window)
         self._entries[generation] = [entry for entry, _ in entries]
 
     @property
@@ -103,18 +103,18 @@ class PartitionOutbox:
 
     def finished(self) -> list[str]:
         """Entries to be deleted, each told once."""
-        metrics.SAVED.inc(self.coalesce.saved - self._saved)
-        self._saved = self.coalesce.saved
-        return [entry for generation in self.coalesce.finished() for entry in self._entries.pop(generation)]
+        metrics.SAVED.inc(self.batcher.saved - self._saved)
+        self._saved = self.batcher.saved
+        return [entry for generation in self.batcher.finished() for entry in self._entries.pop(generation)]
 
 
 class Publisher:
     """Publishes the letters of all partitions this process owns."""
 
     def __init__(
-        self, outbounds: Mapping[int, PartitionOutbox], ways: PublisherParts, limits: PublishLimits
+        self, outboxes: Mapping[int, PartitionOutbox], ways: PublisherParts, limits: PublishLimits
     ) -> None:
-        self._outbounds = outbounds
+        self._outbounds = outboxes
         self._ways = ways
         self.limits = limits
         self.circuit = CircuitBreaker()
@@ -163,15 +163,15 @@ class Publisher:
         for number in self._turns.order(self._outbounds):
             if taken >= room:
                 break
-            outbound = self._outbounds[number]
-            letters = outbound.coalesce.take(now, room - taken, self.admitted() - self._owing)
-            self._free -= len(letters)
-            self._owing += sum(letter.owes for letter in letters)
-            taken += len(letters)
-            if letters:
+            outbox = self._outbounds[number]
+            batches = outbox.batcher.take(now, room - taken, self.admitted() - self._owing)
+            self._free -= len(batches)
+            self._owing += sum(batch.needs_sync for batch in batches)
+            taken += len(batches)
+            if batches:
                 self._turns.served(number)
-            for letter in letters:
-                self._queue.put_nowait((outbound, letter))
+            for batch in batches:
+                self._queue.put_nowait((outbox, batch))
         return taken
 
     async def _rest(self) -> None:
@@ -196,43 +196,43 @@ class Publisher:
 
     async def _work(self) -> None:
         while True:
-            outbound, letter = await self._queue.get()
-            ids = [event.event_id for event in letter.events()[:20]] if tracing.on() else []
+            outbox, batch = await self._queue.get()
+            ids = [event.event_id for event in batch.events()[:20]] if tracing.on() else []
             with tracing.span("publish", event_ids=ids):
-                failed = await self._deliver(outbound.partition, letter)
+                failed = await self._deliver(outbox.partition, batch)
             if failed:
-                await self._until_kept(outbound.partition, failed)
-            elif event := next(iter(letter.presence.values()), None):
+                await self._until_kept(outbox.partition, failed)
+            elif event := next(iter(batch.presence.values()), None):
                 metrics.DELAY.observe(max(0.0, time.time() - event.ts / 1e6))
-            outbound.coalesce.done(letter, time.monotonic())
-            self._owing -= letter.owes
+            outbox.batcher.done(batch, time.monotonic())
+            self._owing -= batch.needs_sync
             self._free += 1
             self.woken.set()
 
-    async def _deliver(self, partition: int, letter: PendingBatch) -> list[Notification | SyncNotification]:
+    async def _deliver(self, partition: int, batch: PendingBatch) -> list[Notification | SyncNotification]:
         """Publish a letter in order; returns what must be appended to the stream again."""
-        sync, failed = letter.sync, []
+        sync, failed = batch.sync, []
         if sync is not None and sync.friends is None:
             sync = await self._read(sync)
             if sync is not None and sync.friends is None:
                 failed.append(sync)
                 sync = None
-        for body in bodies(letter, sync):
-            if not await self._published(partition, letter.inbox, body):
-                event_trace.published(letter.inbox, letter.events, sent=False)
-                await self._given_up(letter)
-                return failed + letter.again(self.limits.tries)
-        event_trace.published(letter.inbox, letter.events, sent=True)
+        for body in bodies(batch, sync):
+            if not await self._published(partition, batch.inbox, body):
+                event_trace.published(batch.inbox, batch.events, sent=False)
+                await self._given_up(batch)
+                return failed + batch.again(self.limits.tries)
+        event_trace.published(batch.inbox, batch.events, sent=True)
         return list(failed)
 
-    async def _given_up(self, letter: PendingBatch) -> None:
+    async def _given_up(self, batch: PendingBatch) -> None:
         """After the last try the inbox is owed a sync instead of the presence in the letter."""
-        if letter.tries >= self.limits.tries:
+        if batch.tries >= self.limits.tries:
             lost = [
                 FailedRecipient(
-                    one.user, one.event_id, letter.inbox, f"not accepted in {letter.tries} tries; owed a sync"
+                    one.user, one.event_id, batch.inbox, f"not accepted in {batch.tries} tries; owed a sync"
                 )
-                for one in letter.events()
+                for one in batch.events()
                 if one.is_presence
             ]
             await self._tell_failed(lost)
@@ -324,8 +324,8 @@ class Publisher:
             await self.clean_up()
             if time.monotonic() - forgot > FORGET_SECONDS:
                 forgot = time.monotonic()
-                for outbound in self._outbounds.values():
-                    outbound.coalesce.forget(forgot - FORGET_SECONDS)
+                for outbox in self._outbounds.values():
+                    outbox.batcher.forget(forgot - FORGET_SECONDS)
 
     async def clean_up(self) -> None:
         """Delete entries of which everything is published or appended again."""
@@ -339,23 +339,23 @@ class Publisher:
                 await asyncio.sleep(1.0)
 
 
-def due_times(outbounds: Iterable[PartitionOutbox]) -> list[float]:
+def due_times(outboxes: Iterable[PartitionOutbox]) -> list[float]:
     """When each of these has its next letter, of those that have any."""
-    return [due for outbound in outbounds if (due := outbound.coalesce.next_due()) is not None]
+    return [due for outbox in outboxes if (due := outbox.batcher.next_due()) is not None]
 
 
-def set_windows(outbounds: Iterable[PartitionOutbox], window: float) -> None:
+def set_windows(outboxes: Iterable[PartitionOutbox], window: float) -> None:
     """What waits already need not wait longer than what comes now."""
-    for outbound in outbounds:
-        outbound.coalesce.window = window
+    for outbox in outboxes:
+        outbox.batcher.window = window
 
 
-def _letters(outbound: PartitionOutbox) -> int:
-    return len(outbound.coalesce)
+def _letters(outbox: PartitionOutbox) -> int:
+    return len(outbox.batcher)
 
 
-def bodies(letter: PendingBatch, sync: SyncNotification | None) -> list[bytes]:
+def bodies(batch: PendingBatch, sync: SyncNotification | None) -> list[bytes]:
     """The messages of a letter in their order: the sync in its parts, then the events."""
-    events = [(event.ts, event.body) for event in letter.events()]
+    events = [(event.ts, event.body) for event in batch.events()]
     parts = encoding.sync(sync.user, sync.friends or (), sync.total, sync.ts) if sync else []
-    return parts + encoding.batches(letter.inbox, events) if events else parts
+    return parts + encoding.batches(batch.inbox, events) if events else parts

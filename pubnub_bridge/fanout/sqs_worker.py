@@ -51,8 +51,8 @@ class SqsWorker:
         limits: PublishLimits,
         pace: BatchWindow,
     ) -> None:
-        self.outbounds = {number: PartitionOutbox(number, pace) for number in range(partitions)}
-        self.publish = Publisher(self.outbounds, replace(ways, inbox=inbox), limits)
+        self.outboxes = {number: PartitionOutbox(number, pace) for number in range(partitions)}
+        self.publish = Publisher(self.outboxes, replace(ways, inbox=inbox), limits)
         self._window = AdaptiveWindow(pace)
         self.stopping = False
         """Nothing more is received."""
@@ -60,14 +60,14 @@ class SqsWorker:
     def take(self, received: Sequence[Received]) -> None:
         """Entries to be published."""
         now = time.monotonic()
-        late = max([0.0, *(now - due for due in due_times(self.outbounds.values()))])
+        late = max([0.0, *(now - due for due in due_times(self.outboxes.values()))])
         window = self._window.observe(late, now)
-        set_windows(self.outbounds.values(), window)
+        set_windows(self.outboxes.values(), window)
         some: dict[int, list[tuple[str, bytes]]] = {}
         for one in received:
             some.setdefault(one.partition, []).append((one.id, one.body))
         for partition, entries in some.items():
-            self.outbounds[partition].add(entries, now, window)
+            self.outboxes[partition].add(entries, now, window)
         self.publish.woken.set()
 
     async def run(self, source: Source) -> None:
@@ -89,7 +89,7 @@ class SqsWorker:
                 continue
             try:
                 # A partition whose entries are under way comes into a read that begins after their end.
-                busy = any(outbound.oldest for outbound in self.outbounds.values())
+                busy = any(outbox.oldest for outbox in self.outboxes.values())
                 self.take(await source.receive(BUSY_WAIT_SECONDS if busy else WAIT_SECONDS))
             except QueueUnavailable as error:
                 _log.warning("receiving waits", reason=str(error))
@@ -98,4 +98,4 @@ class SqsWorker:
     @property
     def waiting(self) -> int:
         """Inboxes that wait in memory."""
-        return sum(len(outbound.coalesce) for outbound in self.outbounds.values())
+        return sum(len(outbox.batcher) for outbox in self.outboxes.values())

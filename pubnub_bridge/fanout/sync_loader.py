@@ -26,9 +26,9 @@ class SnapshotReader(Protocol):
 class SyncLoader:
     """Reads syncs that are owed, many at a time. Raises GraphUnavailable, QueueUnavailable and ClockBehind."""
 
-    def __init__(self, flags: SnapshotReader, water: Watermark) -> None:
+    def __init__(self, flags: SnapshotReader, watermark: Watermark) -> None:
         self._flags = flags
-        self._water = water
+        self._water = watermark
         self._together = BatchLoader(self._read)
         self.took: Callable[[float], None] = lambda _seconds: None
         """Told how long each read took."""

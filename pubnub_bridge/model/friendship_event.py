@@ -11,12 +11,12 @@ from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event, NotificationBatch
 
 
-def tell_pair(pair: ChangedPair, outgoing: NotificationBatch) -> None:
+def add_friendship_events(pair: ChangedPair, notifications: NotificationBatch) -> None:
     """Add what each end is told; nothing to one that was erased."""
     event_id = f"evt_relation_{pair.a.id}_{pair.b.id}_{pair.ts}"
     for me, other in ((pair.a, pair.b), (pair.b, pair.a)):
         if me.exists:
-            outgoing.tell(_event(pair, me, other, event_id), [me.id])
+            notifications.add(_event(pair, me, other, event_id), [me.id])
 
 
 def _event(pair: ChangedPair, me: End, other: End, event_id: str) -> Event:

@@ -71,7 +71,7 @@ class NotificationBatch:
     partition: Callable[[str], int]
     notices: dict[int, list[Notification | SyncNotification]] = field(default_factory=dict)
 
-    def tell(self, event: Event, recipients: Iterable[str], tries: int = 0) -> None:
+    def add(self, event: Event, recipients: Iterable[str], tries: int = 0) -> None:
         """Add one event for these recipients."""
         spread: dict[int, list[str]] = {}
         partition_of = self.partition

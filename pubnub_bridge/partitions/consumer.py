@@ -79,8 +79,8 @@ class Partitions:
         """Who is still to be promised a sync: the queue may be away when they arrive."""
         self.stopping = False
         """Nothing more is read."""
-        self.holds: dict[int, Debouncer] = {}
-        self.outbounds: dict[int, PartitionOutbox] = {}
+        self.debouncers: dict[int, Debouncer] = {}
+        self.outboxes: dict[int, PartitionOutbox] = {}
         self.settle_woken: Callable[[], None] = lambda: None
         self.letters_woken: Callable[[], None] = lambda: None
         self._window = AdaptiveWindow(needs.pace)
@@ -100,17 +100,17 @@ class Partitions:
     async def take_over(self, partition: int) -> None:
         """Begin to own a partition: flags, then all that stands in its seen stream, then what comes."""
         needs = self._needs
-        hold = Debouncer(needs.times)
-        hold.load(await needs.flags.online_in_shards(list(needs.shards.shards_of(partition))))
-        hold.begin_at(needs.now() + FIRST_POLL_TIMEOUT_MILLISECONDS)
+        debouncer = Debouncer(needs.times)
+        debouncer.load(await needs.flags.online_in_shards(list(needs.shards.shards_of(partition))))
+        debouncer.begin_at(needs.now() + FIRST_POLL_TIMEOUT_MILLISECONDS)
         key, place = keys.presence_log(partition), FIRST
         while entries := (await needs.valkey.read({key: place})).get(key):
             for entry, body in entries:
-                self._noticed(hold, hold.see(presence_log.decode(body), entry, again=True), entry)
+                self._noticed(debouncer, debouncer.see(presence_log.decode(body), entry, again=True), entry)
             place = entries[-1][0]
-        self.holds[partition] = hold
-        hold.lengthen(self.storms.patient(partition), needs.marks.hold)
-        self.outbounds[partition] = PartitionOutbox(partition, needs.pace)
+        self.debouncers[partition] = debouncer
+        debouncer.extend(self.storms.patient(partition), needs.marks.hold)
+        self.outboxes[partition] = PartitionOutbox(partition, needs.pace)
         self._positions |= {key: place, keys.inbox(partition): FIRST}
         if self.follow:
             task = asyncio.create_task(self.follow(partition), name=f"subscribe-{partition}")
@@ -123,17 +123,17 @@ class Partitions:
         """How long the oldest change and the oldest notice of each owned partition have waited."""
         now = self._needs.now()
         found = {}
-        for partition, hold in self.holds.items():
-            due = hold.oldest_due
-            notice = entry_age(self.outbounds[partition].oldest) if partition in self.outbounds else 0.0
+        for partition, debouncer in self.debouncers.items():
+            due = debouncer.oldest_due
+            notice = entry_age(self.outboxes[partition].oldest) if partition in self.outboxes else 0.0
             late = max(0.0, (now - due) / 1000) if due else 0.0
             found[partition] = Ages(late, notice, self.storms.doubt)
         return found
 
     def observed(self, user: str) -> bool | None:
         """What was seen of a user and is on its way into the graph; None for nothing, or where another owns them."""
-        hold = self.holds.get(self._needs.shards.partition(user))
-        return None if hold is None else hold.observed(user)
+        debouncer = self.debouncers.get(self._needs.shards.partition(user))
+        return None if debouncer is None else debouncer.observed(user)
 
     @property
     def late(self) -> bool:
@@ -142,16 +142,16 @@ class Partitions:
 
     def caught_up(self, partition: int) -> None:
         """What PubNub told since the last owner's poll stands in the log; it is read within moments."""
-        if hold := self.holds.get(partition):
-            hold.begin_at(min(hold.begins, self._needs.now() + BLOCK_MILLISECONDS))
+        if debouncer := self.debouncers.get(partition):
+            debouncer.begin_at(min(debouncer.begins, self._needs.now() + BLOCK_MILLISECONDS))
             self.settle_woken()
 
     def let_go(self, partition: int) -> None:
         """Stop owning a partition; what is not done stays in its streams."""
         if follower := self._followers.pop(partition, None):
             follower.cancel()
-        self.holds.pop(partition, None)
-        self.outbounds.pop(partition, None)
+        self.debouncers.pop(partition, None)
+        self.outboxes.pop(partition, None)
         for key in (keys.presence_log(partition), keys.inbox(partition)):
             self._positions.pop(key, None)
 
@@ -171,7 +171,7 @@ class Partitions:
                 await asyncio.sleep(1.0)
 
     async def _read(self) -> None:
-        busy = sum(len(outbound.coalesce) for outbound in self.outbounds.values())
+        busy = sum(len(outbox.batcher) for outbox in self.outboxes.values())
         wanted = self._positions
         if stopped := self.publish_stopped():
             self._stopped_at = time.monotonic()
@@ -183,9 +183,9 @@ class Partitions:
         await self._promise()
         now = time.monotonic()
         # A letter that waited for the origin to come back is no sign of a storm.
-        late = max([0.0, *(now - max(due, self._stopped_at) for due in due_times(self.outbounds.values()))])
+        late = max([0.0, *(now - max(due, self._stopped_at) for due in due_times(self.outboxes.values()))])
         before = self._window.seconds
-        set_windows(self.outbounds.values(), self._window.observe(late, now, self.storms.window))
+        set_windows(self.outboxes.values(), self._window.observe(late, now, self.storms.window))
         if self._window.seconds < before:
             self.letters_woken()
         self._look_out()
@@ -202,28 +202,28 @@ class Partitions:
         if abs(now - self._judged) < STORM_CHECK_MILLISECONDS:
             return
         self._judged = now
-        online = {partition: len(hold.online) for partition, hold in self.holds.items()}
+        online = {partition: len(debouncer.online) for partition, debouncer in self.debouncers.items()}
         away: Counter[int] = Counter()
-        for hold in self.holds.values():
-            away.update(hold.away)
+        for debouncer in self.debouncers.values():
+            away.update(debouncer.away)
         if turned := self.storms.judge(now, online, away):
-            for partition, hold in self.holds.items():
-                hold.lengthen(self.storms.patient(partition), self._needs.marks.hold)
+            for partition, debouncer in self.debouncers.items():
+                debouncer.extend(self.storms.patient(partition), self._needs.marks.hold)
             _tell(turned, self.storms)
 
     async def _take(self, key: str, entries: Sequence[Entry]) -> None:
         partition = keys.partition_of(key)
         if key == keys.inbox(partition):
-            self.outbounds[partition].add(entries, time.monotonic(), self._window.seconds)
+            self.outboxes[partition].add(entries, time.monotonic(), self._window.seconds)
             self.letters_woken()
         else:
-            await self._events(self.holds[partition], entries)
+            await self._events(self.debouncers[partition], entries)
 
-    async def _events(self, hold: Debouncer, entries: Sequence[Entry]) -> None:
+    async def _events(self, debouncer: Debouncer, entries: Sequence[Entry]) -> None:
         for entry, body in entries:
-            noticed = hold.see(presence_log.decode(body), entry)
+            noticed = debouncer.see(presence_log.decode(body), entry)
             self._arrived.update(dict.fromkeys(noticed.arrived))
-            self._noticed(hold, noticed, entry)
+            self._noticed(debouncer, noticed, entry)
         self._look_out()
         self.settle_woken()
         await self._promise()
@@ -233,24 +233,26 @@ class Partitions:
             await self._needs.inbox.owe(self._arrived, "join")
             self._arrived.clear()
 
-    def _noticed(self, hold: Debouncer, noticed: DebounceResult, entry: str) -> None:
+    def _noticed(self, debouncer: Debouncer, noticed: DebounceResult, entry: str) -> None:
         self.storms.saw(noticed.moved)
         metrics.FLAPS.inc(noticed.flaps)
         self.flapped(noticed.flapped)
         metrics.REPEATS.inc(noticed.repeats)
         for doubt in noticed.doubtful:
             metrics.DOUBTS.inc()
-            task = asyncio.create_task(self._look_up(hold, doubt.user, entry), name=f"look up {doubt.user}")
+            task = asyncio.create_task(
+                self._look_up(debouncer, doubt.user, entry), name=f"look up {doubt.user}"
+            )
             self._doubts.add(task)
             task.add_done_callback(self._doubts.discard)
 
-    async def _look_up(self, hold: Debouncer, user: str, entry: str) -> None:
+    async def _look_up(self, debouncer: Debouncer, user: str, entry: str) -> None:
         """Where Now decides; its answer is appended before the entry may go. A crash before repeats the doubt."""
         wait = 0.5
         while not await self._looked_up(user):
             await asyncio.sleep(wait)
             wait = min(30.0, wait * 2)
-        hold.looked_up(entry)
+        debouncer.looked_up(entry)
 
     async def _looked_up(self, user: str) -> bool:
         try:

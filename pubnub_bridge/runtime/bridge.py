@@ -61,15 +61,15 @@ async def run(settings: Settings) -> int:
         SetupError: an engine cannot be used.
         PubNubRefused: PubNub does not accept our keys.
     """
-    async with open_backends(settings) as opened, open_context(settings, opened) as side:
-        await on(side)
+    async with open_backends(settings) as opened, open_context(settings, opened) as context:
+        await on(context)
     return 0
 
 
-async def on(side: BridgeContext) -> None:
+async def on(context: BridgeContext) -> None:
     """The bridge on a side that is open already, as beside an API; until it is cancelled. Raises as `run`."""
-    await until_prepared(side)
-    bridge = Bridge(side)
+    await until_prepared(context)
+    bridge = Bridge(context)
     try:
         async with scheduler.running(bridge.jobs()):
             await run_until_one_ends(bridge.tasks(), bridge.drain)
@@ -102,32 +102,34 @@ def storm_thresholds(settings: Settings) -> StormThresholds:
 class Bridge:
     """The parts of a running bridge, wired."""
 
-    def __init__(self, side: BridgeContext) -> None:
-        settings = side.settings
-        self.side = side
-        self.pool = PublishClient(side.keyset, side.tokens.own, settings.publish_pipeline)
-        self.partitions = Partitions(_needs(side))
-        self.events = _events(side, lambda: self.ownership.leads)
-        self.settle = FlagCommitter(_around(side, self.events), self.partitions.holds)
-        self.syncs = SyncLoader(side.flags, side.water)
+    def __init__(self, context: BridgeContext) -> None:
+        settings = context.settings
+        self.context = context
+        self.pool = PublishClient(context.keyset, context.tokens.own, settings.publish_pipeline)
+        self.partitions = Partitions(_needs(context))
+        self.events = _events(context, lambda: self.ownership.leads)
+        self.settle = FlagCommitter(_around(context, self.events), self.partitions.debouncers)
+        self.syncs = SyncLoader(context.flags, context.watermark)
         self.publish = Publisher(
-            self.partitions.outbounds, ways(side, self.pool, self.syncs), limits(settings)
+            self.partitions.outboxes, ways(context, self.pool, self.syncs), limits(settings)
         )
         self.over_sqs = self._over_sqs()
         self.admission = Admission(settings.publish_in_flight)
-        self.ownership = Leases(side.engines.valkey, bridge_name(), settings.partitions, self.partitions)
-        self.reconcile = Reconciler(side.flags, side.log, side.lookups, side.shards)
-        self.reconcile.now = side.clock.now
+        self.ownership = Leases(context.backends.valkey, bridge_name(), settings.partitions, self.partitions)
+        self.reconcile = Reconciler(context.flags, context.log, context.lookups, context.shards)
+        self.reconcile.now = context.clock.now
         self.relay = outbox_relay.OutboxRelay(
-            _changes(side), side.inbox, side.water, lambda: self.ownership.leads
+            _changes(context), context.inbox, context.watermark, lambda: self.ownership.leads
         )
-        self.context = side.context
+        self.app_context = context.app_context
         self.busy = CpuLoad()
         self.valid_for = max(1, round(3 * settings.status_count_interval))
-        self.health = Health(side.engines.valkey, settings.partitions, self.valid_for)
+        self.health = Health(context.backends.valkey, settings.partitions, self.valid_for)
         self.counting = OnlineCount(self._count_needs())
-        self.report = report.Report(side.engines.valkey, self.ownership, self.partitions)
-        self.subscriber = Subscriber(side.session, side.keyset, side.shards, side.log, self._hooks())
+        self.report = report.Report(context.backends.valkey, self.ownership, self.partitions)
+        self.subscriber = Subscriber(
+            context.session, context.keyset, context.shards, context.log, self._hooks()
+        )
         self._wire()
 
     def tasks(self) -> dict[str, Awaitable[object]]:
@@ -139,26 +141,26 @@ class Bridge:
             "own": self.ownership.run(),
             "reconcile": self.reconcile.run(),
             "relay": self.relay.run(),
-            "nudges": self.relay.listen(self.side.engines.valkey),
-            "token": self.side.tokens.run(),
-            "clock": self.side.clock.run(self.side.session, self.side.keyset),
+            "nudges": self.relay.listen(self.context.backends.valkey),
+            "token": self.context.tokens.run(),
+            "clock": self.context.clock.run(self.context.session, self.context.keyset),
             "subscribe": self.partitions.died,
-            "app context": self.context.run(),
-            "events": self.events.run(self.side.settings.partitions),
+            "app context": self.app_context.run(),
+            "events": self.events.run(self.context.settings.partitions),
             "publish time-outs": self.pool.wires.watch(),
         } | self._receiving()
 
     def _outbounds(self) -> list[PartitionOutbox]:
-        over_sqs = self.over_sqs.outbounds if self.over_sqs else {}
-        return [*self.partitions.outbounds.values(), *over_sqs.values()]
+        over_sqs = self.over_sqs.outboxes if self.over_sqs else {}
+        return [*self.partitions.outboxes.values(), *over_sqs.values()]
 
     def _receiving(self) -> dict[str, Awaitable[object]]:
-        notices = self.side.notices
+        notices = self.context.notices
         return {"notices": self.over_sqs.run(notices)} if self.over_sqs and notices else {}
 
     def jobs(self) -> list[scheduler.Job]:
         """All that happens by the clock; those that only one may do look whether this process leads."""
-        settings = self.side.settings
+        settings = self.context.settings
         return [
             scheduler.Job("health", min(5.0, settings.status_count_interval), self._tell_health),
             scheduler.Job("status.count", settings.status_count_interval, self._count),
@@ -174,11 +176,11 @@ class Bridge:
         await self.health.tell(ages)
         metrics.OWNED.set(len(self.ownership.owned))
         metrics.SYNCS_ADMITTED.set(self._admitted())
-        metrics.HELD.set(sum(map(len, self.partitions.holds.values())))
-        metrics.WAITING.set(sum(out.coalesce.busy for out in self._outbounds()))
+        metrics.HELD.set(sum(map(len, self.partitions.debouncers.values())))
+        metrics.WAITING.set(sum(out.batcher.busy for out in self._outbounds()))
         metrics.OLDEST.set(max((age.settle for age in ages.values()), default=0.0))
         for name, key in (("seen", keys.presence_log), ("inbox", keys.inbox), ("dead", keys.dead)):
-            lengths = await self.side.engines.valkey.lengths([key(number) for number in ages])
+            lengths = await self.context.backends.valkey.lengths([key(number) for number in ages])
             metrics.STREAM.labels(name).set(sum(lengths))
 
     async def _count(self) -> None:
@@ -190,18 +192,18 @@ class Bridge:
 
     def _reconcile_all(self) -> None:
         for partition in list(self.ownership.owned):
-            self.reconcile.ask(self.side.shards.shards_of(partition))
+            self.reconcile.ask(self.context.shards.shards_of(partition))
 
     async def _accuracy(self) -> None:
-        side, size = self.side, self.side.settings.accuracy_sample
+        context, size = self.context, self.context.settings.accuracy_sample
         if size and self.ownership.leads:
-            shard = random.randrange(side.shards.listened)
-            sampling = Accuracy(side.flags, side.lookups, size, settling_seconds(side.settings))
+            shard = random.randrange(context.shards.listened)
+            sampling = Accuracy(context.flags, context.lookups, size, settling_seconds(context.settings))
             await sampling.sample(shard)
 
     async def drain(self) -> None:
         """What is under way is finished, for GRACE_SECONDS at most; the rest stays in the streams."""
-        grace = self.side.settings.grace_seconds
+        grace = self.context.settings.grace_seconds
         with suppress(TimeoutError):
             async with asyncio.timeout(grace):
                 self.partitions.stopping = True
@@ -223,13 +225,15 @@ class Bridge:
         self.syncs.took = lambda seconds: self.admission.felt(seconds, READS)
         self.relay.events = self.events.keep
         self.settle.told = self._told
-        self.context.pressed = self._pressed
+        self.app_context.pressed = self._pressed
         partitions.flapped = self.report.flapped
         self.reconcile.observed = partitions.observed
-        self.relay.changed = lambda pairs: self.context.touch([end.id for p in pairs for end in (p.a, p.b)])
-        partitions.taken_over = lambda partition: self.reconcile.ask(self.side.shards.shards_of(partition))
+        self.relay.changed = lambda pairs: self.app_context.touch(
+            [end.id for p in pairs for end in (p.a, p.b)]
+        )
+        partitions.taken_over = lambda partition: self.reconcile.ask(self.context.shards.shards_of(partition))
         # Only after a fail-over of a Cluster: what its lost server alone had is found again.
-        self.side.engines.valkey.on_failover = self._reconcile_all
+        self.context.backends.valkey.on_failover = self._reconcile_all
 
     def _admitted(self) -> int:
         """How many letters may owe a sync now: in a storm as many as the graph bears, else as many as go out."""
@@ -242,32 +246,32 @@ class Bridge:
         return self.partitions.late or share > BUSY_SHARE
 
     def _told(self, told: Sequence[PresenceSnapshot]) -> None:
-        self.context.settled(told)
+        self.app_context.settled(told)
         self.report.told(told)
 
     def _count_needs(self) -> CountNeeds:
-        side = self.side
+        context = self.context
         return CountNeeds(
-            side.client, side.shards, side.engines.valkey, self.health, self.pool, self.valid_for
+            context.client, context.shards, context.backends.valkey, self.health, self.pool, self.valid_for
         )
 
     def _over_sqs(self) -> SqsWorker | None:
         """With QUEUE_URL notices go that way; the streams still bring what is redriven or was left in them."""
-        side, settings = self.side, self.side.settings
-        if side.notices is None:
+        context, settings = self.context, self.context.settings
+        if context.notices is None:
             return None
-        how = ways(side, self.pool, self.syncs)
-        return SqsWorker(settings.partitions, how, side.inbox, limits(settings), batch_window(settings))
+        how = ways(context, self.pool, self.syncs)
+        return SqsWorker(settings.partitions, how, context.inbox, limits(settings), batch_window(settings))
 
     def _hooks(self) -> Hooks:
-        side = self.side
+        context = self.context
         return Hooks(
-            token=side.tokens.own,
-            refused=side.tokens.refused,
+            token=context.tokens.own,
+            refused=context.tokens.refused,
             caught_up=self.partitions.caught_up,
             doubtful=self.reconcile.ask,
-            now=side.clock.now,
-            room=lambda partition: side.backlog.check([keys.presence_log(partition)]),
+            now=context.clock.now,
+            room=lambda partition: context.backpressure.check([keys.presence_log(partition)]),
         )
 
 
@@ -276,54 +280,58 @@ def batch_window(settings: Settings) -> BatchWindow:
     return BatchWindow(settings.coalesce_shortest, settings.coalesce_longest)
 
 
-def ways(side: BridgeContext, pool: PublishClient, syncs: SyncLoader) -> PublisherParts:
+def ways(context: BridgeContext, pool: PublishClient, syncs: SyncLoader) -> PublisherParts:
     """What publishing from the streams leans on."""
-    streams = InboxStreams(side.engines.valkey, side.shards.partition)
-    return PublisherParts(pool, streams, syncs, side.dead, side.tokens.refused, side.why.fail)
+    streams = InboxStreams(context.backends.valkey, context.shards.partition)
+    return PublisherParts(
+        pool, streams, syncs, context.dead, context.tokens.refused, context.change_history.fail
+    )
 
 
-def _changes(side: BridgeContext) -> outbox_relay.Graph:
-    return outbox_relay.Graph(Outbox(side.engines.graph, side.settings.last_seen_rounding), side.flags)
+def _changes(context: BridgeContext) -> outbox_relay.Graph:
+    return outbox_relay.Graph(
+        Outbox(context.backends.graph, context.settings.last_seen_rounding), context.flags
+    )
 
 
-def _needs(side: BridgeContext) -> Needs:
-    settings = side.settings
+def _needs(context: BridgeContext) -> Needs:
+    settings = context.settings
     return Needs(
-        valkey=side.engines.valkey,
-        shards=side.shards,
-        flags=side.flags,
-        inbox=side.inbox,
-        log=side.log,
-        lookups=side.lookups,
-        now=side.clock.now,
+        valkey=context.backends.valkey,
+        shards=context.shards,
+        flags=context.flags,
+        inbox=context.inbox,
+        log=context.log,
+        lookups=context.lookups,
+        now=context.clock.now,
         times=debounce_times(settings),
         pace=batch_window(settings),
         marks=storm_thresholds(settings),
     )
 
 
-def _around(side: BridgeContext, events: EventWebhook) -> Around:
+def _around(context: BridgeContext, events: EventWebhook) -> Around:
     async def refused(seen: PresenceEvent, reason: str) -> None:
-        await side.dead.bury_change(side.shards.partition(seen.user), seen, reason)
+        await context.dead.bury_change(context.shards.partition(seen.user), seen, reason)
 
     return Around(
-        flags=side.flags,
-        log=side.log,
-        inbox=side.inbox,
-        water=side.water,
-        lookups=side.lookups,
-        why=side.why,
-        now=side.clock.now,
+        flags=context.flags,
+        log=context.log,
+        inbox=context.inbox,
+        watermark=context.watermark,
+        lookups=context.lookups,
+        change_history=context.change_history,
+        now=context.clock.now,
         events=events.keep,
         refused=refused,
-        confirm_leaves=side.settings.confirm_leaves == "on",
+        confirm_leaves=context.settings.confirm_leaves == "on",
     )
 
 
-def _events(side: BridgeContext, leads: Callable[[], bool]) -> EventWebhook:
-    settings, secret = side.settings, side.settings.events_secret
+def _events(context: BridgeContext, leads: Callable[[], bool]) -> EventWebhook:
+    settings, secret = context.settings, context.settings.events_secret
     receiver = WebhookReceiver(settings.events_url, secret.get_secret_value() if secret else "")
-    return EventWebhook(side.engines.valkey, side.session, receiver, side.shards.partition, leads)
+    return EventWebhook(context.backends.valkey, context.session, receiver, context.shards.partition, leads)
 
 
 def limits(settings: Settings) -> PublishLimits:

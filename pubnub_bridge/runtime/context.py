@@ -40,7 +40,7 @@ class BridgeContext:
     """The parts."""
 
     settings: Settings
-    engines: Backends
+    backends: Backends
     keyset: Keyset
     session: aiohttp.ClientSession
     client: PubNubSdk
@@ -49,20 +49,20 @@ class BridgeContext:
     flags: Flags
     log: PresenceLog
     inbox: InboxStreams
-    backlog: Backpressure
-    water: Watermark
+    backpressure: Backpressure
+    watermark: Watermark
     lookups: PresenceLookup
-    why: ChangeHistory
+    change_history: ChangeHistory
     tokens: Tokens
     dead: DeadLetters
     console: Feed
     audit: Audit
-    context: AppContext
+    app_context: AppContext
     notices: SqsQueue | None = None
     """Where notices wait instead of in Valkey's streams."""
 
     @cached_property
-    def newcomers(self) -> NewUsers:
+    def new_users(self) -> NewUsers:
         """Who was created and waits to be looked up; somebody must `run` it."""
         return NewUsers(self.look_up)
 
@@ -78,7 +78,7 @@ class BridgeContext:
         return [user for user in users if user not in found]
 
 
-CONTEXT = web.AppKey("side", BridgeContext)
+CONTEXT = web.AppKey("context", BridgeContext)
 """Where the routes find it."""
 
 
@@ -94,7 +94,7 @@ def keyset(settings: Settings) -> Keyset:
 
 
 @asynccontextmanager
-async def open_context(settings: Settings, engines: Backends) -> AsyncIterator[BridgeContext]:
+async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[BridgeContext]:
     """Everything but the bridge's own loops; closed in reverse. Nothing is asked of PubNub yet."""
     async with AsyncExitStack() as stack:
         keys = keyset(settings)
@@ -105,33 +105,33 @@ async def open_context(settings: Settings, engines: Backends) -> AsyncIterator[B
             PubNubSdk.open(keys, secret.get_secret_value() if secret else None)
         )
         shards = settings.shard_map()
-        clock, flags = Clock(), Flags(engines.graph, settings.last_seen_rounding)
+        clock, flags = Clock(), Flags(backends.graph, settings.last_seen_rounding)
         url = settings.queue_url
         notices = await stack.enter_async_context(SqsQueue.open(url)) if url else None
         yield BridgeContext(
             settings=settings,
-            engines=engines,
+            backends=backends,
             keyset=keys,
             session=session,
             client=client,
             clock=clock,
             shards=shards,
             flags=flags,
-            log=PresenceLog(engines.valkey, shards.partition),
-            inbox=InboxStreams(engines.valkey, shards.partition, notices),
-            backlog=Backpressure(engines.valkey, settings.stream_limit),
-            water=Watermark(engines.valkey),
+            log=PresenceLog(backends.valkey, shards.partition),
+            inbox=InboxStreams(backends.valkey, shards.partition, notices),
+            backpressure=Backpressure(backends.valkey, settings.stream_limit),
+            watermark=Watermark(backends.valkey),
             lookups=PresenceLookup(client, shards, clock.now),
-            why=ChangeHistory(engines.valkey, shards.partition, settings.why_hours * 3600),
+            change_history=ChangeHistory(backends.valkey, shards.partition, settings.why_hours * 3600),
             tokens=Tokens(
                 client, settings.pubnub_user, settings.access_manager == "on", settings.token_minutes
             ),
-            dead=DeadLetters(engines.valkey, settings.partitions),
-            console=Feed(engines.valkey, settings),
-            audit=Audit(engines.valkey),
-            context=AppContext(
+            dead=DeadLetters(backends.valkey, settings.partitions),
+            console=Feed(backends.valkey, settings),
+            audit=Audit(backends.valkey),
+            app_context=AppContext(
                 client,
-                GraphReads(engines.graph, flags),
+                GraphReads(backends.graph, flags),
                 shards,
                 settings.app_context,
                 settings.app_context_per_second,

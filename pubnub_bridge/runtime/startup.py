@@ -22,7 +22,7 @@ MAX_BACKOFF_SECONDS = 60.0
 _log = structlog.get_logger(__name__)
 
 
-async def prepare(side: BridgeContext) -> None:
+async def prepare(context: BridgeContext) -> None:
     """Ask PubNub for its time and for our token, and Valkey for the highest stamp told.
 
     Raises:
@@ -30,11 +30,11 @@ async def prepare(side: BridgeContext) -> None:
         PubNubRefused: the keys are wrong, or Access Manager is not switched on.
         QueueUnavailable: Valkey does not answer.
     """
-    await _times(side)
-    await side.tokens.begin()
+    await _times(context)
+    await context.tokens.begin()
 
 
-async def until_prepared(side: BridgeContext) -> None:
+async def until_prepared(context: BridgeContext) -> None:
     """The same, waited for as long as it takes.
 
     Raises:
@@ -43,7 +43,7 @@ async def until_prepared(side: BridgeContext) -> None:
     wait = MIN_BACKOFF_SECONDS
     while True:
         try:
-            return await prepare(side)
+            return await prepare(context)
         except FriendsError as error:
             if not error.temporary:
                 raise
@@ -52,31 +52,31 @@ async def until_prepared(side: BridgeContext) -> None:
         wait = min(10.0, wait * 2)
 
 
-async def try_times(side: BridgeContext) -> bool:
+async def try_times(context: BridgeContext) -> bool:
     """Ask once for PubNub's time and the highest stamp told; False where one of them does not answer."""
     try:
-        await _times(side)
+        await _times(context)
     except FriendsError as error:
         _log.warning("served without PubNub's time for now", reason=str(error))
         return False
     return True
 
 
-async def keep_times(side: BridgeContext) -> None:
+async def keep_times(context: BridgeContext) -> None:
     """For an API without a bridge beside it: ask again and again, for ever."""
     wait = MIN_BACKOFF_SECONDS
     while True:
         await asyncio.sleep(wait)
-        wait = MAX_BACKOFF_SECONDS if await try_times(side) else min(MAX_BACKOFF_SECONDS, wait * 2)
+        wait = MAX_BACKOFF_SECONDS if await try_times(context) else min(MAX_BACKOFF_SECONDS, wait * 2)
 
 
-async def _times(side: BridgeContext) -> None:
+async def _times(context: BridgeContext) -> None:
     try:
-        await side.clock.set(side.session, side.keyset)
+        await context.clock.set(context.session, context.keyset)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, LookupError) as error:
         metrics.CLOCK_KNOWN.set(0)
-        reason = f"{side.keyset.base}: {str(error) or type(error).__name__}"
+        reason = f"{context.keyset.base}: {str(error) or type(error).__name__}"
         raise PubNubUnavailable(reason=reason) from error
     metrics.CLOCK_KNOWN.set(1)
-    metrics.CLOCK_AHEAD.set(side.clock.offset / 1000)
-    await side.water.load()
+    metrics.CLOCK_AHEAD.set(context.clock.offset / 1000)
+    await context.watermark.load()

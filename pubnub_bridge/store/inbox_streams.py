@@ -50,22 +50,22 @@ class InboxStreams:
         self._partition = partition
         self._asking = BatchLoader(self._asked, distance=0.0)
 
-    def outgoing(self) -> NotificationBatch:
+    def notifications(self) -> NotificationBatch:
         """An empty set of notices to be filled and appended."""
         return NotificationBatch(self._partition)
 
-    async def append(self, outgoing: NotificationBatch) -> None:
+    async def append(self, notifications: NotificationBatch) -> None:
         """Accept notices, one entry a partition. Raises QueueUnavailable, and then none is accepted."""
-        if bodies := outgoing.bodies():
-            with tracing.span("append notices", partitions=len(bodies), recipients=outgoing.recipients):
+        if bodies := notifications.bodies():
+            with tracing.span("append notices", partitions=len(bodies), recipients=notifications.recipients):
                 await self._queue.append(list(bodies.items()))
 
     async def owe(self, users: Iterable[str], reason: str) -> None:
         """Promise a friends.sync to each of these users; it is read when it is sent."""
-        outgoing = self.outgoing()
+        notifications = self.notifications()
         for user in users:
-            outgoing.sync(SyncNotification(user, reason=reason))
-        await self.append(outgoing)
+            notifications.sync(SyncNotification(user, reason=reason))
+        await self.append(notifications)
 
     async def ask(self, user: str) -> None:
         """Promise a friends.sync that its user asked for; what is asked for at one moment is appended together.

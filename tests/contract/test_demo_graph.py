@@ -94,15 +94,15 @@ async def test_a_graph_of_your_own_is_left_as_it_is(graph: Graph, demo: DemoGrap
 async def test_newcomers_are_a_person_and_two_friends(graph: Graph, demo: DemoGraph) -> None:
     """So that one sees the other come."""
     people = await demo.people(COUNT, quiet)
-    me, *friends = await demo.newcomers(people)
+    me, *friends = await demo.new_users(people)
     assert len(friends) == 2
     assert {(me, friend) for friend in friends} <= set(await edges(graph))
 
 
 async def test_nobody_to_be_where_there_are_no_friends(demo: DemoGraph) -> None:
     """A graph with nobody at all, or with one person."""
-    assert await demo.newcomers([]) == []
-    assert await demo.newcomers(["u0000000"]) == ["u0000000"]
+    assert await demo.new_users([]) == []
+    assert await demo.new_users(["u0000000"]) == ["u0000000"]
 
 
 def test_batches_hold_all_pairs_in_order() -> None:

@@ -169,9 +169,9 @@ async def test_the_inbox_speaks_to_either(queue: Queue, servers: Servers) -> Non
     """Appending, owing and putting back end in the recipient's partition."""
     async with open_valkey(servers.redis_url) as valkey:
         inbox = InboxStreams(valkey, SHARDS.partition, queue)
-        outgoing = inbox.outgoing()
-        outgoing.tell(Event("ann", "online", 1, 2, b"{}"), ["ben"])
-        await inbox.append(outgoing)
+        notifications = inbox.notifications()
+        notifications.add(Event("ann", "online", 1, 2, b"{}"), ["ben"])
+        await inbox.append(notifications)
         await inbox.owe(["ben"], "asked")
         await inbox.put_back(SHARDS.partition("ben"), [SyncNotification("ben", reason="lost")])
     found = await queue.read()

@@ -121,13 +121,13 @@ async def test_a_nudge_is_heard(valkey: Valkey) -> None:
     heard = asyncio.Event()
 
     async def listen() -> None:
-        async for _ in valkey.heard("n"):
+        async for _ in valkey.listen("n"):
             heard.set()
 
     task = asyncio.create_task(listen())
     async with asyncio.timeout(5):
         while not heard.is_set():
-            await valkey.nudge("n")
+            await valkey.publish_wakeup("n")
             await asyncio.sleep(0.02)
     task.cancel()
 

@@ -127,14 +127,14 @@ def test_coalescing_never_changes_the_final_view(notices: list[tuple[str, str, i
     for kind, user, ts, at, wait in rows:
         single = Batcher(BatchWindow(distance=0.0, sync_distance=0.0))
         single.add([notice(kind, user, ts, at)], 0.0)
-        plain += [body for letter in single.take(0.0, 9) for body in bodies(letter, letter.sync)]
+        plain += [body for batch in single.take(0.0, 9) for body in bodies(batch, batch.sync)]
         one.add([notice(kind, user, ts, at)], now, wait)
         now += 0.5
-        for letter in one.take(now, 9):
-            coalesced += bodies(letter, letter.sync)
-            one.done(letter, now)
-    for letter in one.take(1e9, 9):
-        coalesced += bodies(letter, letter.sync)
+        for batch in one.take(now, 9):
+            coalesced += bodies(batch, batch.sync)
+            one.done(batch, now)
+    for batch in one.take(1e9, 9):
+        coalesced += bodies(batch, batch.sync)
     assert shown(coalesced) == shown(plain)
 
 

@@ -51,7 +51,7 @@ def hold(rules: Rules, times: DebounceTimes) -> Debouncer:
                 for user in [user for user, change in self._waiting.items() if not change.online]:
                     if change := self._unwait(user):
                         self._let_go(change.entries)
-            super().lengthen(shards, hold)
+            super().extend(shards, hold)
 
         def take(self, now: int, limit: int) -> list[Change]:
             before = dict(self._online)
@@ -91,7 +91,7 @@ def overcharge(rules: Rules, coalesce: Batcher, admitted: int) -> None:
     """Where the graph bears no more syncs now, they wait, or are dropped."""
     if not rules.admitted_later_not_dropped and not admitted:
         for letter in coalesce._waiting.values():
-            letter.sync = None if letter.owes else letter.sync
+            letter.sync = None if letter.needs_sync else letter.sync
 
 
 def to_be_told(
@@ -136,14 +136,14 @@ def hidden(rules: Rules, settled: CommitResult, rows: list[PresenceSnapshot]) ->
     return settled.hidden if rules.visible_by_the_commit else frozenset(r.user for r in rows if r.invisible)
 
 
-def without_syncs(rules: Rules, outgoing: NotificationBatch) -> None:
+def without_syncs(rules: Rules, notifications: NotificationBatch) -> None:
     """Take the syncs out of what settling tells."""
     if not rules.settle_syncs:
-        for partition, some in outgoing.notices.items():
-            outgoing.notices[partition] = [one for one in some if not isinstance(one, SyncNotification)]
+        for partition, some in notifications.notices.items():
+            notifications.notices[partition] = [one for one in some if not isinstance(one, SyncNotification)]
 
 
-def tell_pair(rules: Rules, pair: ChangedPair, outgoing: NotificationBatch) -> None:
+def add_friendship_events(rules: Rules, pair: ChangedPair, notifications: NotificationBatch) -> None:
     """Both ends, or only those flagged online."""
     if not rules.relation_to_the_offline:
         pair = replace(
@@ -153,7 +153,7 @@ def tell_pair(rules: Rules, pair: ChangedPair, outgoing: NotificationBatch) -> N
         )
         if not (pair.a.exists and pair.b.exists):
             pair = replace(pair, friends=pair.friends and pair.a.exists and pair.b.exists)
-    friendship_event.tell_pair(pair, outgoing)
+    friendship_event.add_friendship_events(pair, notifications)
 
 
 def events(rules: Rules, letter: PendingBatch) -> list[Event]:

@@ -142,7 +142,7 @@ class Owner:
         """Whether a storm begins or ends."""
         self.storms.marks = self.out.marks
         if self.storms.judge(self.out.pubnub.now, {0: len(self.hold.online)}, self.hold.away):
-            self.hold.lengthen(self.storms.patient(0), mutants.longest(self.rules, self.out.marks.hold))
+            self.hold.extend(self.storms.patient(0), mutants.longest(self.rules, self.out.marks.hold))
 
     def look_up(self) -> bool:
         """Where Now for one doubt."""
@@ -225,13 +225,13 @@ class Owner:
 
     def _notify(self, batch: Batch) -> None:
         assert batch.settled is not None
-        outgoing = NotificationBatch(lambda _user: 0)
+        notifications = NotificationBatch(lambda _user: 0)
         news = [one for one in batch.told if one.user in batch.news]
         add_notifications(
-            mutants.audible(self.rules, news), mutants.hidden(self.rules, batch.settled, news), outgoing
+            mutants.audible(self.rules, news), mutants.hidden(self.rules, batch.settled, news), notifications
         )
-        mutants.without_syncs(self.rules, outgoing)
-        self._append_inbox(outgoing)
+        mutants.without_syncs(self.rules, notifications)
+        self._append_inbox(notifications)
         if self.rules.delete_after_append:
             self._resolve(batch, batch.told)
         self.batch = None
@@ -255,10 +255,10 @@ class Owner:
     def relay(self) -> bool:
         """Read one outbox node, then append, then delete it: three steps."""
         if self.relation is not None:
-            node, outgoing = self.relation
-            if outgoing.notices:
-                self._append_inbox(outgoing)
-                outgoing.notices.clear()
+            node, notifications = self.relation
+            if notifications.notices:
+                self._append_inbox(notifications)
+                notifications.notices.clear()
             else:
                 self.out.graph.done(node)
                 self.relation = None
@@ -267,22 +267,22 @@ class Owner:
             return False
         node = min(self.out.graph.outbox)
         pair = self.out.graph.pair(node)
-        outgoing = NotificationBatch(lambda _user: 0)
-        ts = self._tell_of(pair.a.id, outgoing) if pair.alone else pair.ts
+        notifications = NotificationBatch(lambda _user: 0)
+        ts = self._tell_of(pair.a.id, notifications) if pair.alone else pair.ts
         if not self._clock_is_back([ts]):
             if not pair.alone:
-                mutants.tell_pair(self.rules, pair, outgoing)
-            self.relation = (node, outgoing)
+                mutants.add_friendship_events(self.rules, pair, notifications)
+            self.relation = (node, notifications)
         return True
 
-    def _tell_of(self, user: str, outgoing: NotificationBatch) -> int:
+    def _tell_of(self, user: str, notifications: NotificationBatch) -> int:
         """Who hides or shows up again, as one read says; its clock."""
         reading = self.out.graph.begin(user)
         while reading.left:
             self.out.graph.look(reading)
         told = self.out.graph.told(reading)
         if told.present or self.rules.hiding_is_told_whatever_since:
-            outgoing.tell(presence_event(told), told.online_friends)
+            notifications.add(presence_event(told), told.online_friends)
         return reading.ts
 
     # Rows 9 and 10
@@ -393,8 +393,8 @@ class Owner:
     def _owe(self, user: str, reason: str) -> None:
         self.out.inbox.append(encode([SyncNotification(user, reason=reason)]))
 
-    def _append_inbox(self, outgoing: NotificationBatch) -> None:
-        for body in outgoing.bodies().values():
+    def _append_inbox(self, notifications: NotificationBatch) -> None:
+        for body in notifications.bodies().values():
             for row in json.loads(body):
                 self.out.highest = max(self.out.highest, row[2] if row[0] == "sync" else row[3])
             self.out.inbox.append(body)

@@ -45,13 +45,13 @@ class MessageListener(SubscribeCallback):
         self._keep("action", action)
 
     async def heard(
-        self, kind: str, holds: Callable[[Any], bool] = lambda _: True, within_s: float = 10.0
+        self, kind: str, debouncers: Callable[[Any], bool] = lambda _: True, within_s: float = 10.0
     ) -> Any:
         """The first thing of `kind` that fits, now or soon."""
         async with asyncio.timeout(within_s):
             while True:
                 for known, what in self.kept:
-                    if known == kind and holds(what):
+                    if known == kind and debouncers(what):
                         return what
                 self._arrived.clear()
                 await self._arrived.wait()

@@ -59,8 +59,8 @@ class OwnedPartitions(Protocol):
 class PartitionState(Protocol):
     """The part of `partitions.Partitions` that is told."""
 
-    holds: dict[int, Debouncer]
-    outbounds: dict[int, Any]
+    debouncers: dict[int, Debouncer]
+    outboxes: dict[int, Any]
     storms: StormDetector
 
     def ages(self) -> dict[int, Ages]:
@@ -119,14 +119,14 @@ class Report:
         """By number: held users, waiting inboxes, ages of the oldest change and notice (s), users online."""
         found = {}
         for number, age in self._kept.ages().items():
-            hold, outbound = self._kept.holds[number], self._kept.outbounds.get(number)
-            waiting = outbound.coalesce.busy if outbound else 0
+            debouncer, outbox = self._kept.debouncers[number], self._kept.outboxes.get(number)
+            waiting = outbox.batcher.busy if outbox else 0
             found[str(number)] = [
-                len(hold),
+                len(debouncer),
                 waiting,
                 round(age.settle, 2),
                 round(age.notice, 2),
-                len(hold.online),
+                len(debouncer.online),
             ]
         return found
 

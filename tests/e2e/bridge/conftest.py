@@ -104,7 +104,7 @@ class World:
     origin: Running
     settings: Settings
     api: str
-    side: BridgeContext
+    context: BridgeContext
     devices: list[Device] = field(default_factory=list)
 
     @property
@@ -258,11 +258,11 @@ async def _world(
     async with AsyncExitStack() as stack:
         if in_image.IMAGE:
             url = await stack.enter_async_context(in_image.service(chosen))
-            side = await stack.enter_async_context(beside(settings))
+            context = await stack.enter_async_context(beside(settings))
         else:
             await stack.enter_async_context(running_bridge(settings))
-            url, side = await stack.enter_async_context(api(settings))
-        world = World(graph, origin, settings, url, side)
+            url, context = await stack.enter_async_context(api(settings))
+        world = World(graph, origin, settings, url, context)
         yield world
         for device in world.devices:
             await device.client.stop()
@@ -273,9 +273,9 @@ async def beside(settings: Settings) -> AsyncIterator[BridgeContext]:
     """A side of the test's own, to look into the engines with."""
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_backends(settings))
-        side = await stack.enter_async_context(open_context(settings, opened))
-        await prepare(side)
-        yield side
+        context = await stack.enter_async_context(open_context(settings, opened))
+        await prepare(context)
+        yield context
 
 
 @pytest.fixture
@@ -292,8 +292,8 @@ async def without_bridge(
     """The same, with `more` options."""
     await _emptied(servers.redis_url)
     settings = Settings(**(options(servers, origin) | more))  # type: ignore[arg-type]
-    async with api(settings) as (url, side):
-        world = World(graph, origin, settings, url, side)
+    async with api(settings) as (url, context):
+        world = World(graph, origin, settings, url, context)
         yield world
         for device in world.devices:
             await device.client.stop()
@@ -303,20 +303,20 @@ async def without_bridge(
 async def api(settings: Settings) -> AsyncIterator[tuple[str, BridgeContext]]:
     """The HTTP side, with the bridge's routes."""
     async with AsyncExitStack() as stack:
-        side = await stack.enter_async_context(beside(settings))
-        opened = side.engines
+        context = await stack.enter_async_context(beside(settings))
+        opened = context.backends
         gate = await stack.enter_async_context(open_authenticator(settings))
         http = build_app(
             settings,
-            build_services(settings, opened, erasers(side), side.newcomers.created, exporters(side)),
+            build_services(settings, opened, erasers(context), context.new_users.created, exporters(context)),
             gate,
             routes.TABLES,
         )
-        http[routes.CONTEXT] = side
+        http[routes.CONTEXT] = context
         address = await stack.enter_async_context(server.listening(http, settings))
-        newcomers = asyncio.create_task(side.newcomers.run())
-        stack.callback(newcomers.cancel)
-        yield address.url, side
+        new_users = asyncio.create_task(context.new_users.run())
+        stack.callback(new_users.cancel)
+        yield address.url, context
 
 
 @asynccontextmanager

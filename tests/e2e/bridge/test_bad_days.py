@@ -95,28 +95,28 @@ async def test_a_token_refused_in_the_middle_is_replaced(
     await _emptied(servers.redis_url)
     settings = Settings(**(options(servers, strict_origin) | {"access_manager": "on"}))  # type: ignore[arg-type]
     async with owner(settings) as (bridge, _):
-        side = bridge.side
-        world = World(graph, strict_origin, settings, "", side)
+        context = bridge.context
+        world = World(graph, strict_origin, settings, "", context)
         await world.people("ann", "bob")
         devices = [world.device(user) for user in ("ann", "bob")]
         for device in devices:
-            token = await side.tokens.client(device.user, side.shards)
+            token = await context.tokens.client(device.user, context.shards)
             assert token is not None
             device.client.set_token(token.token)
         ann, bob = devices
         ann.appear()
 
         async def settled() -> bool:
-            return (await side.flags.presence(["ann"]))[0].online
+            return (await context.flags.presence(["ann"]))[0].online
 
         await eventually(settled)
         before = {call: metrics.DENIED.labels(call)._value.get() for call in ("subscribe", "publish")}
-        side.tokens._own = "worth nothing"
+        context.tokens._own = "worth nothing"
         bob.appear()
         await ann.hears(lambda m: m["type"] == "friend.online", seconds=30)
         after = {call: metrics.DENIED.labels(call)._value.get() for call in before}
         assert sum(after.values()) > sum(before.values())
-        assert side.tokens.own() not in {None, "worth nothing"}
+        assert context.tokens.own() not in {None, "worth nothing"}
         for device in devices:
             await device.client.stop()
 
@@ -124,16 +124,16 @@ async def test_a_token_refused_in_the_middle_is_replaced(
 async def test_a_graph_whose_clock_is_behind_is_waited_for(quiet: World) -> None:
     """As after a move to another server: no state is told with an older stamp than one that was told before."""
     await quiet.people("ann")
-    flags, water = quiet.side.flags, Watermark(quiet.side.engines.valkey)
-    water.highest = await flags.clock() + 1_000_000
+    flags, watermark = quiet.context.flags, Watermark(quiet.context.backends.valkey)
+    watermark.highest = await flags.clock() + 1_000_000
     before = metrics.CLOCK_BEHIND._value.get()
     with pytest.raises(ClockBehind, match="behind what was told"):
-        await water.read(lambda: flags.tell(["ann"]))
+        await watermark.read(lambda: flags.tell(["ann"]))
     assert metrics.CLOCK_BEHIND._value.get() == before + 1
 
     async def passed() -> bool:
         try:
-            return bool(await water.read(lambda: flags.tell(["ann"])))
+            return bool(await watermark.read(lambda: flags.tell(["ann"])))
         except ClockBehind:
             return False
 

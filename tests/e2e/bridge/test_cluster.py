@@ -22,8 +22,8 @@ async def test_friends_are_told_before_and_after_a_primary_dies(
     """Bob's partition moves to the replica of its server; his leave, and every shard once more, are dealt with."""
     async with running(tmp_path) as cluster:
         settings = Settings(**(options(servers, origin) | {"redis_url": cluster.url}))  # type: ignore[arg-type]
-        async with api(settings) as (url, side), owner(settings) as (bridge, _):
-            world = World(graph, origin, settings, url, side)
+        async with api(settings) as (url, context), owner(settings) as (bridge, _):
+            world = World(graph, origin, settings, url, context)
             await world.people("ann", "bob")
             await until(lambda: len(bridge.ownership.owned) == settings.partitions)
             ann, bob = world.device("ann"), world.device("bob")

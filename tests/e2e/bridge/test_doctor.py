@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from local_stack.backends.ports import free_port
 
-from local_stack.engines.ports import free_port
 from local_stack.origin.app import Running
 from pubnub_bridge.doctor.examine import examine
 from pubnub_bridge.doctor.finding import Finding, State
@@ -71,7 +71,7 @@ async def test_what_is_broken_is_named(quiet: World) -> None:
     quiet.device("ann").appear()
 
     async def present() -> bool:
-        return (await quiet.side.lookups.seen("ann")).online
+        return (await quiet.context.lookups.seen("ann")).online
 
     await eventually(present)
     settings = quiet.settings.model_copy(update={"access_manager": "on"})
@@ -93,7 +93,7 @@ async def test_the_command_says_what_to_do_and_ends_with_1(
 ) -> None:
     """An origin that is not there: one failure with its remedy, as JSON and as a table."""
     away = quiet.settings.model_copy(update={"pubnub_origin": f"127.0.0.1:{free_port()}"})
-    stack = stack_file(World(quiet.graph, origin, away, quiet.api, quiet.side), tmp_path / "stack.json")
+    stack = stack_file(World(quiet.graph, origin, away, quiet.api, quiet.context), tmp_path / "stack.json")
     code, shown = await command("doctor", "--stack", stack, *(["--json"] if as_json else []))
     assert code == 1
     if as_json:

@@ -66,31 +66,33 @@ async def command(*arguments: str) -> tuple[int, str]:
 
 async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: World) -> None:
     """Recent changes, dead letters to and about the user, App Context and the graph; others' things stay."""
-    side, partition = quiet.side, quiet.shards.partition
+    context, partition = quiet.context, quiet.shards.partition
     await quiet.people("ann", "bob")
-    await side.why.keep([ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)])
-    await side.why.fail([FailedRecipient("ann", "evt_presence_ann_1", "bob", "400")])
-    await side.client.set_user("ann", "Ann", {})
+    await context.change_history.keep(
+        [ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)]
+    )
+    await context.change_history.fail([FailedRecipient("ann", "evt_presence_ann_1", "bob", "400")])
+    await context.client.set_user("ann", "Ann", {})
     for inbox, about in (("ann", "bob"), ("bob", "ann"), ("bob", "cid")):
-        await side.dead.bury(partition(inbox), inbox, message(about), "400")
+        await context.dead.bury(partition(inbox), inbox, message(about), "400")
     status, answer = await quiet.call("DELETE", "/v1/users/ann")
     assert status == 200
     stores = answer["stores"]
     assert set(stores) == {"graph", "kept answers", "recent changes", "dead letters", "App Context"}
     assert stores["dead letters"] == {"removed": 2}
-    assert await side.why.of("ann") == []
-    assert await side.why.failed("ann") == []
-    assert [letter.about for letter in await side.dead.all()] == [{"bob", "cid"}]
+    assert await context.change_history.of("ann") == []
+    assert await context.change_history.failed("ann") == []
+    assert [letter.about for letter in await context.dead.all()] == [{"bob", "cid"}]
     reply = await quiet.device("bob").client.get_uuid_metadata().uuid("ann").future()
     assert reply.is_error()
 
 
 async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tmp_path: Path) -> None:
     """--list changes nothing; without it each goes back to the stream it came from, and is gone from here."""
-    side, partition = quiet.side, quiet.shards.partition
+    context, partition = quiet.context, quiet.shards.partition
     seen = PresenceEvent("ann", True, 1_700_000_000_000, quiet.shards.shard("ann"), "join")
-    await side.dead.bury(partition("bob"), "bob", message("ann"), "400 too long")
-    await side.dead.bury_change(partition("ann"), seen, "the graph refuses it")
+    await context.dead.bury(partition("bob"), "bob", message("ann"), "400 too long")
+    await context.dead.bury_change(partition("ann"), seen, "the graph refuses it")
     stack = stack_file(quiet, tmp_path / "stack.json")
     environment = ("--stack", stack)
     code, shown = await command("redrive", "--list", "--json", *environment)
@@ -100,13 +102,13 @@ async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tm
         ("message", "bob", "400 too long"),
         ("change", "ann", "the graph refuses it"),
     }
-    assert await side.dead.count() == 2
+    assert await context.dead.count() == 2
     code, shown = await command("redrive", *environment)
     assert code == 0
     assert "2 put back" in shown
-    assert await side.dead.count() == 0
+    assert await context.dead.count() == 0
     streams = [keys.inbox(partition("bob")), keys.presence_log(partition("ann"))]
-    found = await side.engines.valkey.read(dict.fromkeys(streams, FIRST))
+    found = await context.backends.valkey.read(dict.fromkeys(streams, FIRST))
     assert decode(found[streams[0]][0][1])[0].recipients == ["bob"]  # type: ignore[union-attr]
     assert presence_log.decode(found[streams[1]][0][1]) == [seen]
     assert (await command("redrive", *environment))[1].strip() == "No dead letters."
@@ -124,11 +126,11 @@ async def test_newcomers_are_asked_again_while_pubnub_says_nothing() -> None:
             raise answer
         return answer
 
-    newcomers = NewUsers(look_up)  # type: ignore[arg-type]
-    await newcomers.created(["ann", "bob"])
-    assert [await newcomers.step() for _ in range(3)] == [False, False, True]
+    new_users = NewUsers(look_up)  # type: ignore[arg-type]
+    await new_users.created(["ann", "bob"])
+    assert [await new_users.step() for _ in range(3)] == [False, False, True]
     assert asked == [["ann", "bob"], ["ann", "bob"], ["bob"]]
-    assert await newcomers.step()
+    assert await new_users.step()
     assert len(asked) == 3
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(newcomers.run(), 0.01)
+        await asyncio.wait_for(new_users.run(), 0.01)

@@ -23,9 +23,9 @@ async def owner(settings: Settings) -> AsyncIterator[tuple[Bridge, asyncio.Task[
     """A bridge with a short lease, whose parts can be looked at; its task may be killed or paused."""
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_backends(settings))
-        side = await stack.enter_async_context(open_context(settings, opened))
-        await prepare(side)
-        bridge = Bridge(side)
+        context = await stack.enter_async_context(open_context(settings, opened))
+        await prepare(context)
+        bridge = Bridge(context)
         bridge.ownership.lease = LEASE
         task = asyncio.create_task(run_until_one_ends(bridge.tasks(), bridge.drain))
         try:

@@ -78,7 +78,9 @@ async def arrived_together(world: World) -> None:
         await no_repairs(bridge)
         # A partition begins to settle when its first poll is answered: both must have begun, or it is two batches.
         await until(
-            lambda: all(hold.begins <= bridge.side.clock.now() for hold in bridge.partitions.holds.values())
+            lambda: all(
+                hold.begins <= bridge.context.clock.now() for hold in bridge.partitions.holds.values()
+            )
         )
         # Their own joins are lost, so that both can be said at one moment.
         keyset.faults.rules.append(Fault(kind="lose", prefix="presence."))
@@ -86,13 +88,15 @@ async def arrived_together(world: World) -> None:
         bob.appear()
         presence = keyset.presence
         await until(lambda: all(d.user in presence.here(d.channel) for d in (ann, bob)))
-        at = bridge.side.clock.now()
+        at = bridge.context.clock.now()
         shard = world.shards.shard
         holds = bridge.partitions.holds.values()
         # One batch, however long a loaded machine takes between reading the two.
         for hold in holds:
             hold.begin_at(at + 3_600_000)
-        await bridge.side.log.append([PresenceEvent(u, True, at, shard(u), "join") for u in ("ann", "bob")])
+        await bridge.context.log.append(
+            [PresenceEvent(u, True, at, shard(u), "join") for u in ("ann", "bob")]
+        )
         await until(lambda: sum(map(len, holds)) == 2)
         # The joins' own syncs are read before the commit, as ever: later ones would show what the bug hides.
         await until(lambda: all(any(m["type"] == "friends.sync" for m in d.ear.messages) for d in (ann, bob)))
@@ -123,13 +127,13 @@ async def a_flap_said_again(world: World) -> None:
         ann.appear()
         bob.appear()
         await until_flagged(world, "bob")
-        real = first.side.log.follow
+        real = first.context.log.follow
 
         async def follow(partition: int, seen: Any, cursor: Any) -> None:
             leave.extend(one for one in seen if one.reason == "leave")
             await real(partition, seen, cursor)
 
-        first.side.log.follow = follow  # type: ignore[method-assign]
+        first.context.log.follow = follow  # type: ignore[method-assign]
         await bob.leave()
         await until(lambda: bool(leave))
         bob.appear()
@@ -141,7 +145,7 @@ async def a_flap_said_again(world: World) -> None:
     async with owner(no_repairs) as (second, _):
         second.reconcile.ask = lambda _shards: None  # type: ignore[method-assign]
         await until(lambda: owned(second, world))
-        await second.side.log.append(leave[:1])
+        await second.context.log.append(leave[:1])
         await nothing_waits(world)
         await until(lambda: not any(map(len, second.partitions.holds.values())))
         await nothing_waits(world)
@@ -154,7 +158,7 @@ async def overtaken(world: World) -> None:
         await until(lambda: owned(bridge, world))
         ann.appear()
         await until_flagged(world, "ann")
-        real, others = bridge.side.flags.settle, Flags(world.graph)
+        real, others = bridge.context.flags.settle, Flags(world.graph)
 
         async def settle(flags: Any) -> Any:
             answer = await real(flags)
@@ -164,7 +168,7 @@ async def overtaken(world: World) -> None:
                 await others.settle(gone)
             return answer
 
-        bridge.side.flags.settle = settle  # type: ignore[method-assign]
+        bridge.context.flags.settle = settle  # type: ignore[method-assign]
         bob.appear()
         await ann.hears(lambda m: m["payload"].get("userId") == "bob")
         await nothing_waits(world)
@@ -180,7 +184,7 @@ async def nothing_waits(world: World) -> None:
 
     async def empty() -> bool:
         keys = [f"fp:{{{p}}}:{name}" for p in range(world.settings.partitions) for name in ("seen", "inbox")]
-        return not any(await world.side.engines.valkey.lengths(keys))
+        return not any(await world.context.backends.valkey.lengths(keys))
 
     # A planted bug may leave something behind for ever.
     with suppress(TimeoutError):

@@ -53,7 +53,7 @@ async def test_what_still_stands_in_a_stream_is_told_and_not_called_clean(
     quiet: World, tmp_path: Path
 ) -> None:
     """Nobody reads the streams here: each place is counted, an operator's look is kept on purpose, others' ids are not meant."""
-    side = quiet.side
+    context = quiet.context
     await quiet.people("ann", "bob", "annabel")
     partition = quiet.shards.partition("bob")
     event = {"type": "friend.online", "payload": {"userId": "ann"}}
@@ -62,7 +62,7 @@ async def test_what_still_stands_in_a_stream_is_told_and_not_called_clean(
     rows += [(keys.inbox(partition), json.dumps([json.dumps(other)]).encode())]
     rows += [(keys.events(partition), json.dumps(event, separators=(",", ":")).encode())]
     rows += [(keys.presence_log(partition), b'[null,[["ann",true,1,1,"join"]]]')]
-    await side.engines.valkey.append(rows)
+    await context.backends.valkey.append(rows)
     stack = stack_file(quiet, tmp_path / "stack.json")
     code, shown = await command("erase", "ann", "--wait", "0", "--json", "--stack", stack)
     told = json.loads(shown)["traces"]
@@ -88,7 +88,7 @@ async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in
         found += [one["lastSeen"], asked["presence"][0]["lastSeen"]]
         assert len(found) == 5
         assert set(found) == {"2023-11-14T22:00:00.000Z"}
-        told = (await world.side.flags.tell(["bob"]))[0]
+        told = (await world.context.flags.tell(["bob"]))[0]
         message = json.loads(presence_event(told).body)["payload"]["lastSeen"]
         assert {message, user_custom(told, 0)["lastSeen"]} == {"2023-11-14T22:00:00.000000Z"}
         pair = (await Outbox(graph, HOUR).read())[0]
@@ -103,8 +103,8 @@ async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_al
     """WHY_HOURS: the time to live of what is kept, and 0. What is kept is in the user's export."""
     record = ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)
     async with door(graph, servers, origin, why_hours=2) as world:
-        await world.side.why.keep([record])
-        assert await world.side.why.of("ann") == [record]
+        await world.context.change_history.keep([record])
+        assert await world.context.change_history.of("ann") == [record]
         await world.people("ann")
         _, export = await world.call("GET", "/v1/users/ann")
         assert set(export["stores"]) == {"graph", "recent changes", "dead letters"}
@@ -112,7 +112,7 @@ async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_al
         key = keys.change_history(world.shards.partition("ann"), "ann")
         lives = await ttl(servers.redis_url, key)
         assert HOUR < lives <= 2 * HOUR
-        none = ChangeHistory(world.side.engines.valkey, world.shards.partition, 0)
+        none = ChangeHistory(world.context.backends.valkey, world.shards.partition, 0)
         await none.forget("ann")
         await none.keep([record])
         assert await none.of("ann") == []

@@ -24,27 +24,28 @@ async def test_a_change_that_the_graph_refuses_is_buried_alone(world: World) -> 
     """Bob's row cannot be written; those of the others in his batch are, and the bridge lives on."""
     users = ["ann", "bob", "cid", "dan", "eve"]
     await world.people(*users)
-    side, now = world.side, world.side.clock.now()
+    context, now = world.context, world.context.clock.now()
     before = metrics.CHANGES_REFUSED.labels("change")._value.get()
     seen = [
-        PresenceEvent(u, True, now, TOO_LARGE if u == "bob" else side.shards.shard(u), "join") for u in users
+        PresenceEvent(u, True, now, TOO_LARGE if u == "bob" else context.shards.shard(u), "join")
+        for u in users
     ]
-    await side.log.append(seen)
+    await context.log.append(seen)
     for user in ("ann", "cid", "dan", "eve"):
         await until_flagged(world, user)
 
     async def buried() -> bool:
-        return await side.dead.count() == 1
+        return await context.dead.count() == 1
 
     await eventually(buried)
-    (letter,) = await side.dead.all()
+    (letter,) = await context.dead.all()
     assert (letter.kind, letter.inbox, letter.event_ids) == ("change", "bob", [f"evt_presence_bob_{now}"])
     assert not await flagged(world, "bob")
     assert metrics.CHANGES_REFUSED.labels("change")._value.get() == before + 1
 
     async def forgotten() -> bool:
         names = [f"fp:{{{number}}}:seen" for number in range(world.settings.partitions)]
-        return sum(await side.engines.valkey.lengths(names)) == 0
+        return sum(await context.backends.valkey.lengths(names)) == 0
 
     await eventually(forgotten)
 
@@ -55,8 +56,8 @@ async def test_a_graph_that_refuses_everything_is_waited_for_and_nobody_is_blame
     async with owner(quiet.settings) as (bridge, _):
         refusing = Refusing(bridge)
         before = metrics.CHANGES_REFUSED.labels("graph")._value.get()
-        now = quiet.side.clock.now()
-        await quiet.side.log.append(
+        now = quiet.context.clock.now()
+        await quiet.context.log.append(
             [PresenceEvent(user, True, now, quiet.shards.shard(user), "join") for user in ("ann", "bob")]
         )
 
@@ -64,18 +65,18 @@ async def test_a_graph_that_refuses_everything_is_waited_for_and_nobody_is_blame
             return metrics.CHANGES_REFUSED.labels("graph")._value.get() > before
 
         await eventually(noticed)
-        assert await quiet.side.dead.count() == 0
+        assert await quiet.context.dead.count() == 0
         refusing.stop()
         for user in ("ann", "bob"):
             await until_flagged(quiet, user)
-        assert await quiet.side.dead.count() == 0
+        assert await quiet.context.dead.count() == 0
 
 
 class Refusing:
     """Row 6 of a real bridge, failing as a query does that the server does not understand."""
 
     def __init__(self, bridge: Bridge) -> None:
-        self._flags = bridge.side.flags
+        self._flags = bridge.context.flags
         self._real = self._flags.settle
         self._flags.settle = self._settle  # type: ignore[method-assign]
 
@@ -99,9 +100,9 @@ async def test_who_a_change_did_not_reach_stands_in_why(world: World) -> None:
         return (1, 1) in [(one["recipients"], one["failed"]) for one in why["notices"]]
 
     await eventually(told)
-    (row,) = await world.side.why.failed("bob")
+    (row,) = await world.context.change_history.failed("bob")
     assert row[1] == "ann"
-    (letter,) = await world.side.dead.all()
+    (letter,) = await world.context.dead.all()
     assert letter.event_ids == [row[0]]
 
 

@@ -83,7 +83,7 @@ async def test_hiding_is_told_though_the_call_died_after_its_commit(world: World
     """What is to be told is committed with the choice; the relay finds it without being called."""
     await world.people("ann", "bob")
     ann, _ = await world.online("ann", "bob")
-    await world.side.flags.set_visibility("bob", invisible=True)
+    await world.context.flags.set_visibility("bob", invisible=True)
     told = await ann.hears(lambda m: m["type"] == "friend.offline")
     assert told["payload"]["userId"] == "bob"
 
@@ -186,7 +186,7 @@ async def test_someone_present_before_being_created_is_found(world: World) -> No
     early.appear()
 
     async def counted() -> bool:
-        return (await world.side.lookups.seen("zoe")).online
+        return (await world.context.lookups.seen("zoe")).online
 
     await eventually(counted)
     assert (await world.call("PUT", "/v1/users/zoe", json={"name": "Zoe"}))[0] == 200

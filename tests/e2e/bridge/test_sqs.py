@@ -51,9 +51,9 @@ async def test_friends_are_told_over_sqs(sqs_world: World, server: SqsServer) ->
     assert (await world.call("DELETE", "/v1/friends/bob", "ann"))[0] == 200
     await ann.hears(lambda m: m["type"] == "friend.removed", 40)
     streams = [keys.inbox(number) for number in range(world.settings.partitions)]
-    assert sum(await world.side.engines.valkey.lengths(streams)) == 0
-    await world.side.dead.bury(world.shards.partition("ann"), "ann", message("zoe"), "400")
-    assert await world.side.dead.redrive() == 1
+    assert sum(await world.context.backends.valkey.lengths(streams)) == 0
+    await world.context.dead.bury(world.shards.partition("ann"), "ann", message("zoe"), "400")
+    assert await world.context.dead.redrive() == 1
     await ann.hears(lambda m: m["payload"].get("userId") == "zoe", 40)
 
     async def empty() -> bool:
@@ -92,7 +92,7 @@ async def listening(world: World, user: str) -> Device:
     """A device that hears its inbox for certain: it has heard something."""
     device = world.device(user)
     device.appear()
-    pool = PublishClient(world.side.keyset, lambda: None)
+    pool = PublishClient(world.context.keyset, lambda: None)
 
     async def heard() -> bool:
         said = await pool.post(f"inbox.{user}", b'{"type": "hello", "payload": {}}')
@@ -117,7 +117,7 @@ async def test_a_lambda_function_publishes_what_it_is_handed(
         monkeypatch.setenv(name.upper(), str(said))
     monkeypatch.setattr(lambda_handler, "_warm", [])
     async with SqsQueue.open(url) as queue:
-        inbox = InboxStreams(quiet.side.engines.valkey, quiet.shards.partition, queue)
+        inbox = InboxStreams(quiet.context.backends.valkey, quiet.shards.partition, queue)
         await inbox.owe(["ann"], "asked")
         await inbox.owe(["bob"], "asked")
         handed = event(await queue.receive(0))

@@ -12,9 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
+from local_stack.backends.ports import free_port
 
 from graph_service.graph.driver import Graph
-from local_stack.engines.ports import free_port
 from local_stack.origin.app import Options, start
 from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge.runtime import startup
@@ -87,18 +87,18 @@ async def test_friends_are_served_while_pubnub_is_away_and_presence_begins_when_
 
 async def test_an_api_alone_takes_pubnubs_time_and_the_highest_stamp(quiet: World) -> None:
     """Where there is no bridge beside it, the API itself asks, once PubNub answers."""
-    side = quiet.side
-    side.clock.offset, side.water.highest = 0, 0
+    context = quiet.context
+    context.clock.offset, context.watermark.highest = 0, 0
     await quiet.origin.close()
-    assert await startup.try_times(side) is False
-    assert side.clock.offset == 0
+    assert await startup.try_times(context) is False
+    assert context.clock.offset == 0
     port = quiet.origin.port
     again = await start(Options("127.0.0.1", port, "demo", "demo", "sec", KeysetSettings(), True, None))
     try:
         again.origin.clock.advance(3600.0)
-        await side.engines.valkey.raise_to("fp:highest-ts", 1_700_000_000_000_000)
-        assert await startup.try_times(side) is True
-        assert abs(side.clock.offset - 3_600_000) < 5_000
-        assert side.water.highest == 1_700_000_000_000_000
+        await context.backends.valkey.raise_to("fp:highest-ts", 1_700_000_000_000_000)
+        assert await startup.try_times(context) is True
+        assert abs(context.clock.offset - 3_600_000) < 5_000
+        assert context.watermark.highest == 1_700_000_000_000_000
     finally:
         await again.close()

@@ -76,18 +76,18 @@ def heard(eye: Device, kind: str) -> list[str]:
 
 async def flagged(world: World) -> int:
     """How many are flagged online."""
-    return len(await world.side.flags.online_in_shards(range(world.shards.shards)))
+    return len(await world.context.flags.online_in_shards(range(world.shards.shards)))
 
 
 async def calm(world: World) -> bool:
     """No storm is on, and nobody is told of one."""
-    health = Health(world.side.engines.valkey, world.settings.partitions, 10)
+    health = Health(world.context.backends.valkey, world.settings.partitions, 10)
     return not REGISTRY.get_sample_value("friends_storm") and await health.late() is None
 
 
 async def doubt(world: World) -> bool:
     """Clients are told that presence is not known, and why."""
-    health = Health(world.side.engines.valkey, world.settings.partitions, 10)
+    health = Health(world.context.backends.valkey, world.settings.partitions, 10)
     return "left within" in str(await health.late())
 
 

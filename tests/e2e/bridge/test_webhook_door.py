@@ -23,8 +23,8 @@ async def door(graph: Graph, servers: Servers, origin: Running, **more: object) 
     """An API with the webhook, without a bridge, so that what is accepted stays in the streams."""
     await _emptied(servers.redis_url)
     settings = Settings(**(options(servers, origin) | more))  # type: ignore[arg-type]
-    async with api(settings) as (url, side):
-        yield World(graph, origin, settings, url, side)
+    async with api(settings) as (url, context):
+        yield World(graph, origin, settings, url, context)
 
 
 def body(world: World, *users: str) -> dict[str, Any]:
@@ -47,9 +47,9 @@ async def post(world: World, secret: str | None, sent: Any = None) -> tuple[int,
     return status, answer.get("code", "")
 
 
-async def entries(side: BridgeContext) -> int:
+async def entries(context: BridgeContext) -> int:
     """How much was accepted."""
-    return sum(await side.engines.valkey.lengths([keys.presence_log(number) for number in range(4)]))
+    return sum(await context.backends.valkey.lengths([keys.presence_log(number) for number in range(4)]))
 
 
 async def test_both_secrets_are_taken_while_they_change_and_the_old_one_no_longer_after(
@@ -95,17 +95,17 @@ async def test_a_call_that_is_not_answered_200_has_left_nothing(
         )
         assert (status, answer["code"]) == (400, "bad_input")
         full = keys.presence_log(world.shards.partition("ann"))
-        await world.side.engines.valkey.append([(full, b"[null,[]]")] * 100)
-        before = await entries(world.side)
+        await world.context.backends.valkey.append([(full, b"[null,[]]")] * 100)
+        before = await entries(world.context)
         others = [
             user
             for user in ("bob", "cat", "dan", "eve")
             if world.shards.partition(user) != world.shards.partition("ann")
         ]
         assert await post(world, "w" * 32, body(world, "ann", *others)) == (503, "stream_full")
-        assert await entries(world.side) == before
+        assert await entries(world.context) == before
         assert (await post(world, "w" * 32, body(world, *others)))[0] == 200
-        assert await entries(world.side) > before
+        assert await entries(world.context) > before
 
 
 async def test_asked_syncs_stop_where_nobody_reads_the_inbox_streams(
@@ -115,7 +115,7 @@ async def test_asked_syncs_stop_where_nobody_reads_the_inbox_streams(
     async with door(graph, servers, origin, stream_limit=100) as world:
         await world.people("ann")
         full = keys.inbox(world.shards.partition("ann"))
-        await world.side.engines.valkey.append([(full, b"[]")] * 100)
+        await world.context.backends.valkey.append([(full, b"[]")] * 100)
         status, problem = await world.call("POST", "/v1/sync", "ann")
         assert (status, problem["code"]) == (503, "stream_full")
         assert (await world.call("GET", "/v1/sync", "ann"))[0] == 200

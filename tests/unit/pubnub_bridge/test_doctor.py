@@ -7,7 +7,7 @@ import pytest
 from graph_service.errors import SetupError
 from graph_service.settings import load
 from pubnub_bridge.doctor import options
-from pubnub_bridge.doctor.engines import judged, skew
+from pubnub_bridge.doctor.backends import judged, skew
 from pubnub_bridge.doctor.finding import Finding, State, failed, report
 from pubnub_bridge.doctor.probe import ProbeEvents
 from pubnub_bridge.doctor.pubnub import judged as presence

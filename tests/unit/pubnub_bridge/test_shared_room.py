@@ -36,11 +36,14 @@ class Flags:
 
 async def test_a_partition_with_more_than_a_batch_due_leaves_the_next_one_to_the_others() -> None:
     """Also where more comes to it than is settled."""
-    holds = {number: Debouncer() for number in range(3)}
-    flags, inbox = Flags(), MagicMock(outgoing=lambda: NotificationBatch(lambda _user: 0), append=AsyncMock())
-    one = committer.FlagCommitter(around(flags, inbox), holds)
+    debouncers = {number: Debouncer() for number in range(3)}
+    flags, inbox = (
+        Flags(),
+        MagicMock(notifications=lambda: NotificationBatch(lambda _user: 0), append=AsyncMock()),
+    )
+    one = committer.FlagCommitter(around(flags, inbox), debouncers)
     for turn in range(6):
-        for number, hold in holds.items():
+        for number, hold in debouncers.items():
             users = [f"{number}-{turn}-{place}" for place in range(committer.MAX_BATCH)]
             hold.see([PresenceEvent(user, True, 1000, 0, "join") for user in users], str(turn))
         await one.step()
@@ -66,13 +69,13 @@ class Posts:
 
 async def test_letters_of_every_partition_go_out_while_there_are_more_than_can() -> None:
     """With room for one publish at once, one of each partition in turn."""
-    outbounds = {number: PartitionOutbox(number, BatchWindow(0.0, 0.0)) for number in range(3)}
-    for number, outbound in outbounds.items():
+    outboxes = {number: PartitionOutbox(number, BatchWindow(0.0, 0.0)) for number in range(3)}
+    for number, outbox in outboxes.items():
         syncs = [SyncNotification(f"{number}-{place}", 1, 1, []) for place in range(20)]
-        outbound.add([("1-0", encode(syncs))], time.monotonic(), 0.0)
+        outbox.add([("1-0", encode(syncs))], time.monotonic(), 0.0)
     posts, rest = Posts(enough=12), MagicMock()
     ways: Any = PublisherParts(posts, rest, rest, rest, rest, AsyncMock())
-    running = asyncio.create_task(Publisher(outbounds, ways, PublishLimits(in_flight=1)).run())
+    running = asyncio.create_task(Publisher(outboxes, ways, PublishLimits(in_flight=1)).run())
     async with asyncio.timeout(5):
         await posts.done.wait()
     running.cancel()

@@ -47,17 +47,17 @@ class Queue:
         self.told: list[str] = []
         self.refuses = 0
 
-    def outgoing(self) -> NotificationBatch:
+    def notifications(self) -> NotificationBatch:
         """An empty one."""
         return NotificationBatch(lambda _user: 0)
 
-    async def append(self, outgoing: NotificationBatch) -> None:
+    async def append(self, notifications: NotificationBatch) -> None:
         """Accepted, once open."""
         await self.open.wait()
         if self.refuses:
             self.refuses -= 1
             raise QueueUnavailable(reason="away")
-        self.told += [event.user for event in outgoing.events()]
+        self.told += [event.user for event in notifications.events()]
 
 
 class Scene:

@@ -179,7 +179,7 @@ def test_a_leave_waits_its_hold_at_least_and_the_storm_hold_at_most(
     hold, now, left = Debouncer(DebounceTimes(5000, 5000, 5000)), 1000, dict[str, int]()
     hold.load(dict.fromkeys("abc", 0))
     for number, (user, online, storm, later) in enumerate(steps):
-        hold.lengthen(frozenset({0}) if storm else frozenset(), 20_000)
+        hold.extend(frozenset({0}) if storm else frozenset(), 20_000)
         if online or user not in hold.online:
             left.pop(user, None)
         else:
@@ -202,9 +202,9 @@ def test_a_leave_that_waits_already_waits_longer_once_a_storm_is_seen() -> None:
         [PresenceEvent("ann", False, 1000, 7, "leave"), PresenceEvent("bob", False, 1000, 7, "timeout")], "1"
     )
     hold.see([PresenceEvent("cat", True, 1000, 7, "join")], "2")
-    hold.lengthen(frozenset({7}), 30_000)
+    hold.extend(frozenset({7}), 30_000)
     assert [change.user for change in hold.take(30_999, 10)] == ["cat"]
-    hold.lengthen(frozenset(), 30_000)
+    hold.extend(frozenset(), 30_000)
     assert hold.next_due() == 2000
     assert {change.user for change in hold.take(30_999, 10)} == {"ann", "bob"}
     assert hold.take(99_000, 10) == []
@@ -214,7 +214,7 @@ def test_who_is_back_within_the_storm_hold_was_never_gone() -> None:
     """Friends are told nothing, not two things."""
     hold = Debouncer(DebounceTimes(5000, 5000, 5000))
     hold.load({"ann": 1})
-    hold.lengthen(frozenset({0}), 30_000)
+    hold.extend(frozenset({0}), 30_000)
     hold.see([PresenceEvent("ann", False, 1000, 0, "leave")], "1")
     assert hold.take(20_000, 10) == []
     assert hold.see([PresenceEvent("ann", True, 20_000, 0, "join")], "2").flaps == 1
@@ -256,18 +256,18 @@ def test_no_more_syncs_are_owed_at_once_than_admitted_and_none_is_forgotten(
         now += 1.0
         made.add([SyncNotification(str(user), reason="lost")], now)
         owed.add(str(user))
-        owing = admitted - sum(letter.owes for letter in under_way)
-        letters = made.take(now, limit, owing)
-        assert sum(letter.owes for letter in letters) <= max(0, owing)
+        max_syncs = admitted - sum(batch.needs_sync for batch in under_way)
+        letters = made.take(now, limit, max_syncs)
+        assert sum(batch.needs_sync for batch in letters) <= max(0, max_syncs)
         under_way += letters
         if under_way and limit == 3:
-            letter = under_way.pop(0)
-            owed.discard(letter.inbox)
-            made.done(letter, now)
-            owed |= {letter.inbox} & made._waiting.keys()
-    for letter in under_way:
-        made.done(letter, now)
-        owed.discard(letter.inbox)
+            batch = under_way.pop(0)
+            owed.discard(batch.inbox)
+            made.done(batch, now)
+            owed |= {batch.inbox} & made._waiting.keys()
+    for batch in under_way:
+        made.done(batch, now)
+        owed.discard(batch.inbox)
     while letters := made.take(now + 1.0, 2, 1):
         assert len(letters) == 1
         owed.discard(letters[0].inbox)

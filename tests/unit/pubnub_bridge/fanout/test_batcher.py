@@ -11,9 +11,9 @@ def event(user: str, kind: str, ts: int, at: int = 0) -> Event:
     return Event(user, kind, at or ts, ts, f"{user} {kind} {ts}".encode())
 
 
-def told(letter: PendingBatch) -> list[str]:
+def told(batch: PendingBatch) -> list[str]:
     """The bodies of a letter."""
-    return [one.body.decode() for one in letter.events()]
+    return [one.body.decode() for one in batch.events()]
 
 
 def test_a_lone_notice_is_due_at_once() -> None:
@@ -21,7 +21,7 @@ def test_a_lone_notice_is_due_at_once() -> None:
     one = Batcher()
     one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], now=10.0)
     assert one.next_due() == 10.0
-    assert [letter.inbox for letter in one.take(10.0, 9)] == ["bob", "cat"]
+    assert [batch.inbox for batch in one.take(10.0, 9)] == ["bob", "cat"]
 
 
 def test_in_a_window_everything_for_one_inbox_becomes_one_letter() -> None:
@@ -34,8 +34,8 @@ def test_in_a_window_everything_for_one_inbox_becomes_one_letter() -> None:
         1.0,
     )
     assert one.take(0.9, 9) == []
-    (letter,) = one.take(1.0, 9)
-    assert told(letter) == ["ann offline 2", "cat online 3"]
+    (batch,) = one.take(1.0, 9)
+    assert told(batch) == ["ann offline 2", "cat online 3"]
     assert one.saved == 1
 
 
@@ -47,11 +47,11 @@ def test_what_waits_goes_out_as_soon_as_the_window_allows_it() -> None:
     assert one.next_due() == 30.0
     one.window = 8.0
     assert one.next_due() == 8.0
-    assert [letter.inbox for letter in one.take(8.0, 1)] == ["bob"]
-    assert [letter.inbox for letter in one.take(12.0, 9)] == ["cat"]
+    assert [batch.inbox for batch in one.take(8.0, 1)] == ["bob"]
+    assert [batch.inbox for batch in one.take(12.0, 9)] == ["cat"]
     one.window = 60.0
     assert one.take(34.9, 9) == []
-    assert [letter.inbox for letter in one.take(35.0, 9)] == ["eve"]
+    assert [batch.inbox for batch in one.take(35.0, 9)] == ["eve"]
     assert one.next_due() is None
 
 
@@ -60,9 +60,9 @@ def test_a_sync_does_not_wait_for_the_window_and_takes_along_what_does() -> None
     one = Batcher()
     one.add([Notification(event("ann", "online", 1), ["bob"])], 0.0, window=30.0)
     one.add([SyncNotification("bob", 2, 1, ["ann"])], 1.0, window=30.0)
-    (letter,) = one.take(1.0, 9)
-    assert letter.sync is not None
-    assert told(letter) == ["ann online 1"]
+    (batch,) = one.take(1.0, 9)
+    assert batch.sync is not None
+    assert told(batch) == ["ann online 1"]
 
 
 def test_a_presence_older_than_the_queued_end_is_dropped() -> None:
@@ -75,8 +75,8 @@ def test_a_presence_older_than_the_queued_end_is_dropped() -> None:
         event("cat", "online", 3),
     ]
     one.add([Notification(one_event, ["bob"]) for one_event in notices], 0.0)
-    (letter,) = one.take(0.0, 9)
-    assert told(letter) == ["ann removed 2", "cat removed 2", "cat online 3"]
+    (batch,) = one.take(0.0, 9)
+    assert told(batch) == ["ann removed 2", "cat removed 2", "cat online 3"]
 
 
 def test_letters_to_one_inbox_keep_a_distance_and_their_order() -> None:
@@ -121,8 +121,8 @@ def test_one_sync_waits_and_a_read_one_replaces_an_owed_one() -> None:
         ],
         0.0,
     )
-    (letter,) = one.take(0.0, 9)
-    assert letter.sync == SyncNotification("ann", 5, 1, ["bob"])
+    (batch,) = one.take(0.0, 9)
+    assert batch.sync == SyncNotification("ann", 5, 1, ["bob"])
 
 
 def test_a_user_gets_at_most_one_sync_a_second() -> None:
@@ -148,13 +148,13 @@ def test_the_push_at_a_join_is_left_out_after_one_that_was_asked_for() -> None:
 
 def test_what_failed_too_often_becomes_an_owed_sync_but_a_relation_is_kept() -> None:
     """A sync tells presence anew; who is a friend is in no sync."""
-    letter = PendingBatch("bob", 1, 0.0)
-    letter.put(event("ann", "online", 1))
-    letter.put(event("cat", "added", 2))
-    again = letter.again(tries=3)
+    batch = PendingBatch("bob", 1, 0.0)
+    batch.put(event("ann", "online", 1))
+    batch.put(event("cat", "added", 2))
+    again = batch.again(tries=3)
     assert [notice.tries for notice in again if isinstance(notice, Notification)] == [1, 1]
-    letter.tries = 3
-    kept, owed = letter.again(tries=3)
+    batch.tries = 3
+    kept, owed = batch.again(tries=3)
     assert isinstance(kept, Notification)
     assert kept.event.kind == "added"
     assert owed == SyncNotification("bob", reason="lost")

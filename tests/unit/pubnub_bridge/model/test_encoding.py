@@ -18,7 +18,7 @@ from graph_service.model.messages import (
 )
 from graph_service.model.model import ChangedPair, End, PresenceSnapshot
 from pubnub_bridge.model import encoding
-from pubnub_bridge.model.friendship_event import tell_pair
+from pubnub_bridge.model.friendship_event import add_friendship_events
 from pubnub_bridge.model.notification import (
     Event,
     Notification,
@@ -111,11 +111,11 @@ def test_a_stream_entry_says_what_was_put_in(user: str, recipients: list[str], t
 
 def test_notices_are_spread_by_the_recipients_partition() -> None:
     """One entry a partition, whatever the number of events."""
-    outgoing = NotificationBatch(lambda user: len(user) % 2)
-    outgoing.tell(presence_event(told()), ["a", "bb", "c"])
-    outgoing.sync(sync_of(told()))
-    assert set(outgoing.bodies()) == {0, 1}
-    assert outgoing.recipients == 4
+    notifications = NotificationBatch(lambda user: len(user) % 2)
+    notifications.add(presence_event(told()), ["a", "bb", "c"])
+    notifications.sync(sync_of(told()))
+    assert set(notifications.bodies()) == {0, 1}
+    assert notifications.recipients == 4
 
 
 def test_who_hides_looks_like_any_offline_friend() -> None:
@@ -138,10 +138,10 @@ def end(user: str, **more: object) -> End:
 
 def heard(a: End, b: End, friends: bool = False) -> dict[str, dict[str, object]]:
     """What each inbox gets."""
-    outgoing = NotificationBatch(lambda _user: 0)
-    tell_pair(ChangedPair("n", a, b, friends, 0, 5), outgoing)
+    notifications = NotificationBatch(lambda _user: 0)
+    add_friendship_events(ChangedPair("n", a, b, friends, 0, 5), notifications)
     found = {}
-    for notice in outgoing.notices.get(0, []):
+    for notice in notifications.notices.get(0, []):
         assert isinstance(notice, Notification)
         MESSAGE.validate_json(notice.event.body)
         found[notice.recipients[0]] = json.loads(notice.event.body)

@@ -104,9 +104,9 @@ async def test_presence_of_an_id_without_a_user_is_no_view() -> None:
 
 @pytest.mark.parametrize(("holds", "wanted"), [((5, 5, 5), 10.0), ((1, 2, 20), 25.0)])
 def test_patience_is_the_longest_hold_and_five_seconds(
-    holds: tuple[float, float, float], wanted: float
+    debouncers: tuple[float, float, float], wanted: float
 ) -> None:
     """Whichever it is."""
-    online, leave, timeout = holds
+    online, leave, timeout = debouncers
     settings = Settings.model_construct(hold_online=online, hold_leave=leave, hold_timeout=timeout)
     assert settling_seconds(settings) == wanted
