@@ -35,7 +35,7 @@ def _delete_before_publish(stack: ExitStack) -> None:
 
 def _read_before_commit(stack: ExitStack) -> None:
     """Rows 6 and 7 the other way round: what is told was read before the flags were written."""
-    real_settle, real_tell = Flags.settle, Flags.tell
+    real_settle, real_tell = Flags.write_flags, Flags.read_snapshots
     read: dict[str, PresenceSnapshot] = {}
 
     async def settle(self: Flags, flags: Sequence[Flag]) -> CommitResult:
@@ -52,8 +52,8 @@ def _read_before_commit(stack: ExitStack) -> None:
             replace(read.pop(user), ts=row.ts) if user in read else row for user, row in now.items()
         ]  # fmt: skip
 
-    stack.enter_context(patch.object(Flags, "settle", settle))
-    stack.enter_context(patch.object(Flags, "tell", tell))
+    stack.enter_context(patch.object(Flags, "write_flags", settle))
+    stack.enter_context(patch.object(Flags, "read_snapshots", tell))
 
 
 def _flap_not_written(stack: ExitStack) -> None:
@@ -71,7 +71,7 @@ def _flap_not_written(stack: ExitStack) -> None:
 
 def _state_of_the_event(stack: ExitStack) -> None:
     """Row 7: the state that was decided is told, with the read's clock, whatever the read said."""
-    real_settle, real_tell = FlagCommitter._settle, Flags.tell
+    real_settle, real_tell = FlagCommitter._settle, Flags.read_snapshots
     decided: dict[str, Any] = {}
 
     async def settle(self: FlagCommitter, taken: Any, read: Any) -> None:
@@ -82,7 +82,7 @@ def _state_of_the_event(stack: ExitStack) -> None:
         return [_as(row, decided.pop(row.user, None)) for row in await real_tell(self, ids)]
 
     stack.enter_context(patch.object(FlagCommitter, "_settle", settle))
-    stack.enter_context(patch.object(Flags, "tell", tell))
+    stack.enter_context(patch.object(Flags, "read_snapshots", tell))
 
 
 def _as(row: PresenceSnapshot, change: Change | None) -> PresenceSnapshot:

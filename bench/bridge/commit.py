@@ -82,9 +82,11 @@ class Writer:
         users = list(dict.fromkeys(itertools.islice(self.turns, size)))
         self.at += 1
         began = time.perf_counter()
-        await self.flags.settle([Flag(one, self.at % 2 == 0, self.at, SHARDS.shard(one)) for one in users])
+        await self.flags.write_flags(
+            [Flag(one, self.at % 2 == 0, self.at, SHARDS.shard(one)) for one in users]
+        )
         between = time.perf_counter()
-        await self.flags.tell(users)
+        await self.flags.read_snapshots(users)
         self.settled_s += between - began
         self.told_s += time.perf_counter() - between
 

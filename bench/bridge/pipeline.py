@@ -116,8 +116,8 @@ async def settling(rig: Rig, batches: int = 20, warm_up: int = 30) -> list[Figur
     for number in range(warm_up + batches):
         changes = rig.changes(BATCH)
         began = time.perf_counter()
-        await flags.settle([Flag(c.user, c.online, c.at, c.shard) for c in changes])
-        await flags.tell([c.user for c in changes])
+        await flags.write_flags([Flag(c.user, c.online, c.at, c.shard) for c in changes])
+        await flags.read_snapshots([c.user for c in changes])
         took += time.perf_counter() - began if number >= warm_up else 0.0
     return [_said(Figure("users settled a second, then read", BATCH * batches / took, "1/s", ">= 2,000"))]
 
@@ -147,7 +147,9 @@ async def fan_out(rig: Rig, window_s: float, batches: int = 20) -> list[Figure]:
 async def _told(rig: Rig) -> list[PresenceSnapshot]:
     found: list[PresenceSnapshot] = []
     for start in (0, BATCH):
-        found += await Flags(rig.graph).tell(list(itertools.islice(rig.there, start, start + BATCH)))
+        found += await Flags(rig.graph).read_snapshots(
+            list(itertools.islice(rig.there, start, start + BATCH))
+        )
     return found
 
 

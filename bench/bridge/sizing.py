@@ -146,8 +146,8 @@ async def _compiled(made: Rig) -> None:
     flags = Flags(made.graph)
     for user in itertools.islice(itertools.cycle(list(made.there)), SMALL_BATCHES):
         now = time.time_ns() // 1_000_000
-        await flags.settle([Flag(user, True, now, SHARDS.shard(user))])
-        await flags.tell([user])
+        await flags.write_flags([Flag(user, True, now, SHARDS.shard(user))])
+        await flags.read_snapshots([user])
 
 
 async def _loads(
@@ -194,7 +194,7 @@ async def _loads(
 async def _weighed(made: Rig, group: Group, population: Population, folder: Path) -> dict[str, Any]:
     """Bytes that one thing takes in Valkey, in the hold and on disk."""
     store = folder / "data" / "neo4j" / "data" / "databases" / "neo4j"
-    told = await Flags(made.graph).tell(list(made.there)[:TOLD])
+    told = await Flags(made.graph).read_snapshots(list(made.there)[:TOLD])
     empty = await _used(made)
     now = time.time_ns() // 1_000_000
     changes = [

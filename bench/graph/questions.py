@@ -167,8 +167,8 @@ def _settle(graph: Graph, sql: Postgres | None, asked: Asked) -> Question:
     async def in_graph(n: int) -> object:
         users = draw.sample(list(asked.ids), BATCH)
         at = 1_800_000_000_000 + n * 1000
-        await flags.settle([Flag(user, draw.random() < 0.3, at, shards.shard(user)) for user in users])
-        return await flags.tell(users)
+        await flags.write_flags([Flag(user, draw.random() < 0.3, at, shards.shard(user)) for user in users])
+        return await flags.read_snapshots(users)
 
     async def in_sql(n: int) -> object:
         assert sql

@@ -23,7 +23,7 @@ class Flags:
         self._syncs = BatchLoader(self._read_syncs, distance=0.0)  # somebody waits for each
         self._known = BatchLoader(self._read_known)
 
-    async def settle(self, flags: Sequence[Flag]) -> CommitResult:
+    async def write_flags(self, flags: Sequence[Flag]) -> CommitResult:
         """Writes flags where they are not older than the graph's, in one committed transaction.
 
         Each user at most once. To tell anybody, call `tell` afterwards: it must begin after this commit.
@@ -38,7 +38,7 @@ class Flags:
         flipped, hidden = frozenset(answer["flipped"]), frozenset(answer["hidden"])
         return CommitResult(changed, equal, older, unknown, flipped, hidden)
 
-    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
+    async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock of each user, from one statement; unknown ids are left out."""
         return [
             _told(row, self._rounding) for row in await self._graph.rows("read_online_friends", ids=list(ids))
@@ -87,7 +87,7 @@ class Flags:
         return bool(row["changed"])
 
     async def _read_syncs(self, users: list[str]) -> dict[str, SyncView]:
-        told = await self.tell(users)
+        told = await self.read_snapshots(users)
         return {one.user: SyncView(one.visible_friends, one.total_friends, one.ts) for one in told}
 
     async def _read_known(self, users: list[str]) -> dict[str, bool]:

@@ -123,7 +123,7 @@ async def ego_flags(request: web.Request, query: FlagsQuery) -> EgoFlags:
     """To keep a picture's colours live; a picture that refreshes itself is one look in the audit log."""
     context = request.app[CONTEXT]
     await context.audit.keep_once(look(request, "ego", query.user))
-    told = await context.flags.tell([query.user])
+    told = await context.flags.read_snapshots([query.user])
     if not told:
         raise UserNotFound(id=query.user)
     one = told[0]

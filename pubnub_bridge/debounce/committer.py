@@ -59,10 +59,10 @@ class Refusal:
 class FlagStore(Protocol):
     """The part of `graph_service.friends.presence_flags.Flags` that settling needs."""
 
-    async def settle(self, flags: Sequence[Flag]) -> CommitResult:
+    async def write_flags(self, flags: Sequence[Flag]) -> CommitResult:
         """Row 6: one committed transaction."""
 
-    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
+    async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Row 7: a read begun afterwards."""
 
 
@@ -267,8 +267,8 @@ class FlagCommitter:
     async def _others_settle(self) -> bool:
         """Whether rows 6 and 7 work for somebody who cannot exist: else no change is to blame, and all wait."""
         try:
-            await self._around.flags.settle([Flag(NOBODY, False, 0, 0)])
-            await self._around.flags.tell([NOBODY])
+            await self._around.flags.write_flags([Flag(NOBODY, False, 0, 0)])
+            await self._around.flags.read_snapshots([NOBODY])
         except Exception as error:  # noqa: BLE001 - any error says the same
             metrics.CHANGES_REFUSED.labels("graph").inc()
             _log.error("the graph refuses every change", reason=Refusal(error).reason)
@@ -287,10 +287,10 @@ class FlagCommitter:
     async def _settle(self, taken: Sequence[Taken], read: asyncio.Event) -> None:
         changes = [change for _, change in taken]
         around = self._around
-        settled = await around.flags.settle([Flag(c.user, c.online, c.at, c.shard) for c in changes])
+        settled = await around.flags.write_flags([Flag(c.user, c.online, c.at, c.shard) for c in changes])
         await self._look_up_ties(settled.equal & settled.flipped)
         asked = [*users_to_notify(changes, settled), *settled.older]
-        told = await around.watermark.read(lambda: around.flags.tell(asked)) if asked else []
+        told = await around.watermark.read(lambda: around.flags.read_snapshots(asked)) if asked else []
         read.set()
         async with self._telling:  # in the order of the reads
             await self._tell(changes, settled, told)

@@ -44,7 +44,7 @@ class OutboxRead(Protocol):
 class FlagsRead(Protocol):
     """The part of `graph_service.friends.presence_flags.Flags` that the relay needs."""
 
-    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
+    async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock."""
 
 
@@ -109,7 +109,7 @@ class OutboxRelay:
     async def _tell_of(self, users: Sequence[str], notifications: NotificationBatch) -> None:
         """Friends are told what they may see now, the flag lowered meanwhile or not: settling that may have been silent."""
         if users:
-            for one in await self._water.read(lambda: self._flags.tell(users)):
+            for one in await self._water.read(lambda: self._flags.read_snapshots(users)):
                 notifications.add(presence_event(one), one.online_friends)
 
     async def _stepped(self) -> bool:

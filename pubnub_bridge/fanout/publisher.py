@@ -49,7 +49,7 @@ class SyncRead(Protocol):
 class DeadLetterStore(Protocol):
     """What keeps messages that PubNub refused."""
 
-    async def bury(self, partition: int, inbox: str, body: bytes, reason: str) -> None:
+    async def add_message(self, partition: int, inbox: str, body: bytes, reason: str) -> None:
         """Keep one."""
 
 
@@ -297,7 +297,7 @@ class Publisher:
         )
         while True:
             try:
-                return await self._ways.dead.bury(partition, inbox, body, answer.reason)
+                return await self._ways.dead.add_message(partition, inbox, body, answer.reason)
             except FriendsError as error:
                 _log.warning("keeping a dead letter waits", reason=str(error))
                 await asyncio.sleep(1.0)
@@ -312,7 +312,7 @@ class Publisher:
     async def _until_kept(self, partition: int, notices: list[Notification | SyncNotification]) -> None:
         while True:
             try:
-                return await self._ways.inbox.put_back(partition, notices)
+                return await self._ways.inbox.requeue(partition, notices)
             except FriendsError as error:
                 _log.warning("appending again waits", reason=str(error))
                 await asyncio.sleep(1.0)

@@ -19,7 +19,7 @@ from pubnub_bridge.store.watermark import Watermark
 class SnapshotReader(Protocol):
     """The part of `graph_service.friends.presence_flags.Flags` that a sync needs."""
 
-    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
+    async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock of each user."""
 
 
@@ -39,6 +39,6 @@ class SyncLoader:
 
     async def _read(self, users: list[str]) -> dict[str, SyncNotification]:
         began = time.monotonic()
-        told = await self._water.read(lambda: self._flags.tell(users))
+        told = await self._water.read(lambda: self._flags.read_snapshots(users))
         self.took(time.monotonic() - began)
         return {one.user: sync_of(one) for one in told}

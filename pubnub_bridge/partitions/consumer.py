@@ -230,7 +230,7 @@ class Partitions:
 
     async def _promise(self) -> None:
         if self._arrived:
-            await self._needs.inbox.owe(self._arrived, "join")
+            await self._needs.inbox.request_sync(self._arrived, "join")
             self._arrived.clear()
 
     def _noticed(self, debouncer: Debouncer, noticed: DebounceResult, entry: str) -> None:

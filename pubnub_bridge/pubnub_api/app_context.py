@@ -65,7 +65,7 @@ class Store(Protocol):
 class Reads(Protocol):
     """What is read of the graph when it is a user's turn."""
 
-    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
+    async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock of each user."""
 
     async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]] | None:
@@ -79,9 +79,9 @@ class GraphReads:
         self._graph = graph
         self._flags = flags
 
-    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
+    async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock of each user."""
-        return await self._flags.tell(ids)
+        return await self._flags.read_snapshots(ids)
 
     async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]] | None:
         """Online now first, then the most recently seen."""
@@ -189,7 +189,7 @@ class AppContext:
     async def _written(self, batch: Mapping[str, bool]) -> None:
         """Users with all that is kept of them, and of the others their friends' channel."""
         own = [user for user, changed in batch.items() if changed]
-        told = await self._reads.tell(own) if own else []
+        told = await self._reads.read_snapshots(own) if own else []
         gone = set(own) - {one.user for one in told}
         tries = [
             *(self._tried(one.user, self._write(one)) for one in told),

@@ -108,7 +108,7 @@ class Bridge:
         self.pool = PublishClient(context.keyset, context.tokens.own, settings.publish_pipeline)
         self.partitions = Partitions(_needs(context))
         self.events = _events(context, lambda: self.ownership.leads)
-        self.settle = FlagCommitter(_around(context, self.events), self.partitions.debouncers)
+        self.committer = FlagCommitter(_around(context, self.events), self.partitions.debouncers)
         self.syncs = SyncLoader(context.flags, context.watermark)
         self.publish = Publisher(
             self.partitions.outboxes, ways(context, self.pool, self.syncs), limits(settings)
@@ -136,7 +136,7 @@ class Bridge:
         """All that runs, by name."""
         return {
             "read": self.partitions.run(),
-            "settle": self.settle.run(),
+            "settle": self.committer.run(),
             "publish": self.publish.run(),
             "own": self.ownership.run(),
             "reconcile": self.reconcile.run(),
@@ -167,13 +167,13 @@ class Bridge:
             scheduler.Job(
                 "reconcile", settings.reconcile_seconds, self._reconcile_owned, settings.reconcile_seconds
             ),
-            scheduler.Job("console report", report.INTERVAL_SECONDS, self.report.tell),
+            scheduler.Job("console report", report.INTERVAL_SECONDS, self.report.write),
             scheduler.Job("accuracy", 60.0, self._accuracy, 60.0),
         ]
 
     async def _tell_health(self) -> None:
         ages = self.partitions.ages()
-        await self.health.tell(ages)
+        await self.health.write(ages)
         metrics.OWNED.set(len(self.ownership.owned))
         metrics.SYNCS_ADMITTED.set(self._admitted())
         metrics.HELD.set(sum(map(len, self.partitions.debouncers.values())))
@@ -208,7 +208,7 @@ class Bridge:
             async with asyncio.timeout(grace):
                 self.partitions.stopping = True
                 await self.partitions.stop_following()
-                await self.settle.drained()
+                await self.committer.drained()
                 await self.publish.drained(grace)
                 if self.over_sqs:
                     await self.over_sqs.drained(grace)
@@ -216,15 +216,15 @@ class Bridge:
 
     def _wire(self) -> None:
         partitions, publish = self.partitions, self.publish
-        partitions.settle_woken = self.settle.woken.set
+        partitions.settle_woken = self.committer.woken.set
         partitions.letters_woken = publish.woken.set
         partitions.publish_stopped = lambda: publish.stopped
         partitions.follow = self.subscriber.run
         publish.admitted = self._admitted
-        self.settle.took = lambda seconds: self.admission.felt(seconds, SETTLES)
+        self.committer.took = lambda seconds: self.admission.felt(seconds, SETTLES)
         self.syncs.took = lambda seconds: self.admission.felt(seconds, READS)
         self.relay.events = self.events.keep
-        self.settle.told = self._told
+        self.committer.told = self._told
         self.app_context.pressed = self._pressed
         partitions.flapped = self.report.flapped
         self.reconcile.observed = partitions.observed
@@ -312,7 +312,7 @@ def _needs(context: BridgeContext) -> Needs:
 
 def _around(context: BridgeContext, events: EventWebhook) -> Around:
     async def refused(seen: PresenceEvent, reason: str) -> None:
-        await context.dead.bury_change(context.shards.partition(seen.user), seen, reason)
+        await context.dead.add_change(context.shards.partition(seen.user), seen, reason)
 
     return Around(
         flags=context.flags,

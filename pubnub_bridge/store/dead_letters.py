@@ -49,13 +49,13 @@ class DeadLetters:
         self._valkey = valkey
         self._partitions = partitions
 
-    async def bury(self, partition: int, inbox: str, body: bytes, reason: str) -> None:
+    async def add_message(self, partition: int, inbox: str, body: bytes, reason: str) -> None:
         """Keep a message."""
         row = json.dumps({"inbox": inbox, "reason": reason, "body": body.decode()}).encode()
         await self._valkey.append([(keys.dead(partition), row)])
         metrics.DEAD.inc()
 
-    async def bury_change(self, partition: int, seen: PresenceEvent, reason: str) -> None:
+    async def add_change(self, partition: int, seen: PresenceEvent, reason: str) -> None:
         """Keep a change that the graph refuses."""
         body = json.dumps([seen.user, seen.online, seen.at, seen.shard, seen.reason])
         row = {"inbox": seen.user, "reason": reason, "body": body, "kind": "change"}

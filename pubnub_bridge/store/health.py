@@ -33,7 +33,7 @@ class Health:
         self._partitions = partitions
         self._valid_for = valid_for
 
-    async def tell(self, ages: Mapping[int, Ages]) -> None:
+    async def write(self, ages: Mapping[int, Ages]) -> None:
         """Write the rows of the owned partitions; they are good for as long as a count is."""
         for partition, age in ages.items():
             row = json.dumps([round(age.settle, 1), round(age.notice, 1), age.storm]).encode()

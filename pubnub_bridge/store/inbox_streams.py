@@ -60,7 +60,7 @@ class InboxStreams:
             with tracing.span("append notices", partitions=len(bodies), recipients=notifications.recipients):
                 await self._queue.append(list(bodies.items()))
 
-    async def owe(self, users: Iterable[str], reason: str) -> None:
+    async def request_sync(self, users: Iterable[str], reason: str) -> None:
         """Promise a friends.sync to each of these users; it is read when it is sent."""
         notifications = self.notifications()
         for user in users:
@@ -75,10 +75,10 @@ class InboxStreams:
         await self._asking.ask(user)
 
     async def _asked(self, users: list[str]) -> dict[str, None]:
-        await self.owe(users, "asked")
+        await self.request_sync(users, "asked")
         return dict.fromkeys(users)
 
-    async def put_back(self, partition: int, notices: Sequence[Notification | SyncNotification]) -> None:
+    async def requeue(self, partition: int, notices: Sequence[Notification | SyncNotification]) -> None:
         """Append what could not be published again, at the end."""
         await self._queue.append([(partition, encode(notices))])
 

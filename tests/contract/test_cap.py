@@ -35,7 +35,7 @@ async def crowd(migrated: Graph) -> AsyncIterator[Graph]:
         await people.upsert_many([UserProfile(fan, fan) for fan in part])
         results = await Bulk(migrated).batch([Pair("star", fan) for fan in part], tell=False)
         assert {one.result for one in results} == {PairOutcome.CREATED}
-        await flags.settle([Flag(fan, True, 1, 0) for fan in part[::3]])
+        await flags.write_flags([Flag(fan, True, 1, 0) for fan in part[::3]])
     yield migrated
     await wipe(migrated)
 

@@ -75,8 +75,8 @@ async def test_what_is_told_is_read_from_the_leader_after_the_commit(routed: Gra
     await befriend(routed)
     cluster.leader.heard.clear()
     flags = Flags(routed)
-    await flags.settle([Flag("ben", True, 1, 0)])
-    (told,) = await flags.tell(["ann"])
+    await flags.write_flags([Flag("ben", True, 1, 0)])
+    (told,) = await flags.read_snapshots(["ann"])
     assert told.online_friends == ["ben"]
     assert not cluster.replica.heard
     settle, tell = cluster.leader.heard

@@ -27,8 +27,8 @@ async def test_a_newer_flag_changes_an_equal_one_is_told_again_an_older_one_is_n
     """And an id without a user is named."""
     await everybody(graph, "ann", "ben", "cat")
     flags = Flags(graph)
-    await flags.settle([flag("ben", True, 100), flag("cat", True, 100)])
-    settled = await flags.settle(
+    await flags.write_flags([flag("ben", True, 100), flag("cat", True, 100)])
+    settled = await flags.write_flags(
         [flag("ann", True, 100), flag("ben", True, 100), flag("cat", False, 99), flag("ghost", True, 1)]
     )
     assert (settled.changed, settled.equal, settled.older, settled.unknown) == (
@@ -43,8 +43,8 @@ async def test_told_is_ones_own_state_and_the_friends_who_are_online(graph: Grap
     await friends_of(graph, "ann", "ben", "cat", "dan")
     flags = Flags(graph)
     before = await flags.clock()
-    await flags.settle([flag(user, True, 50) for user in ("ann", "ben", "cat", "stranger")])
-    (told,) = await flags.tell(["ann", "nobody"])
+    await flags.write_flags([flag(user, True, 50) for user in ("ann", "ben", "cat", "stranger")])
+    (told,) = await flags.read_snapshots(["ann", "nobody"])
     assert (told.user, told.name, told.online, told.presence_at, told.last_seen) == (
         "ann",
         "Ann",
@@ -61,16 +61,16 @@ async def test_the_invisible_are_offline_to_others_and_see_others_all_the_same(g
     await everybody(graph, "ann", "ben")
     await friends_of(graph, "ann", "ben")
     flags, friends = Flags(graph), Friends(graph)
-    await flags.settle([flag("ann", True, 50), flag("ben", True, 50)])
+    await flags.write_flags([flag("ann", True, 50), flag("ben", True, 50)])
     assert await flags.set_visibility("ben", invisible=True)
     assert not await flags.set_visibility("ben", invisible=True)
-    (ann,) = await flags.tell(["ann"])
+    (ann,) = await flags.read_snapshots(["ann"])
     assert (list(ann.online_friends), list(ann.visible_friends)) == (["ben"], [])
-    (ben,) = await flags.tell(["ben"])
+    (ben,) = await flags.read_snapshots(["ben"])
     assert (ben.online, ben.present, ben.invisible, list(ben.visible_friends)) == (False, True, True, ["ann"])
     seen = ben.last_seen
-    await flags.settle([flag("ben", False, seen + 1_000)])
-    await flags.settle([flag("ben", True, seen + 2_000)])
+    await flags.write_flags([flag("ben", False, seen + 1_000)])
+    await flags.write_flags([flag("ben", True, seen + 2_000)])
     (row,) = (await friends.page("ann")).friends
     assert (row.online, row.last_seen) == (False, seen)
     assert (await friends.page("ann", "online")).friends == []
@@ -87,22 +87,22 @@ async def test_of_a_change_friends_hear_by_what_stood_when_it_was_committed(grap
     """Who hides after the commit was visible in it, however often it is tried again; who hid before was not."""
     await everybody(graph, "ben")
     flags, gone = Flags(graph), [flag("ben", False, 60)]
-    await flags.settle([flag("ben", True, 50)])
-    assert not (await flags.settle(gone)).hidden
+    await flags.write_flags([flag("ben", True, 50)])
+    assert not (await flags.write_flags(gone)).hidden
     await flags.set_visibility("ben", invisible=True)
-    assert not (await flags.settle(gone)).hidden
+    assert not (await flags.write_flags(gone)).hidden
     back = [flag("ben", True, 70)]
-    assert (await flags.settle(back)).hidden == {"ben"}
-    assert (await flags.settle(back)).hidden == {"ben"}
+    assert (await flags.write_flags(back)).hidden == {"ben"}
+    assert (await flags.write_flags(back)).hidden == {"ben"}
     await flags.set_visibility("ben", invisible=False)
-    assert not (await flags.settle([flag("ben", False, 80)])).hidden
+    assert not (await flags.write_flags([flag("ben", False, 80)])).hidden
 
 
 async def test_hiding_stands_in_the_outbox_where_it_shows(graph: Graph) -> None:
     """In the commit itself, so that friends are told whatever dies then; who hides while offline is not talked of."""
     await everybody(graph, "ann", "ben")
     flags, outbox = Flags(graph), Outbox(graph)
-    await flags.settle([flag("ben", True, 50)])
+    await flags.write_flags([flag("ben", True, 50)])
     for user in ("ann", "ben"):
         await flags.set_visibility(user, invisible=True)
     waiting = await outbox.read()
@@ -114,12 +114,12 @@ async def test_hiding_stands_in_the_outbox_where_it_shows(graph: Graph) -> None:
 
 async def test_nothing_to_settle_asks_nothing(graph: Graph) -> None:
     """An empty batch has an empty answer."""
-    settled = await Flags(graph).settle([])
+    settled = await Flags(graph).write_flags([])
     assert not settled.changed | settled.equal | settled.older | settled.unknown
 
 
 async def test_the_presence_of_nobody_known_is_an_empty_answer(graph: Graph) -> None:
     """Not a row less than expected."""
     assert await Flags(graph).presence(["ghost"]) == []
-    assert await Flags(graph).tell(["ghost"]) == []
+    assert await Flags(graph).read_snapshots(["ghost"]) == []
     assert await Flags(graph).online_in_shards([99]) == {}

@@ -172,8 +172,8 @@ async def test_the_inbox_speaks_to_either(queue: Queue, servers: Servers) -> Non
         notifications = inbox.notifications()
         notifications.add(Event("ann", "online", 1, 2, b"{}"), ["ben"])
         await inbox.append(notifications)
-        await inbox.owe(["ben"], "asked")
-        await inbox.put_back(SHARDS.partition("ben"), [SyncNotification("ben", reason="lost")])
+        await inbox.request_sync(["ben"], "asked")
+        await inbox.requeue(SHARDS.partition("ben"), [SyncNotification("ben", reason="lost")])
     found = await queue.read()
     assert set(found) == {SHARDS.partition("ben")}
     kinds = [type(one) for _, body in found[SHARDS.partition("ben")] for one in decode(body)]

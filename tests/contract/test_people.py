@@ -141,7 +141,7 @@ async def test_suggestions_are_exactly_the_friends_of_friends_by_number_of_mutua
     await friends.ask(me, ranked[0])
     await friends.block(ranked[2], me)
     await friends.ask(ranked[3], me)
-    await Flags(graph).settle([Flag(ranked[1], True, 5, 0)])
+    await Flags(graph).write_flags([Flag(ranked[1], True, 5, 0)])
     left = [name for name in ranked if name not in (ranked[0], ranked[2], ranked[3])]
     top = await suggestions.top(me, limit=10)
     assert not top.kept
@@ -161,7 +161,7 @@ async def test_a_kept_answer_is_used_until_a_friend_changes_and_never_shows_who_
     memory = Memory()
     suggestions, friends = SuggestionsFor(graph, memory), Friends(graph)
     assert [one.id for one in (await suggestions.top("ann")).people] == ["cat", "dan"]
-    await Flags(graph).settle([Flag("cat", True, 5, 0)])
+    await Flags(graph).write_flags([Flag("cat", True, 5, 0)])
     await friends.block("dan", "ann")
     kept = await suggestions.top("ann")
     assert kept.kept

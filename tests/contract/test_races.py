@@ -31,7 +31,7 @@ async def test_64_clients_on_20_users_leave_no_duplicate_no_half_state_and_no_er
             me, other = chance.sample(USERS, 2)
             if chance.random() < 0.3:
                 some = chance.sample(USERS, 12)
-                await flags.settle([Flag(user, chance.random() < 0.5, next(clock), 0) for user in some])
+                await flags.write_flags([Flag(user, chance.random() < 0.5, next(clock), 0) for user in some])
             elif (await act(friends, chance.choice((*ACTIONS, "ask", "ask")), me, other)).changed:
                 changed.append((min(me, other), max(me, other)))
 

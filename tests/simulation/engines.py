@@ -92,7 +92,7 @@ class GraphModel:
         """A replica catches up."""
         self.replica = {user: replace(person) for user, person in self.people.items()}
 
-    def settle(self, changes: list[Change]) -> CommitResult:
+    def write_flags(self, changes: list[Change]) -> CommitResult:
         """Row 6, atomically."""
         self.coarse = max(0, self.coarse - 1)
         self.clock += not self.coarse

@@ -46,7 +46,7 @@ def hold(rules: Rules, times: DebounceTimes) -> Debouncer:
             else:
                 change.due = change.began + self._longest
 
-        def lengthen(self, shards: Collection[int], hold: int) -> None:
+        def extend(self, shards: Collection[int], hold: int) -> None:
             if not rules.storm_only_waits and shards:
                 for user in [user for user, change in self._waiting.items() if not change.online]:
                     if change := self._unwait(user):

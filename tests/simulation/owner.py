@@ -181,7 +181,7 @@ class Owner:
             batch.step = "commit"
 
     def _commit(self, batch: Batch) -> None:
-        batch.settled = self.out.graph.settle(batch.changes)
+        batch.settled = self.out.graph.write_flags(batch.changes)
         if self.rules.doubt_is_looked_up:
             for user in batch.settled.equal & batch.settled.flipped:
                 self._where_now(user)

@@ -70,14 +70,14 @@ class RealGraph:
     def copy(self) -> None:
         """There is no replica."""
 
-    def settle(self, changes: Sequence[Change]) -> CommitResult:
+    def write_flags(self, changes: Sequence[Change]) -> CommitResult:
         """Row 6."""
         flags = [Flag(change.user, change.online, change.at, change.shard) for change in changes]
-        return self._wait(self._flags.settle(flags))  # type: ignore[no-any-return]
+        return self._wait(self._flags.write_flags(flags))  # type: ignore[no-any-return]
 
     def begin(self, user: str) -> RealReading:
         """Row 7."""
-        (told,) = self._wait(self._flags.tell([user]))
+        (told,) = self._wait(self._flags.read_snapshots([user]))
         own = Person(told.present, told.presence_at, told.invisible)
         return RealReading(user, told.ts, [], own, told.total_friends, answer=told)
 

@@ -89,7 +89,7 @@ class Report:
         costs = ((one.user, float(len(one.online_friends)), one.total_friends) for one in told)
         self._costly.add(costs, time.monotonic())
 
-    async def tell(self) -> None:
+    async def write(self) -> None:
         """Write the report."""
         row = json.dumps(self.row(time.monotonic()), separators=(",", ":")).encode()
         await self._valkey.put(keys.report(self._owned.name), row, VALID_SECONDS)

@@ -128,12 +128,12 @@ async def test_a_graph_whose_clock_is_behind_is_waited_for(quiet: World) -> None
     watermark.highest = await flags.clock() + 1_000_000
     before = metrics.CLOCK_BEHIND._value.get()
     with pytest.raises(ClockBehind, match="behind what was told"):
-        await watermark.read(lambda: flags.tell(["ann"]))
+        await watermark.read(lambda: flags.read_snapshots(["ann"]))
     assert metrics.CLOCK_BEHIND._value.get() == before + 1
 
     async def passed() -> bool:
         try:
-            return bool(await watermark.read(lambda: flags.tell(["ann"])))
+            return bool(await watermark.read(lambda: flags.read_snapshots(["ann"])))
         except ClockBehind:
             return False
 

@@ -114,8 +114,8 @@ def kill(bridge: Bridge, task: asyncio.Task[None]) -> None:
     """As kill -9 would: nothing is finished, no lease given back."""
     bridge.drain = _nothing  # type: ignore[method-assign]
     bridge.ownership.close = _nothing  # type: ignore[method-assign]
-    bridge.settle.step = _no_batch  # type: ignore[method-assign]
-    for batch in bridge.settle.batches:
+    bridge.committer.step = _no_batch  # type: ignore[method-assign]
+    for batch in bridge.committer.batches:
         batch.cancel()
     task.cancel()
 

@@ -74,7 +74,7 @@ async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: Worl
     await context.change_history.fail([FailedRecipient("ann", "evt_presence_ann_1", "bob", "400")])
     await context.client.set_user("ann", "Ann", {})
     for inbox, about in (("ann", "bob"), ("bob", "ann"), ("bob", "cid")):
-        await context.dead.bury(partition(inbox), inbox, message(about), "400")
+        await context.dead.add_message(partition(inbox), inbox, message(about), "400")
     status, answer = await quiet.call("DELETE", "/v1/users/ann")
     assert status == 200
     stores = answer["stores"]
@@ -91,8 +91,8 @@ async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tm
     """--list changes nothing; without it each goes back to the stream it came from, and is gone from here."""
     context, partition = quiet.context, quiet.shards.partition
     seen = PresenceEvent("ann", True, 1_700_000_000_000, quiet.shards.shard("ann"), "join")
-    await context.dead.bury(partition("bob"), "bob", message("ann"), "400 too long")
-    await context.dead.bury_change(partition("ann"), seen, "the graph refuses it")
+    await context.dead.add_message(partition("bob"), "bob", message("ann"), "400 too long")
+    await context.dead.add_change(partition("ann"), seen, "the graph refuses it")
     stack = stack_file(quiet, tmp_path / "stack.json")
     environment = ("--stack", stack)
     code, shown = await command("redrive", "--list", "--json", *environment)

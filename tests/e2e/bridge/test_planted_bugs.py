@@ -102,7 +102,7 @@ async def arrived_together(world: World) -> None:
         await until(lambda: all(any(m["type"] == "friends.sync" for m in d.ear.messages) for d in (ann, bob)))
         for hold in holds:
             hold.begin_at(at)
-        bridge.settle.woken.set()
+        bridge.committer.woken.set()
         await until_flagged(world, "ann")
         await until_flagged(world, "bob")
         await nothing_waits(world)
@@ -158,17 +158,17 @@ async def overtaken(world: World) -> None:
         await until(lambda: owned(bridge, world))
         ann.appear()
         await until_flagged(world, "ann")
-        real, others = bridge.context.flags.settle, Flags(world.graph)
+        real, others = bridge.context.flags.write_flags, Flags(world.graph)
 
         async def settle(flags: Any) -> Any:
             answer = await real(flags)
             gone = [Flag(f.user, False, f.at + 1, f.shard) for f in flags if f.user == "bob" and f.online]
             if gone:
                 world.origin.origin.keysets["demo"].presence.leave("bob", [bob.channel], 0.0)
-                await others.settle(gone)
+                await others.write_flags(gone)
             return answer
 
-        bridge.context.flags.settle = settle  # type: ignore[method-assign]
+        bridge.context.flags.write_flags = settle  # type: ignore[method-assign]
         bob.appear()
         await ann.hears(lambda m: m["payload"].get("userId") == "bob")
         await nothing_waits(world)

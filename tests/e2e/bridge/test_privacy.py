@@ -88,7 +88,7 @@ async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in
         found += [one["lastSeen"], asked["presence"][0]["lastSeen"]]
         assert len(found) == 5
         assert set(found) == {"2023-11-14T22:00:00.000Z"}
-        told = (await world.context.flags.tell(["bob"]))[0]
+        told = (await world.context.flags.read_snapshots(["bob"]))[0]
         message = json.loads(presence_event(told).body)["payload"]["lastSeen"]
         assert {message, user_custom(told, 0)["lastSeen"]} == {"2023-11-14T22:00:00.000000Z"}
         pair = (await Outbox(graph, HOUR).read())[0]

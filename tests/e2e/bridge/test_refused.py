@@ -77,12 +77,12 @@ class Refusing:
 
     def __init__(self, bridge: Bridge) -> None:
         self._flags = bridge.context.flags
-        self._real = self._flags.settle
-        self._flags.settle = self._settle  # type: ignore[method-assign]
+        self._real = self._flags.write_flags
+        self._flags.write_flags = self._settle  # type: ignore[method-assign]
 
     def stop(self) -> None:
         """Understood again."""
-        self._flags.settle = self._real  # type: ignore[method-assign]
+        self._flags.write_flags = self._real  # type: ignore[method-assign]
 
     async def _settle(self, _flags: Sequence[Flag]) -> CommitResult:
         raise ValueError("not understood")

@@ -52,7 +52,7 @@ async def test_friends_are_told_over_sqs(sqs_world: World, server: SqsServer) ->
     await ann.hears(lambda m: m["type"] == "friend.removed", 40)
     streams = [keys.inbox(number) for number in range(world.settings.partitions)]
     assert sum(await world.context.backends.valkey.lengths(streams)) == 0
-    await world.context.dead.bury(world.shards.partition("ann"), "ann", message("zoe"), "400")
+    await world.context.dead.add_message(world.shards.partition("ann"), "ann", message("zoe"), "400")
     assert await world.context.dead.redrive() == 1
     await ann.hears(lambda m: m["payload"].get("userId") == "zoe", 40)
 
@@ -118,8 +118,8 @@ async def test_a_lambda_function_publishes_what_it_is_handed(
     monkeypatch.setattr(lambda_handler, "_warm", [])
     async with SqsQueue.open(url) as queue:
         inbox = InboxStreams(quiet.context.backends.valkey, quiet.shards.partition, queue)
-        await inbox.owe(["ann"], "asked")
-        await inbox.owe(["bob"], "asked")
+        await inbox.request_sync(["ann"], "asked")
+        await inbox.request_sync(["bob"], "asked")
         handed = event(await queue.receive(0))
         assert len(handed["Records"]) == 2
         late = await asyncio.to_thread(

@@ -28,7 +28,7 @@ class Flags:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
 
-    async def settle(self, flags: Sequence[Flag]) -> CommitResult:
+    async def write_flags(self, flags: Sequence[Flag]) -> CommitResult:
         """All are unknown."""
         self.batches.append([flag.user for flag in flags])
         return CommitResult(NOBODY, NOBODY, NOBODY, frozenset(self.batches[-1]), NOBODY, NOBODY)

@@ -25,13 +25,13 @@ class Graph:
     def __init__(self) -> None:
         self.settled: list[str] = []
 
-    async def settle(self, flags: Sequence[Flag]) -> CommitResult:
+    async def write_flags(self, flags: Sequence[Flag]) -> CommitResult:
         """All are news."""
         users = frozenset(flag.user for flag in flags)
         self.settled += sorted(users)
         return CommitResult(users, NOBODY, NOBODY, NOBODY, users, NOBODY)
 
-    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
+    async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Each has the same friend."""
         return [
             PresenceSnapshot(user, user, True, False, True, 1000, 0, ["friend"], ["friend"], 1, ts)
@@ -67,7 +67,7 @@ class Scene:
         self.hold, self.graph, self.queue = Debouncer(), Graph(), Queue()
         leans_on = around(self.graph, self.queue)
         self.deleted = leans_on.log.delete
-        self.settle = FlagCommitter(leans_on, {0: self.hold})
+        self.committer = FlagCommitter(leans_on, {0: self.hold})
 
     def arrives(self, user: str) -> None:
         """One entry of the stream."""
@@ -75,7 +75,7 @@ class Scene:
 
     async def next_batch(self) -> asyncio.Task[int]:
         """Begin a step, and let it come as far as it can."""
-        step = asyncio.create_task(self.settle.step())
+        step = asyncio.create_task(self.committer.step())
         for _ in range(20):
             await asyncio.sleep(0)
         return step
@@ -93,7 +93,7 @@ async def test_the_next_batch_is_in_the_graph_while_one_is_told_of() -> None:
     assert not scene.queue.told
     scene.queue.open.set()
     assert await second == 1
-    await scene.settle.drained()
+    await scene.committer.drained()
     assert scene.queue.told == ["ann", "bob"]
 
 
@@ -101,11 +101,11 @@ async def test_entries_stay_until_their_batch_is_told_of() -> None:
     """Whoever dies before has them told by the next owner."""
     scene = Scene()
     scene.arrives("ann")
-    await scene.settle.step()
-    await scene.settle.step()
+    await scene.committer.step()
+    await scene.committer.step()
     assert scene.deleted.await_count == 0
     scene.queue.open.set()
-    await scene.settle.drained()
+    await scene.committer.drained()
     assert scene.deleted.await_args_list[0].args[0] == {0: ["ann"]}
 
 
@@ -117,12 +117,12 @@ async def test_a_batch_that_could_not_be_told_of_is_settled_and_read_again(
     scene = Scene()
     scene.queue.refuses = 1
     scene.arrives("ann")
-    await scene.settle.step()
+    await scene.committer.step()
     scene.arrives("bob")
     second = await scene.next_batch()
     scene.queue.open.set()
     await second
-    await scene.settle.drained()
+    await scene.committer.drained()
     assert scene.graph.settled == ["ann", "bob", "ann"]
     assert sorted(scene.queue.told) == ["ann", "bob"]
 
@@ -131,20 +131,20 @@ async def test_a_batch_that_breaks_is_not_passed_over() -> None:
     """Its error ends settling, which ends the process; another owner begins with what stands in the streams."""
     scene = Scene()
     scene.queue.open.set()
-    scene.settle._bury = AsyncMock(side_effect=ValueError("broken"))  # type: ignore[method-assign]
-    scene.graph.settle = AsyncMock(side_effect=[TypeError("bad row"), *[CommitResult(*[NOBODY] * 6)] * 9])  # type: ignore[method-assign]
+    scene.committer._bury = AsyncMock(side_effect=ValueError("broken"))  # type: ignore[method-assign]
+    scene.graph.write_flags = AsyncMock(side_effect=[TypeError("bad row"), *[CommitResult(*[NOBODY] * 6)] * 9])  # type: ignore[method-assign]
     scene.arrives("ann")
     with pytest.raises(ValueError, match="broken"):
-        await scene.settle.step()
+        await scene.committer.step()
 
 
 async def test_draining_gives_up_what_is_under_way_when_its_time_is_over() -> None:
     """The batch stays in the streams."""
     scene = Scene()
     scene.arrives("ann")
-    await scene.settle.step()
+    await scene.committer.step()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
-            await scene.settle.drained()
-    assert all(batch.done() for batch in scene.settle.batches)
+            await scene.committer.drained()
+    assert all(batch.done() for batch in scene.committer.batches)
     assert not scene.queue.told

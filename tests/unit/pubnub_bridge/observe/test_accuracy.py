@@ -102,7 +102,7 @@ async def test_presence_of_an_id_without_a_user_is_no_view() -> None:
     assert await world.sample() is None
 
 
-@pytest.mark.parametrize(("holds", "wanted"), [((5, 5, 5), 10.0), ((1, 2, 20), 25.0)])
+@pytest.mark.parametrize(("debouncers", "wanted"), [((5, 5, 5), 10.0), ((1, 2, 20), 25.0)])
 def test_patience_is_the_longest_hold_and_five_seconds(
     debouncers: tuple[float, float, float], wanted: float
 ) -> None:

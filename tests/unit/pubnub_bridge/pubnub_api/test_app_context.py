@@ -61,7 +61,7 @@ class Reads:
         if self.away:
             raise self.away.pop(0)
 
-    async def tell(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
+    async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """All that is known."""
         self._answers()
         return [told(user) for user in ids if user not in self.erased]
