@@ -44,16 +44,16 @@ QUEUE_FAILED = Counter(
     ("kind",),
 )
 RATE_LIMITED = Counter("friends_http_rate_limited_total", "Calls refused over a rate, by kind.", ("kind",))
-LIMITS_LOCAL = Counter(
-    "friends_http_limits_local_total", "Times that rates could not be counted in Valkey, for 5 s each."
+RATE_LIMIT_FALLBACK = Counter(
+    "friends_rate_limit_fallback_total", "Times that rates could not be counted in Valkey, for 5 s each."
 )
 SHED = Counter(
     "friends_http_shed_total",
     "Calls sent away at once since too much was under way, by room and by what was full.",
     ("room", "full"),
 )
-PLACES = Gauge(
-    "friends_http_places",
+CONCURRENCY_LIMIT = Gauge(
+    "friends_http_concurrency_limit",
     "Calls that may be under way at once at present, by room.",
     ("room",),
     multiprocess_mode="livesum",

@@ -154,7 +154,7 @@ async def counts(port: int) -> dict[str, float]:
     text = (await connection.get("/metrics")).decode()
     connection.close()
     shed = re.findall(r"^friends_http_shed_total\{.*\} (\S+)$", text, re.MULTILINE)
-    stopped = re.findall(r"^friends_intake_stopped_total (\S+)$", text, re.MULTILINE)
+    stopped = re.findall(r"^friends_backpressure_total (\S+)$", text, re.MULTILINE)
     limited = re.findall(r"^friends_http_rate_limited_total\{.*\} (\S+)$", text, re.MULTILINE)
     heard = re.findall(r'^friends_presence_events_total\{source="webhook"\} (\S+)$', text, re.MULTILINE)
     return {"away": sum(map(float, [*shed, *stopped, *limited])), "events": sum(map(float, heard))}

@@ -37,7 +37,7 @@ POINTS = 60
 COUNTED = (
     "friends_presence_events_total",
     "friends_settled_total",
-    "friends_notices_total",
+    "friends_notifications_total",
     "friends_publishes_total",
 )
 _TICKS = os.sysconf("SC_CLK_TCK")

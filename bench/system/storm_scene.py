@@ -237,7 +237,7 @@ class Stage:
     async def _counts(self) -> tuple[float, float]:
         """Publishes sent and flags written so far, from the service's own metrics."""
         text = (await self._ours.wire.api.ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")).decode()
-        wanted = ('friends_publishes_total{outcome="sent"}', 'friends_settled_users_total{outcome="changed"}')
+        wanted = ('friends_publishes_total{outcome="sent"}', 'friends_flag_writes_total{outcome="changed"}')
         found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(wanted))
         publishes, flags = (float(found.get(name, 0)) for name in wanted)
         return publishes, flags

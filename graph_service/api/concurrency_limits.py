@@ -112,7 +112,7 @@ class Slot:
         if answered:
             self._room.took(self._spent, time.monotonic())
         self._line.move()
-        metrics.PLACES.labels(self._name).set(self._room.places)
+        metrics.CONCURRENCY_LIMIT.labels(self._name).set(self._room.places)
 
     async def body(self, request: web.Request, most: int) -> bytes:
         """The whole body of at most `most` bytes. Raises `BodyTooLarge`, `BodyTooSlow` and `Overloaded`."""
@@ -158,7 +158,7 @@ class ConcurrencyLimits:
         """A room of so many places, for which so many may wait."""
         bounds = LimiterBounds(places, self._settings.body_bytes_at_once, self._settings.call_patience, line)
         made = self._lines[name] = WaitQueue(Limiter(bounds))
-        metrics.PLACES.labels(name).set(places)
+        metrics.CONCURRENCY_LIMIT.labels(name).set(places)
         return made
 
     @asynccontextmanager

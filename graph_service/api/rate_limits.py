@@ -79,7 +79,7 @@ class RateLimits:
     def _fall_back(self, error: StorageError) -> SlidingWindowCounterRateLimiter:
         if self._clock() >= self._down_until:  # the first of all calls that were waiting
             self._down_until = self._clock() + RETRY_SECONDS
-            metrics.LIMITS_LOCAL.inc()
+            metrics.RATE_LIMIT_FALLBACK.inc()
             log.warning("rate limits not shared", option="REDIS_URL", error=repr(error.storage_error))
         return self._limiter()
 

@@ -229,7 +229,7 @@ async def presence_webhook(request: web.Request) -> Accepted:
             [keys.presence_log(one) for one in {context.shards.partition(s.user) for s in heard.seen}]
         )
         await context.log.append(heard.seen)
-        metrics.HEARD.labels("webhook").inc(len(heard.seen))
+        metrics.PRESENCE_EVENTS.labels("webhook").inc(len(heard.seen))
     return Accepted(accepted=len(heard.seen), ignored=len(heard.unknown))
 
 

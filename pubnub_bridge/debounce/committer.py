@@ -171,7 +171,7 @@ class FlagCommitter:
     async def _batch(self, taken: Sequence[Taken], read: asyncio.Event) -> None:
         began = time.monotonic()
         try:
-            with metrics.SETTLE_SECONDS.time():
+            with metrics.FLAG_WRITE_SECONDS.time():
                 await self._until_done(taken, read)
         finally:
             read.set()
@@ -257,7 +257,7 @@ class FlagCommitter:
         if not await self._others_settle():
             return False
         debouncer, change = part[0]
-        metrics.CHANGES_REFUSED.labels("change").inc()
+        metrics.FLAG_WRITES_REFUSED.labels("change").inc()
         _log.error("a change was refused", event_id=change.event_id, user=change.user, reason=refusal.reason)
         await self._bury(change, refusal.reason)
         debouncer.resolved(change)
@@ -270,7 +270,7 @@ class FlagCommitter:
             await self._around.flags.write_flags([Flag(NOBODY, False, 0, 0)])
             await self._around.flags.read_snapshots([NOBODY])
         except Exception as error:  # noqa: BLE001 - any error says the same
-            metrics.CHANGES_REFUSED.labels("graph").inc()
+            metrics.FLAG_WRITES_REFUSED.labels("graph").inc()
             _log.error("the graph refuses every change", reason=Refusal(error).reason)
             return False
         return True
@@ -364,6 +364,6 @@ def _record(change: Change, settled: CommitResult, heard: Mapping[str, int], now
 def count(settled: CommitResult, notifications: NotificationBatch) -> None:
     """Count a batch."""
     for outcome in ("changed", "equal", "older", "unknown"):
-        metrics.SETTLED.labels(outcome).inc(len(getattr(settled, outcome)))
-    metrics.STRANGERS.inc(len(settled.unknown))
-    metrics.RECIPIENTS.inc(notifications.recipients)
+        metrics.FLAG_WRITES.labels(outcome).inc(len(getattr(settled, outcome)))
+    metrics.UNKNOWN_USERS.inc(len(settled.unknown))
+    metrics.NOTIFICATIONS.inc(notifications.recipients)

@@ -109,8 +109,8 @@ class Reconciler:
         ]
         if repairs:
             await self._log.append(repairs)
-            metrics.REPAIRS.inc(len(repairs))
-            metrics.HEARD.labels("reconcile").inc(len(repairs))
+            metrics.RECONCILED.inc(len(repairs))
+            metrics.PRESENCE_EVENTS.labels("reconcile").inc(len(repairs))
             _log.info("flags differed from Here Now", shard=shard, repairs=len(repairs))
         return len(repairs)
 

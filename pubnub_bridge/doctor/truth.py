@@ -41,7 +41,9 @@ async def look(context: BridgeContext) -> list[Finding]:
     except FriendsError as error:
         return [AREA.failure("compared", str(error), "See the findings above")]
     return [
-        _finding("flags and Here Now", flags, "Reconciling repairs them; see friends_presence_repairs_total"),
+        _finding(
+            "flags and Here Now", flags, "Reconciling repairs them; see friends_presence_reconciled_total"
+        ),
         _finding(
             "flags and App Context", copies, "Written behind: look again, then see friends_app_context_*"
         ),

@@ -103,7 +103,7 @@ class PartitionOutbox:
 
     def finished(self) -> list[str]:
         """Entries to be deleted, each told once."""
-        metrics.SAVED.inc(self.batcher.saved - self._saved)
+        metrics.COALESCED.inc(self.batcher.saved - self._saved)
         self._saved = self.batcher.saved
         return [entry for generation in self.batcher.finished() for entry in self._entries.pop(generation)]
 

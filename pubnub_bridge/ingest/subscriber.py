@@ -111,7 +111,7 @@ class Subscriber:
         heard = self._heard(partition, envelopes)
         with tracing.span("receive", partition=partition, events=len(heard.seen)):
             await self._log.follow(partition, heard.seen, following)
-        metrics.HEARD.labels("subscribe").inc(len(heard.seen))
+        metrics.PRESENCE_EVENTS.labels("subscribe").inc(len(heard.seen))
         if len(envelopes) >= FULL_REPLY:
             self._hooks.doubtful(self._shards.shards_of(partition))
         elif doubtful := heard.refresh | self._counts.doubts(heard, self._hooks.now()):
@@ -166,7 +166,7 @@ def drop_misplaced(heard: ParsedPresence, shards: ShardMap) -> ParsedPresence:
         if why_not(one.user) is not None:
             metrics.REFUSED.inc()
         elif shards.partition(one.user) != one.shard % shards.partitions:
-            metrics.MISPLACED.inc()
+            metrics.WRONG_SHARD.inc()
         else:
             kept.append(one)
     heard.seen = kept

@@ -21,7 +21,7 @@ from pubnub_bridge.settings import Settings
 
 SLACK_SECONDS = 5.0
 """Seconds beyond the hold."""
-RIGHT, WRONG = (metrics.VIEWS.labels(word) for word in ("true", "false"))
+RIGHT, WRONG = (metrics.VIEW_CHECKS.labels(word) for word in ("right", "wrong"))
 
 
 class Flagged(Protocol):

@@ -239,7 +239,7 @@ class Partitions:
         self.flapped(noticed.flapped)
         metrics.REPEATS.inc(noticed.repeats)
         for doubt in noticed.doubtful:
-            metrics.DOUBTS.inc()
+            metrics.CONFLICTS.inc()
             task = asyncio.create_task(
                 self._look_up(debouncer, doubt.user, entry), name=f"look up {doubt.user}"
             )

@@ -74,9 +74,9 @@ async def _times(context: BridgeContext) -> None:
     try:
         await context.clock.set(context.session, context.keyset)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, LookupError) as error:
-        metrics.CLOCK_KNOWN.set(0)
+        metrics.CLOCK_SYNCED.set(0)
         reason = f"{context.keyset.base}: {str(error) or type(error).__name__}"
         raise PubNubUnavailable(reason=reason) from error
-    metrics.CLOCK_KNOWN.set(1)
+    metrics.CLOCK_SYNCED.set(1)
     metrics.CLOCK_AHEAD.set(context.clock.offset / 1000)
     await context.watermark.load()

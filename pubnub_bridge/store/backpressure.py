@@ -41,5 +41,5 @@ class Backpressure:
             }
         longest = max((self._known[one][1] for one in streams), default=0)
         if longest >= self._limit:
-            metrics.INTAKE_STOPPED.inc()
+            metrics.BACKPRESSURE.inc()
             raise StreamFull(waiting=longest, limit=self._limit)

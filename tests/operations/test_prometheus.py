@@ -16,7 +16,7 @@ DASHBOARD = ROOT / "deploy" / "grafana" / "dashboards" / "friends-presence.json"
 QUIET = {
     "friends_pubnub_denied_total",
     "friends_queue_failures_total",
-    "friends_settle_refused_total",
+    "friends_flag_writes_refused_total",
     "friends_jobs_failed_total",
     "friends_http_rate_limited_total",
     "friends_http_shed_total",

@@ -31,19 +31,19 @@ WINDOW_SECONDS = 6
 """Reports over which a rate is taken: 10 seconds."""
 TOP_COUNT = 10
 COUNTERS: Mapping[str, Counter] = {
-    "heard": metrics.HEARD,
+    "heard": metrics.PRESENCE_EVENTS,
     "unknown": metrics.UNKNOWN,
-    "misplaced": metrics.MISPLACED,
+    "misplaced": metrics.WRONG_SHARD,
     "refused": metrics.REFUSED,
     "pollsFailed": metrics.POLLS_FAILED,
     "flaps": metrics.FLAPS,
     "repeats": metrics.REPEATS,
-    "doubts": metrics.DOUBTS,
-    "repairs": metrics.REPAIRS,
-    "settled": metrics.SETTLED,
-    "recipients": metrics.RECIPIENTS,
+    "doubts": metrics.CONFLICTS,
+    "repairs": metrics.RECONCILED,
+    "settled": metrics.FLAG_WRITES,
+    "recipients": metrics.NOTIFICATIONS,
     "published": metrics.PUBLISHED,
-    "saved": metrics.SAVED,
+    "saved": metrics.COALESCED,
     "dead": metrics.DEAD,
 }
 
@@ -137,8 +137,8 @@ def counted() -> dict[str, float]:
     counts["failed"] = counts["published"] - total(
         metrics.PUBLISHED, lambda labels: labels["outcome"] == "sent"
     )
-    counts["webhook"] = total(metrics.HEARD, lambda labels: labels["source"] == "webhook")
-    return counts | _buckets("delay.", metrics.DELAY) | _buckets("settle.", metrics.SETTLE_SECONDS)
+    counts["webhook"] = total(metrics.PRESENCE_EVENTS, lambda labels: labels["source"] == "webhook")
+    return counts | _buckets("delay.", metrics.DELAY) | _buckets("settle.", metrics.FLAG_WRITE_SECONDS)
 
 
 def total(counter: Counter, wanted: Callable[[dict[str, str]], bool] = lambda _: True) -> float:

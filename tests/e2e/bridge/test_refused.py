@@ -25,7 +25,7 @@ async def test_a_change_that_the_graph_refuses_is_buried_alone(world: World) -> 
     users = ["ann", "bob", "cid", "dan", "eve"]
     await world.people(*users)
     context, now = world.context, world.context.clock.now()
-    before = metrics.CHANGES_REFUSED.labels("change")._value.get()
+    before = metrics.FLAG_WRITES_REFUSED.labels("change")._value.get()
     seen = [
         PresenceEvent(u, True, now, TOO_LARGE if u == "bob" else context.shards.shard(u), "join")
         for u in users
@@ -41,7 +41,7 @@ async def test_a_change_that_the_graph_refuses_is_buried_alone(world: World) -> 
     (letter,) = await context.dead.all()
     assert (letter.kind, letter.inbox, letter.event_ids) == ("change", "bob", [f"evt_presence_bob_{now}"])
     assert not await flagged(world, "bob")
-    assert metrics.CHANGES_REFUSED.labels("change")._value.get() == before + 1
+    assert metrics.FLAG_WRITES_REFUSED.labels("change")._value.get() == before + 1
 
     async def forgotten() -> bool:
         names = [f"fp:{{{number}}}:seen" for number in range(world.settings.partitions)]
@@ -55,14 +55,14 @@ async def test_a_graph_that_refuses_everything_is_waited_for_and_nobody_is_blame
     await quiet.people("ann", "bob")
     async with owner(quiet.settings) as (bridge, _):
         refusing = Refusing(bridge)
-        before = metrics.CHANGES_REFUSED.labels("graph")._value.get()
+        before = metrics.FLAG_WRITES_REFUSED.labels("graph")._value.get()
         now = quiet.context.clock.now()
         await quiet.context.log.append(
             [PresenceEvent(user, True, now, quiet.shards.shard(user), "join") for user in ("ann", "bob")]
         )
 
         async def noticed() -> bool:
-            return metrics.CHANGES_REFUSED.labels("graph")._value.get() > before
+            return metrics.FLAG_WRITES_REFUSED.labels("graph")._value.get() > before
 
         await eventually(noticed)
         assert await quiet.context.dead.count() == 0

@@ -132,7 +132,9 @@ async def test_a_batch_that_breaks_is_not_passed_over() -> None:
     scene = Scene()
     scene.queue.open.set()
     scene.committer._bury = AsyncMock(side_effect=ValueError("broken"))  # type: ignore[method-assign]
-    scene.graph.write_flags = AsyncMock(side_effect=[TypeError("bad row"), *[CommitResult(*[NOBODY] * 6)] * 9])  # type: ignore[method-assign]
+    scene.graph.write_flags = AsyncMock(
+        side_effect=[TypeError("bad row"), *[CommitResult(*[NOBODY] * 6)] * 9]
+    )  # type: ignore[method-assign]
     scene.arrives("ann")
     with pytest.raises(ValueError, match="broken"):
         await scene.committer.step()

@@ -58,7 +58,7 @@ class World:
 
 def counted(word: str) -> float:
     """The counter's value."""
-    return REGISTRY.get_sample_value("friends_views_sampled_total", {"right": word}) or 0.0
+    return REGISTRY.get_sample_value("friends_view_checks_total", {"right": word}) or 0.0
 
 
 async def test_right_views_cost_no_wait() -> None:
@@ -70,11 +70,11 @@ async def test_right_views_cost_no_wait() -> None:
 
 async def test_a_ghost_and_one_who_is_missing_are_wrong_when_they_still_are_after_the_hold() -> None:
     """One in each direction, of four views; the counters say the same as the share."""
-    right, wrong = counted("true"), counted("false")
+    right, wrong = counted("right"), counted("wrong")
     world = World({"ann", "ben", "ghost"}, {"ann", "ben", "missing"})
     assert await world.sample() == 0.5
     assert world.waited == [10.0]
-    assert (counted("true") - right, counted("false") - wrong) == (2, 2)
+    assert (counted("right") - right, counted("wrong") - wrong) == (2, 2)
 
 
 async def test_a_flag_that_follows_within_hold_and_slack_is_right() -> None:
