@@ -41,16 +41,16 @@ async def _nothing(_stack: Stack, _chance: random.Random) -> AsyncIterator[None]
 
 MOVED = Fault("every client takes a new session", _nothing)
 RESHARD = [
-    rolled("100 shards: bridges listen to 128 as well", PRESENCE_SHARDS_ALSO="128"),
-    rolled("128 are handed out, 100 listened to", PRESENCE_SHARDS="128", PRESENCE_SHARDS_ALSO="100"),
+    rolled("100 shards: bridges listen to 128 as well", PRESENCE_SHARDS_PREVIOUS="128"),
+    rolled("128 are handed out, 100 listened to", PRESENCE_SHARDS="128", PRESENCE_SHARDS_PREVIOUS="100"),
     MOVED,
-    rolled("only 128", PRESENCE_SHARDS_ALSO="0"),
-    rolled("4 x 512 listened to as well", PRESENCE_SHARDS_ALSO="2048", PRESENCE_SHARD_LEVELS_ALSO="2"),
+    rolled("only 128", PRESENCE_SHARDS_PREVIOUS="0"),
+    rolled("4 x 512 listened to as well", PRESENCE_SHARDS_PREVIOUS="2048", PRESENCE_SHARD_LEVELS_PREVIOUS="2"),
     rolled(
         "4 x 512 handed out, 128 listened to",
-        PRESENCE_SHARDS="2048", PRESENCE_SHARD_LEVELS="2", PRESENCE_SHARDS_ALSO="128", PRESENCE_SHARD_LEVELS_ALSO="1",
+        PRESENCE_SHARDS="2048", PRESENCE_SHARD_LEVELS="2", PRESENCE_SHARDS_PREVIOUS="128", PRESENCE_SHARD_LEVELS_PREVIOUS="1",
     ),
     MOVED,
-    rolled("only 4 x 512", PRESENCE_SHARDS_ALSO="0"),
+    rolled("only 4 x 512", PRESENCE_SHARDS_PREVIOUS="0"),
 ]  # fmt: skip
 """100 shards become 128, and those 2,048 on two levels, live."""

@@ -84,14 +84,14 @@ def build_services(
 
     return Services(
         friends=Friends(
-            graph, settings.friend_limit, settings.pending_limit, changed, settings.last_seen_rounding
+            graph, settings.friend_limit, settings.pending_limit, changed, settings.last_seen_rounding_seconds
         ),
         bulk=Bulk(graph, settings.friend_limit, changed),
         suggestions=suggestions,
         people=Users(
             graph, shards.shard, changed, {"kept answers": suggestions.erase, **(erasers or {})}, created
         ),
-        flags=Flags(graph, settings.last_seen_rounding),
+        flags=Flags(graph, settings.last_seen_rounding_seconds),
         exporters=exporters or {},
         readiness=Readiness({"graph": lambda: graph.row("clock"), "queue": opened.valkey.ping}),
     )

@@ -46,6 +46,40 @@ def _network(given: tuple[str, ...]) -> tuple[str, ...]:
     return given
 
 
+RENAMED: Mapping[str, str] = {
+    "HOLD_ONLINE": "DEBOUNCE_ONLINE_SECONDS",
+    "HOLD_LEAVE": "DEBOUNCE_LEAVE_SECONDS",
+    "HOLD_TIMEOUT": "DEBOUNCE_TIMEOUT_SECONDS",
+    "CONFIRM_LEAVES": "VERIFY_LEAVES",
+    "RECONCILE_SECONDS": "RECONCILE_INTERVAL_SECONDS",
+    "STORM_MODE": "STORM_PROTECTION",
+    "STORM_SHARE": "STORM_MIN_SHARE",
+    "STORM_LEAST": "STORM_MIN_USERS",
+    "STORM_SPAN": "STORM_DETECTION_SECONDS",
+    "STORM_HOLD": "STORM_DEBOUNCE_SECONDS",
+    "STORM_WINDOW": "STORM_BATCH_WINDOW_SECONDS",
+    "COALESCE_SHORTEST": "BATCH_WINDOW_MIN_SECONDS",
+    "COALESCE_LONGEST": "BATCH_WINDOW_MAX_SECONDS",
+    "PUBLISH_RETRY_TIMES": "PUBLISH_MAX_ATTEMPTS",
+    "STATUS_COUNT_INTERVAL": "STATUS_COUNT_INTERVAL_SECONDS",
+    "WHY_HOURS": "CHANGE_HISTORY_HOURS",
+    "WEBHOOKS_AT_ONCE": "MAX_CONCURRENT_WEBHOOKS",
+    "STREAM_LIMIT": "MAX_STREAM_ENTRIES",
+    "CONSOLE_SECONDS": "CONSOLE_INTERVAL_SECONDS",
+    "CONSOLE_MOST": "MAX_CONSOLES",
+    "CALLS_AT_ONCE": "MAX_CONCURRENT_REQUESTS",
+    "CALLS_WAITING": "MAX_QUEUED_REQUESTS",
+    "CALL_PATIENCE": "TARGET_LATENCY_SECONDS",
+    "BODY_BYTES_AT_ONCE": "MAX_CONCURRENT_BODY_BYTES",
+    "JWT_LEEWAY": "JWT_LEEWAY_SECONDS",
+    "LAST_SEEN_ROUNDING": "LAST_SEEN_ROUNDING_SECONDS",
+    "PRESENCE_SHARDS_ALSO": "PRESENCE_SHARDS_PREVIOUS",
+    "PRESENCE_SHARD_LEVELS_ALSO": "PRESENCE_SHARD_LEVELS_PREVIOUS",
+    "HEADER_SECONDS": "HEADER_TIMEOUT_SECONDS",
+    "BODY_SECONDS": "BODY_TIMEOUT_SECONDS",
+}
+"""Names of before 1.0, each with the one it has now: a process that is given one refuses to start."""
+
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """A list, comma separated in the environment."""
 Rate = Annotated[str, AfterValidator(_rate)]
@@ -95,7 +129,7 @@ class Settings(BaseSettings):
     """Where the RS256 or ES256 keys of the products' tokens are published."""
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
-    jwt_leeway: Annotated[float, Field(ge=0, le=300)] = 10.0
+    jwt_leeway_seconds: Annotated[float, Field(ge=0, le=300)] = 10.0
     """Clock skew allowed between the issuer and us, in seconds."""
 
     cors_origins: Words = ()
@@ -107,19 +141,19 @@ class Settings(BaseSettings):
     max_header_bytes: Annotated[int, Field(ge=1024, le=64 * 2**10)] = 16 * 2**10
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
     """Open connections of one process; more are told to come back (503) and closed."""
-    header_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
+    header_timeout_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
     """How long a request line and its headers may take to arrive; then the connection is cut."""
-    body_seconds: Annotated[float, Field(ge=0.1, le=300)] = 30.0
+    body_timeout_seconds: Annotated[float, Field(ge=0.1, le=300)] = 30.0
     """The same for a body, counted from its call's admission, and for a client to take what it is sent."""
 
-    calls_at_once: Annotated[int, Field(ge=1, le=10_000)] = 100
+    max_concurrent_requests: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Calls under way in one process, so that these are answered in time. Users' calls, the back end's, suggestions,
     sessions and the console have as many places each, so none starves another."""
-    calls_waiting: Annotated[int, Field(ge=0, le=10_000)] = 250
-    """Calls that wait for one of these places, for CALL_PATIENCE at most; more are sent away at once with 503."""
-    call_patience: Annotated[float, Field(ge=0.01, le=60)] = 1.0
+    max_queued_requests: Annotated[int, Field(ge=0, le=10_000)] = 250
+    """Calls that wait for one of these places, for TARGET_LATENCY_SECONDS at most; more are sent away at once with 503."""
+    target_latency_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
     """Seconds a call should take: while calls take longer, fewer are let in at once, and fewer wait."""
-    body_bytes_at_once: Annotated[int, Field(ge=2**20, le=64 * 2**30)] = 64 * 2**20
+    max_concurrent_body_bytes: Annotated[int, Field(ge=2**20, le=64 * 2**30)] = 64 * 2**20
     """Bytes of bodies held at once in one process, for the API and for webhooks each."""
 
     rate_limit_user: Rate = "100/second"
@@ -127,7 +161,7 @@ class Settings(BaseSettings):
     rate_limit_address: Rate = "20/second"
     """Calls of one address that carry no valid token or key. Users behind one address do not share it."""
     rate_limit_all: Rate = ""
-    """All calls that carry a valid token or key together; no limit by default, since CALLS_AT_ONCE bounds them."""
+    """All calls that carry a valid token or key together; no limit by default, since MAX_CONCURRENT_REQUESTS bounds them."""
     rate_limit_service: Rate = ""
     """Calls with the service key; no limit by default, since imports run on it."""
     rate_limit_console: Rate = "20/second"
@@ -140,7 +174,7 @@ class Settings(BaseSettings):
     pending_limit: Positive = 1_000
     """Requests of one user that wait for an answer, per direction."""
 
-    last_seen_rounding: Annotated[int, Field(ge=0, le=86_400)] = 0
+    last_seen_rounding_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
     """Seconds to which `lastSeen` is rounded down in whatever friends and the product are told, such as 3600; 0 for not
     at all. A user's own export stays exact."""
 
@@ -149,13 +183,13 @@ class Settings(BaseSettings):
     presence_shards: Annotated[int, Field(ge=1, le=65536)] = 100
     """Presence channels; a multiple of PARTITIONS."""
     presence_shard_levels: Annotated[int, Field(ge=1, le=2)] = 1
-    presence_shards_also: Annotated[int, Field(ge=0, le=65536)] = 0
+    presence_shards_previous: Annotated[int, Field(ge=0, le=65536)] = 0
     """While PRESENCE_SHARDS changes: the other number, which is listened to as well; 0 for none."""
-    presence_shard_levels_also: Annotated[int, Field(ge=1, le=2)] = 1
+    presence_shard_levels_previous: Annotated[int, Field(ge=1, le=2)] = 1
 
     def shard_map(self) -> ShardMap:
         """How users spread over presence channels, the other map included while the number changes."""
-        number, levels = self.presence_shards_also, self.presence_shard_levels_also
+        number, levels = self.presence_shards_previous, self.presence_shard_levels_previous
         also = ShardMap(self.partitions, number, levels) if number else None
         return ShardMap(self.partitions, self.presence_shards, self.presence_shard_levels, also)
 
@@ -178,9 +212,9 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"PRESENCE_SHARDS ({self.presence_shards}) must be a multiple of PARTITIONS ({self.partitions})"
             )
-        if self.presence_shards_also % self.partitions:
+        if self.presence_shards_previous % self.partitions:
             raise ValueError(
-                f"PRESENCE_SHARDS_ALSO ({self.presence_shards_also}) must be a multiple of "
+                f"PRESENCE_SHARDS_PREVIOUS ({self.presence_shards_previous}) must be a multiple of "
                 f"PARTITIONS ({self.partitions})"
             )
         if self.jwt_secret and self.jwt_jwks_url:
@@ -279,11 +313,21 @@ def load(kind: type[Settings] = Settings, **given: Any) -> Settings:
 
     Raises `SetupError`, which names every option that is wrong.
     """
+    refuse_old_names(os.environ)
     try:
         return kind(**given)
     except ValidationError as error:
         wrong = "; ".join(_told(one["loc"], one["msg"]) for one in error.errors(include_input=False))
         raise SetupError(what=wrong, todo="Correct the option and start again") from None
+
+
+def refuse_old_names(environ: Mapping[str, str]) -> None:
+    """Raise `SetupError` where an option is given by a name of before 1.0: in silence it would have no effect."""
+    found = [
+        f"{old} is now {new}" for old, new in RENAMED.items() if old in environ or f"{old}_FILE" in environ
+    ]
+    if found:
+        raise SetupError(what="; ".join(found), todo="Use the new name and start again")
 
 
 def check_serving(settings: Settings) -> None:

@@ -23,7 +23,7 @@ CLOCK_BEHIND = Counter(
     "Reads repeated since the graph's clock was behind what had been told.",
 )
 BACKPRESSURE = Counter(
-    "friends_backpressure_total", "Times that a full stream took nothing more in (STREAM_LIMIT)."
+    "friends_backpressure_total", "Times that a full stream took nothing more in (MAX_STREAM_ENTRIES)."
 )
 FLAPS = Counter("friends_presence_flaps_total", "Changes that were undone inside the hold.")
 REPEATS = Counter("friends_presence_repeats_total", "Events that said what was known already.")

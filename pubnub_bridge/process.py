@@ -116,10 +116,10 @@ async def _http(context: BridgeContext, stack: AsyncExitStack, tables: Sequence[
         settings, context.backends, erasers(context), context.new_users.created, exporters(context)
     )
     gate = await stack.enter_async_context(open_authenticator(settings, context.backends.valkey.clustered))
-    demo = (demo_login.routes,) if settings.demo_login == "on" else ()
+    demo = (demo_login.routes,) if settings.demo_login else ()
     app = build_app(settings, made, gate, (*tables, *demo))
     app[CONTEXT] = context
-    app[CONCURRENCY_LIMITS].build("webhook", settings.webhooks_at_once)
+    app[CONCURRENCY_LIMITS].build("webhook", settings.max_concurrent_webhooks)
     Pages(settings).mount(app)
     address = await stack.enter_async_context(server.listening(app, settings))
     log.info("listening", address=address.url)

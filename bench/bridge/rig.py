@@ -107,10 +107,10 @@ async def bridge(rig: Rig, window_s: float, log: Path) -> AsyncIterator[int]:
         "access_manager": "off",
         "app_context": "off",
         "accuracy_sample": "0",
-        "hold_online": str(HOLD_S),
-        "hold_leave": str(HOLD_S),
-        "hold_timeout": str(HOLD_S),
-        "coalesce_shortest": str(window_s),
+        "debounce_online_seconds": str(HOLD_S),
+        "debounce_leave_seconds": str(HOLD_S),
+        "debounce_timeout_seconds": str(HOLD_S),
+        "batch_window_min_seconds": str(window_s),
     }
     environment = os.environ | {name.upper(): value for name, value in given.items()}
     command = (sys.executable, "-m", "pubnub_bridge", "--no-api")

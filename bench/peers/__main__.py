@@ -30,10 +30,18 @@ RATES = (20.0, 40.0, 60.0, 120.0, 180.0, 260.0)
 """Turns a second of the first two systems: the same trace for both, as far as each gets."""
 OURS: Mapping[str, tuple[Mapping[str, str], Plan]] = {
     "ours": ({}, Plan(RATES)),
-    "window": ({"COALESCE_SHORTEST": "1"}, Plan((60.0, 120.0, 180.0, 260.0), warm_s=8.0, storms=False)),
+    "window": (
+        {"BATCH_WINDOW_MIN_SECONDS": "1"},
+        Plan((60.0, 120.0, 180.0, 260.0), warm_s=8.0, storms=False),
+    ),
     # With a hold of 5 s, 900 people cannot turn faster: each must stay for longer than that.
     "limit": (
-        {"COALESCE_SHORTEST": "1", "HOLD_ONLINE": "1", "HOLD_LEAVE": "1", "HOLD_TIMEOUT": "1"},
+        {
+            "BATCH_WINDOW_MIN_SECONDS": "1",
+            "DEBOUNCE_ONLINE_SECONDS": "1",
+            "DEBOUNCE_LEAVE_SECONDS": "1",
+            "DEBOUNCE_TIMEOUT_SECONDS": "1",
+        },
         Plan((120.0, 180.0, 260.0, 340.0), warm_s=4.0, storms=False),
     ),
 }

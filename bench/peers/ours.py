@@ -119,8 +119,8 @@ async def running(data: Path, friends: Friends, more: Mapping[str, str] | None =
         async with stack(Choice(copy, json=file, people=0, environ=environ), lambda _said: None) as made:
             ours = Ours(made, file, friends)
             settings = read_connection_info(file).settings
-            ours.hold_s = float(environ.get("HOLD_LEAVE", settings.hold_leave))
-            ours.window_s = float(environ.get("COALESCE_SHORTEST", 0.0))
+            ours.hold_s = float(environ.get("DEBOUNCE_LEAVE_SECONDS", settings.debounce_leave_seconds))
+            ours.window_s = float(environ.get("BATCH_WINDOW_MIN_SECONDS", 0.0))
             try:
                 yield ours
             finally:

@@ -45,15 +45,15 @@ CLIENTS = 16
 CALLERS = 500
 """Users who call, so that no rate limit of one of them is met."""
 LATE_MS = 2_500.0
-"""CALL_PATIENCE (1 s) is what a call should take; what is let in may take this long in the worst hundredth."""
+"""TARGET_LATENCY_SECONDS (1 s) is what a call should take; what is let in may take this long in the worst hundredth."""
 GROWTH_MIB = 128.0
 SOON = 5.0
 """Seconds in which everything must be as before."""
 UNBOUNDED = {
-    "CALLS_AT_ONCE": "10000",
-    "WEBHOOKS_AT_ONCE": "1000",
-    "CALL_PATIENCE": "60",
-    "STREAM_LIMIT": "100000000",
+    "MAX_CONCURRENT_REQUESTS": "10000",
+    "MAX_CONCURRENT_WEBHOOKS": "1000",
+    "TARGET_LATENCY_SECONDS": "60",
+    "MAX_STREAM_ENTRIES": "100000000",
     "MAX_CONNECTIONS": "1000000",
 }
 

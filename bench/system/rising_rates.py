@@ -107,7 +107,7 @@ class Walk:
         queues = deque(online), deque(user for user in people if user not in there)
         await self.gathered(online)
         found = await self.rising((ADAPTIVE, 0.0), queues)
-        await stacked.restarted(self.made, {"COALESCE_SHORTEST": "1"})
+        await stacked.restarted(self.made, {"BATCH_WINDOW_MIN_SECONDS": "1"})
         await asyncio.sleep(CALM)
         return found + await self.rising((FIXED, 1.0), queues)
 

@@ -48,14 +48,14 @@ BUDGET_S = 3.0
 class Programme:
     """The scenes of one crowd, in one mode."""
 
-    def __init__(self, stage: Stage, settings: Settings, storm_mode: bool) -> None:
-        self._stage, self._settings, self._on = stage, settings, storm_mode
+    def __init__(self, stage: Stage, settings: Settings, storm_protection: bool) -> None:
+        self._stage, self._settings, self._on = stage, settings, storm_protection
         self.told: list[Figures] = []
 
     async def arrive(self, people: Sequence[int]) -> None:
         """Everybody comes for the first time."""
         figures = await self._stage.act("everybody arrives", [], people)
-        self._tell(figures, self._settings.hold_online)
+        self._tell(figures, self._settings.debounce_online_seconds)
 
     async def at_once(self, people: Sequence[int]) -> None:
         """All say goodbye and are back at once: within any hold."""
@@ -65,21 +65,27 @@ class Programme:
     async def later(self, people: Sequence[int]) -> None:
         """All are back after longer than the hold."""
         what = f"drop, back after {AWAY_S:g} s"
-        held = 0.0 if self._on else self._settings.hold_online
+        held = 0.0 if self._on else self._settings.debounce_online_seconds
         await self._stage.until_calm()
         self._tell(await self._stage.act(what, people, people, AWAY_S), held)
 
     async def for_good(self, people: Sequence[int]) -> None:
         """All leave for good; once every friend knows, they come back."""
         settings = self._settings
-        held = max(settings.hold_leave, settings.storm_hold) if self._on else settings.hold_leave
+        held = (
+            max(settings.debounce_leave_seconds, settings.storm_debounce_seconds)
+            if self._on
+            else settings.debounce_leave_seconds
+        )
         await self._stage.until_calm()
         self._tell(await self._stage.act("leave for good", people, []), held)
-        self._tell(await self._stage.act("come back after that", [], people), settings.hold_online)
+        self._tell(
+            await self._stage.act("come back after that", [], people), settings.debounce_online_seconds
+        )
 
     def _tell(self, figures: Figures, hold_s: float) -> None:
         figures.hold_s = hold_s
-        figures.window_s = self._settings.storm_window if self._on and hold_s else 0.0
+        figures.window_s = self._settings.storm_batch_window_seconds if self._on and hold_s else 0.0
         self.told.append(figures)
         console.print(
             f"storm mode {'on' if self._on else 'off'}: {figures.what}: right after {figures.right_s:.1f} s, "
@@ -99,15 +105,19 @@ async def crowd(folder: Path, people: Friends, large: bool) -> list[dict[str, An
         open_valkey(ours.made.engines.redis_url) as valkey,
     ):
         stage = Stage(ours, people, valkey, ShardMap(20, shards))
-        for storm_mode in (True, False):
-            programme = Programme(stage, Settings(), storm_mode)
-            if storm_mode:
+        for storm_protection in (True, False):
+            programme = Programme(stage, Settings(), storm_protection)
+            if storm_protection:
                 await programme.arrive(people.online)
             else:
-                await stacked.restarted(ours.made, {**more, "STORM_MODE": "off"})
+                await stacked.restarted(ours.made, {**more, "STORM_PROTECTION": "off"})
             await _scenes(programme, people.online, large)
             rows += [
-                {"online": len(people.online), "stormMode": storm_mode, "asideSeconds": round(one.aside_s, 2)}
+                {
+                    "online": len(people.online),
+                    "stormMode": storm_protection,
+                    "asideSeconds": round(one.aside_s, 2),
+                }
                 | asdict(one)
                 for one in programme.told
             ]

@@ -25,7 +25,7 @@ from local_stack.data.generate import Population, generate
 from pubnub_bridge.store import keys
 
 AT_ONCE = 80
-"""Clients that act at one moment: below CALLS_AT_ONCE, above which the API sends callers away for some seconds."""
+"""Clients that act at one moment: below MAX_CONCURRENT_REQUESTS, above which the API sends callers away for some seconds."""
 AGAIN_S = (0.2, 1.0)
 """Seconds, from and to, until a client that was sent away tries again."""
 LOOK_S = 0.05

@@ -86,7 +86,7 @@ class Verifier:
             "algorithms": list(keys.algorithms),
             "audience": settings.jwt_audience,
             "issuer": settings.jwt_issuer,
-            "leeway": settings.jwt_leeway,
+            "leeway": settings.jwt_leeway_seconds,
             "options": {"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
         }
 

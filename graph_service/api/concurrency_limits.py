@@ -2,7 +2,7 @@
 suggestions (which walk for long), sessions (which wait for PubNub), the console, webhooks.
 
 Knows requests and clocks; who is let in is decided by `shedding`. A call whose body is still on its way takes up its
-space but no place, so that slow senders keep nobody out, and is cut after BODY_SECONDS.
+space but no place, so that slow senders keep nobody out, and is cut after BODY_TIMEOUT_SECONDS.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Overloaded(FriendsError):
 
 
 class BodyTooSlow(FriendsError):
-    """The body did not arrive within {seconds} s (BODY_SECONDS)."""
+    """The body did not arrive within {seconds} s (BODY_TIMEOUT_SECONDS)."""
 
     code = "body_too_slow"
     status = 408
@@ -81,11 +81,11 @@ class WaitQueue:
 class Slot:
     """One call in its room."""
 
-    def __init__(self, name: str, line: WaitQueue, body_seconds: float) -> None:
+    def __init__(self, name: str, line: WaitQueue, body_timeout_seconds: float) -> None:
         self._name = name
         self._line = line
         self._room = line.room
-        self._body_seconds = body_seconds
+        self._body_seconds = body_timeout_seconds
         self._held = 0
         self._inside = False
         self._since = 0.0
@@ -156,7 +156,9 @@ class ConcurrencyLimits:
 
     def build(self, name: str, places: int, line: int = 0) -> WaitQueue:
         """A room of so many places, for which so many may wait."""
-        bounds = LimiterBounds(places, self._settings.body_bytes_at_once, self._settings.call_patience, line)
+        bounds = LimiterBounds(
+            places, self._settings.max_concurrent_body_bytes, self._settings.target_latency_seconds, line
+        )
         made = self._lines[name] = WaitQueue(Limiter(bounds))
         metrics.CONCURRENCY_LIMIT.labels(name).set(places)
         return made
@@ -165,8 +167,10 @@ class ConcurrencyLimits:
     async def visit(self, name: str) -> AsyncIterator[Slot]:
         """Be in a room while the block runs; one that was not built is like the API's. Raises `Overloaded`."""
         settings = self._settings
-        line = self._lines.get(name) or self.build(name, settings.calls_at_once, settings.calls_waiting)
-        visit = Slot(name, line, settings.body_seconds)
+        line = self._lines.get(name) or self.build(
+            name, settings.max_concurrent_requests, settings.max_queued_requests
+        )
+        visit = Slot(name, line, settings.body_timeout_seconds)
         try:
             await visit.enter()
             yield visit

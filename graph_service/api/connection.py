@@ -38,7 +38,7 @@ FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close
 class ConnectionLimit:
     """What all connections of a process share."""
 
-    header_seconds: float
+    header_timeout_seconds: float
     reader_seconds: float
     """How long a client may leave what it is sent untaken."""
     most: int
@@ -94,7 +94,7 @@ class Connection(web.RequestHandler):
             self._begin_asking()
 
     def _begin_asking(self) -> None:
-        self._asking = asyncio.get_running_loop().call_later(self._door.header_seconds, self._cut)
+        self._asking = asyncio.get_running_loop().call_later(self._door.header_timeout_seconds, self._cut)
 
     def _end_asking(self) -> None:
         if self._asking is not None:
@@ -143,7 +143,9 @@ class Runner(web.AppRunner):
 
     def __init__(self, app: web.Application, settings: Settings) -> None:
         super().__init__(app, shutdown_timeout=settings.grace_seconds)
-        self._door = ConnectionLimit(settings.header_seconds, settings.body_seconds, settings.max_connections)
+        self._door = ConnectionLimit(
+            settings.header_timeout_seconds, settings.body_timeout_seconds, settings.max_connections
+        )
 
     @property
     def server(self) -> web.Server | None:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 def rounded_down(milliseconds: int, seconds: int) -> int:
-    """A time, as exactly as others may know it (LAST_SEEN_ROUNDING); 0, which is never, stays."""
+    """A time, as exactly as others may know it (LAST_SEEN_ROUNDING_SECONDS); 0, which is never, stays."""
     return milliseconds - milliseconds % (seconds * 1000) if seconds else milliseconds
 
 

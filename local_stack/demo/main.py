@@ -127,7 +127,9 @@ async def play(stack: Path, count: int, minutes: float) -> None:
     _tell(stack, people, newcomers)
     habits = Habits(
         median=minutes * 60,
-        hold=max(min(where.settings.hold_online, where.settings.hold_leave), SHORTEST_HOLD),
+        hold=max(
+            min(where.settings.debounce_online_seconds, where.settings.debounce_leave_seconds), SHORTEST_HOLD
+        ),
     )
     life = Life([one for one in people if one not in newcomers], habits, random.Random(time.time_ns()))
     async with ApiClient.open(where) as api, _connections(life.most + SPARE) as http:

@@ -175,7 +175,14 @@ def _shown(row: Mapping[str, Any]) -> tuple[bool, str]:
 
 def _pending(seen: PresenceEvent, settings: Settings) -> Pending:
     times = DebounceTimes(
-        *(int(s * 1000) for s in (settings.hold_online, settings.hold_leave, settings.hold_timeout))
+        *(
+            int(s * 1000)
+            for s in (
+                settings.debounce_online_seconds,
+                settings.debounce_leave_seconds,
+                settings.debounce_timeout_seconds,
+            )
+        )
     )
     return Pending(
         online=seen.online,

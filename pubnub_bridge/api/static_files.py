@@ -78,7 +78,7 @@ class Pages:
     def __init__(self, settings: Settings) -> None:
         self._files = dict(_found(data_folder("web"), "/web/"))
         self._calls = origin_source(settings.pubnub_origin, settings.pubnub_tls)
-        self._demo = settings.demo_login == "on"
+        self._demo = settings.demo_login
         if settings.web_libraries:
             self._files |= dict(_found(settings.web_libraries, "/web/lib/"))
         self.missing = [name for name, path in LIBRARIES.items() if f"/web/lib/{path}" not in self._files]

@@ -25,9 +25,9 @@ Online = Annotated[int, typer.Option(help="People present at once.")]
 Friends = Annotated[int, typer.Option(help="Friends of a user, on average.")]
 Session = Annotated[str, typer.Option(help="From coming to going, such as 30m.")]
 Share = Annotated[float, typer.Option(help="Of a user's friends, how many are online.")]
-Window = Annotated[str, typer.Option(help="COALESCE_SHORTEST: how long news wait for company.")]
+Window = Annotated[str, typer.Option(help="BATCH_WINDOW_MIN_SECONDS: how long news wait for company.")]
 Hold = Annotated[str, typer.Option(help="How long a state must last before friends are told.")]
-Count = Annotated[str, typer.Option(help="STATUS_COUNT_INTERVAL: between two status.count.")]
+Count = Annotated[str, typer.Option(help="STATUS_COUNT_INTERVAL_SECONDS: between two status.count.")]
 How = Annotated[str, typer.Option(help="announce (an event a change) or interval (above Announce Max).")]
 Interval = Annotated[str, typer.Option(help="PubNub's presence interval.")]
 Context = Annotated[str, typer.Option(help="APP_CONTEXT: off, flags or full.")]
@@ -136,7 +136,7 @@ def _machines(found: Prediction) -> Table:
     table.add_row("cores", f"{used.planned:.1f}", planned)
     for name, cores in (("bridges", used.bridge), ("Neo4j", used.neo4j), ("Valkey", used.valkey)):
         table.add_row(f"· {name}", f"{cores:.2f}", "used")
-    why = f"{_bytes(memory.valkey_streams)} on the way, {_bytes(memory.valkey_why)} for WHY_HOURS"
+    why = f"{_bytes(memory.valkey_streams)} on the way, {_bytes(memory.valkey_why)} for CHANGE_HISTORY_HOURS"
     table.add_row("Valkey's memory", _bytes(memory.valkey), why)
     table.add_row("bridges' memory", _bytes(memory.bridges), "holds of all, one process")
     graph = f"{found.load.friendships:,} friendships of {found.product.people:,} people"

@@ -91,7 +91,7 @@ async def _join(where: ConnectionInfo, user: str, seconds: float | None) -> None
 
 
 async def _tell(device: Device, user: str, where: ConnectionInfo) -> None:
-    hold = where.settings.hold_online
+    hold = where.settings.debounce_online_seconds
     async for heard in device.listen():
         match heard:
             case Connected():

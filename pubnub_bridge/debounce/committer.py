@@ -106,7 +106,7 @@ class Around:
     """Keeps events for the product's own back end."""
     refused: Callable[[PresenceEvent, str], Awaitable[None]]
     """Keeps a change that the graph refuses, with its reason."""
-    confirm_leaves: bool = True
+    verify_leaves: bool = True
     """Whether someone who left is looked up first, since another device may still be there."""
 
 
@@ -222,7 +222,7 @@ class FlagCommitter:
 
     async def _confirm(self, taken: Sequence[Taken]) -> None:
         """Who left one device may be there with another. Who cannot be looked up counts as gone."""
-        if not self._around.confirm_leaves:
+        if not self._around.verify_leaves:
             return
         left = {
             change.user: (debouncer, change)

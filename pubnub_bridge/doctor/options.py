@@ -18,11 +18,11 @@ def look(settings: Settings) -> list[Finding]:
     found = [_environment(production)]
     found += [told("secrets", text, "Set a longer random value") for text in unsafe_options(settings)]
     found += [AREA.failure("complete", text, "Set it and start again") for text in missing_to_serve(settings)]
-    if settings.demo_login == "on":
+    if settings.demo_login:
         found.append(
             told("demo login", "anybody may sign in as anybody", "DEMO_LOGIN=off outside of a demonstration")
         )
-    if settings.access_manager == "off":
+    if not settings.access_manager:
         found.append(
             told(
                 "tokens",

@@ -99,7 +99,7 @@ class Probe:
             return reply.status == 200
 
     async def _token(self, user: str) -> str | None:
-        if self._side.settings.access_manager == "off":
+        if not self._side.settings.access_manager:
             return None
         return await self._side.client.grant(1, user, Grant(read=(self.channel,)))
 

@@ -76,7 +76,7 @@ async def _publish(context: BridgeContext, _probe: Probe) -> list[Finding]:
 
 
 async def _access(context: BridgeContext, probe: Probe) -> list[Finding]:
-    wanted = context.settings.access_manager == "on"
+    wanted = context.settings.access_manager
     stranger = await probe.open_without_token("inbox.friends-presence-doctor")
     if wanted and stranger:
         seen = "a token is granted, and nobody needs one: strangers may listen on any inbox"

@@ -113,7 +113,7 @@ async def _contexts(context: BridgeContext) -> list[Difference]:
 async def _copies(context: BridgeContext, users: Sequence[str]) -> dict[str, bool | None]:
     """`custom.online` of each user; None where App Context has none."""
     keyset, token = context.keyset, None
-    if context.settings.access_manager == "on":
+    if context.settings.access_manager:
         token = await context.client.grant(5, keyset.uuid, Grant(get_uuids=tuple(users)))
 
     async def one(user: str) -> bool | None:

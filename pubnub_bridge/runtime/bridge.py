@@ -81,21 +81,21 @@ async def on(context: BridgeContext) -> None:
 def debounce_times(settings: Settings) -> DebounceTimes:
     """The holds in milliseconds."""
     return DebounceTimes(
-        int(settings.hold_online * 1000),
-        int(settings.hold_leave * 1000),
-        int(settings.hold_timeout * 1000),
+        int(settings.debounce_online_seconds * 1000),
+        int(settings.debounce_leave_seconds * 1000),
+        int(settings.debounce_timeout_seconds * 1000),
     )
 
 
 def storm_thresholds(settings: Settings) -> StormThresholds:
     """When there is a storm, and how long is waited then."""
     return StormThresholds(
-        on=settings.storm_mode == "on",
-        share=settings.storm_share,
-        least=settings.storm_least,
-        span=int(settings.storm_span * 1000),
-        hold=int(settings.storm_hold * 1000),
-        window=settings.storm_window,
+        on=settings.storm_protection,
+        share=settings.storm_min_share,
+        least=settings.storm_min_users,
+        span=int(settings.storm_detection_seconds * 1000),
+        hold=int(settings.storm_debounce_seconds * 1000),
+        window=settings.storm_batch_window_seconds,
     )
 
 
@@ -123,7 +123,7 @@ class Bridge:
         )
         self.app_context = context.app_context
         self.busy = CpuLoad()
-        self.valid_for = max(1, round(3 * settings.status_count_interval))
+        self.valid_for = max(1, round(3 * settings.status_count_interval_seconds))
         self.health = Health(context.backends.valkey, settings.partitions, self.valid_for)
         self.counting = OnlineCount(self._count_needs())
         self.report = report.Report(context.backends.valkey, self.ownership, self.partitions)
@@ -162,10 +162,13 @@ class Bridge:
         """All that happens by the clock; those that only one may do look whether this process leads."""
         settings = self.context.settings
         return [
-            scheduler.Job("health", min(5.0, settings.status_count_interval), self._tell_health),
-            scheduler.Job("status.count", settings.status_count_interval, self._count),
+            scheduler.Job("health", min(5.0, settings.status_count_interval_seconds), self._tell_health),
+            scheduler.Job("status.count", settings.status_count_interval_seconds, self._count),
             scheduler.Job(
-                "reconcile", settings.reconcile_seconds, self._reconcile_owned, settings.reconcile_seconds
+                "reconcile",
+                settings.reconcile_interval_seconds,
+                self._reconcile_owned,
+                settings.reconcile_interval_seconds,
             ),
             scheduler.Job("console report", report.INTERVAL_SECONDS, self.report.write),
             scheduler.Job("accuracy", 60.0, self._accuracy, 60.0),
@@ -277,7 +280,7 @@ class Bridge:
 
 def batch_window(settings: Settings) -> BatchWindow:
     """How long news waits for company."""
-    return BatchWindow(settings.coalesce_shortest, settings.coalesce_longest)
+    return BatchWindow(settings.batch_window_min_seconds, settings.batch_window_max_seconds)
 
 
 def ways(context: BridgeContext, pool: PublishClient, syncs: SyncLoader) -> PublisherParts:
@@ -290,7 +293,7 @@ def ways(context: BridgeContext, pool: PublishClient, syncs: SyncLoader) -> Publ
 
 def _changes(context: BridgeContext) -> outbox_relay.Graph:
     return outbox_relay.Graph(
-        Outbox(context.backends.graph, context.settings.last_seen_rounding), context.flags
+        Outbox(context.backends.graph, context.settings.last_seen_rounding_seconds), context.flags
     )
 
 
@@ -324,7 +327,7 @@ def _around(context: BridgeContext, events: EventWebhook) -> Around:
         now=context.clock.now,
         events=events.keep,
         refused=refused,
-        confirm_leaves=context.settings.confirm_leaves == "on",
+        verify_leaves=context.settings.verify_leaves,
     )
 
 
@@ -338,6 +341,6 @@ def limits(settings: Settings) -> PublishLimits:
     """How hard to push."""
     return PublishLimits(
         in_flight=settings.publish_in_flight,
-        tries=settings.publish_retry_times,
+        tries=settings.publish_max_attempts,
         per_second=settings.publish_per_second,
     )

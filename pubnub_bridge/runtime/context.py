@@ -105,7 +105,7 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
             PubNubSdk.open(keys, secret.get_secret_value() if secret else None)
         )
         shards = settings.shard_map()
-        clock, flags = Clock(), Flags(backends.graph, settings.last_seen_rounding)
+        clock, flags = Clock(), Flags(backends.graph, settings.last_seen_rounding_seconds)
         url = settings.queue_url
         notices = await stack.enter_async_context(SqsQueue.open(url)) if url else None
         yield BridgeContext(
@@ -119,13 +119,13 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
             flags=flags,
             log=PresenceLog(backends.valkey, shards.partition),
             inbox=InboxStreams(backends.valkey, shards.partition, notices),
-            backpressure=Backpressure(backends.valkey, settings.stream_limit),
+            backpressure=Backpressure(backends.valkey, settings.max_stream_entries),
             watermark=Watermark(backends.valkey),
             lookups=PresenceLookup(client, shards, clock.now),
-            change_history=ChangeHistory(backends.valkey, shards.partition, settings.why_hours * 3600),
-            tokens=Tokens(
-                client, settings.pubnub_user, settings.access_manager == "on", settings.token_minutes
+            change_history=ChangeHistory(
+                backends.valkey, shards.partition, settings.change_history_hours * 3600
             ),
+            tokens=Tokens(client, settings.pubnub_user, settings.access_manager, settings.token_minutes),
             dead=DeadLetters(backends.valkey, settings.partitions),
             console=Feed(backends.valkey, settings),
             audit=Audit(backends.valkey),

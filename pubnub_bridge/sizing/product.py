@@ -66,11 +66,11 @@ class Product:
     online_share: float = 0.3
     """Of a user's friends, how many are online; of all people as well."""
     window: float = 0.0
-    """COALESCE_SHORTEST: how long news wait for company."""
+    """BATCH_WINDOW_MIN_SECONDS: how long news wait for company."""
     hold: float = 5.0
     """How long a new state must last before friends are told."""
     count_interval: float = 10.0
-    """STATUS_COUNT_INTERVAL."""
+    """STATUS_COUNT_INTERVAL_SECONDS."""
     presence: Presence = "interval"
     """How PubNub tells who came and went: one by one, or once an interval and shard (above Announce Max)."""
     interval: float = 10.0

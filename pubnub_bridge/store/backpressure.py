@@ -18,7 +18,7 @@ FRESH_SECONDS = 1.0
 
 
 class StreamFull(QueueUnavailable):
-    """{waiting} entries wait already: more than STREAM_LIMIT ({limit}). Nothing was accepted; try again in a moment."""
+    """{waiting} entries wait already: more than MAX_STREAM_ENTRIES ({limit}). Nothing was accepted; try again in a moment."""
 
     code = "stream_full"
 

@@ -1,4 +1,4 @@
-"""Why a viewer sees what they see: the last settled changes of a user, kept for WHY_HOURS. Never one row a recipient."""
+"""Why a viewer sees what they see: the last settled changes of a user, kept for CHANGE_HISTORY_HOURS. Never one row a recipient."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Reader:
         self.folder = folder
         self._environ = {name: value for name, value in os.environ.items() if name not in HIDDEN}
         # A shorter hold than a reader's: what is told stays the same.
-        self._environ |= {"HOLD_ONLINE": "1", "HOLD_LEAVE": "1"}
+        self._environ |= {"DEBOUNCE_ONLINE_SECONDS": "1", "DEBOUNCE_LEAVE_SECONDS": "1"}
         self._shell = self._start(["bash"], subprocess.PIPE)
         self._stay: list[tuple[subprocess.Popen[str], Path]] = []
 

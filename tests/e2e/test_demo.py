@@ -33,7 +33,11 @@ async def up(folder: Path) -> AsyncIterator[Path]:
     told = folder / "stack.json"
     hidden = ("NEO4J_URI", "REDIS_URL", "PUBNUB_SUBSCRIBE_KEY")
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
-    environ |= {"HOLD_ONLINE": str(HOLD), "HOLD_LEAVE": str(HOLD), "DEMO_MINUTES": "0.5"}
+    environ |= {
+        "DEBOUNCE_ONLINE_SECONDS": str(HOLD),
+        "DEBOUNCE_LEAVE_SECONDS": str(HOLD),
+        "DEMO_MINUTES": "0.5",
+    }
     wanted = ["up", "--people", str(PEOPLE), "--data", str(folder / "data"), "--json", str(told)]
     with (folder / "up.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(*COMMAND, *wanted, env=environ, stdout=log, stderr=log)

@@ -59,7 +59,12 @@ async def stack(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
     command += ["--data", str(tmp_path / "data"), "--json", str(told)]
     hidden = ("NEO4J_URI", "REDIS_URL")
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
-    environ |= {"HOLD_ONLINE": "1", "HOLD_LEAVE": "1", "LOG_LEVEL": "debug", "WEBHOOK_SECRET": WEBHOOK_SECRET}
+    environ |= {
+        "DEBOUNCE_ONLINE_SECONDS": "1",
+        "DEBOUNCE_LEAVE_SECONDS": "1",
+        "LOG_LEVEL": "debug",
+        "WEBHOOK_SECRET": WEBHOOK_SECRET,
+    }
     process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 150

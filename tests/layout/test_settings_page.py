@@ -45,7 +45,7 @@ def default(field: Any) -> str:
     """The default as it would be written in the environment."""
     if field.default in (None, "", (), PydanticUndefined) or "SecretStr" in str(field.annotation):
         return ""
-    return f"`{field.default}`"
+    return f"`{str(field.default).lower() if isinstance(field.default, bool) else field.default}`"
 
 
 def page() -> str:

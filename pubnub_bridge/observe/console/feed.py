@@ -26,7 +26,7 @@ PAST = 300
 
 
 class TooManyConsoles(RateLimited):
-    """{most} consoles are open already (CONSOLE_MOST). Close one, or try again in {retry_after} s."""
+    """{most} consoles are open already (MAX_CONSOLES). Close one, or try again in {retry_after} s."""
 
     code = "too_many_consoles"
 
@@ -37,9 +37,11 @@ class Feed:
     def __init__(self, valkey: Valkey, settings: Settings) -> None:
         self._valkey = valkey
         self._partitions = settings.partitions
-        self._seconds = settings.console_seconds
-        self._most = settings.console_most
-        self._health = Health(valkey, settings.partitions, max(1, round(3 * settings.status_count_interval)))
+        self._seconds = settings.console_interval_seconds
+        self._most = settings.max_consoles
+        self._health = Health(
+            valkey, settings.partitions, max(1, round(3 * settings.status_count_interval_seconds))
+        )
         self._making = asyncio.Lock()
         self._made = float("-inf")
         self._newest: Snapshot | None = None

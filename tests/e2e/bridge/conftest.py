@@ -180,13 +180,13 @@ def options(servers: Servers, origin: Running) -> dict[str, object]:
         "pubnub_secret_key": "sec",
         "pubnub_origin": f"{origin.host}:{origin.port}",
         "pubnub_tls": False,
-        "access_manager": "off",
-        "hold_online": HOLD,
-        "hold_leave": HOLD,
-        "hold_timeout": HOLD,
+        "access_manager": False,
+        "debounce_online_seconds": HOLD,
+        "debounce_leave_seconds": HOLD,
+        "debounce_timeout_seconds": HOLD,
         "partitions": 4,
         "presence_shards": 8,
-        "status_count_interval": 1.0,
+        "status_count_interval_seconds": 1.0,
         "grace_seconds": 2.0,
         "jwt_secret": "j" * 32,
         "service_key": "s" * 32,
@@ -244,7 +244,7 @@ async def receiving_world(
 @pytest.fixture
 async def strict_world(graph: Graph, servers: Servers, strict_origin: Running) -> AsyncIterator[World]:
     """The same with Access Manager."""
-    async with _world(graph, servers, strict_origin, {"access_manager": "on"}) as made:
+    async with _world(graph, servers, strict_origin, {"access_manager": True}) as made:
         yield made
 
 

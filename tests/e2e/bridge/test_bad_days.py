@@ -93,7 +93,7 @@ async def test_a_token_refused_in_the_middle_is_replaced(
 ) -> None:
     """The server's token is worth nothing any more: polls and publishes are denied, counted, and go on with a new one."""
     await _emptied(servers.redis_url)
-    settings = Settings(**(options(servers, strict_origin) | {"access_manager": "on"}))  # type: ignore[arg-type]
+    settings = Settings(**(options(servers, strict_origin) | {"access_manager": True}))  # type: ignore[arg-type]
     async with owner(settings) as (bridge, _):
         context = bridge.context
         world = World(graph, strict_origin, settings, "", context)

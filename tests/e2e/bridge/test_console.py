@@ -35,8 +35,8 @@ async def watched(graph: Graph, servers: Servers, origin: Running) -> AsyncItera
     """A world with an operator."""
     more: dict[str, object] = {
         "console_key": KEY,
-        "console_seconds": 0.5,
-        "console_most": 2,
+        "console_interval_seconds": 0.5,
+        "max_consoles": 2,
         "rate_limit_address": "",
     }
     async with _world(graph, servers, origin, more) as made:

@@ -74,7 +74,7 @@ async def test_what_is_broken_is_named(quiet: World) -> None:
         return (await quiet.context.lookups.seen("ann")).online
 
     await eventually(present)
-    settings = quiet.settings.model_copy(update={"access_manager": "on"})
+    settings = quiet.settings.model_copy(update={"access_manager": True})
     findings = await examine(settings, deep=True)
     failures = checks(findings, State.FAILURE)
     assert set(failures) == {

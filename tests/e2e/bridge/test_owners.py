@@ -68,7 +68,7 @@ async def test_what_a_killed_bridge_had_seen_is_settled_by_the_next(quiet: World
     """The join stands in the stream; nobody says it again."""
     await quiet.people("ann", "bob")
     ann, bob = quiet.device("ann"), quiet.device("bob")
-    slow = quiet.settings.model_copy(update={"hold_online": 30.0})
+    slow = quiet.settings.model_copy(update={"debounce_online_seconds": 30.0})
     async with owner(slow) as (first, task):
         await until(lambda: len(first.ownership.owned) == 4)
         ann.appear()

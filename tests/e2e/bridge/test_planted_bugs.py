@@ -141,7 +141,7 @@ async def a_flap_said_again(world: World) -> None:
             lambda: len(first.partitions.holds) == 4 and not any(map(len, first.partitions.holds.values()))
         )
         await nothing_waits(world)
-    no_repairs = world.settings.model_copy(update={"confirm_leaves": "off"})
+    no_repairs = world.settings.model_copy(update={"verify_leaves": False})
     async with owner(no_repairs) as (second, _):
         second.reconcile.ask = lambda _shards: None  # type: ignore[method-assign]
         await until(lambda: owned(second, world))

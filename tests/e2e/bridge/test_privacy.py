@@ -75,7 +75,7 @@ async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in
 ) -> None:
     """Pages, one friend, mutual friends, the query of the back end, syncs' reads, messages, App Context, the relay."""
     rounded = AT // (HOUR * 1000) * HOUR * 1000
-    async with door(graph, servers, origin, last_seen_rounding=HOUR) as world:
+    async with door(graph, servers, origin, last_seen_rounding_seconds=HOUR) as world:
         await world.people("ann", "bob", "cat")
         await graph.statement("MATCH (u:User) SET u.last_seen = $at, u.presence_at = $at", at=AT)
         await graph.statement("CREATE (:Outbox {a: 'ann', b: 'bob'})")
@@ -100,9 +100,9 @@ async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in
 async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_all_with_none(
     graph: Graph, servers: Servers, origin: Running
 ) -> None:
-    """WHY_HOURS: the time to live of what is kept, and 0. What is kept is in the user's export."""
+    """CHANGE_HISTORY_HOURS: the time to live of what is kept, and 0. What is kept is in the user's export."""
     record = ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)
-    async with door(graph, servers, origin, why_hours=2) as world:
+    async with door(graph, servers, origin, change_history_hours=2) as world:
         await world.context.change_history.keep([record])
         assert await world.context.change_history.of("ann") == [record]
         await world.people("ann")

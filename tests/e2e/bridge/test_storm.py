@@ -23,11 +23,11 @@ CROWD, SHARD = 200, 3
 LEAVES, CAP = 2.0, 60.0
 """Seconds of the hold of leaves, and of that in a storm."""
 OPTIONS: dict[str, object] = {
-    "hold_leave": LEAVES,
-    "storm_least": 50,
-    "storm_span": 3.0,
-    "storm_hold": CAP,
-    "storm_window": 0.3,
+    "debounce_leave_seconds": LEAVES,
+    "storm_min_users": 50,
+    "storm_detection_seconds": 3.0,
+    "storm_debounce_seconds": CAP,
+    "storm_batch_window_seconds": 0.3,
 }
 
 

@@ -83,7 +83,7 @@ async def test_a_call_that_is_not_answered_200_has_left_nothing(
     graph: Graph, servers: Servers, origin: Running
 ) -> None:
     """Too many events, broken JSON after good events, a full stream, no place: all of it or nothing."""
-    async with door(graph, servers, origin, stream_limit=100) as world:
+    async with door(graph, servers, origin, max_stream_entries=100) as world:
         many = body(world, "ann")
         many["data"] *= 10_001
         assert await post(world, "w" * 32, many) == (413, "too_many_events")
@@ -112,7 +112,7 @@ async def test_asked_syncs_stop_where_nobody_reads_the_inbox_streams(
     graph: Graph, servers: Servers, origin: Running
 ) -> None:
     """Each call would append an entry; the answer says so instead, and the sync itself can still be read."""
-    async with door(graph, servers, origin, stream_limit=100) as world:
+    async with door(graph, servers, origin, max_stream_entries=100) as world:
         await world.people("ann")
         full = keys.inbox(world.shards.partition("ann"))
         await world.context.backends.valkey.append([(full, b"[]")] * 100)

@@ -28,10 +28,10 @@ HOLD = 2.0
 """Seconds of the holds at going: a page's reload must fit into it on a busy machine."""
 OPTIONS = {
     "DEMO_LOGIN": "on",
-    "HOLD_ONLINE": "0.3",
-    "HOLD_LEAVE": str(HOLD),
-    "HOLD_TIMEOUT": str(HOLD),
-    "STATUS_COUNT_INTERVAL": "1",
+    "DEBOUNCE_ONLINE_SECONDS": "0.3",
+    "DEBOUNCE_LEAVE_SECONDS": str(HOLD),
+    "DEBOUNCE_TIMEOUT_SECONDS": str(HOLD),
+    "STATUS_COUNT_INTERVAL_SECONDS": "1",
     "RATE_LIMIT_ADDRESS": "",
 }
 HIDDEN = ("NEO4J_URI", "REDIS_URL", "PUBNUB_SUBSCRIBE_KEY", "WEB_LIBRARIES")

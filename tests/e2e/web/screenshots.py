@@ -113,7 +113,7 @@ async def take() -> None:
     IMAGES.mkdir(parents=True, exist_ok=True)
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as folder:
-        environ = {**os.environ, "DEMO_MINUTES": "1", "STATUS_COUNT_INTERVAL": "2"}
+        environ = {**os.environ, "DEMO_MINUTES": "1", "STATUS_COUNT_INTERVAL_SECONDS": "2"}
         choice = Choice(data=Path(folder) / "data", people=PEOPLE, environ=environ)
         async with stack(choice, typer.echo) as running, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

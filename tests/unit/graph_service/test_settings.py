@@ -9,7 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from graph_service.errors import SetupError
-from graph_service.settings import Settings, check_serving, load, missing_to_serve
+from graph_service.settings import RENAMED, Settings, check_serving, load, missing_to_serve
+from pubnub_bridge.settings import Settings as BridgeSettings
 
 LONG = "x" * 32
 
@@ -122,10 +123,27 @@ def test_both_shard_maps_are_read_from_the_environment(monkeypatch: pytest.Monke
         "PARTITIONS": "4",
         "PRESENCE_SHARDS": "2048",
         "PRESENCE_SHARD_LEVELS": "2",
-        "PRESENCE_SHARDS_ALSO": "128",
-        "PRESENCE_SHARD_LEVELS_ALSO": "1",
+        "PRESENCE_SHARDS_PREVIOUS": "128",
+        "PRESENCE_SHARD_LEVELS_PREVIOUS": "1",
     }
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     made = load(Settings, environment="development").shard_map()
     assert made.channels(5) == ("presence.shard-1.1", "presence.shard-5")
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+@pytest.mark.parametrize("suffix", ["", "_FILE"])
+def test_a_setting_by_its_old_name_refuses_the_start_and_names_the_new_one(
+    monkeypatch: pytest.MonkeyPatch, old: str, new: str, suffix: str
+) -> None:
+    """In silence it would have no effect."""
+    monkeypatch.setenv(old + suffix, "1")
+    with pytest.raises(SetupError, match=f"{old} is now {new}"):
+        load()
+
+
+def test_every_new_name_of_a_renamed_setting_is_one_of_the_code() -> None:
+    """The refusal must not send anybody to a name that is not there."""
+    assert {name.lower() for name in RENAMED.values()} <= set(BridgeSettings.model_fields)
+    assert not {name.lower() for name in RENAMED} & set(BridgeSettings.model_fields)

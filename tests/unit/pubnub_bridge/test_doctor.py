@@ -60,9 +60,9 @@ def test_a_development_setup_is_warned_of_and_a_production_one_is_not() -> None:
     """The same options: warnings on a developer's machine; with the doors locked there is nothing to say."""
     loose = Settings(
         environment="development",
-        access_manager="off",
+        access_manager=False,
         pubnub_tls=False,
-        demo_login="on",
+        demo_login=True,
         pubnub_subscribe_key="demo",
         pubnub_publish_key="demo",
         jwt_secret="short",
@@ -119,8 +119,8 @@ SAFE = {
     "neo4j_password": "n" * 16,
 }
 UNSAFE: list[tuple[dict[str, object], str]] = [
-    ({"demo_login": "on"}, "DEMO_LOGIN"),
-    ({"access_manager": "off"}, "ACCESS_MANAGER"),
+    ({"demo_login": True}, "DEMO_LOGIN"),
+    ({"access_manager": False}, "ACCESS_MANAGER"),
     ({"pubnub_tls": False}, "TLS"),
     ({"pubnub_subscribe_key": "demo"}, "keys"),
     ({"neo4j_password": "neo4j"}, "NEO4J_PASSWORD"),

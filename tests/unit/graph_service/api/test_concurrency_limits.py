@@ -39,7 +39,7 @@ def slow() -> Slow:
 @pytest.fixture
 async def api(slow: Slow) -> AsyncIterator[Served]:
     """Two places, and no line."""
-    settings = options(calls_at_once=2, calls_waiting=0, max_body_bytes=2000)
+    settings = options(max_concurrent_requests=2, max_queued_requests=0, max_body_bytes=2000)
     async with serving(settings, StandInParts(slow)) as served:
         yield served
 
@@ -47,7 +47,7 @@ async def api(slow: Slow) -> AsyncIterator[Served]:
 @pytest.fixture
 async def impatient(slow: Slow) -> AsyncIterator[Served]:
     """The same with little time to ask, and to take what is answered."""
-    settings = options(calls_at_once=2, header_seconds=0.8, body_seconds=0.8)
+    settings = options(max_concurrent_requests=2, header_timeout_seconds=0.8, body_timeout_seconds=0.8)
     async with serving(settings, StandInParts(slow)) as served:
         yield served
 
@@ -88,7 +88,7 @@ async def test_one_call_too_many_is_sent_away_at_once_and_the_others_are_answere
 
 async def test_who_finds_no_place_waits_for_one_and_who_finds_the_line_full_is_sent_away(slow: Slow) -> None:
     """One place, and a line of one: of three, one is told at once to come back."""
-    settings = options(calls_at_once=1, calls_waiting=1, call_patience=10)
+    settings = options(max_concurrent_requests=1, max_queued_requests=1, target_latency_seconds=10)
     async with serving(settings, StandInParts(slow)) as api:
         calls = [
             asyncio.create_task(api.call("GET", "/v1/sync", headers=api.bearer("ann"))) for _ in range(3)

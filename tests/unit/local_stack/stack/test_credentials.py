@@ -46,6 +46,6 @@ def test_no_key_is_shown_when_the_object_is_printed(tmp_path: Path) -> None:
 
 def test_an_option_is_handed_down_once() -> None:
     """The service refuses one that is given both by value and by file."""
-    environ = {"JWT_SECRET_FILE": "/x", "HOLD_ONLINE": "1", "SERVICE_KEY": "old"}
+    environ = {"JWT_SECRET_FILE": "/x", "DEBOUNCE_ONLINE_SECONDS": "1", "SERVICE_KEY": "old"}
     replaced = {"JWT_SECRET": "a", "SERVICE_KEY": "b"}
-    assert credentials.without_files(environ, replaced) == {"HOLD_ONLINE": "1", **replaced}
+    assert credentials.without_files(environ, replaced) == {"DEBOUNCE_ONLINE_SECONDS": "1", **replaced}

@@ -122,6 +122,6 @@ def test_libraries_are_files_of_the_lock() -> None:
 
 def test_demo_sign_in_is_refused_in_production() -> None:
     """Anybody could be anybody."""
-    assert load(Settings).demo_login == "off"
+    assert load(Settings).demo_login is False
     with pytest.raises(SetupError, match="DEMO_LOGIN"):
-        load(Settings, environment="production", demo_login="on")
+        load(Settings, environment="production", demo_login=True)

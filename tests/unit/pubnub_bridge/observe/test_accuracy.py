@@ -58,7 +58,7 @@ class World:
 
 def counted(word: str) -> float:
     """The counter's value."""
-    return REGISTRY.get_sample_value("friends_view_checks_total", {"right": word}) or 0.0
+    return REGISTRY.get_sample_value("friends_view_checks_total", {"result": word}) or 0.0
 
 
 async def test_right_views_cost_no_wait() -> None:
@@ -108,5 +108,7 @@ def test_patience_is_the_longest_hold_and_five_seconds(
 ) -> None:
     """Whichever it is."""
     online, leave, timeout = debouncers
-    settings = Settings.model_construct(hold_online=online, hold_leave=leave, hold_timeout=timeout)
+    settings = Settings.model_construct(
+        debounce_online_seconds=online, debounce_leave_seconds=leave, debounce_timeout_seconds=timeout
+    )
     assert settling_seconds(settings) == wanted
