@@ -31,7 +31,7 @@ for name in ("pubnub", "neo4j"):  # what they say of a part that is down on purp
     logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-def main(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
+def main(  # noqa: PLR0917 - a command line has as many options as it has
     minutes: Annotated[float, typer.Option(help="How long new faults are begun.")] = 10.0,
     seed: Annotated[int, typer.Option(help="The same seed does the same things in the same order.")] = 1,
     people: Annotated[int, typer.Option(help="How many are in the population.")] = 36,

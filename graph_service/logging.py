@@ -12,6 +12,7 @@ import sys
 from collections.abc import MutableMapping
 from typing import Any
 
+import stamina
 import structlog
 
 SECRET_NAMES = re.compile(
@@ -72,6 +73,8 @@ def setup(level: str = "info", style: str = "json") -> None:
         logging.getLogger(library).setLevel(max(root.level, logging.INFO))
     for chatty in ("aiohttp.access", "neo4j.notifications", "apscheduler.executors.default"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # Its own line for each retry holds the arguments of the call; ours says what is repeated and why.
+    stamina.instrumentation.set_on_retry_hooks([])
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
@@ -12,8 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from graph_service.model import model
 from graph_service.model.ids import UserId
-
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+from graph_service.model.timestamps import microseconds, milliseconds, seconds
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
 """What people are shown as: 1 to 128 characters, no control characters."""
@@ -21,38 +18,6 @@ Limit = Annotated[int, Field(ge=1, le=1000, description="How many at most.")]
 After = Annotated[str | None, Field(max_length=1024, description="'next' of the page before.")]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Next = Annotated[str | None, Field(description="Send it as 'after' for the next page; null on the last.")]
-
-
-HOURS = [f"{hour:02}:" for hour in range(24)]
-IN_HOUR = [f"{second // 60:02}:{second % 60:02}" for second in range(3600)]
-"""Minutes and seconds of every second of an hour: formatting is half the time of a page of a thousand friends."""
-
-
-@functools.lru_cache(maxsize=2**14)
-def _day(days: int) -> str:
-    """A day since the epoch. All of 44 years are kept: friendships begin at any hour of a decade, so hours would not last."""
-    return (EPOCH + timedelta(days=days)).strftime("%Y-%m-%dT")
-
-
-def _second(at: int) -> str:
-    """Seconds since the epoch as ISO 8601, without a zone."""
-    days, second = divmod(at, 86400)
-    return f"{_day(days)}{HOURS[second // 3600]}{IN_HOUR[second % 3600]}"
-
-
-def microseconds(at: int) -> str:
-    """Microseconds since the epoch as ISO 8601 UTC with six decimals."""
-    return f"{_second(at // 1_000_000)}.{at % 1_000_000:06}Z"
-
-
-def milliseconds(at: int) -> str | None:
-    """Milliseconds since the epoch as ISO 8601 UTC with three decimals; None for 0, which is never."""
-    return f"{_second(at // 1000)}.{at % 1000:03}Z" if at else None
-
-
-def seconds(at: int) -> str | None:
-    """Seconds since the epoch as ISO 8601 UTC; None for 0, which is not known."""
-    return f"{_second(at)}Z" if at else None
 
 
 class ResponseModel(BaseModel):

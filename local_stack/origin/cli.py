@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def origin(  # noqa: PLR0913, PLR0917 - a command line has as many options as it has
+def origin(  # noqa: PLR0917 - a command line has as many options as it has
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8090,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     publish_key: Annotated[str, typer.Option()] = "demo",

@@ -15,9 +15,9 @@ from aiohttp import hdrs, web
 from graph_service.api import client_address
 from graph_service.api.callers import AUTHENTICATOR, CONSOLE, SERVICE
 from graph_service.api.routing import HEADERS, TypedRoutes
-from graph_service.api.schemas import microseconds, milliseconds
 from graph_service.api.services import SERVICES
 from graph_service.errors import UserNotFound
+from graph_service.model.timestamps import microseconds, milliseconds
 from pubnub_bridge.api.explain import Why, WhyQuery, explained
 from pubnub_bridge.observe.console.audit import AuditEntry
 from pubnub_bridge.observe.console.feed import TooManyConsoles

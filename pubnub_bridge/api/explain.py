@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from graph_service.api.schemas import RequestModel, ResponseModel, Time, microseconds, milliseconds
+from graph_service.api.schemas import RequestModel, ResponseModel, Time
 from graph_service.errors import UserNotFound
 from graph_service.model.ids import UserId
+from graph_service.model.timestamps import microseconds, milliseconds
 from graph_service.valkey.client import FIRST
 from pubnub_bridge.debounce.debouncer import DebounceTimes
 from pubnub_bridge.model.presence_event import PresenceEvent

@@ -1,5 +1,5 @@
 """A user's device, as `watch`, `join`, the demo and the tests need one.
 
 In: messages of the inbox. Out: the friend list that a person sees.
-Imports: `model`, `settings`.
+Imports: `settings`.
 """

@@ -15,9 +15,9 @@ import aiohttp
 
 from graph_service.api.dev_tokens import mint
 from graph_service.errors import FriendsError, Unavailable
+from graph_service.model.timestamps import parse_microseconds
 from graph_service.settings import Settings
 from pubnub_bridge.client.connection_info import ConnectionInfo
-from pubnub_bridge.model.encoding import micros
 
 TIMEOUT_SECONDS = aiohttp.ClientTimeout(total=15, sock_connect=3)
 TOKEN_SECONDS = 300.0
@@ -104,7 +104,7 @@ class ApiClient:
         after = ""
         while True:
             page = await self._call("GET", f"/v1/friends?limit=1000{after}", user)
-            yield page["friends"], micros(page["ts"])
+            yield page["friends"], parse_microseconds(page["ts"])
             if not page["next"]:
                 return
             after = f"&after={page['next']}"

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from graph_service.model.timestamps import parse_microseconds
 from pubnub_bridge.client.friend_list import FriendList, understood
-from pubnub_bridge.model.encoding import micros
 
 
 class Kind(StrEnum):
@@ -101,7 +101,7 @@ def _sync(view: FriendList, message: Mapping[str, Any]) -> list[Change]:
     view.apply(message)
     if view.online == online and view.total == total:
         return []
-    changes = [Change(Kind.SYNC, micros(message["ts"]), len(view.online), message["eventId"])]
+    changes = [Change(Kind.SYNC, parse_microseconds(message["ts"]), len(view.online), message["eventId"])]
     if total is not None:
         changes += [_change(view, Kind.ONLINE, message, user) for user in sorted(view.online - online)]
         changes += [_change(view, Kind.OFFLINE, message, user) for user in sorted(online - view.online)]
@@ -112,7 +112,7 @@ def _change(view: FriendList, kind: Kind, message: Mapping[str, Any], user: str,
     shown = view.friends.get(user)
     return Change(
         kind,
-        micros(message["ts"]),
+        parse_microseconds(message["ts"]),
         len(view.online),
         message["eventId"],
         user,

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pubnub_bridge.model.encoding import micros
+from graph_service.model.timestamps import parse_microseconds
 
 MAJOR = "1"
 Key = tuple[int, int, int]
@@ -73,7 +73,7 @@ class FriendList:
         if not understood(message):
             return
         kind, payload = message["type"], message["payload"]
-        ts = micros(message["ts"])
+        ts = parse_microseconds(message["ts"])
         if kind == "friend.batch":
             for event in payload["events"]:
                 self.apply(event)

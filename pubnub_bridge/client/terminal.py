@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
+from graph_service.model.timestamps import microseconds
 from pubnub_bridge.client.diff import Change, Kind
 from pubnub_bridge.client.watcher import Numbers
-from pubnub_bridge.model.encoding import iso
 
 STYLES = {
     Kind.ONLINE: ("●", "green"),
@@ -94,7 +94,7 @@ class JsonLines:
             change.kind.value,
             **{name: value for name, value in about.items() if value},
             eventId=change.event_id,
-            ts=iso(change.ts),
+            ts=microseconds(change.ts),
             latencyMs=_latency(change, now),
             online=change.online,
             total=numbers.total,

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from graph_service.model.messages import MAX_MESSAGE_BYTES, VERSION
+from graph_service.model.timestamps import microseconds
 from pubnub_bridge.model.presence_event import event_id
 
 BUDGET = MAX_MESSAGE_BYTES - 1024
 """Bytes of a body: the rest is left for the request line, its token and headers."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def text(value: str | None) -> str:
@@ -26,26 +23,11 @@ def text(value: str | None) -> str:
     return "null" if value is None else encode_basestring_ascii(value)
 
 
-def iso(microseconds: int) -> str:
-    """A moment as the contracts write it: six digits of fraction and a Z."""
-    seconds, fraction = divmod(microseconds, 1_000_000)
-    return f"{_second(seconds)}.{fraction:06d}Z"
-
-
-@lru_cache(maxsize=4096)
-def _second(seconds: int) -> str:
-    """Kept, since whatever is told now is told of the same few seconds."""
-    return (_EPOCH + timedelta(seconds=seconds)).isoformat(timespec="seconds")[:19]
-
-
-def micros(stamp: str) -> int:
-    """The reverse of `iso`, exact."""
-    return (datetime.fromisoformat(stamp) - _EPOCH) // timedelta(microseconds=1)
-
-
 def message(kind: str, event_id: str, ts: int, payload: str) -> bytes:
     """One message; `payload` is JSON already, `ts` microseconds."""
-    head = f'{{"type":"{kind}","schemaVersion":"{VERSION}","eventId":{text(event_id)},"ts":"{iso(ts)}"'
+    head = (
+        f'{{"type":"{kind}","schemaVersion":"{VERSION}","eventId":{text(event_id)},"ts":"{microseconds(ts)}"'
+    )
     return f'{head},"payload":{payload}}}'.encode()
 
 
@@ -57,7 +39,7 @@ def online(user: str, name: str, at: int, ts: int) -> bytes:
 
 def offline(user: str, last_seen: int, at: int, ts: int) -> bytes:
     """friend.offline; `last_seen` in milliseconds."""
-    payload = f'{{"userId":{text(user)},"lastSeen":"{iso(last_seen * 1000)}","at":{at}}}'
+    payload = f'{{"userId":{text(user)},"lastSeen":"{microseconds(last_seen * 1000)}","at":{at}}}'
     return message("friend.offline", event_id(user, at), ts, payload)
 
 

@@ -6,6 +6,7 @@ exactly what an unfriended one is told; a request that a block hides is not told
 
 from __future__ import annotations
 
+from graph_service.model import timestamps
 from graph_service.model.model import ChangedPair, End
 from pubnub_bridge.model import encoding
 from pubnub_bridge.model.notification import Event, NotificationBatch
@@ -23,7 +24,7 @@ def _event(pair: ChangedPair, me: End, other: End, event_id: str) -> Event:
     who = f'"userId":{encoding.text(other.id)},"name":{encoding.text(other.name)}'
     if pair.friends and other.exists:
         online = other.present and not other.invisible
-        seen = encoding.text(encoding.iso(other.last_seen * 1000) if other.last_seen else None)
+        seen = encoding.text(timestamps.microseconds(other.last_seen * 1000) if other.last_seen else None)
         at = other.presence_at if online else 0
         payload = f'{{{who},"online":{str(online).lower()},"lastSeen":{seen},"at":{at}}}'
         return Event(

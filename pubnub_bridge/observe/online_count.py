@@ -9,12 +9,12 @@ from typing import Protocol
 
 import structlog
 
+from graph_service.model import timestamps
 from graph_service.model.messages import Count, StatusCount
 from graph_service.model.sharding import ShardMap
 from graph_service.valkey.client import Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.errors import PubNubUnavailable
-from pubnub_bridge.model import encoding
 from pubnub_bridge.pubnub_api.publish_client import Outcome, Post
 from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
 from pubnub_bridge.store import keys
@@ -80,7 +80,7 @@ class OnlineCount:
 
 def counted(online: int, before: int | None, reason: str | None, valid_for: int, now: int) -> StatusCount:
     """The message; `now` in microseconds. The first count has no delta."""
-    stamp = encoding.iso(now)
+    stamp = timestamps.microseconds(now)
     payload = Count(
         online_count=online,
         delta=0 if before is None else online - before,

@@ -21,10 +21,10 @@ from aiolimiter import AsyncLimiter
 from graph_service.errors import FriendsError
 from graph_service.friends.presence_flags import Flags
 from graph_service.graph.driver import Graph
+from graph_service.model import timestamps
 from graph_service.model.model import PresenceSnapshot
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge import metrics
-from pubnub_bridge.model import encoding
 
 SCHEMA = "1.0.0"
 MAX_MEMBERS = 100
@@ -106,7 +106,11 @@ def members(now: Collection[str], wanted: Sequence[tuple[str, int]]) -> Members:
 
 def member_custom(since: int) -> dict[str, Any]:
     """`custom` of a membership; values must be scalars (PubNub docs: App Context limits)."""
-    return {"schemaVersion": SCHEMA, "addedAt": encoding.iso(since * 1_000_000), "status": "accepted"}
+    return {
+        "schemaVersion": SCHEMA,
+        "addedAt": timestamps.microseconds(since * 1_000_000),
+        "status": "accepted",
+    }
 
 
 def user_custom(told: PresenceSnapshot, shard: int) -> dict[str, Any]:
@@ -114,7 +118,7 @@ def user_custom(told: PresenceSnapshot, shard: int) -> dict[str, Any]:
     return {
         "schemaVersion": SCHEMA,
         "online": told.online,
-        "lastSeen": encoding.iso(told.last_seen * 1000),
+        "lastSeen": timestamps.microseconds(told.last_seen * 1000),
         "shardId": shard,
         "friendCount": told.total_friends,
     }

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from graph_service.model.timestamps import parse_microseconds
 from graph_service.valkey.client import FIRST, Entry, Valkey
 from pubnub_bridge import metrics
-from pubnub_bridge.model.encoding import micros, opened
+from pubnub_bridge.model.encoding import opened
 from pubnub_bridge.model.notification import Event, Notification, SyncNotification, encode
 from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.store import keys, presence_log
@@ -132,4 +133,4 @@ def _event(event: dict[str, Any]) -> Event:
     payload = event["payload"]
     kind = str(event["type"]).removeprefix("friend.")
     body = json.dumps(event, separators=(",", ":")).encode()
-    return Event(payload["userId"], kind, payload.get("at", 0), micros(event["ts"]), body)
+    return Event(payload["userId"], kind, payload.get("at", 0), parse_microseconds(event["ts"]), body)

@@ -1,4 +1,4 @@
-"""The house rules that a machine can hold: sizes, docstrings, query files and their callers."""
+"""The house rules that a machine can hold: function length, module docstrings, query files and their callers."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ PACKAGES = ("graph_service", "pubnub_bridge", "local_stack", "bench")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TREES = {path: ast.parse(path.read_text("utf-8")) for path in FILES}
 """Parsed once, while nothing else runs: CPython 3.11 miscounts its depth when a parse is interrupted (gh-106905)."""
-MOST_LINES = 400
-MOST_FUNCTION_LINES = 50
-MOST_ARGUMENTS = 5
+MAX_FUNCTION_LINES = 50
 CYPHER = re.compile(r"\b(MATCH|MERGE|UNWIND)\s*[($]|\bCREATE\s*\(|\bDETACH DELETE\b")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -29,19 +27,6 @@ def functions(path: Path) -> Iterator[Function]:
     for node in ast.walk(TREES[path]):
         if isinstance(node, Function):
             yield node
-
-
-def is_command(function: Function) -> bool:
-    """A command line command: its arguments are the options a person types."""
-    return "typer." in ast.unparse(function.args)
-
-
-def arguments(function: Function) -> list[str]:
-    """The names that a caller passes."""
-    given = function.args
-    return [
-        a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs) if a.arg not in {"self", "cls"}
-    ]
 
 
 def called(path: Path) -> set[str]:
@@ -55,17 +40,11 @@ def called(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_file_stays_within_its_budget_and_says_what_it_knows(path: Path) -> None:
-    """Under 400 lines, functions of at most 50 lines and 5 arguments, a docstring on top."""
-    text = path.read_text("utf-8")
-    assert len(text.splitlines()) < MOST_LINES
-    doc = ast.get_docstring(TREES[path])
-    assert doc, "a module opens with a docstring that says what it knows and what not"
+def test_a_module_has_a_docstring_and_no_function_over_fifty_lines(path: Path) -> None:
+    assert ast.get_docstring(TREES[path]), "a module opens with a docstring: what it is and its contract"
     for function in functions(path):
         lines = (function.end_lineno or 0) - function.lineno + 1
-        assert lines <= MOST_FUNCTION_LINES, f"{function.name} has {lines} lines"
-        if not is_command(function):
-            assert len(arguments(function)) <= MOST_ARGUMENTS, f"{function.name}{arguments(function)}"
+        assert lines <= MAX_FUNCTION_LINES, f"{function.name} has {lines} lines"
 
 
 def test_most_functions_are_short() -> None:
@@ -97,16 +76,3 @@ def test_no_cypher_stands_in_python() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and CYPHER.search(node.value)
     ]
     assert offenders == []
-
-
-def test_no_name_hides_what_it_does() -> None:
-    """Manager, Helper and Util say nothing."""
-    names = re.compile(r"Manager|Helper|Util", re.IGNORECASE)
-    assert [path for path in FILES if names.search(path.stem)] == []
-    classes = [
-        node.name
-        for path in FILES
-        for node in ast.walk(TREES[path])
-        if isinstance(node, ast.ClassDef) and names.search(node.name)
-    ]
-    assert classes == []

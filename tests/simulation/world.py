@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pubnub_bridge.model.encoding import micros
+from graph_service.model.timestamps import parse_microseconds
 from pubnub_bridge.model.notification import SyncNotification, encode
 from tests.simulation import mutants
 from tests.simulation.engines import CACHE, GraphModel, PubNub
@@ -303,9 +303,13 @@ class World:
 
     def _check_privacy(self, inbox: str, message: dict[str, Any]) -> None:
         events = message["payload"]["events"] if message["type"] == "friend.batch" else [message]
-        ended = {e["payload"]["userId"]: micros(e["ts"]) for e in events if e["type"] == "friend.removed"}
+        ended = {
+            e["payload"]["userId"]: parse_microseconds(e["ts"])
+            for e in events
+            if e["type"] == "friend.removed"
+        }
         for event in events:
-            kind, payload, ts = event["type"], event["payload"], micros(event["ts"])
+            kind, payload, ts = event["type"], event["payload"], parse_microseconds(event["ts"])
             named = payload["onlineFriends"] if kind == "friends.sync" else [payload["userId"]]
             if kind in {"friends.sync", "friend.online", "friend.offline"}:
                 for user in named:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from graph_service.model.timestamps import parse_microseconds
 from pubnub_bridge.client.diff import apply
 from pubnub_bridge.client.friend_list import FriendList
-from pubnub_bridge.model.encoding import micros
 from tests.support.client_traces import Json, trace
 
 HERE = Path(__file__).parent
@@ -44,7 +44,7 @@ def shown(view: FriendList) -> Json:
 def take(view: FriendList, message: Json) -> None:
     """A message, or the page of a list."""
     if message["type"] == "page":
-        view.page(message["payload"], micros(message["ts"]))
+        view.page(message["payload"], parse_microseconds(message["ts"]))
     else:
         apply(view, message)
 

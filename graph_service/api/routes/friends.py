@@ -13,7 +13,6 @@ from graph_service.api.schemas import (
     FriendsQuery,
     Outcome,
     PageQuery,
-    microseconds,
 )
 from graph_service.api.services import SERVICES
 from graph_service.errors import (
@@ -27,6 +26,7 @@ from graph_service.friends.friends import NotFriends
 from graph_service.model import cursor
 from graph_service.model.ids import UserId
 from graph_service.model.model import FriendPage as Page
+from graph_service.model.timestamps import microseconds
 
 routes = TypedRoutes("friends")
 

@@ -6,10 +6,11 @@ from aiohttp import web
 
 from graph_service.api.callers import USER, Caller
 from graph_service.api.routing import TypedRoutes
-from graph_service.api.schemas import Suggestion, SuggestionPage, SuggestionsQuery, microseconds
+from graph_service.api.schemas import Suggestion, SuggestionPage, SuggestionsQuery
 from graph_service.api.services import SERVICES
 from graph_service.errors import UserNotFound
 from graph_service.friends.suggestions import SuggestionsBusy
+from graph_service.model.timestamps import microseconds
 
 routes = TypedRoutes("suggestions", room="suggestions")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graph_service.api.schemas import microseconds
+from graph_service.model.timestamps import microseconds
 from pubnub_bridge.observe.console.report import quantile
 from pubnub_bridge.observe.console.schemas import (
     BridgeRow,

@@ -10,7 +10,7 @@ CODE = """
 import gc, json, weakref
 from graph_service.concurrency import gc_tuning
 class Knot: pass
-gc_tuning.seldom()
+gc_tuning.tune_gc()
 knot = Knot(); knot.self = knot; gone = weakref.ref(knot); del knot
 full, kept = gc.get_stats()[2]["collections"], []
 for _ in range(100_000): kept.append([])

@@ -7,16 +7,16 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graph_service.model.timestamps import microseconds
 from pubnub_bridge.client.diff import Kind, apply
 from pubnub_bridge.client.friend_list import FriendList
-from pubnub_bridge.model.encoding import iso
 
 FRIENDS = ("ann", "bob", "eve")
 
 
 def message(kind: str, ts: int, **payload: Any) -> dict[str, Any]:
     """One message of the contracts."""
-    return {"type": kind, "eventId": f"evt_{ts}", "ts": iso(ts), "payload": payload}
+    return {"type": kind, "eventId": f"evt_{ts}", "ts": microseconds(ts), "payload": payload}
 
 
 def online(user: str, ts: int) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def online(user: str, ts: int) -> dict[str, Any]:
 
 def offline(user: str, ts: int) -> dict[str, Any]:
     """friend.offline"""
-    return message("friend.offline", ts, userId=user, lastSeen=iso(ts), at=ts // 1000)
+    return message("friend.offline", ts, userId=user, lastSeen=microseconds(ts), at=ts // 1000)
 
 
 def sync(ts: int, *users: str, total: int = 3) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graph_service.model import timestamps
 from graph_service.model.messages import (
     MAX_MESSAGE_BYTES,
     MESSAGE,
@@ -51,8 +52,8 @@ def test_presence_is_written_as_the_contract_says(user: str, name: str, at: int,
     assert (online.payload.user_id, online.payload.name, online.payload.at) == (user, name, at)
     offline = MESSAGE.validate_json(encoding.offline(user, at, at, ts))
     assert isinstance(offline, FriendOffline)
-    assert encoding.micros(offline.payload.last_seen) == at * 1000
-    assert encoding.micros(online.ts) == ts
+    assert timestamps.parse_microseconds(offline.payload.last_seen) == at * 1000
+    assert timestamps.parse_microseconds(online.ts) == ts
 
 
 @given(st.lists(st.tuples(MICROS, TEXT), min_size=2, max_size=30))
@@ -65,7 +66,7 @@ def test_a_batch_holds_its_events_as_they_are(events: list[tuple[int, str]]) -> 
     assert [e.model_dump() for e in batch.payload.events] == [
         MESSAGE.validate_json(b).model_dump() for _, b in bodies
     ]
-    assert encoding.micros(batch.ts) == max(ts for ts, _ in events)
+    assert timestamps.parse_microseconds(batch.ts) == max(ts for ts, _ in events)
 
 
 def test_a_lone_event_is_sent_as_itself() -> None:
@@ -123,7 +124,7 @@ def test_who_hides_looks_like_any_offline_friend() -> None:
     hidden = presence_event(told(online=False, invisible=True, presence_at=9000, last_seen=5000))
     message = MESSAGE.validate_json(hidden.body)
     assert isinstance(message, FriendOffline)
-    assert (message.payload.at, encoding.micros(message.payload.last_seen)) == (5000, 5_000_000)
+    assert (message.payload.at, timestamps.parse_microseconds(message.payload.last_seen)) == (5000, 5_000_000)
     assert "9000" not in message.event_id
 
 
@@ -186,8 +187,8 @@ def test_the_erased_are_told_nothing() -> None:
 def test_a_moment_is_written_with_six_digits_and_read_back_exactly(moment: int) -> None:
     """As Python's own datetime writes it, whatever is kept of the second."""
     known = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment)
-    assert encoding.iso(moment) == known.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    assert encoding.micros(encoding.iso(moment)) == moment
+    assert timestamps.microseconds(moment) == known.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert timestamps.parse_microseconds(timestamps.microseconds(moment)) == moment
 
 
 @given(st.lists(st.text(max_size=9), max_size=9))
