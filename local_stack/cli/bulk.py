@@ -69,7 +69,7 @@ def generate_command(
     )
 
 
-def import_command(  # noqa: PLR0917 - a command line has as many options as it has
+def import_command(
     people: online.People_csv,
     friendships: online.Pairs_csv,
     is_offline: Annotated[

@@ -29,7 +29,7 @@ def add_commands(app: typer.Typer) -> None:
 
 
 @commands.command(rich_help_panel=PANEL)
-def up(  # noqa: PLR0917 - a command line has as many options as it has
+def up(
     data: engines.Data = None,
     json: Annotated[
         Path | None, typer.Option(help="Write here how everything is reached, once everything answers.")

@@ -43,7 +43,7 @@ def add(app: typer.Typer) -> None:
     app.command("simulate", rich_help_panel=PANEL)(simulate_command)
 
 
-def simulate_command(  # noqa: PLR0917 - one parameter an option
+def simulate_command(
     online: Online = 500_000,
     friends: Friends = 750,
     session: Session = "30m",
