@@ -13,8 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from graph_service.api import concurrency_limits, jwks, middleware, openapi
-from graph_service.api.authentication import verifier
-from graph_service.api.callers import AUTHENTICATOR, Authenticator, build_authenticator
+from graph_service.api.authentication import AUTHENTICATOR, Authenticator, build_authenticator, verifier
 from graph_service.api.rate_limits import RateLimits
 from graph_service.api.routes import (
     blocks,

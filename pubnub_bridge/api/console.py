@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import hdrs, web
 
 from graph_service.api import client_address
-from graph_service.api.callers import AUTHENTICATOR, CONSOLE, SERVICE
+from graph_service.api.authentication import AUTHENTICATOR, CONSOLE, SERVICE
 from graph_service.api.routing import HEADERS, TypedRoutes
 from graph_service.api.services import SERVICES
 from graph_service.errors import UserNotFound

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from pydantic import Field
 
-from graph_service.api.callers import PUBLIC
+from graph_service.api.authentication import PUBLIC
 from graph_service.api.dev_tokens import mint
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import RequestModel, ResponseModel

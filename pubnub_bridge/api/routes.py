@@ -12,8 +12,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
-from graph_service.api.authentication import same_key
-from graph_service.api.callers import AUTHENTICATOR, SERVICE, USER, Anyone, Caller, Closed
+from graph_service.api.authentication import AUTHENTICATOR, SERVICE, USER, Anyone, Caller, Closed, same_key
 from graph_service.api.concurrency_limits import SLOT, BodyTooSlow
 from graph_service.api.problems import BodyTooLarge
 from graph_service.api.routing import Scheme, TypedRoutes

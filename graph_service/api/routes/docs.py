@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from graph_service.api.callers import PUBLIC
+from graph_service.api.authentication import PUBLIC
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.services import DOCUMENT
 

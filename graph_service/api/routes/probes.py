@@ -8,7 +8,7 @@ import structlog
 from aiohttp import web
 
 from graph_service import metrics
-from graph_service.api.callers import PUBLIC
+from graph_service.api.authentication import PUBLIC
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import Status
 from graph_service.api.services import SERVICES, Check

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from graph_service.api.callers import SERVICE
+from graph_service.api.authentication import SERVICE
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import ProfileRequest, ResponseModel
 from graph_service.api.services import SERVICES

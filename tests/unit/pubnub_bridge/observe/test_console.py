@@ -9,7 +9,7 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_service.api.callers import CONSOLE
+from graph_service.api.authentication import CONSOLE
 from graph_service.api.routing import TypedRoutes
 from pubnub_bridge.api.explain import verdict
 from pubnub_bridge.model.presence_event import PresenceEvent
