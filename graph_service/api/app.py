@@ -76,7 +76,7 @@ def build_app(
     app[SERVICES], app[AUTHENTICATOR], app[concurrency_limits.CONCURRENCY_LIMITS] = (
         parts,
         build_authenticator,
-        concurrency_limits.ConcurrencyLimits(settings),
+        concurrency_limits.ConcurrencyLimits(settings=settings),
     )
     app[DOCUMENT] = json.dumps(openapi.document(tables), indent=1).encode()
     app.on_response_prepare.append(middleware.headers(settings))

@@ -43,7 +43,7 @@ MOST_DEAD = 100
 MOST_LOOKS = 100
 EXCERPT = 500
 
-routes = TypedRoutes("console", room="console")
+routes = TypedRoutes("console", limiter="console")
 
 
 @routes.get("/v1/console", auth=CONSOLE, summary="The whole system at one moment")

@@ -37,9 +37,9 @@ __all__ = ("API_ONLY", "CONTEXT", "TABLES", "WEBHOOK")
 LARGEST_WEBHOOK = 16 * 2**20
 """Bytes: 10,000 items of about 500 bytes, three times over."""
 
-session_routes = TypedRoutes("session", room="session")
+session_routes = TypedRoutes("session", limiter="session")
 presence_routes = TypedRoutes("presence")
-webhook_routes = TypedRoutes("webhook", room="webhook")
+webhook_routes = TypedRoutes("webhook", limiter="webhook")
 WEBHOOK: tuple[TypedRoutes, ...] = (webhook_routes,)
 API_ONLY: tuple[TypedRoutes, ...] = (session_routes, presence_routes, console.routes)
 TABLES: tuple[TypedRoutes, ...] = (*API_ONLY, *WEBHOOK)
@@ -169,7 +169,7 @@ async def visibility(request: web.Request, caller: Caller, body: VisibilityReque
     auth=SERVICE,
     summary="Why a viewer sees what they see",
     problems=(UserNotFound,),
-    room="service",
+    limiter="service",
 )
 async def why(request: web.Request, query: WhyQuery) -> Why:
     """The edge, the block, the flag, what PubNub says, and the last settled changes of the friend."""
@@ -177,7 +177,7 @@ async def why(request: web.Request, query: WhyQuery) -> Why:
 
 
 @presence_routes.get(
-    "/v1/users/{id}/traces", auth=SERVICE, summary="Where a user is still named", room="service"
+    "/v1/users/{id}/traces", auth=SERVICE, summary="Where a user is still named", limiter="service"
 )
 async def user_traces(request: web.Request, id_: UserId) -> Traces:
     """The proof of an erase: ask until it is clean. What friends still have to hear waits in the streams for moments."""
@@ -234,7 +234,7 @@ async def presence_webhook(request: web.Request) -> Accepted:
 
 async def _json(request: web.Request) -> Any:
     """Batches may be larger than what other callers send."""
-    body = await request[SLOT].body(request, LARGEST_WEBHOOK)
+    body = await request[SLOT].read_body(request, LARGEST_WEBHOOK)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

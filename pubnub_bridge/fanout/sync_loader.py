@@ -29,13 +29,13 @@ class SyncLoader:
     def __init__(self, flags: SnapshotReader, watermark: Watermark) -> None:
         self._flags = flags
         self._water = watermark
-        self._together = BatchLoader(self._read)
+        self._together = BatchLoader(read=self._read)
         self.took: Callable[[float], None] = lambda _seconds: None
         """Told how long each read took."""
 
     async def read(self, user: str) -> SyncNotification | None:
         """The friends.sync of a user, None for an unknown one. Those asked for at one moment are read together."""
-        return await self._together.ask(user)
+        return await self._together.load(user)
 
     async def _read(self, users: list[str]) -> dict[str, SyncNotification]:
         began = time.monotonic()

@@ -48,7 +48,7 @@ class InboxStreams:
     ) -> None:
         self._queue = queue or ValkeyQueue(valkey)
         self._partition = partition
-        self._asking = BatchLoader(self._asked, distance=0.0)
+        self._asking = BatchLoader(read=self._asked, min_interval_seconds=0.0)
 
     def notifications(self) -> NotificationBatch:
         """An empty set of notices to be filled and appended."""
@@ -72,7 +72,7 @@ class InboxStreams:
 
         Raises QueueUnavailable, and then nothing is promised.
         """
-        await self._asking.ask(user)
+        await self._asking.load(user)
 
     async def _asked(self, users: list[str]) -> dict[str, None]:
         await self.request_sync(users, "asked")

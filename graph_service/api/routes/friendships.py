@@ -9,7 +9,7 @@ from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import PairResult, PairResults, PairsRequest
 from graph_service.api.services import SERVICES
 
-routes = TypedRoutes("service", room="service")
+routes = TypedRoutes("service", limiter="service")
 
 
 @routes.post("/v1/friendships:batch", auth=SERVICE, summary="Make up to 1,000 friendships")

@@ -9,7 +9,7 @@ from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import IdsRequest, Presence, Presences
 from graph_service.api.services import SERVICES
 
-routes = TypedRoutes("service", room="service")
+routes = TypedRoutes("service", limiter="service")
 
 
 @routes.post("/v1/presence:query", auth=SERVICE, summary="Who of up to 500 users is online")

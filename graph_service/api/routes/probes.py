@@ -14,7 +14,7 @@ from graph_service.api.schemas import Status
 from graph_service.api.services import SERVICES, Check
 from graph_service.errors import FriendsError, Unavailable
 
-routes = TypedRoutes("probes", room="")
+routes = TypedRoutes("probes", limiter="")
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = 2.0

@@ -12,7 +12,7 @@ from graph_service.errors import UserNotFound
 from graph_service.friends.suggestions import SuggestionsBusy
 from graph_service.model.timestamps import microseconds
 
-routes = TypedRoutes("suggestions", room="suggestions")
+routes = TypedRoutes("suggestions", limiter="suggestions")
 
 
 @routes.get(

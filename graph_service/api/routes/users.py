@@ -14,7 +14,7 @@ from graph_service.api.services import SERVICES
 from graph_service.errors import UserNotFound
 from graph_service.model.ids import UserId
 
-routes = TypedRoutes("service", room="service")
+routes = TypedRoutes("service", limiter="service")
 
 
 class Profile(ResponseModel):
