@@ -52,10 +52,10 @@ async def open_authenticator(settings: Settings, clustered: bool = False) -> Asy
 
     Calls are counted at REDIS_URL, which may be `clustered`.
     """
-    limits = RateLimits(settings, clustered=clustered)
+    limits = RateLimits(settings=settings, clustered=clustered)
     async with aiohttp.ClientSession() as session:
         address = settings.jwt_jwks_url
-        published = jwks.JwksCache(jwks.from_address(session, address)) if address else None
+        published = jwks.JwksCache(fetch=jwks.fetch_from(session, address)) if address else None
         try:
             yield build_authenticator(settings, verifier(settings, published), limits)
         finally:

@@ -30,10 +30,10 @@ from graph_service.errors import FriendsError, RateLimited, SetupError, Unauthor
 from graph_service.model import ids
 from graph_service.settings import Settings
 
-MAX_TOKEN_BYTES = 8192
-"""Characters. Larger ones are refused before anything of them is decoded."""
+MAX_TOKEN_CHARACTERS = 8192
+"""Longer tokens are refused before anything of them is decoded."""
 
-SAID: dict[type[jwt.PyJWTError], str] = {
+REFUSALS: dict[type[jwt.PyJWTError], str] = {
     jwt.ExpiredSignatureError: "the token has expired",
     jwt.ImmatureSignatureError: "the token is not valid yet",
     jwt.InvalidAudienceError: "the token is for another audience",
@@ -41,26 +41,26 @@ SAID: dict[type[jwt.PyJWTError], str] = {
     jwt.InvalidAlgorithmError: "the token's algorithm is not accepted here",
     jwt.InvalidSignatureError: "the token's signature is wrong",
 }
-"""What the caller is told of a refused token: enough to correct it, nothing that helps to guess."""
+"""The reason in the response: enough to correct a token, nothing that helps to guess one."""
 
 
 class Keys(Protocol):
-    """Where the key of a token comes from. `Secret` for one shared key, `Published` for an issuer's key set."""
+    """Where the key of a token comes from: `SharedSecret` or `PublishedKeys`."""
 
     @property
     def algorithms(self) -> Sequence[str]:
-        """The only ones accepted."""
+        """The only algorithms accepted."""
 
     async def key(self, token: str) -> Any:
-        """The key for this token; raises `Unauthorized` when there is none, and PyJWT's errors."""
+        """The key for this token. Raises `Unauthorized` when there is none, and PyJWT's errors."""
 
 
-class Secret:
-    """One HS256 key, shared with the products' backend."""
+class SharedSecret:
+    """One HS256 key, shared with the product's back end."""
 
     algorithms = ("HS256",)
 
-    def __init__(self, secret: str) -> None:
+    def __init__(self, *, secret: str) -> None:
         self._secret = secret
 
     async def key(self, token: str) -> str:
@@ -68,12 +68,12 @@ class Secret:
         return self._secret
 
 
-class Published:
+class PublishedKeys:
     """The issuer's key set, fetched and rotated by `JwksCache`."""
 
     algorithms = ("RS256", "ES256")
 
-    def __init__(self, keys: JwksCache) -> None:
+    def __init__(self, *, keys: JwksCache) -> None:
         self._keys = keys
 
     async def key(self, token: str) -> Any:
@@ -88,9 +88,9 @@ class Published:
 
 
 class Verifier:
-    """Turns a token into the id of the user who calls."""
+    """Verifies tokens: token in, user id out."""
 
-    def __init__(self, keys: Keys, settings: Settings) -> None:
+    def __init__(self, *, keys: Keys, settings: Settings) -> None:
         self._keys = keys
         self._rules: dict[str, Any] = {
             "algorithms": list(keys.algorithms),
@@ -101,50 +101,50 @@ class Verifier:
         }
 
     async def user(self, token: str) -> str:
-        """The token's subject, a valid user id; raises `Unauthorized` with the reason."""
-        if len(token) > MAX_TOKEN_BYTES:
-            raise Unauthorized(reason=f"the token is longer than {MAX_TOKEN_BYTES} characters")
+        """The token's subject, a valid user id. Raises `Unauthorized` with the reason."""
+        if len(token) > MAX_TOKEN_CHARACTERS:
+            raise Unauthorized(reason=f"the token is longer than {MAX_TOKEN_CHARACTERS} characters")
         try:
             claims = jwt.decode(token, await self._keys.key(token), **self._rules)
         except jwt.PyJWTError as error:
-            raise Unauthorized(reason=_said(error)) from None
+            raise Unauthorized(reason=_refusal(error)) from None
         if wrong := ids.why_not(claims["sub"]):
             raise Unauthorized(reason=f"the token's subject is no user id: it {wrong}")
         return str(claims["sub"])
 
 
 def verifier(settings: Settings, keys: JwksCache | None) -> Verifier:
-    """The verifier that the options ask for; `keys` is needed with JWT_JWKS_URL. Raises `SetupError` for neither."""
+    """The verifier for these settings; `keys` is needed with JWT_JWKS_URL. Raises `SetupError` with neither key."""
     if settings.jwt_secret:
-        return Verifier(Secret(settings.jwt_secret.get_secret_value()), settings)
+        return Verifier(keys=SharedSecret(secret=settings.jwt_secret.get_secret_value()), settings=settings)
     if keys:
-        return Verifier(Published(keys), settings)
+        return Verifier(keys=PublishedKeys(keys=keys), settings=settings)
     raise SetupError(what="JWT_SECRET or JWT_JWKS_URL must be set", todo="Set the option and start again")
 
 
 def bearer(header: str | None) -> str:
-    """The token of an Authorization header; raises `Unauthorized` when there is none."""
+    """The token of an Authorization header. Raises `Unauthorized` when there is none."""
     kind, _, token = (header or "").partition(" ")
     if kind.lower() != "bearer" or not token.strip():
         raise Unauthorized(reason="there is no token")
     return token.strip()
 
 
-def same_key(given: str | None, accepted: Sequence[str]) -> bool:
-    """Whether a key is one of those accepted, in a time that depends on neither."""
-    digest = _digest(given or "")
+def same_key(key: str | None, accepted: Sequence[str]) -> bool:
+    """Whether a key is one of those accepted, in constant time."""
+    digest = _digest(key or "")
     matches = [hmac.compare_digest(digest, _digest(one)) for one in accepted]
-    return given is not None and any(matches)
+    return key is not None and any(matches)
 
 
 def _digest(key: str) -> bytes:
     return hashlib.sha256(key.encode(errors="surrogateescape")).digest()
 
 
-def _said(error: jwt.PyJWTError) -> str:
+def _refusal(error: jwt.PyJWTError) -> str:
     if isinstance(error, jwt.MissingRequiredClaimError):
         return f"the token has no '{error.claim}'"
-    return SAID.get(type(error), "the token cannot be read")
+    return REFUSALS.get(type(error), "the token cannot be read")
 
 
 class KeyRefused(Unauthorized):
@@ -162,29 +162,29 @@ class Closed(FriendsError):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The user who calls: the token's subject."""
+    """A user: the token's subject."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A product's backend, known by its service key."""
+    """The product's back end, authenticated by the service key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """A person at the console, known by the console's key."""
+    """An operator at the console, authenticated by the console's key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anyone:
-    """Nobody in particular."""
+    """An unauthenticated caller of a public route."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Authenticator:
-    """What admission needs: how tokens are verified, which keys are accepted, what is counted."""
+    """How tokens are verified, which keys are accepted, and where requests are counted."""
 
     verifier: Verifier
     limits: RateLimits
@@ -193,19 +193,19 @@ class Authenticator:
     console_keys: Sequence[str]
 
     async def refuse(self, request: web.Request, error: Unauthorized) -> None:
-        """Count a failed try against its address; raises `RateLimited`, or the error itself."""
+        """Count a failed attempt against its address. Always raises: `RateLimited`, or the error itself."""
         metrics.REFUSED.inc()
         forwarded = request.headers.getall("X-Forwarded-For", ())
-        came_from = client_address.client(request.remote or "", forwarded, self.trusted)
-        await self.limits.count("address", client_address.bucket(came_from))
+        address = client_address.client(request.remote or "", forwarded, self.trusted)
+        await self.limits.count("address", client_address.bucket(address))
         raise error
 
 
-AUTHENTICATOR = web.AppKey("gate", Authenticator)
+AUTHENTICATOR = web.AppKey("authenticator", Authenticator)
 
 
 def build_authenticator(settings: Settings, verifier: Verifier, limits: RateLimits) -> Authenticator:
-    """The gate that the options describe."""
+    """The authenticator for these settings."""
     service = (settings.service_key, settings.service_key_previous)
     return Authenticator(
         verifier=verifier,
