@@ -18,11 +18,11 @@ from graph_service.api.routing import HEADERS, TypedRoutes
 from graph_service.api.services import SERVICES
 from graph_service.errors import UserNotFound
 from graph_service.model.timestamps import microseconds, milliseconds
-from pubnub_bridge.api.explain import Why, WhyQuery, explained
+from pubnub_bridge.api.explain import Why, WhyQuery, explain
 from pubnub_bridge.observe.console.audit import AuditEntry
 from pubnub_bridge.observe.console.feed import TooManyConsoles
 from pubnub_bridge.observe.console.schemas import (
-    MOST_EDGES,
+    MAX_EDGES,
     AuditLog,
     AuditRow,
     Dead,
@@ -83,7 +83,7 @@ async def console_why(request: web.Request, query: WhyQuery) -> Why:
     """As GET /v1/why; the look is kept in the audit log."""
     context = request.app[CONTEXT]
     await context.audit.keep(look(request, "why", f"{query.viewer} {query.friend}"))
-    return await explained(context, query.viewer, query.friend)
+    return await explain(context, query.viewer, query.friend)
 
 
 @routes.get(
@@ -97,7 +97,7 @@ async def ego(request: web.Request, query: EgoQuery) -> Ego:
     context = request.app[CONTEXT]
     await context.audit.keep(look(request, "ego", query.user))
     graph = context.backends.graph
-    row = await graph.row("ego", me=query.user, limit=query.limit, edges=MOST_EDGES)
+    row = await graph.row("ego", me=query.user, limit=query.limit, edges=MAX_EDGES)
     if row is None:
         raise UserNotFound(id=query.user)
     columns = zip(row["ids"], row["names"], row["presents"], row["hiddens"], strict=True)

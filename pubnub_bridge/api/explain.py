@@ -21,7 +21,7 @@ from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.change_history import ChangeRecord
 
-MOST_PENDING = 500
+MAX_LOG_ENTRIES = 500
 """Entries of the seen stream that are looked through."""
 
 
@@ -82,7 +82,7 @@ class Why(ResponseModel):
     ts: Time
 
 
-async def explained(context: BridgeContext, viewer: str, friend: str) -> Why:
+async def explain(context: BridgeContext, viewer: str, friend: str) -> Why:
     """The whole answer.
 
     Raises:
@@ -118,7 +118,7 @@ _AS_READ = ("viewer_name", "friend_name", "friends", "viewer_blocked", "friend_b
 async def pending(context: BridgeContext, user: str, written: int) -> list[PresenceEvent]:
     """What stands of a user in the seen stream and is newer than `written`, the time of the flag in milliseconds."""
     key = keys.presence_log(context.shards.partition(user))
-    rows = (await context.backends.valkey.read({key: FIRST}, count=MOST_PENDING)).get(key, [])
+    rows = (await context.backends.valkey.read({key: FIRST}, count=MAX_LOG_ENTRIES)).get(key, [])
     seen = [
         one for _, body in rows for one in presence_log.decode(body) if one.user == user and one.at > written
     ]

@@ -23,7 +23,7 @@ from graph_service.model.ids import UserId
 from pubnub_bridge import metrics
 from pubnub_bridge.api import console
 from pubnub_bridge.api.erasure_check import Traces, traces
-from pubnub_bridge.api.explain import Why, WhyQuery, explained
+from pubnub_bridge.api.explain import Why, WhyQuery, explain
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.fanout.outbox_relay import set_visibility
 from pubnub_bridge.ingest import webhook
@@ -174,7 +174,7 @@ async def visibility(request: web.Request, caller: Caller, body: VisibilityReque
 )
 async def why(request: web.Request, query: WhyQuery) -> Why:
     """The edge, the block, the flag, what PubNub says, and the last settled changes of the friend."""
-    return await explained(request.app[CONTEXT], query.viewer, query.friend)
+    return await explain(request.app[CONTEXT], query.viewer, query.friend)
 
 
 @presence_routes.get(

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from graph_service.errors import QueueUnavailable, RateLimited
 from graph_service.valkey.client import FIRST, Valkey
 from pubnub_bridge.observe.console.schemas import Snapshot
-from pubnub_bridge.observe.console.snapshot import Read, snapshot
+from pubnub_bridge.observe.console.snapshot import SystemState, snapshot
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health, entry_age
@@ -82,7 +82,7 @@ class Feed:
                 self._past.append((int(time.time() * 1000), self._newest.figures.model_dump()))
             return self._newest
 
-    async def _read(self) -> Read:
+    async def _read(self) -> SystemState:
         numbers = range(self._partitions)
         bridges = await self._valkey.members(keys.BRIDGES)
         values = await self._valkey.values(
@@ -98,7 +98,7 @@ class Feed:
         streams = [key(number) for key in (keys.presence_log, keys.inbox, keys.dead) for number in numbers]
         lengths = await self._valkey.lengths(streams)
         count = self._partitions
-        return Read(
+        return SystemState(
             reports=reports,
             owners=owners,
             seen=lengths[:count],

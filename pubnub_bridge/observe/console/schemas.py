@@ -9,9 +9,9 @@ from pydantic import Field
 from graph_service.api.schemas import RequestModel, ResponseModel, Time
 from graph_service.model.ids import UserId
 
-MOST_SHOWN = 150
+MAX_FRIENDS_SHOWN = 150
 """Friends of one picture."""
-MOST_EDGES = 1500
+MAX_EDGES = 1500
 """Friendships among them."""
 
 
@@ -128,7 +128,7 @@ class EgoQuery(RequestModel):
     """Whose picture."""
 
     user: UserId
-    limit: Annotated[int, Field(ge=1, le=MOST_SHOWN, description="Friends at most.")] = 100
+    limit: Annotated[int, Field(ge=1, le=MAX_FRIENDS_SHOWN, description="Friends at most.")] = 100
 
 
 class FlagsQuery(RequestModel):

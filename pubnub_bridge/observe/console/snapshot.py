@@ -19,12 +19,12 @@ from pubnub_bridge.observe.console.schemas import (
     StageRow,
 )
 
-MOST_CELLS = 1000
-TOP = 10
+MAX_SHARD_CELLS = 1000
+TOP_COUNT = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class SystemState:
     """What one look at Valkey brought."""
 
     reports: Sequence[Mapping[str, Any]]
@@ -44,7 +44,7 @@ class Read:
     """Seconds since the epoch."""
 
 
-def snapshot(read: Read, consoles: int) -> Snapshot:
+def snapshot(read: SystemState, consoles: int) -> Snapshot:
     """The picture."""
     sums = _Sums(read.reports)
     partitions = [_partition(read, number) for number in range(len(read.owners))]
@@ -53,15 +53,17 @@ def snapshot(read: Read, consoles: int) -> Snapshot:
         online=read.online,
         degraded=read.late is not None,
         reason=read.late,
-        walk=walk(read, sums, partitions),
+        walk=pipeline(read, sums, partitions),
         figures=_figures(sums),
         partitions=partitions,
         bridges=[_bridge(report, read.now) for report in read.reports],
         shards=shards(read.occupancy),
-        flap_leaders=[Leader(user=user, per_minute=rate) for user, rate, _ in leaders(read.reports, "flaps")],
+        flap_leaders=[
+            Leader(user=user, per_minute=rate) for user, rate, _ in top_users(read.reports, "flaps")
+        ],
         costly=[
             Leader(user=user, per_minute=rate, friends=friends)
-            for user, rate, friends in leaders(read.reports, "costly")
+            for user, rate, friends in top_users(read.reports, "costly")
         ],
         dead=sum(read.dead),
         consoles=consoles,
@@ -116,7 +118,7 @@ def _figures(sums: _Sums) -> Figures:
     )
 
 
-def walk(read: Read, sums: _Sums, partitions: Sequence[PartitionRow]) -> list[StageRow]:
+def pipeline(read: SystemState, sums: _Sums, partitions: Sequence[PartitionRow]) -> list[StageRow]:
     """The ten rows of the walk, in its order; each with its rate, what waits, and what is wrong."""
     owned = [row for row in partitions if row.held is not None]
     held = sum(row.held or 0 for row in owned)
@@ -182,7 +184,7 @@ def _of_publishing(sums: _Sums, dead: int) -> str:
     return f"{dead} dead letters" if dead else ""
 
 
-def _partition(read: Read, number: int) -> PartitionRow:
+def _partition(read: SystemState, number: int) -> PartitionRow:
     owner = read.owners[number]
     cells = [
         report["partitions"][str(number)]
@@ -218,20 +220,20 @@ def _bridge(report: Mapping[str, Any], now: float) -> BridgeRow:
 
 def shards(occupancy: Sequence[int]) -> Shards:
     """Occupancy, at most a thousand numbers, and how uneven it is."""
-    together = max(1, -(-len(occupancy) // MOST_CELLS))
+    together = max(1, -(-len(occupancy) // MAX_SHARD_CELLS))
     cells = [sum(occupancy[start : start + together]) for start in range(0, len(occupancy), together)]
     total = sum(occupancy)
     skew = round(max(occupancy) * len(occupancy) / total, 2) if total else None
     return Shards(occupancy=cells, together=together, skew=skew)
 
 
-def leaders(reports: Sequence[Mapping[str, Any]], kind: str) -> list[tuple[str, float, int]]:
+def top_users(reports: Sequence[Mapping[str, Any]], kind: str) -> list[tuple[str, float, int]]:
     """The first of all bridges; a user who moved with a partition is counted once, by the higher count."""
     best: dict[str, tuple[str, float, int]] = {}
     for user, rate, note in (row for report in reports for row in report[kind]):
         if rate >= 0.05 and rate > best.get(user, ("", 0.0, 0))[1]:
             best[user] = (user, rate, note)
-    return heapq.nlargest(TOP, best.values(), key=lambda one: one[1])
+    return heapq.nlargest(TOP_COUNT, best.values(), key=lambda one: one[1])
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -14,7 +14,7 @@ from graph_service.api.routing import TypedRoutes
 from pubnub_bridge.api.explain import verdict
 from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.observe.console.report import grown, quantile, rates
-from pubnub_bridge.observe.console.snapshot import Read, leaders, shards, snapshot
+from pubnub_bridge.observe.console.snapshot import SystemState, shards, snapshot, top_users
 from pubnub_bridge.observe.console.top_users import HALF_LIFE_SECONDS, MAX_USERS, TopUsers
 from tests.support.serving import options, serving
 
@@ -113,7 +113,7 @@ def report(name: str, partitions: dict[str, list[float]], **more: Any) -> dict[s
     return usual | more
 
 
-def read(**more: Any) -> Read:
+def read(**more: Any) -> SystemState:
     """Two bridges with two of three partitions; nobody has the third."""
     usual: dict[str, Any] = {
         "reports": [
@@ -124,7 +124,7 @@ def read(**more: Any) -> Read:
         "oldest": [(0.2, 0.1), (0.0, 0.0), (40.0, 0.0)], "online": 70, "occupancy": [10, 20, 30, 0],
         "late": "1 of 3 partitions have no bridge", "now": 101.0,
     }  # fmt: skip
-    return Read(**(usual | more))
+    return SystemState(**(usual | more))
 
 
 def test_the_picture_adds_up_all_bridges() -> None:
@@ -177,7 +177,7 @@ def test_many_shards_are_shown_as_sums_of_neighbours() -> None:
 def test_a_user_whose_partition_moved_stands_once() -> None:
     """By the higher of both counts."""
     moved = [report("a", {}, flaps=[["ben", 3.0, 0]]), report("b", {}, flaps=[["ben", 5.0, 0]])]
-    assert leaders(moved, "flaps") == [("ben", 5.0, 0)]
+    assert top_users(moved, "flaps") == [("ben", 5.0, 0)]
 
 
 async def test_the_console_is_rate_limited_too() -> None:
