@@ -120,7 +120,7 @@ async def _http(context: BridgeContext, stack: AsyncExitStack, tables: Sequence[
     app = build_app(settings, made, gate, (*tables, *demo))
     app[CONTEXT] = context
     app[CONCURRENCY_LIMITS].build("webhook", settings.max_concurrent_webhooks)
-    Pages(settings).mount(app)
+    Pages(settings=settings).mount(app)
     address = await stack.enter_async_context(server.listening(app, settings))
     log.info("listening", address=address.url)
     return made.readiness

@@ -25,7 +25,7 @@ from pubnub_bridge.debounce.committer import MAX_BATCH
 from pubnub_bridge.fanout.batcher import BatchWindow
 from pubnub_bridge.sizing import figures, machines
 from pubnub_bridge.sizing.figures import UnitCosts
-from pubnub_bridge.sizing.load import MIN_INTERVAL_SECONDS, Load, cycle, letters, load
+from pubnub_bridge.sizing.load import MIN_INTERVAL_SECONDS, Load, cycle, load, messages
 from pubnub_bridge.sizing.product import Product
 
 DOCS = Path("docs/benchmarks")
@@ -138,7 +138,7 @@ def _steady(source: str, run: Mapping[str, Any], costs: UnitCosts) -> Iterator[P
         if step["cpu"]["bridge"] > 1000 * BUSIEST:
             continue
         rates = load(_product(step["people"], step["friends"], step["transitions"], step["window"]))
-        made = letters(rates, step["window"])
+        made = messages(rates, step["window"])
         used = machines.cores_with(rates, made, step["friends"], costs, bridges=1)
         at = f"window {step['window']:g} s, {step['transitions']:,.0f} changes/s"
         yield Pair(source, f"deliveries, {at}", rates.deliveries, step["deliveries"], "1/s")
@@ -156,7 +156,7 @@ def _weights(source: str, one: Mapping[str, Any], costs: UnitCosts) -> Iterator[
     product = _product(one["people"], 2 * one["friendships"] / one["people"], 0.0, 0.0)
     each = costs.bytes
     store = machines.store_bytes(one["people"], one["friendships"], costs)
-    notices = one["notices"] * machines.notice_bytes(product, load(product), costs)
+    notices = one["notices"] * machines.notification_bytes(product, load(product), costs)
     what = f"{one['people']:,} people"
     yield Pair(source, f"Neo4j's store, {what}", store, one["storeBytes"], "bytes")
     yield Pair(source, f"news in inbox streams, {what}", notices, one["inboxBytes"], "bytes")
@@ -177,7 +177,7 @@ def _whole(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
         rates: Load = load(_product(plan["people"], friends, step["transitions"], window))
         at = f"window {window:g} s, {step['transitions']:,.0f} changes/s"
         yield Pair(source, f"deliveries, {at}", rates.deliveries, step["deliveries"], "1/s")
-        yield Pair(source, f"messages, {at}", letters(rates, window).publishes, step["publishes"], "1/s")
+        yield Pair(source, f"messages, {at}", messages(rates, window).publishes, step["publishes"], "1/s")
 
 
 def _fanout(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:

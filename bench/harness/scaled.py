@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pubnub_bridge.sizing.machines import BUSY
+from pubnub_bridge.sizing.machines import PLANNED_CPU_SHARE
 
 ORIGIN = "origin"
 """PubNub's part: measured beside the others, not counted among the servers to be bought."""
@@ -51,10 +51,15 @@ def cores(cpu: Mapping[str, float], load: Load | None = None) -> list[Line]:
         used = deliveries / 1000 * each / 1000
         whole += used if name != ORIGIN else 0.0
         lines.append(Line(f"cores of {name}", f"{deliveries:,.0f} / 1,000 x {each:.2f} ms", used, "cores"))
-    needed = whole / BUSY
+    needed = whole / PLANNED_CPU_SHARE
     lines += [
         Line("cores of all servers", f"the sum without the {ORIGIN}", whole, "cores"),
-        Line(f"the same with cores {BUSY:.0%} busy", f"{whole:.2f} / {BUSY:g}", needed, "cores"),
+        Line(
+            f"the same with cores {PLANNED_CPU_SHARE:.0%} busy",
+            f"{whole:.2f} / {PLANNED_CPU_SHARE:g}",
+            needed,
+            "cores",
+        ),
         Line(f"cores for {load.online:,} online", "rounded up", math.ceil(needed), "cores"),
     ]
     return lines

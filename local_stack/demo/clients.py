@@ -174,7 +174,7 @@ class Official:
                     try:
                         await self._listen(device)
                     finally:
-                        device.says_goodbye = self.goodbye
+                        device.announces_leave = self.goodbye
             except FriendsError:
                 self._wire.counted["troubles"] += 1
                 await asyncio.sleep(LONGEST_PAUSE)
@@ -187,7 +187,7 @@ class Official:
             self._wire.counted["messages"] += isinstance(heard, Message)
             if isinstance(heard, Connected):
                 with suppress(FriendsError):
-                    await self._wire.api.ask_sync(self._user)
+                    await self._wire.api.request_sync(self._user)
 
 
 def _names(session: Session) -> str:

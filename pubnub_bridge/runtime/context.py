@@ -127,8 +127,8 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
             ),
             tokens=Tokens(client, settings.pubnub_user, settings.access_manager, settings.token_minutes),
             dead_letters=DeadLetters(backends.valkey, settings.partitions),
-            console_feed=Feed(backends.valkey, settings),
-            audit=Audit(backends.valkey),
+            console_feed=Feed(valkey=backends.valkey, settings=settings),
+            audit=Audit(valkey=backends.valkey),
             app_context=AppContext(
                 client,
                 GraphReads(backends.graph, flags),

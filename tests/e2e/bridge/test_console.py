@@ -114,7 +114,7 @@ async def test_the_stream_carries_a_true_picture_and_consoles_are_bounded(watche
             assert (status, problem["code"]) == (429, "too_many_consoles")
             await reported_once(first)
             await watched.online("ann", "bob", "cat")
-            missing = {"receive", "settle", "inbox", "publish", "partitions", "online", "latency", "costly"}
+            missing = {"ingest", "commit", "enqueue", "publish", "partitions", "online", "latency", "costly"}
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(30):
                     async for shown in snapshots(first):

@@ -14,7 +14,7 @@ from bench.bridge import check_sizing
 from bench.bridge.check_sizing import Pair, compared
 from bench.bridge.unit_costs import as_toml, fitted, unit_costs
 from pubnub_bridge.sizing.figures import UnitCosts
-from pubnub_bridge.sizing.load import letters, load
+from pubnub_bridge.sizing.load import load, messages
 
 PEOPLE, FRIENDS = 10_000, 200
 
@@ -31,7 +31,7 @@ def made_up(transition: float = 1.0, role: str = "calibrate") -> dict[str, Any]:
     ):
         product = check_sizing._product(PEOPLE, friends, rate or 1.0, window)
         rates = load(product)
-        published = letters(rates, window).publishes
+        published = messages(rates, window).publishes
         told = rates.deliveries if rate else 0.0
         bridge = 2.0 + (transition * rate + 0.003 * told + 0.05 * published if rate else 0.0)
         steady.append(
