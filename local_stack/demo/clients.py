@@ -84,7 +84,7 @@ class DemoConnections:
         """The origin did not accept the token: the next session is a new one."""
         self._sessions.pop(user, None)
 
-    async def call(self, session: Session, path: str, timeout: aiohttp.ClientTimeout, **query: str) -> Any:
+    async def call(self, session: Session, path: str, limits: aiohttp.ClientTimeout, **query: str) -> Any:
         """One GET of the origin.
 
         Raises `OriginRefused`, or another of `TROUBLES` where nobody answers.
@@ -93,7 +93,7 @@ class DemoConnections:
         scheme = "https" if session.tls else "http"
         # Encoded here, since the general way to build an address takes longer than the rest of the call.
         url = URL(f"{scheme}://{session.origin}{path}?{urlencode(query)}", encoded=True)
-        async with self.http.get(url, timeout=timeout) as answer:
+        async with self.http.get(url, timeout=limits) as answer:
             if answer.status != 200:
                 raise OriginRefused(answer.status)
             return json.loads(await answer.read())
