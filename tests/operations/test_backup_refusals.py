@@ -23,8 +23,8 @@ async def test_what_is_refused_leaves_the_graph_as_it_was(tmp_path: Path) -> Non
     await backup.backup(data, file, lambda _: None)
     with pytest.raises(backup.FileExists):
         await backup.backup(data, file, pytest.fail)
-    note = json.loads(backup.beside(file).read_text("utf-8"))
-    backup.beside(file).write_text(json.dumps(note | {"people": 4}), "utf-8")
+    note = json.loads(backup.note_path(file).read_text("utf-8"))
+    backup.note_path(file).write_text(json.dumps(note | {"people": 4}), "utf-8")
     with pytest.raises(backup.NotTheSame, match="as it was"):
         await backup.restore(data, file, lambda _: None, replace=True)
     with pytest.raises(backup.HoldsPeople, match="3 people"):
