@@ -1,7 +1,7 @@
-"""Rows 8 to 10 of the walk as a process of their own: notices of the streams, coalesced, published. Prints its pid.
+"""The stages batch and publish in their own process: inbox streams in, publishes out. Prints its process id.
 
-Knows the bridge's own parts and what they are given here in place of a graph: nobody is online, no sync is owed.
-Ends with its standard input, and then prints how many events needed no message of their own.
+Uses the bridge's own classes on an empty graph: no user is online and no resync is pending. Ends when its standard
+input ends, and then prints how many events were coalesced into another event's message.
 """
 
 from __future__ import annotations
@@ -32,35 +32,34 @@ from pubnub_bridge.store.inbox_streams import InboxStreams
 from pubnub_bridge.store.presence_log import PresenceLog
 
 URL = "FANOUT_REDIS_URL"
-"""Holds a password, so it is no argument."""
+"""An environment variable and not an argument, because the URL contains a password."""
 SHARDS = ShardMap()
 
 
-class Nobody:
-    """A graph where nobody is online."""
+class EmptyGraph:
+    """A graph where no user is online."""
 
     async def online_in_shards(self, shards: Sequence[int]) -> Mapping[str, int]:
-        """Nobody."""
         return {}
 
     async def read(self, user: str) -> SyncNotification | None:
-        """No sync is owed here."""
+        """No resync is pending."""
         return None
 
 
 async def _failed(some: Sequence[FailedRecipient]) -> None:
-    raise RuntimeError(f"{len(some)} recipients were not reached")
+    raise RuntimeError(f"{len(some)} recipients missed a message")
 
 
-async def rows(url: str, port: int, window_s: float) -> None:
-    """Owns every partition, until standard input ends."""
+async def run_stages(url: str, port: int, window_s: float) -> None:
+    """Own every partition until standard input ends."""
     depth = Settings.model_fields["publish_pipeline"].default
     async with open_valkey(url) as valkey:
         inbox = InboxStreams(valkey, SHARDS.partition)
         needs = Needs(
             valkey=valkey,
             shards=SHARDS,
-            flags=Nobody(),
+            flags=EmptyGraph(),
             inbox=inbox,
             log=PresenceLog(valkey, SHARDS.partition),
             lookups=None,  # type: ignore[arg-type]  # nobody is looked up where nobody leaves
@@ -72,7 +71,7 @@ async def rows(url: str, port: int, window_s: float) -> None:
         partitions = Partitions(needs)
         pool = PublishClient(Keyset(f"127.0.0.1:{port}", "demo", "demo", False), lambda: None, depth)
         dead = DeadLetters(valkey, SHARDS.partitions)
-        ways = PublisherParts(pool, inbox, Nobody(), dead, lambda: None, _failed)
+        ways = PublisherParts(pool, inbox, EmptyGraph(), dead, lambda: None, _failed)
         publish = Publisher(partitions.outboxes, ways, PublishLimits())
         partitions.letters_woken = publish.woken.set
         for number in range(SHARDS.partitions):
@@ -88,11 +87,11 @@ async def rows(url: str, port: int, window_s: float) -> None:
 
 
 def main(
-    port: Annotated[int, typer.Option(help="Of the stub.")],
-    window: Annotated[float, typer.Option(help="Seconds that news waits for company.")] = 0.0,
+    port: Annotated[int, typer.Option(help="Port of the stub.")],
+    window: Annotated[float, typer.Option(help="Batch window in seconds.")] = 0.0,
 ) -> None:
-    """Runs the rows."""
-    on_loop(rows(os.environ[URL], port, window))
+    """Run the stages."""
+    on_loop(run_stages(os.environ[URL], port, window))
 
 
 if __name__ == "__main__":

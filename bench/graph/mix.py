@@ -166,7 +166,7 @@ async def run(population: Population, seed: int, rates: Sequence[float], seconds
             single = await alone(asker)
             for rate in rates:
                 steps.append(await step(asker, made, rate, seconds))
-                console.print(_said(steps[-1]))
+                console.print(_reported(steps[-1]))
                 if not steps[-1].kept:
                     break
                 await asyncio.sleep(1.0)
@@ -176,7 +176,7 @@ async def run(population: Population, seed: int, rates: Sequence[float], seconds
             return Run(steps, single, stacked.versions(made))
 
 
-def _said(one: Step) -> str:
+def _reported(one: Step) -> str:
     busy = ", ".join(f"{name} {share:.2f}" for name, share in one.cores.items())
     return (
         f"{one.wanted:,.0f}/s: {one.done:,.0f} done, {sum(one.refused.values())} refused, p50 {one.whole.p50:.1f} ms, "

@@ -39,11 +39,11 @@ top AS (SELECT g.b AS n, count(*) AS mutual FROM mine JOIN friends g ON g.a = mi
 SELECT p.id, top.mutual, (SELECT array_agg(q.id) FROM (SELECT x.id FROM friends h JOIN mine ON mine.b = h.b
   JOIN people x ON x.n = h.b WHERE h.a = top.n ORDER BY h.b LIMIT 3) q)
 FROM top JOIN people p ON p.n = top.n"""
-SETTLE = """
+COMMIT = """
 WITH locked AS (SELECT p.n FROM people p WHERE p.id = ANY($1::text[]) ORDER BY p.n FOR NO KEY UPDATE)
 UPDATE people p SET online = $2, presence_at = $3, last_seen = $3 FROM locked
 WHERE p.n = locked.n AND p.presence_at <= $3 RETURNING p.id"""
-TELL = """
+READ = """
 SELECT u.id, u.name, u.online, u.invisible, u.presence_at, u.last_seen, x.online, x.total, now()
 FROM people u CROSS JOIN LATERAL (
   SELECT array_agg(p.id) FILTER (WHERE p.online) AS online, count(*) AS total

@@ -25,7 +25,7 @@ from rich.table import Table
 from bench.charts import bars
 from bench.graph import postgres_server
 from bench.graph.postgres import Postgres
-from bench.graph.questions import Asked, Question, questions
+from bench.graph.questions import Question, Subjects, questions
 from bench.harness import measure
 from bench.harness.loaded import ONLINE, flag, load, options
 from bench.harness.measure import Round, Timing
@@ -41,7 +41,7 @@ from local_stack.engines.launcher import Options, running
 console = Console(stderr=True)
 CAP = 10_000
 CAPPED = "zz-at-the-cap"
-PAIRS_OF_STRANGERS = 4000
+NON_FRIEND_PAIRS = 4000
 RESULT = Path("docs/benchmarks/graph.json")
 
 
@@ -95,9 +95,9 @@ async def _run(plan: Plan) -> tuple[dict[str, Any], list[Measured]]:
         capped = await _make_capped(graph, population)
         sql = await _postgres(stack, population, capped) if plan.has_postgres else None
         console.print(f"loaded after {time.monotonic() - began:.0f} s")
-        asked = _asked(population)
-        cold = await _from_cold(next(questions(graph, None, asked)))
-        measured = [await _measure(question) for question in questions(graph, sql, asked)]
+        subjects = _subjects(population)
+        cold = await _from_cold(next(questions(graph, None, subjects)))
+        measured = [await _measure(question) for question in questions(graph, sql, subjects)]
         versions = {"Neo4j": await graph.agent()} | ({"PostgreSQL": await sql.version()} if sql else {})
     took = time.monotonic() - began
     figures = {
@@ -159,11 +159,11 @@ async def _postgres(stack: AsyncExitStack, population: Population, capped: list[
         console.print(f"without PostgreSQL: {problem}")
         return None
     sql = await stack.enter_async_context(Postgres.open(socket))
-    everybody = Population(
+    all_users = Population(
         [*population.ids, CAPPED], [*population.names, "At the Cap"], population.pairs, 0, 0
     )
     edges = np.array([[one, len(population.ids)] for one in capped])
-    await sql.load(everybody, _online(population), [population.pairs, edges])
+    await sql.load(all_users, _online(population), [population.pairs, edges])
     return sql
 
 
@@ -171,11 +171,11 @@ def _online(population: Population) -> list[str]:
     return random.Random(2).sample(population.ids, int(ONLINE * len(population.ids)))
 
 
-def _asked(population: Population) -> Asked:
+def _subjects(population: Population) -> Subjects:
     ids, draw = population.ids, np.random.default_rng(7)
     chosen = population.pairs[draw.integers(len(population.pairs), size=400)].tolist()
     couples = [(ids[a], ids[b]) for a, b in chosen]
-    return Asked(ids, _busiest(population), CAPPED, couples, _strangers(population))
+    return Subjects(ids, _busiest(population), CAPPED, couples, _non_friends(population))
 
 
 def _busiest(population: Population) -> str:
@@ -183,16 +183,16 @@ def _busiest(population: Population) -> str:
     return population.ids[int(counts.argmax())]
 
 
-def _strangers(population: Population) -> list[tuple[str, str]]:
+def _non_friends(population: Population) -> list[tuple[str, str]]:
     people, draw = len(population.ids), np.random.default_rng(6)
-    pairs = draw.integers(people, size=(4 * PAIRS_OF_STRANGERS, 2))
+    pairs = draw.integers(people, size=(4 * NON_FRIEND_PAIRS, 2))
     known = set((population.pairs[:, 0] * people + population.pairs[:, 1]).tolist())
     wanted = {
         (int(min(pair)), int(max(pair))): None
         for pair in pairs.tolist()
         if pair[0] != pair[1] and min(pair) * people + max(pair) not in known
     }
-    return [(population.ids[a], population.ids[b]) for a, b in list(wanted)[:PAIRS_OF_STRANGERS]]
+    return [(population.ids[a], population.ids[b]) for a, b in list(wanted)[:NON_FRIEND_PAIRS]]
 
 
 async def _measure(question: Question) -> Measured:

@@ -118,7 +118,7 @@ async def _service(engines: Engines, log: Path) -> AsyncIterator[tuple[int, int,
     """API and bridge in one process, with rates unlimited; yields its port, its process and the options tokens need."""
     server, stub_port = await Stub().serve()
     port, secret = free_port(), secrets.token_urlsafe(32)
-    given = options(engines) | {
+    service_options = options(engines) | {
         "port": str(port),
         "jwt_secret": secret,
         "rate_limit_address": "",
@@ -131,7 +131,7 @@ async def _service(engines: Engines, log: Path) -> AsyncIterator[tuple[int, int,
         "app_context": "off",
         "accuracy_sample": "0",
     }
-    environment = os.environ | {name.upper(): value for name, value in given.items()}
+    environment = os.environ | {name.upper(): value for name, value in service_options.items()}
     settings = Settings.model_validate(options(engines) | {"jwt_secret": SecretStr(secret)})
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(

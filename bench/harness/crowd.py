@@ -56,7 +56,7 @@ class Ear:
 
     def begin(self) -> None:
         """Count from zero."""
-        self.news = self.replies = 0
+        self.notifications = self.replies = 0
         self.told = HdrHistogram(1, LONGEST, 3)
         """Since PubNub's presence event, which in interval mode comes up to one interval after the act."""
         self.beyond = HdrHistogram(1, LONGEST, 3)
@@ -69,7 +69,7 @@ class Ear:
         number = body.count(NEWS)
         if not number:
             return
-        self.news += number
+        self.notifications += number
         self.replies += 1
         if self.replies % SAMPLED == 0:
             self._sample(body, time.time_ns() // 1_000_000 - self._hold_ms)

@@ -42,7 +42,7 @@ class Stub:
 
     def begin(self) -> None:
         """Count from zero."""
-        self.publishes = self.news = self.reads = 0
+        self.publishes = self.notifications = self.reads = 0
         self.late = HdrHistogram(1, LONGEST, 3)
         """Of every change, in milliseconds, beyond the hold."""
         self.beyond = HdrHistogram(1, LONGEST, 3)
@@ -51,7 +51,7 @@ class Stub:
     def took(self, data: bytes, publishes: int) -> None:
         """Counts what one read brought."""
         self.publishes += publishes
-        self.news += data.count(_NEWS)
+        self.notifications += data.count(_NEWS)
         self.reads += 1
         if self.reads % SAMPLED == 0:
             self._sample(data, time.time_ns() // 1_000_000 - self.hold_ms)

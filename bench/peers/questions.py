@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.graph import postgres_server
 from bench.graph.postgres import Postgres
-from bench.graph.questions import Asked, Question, questions
+from bench.graph.questions import Question, Subjects, questions
 from bench.harness.loaded import flag, options
 from bench.peers.friends import Friends
 from bench.peers.play import Said
@@ -44,7 +44,7 @@ async def ask(data: Path, friends: Friends, said: Said) -> dict[str, Any]:
         graph = await stack.enter_async_context(_graph(data, online))
         sql = await _postgres(stack, population, online, said)
         versions = {"Neo4j": await graph.agent()} | ({"PostgreSQL": await sql.version()} if sql else {})
-        chosen = [one for one in questions(graph, sql, _asked(population)) if one.name in ASKED]
+        chosen = [one for one in questions(graph, sql, _subjects(population)) if one.name in ASKED]
         return {"versions": versions, "results": [await _answered(one, said) for one in chosen]}
 
 
@@ -81,9 +81,9 @@ async def _postgres(
     return sql
 
 
-def _asked(population: Population) -> Asked:
+def _subjects(population: Population) -> Subjects:
     ids, draw = population.ids, np.random.default_rng(7)
     chosen = population.pairs[draw.integers(len(population.pairs), size=COUPLES)].tolist()
     counts = np.bincount(population.pairs.ravel(), minlength=len(ids))
     busiest = ids[int(counts.argmax())]
-    return Asked(ids, busiest, busiest, [(ids[a], ids[b]) for a, b in chosen], [])
+    return Subjects(ids, busiest, busiest, [(ids[a], ids[b]) for a, b in chosen], [])

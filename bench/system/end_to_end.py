@@ -20,7 +20,7 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench.bridge.rig import HOLD_S as SINK_HOLD_S
+from bench.bridge.rig import DEBOUNCE_SECONDS as SINK_DEBOUNCE_SECONDS
 from bench.harness import measure, steps
 from bench.harness.steps import LIMIT_MS
 from bench.system import into_sink, rising_rates
@@ -62,7 +62,8 @@ def main(
             "command": " ".join(["python -m bench.system.end_to_end", *sys.argv[1:]]),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": before,
-            "plan": asdict(plan) | {"holdMs": SINK_HOLD_S * 1000 if sink else HOLD_MS, "limitMs": LIMIT_MS},
+            "plan": asdict(plan)
+            | {"holdMs": SINK_DEBOUNCE_SECONDS * 1000 if sink else HOLD_MS, "limitMs": LIMIT_MS},
             **facts,
             "seconds": round(time.monotonic() - began),
             "results": [*steps.results(found, sink), *started],

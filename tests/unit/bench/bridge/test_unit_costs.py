@@ -157,10 +157,10 @@ def test_a_short_load_opens_as_many_letters_as_it_has_time_for(
     rate: float, dead: float, wanted: float
 ) -> None:
     """In five seconds: one where the first never goes out, seldom one where hardly anything comes, else each event."""
-    assert check_sizing.letters_begun(rate, dead, 5.0) == pytest.approx(wanted, rel=0.01)
+    assert check_sizing.messages_begun(rate, dead, 5.0) == pytest.approx(wanted, rel=0.01)
 
 
 def test_a_long_load_comes_to_the_steady_pace() -> None:
     """A letter every window and wait."""
-    begun = check_sizing.letters_begun(2.0, 1.0, 600.0)
+    begun = check_sizing.messages_begun(2.0, 1.0, 600.0)
     assert begun / 600 == pytest.approx(1 / (1 + 1 / 2), rel=0.01)

@@ -11,9 +11,9 @@ from bench.system.rising_rates import Tape
 HOLD_MS = 5000
 
 
-def body(*news: tuple[str, int]) -> bytes:
+def body(*notifications: tuple[str, int]) -> bytes:
     """A subscribe reply with news of these users at these moments."""
-    events = ",".join(f'{{"eventId":"evt_presence_{user}_{at}"}}' for user, at in news)
+    events = ",".join(f'{{"eventId":"evt_presence_{user}_{at}"}}' for user, at in notifications)
     return f'{{"t":{{"t":"17","r":1}},"m":[{{"d":{{"payload":{{"events":[{events}]}}}}}}]}}'.encode()
 
 
@@ -27,7 +27,7 @@ def test_news_are_counted_and_other_messages_are_not() -> None:
     ear = Ear(HOLD_MS)
     ear.heard("me", body(("ann", now()), ("ben", now())), 0.0)
     ear.heard("me", b'{"m":[{"d":{"eventId":"evt_sync_me_17"}}]}', 0.0)
-    assert (ear.news, ear.replies) == (2, 1)
+    assert (ear.notifications, ear.replies) == (2, 1)
 
 
 def test_age_is_beyond_the_hold_and_the_oldest_beyond_the_window() -> None:
