@@ -20,6 +20,8 @@ from graph_service.errors import SetupError, Unauthorized
 from graph_service.model import ids
 from graph_service.settings import Settings
 
+JWT_LEEWAY_SECONDS = 10.0
+"""Clock skew allowed between the issuer and us."""
 MAX_TOKEN_BYTES = 8192
 """Characters. Larger ones are refused before anything of them is decoded."""
 
@@ -86,7 +88,7 @@ class Verifier:
             "algorithms": list(keys.algorithms),
             "audience": settings.jwt_audience,
             "issuer": settings.jwt_issuer,
-            "leeway": settings.jwt_leeway_seconds,
+            "leeway": JWT_LEEWAY_SECONDS,
             "options": {"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
         }
 

@@ -25,6 +25,12 @@ from graph_service.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+MAX_QUEUED_REQUESTS = 250
+"""Requests of one limit that wait for a slot, for TARGET_LATENCY_SECONDS at most; more are rejected with 503 at once."""
+MAX_CONCURRENT_BODY_BYTES = 64 * 2**20
+"""Bytes of bodies in memory at once under one limit."""
+BODY_TIMEOUT_SECONDS = 30.0
+"""Seconds from its admission in which a request's body must arrive, and in which a client must take what it is sent."""
 LOG_INTERVAL_SECONDS = 10.0
 """Seconds between two log lines about calls that are sent away; each call is counted."""
 
@@ -38,7 +44,7 @@ class Overloaded(FriendsError):
 
 
 class BodyTooSlow(FriendsError):
-    """The body did not arrive within {seconds} s (BODY_TIMEOUT_SECONDS)."""
+    """The body did not arrive within {seconds} s."""
 
     code = "body_too_slow"
     status = 408
@@ -156,9 +162,7 @@ class ConcurrencyLimits:
 
     def build(self, name: str, places: int, line: int = 0) -> WaitQueue:
         """A room of so many places, for which so many may wait."""
-        bounds = LimiterBounds(
-            places, self._settings.max_concurrent_body_bytes, self._settings.target_latency_seconds, line
-        )
+        bounds = LimiterBounds(places, MAX_CONCURRENT_BODY_BYTES, self._settings.target_latency_seconds, line)
         made = self._lines[name] = WaitQueue(Limiter(bounds))
         metrics.CONCURRENCY_LIMIT.labels(name).set(places)
         return made
@@ -168,9 +172,9 @@ class ConcurrencyLimits:
         """Be in a room while the block runs; one that was not built is like the API's. Raises `Overloaded`."""
         settings = self._settings
         line = self._lines.get(name) or self.build(
-            name, settings.max_concurrent_requests, settings.max_queued_requests
+            name, settings.max_concurrent_requests, MAX_QUEUED_REQUESTS
         )
-        visit = Slot(name, line, settings.body_timeout_seconds)
+        visit = Slot(name, line, BODY_TIMEOUT_SECONDS)
         try:
             await visit.enter()
             yield visit

@@ -44,9 +44,10 @@ async def test_service_calls_have_a_rate_of_their_own() -> None:
         assert await api.code("POST", "/v1/presence:query", **body) == (429, "rate_limited")
 
 
-async def test_all_callers_together_have_a_rate_where_one_is_set() -> None:
+async def test_all_callers_together_have_a_rate_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Users and the back end alike; who shows no valid token is counted by address as ever."""
-    async with serving(options(rate_limit_all="3/minute"), StandInParts()) as api:
+    monkeypatch.setattr("graph_service.api.rate_limits.RATE_LIMIT_ALL", "3/minute")
+    async with serving(options(), StandInParts()) as api:
         for user in ("ann", "ben"):
             assert (await api.call("GET", "/v1/sync", headers=api.bearer(user)))[0] == 200
         body = {"json": {"ids": ["ann"]}, "headers": api.service}
