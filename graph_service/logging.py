@@ -1,6 +1,6 @@
 """Structured logs, without secrets. Knows structlog and the standard logging; knows nothing of what is logged.
 
-JSON lines on stderr, or coloured text with LOG_FORMAT=console. Libraries that use the standard logging come out the
+JSON lines on stderr, or coloured text on a terminal with ENVIRONMENT=development. Libraries that use the standard logging come out the
 same way. Values under telling names, tokens, and passwords in addresses are replaced before anything is written.
 """
 

@@ -18,9 +18,12 @@ from aiohttp import http_exceptions, web
 
 from graph_service import metrics
 from graph_service.api import problems
+from graph_service.api.concurrency_limits import BODY_TIMEOUT_SECONDS
 from graph_service.errors import FriendsError
 from graph_service.settings import Settings
 
+HEADER_TIMEOUT_SECONDS = 10.0
+"""Seconds in which a request line and its headers must arrive; then the connection is cut."""
 MAX_LINE_BYTES = 64 * 1024
 """Bytes that a request line or one header may have at all; MAX_HEADER_BYTES is usually refused before, by its name."""
 
@@ -143,9 +146,7 @@ class Runner(web.AppRunner):
 
     def __init__(self, app: web.Application, settings: Settings) -> None:
         super().__init__(app, shutdown_timeout=settings.grace_seconds)
-        self._door = ConnectionLimit(
-            settings.header_timeout_seconds, settings.body_timeout_seconds, settings.max_connections
-        )
+        self._door = ConnectionLimit(HEADER_TIMEOUT_SECONDS, BODY_TIMEOUT_SECONDS, settings.max_connections)
 
     @property
     def server(self) -> web.Server | None:

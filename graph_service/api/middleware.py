@@ -21,6 +21,9 @@ from graph_service.api.concurrency_limits import Overloaded
 from graph_service.errors import FriendsError
 from graph_service.settings import Settings
 
+MAX_HEADER_BYTES = 16 * 1024
+"""Bytes of a request line and its headers together; more are answered 431."""
+
 REQUEST_ID = web.RequestKey("request_id", str)
 SHED = web.RequestKey("sent_away", bool)
 ACCEPTED_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII)
@@ -82,7 +85,7 @@ def _problem(request: web.Request, error: FriendsError) -> web.Response:
 def guard(settings: Settings) -> Middleware:
     """Refuse headers that are too large; answer the preflight of allowed origins."""
     origins = frozenset(settings.cors_origins)
-    most = settings.max_header_bytes
+    most = MAX_HEADER_BYTES
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:

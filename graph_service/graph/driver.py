@@ -30,6 +30,8 @@ T = TypeVar("T")
 Observer = Callable[[str, float, bool], None]
 """Told of each call: query name, seconds, whether it succeeded."""
 
+DATABASE = "neo4j"
+"""Named in every session, so that the driver does not ask the server for the user's home database."""
 MAX_CONCURRENT_WRITES = 16
 """Write transactions of one process at once; the others wait here, in order. Inside the server lock waiters are not
 served in order: with 64 writers on 20 users some waited for over 5 s, with 16 none did, at the same rate."""
@@ -223,7 +225,7 @@ async def connect(settings: Settings, observe: Observer | None = None) -> AsyncI
         user_agent="friends-presence",
     )
     try:
-        yield Graph(driver, settings.neo4j_database, observe)
+        yield Graph(driver, DATABASE, observe)
     finally:
         await asyncio.shield(driver.close())
 

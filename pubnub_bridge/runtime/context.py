@@ -25,7 +25,7 @@ from pubnub_bridge.pubnub_api.clock import Clock
 from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.pubnub_api.publish_client import Keyset
 from pubnub_bridge.pubnub_api.sdk import PubNubSdk
-from pubnub_bridge.pubnub_api.tokens import Tokens
+from pubnub_bridge.pubnub_api.tokens import TOKEN_MINUTES, Tokens
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.backpressure import Backpressure
 from pubnub_bridge.store.change_history import ChangeHistory
@@ -33,6 +33,9 @@ from pubnub_bridge.store.dead_letters import DeadLetters
 from pubnub_bridge.store.inbox_streams import InboxStreams
 from pubnub_bridge.store.presence_log import PresenceLog
 from pubnub_bridge.store.watermark import Watermark
+
+PUBNUB_USER = "friends-presence"
+"""The user id with which the server calls PubNub."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def keyset(settings: Settings) -> Keyset:
         settings.pubnub_subscribe_key,
         settings.pubnub_publish_key,
         settings.pubnub_tls,
-        settings.pubnub_user,
+        PUBNUB_USER,
     )
 
 
@@ -125,7 +128,7 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
             change_history=ChangeHistory(
                 backends.valkey, shards.partition, settings.change_history_hours * 3600
             ),
-            tokens=Tokens(client, settings.pubnub_user, settings.access_manager, settings.token_minutes),
+            tokens=Tokens(client, PUBNUB_USER, settings.access_manager, TOKEN_MINUTES),
             dead_letters=DeadLetters(backends.valkey, settings.partitions),
             console_feed=Feed(valkey=backends.valkey, settings=settings),
             audit=Audit(valkey=backends.valkey),

@@ -31,14 +31,13 @@ READS = (
 
 
 @pytest.fixture
-async def watched(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
+async def watched(
+    graph: Graph, servers: Servers, origin: Running, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
     """A world with an operator."""
-    more: dict[str, object] = {
-        "console_key": KEY,
-        "console_interval_seconds": 0.5,
-        "max_consoles": 2,
-        "rate_limit_address": "",
-    }
+    monkeypatch.setattr("pubnub_bridge.observe.console.feed.CONSOLE_INTERVAL_SECONDS", 0.5)
+    monkeypatch.setattr("pubnub_bridge.observe.console.feed.MAX_CONSOLES", 2)
+    more: dict[str, object] = {"console_key": KEY, "rate_limit_address": ""}
     async with _world(graph, servers, origin, more) as made:
         yield made
 

@@ -11,6 +11,7 @@ import pytest
 
 from local_stack.origin.presence import Visit
 from pubnub_bridge.client.friend_list import FriendList
+from pubnub_bridge.pubnub_api.tokens import TOKEN_MINUTES
 from tests.e2e.bridge.conftest import World, eventually
 from tests.e2e.bridge.javascript import Node, running
 from tests.e2e.origin.conftest import packages as packages  # noqa: PLC0414 - a fixture
@@ -114,7 +115,7 @@ async def test_an_ended_token_is_renewed_and_nothing_is_missed(strict_world: Wor
     await strict_world.people("bob")
     (ann,) = await node.online("ann")
     origin = strict_world.origin.origin
-    origin.move(origin.clock.now + 60 * strict_world.settings.token_minutes + 5)
+    origin.move(origin.clock.now + 60 * TOKEN_MINUTES + 5)
     await strict_world.call("POST", "/v1/sync", "ann")
     await ann.until(lambda: DENIED in ann.statuses)
     await strict_world.call("PUT", "/v1/friends/ann", "bob")

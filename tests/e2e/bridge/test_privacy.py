@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from graph_service.friends.outbox import Outbox
 from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
@@ -98,7 +100,7 @@ async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in
 
 
 async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_all_with_none(
-    graph: Graph, servers: Servers, origin: Running
+    graph: Graph, servers: Servers, origin: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """CHANGE_HISTORY_HOURS: the time to live of what is kept, and 0. What is kept is in the user's export."""
     record = ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)

@@ -12,9 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from local_stack.backends.ports import free_port
 
 from graph_service.graph.driver import Graph
+from local_stack.engines.ports import free_port
 from local_stack.origin.app import Options, start
 from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge.runtime import startup
@@ -66,7 +66,7 @@ async def test_friends_are_served_while_pubnub_is_away_and_presence_begins_when_
     await _emptied(servers.redis_url)
     port, origin_port = free_port(), free_port()
     given = options(servers, type("Where", (), {"host": "127.0.0.1", "port": origin_port})())  # type: ignore[arg-type]
-    settings = Settings(**(given | {"port": port, "verify_leaves": False}))  # type: ignore[arg-type]
+    settings = Settings(**(given | {"port": port}))  # type: ignore[arg-type]
     world = World(graph, None, settings, f"http://127.0.0.1:{port}", None)  # type: ignore[arg-type]
     async with service(settings):
         assert (await world.call("PUT", "/v1/users/ann", json={"name": "Ann"}))[0] == 200

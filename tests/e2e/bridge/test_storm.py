@@ -25,9 +25,7 @@ LEAVES, CAP = 2.0, 60.0
 OPTIONS: dict[str, object] = {
     "debounce_leave_seconds": LEAVES,
     "storm_min_users": 50,
-    "storm_detection_seconds": 3.0,
     "storm_debounce_seconds": CAP,
-    "storm_batch_window_seconds": 0.3,
 }
 
 
@@ -92,9 +90,11 @@ async def doubt(world: World) -> bool:
 
 
 async def test_of_a_shard_that_drops_and_returns_friends_hear_only_who_stays_away(
-    graph: Graph, servers: Servers, loud_origin: Running
+    graph: Graph, servers: Servers, loud_origin: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All 200 are gone for longer than the hold; one does not come back, and is told once, within the cap."""
+    monkeypatch.setattr("pubnub_bridge.runtime.bridge.STORM_DETECTION_SECONDS", 3.0)
+    monkeypatch.setattr("pubnub_bridge.runtime.bridge.STORM_BATCH_WINDOW_SECONDS", 0.3)
     async with _world(graph, servers, loud_origin, OPTIONS) as world:
         people = list(itertools.islice(ids_of(world.shards, SHARD), CROWD))
         watcher, gone = next(ids_of(world.shards, SHARD + 1)), people[7]

@@ -37,17 +37,22 @@ def slow() -> Slow:
 
 
 @pytest.fixture
-async def api(slow: Slow) -> AsyncIterator[Served]:
+async def api(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """Two places, and no line."""
-    settings = options(max_concurrent_requests=2, max_queued_requests=0, max_body_bytes=2000)
+    monkeypatch.setattr("graph_service.api.concurrency_limits.MAX_QUEUED_REQUESTS", 0)
+    monkeypatch.setattr("graph_service.api.app.MAX_BODY_BYTES", 2000)
+    settings = options(max_concurrent_requests=2)
     async with serving(settings, StandInParts(slow)) as served:
         yield served
 
 
 @pytest.fixture
-async def impatient(slow: Slow) -> AsyncIterator[Served]:
+async def impatient(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """The same with little time to ask, and to take what is answered."""
-    settings = options(max_concurrent_requests=2, header_timeout_seconds=0.8, body_timeout_seconds=0.8)
+    monkeypatch.setattr("graph_service.api.connection.HEADER_TIMEOUT_SECONDS", 0.8)
+    for module in ("connection", "concurrency_limits"):
+        monkeypatch.setattr(f"graph_service.api.{module}.BODY_TIMEOUT_SECONDS", 0.8)
+    settings = options(max_concurrent_requests=2)
     async with serving(settings, StandInParts(slow)) as served:
         yield served
 
@@ -86,9 +91,12 @@ async def test_one_call_too_many_is_sent_away_at_once_and_the_others_are_answere
     assert (await api.call("GET", "/v1/sync", headers=api.bearer("ann")))[0] == 200
 
 
-async def test_who_finds_no_place_waits_for_one_and_who_finds_the_line_full_is_sent_away(slow: Slow) -> None:
+async def test_who_finds_no_place_waits_for_one_and_who_finds_the_line_full_is_sent_away(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One place, and a line of one: of three, one is told at once to come back."""
-    settings = options(max_concurrent_requests=1, max_queued_requests=1, target_latency_seconds=10)
+    monkeypatch.setattr("graph_service.api.concurrency_limits.MAX_QUEUED_REQUESTS", 1)
+    settings = options(max_concurrent_requests=1, target_latency_seconds=10)
     async with serving(settings, StandInParts(slow)) as api:
         calls = [
             asyncio.create_task(api.call("GET", "/v1/sync", headers=api.bearer("ann"))) for _ in range(3)
