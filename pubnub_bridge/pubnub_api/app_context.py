@@ -27,6 +27,8 @@ from graph_service.model.sharding import ShardMap
 from pubnub_bridge import metrics
 
 SCHEMA = "1.0.0"
+APP_CONTEXT_PER_SECOND = 50
+"""Calls a second, at most; what waits is merged. Far fewer while publishing is late or the process is busy."""
 MAX_MEMBERS = 100
 MAX_WAITING = 100_000
 """Users that wait; beyond it the oldest is left to the next change or reconcile."""

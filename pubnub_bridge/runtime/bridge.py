@@ -59,8 +59,6 @@ from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health
 from pubnub_bridge.store.inbox_streams import InboxStreams
 
-VERIFY_LEAVES = True
-"""Users who left are looked up before friends are notified: another device may still be connected."""
 SETTLES, READS = 1.0, 0.1
 """Seconds that a batch of settling, or of owed syncs, takes at most while the graph bears more syncs."""
 _log = structlog.get_logger(__name__)
@@ -346,7 +344,7 @@ def _around(context: BridgeContext, events: EventWebhook) -> Around:
         now=context.clock.now,
         events=events.keep,
         refused=refused,
-        verify_leaves=VERIFY_LEAVES,
+        verify_leaves=context.settings.verify_leaves,
     )
 
 
@@ -363,5 +361,4 @@ def limits(settings: Settings) -> PublishLimits:
     return PublishLimits(
         in_flight=settings.publish_in_flight,
         tries=PUBLISH_MAX_ATTEMPTS,
-        per_second=settings.publish_per_second,
     )

@@ -20,7 +20,7 @@ from pubnub_bridge.debounce.new_users import NewUsers
 from pubnub_bridge.fanout.sqs_queue import SqsQueue
 from pubnub_bridge.observe.console.audit import Audit
 from pubnub_bridge.observe.console.feed import Feed
-from pubnub_bridge.pubnub_api.app_context import AppContext, GraphReads
+from pubnub_bridge.pubnub_api.app_context import APP_CONTEXT_PER_SECOND, AppContext, GraphReads
 from pubnub_bridge.pubnub_api.clock import Clock
 from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.pubnub_api.publish_client import Keyset
@@ -137,7 +137,7 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
                 GraphReads(backends.graph, flags),
                 shards,
                 settings.app_context,
-                settings.app_context_per_second,
+                APP_CONTEXT_PER_SECOND,
             ),
             notification_queue=notices,
         )
