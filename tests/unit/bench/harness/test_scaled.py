@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.harness.scaled import BUSY, Load, cores
+from bench.harness.scaled import PLANNED_CPU_SHARE, Load, cores
 
 
 def test_the_cores_follow_from_the_costs() -> None:
@@ -13,7 +13,7 @@ def test_the_cores_follow_from_the_costs() -> None:
     assert lines["deliveries"] == pytest.approx(556 * 225)
     assert lines["cores of origin"] == pytest.approx(12.51)
     assert lines["cores of all servers"] == pytest.approx(1.0008)
-    assert lines[f"the same with cores {BUSY:.0%} busy"] == pytest.approx(1.0008 / BUSY)
+    assert lines[f"the same with cores {PLANNED_CPU_SHARE:.0%} busy"] == pytest.approx(1.0008 / PLANNED_CPU_SHARE)
     assert lines["cores for 500,000 online"] == 2
 
 
