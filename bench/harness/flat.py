@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
 
-WARM_UP = 1 / 3
+WARM_UP_SHARE = 1 / 3
 """Of the run."""
-MEMORY_SHARE, MEMORY_LEAST = 0.05, 6.0
+MEMORY_SHARE, MIN_MEMORY_BOUND_MIB = 0.05, 6.0
 """An hour: 5 % of the process, at least 6 MiB."""
-COUNT_SHARE, COUNT_LEAST = 0.20, 10.0
+COUNT_SHARE, MIN_COUNT_BOUND = 0.20, 10.0
 """An hour: 20 % of the usual number, at least 10."""
 MEASURES = ("rss", "sockets", "files", "threads")
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Trend:
     """One measure of one process over the run: MiB for memory, else a count."""
 
     process: str
@@ -43,22 +43,24 @@ class Held:
         return self.slope <= self.bound
 
 
-def judge(samples: Sequence[Mapping[str, Any]]) -> list[Held]:
+def judge(samples: Sequence[Mapping[str, Any]]) -> list[Trend]:
     """Every measure of every process. Raises `ValueError` for fewer than four samples after the warm-up."""
     last = samples[-1]["at"] if samples else 0.0
-    kept = [one for one in samples if one["at"] >= last * WARM_UP]
+    kept = [one for one in samples if one["at"] >= last * WARM_UP_SHARE]
     if len(kept) < 4:
         raise ValueError(f"{len(kept)} samples after the warm-up say nothing")
     names = kept[-1]["processes"]
-    return [_held(name, measure, kept) for measure in MEASURES for name in names]
+    return [_trend(name, measure, kept) for measure in MEASURES for name in names]
 
 
-def _held(process: str, measure: str, samples: Sequence[Mapping[str, Any]]) -> Held:
+def _trend(process: str, measure: str, samples: Sequence[Mapping[str, Any]]) -> Trend:
     values = [float(one["processes"][process][measure]) for one in samples]
     hours = [one["at"] / 3600 for one in samples]
     usual = median(values)
-    share, least = (MEMORY_SHARE, MEMORY_LEAST) if measure == "rss" else (COUNT_SHARE, COUNT_LEAST)
-    return Held(
+    share, least = (
+        (MEMORY_SHARE, MIN_MEMORY_BOUND_MIB) if measure == "rss" else (COUNT_SHARE, MIN_COUNT_BOUND)
+    )
+    return Trend(
         process,
         measure,
         usual,

@@ -21,7 +21,7 @@ class Connection(asyncio.Protocol):
         """Of the last answer."""
         self.closed = False
         self._buffer = b""
-        self._answer: asyncio.Future[bytes] | None = None
+        self._response: asyncio.Future[bytes] | None = None
         self._transport: asyncio.Transport | None = None
 
     @classmethod
@@ -37,8 +37,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Asyncio's call."""
         self.closed = True
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionResetError("closed"))
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(exc or ConnectionResetError("closed"))
 
     def data_received(self, data: bytes) -> None:
         """Asyncio's call."""
@@ -48,12 +48,12 @@ class Connection(asyncio.Protocol):
             return
         at = self._buffer.index(b"Content-Length: ") + 16
         end = head + 4 + int(self._buffer[at : self._buffer.index(b"\r\n", at)])
-        if len(self._buffer) >= end and self._answer is not None:
+        if len(self._buffer) >= end and self._response is not None:
             self.status = int(self._buffer[9:12])
             body, self._buffer = self._buffer[head + 4 : end], self._buffer[end:]
-            answer, self._answer = self._answer, None
-            if not answer.done():
-                answer.set_result(body)
+            response, self._response = self._response, None
+            if not response.done():
+                response.set_result(body)
 
     def get(self, path: str) -> asyncio.Future[bytes]:
         """Asks for `path` and resolves to the body of the answer."""
@@ -62,9 +62,9 @@ class Connection(asyncio.Protocol):
     def ask(self, request: bytes) -> asyncio.Future[bytes]:
         """Sends a whole request and resolves to the body of the answer, whose `status` is then known."""
         assert self._transport is not None
-        self._answer = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        return self._answer
+        return self._response
 
     def close(self) -> None:
         """Ends the connection."""

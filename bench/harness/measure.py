@@ -19,7 +19,7 @@ from hdrh.histogram import HdrHistogram
 
 Call = Callable[[int], Awaitable[object]]
 """The n-th call."""
-LONGEST = 600_000_000
+MAX_LATENCY_MICROSECONDS = 600_000_000
 """Microseconds."""
 
 
@@ -40,12 +40,12 @@ class Stopwatch:
     """A histogram of latencies with three digits."""
 
     def __init__(self) -> None:
-        self._histogram = HdrHistogram(1, LONGEST, 3)
+        self._histogram = HdrHistogram(1, MAX_LATENCY_MICROSECONDS, 3)
         self._began = time.perf_counter()
 
     def took(self, seconds: float) -> None:
         """Counts one call."""
-        self._histogram.record_value(min(LONGEST, max(1, round(seconds * 1e6))))
+        self._histogram.record_value(min(MAX_LATENCY_MICROSECONDS, max(1, round(seconds * 1e6))))
 
     def timing(self) -> Timing:
         """What was counted since the stopwatch was made."""
@@ -79,26 +79,26 @@ class Round:
     """Milliseconds."""
 
 
-ROUND = 200
-STEADY = 0.05
+ROUND_CALLS = 200
+STEADY_SHARE = 0.05
 
 
-async def until_steady(call: Call, most_s: float = 20.0) -> list[Round]:
+async def until_steady(call: Call, max_seconds: float = 20.0) -> list[Round]:
     """What a server that was just started takes: the first call, then rounds until two medians in a row are alike.
 
-    Ends after `most_s` seconds in any case. The last round says what there is after it.
+    Ends after `max_seconds` seconds in any case. The last round says what there is after it.
     """
     rounds, number, began = [], 0, time.perf_counter()
-    for size in itertools.chain((1, ROUND - 1), itertools.repeat(ROUND)):
+    for size in itertools.chain((1, ROUND_CALLS - 1), itertools.repeat(ROUND_CALLS)):
         watch = Stopwatch()
         await _clients(call, iter(range(number, number + size)), 1, watch)
         timing = watch.timing()
         rounds.append(Round(f"{number + 1}-{number + size}" if size > 1 else "1", timing.p50, timing.p99))
         number += size
         last = [one.p50 for one in rounds[-3:]]
-        if len(rounds) > 4 and max(last) - min(last) <= STEADY * last[-1]:
+        if len(rounds) > 4 and max(last) - min(last) <= STEADY_SHARE * last[-1]:
             break
-        if time.perf_counter() - began > most_s:
+        if time.perf_counter() - began > max_seconds:
             break
     return rounds
 
@@ -115,11 +115,11 @@ async def _clients(call: Call, numbers: object, clients: int, watch: Stopwatch) 
             group.create_task(client())
 
 
-Took = Callable[[int, float], None]
+OnDone = Callable[[int, float], None]
 """Told the number of a call and how many seconds it took."""
 
 
-async def at_rate(call: Call, rate: float, seconds: float, took: Took | None = None) -> Timing:
+async def at_rate(call: Call, rate: float, seconds: float, took: OnDone | None = None) -> Timing:
     """Calls begin `rate` times a second whether or not earlier ones are answered; a late begin counts as waiting."""
     watch = Stopwatch()
     began = time.perf_counter()

@@ -28,33 +28,35 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Estimate:
     """One step of the arithmetic."""
 
     what: str
-    reckoned: str
+    formula: str
     value: float
     unit: str
 
 
-def cores(cpu: Mapping[str, float], load: Load | None = None) -> list[Line]:
+def cores(cpu: Mapping[str, float], load: Load | None = None) -> list[Estimate]:
     """Line by line; `cpu` is milliseconds of each server for 1,000 deliveries, as measured."""
     load = load or Load()
-    told = load.friends * load.share
-    deliveries = load.transitions * told
+    friends_online = load.friends * load.share
+    deliveries = load.transitions * friends_online
     lines = [
-        Line("friends online of a user", f"{load.friends} x {load.share:g}", told, "friends"),
-        Line("deliveries", f"{load.transitions:g} x {told:g}", deliveries, "1/s"),
+        Estimate("friends online of a user", f"{load.friends} x {load.share:g}", friends_online, "friends"),
+        Estimate("deliveries", f"{load.transitions:g} x {friends_online:g}", deliveries, "1/s"),
     ]
     whole = 0.0
     for name, each in cpu.items():
         used = deliveries / 1000 * each / 1000
         whole += used if name != ORIGIN else 0.0
-        lines.append(Line(f"cores of {name}", f"{deliveries:,.0f} / 1,000 x {each:.2f} ms", used, "cores"))
+        lines.append(
+            Estimate(f"cores of {name}", f"{deliveries:,.0f} / 1,000 x {each:.2f} ms", used, "cores")
+        )
     needed = whole / BUSY
     lines += [
-        Line("cores of all servers", f"the sum without the {ORIGIN}", whole, "cores"),
-        Line(f"the same with cores {BUSY:.0%} busy", f"{whole:.2f} / {BUSY:g}", needed, "cores"),
-        Line(f"cores for {load.online:,} online", "rounded up", math.ceil(needed), "cores"),
+        Estimate("cores of all servers", f"the sum without the {ORIGIN}", whole, "cores"),
+        Estimate(f"the same with cores {BUSY:.0%} busy", f"{whole:.2f} / {BUSY:g}", needed, "cores"),
+        Estimate(f"cores for {load.online:,} online", "rounded up", math.ceil(needed), "cores"),
     ]
     return lines

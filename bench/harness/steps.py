@@ -11,9 +11,9 @@ from rich.table import Table
 
 from bench.charts import bars
 from bench.harness.crowd import Freshness
-from bench.harness.scaled import ORIGIN, Line, cores
+from bench.harness.scaled import ORIGIN, Estimate, cores
 
-LIMIT_MS = 1000.0
+MAX_P99_MILLISECONDS = 1000.0
 SERVERS = ("Neo4j", "Valkey", "friends-presence")
 ADAPTIVE, FIXED = "adaptive", "1 s"
 console = Console(stderr=True)
@@ -32,7 +32,7 @@ class Step:
     """A second: one friend told of one change."""
     publishes: float
     """Messages heard, a second."""
-    told: Freshness
+    notified: Freshness
     """Beyond the hold, since PubNub's event."""
     beyond: Freshness
     """Beyond hold and window, of the oldest change in a message."""
@@ -51,7 +51,7 @@ class Step:
     @property
     def judged(self) -> Freshness:
         """What the limit is for: a fixed window is aside, an adaptive one is not."""
-        return self.told if self.window == ADAPTIVE else self.beyond
+        return self.notified if self.window == ADAPTIVE else self.beyond
 
     @property
     def servers(self) -> float:
@@ -59,17 +59,19 @@ class Step:
         return sum(self.cpu[name] for name in SERVERS)
 
     @property
-    def kept(self) -> bool:
+    def sustained(self) -> bool:
         """Whether the rate was sustained within the limit."""
         due = self.wanted if self.begun is None else self.begun
-        return self.deliveries > 0 and self.judged.p99 <= LIMIT_MS and self.transitions >= 0.95 * due
+        return (
+            self.deliveries > 0 and self.judged.p99 <= MAX_P99_MILLISECONDS and self.transitions >= 0.95 * due
+        )
 
     def figures(self) -> dict[str, Any]:
         """For the file."""
-        return asdict(self) | {"servers": round(self.servers, 3), "kept": self.kept}
+        return asdict(self) | {"servers": round(self.servers, 3), "kept": self.sustained}
 
 
-def said(step: Step) -> None:
+def report_step(step: Step) -> None:
     """One line for who waits."""
     busy = ", ".join(f"{name} {share:.2f}" for name, share in step.cores.items())
     console.print(
@@ -87,14 +89,14 @@ def table(steps: Sequence[Step]) -> Table:
         rates = (one.wanted, one.transitions, one.deliveries, one.publishes)
         ages = (one.judged.p50, one.judged.p99, one.acted and one.acted.p99, one.connect_p99)
         figures = ["" if figure is None else f"{figure:,.0f}" for figure in (*rates, *ages)]
-        shown.add_row(one.window, *figures, f"{one.servers:.1f}", "yes" if one.kept else "[red]no[/red]")
+        shown.add_row(one.window, *figures, f"{one.servers:.1f}", "yes" if one.sustained else "[red]no[/red]")
     return shown
 
 
 def best(steps: Sequence[Step], window: str) -> Step | None:
     """The highest rate that was kept."""
-    kept = (one for one in steps if one.window == window and one.kept)
-    return max(kept, key=lambda one: one.wanted, default=None)
+    sustained = (one for one in steps if one.window == window and one.sustained)
+    return max(sustained, key=lambda one: one.wanted, default=None)
 
 
 def _lowest(steps: Sequence[Step], window: str) -> Step | None:
@@ -102,7 +104,7 @@ def _lowest(steps: Sequence[Step], window: str) -> Step | None:
     return min((one for one in steps if one.window == window), key=lambda one: one.wanted, default=None)
 
 
-def reckoned(steps: Sequence[Step]) -> list[Line]:
+def full_load(steps: Sequence[Step]) -> list[Estimate]:
     """The full load, from the costs of the highest rate that was kept with the fixed window."""
     found = best(steps, FIXED) or best(steps, ADAPTIVE)
     return cores({name: found.cpu[name] for name in (*SERVERS, ORIGIN) if name in found.cpu}) if found else []
@@ -125,11 +127,11 @@ def results(steps: Sequence[Step], sink: bool) -> list[dict[str, Any]]:
     return [dict(zip(("what", "value", "unit", "budget"), row, strict=True)) for row in rows]
 
 
-def arithmetic(lines: Sequence[Line]) -> Table:
+def arithmetic(lines: Sequence[Estimate]) -> Table:
     """The full load, for people."""
     shown = Table("what", "reckoned", "value", "unit", title="500,000 online, by arithmetic from this run")
     for line in lines:
-        shown.add_row(line.what, line.reckoned, f"{line.value:,.2f}", line.unit)
+        shown.add_row(line.what, line.formula, f"{line.value:,.2f}", line.unit)
     return shown
 
 

@@ -23,18 +23,18 @@ _REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Leng
 _LENGTH = b"content-length:"
 _PUBLISH = b"POST /publish/"
 _PUBLISHES = (_PUBLISH, b"GET /publish/")
-_NEWS = b"evt_presence_"
+_EVENT_ID_PREFIX = b"evt_presence_"
 _AT = re.compile(rb"evt_presence_[a-z0-9-]+_(\d+)")
 SAMPLED = 16
 """Every so many reads are looked at for lateness."""
-LONGEST = 600_000
+MAX_AGE_MILLISECONDS = 600_000
 
 
 class Stub:
     """What all its connections share."""
 
-    def __init__(self, hold_ms: int = 0, delay_s: float = 0.0) -> None:
-        self.hold_ms = hold_ms
+    def __init__(self, debounce_ms: int = 0, delay_s: float = 0.0) -> None:
+        self.debounce_ms = debounce_ms
         self.delay_s = delay_s
         """Seconds from a request to its answer, as if PubNub were that far away."""
         self.window_ms = 0
@@ -43,18 +43,18 @@ class Stub:
     def begin(self) -> None:
         """Count from zero."""
         self.publishes = self.notifications = self.reads = 0
-        self.late = HdrHistogram(1, LONGEST, 3)
+        self.late = HdrHistogram(1, MAX_AGE_MILLISECONDS, 3)
         """Of every change, in milliseconds, beyond the hold."""
-        self.beyond = HdrHistogram(1, LONGEST, 3)
+        self.beyond = HdrHistogram(1, MAX_AGE_MILLISECONDS, 3)
         """Of the oldest change in a message, which waited for the whole window, beyond hold and window."""
 
     def took(self, data: bytes, publishes: int) -> None:
         """Counts what one read brought."""
         self.publishes += publishes
-        self.notifications += data.count(_NEWS)
+        self.notifications += data.count(_EVENT_ID_PREFIX)
         self.reads += 1
         if self.reads % SAMPLED == 0:
-            self._sample(data, time.time_ns() // 1_000_000 - self.hold_ms)
+            self._sample(data, time.time_ns() // 1_000_000 - self.debounce_ms)
 
     def _sample(self, data: bytes, due: int) -> None:
         for message in data.split(_PUBLISH)[1:]:
@@ -106,7 +106,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _within(ms: int) -> int:
-    return min(LONGEST, max(1, ms))
+    return min(MAX_AGE_MILLISECONDS, max(1, ms))
 
 
 def _time() -> bytes:

@@ -49,7 +49,7 @@ async def test_a_warm_up_ends_when_answers_take_no_less_time() -> None:
     """The first call stands alone; a server that never gets steady is given up after the time."""
     rounds = await measure.until_steady(_at_once)
     assert [one.calls for one in rounds[:3]] == ["1", "2-200", "201-400"]
-    assert [one.calls for one in await measure.until_steady(_at_once, most_s=0.0)] == ["1"]
+    assert [one.calls for one in await measure.until_steady(_at_once, max_seconds=0.0)] == ["1"]
 
 
 async def _at_once(_: int) -> None:

@@ -21,7 +21,7 @@ def samples(rss: list[float], sockets: list[float]) -> list[dict[str, Any]]:
     ]
 
 
-def held(found: list[flat.Held], measure: str) -> flat.Held:
+def trend(found: list[flat.Trend], measure: str) -> flat.Trend:
     """The one of a measure."""
     return next(one for one in found if one.measure == measure)
 
@@ -29,13 +29,13 @@ def held(found: list[flat.Held], measure: str) -> flat.Held:
 def test_growth_before_the_end_of_the_warm_up_is_not_a_leak() -> None:
     """Pools and caches fill."""
     rss = [float(min(50 + 10 * number, 150)) for number in range(61)]
-    found = held(flat.judge(samples(rss, [20.0] * 61)), "rss")
+    found = trend(flat.judge(samples(rss, [20.0] * 61)), "rss")
     assert (found.slope, found.usual, found.flat) == (0.0, 150.0, True)
 
 
 def test_a_leak_of_ten_mebibytes_an_hour_in_a_hundred_is_found() -> None:
     """The bound is 6."""
-    found = held(flat.judge(samples([100 + number / 6 for number in range(61)], [20.0] * 61)), "rss")
+    found = trend(flat.judge(samples([100 + number / 6 for number in range(61)], [20.0] * 61)), "rss")
     assert found.slope == pytest.approx(10.0)
     assert found.bound == 6.0
     assert not found.flat
@@ -43,9 +43,9 @@ def test_a_leak_of_ten_mebibytes_an_hour_in_a_hundred_is_found() -> None:
 
 def test_a_socket_lost_a_minute_is_found_and_a_crowd_that_comes_and_goes_is_not() -> None:
     """60 an hour; up and down by four."""
-    leaks = held(flat.judge(samples([100.0] * 61, [20.0 + number for number in range(61)])), "sockets")
+    leaks = trend(flat.judge(samples([100.0] * 61, [20.0 + number for number in range(61)])), "sockets")
     assert not leaks.flat
-    crowd = held(
+    crowd = trend(
         flat.judge(samples([100.0] * 61, [20.0 + 4 * (number % 2) for number in range(61)])), "sockets"
     )
     assert crowd.flat
@@ -53,7 +53,7 @@ def test_a_socket_lost_a_minute_is_found_and_a_crowd_that_comes_and_goes_is_not(
 
 def test_what_shrinks_is_flat() -> None:
     """A collector gave memory back."""
-    assert held(flat.judge(samples([200.0 - number for number in range(61)], [20.0] * 61)), "rss").flat
+    assert trend(flat.judge(samples([200.0 - number for number in range(61)], [20.0] * 61)), "rss").flat
 
 
 def test_a_run_that_is_too_short_says_nothing() -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bench.harness.crowd import Freshness
-from bench.harness.steps import ADAPTIVE, FIXED, Step, best, drawing, reckoned, results
+from bench.harness.steps import ADAPTIVE, FIXED, Step, best, drawing, full_load, results
 
 
 def step(
-    window: str = FIXED, rate: float = 100.0, done: float = 100.0, told: float = 50.0, beyond: float = 50.0
+    window: str = FIXED,
+    rate: float = 100.0,
+    done: float = 100.0,
+    notified: float = 50.0,
+    beyond: float = 50.0,
 ) -> Step:
     """A rate at 4 CPU milliseconds of servers for 1,000 deliveries, and 10 of the origin."""
     return Step(
@@ -19,7 +23,7 @@ def step(
         failed=0,
         deliveries=done * 225,
         publishes=done,
-        told=Freshness(1.0, told, told),
+        notified=Freshness(1.0, notified, notified),
         beyond=Freshness(1.0, beyond, beyond),
         acted=None,
         connect_p50=None,
@@ -31,12 +35,12 @@ def step(
 
 def test_a_rate_is_kept_when_it_is_done_and_told_in_time() -> None:
     """With a fixed window, the window is aside; an adaptive one is not."""
-    assert step(told=1500.0, beyond=500.0).kept
-    assert not step(ADAPTIVE, told=1500.0, beyond=500.0).kept
-    assert not step(done=90.0).kept
-    assert not step(done=0.0, rate=0.0).kept
-    assert replace(step(done=90.0), begun=91.0).kept, "no more were due"
-    assert not replace(step(done=90.0), begun=105.0).kept
+    assert step(notified=1500.0, beyond=500.0).sustained
+    assert not step(ADAPTIVE, notified=1500.0, beyond=500.0).sustained
+    assert not step(done=90.0).sustained
+    assert not step(done=0.0, rate=0.0).sustained
+    assert replace(step(done=90.0), begun=91.0).sustained, "no more were due"
+    assert not replace(step(done=90.0), begun=105.0).sustained
 
 
 def test_the_origin_is_none_of_the_servers() -> None:
@@ -51,8 +55,8 @@ def test_the_highest_rate_that_was_kept_counts() -> None:
     assert found is not None
     assert found.wanted == 200.0
     assert best(steps, ADAPTIVE) is None
-    assert reckoned(steps)[2].value == 556 * 225 / 1e6 * 2.0
-    assert reckoned([step(done=0.0)]) == []
+    assert full_load(steps)[2].value == 556 * 225 / 1e6 * 2.0
+    assert full_load([step(done=0.0)]) == []
 
 
 def test_results_carry_their_budgets() -> None:
