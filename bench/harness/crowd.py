@@ -1,7 +1,7 @@
-"""People on the wire who come and go by a trace, and what they hear: how many news, and how old each was.
+"""Load generator: clients that join and leave by a trace, and the number and age of the notifications they receive.
 
-Open loop: a turn begins when it is due, however long the ones before it take, and every latency counts from the due
-moment. Knows traces, cheap clients and how an event id tells its moment; starts no server.
+Open loop: a transition begins when it is due, however long earlier ones take, and every latency counts from the due time.
+The age of a change follows from its event id. Starts no server.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from pubnub_bridge.client.connection_info import ConnectionInfo
 
 EVENT_ID_PREFIX = b"evt_presence_"
 SAMPLED = 4
-"""Every so many replies are looked at for their news' ages."""
+"""Ages are measured in one of so many replies."""
 MAX_AGE_MILLISECONDS = 600_000
 CONCURRENT_CONNECTS = 24
-"""People who connect at once while the crowd gathers."""
+"""Concurrent connects while all clients join."""
 _EVENT = re.compile(rb"evt_presence_([A-Za-z0-9-]+)_(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Ages of news in milliseconds when they were heard, beyond the hold."""
+    """Ages of changes in milliseconds when clients received them, beyond the debounce time."""
 
     p50: float
     p99: float
@@ -39,33 +39,33 @@ class Freshness:
 
     @classmethod
     def of(cls, histogram: HdrHistogram) -> Freshness:
-        """Zeros where nothing was heard."""
+        """Zeros for an empty histogram."""
         p50, p99 = (float(histogram.get_value_at_percentile(share)) for share in (50, 99))
         return cls(p50, p99, float(histogram.get_max_value()))
 
 
 class MessageListener:
-    """Counts what everybody hears. A change carries its own moment in its event id."""
+    """Counts the notifications of all clients. The event id of a change contains its time."""
 
     def __init__(self, debounce_ms: int) -> None:
         self.window_ms = 0
         self.due: dict[bytes, int] = {}
-        """When each user's last turn was due, in unix milliseconds."""
+        """When each user's last transition was due, in Unix milliseconds."""
         self._debounce_ms = debounce_ms
         self.begin()
 
     def begin(self) -> None:
-        """Count from zero."""
+        """Reset all counters."""
         self.notifications = self.replies = 0
         self.since_event = HdrHistogram(1, MAX_AGE_MILLISECONDS, 3)
-        """Since PubNub's presence event, which in interval mode comes up to one interval after the act."""
+        """Age since PubNub's presence event, which in interval mode comes up to one interval after the transition."""
         self.beyond = HdrHistogram(1, MAX_AGE_MILLISECONDS, 3)
-        """The same of the oldest change in a reply, beyond the window as well."""
+        """Age of the oldest change in a reply since its event, beyond debounce time and window."""
         self.since_due = HdrHistogram(1, MAX_AGE_MILLISECONDS, 3)
-        """Since the person's turn was due."""
+        """Age since the user's transition was due."""
 
     def on_reply(self, _user: str, body: bytes, _at: float) -> None:
-        """Takes a subscribe reply."""
+        """Count one subscribe reply."""
         number = body.count(EVENT_ID_PREFIX)
         if not number:
             return
@@ -91,13 +91,13 @@ def _within(ms: int) -> int:
 
 
 class Crowd:
-    """Everybody who ever comes."""
+    """The clients of all users in a trace."""
 
     def __init__(self, connection_info: ConnectionInfo, debounce_ms: int, fresh: bool) -> None:
         self.listener = MessageListener(debounce_ms)
         self.backend = Backend(connection_info, self.listener.on_reply)
         self.counters: Counter[str] = Counter()
-        """Turns begun, done and failed."""
+        """Transitions begun, done and failed."""
         self.clients: dict[str, UserClient] = {}
         self._fresh = fresh
         self._under_way: set[asyncio.Task[None]] = set()
@@ -105,7 +105,7 @@ class Crowd:
         self._watch = Stopwatch()
 
     async def gather(self, users: Sequence[str]) -> None:
-        """Everybody comes, as fast as the system lets them."""
+        """Connect all users as fast as the system allows."""
         remaining = iter(users)
 
         async def connect_next() -> None:
@@ -122,11 +122,11 @@ class Crowd:
             try:
                 await client.join()
             except FAILURES as failure:
-                self.counters["refused while gathering"] += 1
+                self.counters["rejected while gathering"] += 1
                 await asyncio.sleep(retry_delay(failure))
 
     async def play(self, transitions: Iterable[Transition], speed: float = 1.0) -> None:
-        """Every turn begins when it is due; returns when the last has begun."""
+        """Begin every transition when it is due; returns when the last has begun."""
         began = time.monotonic()
         for transition in transitions:
             due = began + transition.at / speed
@@ -160,7 +160,7 @@ class Crowd:
 
     @property
     def connect_timing(self) -> Timing:
-        """From a due arrival to the answer to the sync that it asks for."""
+        """From a due join to the response to its sync request."""
         return self._watch.timing()
 
     @property
@@ -169,7 +169,7 @@ class Crowd:
         return len(self._under_way)
 
     def close(self) -> None:
-        """Everybody is gone, without a word."""
+        """Close all connections without a leave."""
         self._heartbeats.cancel()
         for task in self._under_way:
             task.cancel()

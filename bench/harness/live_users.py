@@ -1,11 +1,11 @@
-"""People on the wire, cheaply: each a client of the origin and the API, thousands in one process.
+"""Simulated clients of the origin and the API, thousands in one process.
 
-Knows what a client of ours sends: a session, a long poll on its three channels with the next one sent as soon as one
-is answered (as PubNub's SDKs do), heartbeats, a sync asked for after each connect, a leave. Reads nothing of what is
-heard but the cursor: bodies go to whoever listens, with the moment they came.
+A client sends what our client library sends: a session, a long poll on its three channels, repeated at each response (as
+PubNub's SDKs do), heartbeats, a sync request after each connect, a leave. Of a reply only the cursor is parsed; the body
+goes to a callback with its time of arrival.
 
-Each person's poll has a connection of its own. Everything else goes over kept connections shared by all, so that the
-driver's price stays below that of what it drives.
+Each client's poll has its own connection. Everything else uses open connections shared by all clients, so that the load
+generator costs less than the system under test.
 """
 
 from __future__ import annotations
@@ -28,64 +28,64 @@ from pubnub_bridge.client.api import Session
 from pubnub_bridge.client.connection_info import ConnectionInfo
 
 OnReply = Callable[[str, bytes, float], None]
-"""Told who heard which body of a subscribe reply, and when by the monotonic clock."""
+"""Called with the user, the body of a subscribe reply and its arrival by the monotonic clock."""
 EMPTY = b'"m":[]}'
 FAILURES = (OSError, TimeoutError)
 TOKEN_SECONDS = 3600.0
 RETRY_SECONDS = (0.2, 0.6)
-"""From and to, until what failed is tried again; who is told when to come back does so then, as our client library."""
+"""Range of the delay before a retry, where the response has no `retryAfter`."""
 
 
 class ErrorResponse(OSError):
-    """An answer that is an error."""
+    """An HTTP response with an error status."""
 
     def __init__(self, status: int, body: bytes) -> None:
         super().__init__(f"{status} {body[:200]!r}")
         self.after = 0
-        """Seconds after which to come back, where the answer says so."""
+        """The response's `retryAfter` in seconds, 0 without one."""
         with suppress(ValueError):
             self.after = json.loads(body).get("retryAfter", 0)
 
 
 def retry_delay(failure: Exception, otherwise: tuple[float, float] = RETRY_SECONDS) -> float:
-    """Seconds until a client tries again: what it was told, spread as our client library does, or in `otherwise`."""
+    """Seconds until a client retries: `retryAfter` with the jitter of our client library, or a time in `otherwise`."""
     after = failure.after if isinstance(failure, ErrorResponse) else 0
     return random.uniform(after, 1.5 * after) if after else random.uniform(*otherwise)
 
 
 class Pool:
-    """Kept connections to one port; as many as there are questions at once."""
+    """Pool of open connections to one port, as many as there are concurrent requests."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._idle: list[Connection] = []
 
     async def ask(self, request: bytes) -> bytes:
-        """The body of the answer. Raises `ErrorResponse` for an error, another `OSError` where nobody answers."""
+        """The body of the response. Raises `ErrorResponse` for an error status, another `OSError` for a failed connection."""
         while self._idle and self._idle[-1].closed:
             self._idle.pop()
-        line = self._idle.pop() if self._idle else await Connection.to(self._port)
-        body = await line.ask(request)
-        self._idle.append(line)
-        if line.status >= 400:
-            raise ErrorResponse(line.status, body)
+        connection = self._idle.pop() if self._idle else await Connection.to(self._port)
+        body = await connection.ask(request)
+        self._idle.append(connection)
+        if connection.status >= 400:
+            raise ErrorResponse(connection.status, body)
         return body
 
     def close(self) -> None:
-        """Ends all of them."""
-        for line in self._idle:
-            line.close()
+        """Close all connections."""
+        for connection in self._idle:
+            connection.close()
         self._idle.clear()
 
 
 class Backend:
-    """What all people share: the way to the origin and the API, sessions by user, and who listens."""
+    """Shared by all clients: connections to the origin and the API, sessions by user, and the callback for replies."""
 
     def __init__(self, connection_info: ConnectionInfo, on_reply: OnReply) -> None:
-        gc_tuning.tune_gc()  # thousands of people are many objects: a full look would make all of them late at once
+        gc_tuning.tune_gc()  # thousands of clients are many objects: a full collection would delay all of them at once
         self.on_reply = on_reply
         self.counters: Counter[str] = Counter()
-        """Polls answered with something, bytes heard, troubles, sessions."""
+        """Replies with messages, their bytes, lost polls, sessions."""
         self.origin_port = int(connection_info.origin.rpartition(":")[2])
         self.origin = Pool(self.origin_port)
         self.api = Pool(int(connection_info.api.rpartition(":")[2]))
@@ -94,28 +94,27 @@ class Backend:
         self._tokens: dict[str, str] = {}
 
     async def session(self, user: str, fresh: bool) -> Session:
-        """The user's session; `fresh` as an app that was just started, which has none."""
+        """The user's session. `fresh` requests a new one, as an app does after its start."""
         if fresh or user not in self._sessions:
             self._sessions[user] = Session.of(json.loads(await self.call("POST", "/v1/session", user)))
             self.counters["sessions"] += 1
         return self._sessions[user]
 
     async def call(self, method: str, path: str, user: str) -> bytes:
-        """One call of the API in the user's name."""
+        """One API request in the user's name."""
         token = self._tokens.get(user) or mint(self._settings, user, time.time(), TOKEN_SECONDS)
         self._tokens[user] = token
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n"
         return await self.api.ask(f"{head}Content-Length: 0\r\n\r\n".encode())
 
     def close(self) -> None:
-        """Ends the shared connections."""
         self.origin.close()
         self.api.close()
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """The requests of one session, as bytes; a poll's cursor goes between two of them."""
+    """The encoded requests of one session. A poll is `poll`, the cursor, and `after`."""
 
     poll: bytes
     after: bytes
@@ -124,7 +123,7 @@ class Requests:
 
     @classmethod
     def of(cls, session: Session) -> Requests:
-        """Encoded once: they are sent thousands of times."""
+        """Encode the requests once, since they are sent thousands of times."""
         names = ",".join(quote(name, safe="") for name in (session.inbox, session.presence, session.everyone))
         who = {"uuid": session.user} | ({"auth": session.token} if session.token else {})
         key, heartbeat = session.subscribe_key, str(session.heartbeat)
@@ -145,7 +144,7 @@ def _get(path: str, query: Mapping[str, str]) -> bytes:
 
 
 class Poll(Connection):
-    """One person's subscribe loop, without a task of its own: an answer sends the next request."""
+    """One client's subscribe loop without a task: a response sends the next request."""
 
     def __init__(self, client: UserClient, requests: Requests) -> None:
         super().__init__()
@@ -153,7 +152,6 @@ class Poll(Connection):
         self._requests = requests
 
     def listen(self, cursor: bytes) -> None:
-        """Sends the next poll."""
         answer = self.ask(self._requests.poll + cursor + self._requests.after)
         answer.add_done_callback(self._answered)
 
@@ -169,7 +167,7 @@ class Poll(Connection):
 
 
 def cursor(body: bytes) -> bytes:
-    """The cursor of a subscribe reply, and its region as the next parameter."""
+    """The cursor of a subscribe reply, followed by the region parameter."""
     at = body.index(b'"t":"') + 5
     end = body.index(b'"', at)
     region = body[body.index(b'"r":', end) + 4 : body.index(b"}", end)]
@@ -177,12 +175,12 @@ def cursor(body: bytes) -> bytes:
 
 
 class UserClient:
-    """One user's client. It does one thing after the other: a heartbeat that overtakes its leave would be a join."""
+    """One user's client. Its actions are serialized, since a heartbeat that overtakes a leave would be a join."""
 
     def __init__(self, backend: Backend, user: str) -> None:
         self.user = user
         self.heartbeat_at = 0.0
-        """When the next heartbeat is due, by the monotonic clock; 0 while away."""
+        """When the next heartbeat is due, by the monotonic clock; 0 while disconnected."""
         self._backend = backend
         self._poll: Poll | None = None
         self._requests: Requests | None = None
@@ -191,13 +189,13 @@ class UserClient:
 
     @property
     def connected(self) -> bool:
-        """Whether its poll is open."""
+        """Whether the poll is open."""
         return self._poll is not None
 
     async def join(self, fresh: bool = True) -> None:
-        """Connect; returns once the sync is asked for. `fresh` as an app just started, which has no session.
+        """Connect and request a sync. With `fresh` the client requests a new session first.
 
-        Raises one of `FAILURES` where it is refused or nobody answers.
+        Raises one of `FAILURES`.
         """
         async with self._one:
             await self._come(fresh)
@@ -219,7 +217,7 @@ class UserClient:
         await self._backend.call("POST", "/v1/sync", self.user)
 
     async def leave(self) -> None:
-        """Leave, and say so; the end of the poll goes ahead of it, as an app's does (uvloop closes in its next turn)."""
+        """Close the poll, then send a leave, in this order as an app does (uvloop closes in its next iteration)."""
         async with self._one:
             self.drop()
             for _ in range(2):
@@ -228,14 +226,14 @@ class UserClient:
                 await self._backend.origin.ask(self._requests.leave)
 
     def drop(self) -> None:
-        """The connection ends without a word."""
+        """Close the connection without a leave."""
         poll, self._poll, self.heartbeat_at = self._poll, None, 0.0
         if poll:
             poll.close()
             poll.closed = True
 
     async def heartbeat(self) -> None:
-        """A heartbeat."""
+        """Send a heartbeat."""
         self.heartbeat_at = time.monotonic() + self._every
         async with self._one:
             if self.connected and self._requests:
@@ -243,20 +241,20 @@ class UserClient:
                     await self._backend.origin.ask(self._requests.heartbeat)
 
     def on_body(self, body: bytes) -> None:
-        """Hands on what came."""
+        """Count a reply and pass it to the callback."""
         self._backend.counters["replies"] += 1
         self._backend.counters["bytes"] += len(body)
         self._backend.on_reply(self.user, body, time.monotonic())
 
     def on_closed(self, poll: Poll) -> None:
-        """A poll that ended without being asked to."""
+        """A poll ended that the client did not close."""
         if poll is self._poll:
             self._backend.counters["troubles"] += 1
             self.drop()
 
 
 async def send_heartbeats(clients: Mapping[Any, UserClient]) -> None:
-    """Heartbeats of everybody who is here, for ever."""
+    """Send the heartbeats of all connected clients, endlessly."""
     while True:
         await asyncio.sleep(0.5)
         now = time.monotonic()

@@ -1,7 +1,7 @@
-"""How long calls take, and how many there are a second. Knows calls and clocks; nothing of what is called.
+"""Latency and throughput of calls, in closed and open loops.
 
-Warm-up is apart and not counted. With a fixed number of clients a slow answer delays the next question; with a fixed
-rate it does not (arrivals go on, and the wait counts), which is how a service meets its users.
+The warm-up is not counted. In a closed loop a slow response delays the next call. In an open loop calls arrive at a fixed
+rate and waiting counts, as for the users of a service.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from hdrh.histogram import HdrHistogram
 
 Call = Callable[[int], Awaitable[object]]
-"""The n-th call."""
+"""Makes the n-th call."""
 MAX_LATENCY_MICROSECONDS = 600_000_000
 """Microseconds."""
 
@@ -44,11 +44,11 @@ class Stopwatch:
         self._began = time.perf_counter()
 
     def took(self, seconds: float) -> None:
-        """Counts one call."""
+        """Record one call."""
         self._histogram.record_value(min(MAX_LATENCY_MICROSECONDS, max(1, round(seconds * 1e6))))
 
     def timing(self) -> Timing:
-        """What was counted since the stopwatch was made."""
+        """The figures since the stopwatch was created."""
         h, calls = self._histogram, self._histogram.get_total_count()
         p50, p95, p99 = (h.get_value_at_percentile(share) / 1e3 for share in (50, 95, 99))
         rate = calls / (time.perf_counter() - self._began)
@@ -56,12 +56,12 @@ class Stopwatch:
 
 
 async def one_by_one(call: Call, calls: int, warm: int = 0) -> Timing:
-    """One caller, who asks again as soon as answered."""
+    """A closed loop with one caller."""
     return await at_once(call, calls, 1, warm)
 
 
 async def at_once(call: Call, calls: int, clients: int, warm: int = 0) -> Timing:
-    """`clients` callers, each of whom asks again as soon as answered; call numbers go on after the warm-up's."""
+    """A closed loop with `clients` callers. Call numbers continue after those of the warm-up."""
     await _clients(call, iter(range(warm)), clients, Stopwatch())
     watch = Stopwatch()
     await _clients(call, iter(range(warm, warm + calls)), clients, watch)
@@ -70,10 +70,10 @@ async def at_once(call: Call, calls: int, clients: int, warm: int = 0) -> Timing
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Some calls of a warm-up."""
+    """One round of a warm-up."""
 
     calls: str
-    """Which ones, the first is 1."""
+    """Numbers of its calls, from 1."""
     p50: float
     p99: float
     """Milliseconds."""
@@ -84,9 +84,9 @@ STEADY_SHARE = 0.05
 
 
 async def until_steady(call: Call, max_seconds: float = 20.0) -> list[Round]:
-    """What a server that was just started takes: the first call, then rounds until two medians in a row are alike.
+    """Warm up a new server: the first call, then rounds until the last three medians differ by at most `STEADY_SHARE`.
 
-    Ends after `max_seconds` seconds in any case. The last round says what there is after it.
+    Ends after `max_seconds` in any case. The last round has the steady latency.
     """
     rounds, number, began = [], 0, time.perf_counter()
     for size in itertools.chain((1, ROUND_CALLS - 1), itertools.repeat(ROUND_CALLS)):
@@ -116,11 +116,11 @@ async def _clients(call: Call, numbers: object, clients: int, watch: Stopwatch) 
 
 
 OnDone = Callable[[int, float], None]
-"""Told the number of a call and how many seconds it took."""
+"""Called with the number of a call and its duration in seconds."""
 
 
 async def at_rate(call: Call, rate: float, seconds: float, took: OnDone | None = None) -> Timing:
-    """Calls begin `rate` times a second whether or not earlier ones are answered; a late begin counts as waiting."""
+    """An open loop: calls begin `rate` times a second, whether or not earlier ones are done. A late begin counts."""
     watch = Stopwatch()
     began = time.perf_counter()
 
@@ -140,7 +140,7 @@ async def at_rate(call: Call, rate: float, seconds: float, took: OnDone | None =
 
 
 def machine() -> dict[str, object]:
-    """What this ran on, for the figures to be believed."""
+    """The machine of a run, and its load before."""
     cpus = [
         line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")
     ]

@@ -1,6 +1,6 @@
-"""The full load by arithmetic: from what a delivery cost in a measured run to the cores for 500,000 people online.
+"""Capacity estimate: from the measured cost of a delivery to the cores for 500,000 users online. Pure.
 
-Pure. Every line shows its sum, so that a reader can do it again with other numbers.
+Every line shows its formula, so that a reader can repeat it with other numbers.
 """
 
 from __future__ import annotations
@@ -8,37 +8,42 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pubnub_bridge.sizing.machines import BUSY
 
 ORIGIN = "origin"
-"""PubNub's part: measured beside the others, not counted among the servers to be bought."""
+"""PubNub's part: measured, and not counted among the servers to operate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """The load to reckon for."""
+    """The load to estimate."""
 
     online: int = 500_000
     friends: int = 750
     share: float = 0.3
-    """Of a user's friends, how many are online."""
+    """Share of a user's friends who are online."""
     transitions: float = 556.0
     """A second: 500,000 visits of half an hour, each begun and ended."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """One step of the arithmetic."""
+    """One step of the estimate."""
 
     what: str
     formula: str
     value: float
     unit: str
 
+    def row(self) -> dict[str, Any]:
+        """As in the file."""
+        return {"what": self.what, "reckoned": self.formula, "value": self.value, "unit": self.unit}
+
 
 def cores(cpu: Mapping[str, float], load: Load | None = None) -> list[Estimate]:
-    """Line by line; `cpu` is milliseconds of each server for 1,000 deliveries, as measured."""
+    """The estimate, step by step. `cpu` is the measured milliseconds of each server for 1,000 deliveries."""
     load = load or Load()
     friends_online = load.friends * load.share
     deliveries = load.transitions * friends_online

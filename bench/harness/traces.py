@@ -1,8 +1,8 @@
-"""Who comes and goes when: churn that is made up from a seed, written to a file, and read again. Pure but for files.
+"""Churn traces: joins and leaves generated from a seed, written to a file, and read again. Pure except for files.
 
-A trace is CSV: a line of ``#`` and JSON that says how it was made, then one line a turn: seconds from the beginning,
-``+`` for coming or ``-`` for going, the user. So a run can be repeated to the turn, here or against something else.
-``python -m bench.harness.traces`` writes the trace of some hours.
+A trace is CSV: a line of ``#`` and JSON that says how it was generated, then one line a transition: seconds from the
+beginning, ``+`` for a join or ``-`` for a leave, the user. So a run can be repeated exactly, here or against another
+system. ``python -m bench.harness.traces`` writes the trace of some hours.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from local_stack.data.generate import ids
 DAY_SECONDS = 86_400.0
 BUSIEST_HOUR = 20.5
 SWING = 0.6
-"""How much more than the mean is online at the busiest hour, and less at the quietest."""
+"""Relative difference from the mean number of users online at the busiest and at the quietest hour."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Transition:
-    """One user comes or goes."""
+    """One user joins or leaves."""
 
     at: float
     """Seconds from the beginning."""
@@ -39,7 +39,7 @@ class Transition:
 
 @dataclass(frozen=True, slots=True)
 class Visits:
-    """How long people stay. Seconds."""
+    """Lengths of visits in seconds, log-normal."""
 
     median: float = 1200.0
     spread: float = 1.0
@@ -47,25 +47,25 @@ class Visits:
 
     @property
     def mean(self) -> float:
-        """Of a log-normal."""
+        """Mean of the log-normal distribution."""
         return self.median * math.exp(self.spread**2 / 2)
 
     def length(self, chance: random.Random) -> float:
-        """One visit's."""
+        """The length of one visit."""
         return chance.lognormvariate(math.log(self.median), self.spread)
 
 
 def curve(second_of_day: float) -> float:
-    """How busy a moment is beside the day's mean, which is 1."""
+    """Load at a time of day relative to the mean of the day, which is 1."""
     return 1.0 + SWING * math.cos(2 * math.pi * (second_of_day / DAY_SECONDS - BUSIEST_HOUR / 24))
 
 
 def churn(
     rate: float, seconds: float, online: deque[str], offline: deque[str], chance: random.Random
 ) -> Iterator[Transition]:
-    """Turns at a steady rate, independent of each other (Poisson); as many come as go, so that the share online stays.
+    """Transitions at a steady rate, independent of each other (Poisson). Joins and leaves alternate, so the share online stays.
 
-    Whoever did neither for longest has the turn, so nobody is back within a hold. Both queues are moved along.
+    The user whose last transition is oldest comes next, so no user returns within the debounce time. Updates both queues.
     """
     at, joins = chance.expovariate(rate), True
     while at < seconds:
@@ -79,10 +79,10 @@ def churn(
 def day(
     users: Sequence[str], share: float, seconds: float, begins: float, chance: random.Random
 ) -> Iterator[Transition]:
-    """Visits of log-normal lengths along the daily curve; `share` of all people are online on the day's mean.
+    """Visits along the daily curve; `share` is the mean share of users online.
 
-    `begins` is the second of the day. Those who are there at the beginning come at 0; their visits end as if they had
-    begun before (the length that remains of a visit met at random).
+    `begins` is the second of the day. Users who are online at the beginning join at 0, and their visits end as if they had
+    begun earlier (the residual length of a random visit).
     """
     visits = Visits()
     usual = share * len(users)
@@ -90,7 +90,7 @@ def day(
     ends: list[tuple[float, str]] = []
     for _ in range(min(len(offline), round(usual * curve(begins)))):
         user = offline.popleft()
-        heapq.heappush(ends, (_remains(visits, chance), user))
+        heapq.heappush(ends, (_residual(visits, chance), user))
         yield Transition(0.0, user, True)
     at, most = 0.0, usual * (1 + SWING) / visits.mean
     while True:
@@ -107,14 +107,14 @@ def day(
             yield Transition(at, user, True)
 
 
-def _remains(visits: Visits, chance: random.Random) -> float:
-    """What is left of a visit that someone who looks in at random meets: long ones are met more often."""
+def _residual(visits: Visits, chance: random.Random) -> float:
+    """The residual length of a visit observed at a random time; long visits are observed more often."""
     log = math.log(visits.median) + visits.spread**2
     return chance.lognormvariate(log, visits.spread) * chance.random()
 
 
 def write(path: Path, header: Mapping[str, Any], transitions: Iterable[Transition]) -> int:
-    """Records; returns the number of turns."""
+    """Write a trace; returns the number of transitions."""
     number = 0
     with path.open("w", encoding="utf-8") as file:
         file.write(f"#{json.dumps(header)}\n")
@@ -125,34 +125,34 @@ def write(path: Path, header: Mapping[str, Any], transitions: Iterable[Transitio
 
 
 def read(path: Path) -> Iterator[Transition]:
-    """Replays. Raises `ValueError` where a line is not one of a trace."""
+    """Read the transitions of a trace. Raises `ValueError` for a malformed line."""
     with path.open(encoding="utf-8") as file:
         for line in file:
             if not line.startswith("#"):
                 at, sign, user = line.rstrip("\n").split(",")
                 if sign not in {"+", "-"}:
-                    raise ValueError(f"not a turn: {line!r}")
+                    raise ValueError(f"not a transition: {line!r}")
                 yield Transition(float(at), user, sign == "+")
 
 
 def header(path: Path) -> dict[str, Any]:
-    """How a trace was made."""
+    """The parameters that generated a trace."""
     with path.open(encoding="utf-8") as file:
         return dict(json.loads(file.readline().removeprefix("#")))
 
 
 def main(
-    out: Annotated[Path, typer.Argument(help="Where the trace goes.")],
-    users: Annotated[int, typer.Option(help="Of the generator's people.")] = 20_000,
-    hours: Annotated[float, typer.Option(help="How long.")] = 1.0,
-    begins: Annotated[float, typer.Option(help="The hour of the day it begins at.")] = 19.0,
-    share: Annotated[float, typer.Option(help="Online on the day's mean.")] = 0.3,
-    seed: Annotated[int, typer.Option(help="Of the trace.")] = 1,
+    out: Annotated[Path, typer.Argument(help="File for the trace.")],
+    people: Annotated[int, typer.Option(help="How many users.")] = 20_000,
+    hours: Annotated[float, typer.Option(help="Length in hours.")] = 1.0,
+    begins: Annotated[float, typer.Option(help="Hour of the day at the beginning.")] = 19.0,
+    share: Annotated[float, typer.Option(help="Mean share of users online.")] = 0.3,
+    seed: Annotated[int, typer.Option(help="Seed of the trace.")] = 1,
 ) -> None:
     """Write a trace of a part of a day."""
-    header_values = {"people": users, "hours": hours, "begins": begins, "share": share, "seed": seed}
-    transitions = day(ids(users), share, hours * 3600, begins * 3600, random.Random(seed))
-    typer.echo(f"{write(out, header_values, transitions):,} turns in {out}")
+    header_values = {"people": people, "hours": hours, "begins": begins, "share": share, "seed": seed}
+    transitions = day(ids(people), share, hours * 3600, begins * 3600, random.Random(seed))
+    typer.echo(f"{write(out, header_values, transitions):,} transitions in {out}")
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def main(
             "seconds": round(time.monotonic() - began),
             "results": [*steps.results(found, sink), *started],
             "steps": [one.figures() for one in found],
-            "arithmetic": [asdict(line) for line in lines],
+            "arithmetic": [line.row() for line in lines],
         }
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The full load is reckoned from measured costs, PubNub's own part aside."""
+"""The full load is estimated from measured costs, without PubNub's part."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def test_the_cores_follow_from_the_costs() -> None:
 
 
 def test_twice_the_transitions_are_twice_the_cores() -> None:
-    """The arithmetic is linear."""
+    """The estimate is linear."""
     once, twice = (cores({"bridge": 5.0}, Load(transitions=rate)) for rate in (100.0, 200.0))
     assert twice[-3].value == pytest.approx(2 * once[-3].value)
