@@ -1,7 +1,4 @@
-"""What is asked of both engines: the calls of the service's own classes, beside the same question in SQL.
-
-Knows users to ask about and how each engine is asked; measures nothing.
-"""
+"""The measured graph queries: each as a call of the service's own class and as SQL. Measures nothing."""
 
 from __future__ import annotations
 
@@ -20,49 +17,46 @@ from graph_service.model.model import Flag
 from graph_service.model.sharding import ShardMap
 
 BATCH_USERS = 500
-"""Users settled together, as the bridge does."""
+"""Users committed in one batch, as the bridge does."""
 
 
 @dataclass
 class MemoryCache:
-    """Kept answers in this process: the engine's own time is the question here, not Valkey's."""
+    """A cache in this process, because the database's time is measured and not Valkey's."""
 
     values: dict[str, bytes] = field(default_factory=dict)
 
     async def get(self, key: str) -> bytes | None:
-        """The answer, or None."""
         return self.values.get(key)
 
     async def put(self, key: str, value: bytes, seconds: int) -> None:
-        """Keeps it."""
         self.values[key] = value
 
     async def drop(self, keys: Sequence[str]) -> None:
-        """Forgets."""
         for key in keys:
             self.values.pop(key, None)
 
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to measure on both engines."""
+    """One query to measure on both databases."""
 
     name: str
     graph: Call
     sql: Call | None
     calls: int = 300
     warm: int = 400
-    """Calls ahead, in which Neo4j's Java compiles what the question runs through."""
+    """Calls before the measurement, in which Neo4j's JVM compiles the query."""
     sql_warm: int = 60
-    """The same for PostgreSQL, which is compiled already: they fill its caches."""
+    """The same for PostgreSQL, where they only fill its caches."""
     clients: int = 1
     per_call: int = 1
-    """Users that one call serves, for the rate."""
+    """Users in one call, for the rate."""
     budget: str = ""
-    """Of docs/architecture.md, by the percentile it is set for, such as ``p95 <= 350 ms``."""
+    """The limit with its percentile, such as ``p95 <= 350 ms``."""
 
     async def timings(self) -> dict[str, Timing]:
-        """Of each engine that answers it."""
+        """Timings by database."""
         subjects = (("Neo4j", self.graph, self.warm), ("PostgreSQL", self.sql, self.sql_warm))
         return {
             engine: await at_once(call, self.calls, self.clients, warm)
@@ -73,22 +67,22 @@ class Question:
 
 @dataclass(frozen=True)
 class Subjects:
-    """Whom the questions are about."""
+    """The users that the queries concern."""
 
     ids: Sequence[str]
-    """Everybody."""
+    """All users."""
     busiest: str
-    """With 1,000 friends, or the most there are."""
+    """A user with 1,000 friends, or as many as there are."""
     capped: str
-    """At the cap of 10,000 friends."""
+    """A user with the maximum of 10,000 friends."""
     couples: Sequence[tuple[str, str]]
-    """Pairs who are friends."""
+    """Pairs of friends."""
     non_friends: Sequence[tuple[str, str]]
-    """Pairs who are not friends."""
+    """Pairs of users who are not friends."""
 
 
 def questions(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iterator[Question]:
-    """All of them, in the order of the table; those that change friendships last."""
+    """All queries in the order of the table; those that change friendships come last."""
     yield from _reads(graph, sql, subjects)
     yield from _suggestions(graph, sql, subjects)
     yield _commit(graph, sql, subjects)
@@ -157,7 +151,9 @@ def _suggestions(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iter
         sql_warm=10,
         budget="p95 <= 350 ms",
     )
-    yield Question("suggestions, kept", lambda n: suggestions.top(users[n % 40]), None, budget="p95 <= 10 ms")
+    yield Question(
+        "suggestions, cached", lambda n: suggestions.top(users[n % 40]), None, budget="p95 <= 10 ms"
+    )
 
 
 def _commit(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
@@ -180,7 +176,7 @@ def _commit(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
         return await sql.rows(postgres.READ, users)
 
     return Question(
-        "settle and tell 500 users",
+        "commit and read 500 users",
         in_graph,
         in_sql if sql else None,
         calls=24,
@@ -192,7 +188,7 @@ def _commit(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
 
 
 def _friend_requests(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
-    """Ask and accept: every second call makes a friendship."""
+    """Request and accept: every second call creates a friendship."""
     friends = Friends(graph)
 
     def ends(n: int) -> tuple[str, str]:
