@@ -19,7 +19,7 @@ from pubnub_bridge.fanout.sqs_queue import BadQueue, Received, SqsQueue
 from pubnub_bridge.fanout.sqs_worker import SqsWorker
 from pubnub_bridge.fanout.sync_loader import SyncLoader
 from pubnub_bridge.pubnub_api.publish_client import MAX_PIPELINED_PUBLISHES, PublishClient
-from pubnub_bridge.runtime.bridge import batch_window, limits, ways
+from pubnub_bridge.runtime.bridge import build_sqs_worker
 from pubnub_bridge.runtime.context import open_context
 from pubnub_bridge.runtime.startup import prepare
 from pubnub_bridge.settings import Settings
@@ -86,9 +86,11 @@ class Function:
             pool = PublishClient(context.keyset, context.tokens.server_token, MAX_PIPELINED_PUBLISHES)
             handed = LambdaQueue(context.notification_queue)
             inbox = InboxStreams(opened.valkey, context.shards.partition, handed)
-            how = ways(context, pool, SyncLoader(context.flags, context.watermark))
-            worker = SqsWorker(settings.partitions, how, inbox, limits(settings), batch_window(settings))
-            running = (worker.publish.run(), context.tokens.run(), pool.connections.watch())
+            syncs = SyncLoader(
+                flags=context.flags, watermark=context.watermark, on_read_seconds=lambda _seconds: None
+            )
+            worker = build_sqs_worker(context, client=pool, inbox=inbox, syncs=syncs)
+            running = (worker.publisher.run(), context.tokens.run(), pool.connections.watch())
             tasks = [asyncio.create_task(one) for one in running]
             try:
                 yield cls(worker, handed)

@@ -26,9 +26,11 @@ from pubnub_bridge.api.static_files import Pages
 from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.context import BridgeContext, open_context
 from pubnub_bridge.runtime.startup import synchronize_periodically, try_synchronize
-from pubnub_bridge.runtime.supervisor import run_until_stopped
+from pubnub_bridge.runtime.supervisor import supervise
 from pubnub_bridge.settings import Settings
 
+CLOSE_SECONDS = 60.0
+"""What a bridge may take to give its leases back, after its grace."""
 log = structlog.get_logger(__name__)
 
 
@@ -78,16 +80,19 @@ async def _api_alone(settings: Settings) -> None:
         context = await _side(settings, stack)
         await try_synchronize(context)
         readiness = await _http(context, stack, API_ONLY)
-        stop = server.until_stopped(settings, readiness)
-        beside = {"PubNub's time": synchronize_periodically(context), "newcomers": context.new_users.run()}
-        await run_until_stopped({**beside, "stop": stop})
+        await supervise(
+            {"PubNub's time": synchronize_periodically(context), "newcomers": context.new_users.run()},
+            stop=server.until_stopped(settings, readiness),
+        )
 
 
 async def _bridge_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         context = await _side(settings, stack)
-        await run_until_stopped(
-            {"bridge": bridge.on(context), "stop": server.until_stopped(settings, Readiness())}
+        await supervise(
+            {"bridge": bridge.on(context)},
+            stop=server.until_stopped(settings, Readiness()),
+            cancel_seconds=settings.grace_seconds + CLOSE_SECONDS,
         )
 
 
@@ -97,9 +102,10 @@ async def _both(settings: Settings) -> None:
         context = await _side(settings, stack)
         await try_synchronize(context)
         readiness = await _http(context, stack, TABLES)
-        stop = server.until_stopped(settings, readiness)
-        await run_until_stopped(
-            {"bridge": bridge.on(context), "newcomers": context.new_users.run(), "stop": stop}
+        await supervise(
+            {"bridge": bridge.on(context), "newcomers": context.new_users.run()},
+            stop=server.until_stopped(settings, readiness),
+            cancel_seconds=settings.grace_seconds + CLOSE_SECONDS,
         )
 
 

@@ -30,13 +30,18 @@ class Flags:
         """
         ids = frozenset(flag.user for flag in flags)
         if not ids:
-            return CommitResult(ids, ids, ids, ids, ids, ids)
+            return CommitResult(changed=ids, duplicate=ids, stale=ids, unknown=ids, flipped=ids, hidden=ids)
         rows = [[flag.user, flag.online, flag.at, flag.shard] for flag in flags]
         answer = await self._graph.write("write_flags", rows=rows) or {}
-        changed, equal, older = (frozenset(answer[word]) for word in ("changed", "equal", "older"))
-        unknown = ids - changed - equal - older
-        flipped, hidden = frozenset(answer["flipped"]), frozenset(answer["hidden"])
-        return CommitResult(changed, equal, older, unknown, flipped, hidden)
+        changed, duplicate, stale = (frozenset(answer[word]) for word in ("changed", "equal", "older"))
+        return CommitResult(
+            changed=changed,
+            duplicate=duplicate,
+            stale=stale,
+            unknown=ids - changed - duplicate - stale,
+            flipped=frozenset(answer["flipped"]),
+            hidden=frozenset(answer["hidden"]),
+        )
 
     async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock of each user, from one statement; unknown ids are left out."""

@@ -36,6 +36,8 @@ FORGET_SECONDS = 60.0
 CLEAN_INTERVAL_SECONDS = 0.1
 """Seconds between two looks for stream entries that are done."""
 _COUNTED = {outcome: metrics.PUBLISHED.labels(outcome.name.lower()) for outcome in Outcome}
+PUBLISH_MAX_ATTEMPTS = 5
+"""Times that a message goes through the stream before its inbox gets a pending resync instead."""
 _log = structlog.get_logger(__name__)
 
 
@@ -53,25 +55,7 @@ class DeadLetterStore(Protocol):
         """Keep one."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublisherParts:
-    """What publishing leans on."""
-
-    post: Post
-    inbox: InboxStreams
-    syncs: SyncRead
-    dead: DeadLetterStore
-    denied: Callable[[], None]
-    """The server's token was not accepted."""
-    failed: Callable[[Sequence[FailedRecipient]], Awaitable[None]]
-    """Keeps which recipients a change did not reach, for whoever asks why."""
-
-
-PUBLISH_MAX_ATTEMPTS = 5
-"""Times that a message goes through the stream before its inbox gets a pending resync instead."""
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublishLimits:
     """How hard to push."""
 
@@ -116,17 +100,31 @@ class Publisher:
     """Publishes the letters of all partitions this process owns."""
 
     def __init__(
-        self, outboxes: Mapping[int, PartitionOutbox], ways: PublisherParts, limits: PublishLimits
+        self,
+        *,
+        outboxes: Mapping[int, PartitionOutbox],
+        wakeup: asyncio.Event,
+        client: Post,
+        inbox: InboxStreams,
+        syncs: SyncRead,
+        dead_letters: DeadLetterStore,
+        on_denied: Callable[[], None],
+        add_failed: Callable[[Sequence[FailedRecipient]], Awaitable[None]],
+        limits: PublishLimits,
+        max_syncs: Callable[[], int],
     ) -> None:
-        self._outbounds = outboxes
-        self._ways = ways
+        self._outboxes = outboxes
+        self._wakeup = wakeup
+        self._client = client
+        self._inbox = inbox
+        self._syncs = syncs
+        self._dead_letters = dead_letters
+        self._on_denied = on_denied
+        self._add_failed = add_failed
+        self._max_syncs = max_syncs
         self.limits = limits
         self.circuit = CircuitBreaker()
-        self.woken = asyncio.Event()
-        """Set it when there are new letters."""
         self._free = limits.in_flight
-        self.admitted: Callable[[], int] = lambda: limits.in_flight
-        """How many letters under way may owe a sync, which the graph must be asked for."""
         self._owing = 0
         self._turns = RoundRobin()
         self._queue: asyncio.Queue[tuple[PartitionOutbox, PendingBatch]] = asyncio.Queue()
@@ -143,14 +141,14 @@ class Publisher:
 
     async def _dispatch(self) -> None:
         while True:
-            self.woken.clear()
+            self._wakeup.clear()
             if not self._take(time.monotonic(), self._room()):
                 await self._rest()
 
     @property
     def stopped(self) -> bool:
         """Whether nothing more is wanted from the streams: the circuit is open, and some letter is there to probe."""
-        return self.circuit.is_open and bool(self._under_way or any(map(_letters, self._outbounds.values())))
+        return self.circuit.is_open and bool(self._under_way or any(map(_letters, self._outboxes.values())))
 
     @property
     def _under_way(self) -> int:
@@ -164,11 +162,11 @@ class Publisher:
 
     def _take(self, now: float, room: int) -> int:
         taken = 0
-        for number in self._turns.order(self._outbounds):
+        for number in self._turns.order(self._outboxes):
             if taken >= room:
                 break
-            outbox = self._outbounds[number]
-            batches = outbox.batcher.take(now, room - taken, self.admitted() - self._owing)
+            outbox = self._outboxes[number]
+            batches = outbox.batcher.take(now, room - taken, self._max_syncs() - self._owing)
             self._free -= len(batches)
             self._owing += sum(batch.needs_sync for batch in batches)
             taken += len(batches)
@@ -183,10 +181,10 @@ class Publisher:
         if self._free <= 0 or self.circuit.is_open:
             pause = 1.0
         else:
-            pause = min([1.0, *(due - time.monotonic() for due in due_times(self._outbounds.values()))])
+            pause = min([1.0, *(due - time.monotonic() for due in due_times(self._outboxes.values()))])
         try:
             async with asyncio.timeout(max(0.0, pause)):
-                await self.woken.wait()
+                await self._wakeup.wait()
         except TimeoutError:
             pass
 
@@ -211,7 +209,7 @@ class Publisher:
             outbox.batcher.done(batch, time.monotonic())
             self._owing -= batch.needs_sync
             self._free += 1
-            self.woken.set()
+            self._wakeup.set()
 
     async def _deliver(self, partition: int, batch: PendingBatch) -> list[Notification | SyncNotification]:
         """Publish a letter in order; returns what must be appended to the stream again."""
@@ -244,7 +242,7 @@ class Publisher:
     async def _read(self, sync: SyncNotification) -> SyncNotification | None:
         """The sync that was owed, still owed while the graph is away, or None for an unknown user."""
         try:
-            return await self._ways.syncs.read(sync.user)
+            return await self._syncs.read(sync.user)
         except FriendsError as error:
             _log.warning("a sync waits for the graph", user=sync.user, reason=str(error))
             await asyncio.sleep(1.0)
@@ -256,7 +254,7 @@ class Publisher:
             await self._circuit_closed()
             if self._limiter:
                 await self._limiter.acquire()
-            answer = await self._ways.post.post(f"inbox.{inbox}", body)
+            answer = await self._client.post(f"inbox.{inbox}", body)
             _COUNTED[answer.outcome].inc()
             if answer.outcome is Outcome.SENT:
                 self._succeeded()
@@ -272,14 +270,14 @@ class Publisher:
         if self.circuit.succeeded():
             metrics.CIRCUIT_OPEN.set(0)
             _log.info("publishing goes on")
-            self.woken.set()
+            self._wakeup.set()
 
     def _failed(self, answer: PublishResult) -> None:
         """Too many calls is an answer: only silence and server errors count against the origin."""
         if answer.outcome is Outcome.DENIED:
             metrics.DENIED.labels("publish").inc()
             _log.error("PubNub denies the publish; a new token is asked for", reason=answer.reason)
-            self._ways.denied()
+            self._on_denied()
         elif not answer.reason.startswith("429") and self.circuit.failed(time.monotonic()):
             metrics.CIRCUIT_OPEN.set(1)
             _log.error("publishing stops until the origin answers", reason=answer.reason)
@@ -301,7 +299,7 @@ class Publisher:
         )
         while True:
             try:
-                return await self._ways.dead.add_message(partition, inbox, body, answer.reason)
+                return await self._dead_letters.add_message(partition, inbox, body, answer.reason)
             except FriendsError as error:
                 _log.warning("keeping a dead letter waits", reason=str(error))
                 await asyncio.sleep(1.0)
@@ -309,14 +307,14 @@ class Publisher:
     async def _tell_failed(self, some: Sequence[FailedRecipient]) -> None:
         """Worth one try: it explains, and decides nothing."""
         try:
-            await self._ways.failed(some)
+            await self._add_failed(some)
         except FriendsError as error:
             _log.warning("failed recipients are not kept", reason=str(error), recipients=len(some))
 
     async def _until_kept(self, partition: int, notices: list[Notification | SyncNotification]) -> None:
         while True:
             try:
-                return await self._ways.inbox.requeue(partition, notices)
+                return await self._inbox.requeue(partition, notices)
             except FriendsError as error:
                 _log.warning("appending again waits", reason=str(error))
                 await asyncio.sleep(1.0)
@@ -328,15 +326,15 @@ class Publisher:
             await self.clean_up()
             if time.monotonic() - forgot > FORGET_SECONDS:
                 forgot = time.monotonic()
-                for outbox in self._outbounds.values():
+                for outbox in self._outboxes.values():
                     outbox.batcher.forget(forgot - FORGET_SECONDS)
 
     async def clean_up(self) -> None:
         """Delete entries of which everything is published or appended again."""
-        entries = {number: done for number, out in self._outbounds.items() if (done := out.finished())}
+        entries = {number: done for number, out in self._outboxes.items() if (done := out.finished())}
         while entries:
             try:
-                await self._ways.inbox.delete(entries)
+                await self._inbox.delete(entries)
                 break
             except FriendsError as error:
                 _log.warning("deleting waits", reason=str(error))
@@ -346,12 +344,6 @@ class Publisher:
 def due_times(outboxes: Iterable[PartitionOutbox]) -> list[float]:
     """When each of these has its next letter, of those that have any."""
     return [due for outbox in outboxes if (due := outbox.batcher.next_due()) is not None]
-
-
-def set_windows(outboxes: Iterable[PartitionOutbox], window: float) -> None:
-    """What waits already need not wait longer than what comes now."""
-    for outbox in outboxes:
-        outbox.batcher.window = window
 
 
 def _letters(outbox: PartitionOutbox) -> int:

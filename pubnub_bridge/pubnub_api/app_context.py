@@ -145,8 +145,6 @@ class AppContext:
         self._waiting: dict[str, bool] = {}
         """Who is to be written: with all that is kept of them, or only who their friends' channel holds."""
         self._woken = asyncio.Event()
-        self.pressed: Callable[[], bool] = lambda: False
-        """Whether news needs all there is now."""
 
     def touch(self, users: Collection[str], own: bool = True) -> None:
         """These users have changed, or with `own` false only who of their friends is online.
@@ -167,11 +165,11 @@ class AppContext:
         if self._extent == "full":
             self.touch([friend for one in told for friend in one.online_friends[:MAX_MEMBERS]], own=False)
 
-    async def run(self) -> None:
-        """Write for ever."""
+    async def run(self, *, busy: Callable[[], bool]) -> None:
+        """Write without end, but wait while the process is `busy` with what is more important."""
         while True:
             await self._woken.wait()
-            await self._calm()
+            await self._calm(busy)
             batch = dict(islice(self._waiting.items(), MAX_CONCURRENT_WRITES))
             if not batch:
                 self._woken.clear()
@@ -186,10 +184,10 @@ class AppContext:
                     self.touch([user], own)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _calm(self) -> None:
+    async def _calm(self, busy: Callable[[], bool]) -> None:
         """A cache can wait while news cannot; not for ever, so that it converges under any load."""
         until = time.monotonic() + CALM_WAIT_SECONDS
-        while self.pressed() and time.monotonic() < until:  # noqa: ASYNC110 - it is measured, nobody sets it
+        while busy() and time.monotonic() < until:  # noqa: ASYNC110 - it is measured, nobody sets it
             await asyncio.sleep(0.1)
 
     async def _written(self, batch: Mapping[str, bool]) -> None:

@@ -41,7 +41,7 @@ async def wrong(world: World) -> list[str]:
 
 def owned(bridge: Bridge, world: World) -> bool:
     """Whether it has everything."""
-    return len(bridge.ownership.owned) == world.settings.partitions
+    return len(bridge.leases.owned) == world.settings.partitions
 
 
 async def lost_with_the_process(world: World) -> None:
@@ -58,7 +58,7 @@ async def lost_with_the_process(world: World) -> None:
             stuck.set()
             await asyncio.Event().wait()
 
-        first.pool.post = post  # type: ignore[method-assign]
+        first.publish_client.post = post  # type: ignore[method-assign]
         bob.appear()
         await asyncio.wait_for(stuck.wait(), 20)
         await until_flagged(world, "bob")
@@ -79,7 +79,7 @@ async def arrived_together(world: World) -> None:
         # A partition begins to settle when its first poll is answered: both must have begun, or it is two batches.
         await until(
             lambda: all(
-                hold.begins <= bridge.context.clock.now() for hold in bridge.partitions.holds.values()
+                hold.begins <= bridge.context.clock.now() for hold in bridge.registry.debouncers.values()
             )
         )
         # Their own joins are lost, so that both can be said at one moment.
@@ -90,7 +90,7 @@ async def arrived_together(world: World) -> None:
         await until(lambda: all(d.user in presence.here(d.channel) for d in (ann, bob)))
         at = bridge.context.clock.now()
         shard = world.shards.shard
-        holds = bridge.partitions.holds.values()
+        holds = bridge.registry.debouncers.values()
         # One batch, however long a loaded machine takes between reading the two.
         for hold in holds:
             hold.begin_at(at + 3_600_000)
@@ -102,7 +102,7 @@ async def arrived_together(world: World) -> None:
         await until(lambda: all(any(m["type"] == "friends.sync" for m in d.ear.messages) for d in (ann, bob)))
         for hold in holds:
             hold.begin_at(at)
-        bridge.committer.woken.set()
+        bridge.registry.commit_wakeup.set()
         await until_flagged(world, "ann")
         await until_flagged(world, "bob")
         await nothing_waits(world)
@@ -114,8 +114,8 @@ async def no_repairs(bridge: Bridge) -> None:
     async def nothing(_shard: int) -> int:
         return 0
 
-    bridge.reconcile.shard = nothing  # type: ignore[method-assign]
-    await until(lambda: not bridge.reconcile._woken.is_set())
+    bridge.reconciler.shard = nothing  # type: ignore[method-assign]
+    await until(lambda: not bridge.reconciler._woken.is_set())
 
 
 async def a_flap_said_again(world: World) -> None:
@@ -138,16 +138,18 @@ async def a_flap_said_again(world: World) -> None:
         await until(lambda: bool(leave))
         bob.appear()
         await until(
-            lambda: len(first.partitions.holds) == 4 and not any(map(len, first.partitions.holds.values()))
+            lambda: (
+                len(first.registry.debouncers) == 4 and not any(map(len, first.registry.debouncers.values()))
+            )
         )
         await nothing_waits(world)
-    unverified = world.settings.model_copy(update={"verify_leaves": False})
-    async with owner(unverified) as (second, _):
-        second.reconcile.ask = lambda _shards: None  # type: ignore[method-assign]
+    no_repairs = world.settings.model_copy(update={"verify_leaves": False})
+    async with owner(no_repairs) as (second, _):
+        second.reconciler.ask = lambda _shards: None  # type: ignore[method-assign]
         await until(lambda: owned(second, world))
         await second.context.presence_log.append(leave[:1])
         await nothing_waits(world)
-        await until(lambda: not any(map(len, second.partitions.holds.values())))
+        await until(lambda: not any(map(len, second.registry.debouncers.values())))
         await nothing_waits(world)
 
 

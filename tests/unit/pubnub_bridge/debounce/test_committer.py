@@ -10,13 +10,10 @@ import pytest
 
 from graph_service.errors import QueueUnavailable
 from graph_service.model.model import CommitResult, Flag, PresenceSnapshot
-from pubnub_bridge.debounce.committer import FlagCommitter
 from pubnub_bridge.debounce.debouncer import Debouncer
 from pubnub_bridge.model.notification import NotificationBatch
 from pubnub_bridge.model.presence_event import PresenceEvent
-from tests.support.settling import around
-
-NOBODY: frozenset[str] = frozenset()
+from tests.support.settling import commit_result, committer
 
 
 class Graph:
@@ -29,7 +26,7 @@ class Graph:
         """All are news."""
         users = frozenset(flag.user for flag in flags)
         self.settled += sorted(users)
-        return CommitResult(users, NOBODY, NOBODY, NOBODY, users, NOBODY)
+        return commit_result(changed=users, flipped=users)
 
     async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Each has the same friend."""
@@ -65,9 +62,10 @@ class Scene:
 
     def __init__(self) -> None:
         self.hold, self.graph, self.queue = Debouncer(), Graph(), Queue()
-        leans_on = around(self.graph, self.queue)
-        self.deleted = leans_on.log.delete
-        self.committer = FlagCommitter(leans_on, {0: self.hold})
+        self.dead_letter = AsyncMock()
+        self.committer, self.deleted = committer(
+            {0: self.hold}, self.graph, self.queue, dead_letter=self.dead_letter
+        )
 
     def arrives(self, user: str) -> None:
         """One entry of the stream."""
@@ -131,10 +129,8 @@ async def test_a_batch_that_breaks_is_not_passed_over() -> None:
     """Its error ends settling, which ends the process; another owner begins with what stands in the streams."""
     scene = Scene()
     scene.queue.open.set()
-    scene.committer._bury = AsyncMock(side_effect=ValueError("broken"))  # type: ignore[method-assign]
-    scene.graph.write_flags = AsyncMock(
-        side_effect=[TypeError("bad row"), *[CommitResult(*[NOBODY] * 6)] * 9]
-    )  # type: ignore[method-assign]
+    scene.dead_letter.side_effect = ValueError("broken")
+    scene.graph.write_flags = AsyncMock(side_effect=[TypeError("bad row"), commit_result()])  # type: ignore[method-assign]
     scene.arrives("ann")
     with pytest.raises(ValueError, match="broken"):
         await scene.committer.step()
@@ -148,5 +144,6 @@ async def test_draining_gives_up_what_is_under_way_when_its_time_is_over() -> No
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.01):
             await scene.committer.drained()
-    assert all(batch.done() for batch in scene.committer.batches)
+    scene.queue.open.set()
+    await asyncio.sleep(0)
     assert not scene.queue.told

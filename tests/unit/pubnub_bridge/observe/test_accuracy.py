@@ -53,7 +53,9 @@ class World:
     async def sample(self) -> float | None:
         """One sample of everybody."""
         lookups = PresenceLookup(self, SHARDS, lambda: 0)
-        return await Accuracy(self, lookups, 20, 10.0, self.sleep).sample(0)
+        return await Accuracy(
+            flags=self, lookups=lookups, size=20, settling_seconds=10.0, sleep=self.sleep
+        ).sample(0)
 
 
 def counted(word: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -78,9 +78,9 @@ def told(user: str, friends: Sequence[str] = ()) -> PresenceSnapshot:
 
 
 @asynccontextmanager
-async def running(context: AppContext) -> Any:
+async def running(context: AppContext, busy: Callable[[], bool] = lambda: False) -> Any:
     """While it writes."""
-    task = asyncio.create_task(context.run())
+    task = asyncio.create_task(context.run(busy=busy))
     try:
         yield
     finally:
@@ -160,12 +160,11 @@ async def test_while_news_needs_all_there_is_a_cache_waits() -> None:
     """And goes on as soon as it is not."""
     kept = Kept()
     context = made(kept)
-    pressed = True
-    context.pressed = lambda: pressed
+    busy = True
     context.touch(["ann"])
-    async with running(context):
+    async with running(context, lambda: busy):
         for _ in range(100):
             await asyncio.sleep(0)
         assert not kept.calls
-        pressed = False
+        busy = False
         assert await written(kept, 3)
