@@ -36,7 +36,7 @@ def committer(
         "inbox": inbox,
         "watermark": watermark,
         "lookups": MagicMock(),
-        "change_history": MagicMock(keep=AsyncMock()),
+        "change_history": MagicMock(add=AsyncMock()),
         "append_events": AsyncMock(),
         "dead_letter": AsyncMock(),
         "on_committed": lambda _snapshots: None,

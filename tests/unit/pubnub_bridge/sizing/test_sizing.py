@@ -71,7 +71,7 @@ def test_more_people_never_need_less(product: Product, times: int) -> None:
     less = predict(product, PRICES, COSTS)
     more = predict(replace(product, online=min(50_000_000, product.online * times)), PRICES, COSTS)
     assert more.load.deliveries >= less.load.deliveries
-    assert more.messages.publishes >= less.letters.publishes * (1 - 1e-9)
+    assert more.messages.publishes >= less.messages.publishes * (1 - 1e-9)
     assert more.cores.used >= less.cores.used * (1 - 1e-9)
     assert more.memory.valkey >= less.memory.valkey * (1 - 1e-9)
     assert more.memory.page_cache >= less.memory.page_cache
