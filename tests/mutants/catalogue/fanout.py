@@ -1,0 +1,184 @@
+"""Mutants of batching, publishing, the outbox relay and the back end's events."""
+
+from __future__ import annotations
+
+from tests.mutants.model import Mutant
+
+UNIT = "tests/unit/pubnub_bridge"
+BATCHER = (f"{UNIT}/test_coalesce.py", "tests/property/test_walk_properties.py")
+PUBLISHER = (f"{UNIT}/test_publish.py", f"{UNIT}/test_shared_room.py")
+CIRCUIT = (f"{UNIT}/test_circuit.py",)
+RELAY = (f"{UNIT}/test_settle.py",)
+
+MUTANTS = (
+    Mutant(
+        "last to come instead of newest", "pubnub_bridge/fanout/batcher.py",
+        "        if other.key <= event.key:\n", "        if True:\n",
+        "A repeat overrules a newer state in one batch.", BATCHER,
+    ),
+    Mutant(
+        "opposites cancel out", "pubnub_bridge/fanout/batcher.py",
+        "        if other.key <= event.key:\n",
+        "        if other.kind != event.kind and event.is_presence:\n            del slot[event.user]\n"
+        "        elif other.key <= event.key:\n",
+        "A repeat may have told the first of the two already.", BATCHER,
+    ),
+    Mutant(
+        "ended friendship does not silence", "pubnub_bridge/fanout/batcher.py",
+        'if relation is None or relation.kind != "removed" or relation.ts < event.ts:', "if True:",
+        "Presence goes to somebody who is not a friend any more.", BATCHER,
+    ),
+    Mutant(
+        "older sync stays", "pubnub_bridge/fanout/batcher.py",
+        "(notice.ts > self.sync.ts)", "False",
+        "Of two syncs that wait the older one is sent.", BATCHER,
+    ),
+    Mutant(
+        "presence given up without a sync", "pubnub_bridge/fanout/batcher.py",
+        "            owed = owed or any(event.is_presence for event in events)\n", "",
+        "What could not be published often enough is lost.", BATCHER,
+    ),
+    Mutant(
+        "friend changes given up", "pubnub_bridge/fanout/batcher.py",
+        "            events = [event for event in events if not event.is_presence]", "            events = []",
+        "A friend change that could not be published often enough is lost.", BATCHER,
+    ),
+    Mutant(
+        "two batches to one inbox at once", "pubnub_bridge/fanout/batcher.py",
+        "letter.due > now or inbox in self._under_way:", "letter.due > now:",
+        "Messages to one inbox overtake each other.", BATCHER,
+    ),
+    Mutant(
+        "entries done while older ones wait", "pubnub_bridge/fanout/batcher.py",
+        "            if count:\n                break\n", "            if count:\n                continue\n",
+        "What was merged into an older batch is deleted before that is published.", BATCHER,
+    ),
+    Mutant(
+        "unread sync dropped in a storm", "pubnub_bridge/fanout/batcher.py",
+        "                self._aside.append((inbox, letter))\n", "                letter.sync = None\n",
+        "Who asks while the graph cannot bear it never gets a sync.", BATCHER,
+    ),
+    Mutant(
+        "no interval between batches", "pubnub_bridge/fanout/batcher.py",
+        "            letter.due = last + self._pace.distance\n", "            letter.due = due\n",
+        "One inbox gets more messages a second than a channel bears.", BATCHER,
+    ),
+    Mutant(
+        "no interval between syncs", "pubnub_bridge/fanout/batcher.py",
+        "self._last_sync[inbox] + self._pace.sync_distance)", "self._last_sync[inbox])",
+        "A client that asks in a loop is answered in a loop.", BATCHER,
+    ),
+    Mutant(
+        "window without end", "pubnub_bridge/fanout/batcher.py",
+        "min(pace.longest, max(pace.shortest, wanted))", "max(pace.shortest, wanted)",
+        "After an outage notifications wait for minutes.", BATCHER,
+    ),
+    Mutant(
+        "tries are not counted", "pubnub_bridge/fanout/batcher.py",
+        "                    letter.tries = max(letter.tries, notice.tries)", "                    letter.tries = 0",
+        "What can never be published is tried for ever.", PUBLISHER,
+    ),
+    Mutant(
+        "entries deleted when they are read", "pubnub_bridge/fanout/publisher.py",
+        "        return [entry for generation in self.coalesce.finished() for entry in self._entries.pop(generation)]",
+        "        self.coalesce.finished()\n        done = [one for some in self._entries.values() for one in some]\n"
+        "        self._entries.clear()\n        return done",
+        "Who dies before publishing loses them.", PUBLISHER,
+    ),
+    Mutant(
+        "failed messages not appended again", "pubnub_bridge/fanout/publisher.py",
+        "                await self._until_kept(outbound.partition, failed)", "                pass",
+        "What could not be published is lost.", PUBLISHER,
+    ),
+    Mutant(
+        "failed messages appended again in the background", "pubnub_bridge/fanout/publisher.py",
+        "                await self._until_kept(outbound.partition, failed)",
+        "                asyncio.create_task(self._until_kept(outbound.partition, failed))",
+        "The entry may be deleted before what failed stands in another one.", PUBLISHER,
+    ),
+    Mutant(
+        "refused message not kept", "pubnub_bridge/fanout/publisher.py",
+        "                await self._bury(partition, inbox, body, answer)\n", "",
+        "What PubNub refuses vanishes without a trace.", PUBLISHER,
+    ),
+    Mutant(
+        "sync given up while the graph is away", "pubnub_bridge/fanout/publisher.py",
+        "            await asyncio.sleep(1.0)\n            return sync", "            return None",
+        "Who asked never gets one.", PUBLISHER,
+    ),
+    Mutant(
+        "nothing probes an open circuit", "pubnub_bridge/fanout/publisher.py",
+        "else int(not self._under_way)", "else 0",
+        "After an outage nothing is published any more.", PUBLISHER,
+    ),
+    Mutant(
+        "too many calls open the circuit", "pubnub_bridge/fanout/publisher.py",
+        'elif not answer.reason.startswith("429") and self.circuit', "elif self.circuit",
+        "An origin that answers is taken for a dead one.", PUBLISHER,
+    ),
+    Mutant(
+        "circuit never opens", "pubnub_bridge/fanout/circuit_breaker.py",
+        "self.failures < self.threshold and not self.is_open", "not self.is_open",
+        "A dead origin is called as fast as ever.", CIRCUIT,
+    ),
+    Mutant(
+        "circuit forgets successes", "pubnub_bridge/fanout/circuit_breaker.py",
+        "        self.failures, self.probe_at, self._pause, self._probing = 0, None, 0.0, False",
+        "        self.probe_at, self._pause, self._probing = None, 0.0, False",
+        "Twenty failures of a whole day open it.", CIRCUIT,
+    ),
+    Mutant(
+        "probes as fast as ever", "pubnub_bridge/fanout/circuit_breaker.py",
+        "min(self.longest, self._pause * 2 or self.pause)", "self.pause",
+        "A dead origin is probed every second.", CIRCUIT,
+    ),
+    Mutant(
+        "everybody probes", "pubnub_bridge/fanout/circuit_breaker.py",
+        "self.probe_at, self._probing = now + self.longest, True", "self._probing = True",
+        "All that waits goes out at once to an origin that may be dead.", CIRCUIT,
+    ),
+    Mutant(
+        "same partition first", "pubnub_bridge/model/round_robin.py",
+        "        return ordered[begin:] + ordered[:begin]", "        return ordered",
+        "With more to do than room the last partitions wait for ever.", (f"{UNIT}/test_turns.py",),
+    ),
+    Mutant(
+        "outbox node deleted before its notifications stand", "pubnub_bridge/fanout/outbox_relay.py",
+        "            await self._inbox.append(outgoing)\n            await self.events(relations)\n"
+        "            await self._outbox.done([pair.node for pair in pairs])\n",
+        "            await self._outbox.done([pair.node for pair in pairs])\n"
+        "            await self._inbox.append(outgoing)\n            await self.events(relations)\n",
+        "Who dies in between tells nobody of a friend change.", RELAY,
+    ),
+    Mutant(
+        "outbox read without the watermark", "pubnub_bridge/fanout/outbox_relay.py",
+        "await self._water.read(self._outbox.read)", "await self._outbox.read()",
+        "After a fail-over of the graph a friend change carries an older stamp.", RELAY,
+    ),
+    Mutant(
+        "hiding announced only of the online", "pubnub_bridge/fanout/outbox_relay.py",
+        "                outgoing.tell(presence_event(one), one.online_friends)",
+        "                outgoing.tell(presence_event(one), one.online_friends if one.present else [])",
+        "Who hides and leaves at the same moment stays online.", RELAY,
+    ),
+    Mutant(
+        "friend changes told to the online only", "pubnub_bridge/model/friendship_event.py",
+        "        if me.exists:", "        if me.exists and me.present:",
+        "Who has just come and is not committed yet misses a friend.", RELAY,
+    ),
+    Mutant(
+        "back end not told of friend changes", "pubnub_bridge/fanout/outbox_relay.py",
+        "            await self.events(relations)\n", "", "The product's back end knows no friend change.", RELAY,
+    ),
+    Mutant(
+        "back end's events deleted before they are posted", "pubnub_bridge/fanout/event_webhook.py",
+        "        headers: Mapping[str, str] = {",
+        "        await self._valkey.delete({key: [entry for entry, _ in rows]})\n        headers: Mapping[str, str] = {",
+        "A back end that is away misses them.", RELAY,
+    ),
+    Mutant(
+        "back end's refusal counts as taken", "pubnub_bridge/fanout/event_webhook.py",
+        "            answer.raise_for_status()", "            answer.status  # noqa: B018",
+        "A back end that answers 503 misses events.", RELAY,
+    ),
+)  # fmt: skip

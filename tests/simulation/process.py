@@ -1,0 +1,323 @@
+"""One simulated process: the product's own composition over databases in memory. The only file that builds the product.
+
+A bridge is the real `Bridge` with all its tasks; an API calls the product's own use cases and the webhook's handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache, partial
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest.mock import patch
+
+import structlog
+
+from graph_service.api.concurrency_limits import SLOT
+from graph_service.app import Backends
+from graph_service.friends.friends import Friends
+from graph_service.friends.presence_flags import Flags
+from graph_service.model.sharding import ShardMap
+from pubnub_bridge.api import routes
+from pubnub_bridge.fanout.outbox_relay import set_visibility
+from pubnub_bridge.model import encoding, notification
+from pubnub_bridge.pubnub_api.app_context import AppContext, GraphReads
+from pubnub_bridge.pubnub_api.clock import Clock
+from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
+from pubnub_bridge.pubnub_api.tokens import Tokens
+from pubnub_bridge.runtime import bridge
+from pubnub_bridge.runtime.context import CONTEXT, BridgeContext, keyset
+from pubnub_bridge.settings import Settings
+from pubnub_bridge.store import keys, presence_log
+from pubnub_bridge.store.backpressure import Backpressure
+from pubnub_bridge.store.change_history import ChangeHistory
+from pubnub_bridge.store.dead_letters import DeadLetters
+from pubnub_bridge.store.inbox_streams import InboxStreams
+from pubnub_bridge.store.presence_log import PresenceLog
+from pubnub_bridge.store.watermark import Watermark
+from tests.simulation.gates import Gates
+from tests.simulation.graph import GraphModel, GraphPort
+from tests.simulation.loop import LIFE, Life, ScriptedLoop
+from tests.simulation.pubnub import PubNub, PubNubPort
+from tests.simulation.store import Store, ValkeyPort
+
+DEBOUNCE = 2000
+"""Milliseconds that a state must last."""
+STORM_HOLD = 9000
+"""Milliseconds that a leave waits at most in a storm."""
+SMALL_PART = 512 + 1
+"""Bytes of a sync's part: one friend a part."""
+presence_events = presence_log.decode
+"""What an entry of the presence log says."""
+notifications = notification.decode
+"""What an entry of an inbox stream says."""
+
+
+@cache
+def options(partitions: int = 1, storms: bool = False) -> Settings:
+    """Short debounce times, two publishes at once; two of three people at once are a storm."""
+    seconds = DEBOUNCE / 1000
+    made = Settings(
+        neo4j_password="unused",
+        pubnub_subscribe_key="demo",
+        pubnub_publish_key="demo",
+        pubnub_origin="pubnub",
+        pubnub_tls=False,
+        access_manager="off",
+        app_context="off",
+        events_url="http://backend/events",
+        events_secret="a secret of at least thirty-two bytes",
+        hold_online=seconds,
+        hold_leave=seconds,
+        hold_timeout=seconds,
+        partitions=partitions,
+        presence_shards=partitions,
+        publish_in_flight=2,
+        publish_retry_times=2,
+        storm_mode="on" if storms else "off",
+        grace_seconds=30,
+    )
+    storm = {"storm_share": 0.5, "storm_least": 2, "storm_span": 4.0, "storm_hold": STORM_HOLD / 1000}
+    return made.model_copy(update=storm)
+
+
+class Surroundings:
+    """Everything outside of a process."""
+
+    clock_is_virtual = True
+    """Whether the graph's clock is the loop's, so that a stamp says what stood there when it was read."""
+
+    def __init__(self, loop: ScriptedLoop, users: tuple[str, ...], settings: Settings) -> None:
+        self.loop = loop
+        self.settings = settings
+        self.shards: ShardMap = settings.shard_map()
+        self.gates = Gates()
+        self.store = Store(lambda: loop.milliseconds)
+        self.graph = GraphModel(users, lambda: loop.milliseconds)
+        self.pubnub = PubNub(self.shards, lambda: loop.milliseconds, dict.fromkeys(users, False))
+        self.receive: Callable[[str], int] = lambda _body: 200
+
+    def graph_port(self, life: Life) -> Any:
+        """One process's connection to the graph."""
+        return GraphPort(self.graph, self.gates, life)
+
+
+class Process:
+    """One life over these surroundings."""
+
+    def __init__(self, around: Surroundings, name: str) -> None:
+        self.around = around
+        self.name = name
+        self.life = Life(name)
+        self.port = PubNubPort(around.pubnub, around.gates, self.life)
+        self.port.receive = lambda body: self.around.receive(body)  # noqa: PLW0108 - it is set later
+        self.valkey = ValkeyPort(around.store, around.gates, self.life)
+        self.graph = around.graph_port(self.life)
+        self.bridge: bridge.Bridge | None = None
+        self.owned_at_stop = 0
+        self.stopping = False
+        self.main: asyncio.Task[None] | None = None
+        _PROCESSES[self.life] = self
+
+    def side(self) -> BridgeContext:
+        """What HTTP routes and the bridge share."""
+        settings, shards, clock = self.around.settings, self.around.shards, Clock()
+        valkey, graph = cast(Any, self.valkey), cast(Any, self.graph)
+        flags, client = Flags(graph), cast(Any, self.port)
+        return BridgeContext(
+            settings=settings,
+            engines=Backends(graph, valkey),
+            keyset=keyset(settings),
+            session=cast(Any, SimpleNamespace(get=self.port.get, post=self.port.post_events)),
+            client=client,
+            clock=clock,
+            shards=shards,
+            flags=flags,
+            log=PresenceLog(valkey, shards.partition),
+            inbox=InboxStreams(valkey, shards.partition),
+            backlog=Backpressure(valkey, settings.stream_limit),
+            watermark=Watermark(valkey),
+            lookups=PresenceLookup(client, shards, clock.now),
+            why=ChangeHistory(valkey, shards.partition),
+            tokens=Tokens(client, "server", False, 60),
+            dead=DeadLetters(valkey, settings.partitions),
+            console=cast(Any, None),
+            audit=cast(Any, None),
+            context=AppContext(client, GraphReads(graph, flags), shards, "off", 50),
+        )
+
+    def start(self) -> None:
+        """Run the bridge until it is stopped."""
+
+        async def run() -> None:
+            await bridge.on(self.side())
+
+        self.main = self.around.loop.spawn(self.life, run())
+
+    def kill(self) -> None:
+        """Nothing of it runs any more; its leases have run out."""
+        self.life.alive = False
+        self.around.store.forget_process(self.name)
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        self.stopping = True
+        if self.main is not None:
+            self.main.cancel()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it is over, killed or by itself."""
+        return not self.life.alive or (self.main is not None and self.main.done())
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended it, where nobody asked for it."""
+        if self.main is None or not self.main.done() or self.main.cancelled():
+            return None
+        return self.main.exception()
+
+    # What a script looks at, or changes, inside a running bridge
+
+    @property
+    def owned(self) -> set[int]:
+        """The partitions it owns."""
+        return set(self.bridge.ownership.owned) if self.bridge else set()
+
+    @property
+    def pending(self) -> int:
+        """Changes that are not committed yet."""
+        return sum(map(len, self.bridge.partitions.holds.values())) if self.bridge else 0
+
+    @property
+    def storms(self) -> bool:
+        """Whether a storm is on."""
+        return bool(self.bridge and self.bridge.partitions.storms.on)
+
+    def admit(self, syncs: int) -> None:
+        """So many syncs may be read at once in a storm."""
+        if self.bridge:
+            self.bridge.admission.room = syncs
+
+    def reconcile_all(self) -> None:
+        """The job that compares all shards now and then."""
+        if self.bridge and not self.ended:
+            job = next(one for one in self.bridge.jobs() if one.name == "reconcile")
+            self.around.loop.spawn(self.life, cast("Coroutine[Any, Any, object]", job.call()))
+
+
+class Api(Process):
+    """A process that serves HTTP; its calls are the product's use cases."""
+
+    def call(self, coro: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """One call."""
+        return self.around.loop.spawn(self.life, coro)
+
+    async def ask_sync(self, user: str) -> None:
+        """POST /v1/sync."""
+        side = self.side()
+        await side.backlog.check([keys.inbox(side.shards.partition(user))])
+        await side.inbox.ask(user)
+
+    async def befriend(self, a: str, b: str) -> None:
+        """Asked by one, accepted by the other."""
+        friends = self._friends()
+        await friends.ask(a, b)
+        await friends.ask(b, a)
+
+    async def unfriend(self, a: str, b: str) -> None:
+        """DELETE /v1/friends."""
+        await self._friends().remove(a, b)
+
+    async def block(self, a: str, b: str) -> None:
+        """PUT /v1/blocks."""
+        await self._friends().block(a, b)
+
+    async def unblock(self, a: str, b: str) -> None:
+        """DELETE /v1/blocks."""
+        await self._friends().unblock(a, b)
+
+    async def hide(self, user: str, invisible: bool) -> None:
+        """PUT /v1/me/visibility."""
+        side = self.side()
+        await set_visibility(side.flags, side.engines.valkey, user, invisible)
+
+    async def webhook(self, body: Any) -> int:
+        """POST /webhooks/presence; the number of events accepted."""
+        text = json.dumps(body).encode()
+
+        class Visit:
+            async def body(self, _request: Any, _most: int) -> bytes:
+                return text
+
+        class Request(dict[Any, Any]):
+            app: Mapping[Any, Any]
+
+        request = Request({SLOT: Visit()})
+        request.app = {CONTEXT: self.side()}
+        return (await routes.presence_webhook(cast(Any, request))).accepted
+
+    def _friends(self) -> Friends:
+        async def changed(_a: str, _b: str) -> None:
+            await self.valkey.nudge(keys.WAKEUP_CHANNEL)
+
+        return Friends(cast(Any, self.graph), changed=changed)
+
+
+_PROCESSES: dict[Life, Process] = {}
+
+
+def current() -> Process:
+    """The process that runs this very step."""
+    life = LIFE.get()
+    assert life is not None
+    return _PROCESSES[life]
+
+
+class _RecordedBridge(bridge.Bridge):
+    """The bridge, known to the script; its name is the process's, so that who owns what is the same each time."""
+
+    def __init__(self, side: BridgeContext) -> None:
+        super().__init__(side)
+        process = current()
+        self.ownership.name = process.name
+        process.bridge = self
+
+
+class _PublishClient:
+    """Publishes without HTTP."""
+
+    def __init__(self, *_how: Any) -> None:
+        self.wires = SimpleNamespace(watch=_for_ever, close=lambda: None)
+        self.post = current().port.publish
+
+
+async def _for_ever() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+@asynccontextmanager
+async def _no_jobs(_jobs: list[Any]) -> AsyncIterator[None]:
+    yield
+
+
+@contextmanager
+def composed() -> Iterator[None]:
+    """The product is built over what is in memory, and logs nothing."""
+    config = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    with (
+        patch.object(bridge, "Bridge", _RecordedBridge),
+        patch.object(bridge, "Pool", _PublishClient),
+        patch.object(bridge.jobs, "running", _no_jobs),
+        patch.object(encoding, "sync", partial(encoding.sync, budget=SMALL_PART)),
+    ):
+        try:
+            yield
+        finally:
+            _PROCESSES.clear()
+            structlog.configure(**config)
