@@ -188,7 +188,7 @@ def _fanout(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
     online, friends = run["population"]["online"], run["population"]["onlineFriends"]
     for one in run["results"]:
         window, churn, idle_ms = one["window_s"], one["churn"], 1000 * (one["window_s"] + KEPT_UP_S)
-        late = one["p50"] > 1000 * (one["window_s"] + BatchWindow().calm)
+        late = one["p50"] > 1000 * (one["window_s"] + BatchWindow().calm_seconds)
         if not churn or one["busy"] > BUSIEST or one["p99"] > idle_ms or late:
             continue
         rate = churn * friends / online
