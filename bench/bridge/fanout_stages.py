@@ -70,7 +70,7 @@ async def run_stages(url: str, port: int, window_s: float) -> None:
         tasks = [asyncio.create_task(one) for one in (consumer.run(), publisher.run())]
         print(os.getpid(), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-        print(sum(out.batcher.saved for out in registry.outboxes.values()), flush=True)
+        print(sum(out.batcher.coalesced for out in registry.outboxes.values()), flush=True)
         await cancel_and_wait(tasks)
         await assignment.stop_subscribing()
         client.connections.close()
@@ -96,7 +96,9 @@ def _partitions(
     valkey: Valkey, registry: PartitionRegistry, publisher: Publisher, window_s: float
 ) -> tuple[Consumer, Assignment]:
     log, window = PresenceLog(valkey, SHARDS.partition), BatchWindow(window_s, max(30.0, window_s))
-    storms = StormController(registry=registry, thresholds=StormThresholds(on=False), shards=SHARDS, now=_now)
+    storms = StormController(
+        registry=registry, thresholds=StormThresholds(enabled=False), shards=SHARDS, now=_now
+    )
     consumer = Consumer(
         registry=registry,
         valkey=valkey,

@@ -30,7 +30,7 @@ from graph_service.friends.presence_flags import Flags
 from graph_service.graph.warmup import warm
 from graph_service.model.model import Flag, PresenceSnapshot
 from local_stack.data.generate import generate
-from pubnub_bridge.debounce.debouncer import Debouncer
+from pubnub_bridge.debounce.debouncer import Debouncer, DebounceTimes
 from pubnub_bridge.model.notification import presence_event
 from pubnub_bridge.store.inbox_streams import InboxStreams
 
@@ -102,7 +102,7 @@ def bytes_a_user(users: int = 100_000) -> Figure:
     """Bytes that the debouncer of one partition stores for each user online, ids included."""
     rows = {f"u{number:07d}": 1_700_000_000_000 + number for number in range(users)}
     tracemalloc.start()
-    debouncer = Debouncer()
+    debouncer = Debouncer(times=DebounceTimes())
     debouncer.load({str(user.encode(), "ascii"): at + 1 for user, at in rows.items()})
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()

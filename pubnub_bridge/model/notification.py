@@ -14,6 +14,9 @@ from pydantic_core import from_json, to_json
 from graph_service.model.model import PresenceSnapshot
 from pubnub_bridge.model import encoding
 
+PRESENCE_KINDS = frozenset({"online", "offline"})
+"""The kinds of event that report a state; the others report a friendship."""
+
 
 # Not frozen, though never changed: many are made for each change, and a frozen one takes three times as long.
 @dataclass(slots=True)
@@ -40,7 +43,7 @@ class Event:
     @property
     def is_presence(self) -> bool:
         """Whether it tells a state rather than a relation."""
-        return self.kind in {"online", "offline"}
+        return self.kind in PRESENCE_KINDS
 
 
 @dataclass(frozen=True, slots=True)

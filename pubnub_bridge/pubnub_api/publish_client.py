@@ -39,6 +39,8 @@ class PublishResult:
     outcome: Outcome
     reason: str = ""
     retry_after: float = 0.0
+    rate_limited: bool = False
+    """Whether PubNub answered that there were too many calls."""
 
 
 SENT = PublishResult(Outcome.SENT)
@@ -82,7 +84,7 @@ def judged(status: int, body: str, retry_after: str | None) -> PublishResult:
         return PublishResult(Outcome.DENIED, reason)
     if status in {400, 413, 414} and not any(word in body for word in _ABOUT_THE_KEYS):
         return PublishResult(Outcome.REFUSED, reason)
-    return PublishResult(Outcome.LATER, reason, _seconds(retry_after))
+    return PublishResult(Outcome.LATER, reason, _seconds(retry_after), rate_limited=status == 429)
 
 
 def _seconds(retry_after: str | None) -> float:

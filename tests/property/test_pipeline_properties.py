@@ -38,12 +38,12 @@ def settled(hold: Debouncer, now: int) -> None:
 def test_who_is_online_in_the_end_is_the_same_live_and_replayed(events: list[PresenceEvent]) -> None:
     """Live: each event settles as its time goes by. Replayed: all are read at once, long after."""
     ordered = sorted({(e.user, e.at): e for e in events}.values(), key=lambda event: event.at)
-    live, replayed = Debouncer(DebounceTimes()), Debouncer(DebounceTimes())
+    live, replayed = Debouncer(times=DebounceTimes()), Debouncer(times=DebounceTimes())
     for number, event in enumerate(ordered):
         settled(live, event.at)
-        live.see([event], str(number))
+        live.add([event], str(number))
     for number, event in enumerate(ordered):
-        replayed.see([event], str(number), again=True)
+        replayed.add([event], str(number), redelivered=True)
     for hold in (live, replayed):
         settled(hold, 1_000_000)
     assert set(live.online) == set(replayed.online)
@@ -54,9 +54,9 @@ def test_every_entry_is_finished_exactly_once(
     events: list[PresenceEvent], turns: list[int], again: bool
 ) -> None:
     """However events and turns are mixed, once doubts are looked up and all is settled."""
-    hold, doubts, done = Debouncer(DebounceTimes()), [], []
+    hold, doubts, done = Debouncer(times=DebounceTimes()), [], []
     for number, event in enumerate(events):
-        doubts += [str(number) for _ in hold.see([event], str(number), again).doubtful]
+        doubts += [str(number) for _ in hold.add([event], str(number), redelivered=again).conflicts]
         if turns:
             for change in hold.take(turns[number % len(turns)], 1):
                 hold.resolved(change, (not change.online, change.at + 1) if number % 3 == 0 else None)
@@ -71,11 +71,11 @@ def test_every_entry_is_finished_exactly_once(
 @given(EVENTS)
 def test_nothing_settles_before_its_hold(events: list[PresenceEvent]) -> None:
     """What is told of has lasted."""
-    hold = Debouncer(DebounceTimes(online=5000, leave=3000, timeout=3000))
+    hold = Debouncer(times=DebounceTimes(online=5000, leave=3000, timeout=3000))
     for number, event in enumerate(events):
-        hold.see([event], str(number))
+        hold.add([event], str(number))
     for change in hold.take(1_000_000, 100):
-        if change.tell:
+        if change.notify:
             assert change.due >= 3000
 
 
@@ -122,10 +122,14 @@ def test_coalescing_never_changes_the_final_view(notices: list[tuple[str, str, i
     unique = {(user, ts, at): (kind, user, ts, at, wait) for kind, user, ts, at, wait in notices}
     known = {(kind == "sync", ts): (kind, user, ts, at, wait) for kind, user, ts, at, wait in unique.values()}
     rows = list(known.values())
-    one, plain, coalesced = Batcher(BatchWindow(distance=0.0, sync_distance=0.0)), [], []
+    one, plain, coalesced = (
+        Batcher(BatchWindow(min_interval_seconds=0.0, min_sync_interval_seconds=0.0)),
+        [],
+        [],
+    )
     now = 0.0
     for kind, user, ts, at, wait in rows:
-        single = Batcher(BatchWindow(distance=0.0, sync_distance=0.0))
+        single = Batcher(BatchWindow(min_interval_seconds=0.0, min_sync_interval_seconds=0.0))
         single.add([notice(kind, user, ts, at)], 0.0)
         plain += [body for batch in single.take(0.0, 9) for body in bodies(batch, batch.sync)]
         one.add([notice(kind, user, ts, at)], now, wait)

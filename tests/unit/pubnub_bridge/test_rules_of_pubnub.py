@@ -41,6 +41,8 @@ def test_a_server_may_ask_to_wait() -> None:
     assert judged(429, "", "7").retry_after == 7.0
     assert judged(429, "", "9999").retry_after == 60.0
     assert judged(429, "", "soon").retry_after == 0.0
+    assert judged(429, "", None).rate_limited
+    assert not judged(500, "", "7").rate_limited
 
 
 @given(st.sets(st.text(min_size=1, max_size=8), min_size=2, max_size=8), st.integers(0, 99))
