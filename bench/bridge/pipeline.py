@@ -129,7 +129,7 @@ async def measure_commits(rig: Rig, batches: int = 20, warm_up: int = 30) -> lis
 async def measure_fan_out(rig: Rig, window_s: float, batches: int = 20) -> list[Figure]:
     """From notifications in the inbox streams to their acknowledged publishes."""
     snapshots = [one for one in await _snapshots(rig) if one.online_friends]
-    inbox = InboxStreams(rig.valkey, SHARDS.partition)
+    inbox = InboxStreams(valkey=rig.valkey, partition=SHARDS.partition)
     rig.stub.begin()
     began, recipients = time.perf_counter(), 0
     for number in range(batches):

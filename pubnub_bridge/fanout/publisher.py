@@ -258,7 +258,7 @@ class Publisher:
         if batch.tries >= self.limits.tries:
             reason = f"not accepted in {batch.tries} tries; a sync is pending"
             lost = [
-                FailedRecipient(event.user, event.event_id, batch.inbox, reason)
+                FailedRecipient(user=event.user, event_id=event.event_id, inbox=batch.inbox, reason=reason)
                 for event in batch.events()
                 if event.is_presence
             ]
@@ -322,7 +322,12 @@ class Publisher:
         )
         await self._record_failed(
             [
-                FailedRecipient(event["payload"]["userId"], event["eventId"], inbox, result.reason)
+                FailedRecipient(
+                    user=event["payload"]["userId"],
+                    event_id=event["eventId"],
+                    inbox=inbox,
+                    reason=result.reason,
+                )
                 for event in events
                 if event["type"] in {"friend.online", "friend.offline"}
             ]

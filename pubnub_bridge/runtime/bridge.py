@@ -116,7 +116,7 @@ class Bridge:
         context, settings = self.context, self.context.settings
         self.admission = Admission(max_syncs=settings.publish_in_flight)
         self.publish_client = PublishClient(
-            context.keyset, context.tokens.server_token, MAX_PIPELINED_PUBLISHES
+            keyset=context.keyset, token=context.tokens.server_token, pipeline_depth=MAX_PIPELINED_PUBLISHES
         )
         self.syncs = SyncLoader(
             flags=context.flags,
@@ -130,7 +130,7 @@ class Bridge:
             outboxes=self.registry.outboxes,
             wakeup=self.registry.publish_wakeup,
             client=self.publish_client,
-            inbox=InboxStreams(context.backends.valkey, context.shards.partition),
+            inbox=InboxStreams(valkey=context.backends.valkey, partition=context.shards.partition),
             syncs=self.syncs,
             max_syncs=self._max_syncs,
         )
@@ -249,7 +249,11 @@ class Bridge:
     def _build_observers(self) -> None:
         context, settings = self.context, self.context.settings
         valid_for_seconds = max(1, round(3 * settings.status_count_interval_seconds))
-        self.health = Health(context.backends.valkey, settings.partitions, valid_for_seconds)
+        self.health = Health(
+            valkey=context.backends.valkey,
+            partitions=settings.partitions,
+            valid_for_seconds=valid_for_seconds,
+        )
         self.online_count = OnlineCount(
             client=context.pubnub,
             shards=context.shards,
@@ -287,7 +291,7 @@ class Bridge:
             "token": context.tokens.run(),
             "clock": context.clock.run(context.http_session, context.keyset),
             "subscribe": self.assignment.run(),
-            "app context": context.app_context.run(busy=self._busy),
+            "app context": context.app_context.run(under_pressure=self._busy),
             "events": self.events.run(context.settings.partitions),
             "publish time-outs": self.publish_client.connections.watch(),
         }
@@ -355,7 +359,7 @@ class Bridge:
         await self.context.dead_letters.add_change(self.context.shards.partition(event.user), event, reason)
 
     def _committed(self, snapshots: Sequence[PresenceSnapshot]) -> None:
-        self.context.app_context.settled(snapshots)
+        self.context.app_context.on_committed(snapshots)
         self.activity.committed(snapshots)
 
     def _relayed(self, pairs: Sequence[ChangedPair]) -> None:

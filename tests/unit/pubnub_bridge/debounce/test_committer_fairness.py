@@ -29,7 +29,7 @@ async def test_a_partition_with_more_than_a_batch_due_leaves_the_next_batch_to_t
     """Also where more comes to it than is committed."""
     debouncers = {number: Debouncer(times=DebounceTimes()) for number in range(3)}
     flags = Flags()
-    inbox = MagicMock(notifications=lambda: NotificationBatch(lambda _user: 0), append=AsyncMock())
+    inbox = MagicMock(notifications=lambda: NotificationBatch(partition=lambda _user: 0), append=AsyncMock())
     one, _ = committer(debouncers, flags, inbox)
     for turn in range(6):
         for number, debouncer in debouncers.items():

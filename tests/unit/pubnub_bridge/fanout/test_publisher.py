@@ -131,7 +131,7 @@ async def test_drained_gives_up_after_its_time_and_returns_at_once_when_idle() -
 @pytest.mark.parametrize("rate_limited", [True, False])
 async def test_a_rate_limit_does_not_open_the_circuit_whatever_its_reason_says(rate_limited: bool) -> None:
     """A response that asks for patience is a response."""
-    limited = PublishResult(Outcome.LATER, "429 or not", rate_limited=rate_limited)
+    limited = PublishResult(outcome=Outcome.LATER, reason="429 or not", rate_limited=rate_limited)
     client = Answers(limited, limited)
     client.open.set()
     one = publisher({0: outbox("ann")}, client)
@@ -148,7 +148,7 @@ async def test_a_rate_limit_does_not_open_the_circuit_whatever_its_reason_says(r
 
 async def test_requeueing_waits_out_an_unavailable_queue_and_no_other_error() -> None:
     """Anything else ends the publisher, and with it the process."""
-    later = PublishResult(Outcome.LATER, "500")
+    later = PublishResult(outcome=Outcome.LATER, reason="500")
     inbox = MagicMock(delete=AsyncMock(), requeue=AsyncMock())
     inbox.requeue.side_effect = [QueueUnavailable(reason="away"), GraphUnavailable(reason="not this one")]
     client = Answers(later)
