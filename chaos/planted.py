@@ -61,10 +61,10 @@ def _flap_not_written(stack: ExitStack) -> None:
     real = Debouncer._make_ready
 
     def make_ready(self: Debouncer, change: Change) -> None:
-        if change.tell or change.again:
+        if change.notify or change.redelivered:
             real(self, change)
         else:
-            self._let_go(change.entries)
+            self._release(change.entries)
 
     stack.enter_context(patch.object(Debouncer, "_make_ready", make_ready))
 

@@ -192,7 +192,7 @@ def _fanout(source: str, run: Mapping[str, Any]) -> Iterator[Pair]:
             one["churn"],
             1000 * (one["window_s"] + MAX_LATENESS_SECONDS),
         )
-        late = one["p50"] > 1000 * (one["window_s"] + BatchWindow().calm)
+        late = one["p50"] > 1000 * (one["window_s"] + BatchWindow().calm_seconds)
         if not churn or one["busy"] > MAX_CORE_SHARE or one["p99"] > max_late_ms or late:
             continue
         rate = churn * friends / online

@@ -125,7 +125,7 @@ class Scene:
 
     async def enqueue(self, changes: int) -> int:
         """Append the notifications of so many changes; returns the number of deliveries."""
-        inbox = InboxStreams(self.valkey, SHARDS.partition)
+        inbox = InboxStreams(valkey=self.valkey, partition=SHARDS.partition)
         notifications = inbox.notifications()
         for _ in range(changes):
             notifications.add(*self.users.change())
@@ -270,7 +270,7 @@ def _figures(scene: Scene, load: tuple[float, float, int], cpu: float, took: flo
 async def _memory(scene: Scene, each: int) -> Memory:
     """Growth of resident memory while recipients wait, each with the same number of events."""
     async with _stages(scene, 60.0) as pid:
-        inbox, before = InboxStreams(scene.valkey, SHARDS.partition), memory_kb(pid)
+        inbox, before = InboxStreams(valkey=scene.valkey, partition=SHARDS.partition), memory_kb(pid)
         recipients = [f"w{at:07d}" for at in range(WAITING_RECIPIENTS)]
         for number in range(each):
             notifications = inbox.notifications()

@@ -62,7 +62,11 @@ async def run_stages(url: str, port: int, window_s: float) -> None:
     depth = MAX_PIPELINED_PUBLISHES
     async with open_valkey(url) as valkey:
         registry = PartitionRegistry(shards=SHARDS)
-        client = PublishClient(Keyset(f"127.0.0.1:{port}", "demo", "demo", False), lambda: None, depth)
+        client = PublishClient(
+            keyset=Keyset(origin=f"127.0.0.1:{port}", subscribe_key="demo", publish_key="demo", tls=False),
+            token=lambda: None,
+            pipeline_depth=depth,
+        )
         publisher = _publisher(valkey, registry, client)
         consumer, assignment = _partitions(valkey, registry, publisher, window_s)
         for number in range(SHARDS.partitions):
@@ -70,7 +74,7 @@ async def run_stages(url: str, port: int, window_s: float) -> None:
         tasks = [asyncio.create_task(one) for one in (consumer.run(), publisher.run())]
         print(os.getpid(), flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-        print(sum(out.batcher.saved for out in registry.outboxes.values()), flush=True)
+        print(sum(out.batcher.coalesced for out in registry.outboxes.values()), flush=True)
         await cancel_and_wait(tasks)
         await assignment.stop_subscribing()
         client.connections.close()
@@ -82,9 +86,9 @@ def _publisher(valkey: Valkey, registry: PartitionRegistry, client: PublishClien
         outboxes=registry.outboxes,
         wakeup=registry.publish_wakeup,
         client=client,
-        inbox=InboxStreams(valkey, SHARDS.partition),
+        inbox=InboxStreams(valkey=valkey, partition=SHARDS.partition),
         syncs=EmptyGraph(),
-        dead_letters=DeadLetters(valkey, SHARDS.partitions),
+        dead_letters=DeadLetters(valkey=valkey, partitions=SHARDS.partitions),
         on_denied=lambda: None,
         add_failed=_failed,
         limits=limits,
@@ -95,12 +99,17 @@ def _publisher(valkey: Valkey, registry: PartitionRegistry, client: PublishClien
 def _partitions(
     valkey: Valkey, registry: PartitionRegistry, publisher: Publisher, window_s: float
 ) -> tuple[Consumer, Assignment]:
-    log, window = PresenceLog(valkey, SHARDS.partition), BatchWindow(window_s, max(30.0, window_s))
-    storms = StormController(registry=registry, thresholds=StormThresholds(on=False), shards=SHARDS, now=_now)
+    log, window = (
+        PresenceLog(valkey=valkey, partition=SHARDS.partition),
+        BatchWindow(window_s, max(30.0, window_s)),
+    )
+    storms = StormController(
+        registry=registry, thresholds=StormThresholds(enabled=False), shards=SHARDS, now=_now
+    )
     consumer = Consumer(
         registry=registry,
         valkey=valkey,
-        inbox=InboxStreams(valkey, SHARDS.partition),
+        inbox=InboxStreams(valkey=valkey, partition=SHARDS.partition),
         # No user is looked up where none leaves.
         conflicts=ConflictResolver(lookups=None, log=log),  # type: ignore[arg-type]
         storms=storms,

@@ -30,7 +30,7 @@ from graph_service.friends.presence_flags import Flags
 from graph_service.graph.warmup import warm
 from graph_service.model.model import Flag, PresenceSnapshot
 from local_stack.data.generate import generate
-from pubnub_bridge.debounce.debouncer import Debouncer
+from pubnub_bridge.debounce.debouncer import Debouncer, DebounceTimes
 from pubnub_bridge.model.notification import presence_event
 from pubnub_bridge.store.inbox_streams import InboxStreams
 
@@ -102,7 +102,7 @@ def bytes_a_user(users: int = 100_000) -> Figure:
     """Bytes that the debouncer of one partition stores for each user online, ids included."""
     rows = {f"u{number:07d}": 1_700_000_000_000 + number for number in range(users)}
     tracemalloc.start()
-    debouncer = Debouncer()
+    debouncer = Debouncer(times=DebounceTimes())
     debouncer.load({str(user.encode(), "ascii"): at + 1 for user, at in rows.items()})
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -129,7 +129,7 @@ async def measure_commits(rig: Rig, batches: int = 20, warm_up: int = 30) -> lis
 async def measure_fan_out(rig: Rig, window_s: float, batches: int = 20) -> list[Figure]:
     """From notifications in the inbox streams to their acknowledged publishes."""
     snapshots = [one for one in await _snapshots(rig) if one.online_friends]
-    inbox = InboxStreams(rig.valkey, SHARDS.partition)
+    inbox = InboxStreams(valkey=rig.valkey, partition=SHARDS.partition)
     rig.stub.begin()
     began, recipients = time.perf_counter(), 0
     for number in range(batches):

@@ -51,7 +51,7 @@ class Rig:
 
     @property
     def log(self) -> PresenceLog:
-        return PresenceLog(self.valkey, SHARDS.partition)
+        return PresenceLog(valkey=self.valkey, partition=SHARDS.partition)
 
     def changes(self, count: int) -> list[PresenceEvent]:
         """The next changes, at the present time. Joins and leaves alternate, so the share online is constant.

@@ -208,10 +208,10 @@ async def _weigh(made: Rig, group: Group, population: Population, folder: Path) 
     for start in range(0, len(changes), 50):
         await made.log.append(changes[start : start + 50])
     log_bytes = await _used(made) - empty
-    notifications = InboxStreams(made.valkey, SHARDS.partition).notifications()
+    notifications = InboxStreams(valkey=made.valkey, partition=SHARDS.partition).notifications()
     for one in snapshots:
         notifications.add(presence_event(one), one.online_friends)
-    await InboxStreams(made.valkey, SHARDS.partition).append(notifications)
+    await InboxStreams(valkey=made.valkey, partition=SHARDS.partition).append(notifications)
     inbox_bytes = await _used(made) - empty - log_bytes
     text = sum(map(len, notifications.bodies().values()))
     partitions = range(SHARDS.partitions)
@@ -245,7 +245,7 @@ async def _weigh_history(made: Rig, users: list[str]) -> int:
 
     Written twice: the first time also grows the connection's buffers, which must not be counted.
     """
-    history_bytes, taken = ChangeHistory(made.valkey, SHARDS.partition), 0
+    history_bytes, taken = ChangeHistory(valkey=made.valkey, partition=SHARDS.partition), 0
     lists = [keys.change_history(SHARDS.partition(user), user) for user in users]
     for _ in range(2):
         before = await _used(made)
@@ -258,7 +258,17 @@ async def _weigh_history(made: Rig, users: list[str]) -> int:
 
 def _record(user: str, online: bool) -> ChangeRecord:
     at = time.time_ns() // 1_000_000
-    return ChangeRecord(user, f"evt_presence_{user}_{at}", online, at, "timeout", at, at, "told", 225)
+    return ChangeRecord(
+        user=user,
+        event_id=f"evt_presence_{user}_{at}",
+        online=online,
+        at=at,
+        reason="timeout",
+        held_until=at,
+        settled_at=at,
+        outcome="told",
+        recipients=225,
+    )
 
 
 async def _used(made: Rig) -> int:

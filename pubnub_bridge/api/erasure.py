@@ -12,10 +12,10 @@ from dataclasses import asdict
 from typing import Any
 
 from graph_service.friends.users import Eraser
-from pubnub_bridge.runtime.context import BridgeContext
+from pubnub_bridge.runtime.context import ApiContext
 
 
-def exporters(context: BridgeContext) -> Mapping[str, Eraser]:
+def exporters(context: ApiContext) -> Mapping[str, Eraser]:
     """What is stored about a user outside the graph. App Context holds nothing that the graph does not."""
 
     async def recent_changes(user: str) -> Mapping[str, Any]:
@@ -28,7 +28,7 @@ def exporters(context: BridgeContext) -> Mapping[str, Eraser]:
     return {"recent changes": recent_changes, "dead letters": dead_letters}
 
 
-def erasers(context: BridgeContext) -> Mapping[str, Eraser]:
+def erasers(context: ApiContext) -> Mapping[str, Eraser]:
     """By their name in the report of an erase. Each raises what its store raises; the erase is then repeated."""
 
     async def recent_changes(user: str) -> Mapping[str, Any]:

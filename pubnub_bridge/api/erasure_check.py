@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from graph_service.api.schemas import ResponseModel
 from graph_service.valkey.client import FIRST
-from pubnub_bridge.runtime.context import BridgeContext
+from pubnub_bridge.runtime.context import ApiContext
 from pubnub_bridge.store import keys
 
 MAX_ENTRIES = 20_000
@@ -39,7 +39,7 @@ class Traces(ResponseModel):
     stores: list[Trace]
 
 
-async def find_traces(context: BridgeContext, user: str) -> Traces:
+async def find_traces(context: ApiContext, user: str) -> Traces:
     """Search every store. Raises what the stores raise when they are unavailable."""
     found = [
         await _graph(context, user),
@@ -54,19 +54,19 @@ async def find_traces(context: BridgeContext, user: str) -> Traces:
     return Traces(user_id=user, clean=clean, stores=[*found, await _audit(context, user)])
 
 
-async def _graph(context: BridgeContext, user: str) -> Trace:
+async def _graph(context: ApiContext, user: str) -> Trace:
     existing = (await context.backends.graph.row("existing_ids", ids=[user]) or {})["ids"]
     return Trace(store="graph", left=len(existing), complete=True)
 
 
-async def _app_context(context: BridgeContext, user: str) -> Trace:
+async def _app_context(context: ApiContext, user: str) -> Trace:
     if context.settings.app_context == "off":
         return Trace(store="App Context", left=0, complete=True, note="not written (APP_CONTEXT=off)")
     left = await context.pubnub.metadata_count(user, f"friends.{user}")
     return Trace(store="App Context", left=left, complete=True)
 
 
-async def _values(context: BridgeContext, user: str) -> Trace:
+async def _values(context: ApiContext, user: str) -> Trace:
     """What is stored under the user's own keys."""
     partition = context.shards.partition(user)
     lists = [keys.change_history(partition, user), keys.failed_recipients(partition, user)]
@@ -76,7 +76,7 @@ async def _values(context: BridgeContext, user: str) -> Trace:
     return Trace(store="kept answers and recent changes", left=left, complete=True, note=note)
 
 
-async def _streams(context: BridgeContext, user: str, name: str, key: Callable[[int], str]) -> Trace:
+async def _streams(context: ApiContext, user: str, name: str, key: Callable[[int], str]) -> Trace:
     quoted, left, complete = f'"{user}"'.encode(), 0, True
     escaped = f'\\"{user}\\"'.encode()  # inside a message that is itself a text
     for partition in range(context.settings.partitions):
@@ -94,7 +94,7 @@ async def _streams(context: BridgeContext, user: str, name: str, key: Callable[[
     return Trace(store=name, left=left, complete=complete)
 
 
-async def _audit(context: BridgeContext, user: str) -> Trace:
+async def _audit(context: ApiContext, user: str) -> Trace:
     entries = await context.audit.last(MAX_AUDIT_ENTRIES)
     left = sum(user in entry.about.split() for _, entry in entries)
     note = "stored on purpose: an audit entry must outlive the user it is about; capped"

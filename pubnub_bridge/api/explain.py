@@ -16,7 +16,7 @@ from graph_service.model.timestamps import microseconds, milliseconds
 from graph_service.valkey.client import FIRST
 from pubnub_bridge.debounce.debouncer import DebounceTimes
 from pubnub_bridge.model.presence_event import PresenceEvent
-from pubnub_bridge.runtime.context import BridgeContext
+from pubnub_bridge.runtime.context import ApiContext
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.change_history import ChangeRecord
@@ -82,7 +82,7 @@ class Why(ResponseModel):
     ts: Time
 
 
-async def explain(context: BridgeContext, viewer: str, friend: str) -> Why:
+async def explain(context: ApiContext, viewer: str, friend: str) -> Why:
     """The whole response.
 
     Raises:
@@ -115,7 +115,7 @@ async def explain(context: BridgeContext, viewer: str, friend: str) -> Why:
 _COPIED_COLUMNS = ("viewer_name", "friend_name", "friends", "viewer_blocked", "friend_blocked", "invisible")
 
 
-async def pending(context: BridgeContext, user: str, written: int) -> list[PresenceEvent]:
+async def pending(context: ApiContext, user: str, written: int) -> list[PresenceEvent]:
     """A user's events in the presence log that are newer than `written`, the flag's time in milliseconds, oldest first."""
     key = keys.presence_log(context.shards.partition(user))
     rows = (await context.backends.valkey.read({key: FIRST}, count=MAX_LOG_ENTRIES)).get(key, [])

@@ -73,7 +73,7 @@ class Batch:
 
     parts: list[Sequence[Taken]]
     """The last one is worked on. There is one, unless the graph rejected it: then its halves."""
-    backoff_seconds: float = MIN_BACKOFF_SECONDS
+    backoff_seconds: float = field(default_factory=lambda: MIN_BACKOFF_SECONDS)
     began: float = field(default_factory=time.monotonic)
 
     def done(self) -> None:
@@ -102,7 +102,7 @@ def users_to_notify(changes: Sequence[Change], result: CommitResult) -> list[str
         change.user
         for change in changes
         if change.user in result.duplicate
-        or change.user in (result.changed if change.tell or change.again else result.flipped)
+        or change.user in (result.changed if change.notify or change.redelivered else result.flipped)
     ]
 
 
@@ -278,13 +278,13 @@ class FlagCommitter:
         present = await self._lookups.still_there({user: change.at for user, (_, change) in left.items()})
         for user, event in present.items():
             debouncer, change = left[user]
-            debouncer.confirmed(change, event.at)
+            debouncer.still_present(change, event.at)
 
     async def _failed(self, batch: Batch, error: Exception) -> None:
         """Have the last part tried again: later, or in halves, or without the change at fault."""
         part, reason = batch.parts[-1], str(error)[:300] or type(error).__name__
         for _, change in part:
-            change.again = True  # it may be committed: then its friends are notified in any case
+            change.redelivered = True  # it may be committed: then its friends are notified in any case
         if not (isinstance(error, FriendsError) and error.temporary):
             _log.error("commit.batch.failed", users=len(part), exc_info=error)
             if await self._isolated(batch, reason):
@@ -306,6 +306,7 @@ class FlagCommitter:
         debouncer, change = part[0]
         metrics.FLAG_WRITES_REFUSED.labels("change").inc()
         _log.error("commit.change.rejected", event_id=change.event_id, user=change.user, reason=reason)
+        # Dead-lettered first, then resolved: the log entry goes only once the change is stored elsewhere.
         event = PresenceEvent(change.user, change.online, change.at, change.shard, change.reason)
         await retry_forever(
             partial(self._dead_letter, event, reason),

@@ -39,7 +39,7 @@ class BatchWindowController:
     @property
     def late(self) -> bool:
         """Whether batches are published late, so that the window is wider than it must be."""
-        return self.seconds > self._window.shortest
+        return self.seconds > self._window.min_seconds
 
     def update(self, *, paused: bool = False, min_seconds: float = 0.0) -> None:
         """Measure the lateness and set the window, at least to `min_seconds`; `paused` while nothing can be published."""

@@ -66,7 +66,7 @@ class Assignment:
 
     async def assigned(self, partition: int) -> None:
         """Take a partition over: its flags, then all that its presence log holds, then what comes."""
-        debouncer = Debouncer(self._times)
+        debouncer = Debouncer(times=self._times)
         debouncer.load(await self._flags.online_in_shards(list(self._shards.shards_of(partition))))
         debouncer.begin_at(self._now() + FIRST_POLL_TIMEOUT_MILLISECONDS)
         key, position = keys.presence_log(partition), FIRST
@@ -75,7 +75,7 @@ class Assignment:
                 self._consumer.debounce(debouncer, entry, body, redelivered=True)
             position = entries[-1][0]
         self._storms.extend(partition, debouncer)
-        self._registry.add(partition, debouncer, PartitionOutbox(partition, self._window))
+        self._registry.add(partition, debouncer, PartitionOutbox(partition=partition, window=self._window))
         self._consumer.begin({key: position, keys.inbox(partition): FIRST})
         task = asyncio.create_task(self._subscribe(partition), name=f"subscribe-{partition}")
         task.add_done_callback(self._ended)

@@ -79,7 +79,7 @@ class Consumer:
     def caught_up(self, partition: int) -> None:
         """What PubNub reported since the last owner's poll is in the log, and is read within moments."""
         if debouncer := self._registry.debouncers.get(partition):
-            debouncer.begin_at(min(debouncer.begins, self._now() + BLOCK_MILLISECONDS))
+            debouncer.begin_at(min(debouncer.begins_at, self._now() + BLOCK_MILLISECONDS))
             self._registry.commit_wakeup.set()
 
     async def run(self) -> None:
@@ -113,12 +113,12 @@ class Consumer:
         self, debouncer: Debouncer, entry: str, body: bytes, *, redelivered: bool = False
     ) -> DebounceResult:
         """Give one entry of the presence log to a debouncer, and report what it led to."""
-        result = debouncer.see(presence_log.decode(body), entry, again=redelivered)
-        self._storms.observe(result.moved)
+        result = debouncer.add(presence_log.decode(body), entry, redelivered=redelivered)
+        self._storms.observe(result.transitions)
         metrics.FLAPS.inc(result.flaps)
         metrics.REPEATS.inc(result.repeats)
         self._on_flaps(result.flapped)
-        for conflict in result.doubtful:
+        for conflict in result.conflicts:
             self._conflicts.begin(debouncer, conflict.user, entry)
         return result
 
@@ -130,7 +130,7 @@ class Consumer:
             return
         for entry, body in entries:
             result = self.debounce(self._registry.debouncers[partition], entry, body)
-            self._joined.update(dict.fromkeys(result.arrived))
+            self._joined.update(dict.fromkeys(result.joined))
         self._storms.check()
         self._registry.commit_wakeup.set()
         await self._request_syncs()

@@ -52,5 +52,9 @@ class PartitionRegistry:
         for partition, debouncer in self.debouncers.items():
             due = debouncer.oldest_due
             late = max(0.0, (now - due) / 1000) if due else 0.0
-            found[partition] = Ages(late, entry_age(self.outboxes[partition].oldest), storm)
+            found[partition] = Ages(
+                debounce_lag_seconds=late,
+                publish_lag_seconds=entry_age(self.outboxes[partition].oldest),
+                storm=storm,
+            )
         return found

@@ -36,32 +36,32 @@ class StormController:
     ) -> None:
         self._registry = registry
         self._thresholds = thresholds
-        self._detector = StormDetector(thresholds, shards)
+        self._detector = StormDetector(thresholds=thresholds, shards=shards)
         self._now = now
         self._checked_at = 0
 
     @property
     def active(self) -> Collection[Storm]:
         """The storms that are on."""
-        return self._detector.on.values()
+        return self._detector.active.values()
 
     @property
     def batch_window_seconds(self) -> float:
         """The least batch window now."""
-        return self._detector.window
+        return self._detector.batch_window_seconds
 
     @property
     def degraded(self) -> str | None:
         """Why presence cannot be trusted now; None where it can."""
-        return self._detector.doubt
+        return self._detector.degraded
 
     def observe(self, transitions: Iterable[StateTransition]) -> None:
         """Count what the debouncers saw begin or undone."""
-        self._detector.saw(transitions)
+        self._detector.observe(transitions)
 
     def extend(self, partition: int, debouncer: Debouncer) -> None:
         """Apply the storms that are on to one debouncer."""
-        debouncer.extend(self._detector.patient(partition), self._thresholds.hold)
+        debouncer.extend(self._detector.extended_shards(partition), self._thresholds.debounce_milliseconds)
 
     def check(self) -> None:
         """Begin and end storms; at most every `CHECK_INTERVAL_MILLISECONDS`."""
@@ -74,8 +74,8 @@ class StormController:
         online = {partition: len(debouncer.online) for partition, debouncer in debouncers.items()}
         leaves: Counter[int] = Counter()
         for debouncer in debouncers.values():
-            leaves.update(debouncer.away)
-        if changes := self._detector.judge(now, online, leaves):
+            leaves.update(debouncer.pending_leaves)
+        if changes := self._detector.update(now, online, leaves):
             for partition, debouncer in debouncers.items():
                 self.extend(partition, debouncer)
             self._report(changes)

@@ -114,21 +114,23 @@ class Bridge:
 
     def _build_fanout(self) -> None:
         context, settings = self.context, self.context.settings
-        self.admission = Admission(settings.publish_in_flight)
+        self.admission = Admission(max_syncs=settings.publish_in_flight)
         self.publish_client = PublishClient(
-            context.keyset, context.tokens.server_token, MAX_PIPELINED_PUBLISHES
+            keyset=context.keyset, token=context.tokens.server_token, pipeline_depth=MAX_PIPELINED_PUBLISHES
         )
         self.syncs = SyncLoader(
             flags=context.flags,
             watermark=context.watermark,
-            on_read_seconds=lambda seconds: self.admission.felt(seconds, TARGET_READ_SECONDS),
+            on_read_seconds=lambda seconds: self.admission.observe(
+                seconds, target_seconds=TARGET_READ_SECONDS
+            ),
         )
         self.publisher = build_publisher(
             context,
             outboxes=self.registry.outboxes,
             wakeup=self.registry.publish_wakeup,
             client=self.publish_client,
-            inbox=InboxStreams(context.backends.valkey, context.shards.partition),
+            inbox=InboxStreams(valkey=context.backends.valkey, partition=context.shards.partition),
             syncs=self.syncs,
             max_syncs=self._max_syncs,
         )
@@ -225,7 +227,9 @@ class Bridge:
             append_events=self.events.append,
             dead_letter=self._dead_letter,
             on_committed=self._committed,
-            on_batch_seconds=lambda seconds: self.admission.felt(seconds, TARGET_COMMIT_SECONDS),
+            on_batch_seconds=lambda seconds: self.admission.observe(
+                seconds, target_seconds=TARGET_COMMIT_SECONDS
+            ),
             verify_leaves=settings.verify_leaves,
             now=context.clock.now,
         )
@@ -245,7 +249,11 @@ class Bridge:
     def _build_observers(self) -> None:
         context, settings = self.context, self.context.settings
         valid_for_seconds = max(1, round(3 * settings.status_count_interval_seconds))
-        self.health = Health(context.backends.valkey, settings.partitions, valid_for_seconds)
+        self.health = Health(
+            valkey=context.backends.valkey,
+            partitions=settings.partitions,
+            valid_for_seconds=valid_for_seconds,
+        )
         self.online_count = OnlineCount(
             client=context.pubnub,
             shards=context.shards,
@@ -283,7 +291,7 @@ class Bridge:
             "token": context.tokens.run(),
             "clock": context.clock.run(context.http_session, context.keyset),
             "subscribe": self.assignment.run(),
-            "app context": context.app_context.run(busy=self._busy),
+            "app context": context.app_context.run(under_pressure=self._busy),
             "events": self.events.run(context.settings.partitions),
             "publish time-outs": self.publish_client.connections.watch(),
         }
@@ -337,7 +345,7 @@ class Bridge:
 
     def _max_syncs(self) -> int:
         """How many batches may need a sync now: in a storm as many as the graph sustains, else as many as go out."""
-        return self.admission.room if self.storms.active else self.publisher.limits.in_flight
+        return self.admission.limit if self.storms.active else self.publisher.limits.in_flight
 
     def _busy(self) -> bool:
         """Whether notifications need all there is: they are late, or this process is busy."""
@@ -351,7 +359,7 @@ class Bridge:
         await self.context.dead_letters.add_change(self.context.shards.partition(event.user), event, reason)
 
     def _committed(self, snapshots: Sequence[PresenceSnapshot]) -> None:
-        self.context.app_context.settled(snapshots)
+        self.context.app_context.on_committed(snapshots)
         self.activity.committed(snapshots)
 
     def _relayed(self, pairs: Sequence[ChangedPair]) -> None:
@@ -400,12 +408,12 @@ def debounce_times(settings: Settings) -> DebounceTimes:
 def storm_thresholds(settings: Settings) -> StormThresholds:
     """When there is a storm, and how long leaves and batches wait then."""
     return StormThresholds(
-        on=settings.storm_protection,
-        share=STORM_MIN_SHARE,
-        least=settings.storm_min_users,
-        span=int(STORM_DETECTION_SECONDS * 1000),
-        hold=int(settings.storm_debounce_seconds * 1000),
-        window=STORM_BATCH_WINDOW_SECONDS,
+        enabled=settings.storm_protection,
+        min_share=STORM_MIN_SHARE,
+        min_users=settings.storm_min_users,
+        span_milliseconds=int(STORM_DETECTION_SECONDS * 1000),
+        debounce_milliseconds=int(settings.storm_debounce_seconds * 1000),
+        batch_window_seconds=STORM_BATCH_WINDOW_SECONDS,
     )
 
 
@@ -453,7 +461,9 @@ def build_sqs_worker(
     """A worker for entries of all partitions, owned or not."""
     settings, wakeup = context.settings, asyncio.Event()
     window = batch_window(settings)
-    outboxes = {number: PartitionOutbox(number, window) for number in range(settings.partitions)}
+    outboxes = {
+        number: PartitionOutbox(partition=number, window=window) for number in range(settings.partitions)
+    }
     publisher = build_publisher(
         context,
         outboxes=outboxes,

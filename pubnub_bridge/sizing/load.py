@@ -17,7 +17,7 @@ from pubnub_bridge.sizing.product import Product
 
 STAMP = 1_764_000_000_000
 """A moment in milliseconds: all of this century have as many digits."""
-MIN_INTERVAL_SECONDS = BatchWindow().distance
+MIN_INTERVAL_SECONDS = BatchWindow().min_interval_seconds
 BATCH_INTERVAL_SECONDS = 0.12
 """Seconds from one batch of settling to the next where changes never stop: `settle.DISTANCE` and `settle.LINGER`."""
 SYNCS = 2

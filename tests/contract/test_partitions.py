@@ -40,7 +40,7 @@ class Away(ValkeyQueue):
     """Inbox streams that are away for their first calls."""
 
     def __init__(self, valkey: Valkey, calls: int) -> None:
-        super().__init__(valkey)
+        super().__init__(valkey=valkey)
         self.calls = calls
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
@@ -60,7 +60,7 @@ class Nobody:
 
     async def here_now(self, channel: str) -> Occupants:
         """No occupants."""
-        return Occupants(0, ())
+        return Occupants(occupancy=0, users=())
 
     async def where_now(self, user: str) -> frozenset[str]:
         """No channels."""
@@ -88,7 +88,10 @@ async def nothing(_partition: int) -> None:
 
 def partitions(valkey: Valkey, inbox: InboxStreams) -> tuple[Consumer, Assignment]:
     """Of a process that owns none yet."""
-    lookups, log = PresenceLookup(Nobody(), SHARDS, now), PresenceLog(valkey, SHARDS.partition)
+    lookups, log = (
+        PresenceLookup(pubnub=Nobody(), shards=SHARDS, now=now),
+        PresenceLog(valkey=valkey, partition=SHARDS.partition),
+    )
     registry, window = PartitionRegistry(shards=SHARDS), BatchWindow()
     storms = StormController(registry=registry, thresholds=StormThresholds(), shards=SHARDS, now=now)
     consumer = Consumer(
@@ -132,11 +135,13 @@ async def promised(valkey: Valkey) -> list[SyncNotification]:
 async def test_who_arrives_while_the_queue_is_away_is_promised_a_sync_when_it_is_back(valkey: Valkey) -> None:
     """Nobody reads the entry again that told of the arrival."""
     away = Away(valkey, calls=2)
-    consumer, assignment = partitions(valkey, InboxStreams(valkey, SHARDS.partition, away))
+    consumer, assignment = partitions(
+        valkey, InboxStreams(valkey=valkey, partition=SHARDS.partition, queue=away)
+    )
     await assignment.assigned(ANN)
     running = asyncio.create_task(consumer.run())
     try:
-        await PresenceLog(valkey, SHARDS.partition).append(
+        await PresenceLog(valkey=valkey, partition=SHARDS.partition).append(
             [PresenceEvent("ann", True, now(), SHARDS.shard("ann"), "join")]
         )
         assert [(one.user, one.reason) for one in await promised(valkey)] == [("ann", "join")]

@@ -284,9 +284,9 @@ class GraphPort:
     def __init__(self, model: GraphModel, gates: Gates, life: Life) -> None:
         self._model, self._gates, self._life = model, gates, life
         self._writes: Mapping[str, tuple[str, Callable[..., Any]]] = {
-            "settle": ("commit", model.commit),
+            "write_flags": ("commit", model.commit),
             "visibility": ("visibility", lambda me, invisible: {"changed": model.hide(me, invisible)}),
-            "ask": ("friends", lambda me, other, **_: {"outcome": model.ask(me, other)}),
+            "request_or_accept": ("friends", lambda me, other, **_: {"outcome": model.ask(me, other)}),
             "unfriend": ("friends", lambda me, other: {"changed": model.unfriend(me, other)}),
             "block": ("friends", lambda me, other: {"changed": model.block(me, other)}),
             "unblock": ("friends", lambda me, other: {"changed": model.unblock(me, other)}),
@@ -306,7 +306,7 @@ class GraphPort:
     async def rows(self, name: str, **parameters: Any) -> list[Row]:
         """All rows of a read."""
         replica = queries.catalogue()[name].by_any_member
-        if name == "tell":
+        if name == "read_online_friends":
             return await self._read_friends(parameters["ids"], replica)
         if name == "outbox_read":
             return await self._read_outbox(parameters["limit"])

@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pubnub_bridge.model.encoding import micros
+from graph_service.model.timestamps import parse_microseconds
 from tests.simulation.graph import OutboxNode, Person
 from tests.simulation.process import Surroundings, notifications, presence_events
 
@@ -237,15 +237,15 @@ class Judge:
         """One message reaches an inbox."""
         events = opened(message)
         self.published += [(inbox, event) for event in events]
-        ended = {e["payload"]["userId"]: micros(e["ts"]) for e in events if e["type"] == "friend.removed"}
+        ended = {e["payload"]["userId"]: parse_microseconds(e["ts"]) for e in events if e["type"] == "friend.removed"}
         for event in events:
             self._published(inbox, event)
-            payload, ts = event["payload"], micros(event["ts"])
+            payload, ts = event["payload"], parse_microseconds(event["ts"])
             if event["type"] in PRESENCE and ts < ended.get(payload["userId"], -1):
                 self.say(f"{inbox} was told of {payload['userId']} although the end was queued")
 
     def _published(self, inbox: str, event: Mapping[str, Any]) -> None:
-        kind, payload, ts = event["type"], event["payload"], micros(event["ts"])
+        kind, payload, ts = event["type"], event["payload"], parse_microseconds(event["ts"])
         if kind == "friends.sync":
             self._sync[inbox] = max(ts, self._sync.get(inbox, -1))
             self._sync_count[inbox] = self._sync_count.get(inbox, 0) + 1
@@ -281,7 +281,7 @@ class Judge:
         )
         if self.around.graph.people[user].invisible and at > self.hidden_at[user]:
             self.say(f"what invisible {user} does was told")
-        ts = micros(event["ts"])
+        ts = parse_microseconds(event["ts"])
         if not self.stepped_back and (online, at) not in {_shown(one) for one in self._states(user, ts)}:
             self.say(f"{user} was told online={online} at {at}, which was not so at the clock {ts}")
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any, cast
@@ -31,6 +31,8 @@ from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.pubnub_api.tokens import Tokens
 from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.context import CONTEXT, BridgeContext, keyset
+from pubnub_bridge.runtime.startup import wait_until_prepared
+from pubnub_bridge.runtime.supervisor import supervise
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.backpressure import Backpressure
@@ -41,13 +43,13 @@ from pubnub_bridge.store.presence_log import PresenceLog
 from pubnub_bridge.store.watermark import Watermark
 from tests.simulation.gates import Gates
 from tests.simulation.graph import GraphModel, GraphPort
-from tests.simulation.loop import LIFE, Life, ScriptedLoop
+from tests.simulation.loop import Life, ScriptedLoop
 from tests.simulation.pubnub import PubNub, PubNubPort
 from tests.simulation.store import Store, ValkeyPort
 
 DEBOUNCE = 2000
 """Milliseconds that a state must last."""
-STORM_HOLD = 9000
+STORM_DEBOUNCE = 9000
 """Milliseconds that a leave waits at most in a storm."""
 SMALL_PART = 512 + 1
 """Bytes of a sync's part: one friend a part."""
@@ -59,7 +61,7 @@ notifications = notification.decode
 
 @cache
 def options(partitions: int = 1, storms: bool = False) -> Settings:
-    """Short debounce times, two publishes at once; two of three people at once are a storm."""
+    """Short debounce times, two publishes at once; two of three users at once are a storm."""
     seconds = DEBOUNCE / 1000
     made = Settings(
         neo4j_password="unused",
@@ -67,22 +69,21 @@ def options(partitions: int = 1, storms: bool = False) -> Settings:
         pubnub_publish_key="demo",
         pubnub_origin="pubnub",
         pubnub_tls=False,
-        access_manager="off",
+        access_manager=False,
         app_context="off",
         events_url="http://backend/events",
         events_secret="a secret of at least thirty-two bytes",
-        hold_online=seconds,
-        hold_leave=seconds,
-        hold_timeout=seconds,
+        debounce_online_seconds=seconds,
+        debounce_leave_seconds=seconds,
+        debounce_timeout_seconds=seconds,
         partitions=partitions,
         presence_shards=partitions,
         publish_in_flight=2,
-        publish_retry_times=2,
-        storm_mode="on" if storms else "off",
+        storm_protection=storms,
+        storm_debounce_seconds=STORM_DEBOUNCE / 1000,
         grace_seconds=30,
     )
-    storm = {"storm_share": 0.5, "storm_least": 2, "storm_span": 4.0, "storm_hold": STORM_HOLD / 1000}
-    return made.model_copy(update=storm)
+    return made.model_copy(update={"storm_min_users": 2})
 
 
 class Surroundings:
@@ -121,42 +122,48 @@ class Process:
         self.owned_at_stop = 0
         self.stopping = False
         self.main: asyncio.Task[None] | None = None
-        _PROCESSES[self.life] = self
 
-    def side(self) -> BridgeContext:
+    def context(self) -> BridgeContext:
         """What HTTP routes and the bridge share."""
         settings, shards, clock = self.around.settings, self.around.shards, Clock()
         valkey, graph = cast(Any, self.valkey), cast(Any, self.graph)
         flags, client = Flags(graph), cast(Any, self.port)
         return BridgeContext(
             settings=settings,
-            engines=Backends(graph, valkey),
+            backends=Backends(graph, valkey),
             keyset=keyset(settings),
-            session=cast(Any, SimpleNamespace(get=self.port.get, post=self.port.post_events)),
-            client=client,
+            http_session=cast(Any, SimpleNamespace(get=self.port.get, post=self.port.post_events)),
+            pubnub=client,
             clock=clock,
             shards=shards,
             flags=flags,
-            log=PresenceLog(valkey, shards.partition),
-            inbox=InboxStreams(valkey, shards.partition),
-            backlog=Backpressure(valkey, settings.stream_limit),
+            presence_log=PresenceLog(valkey, shards.partition),
+            inbox_streams=InboxStreams(valkey, shards.partition),
+            backpressure=Backpressure(valkey, settings.max_stream_entries),
             watermark=Watermark(valkey),
-            lookups=PresenceLookup(client, shards, clock.now),
-            why=ChangeHistory(valkey, shards.partition),
+            presence_lookup=PresenceLookup(client, shards, clock.now),
+            change_history=ChangeHistory(valkey, shards.partition),
             tokens=Tokens(client, "server", False, 60),
-            dead=DeadLetters(valkey, settings.partitions),
-            console=cast(Any, None),
+            dead_letters=DeadLetters(valkey, settings.partitions),
+            console_feed=cast(Any, None),
             audit=cast(Any, None),
-            context=AppContext(client, GraphReads(graph, flags), shards, "off", 50),
+            app_context=AppContext(client, GraphReads(graph, flags), shards, "off", 50),
         )
 
     def start(self) -> None:
         """Run the bridge until it is stopped."""
+        self.main = self.around.loop.spawn(self.life, self._run())
 
-        async def run() -> None:
-            await bridge.on(self.side())
-
-        self.main = self.around.loop.spawn(self.life, run())
+    async def _run(self) -> None:
+        """As `bridge.on`, without the scheduler, whose jobs the script starts; named after the process."""
+        context = self.context()
+        await wait_until_prepared(context)
+        with patch.object(bridge, "PublishClient", lambda *_how: InMemoryPublishClient(self.port)):
+            self.bridge = bridge.Bridge(context, name=self.name)
+        try:
+            await supervise(self.bridge.tasks(), drain=self.bridge.drain)
+        finally:
+            await self.bridge.close()
 
     def kill(self) -> None:
         """Nothing of it runs any more; its leases have run out."""
@@ -186,17 +193,17 @@ class Process:
     @property
     def owned(self) -> set[int]:
         """The partitions it owns."""
-        return set(self.bridge.ownership.owned) if self.bridge else set()
+        return set(self.bridge.leases.owned) if self.bridge else set()
 
     @property
     def pending(self) -> int:
         """Changes that are not committed yet."""
-        return sum(map(len, self.bridge.partitions.holds.values())) if self.bridge else 0
+        return sum(map(len, self.bridge.registry.debouncers.values())) if self.bridge else 0
 
     @property
     def storms(self) -> bool:
         """Whether a storm is on."""
-        return bool(self.bridge and self.bridge.partitions.storms.on)
+        return bool(self.bridge and self.bridge.storms.active)
 
     def admit(self, syncs: int) -> None:
         """So many syncs may be read at once in a storm."""
@@ -219,9 +226,9 @@ class Api(Process):
 
     async def ask_sync(self, user: str) -> None:
         """POST /v1/sync."""
-        side = self.side()
-        await side.backlog.check([keys.inbox(side.shards.partition(user))])
-        await side.inbox.ask(user)
+        context = self.context()
+        await context.backpressure.check([keys.inbox(context.shards.partition(user))])
+        await context.inbox_streams.ask(user)
 
     async def befriend(self, a: str, b: str) -> None:
         """Asked by one, accepted by the other."""
@@ -243,81 +250,55 @@ class Api(Process):
 
     async def hide(self, user: str, invisible: bool) -> None:
         """PUT /v1/me/visibility."""
-        side = self.side()
-        await set_visibility(side.flags, side.engines.valkey, user, invisible)
+        context = self.context()
+        await set_visibility(context.flags, context.backends.valkey, user, invisible)
 
     async def webhook(self, body: Any) -> int:
         """POST /webhooks/presence; the number of events accepted."""
         text = json.dumps(body).encode()
 
-        class Visit:
-            async def body(self, _request: Any, _most: int) -> bytes:
+        class Slot:
+            async def read_body(self, _request: Any, _most: int) -> bytes:
                 return text
 
         class Request(dict[Any, Any]):
             app: Mapping[Any, Any]
 
-        request = Request({SLOT: Visit()})
-        request.app = {CONTEXT: self.side()}
+        request = Request({SLOT: Slot()})
+        request.app = {CONTEXT: self.context()}
         return (await routes.presence_webhook(cast(Any, request))).accepted
 
     def _friends(self) -> Friends:
         async def changed(_a: str, _b: str) -> None:
-            await self.valkey.nudge(keys.WAKEUP_CHANNEL)
+            await self.valkey.publish_wakeup(keys.WAKEUP_CHANNEL)
 
         return Friends(cast(Any, self.graph), changed=changed)
 
 
-_PROCESSES: dict[Life, Process] = {}
-
-
-def current() -> Process:
-    """The process that runs this very step."""
-    life = LIFE.get()
-    assert life is not None
-    return _PROCESSES[life]
-
-
-class _RecordedBridge(bridge.Bridge):
-    """The bridge, known to the script; its name is the process's, so that who owns what is the same each time."""
-
-    def __init__(self, side: BridgeContext) -> None:
-        super().__init__(side)
-        process = current()
-        self.ownership.name = process.name
-        process.bridge = self
-
-
-class _PublishClient:
+class InMemoryPublishClient:
     """Publishes without HTTP."""
 
-    def __init__(self, *_how: Any) -> None:
-        self.wires = SimpleNamespace(watch=_for_ever, close=lambda: None)
-        self.post = current().port.publish
+    def __init__(self, port: PubNubPort) -> None:
+        self.connections = SimpleNamespace(watch=_never, close=lambda: None)
+        self.post = port.publish
 
 
-async def _for_ever() -> None:
+async def _never() -> None:
     await asyncio.get_running_loop().create_future()
-
-
-@asynccontextmanager
-async def _no_jobs(_jobs: list[Any]) -> AsyncIterator[None]:
-    yield
 
 
 @contextmanager
 def composed() -> Iterator[None]:
-    """The product is built over what is in memory, and logs nothing."""
+    """Constants of a small world; and the product logs nothing."""
     config = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     with (
-        patch.object(bridge, "Bridge", _RecordedBridge),
-        patch.object(bridge, "Pool", _PublishClient),
-        patch.object(bridge.jobs, "running", _no_jobs),
+        patch.object(bridge, "STORM_MIN_SHARE", 0.5),
+        patch.object(bridge, "STORM_DETECTION_SECONDS", 4.0),
+        patch.object(bridge, "PUBLISH_MAX_ATTEMPTS", 2),
         patch.object(encoding, "sync", partial(encoding.sync, budget=SMALL_PART)),
     ):
         try:
             yield
         finally:
-            _PROCESSES.clear()
             structlog.configure(**config)

@@ -212,12 +212,12 @@ class ValkeyPort:
 
         await self._call("remember", perform)
 
-    async def heard(self, channel: str) -> AsyncIterator[None]:
+    async def listen(self, channel: str) -> AsyncIterator[None]:
         """Every wake-up of a channel."""
         while True:
             await self._store.wait_for(frozenset({channel}))
             yield None
 
-    async def nudge(self, channel: str) -> None:
+    async def publish_wakeup(self, channel: str) -> None:
         """Wake whoever listens."""
         await self._call("wake-up", lambda: self._store.wake(channel))

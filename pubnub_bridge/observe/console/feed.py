@@ -48,7 +48,9 @@ class Feed:
         self._interval_seconds = CONSOLE_INTERVAL_SECONDS
         self._max_consoles = MAX_CONSOLES
         self._health = Health(
-            valkey, settings.partitions, max(1, round(3 * settings.status_count_interval_seconds))
+            valkey=valkey,
+            partitions=settings.partitions,
+            valid_for_seconds=max(1, round(3 * settings.status_count_interval_seconds)),
         )
         self._snapshot_lock = asyncio.Lock()
         self._snapshot_at = float("-inf")

@@ -79,7 +79,7 @@ async def arrived_together(world: World) -> None:
         # A partition begins to settle when its first poll is answered: both must have begun, or it is two batches.
         await until(
             lambda: all(
-                hold.begins <= bridge.context.clock.now() for hold in bridge.registry.debouncers.values()
+                hold.begins_at <= bridge.context.clock.now() for hold in bridge.registry.debouncers.values()
             )
         )
         # Their own joins are lost, so that both can be said at one moment.

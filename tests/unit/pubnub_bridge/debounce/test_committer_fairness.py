@@ -7,7 +7,7 @@ from unittest.mock import AsyncMock, MagicMock
 
 from graph_service.model.model import CommitResult, Flag
 from pubnub_bridge.debounce.committer import MAX_BATCH
-from pubnub_bridge.debounce.debouncer import Debouncer
+from pubnub_bridge.debounce.debouncer import Debouncer, DebounceTimes
 from pubnub_bridge.model.notification import NotificationBatch
 from pubnub_bridge.model.presence_event import PresenceEvent
 from tests.support.settling import commit_result, committer
@@ -27,13 +27,13 @@ class Flags:
 
 async def test_a_partition_with_more_than_a_batch_due_leaves_the_next_batch_to_the_others() -> None:
     """Also where more comes to it than is committed."""
-    debouncers = {number: Debouncer() for number in range(3)}
+    debouncers = {number: Debouncer(times=DebounceTimes()) for number in range(3)}
     flags = Flags()
-    inbox = MagicMock(notifications=lambda: NotificationBatch(lambda _user: 0), append=AsyncMock())
+    inbox = MagicMock(notifications=lambda: NotificationBatch(partition=lambda _user: 0), append=AsyncMock())
     one, _ = committer(debouncers, flags, inbox)
     for turn in range(6):
         for number, debouncer in debouncers.items():
             users = [f"{number}-{turn}-{place}" for place in range(MAX_BATCH)]
-            debouncer.see([PresenceEvent(user, True, 1000, 0, "join") for user in users], str(turn))
+            debouncer.add([PresenceEvent(user, True, 1000, 0, "join") for user in users], str(turn))
         await one.step()
     assert [{user[0] for user in batch} for batch in flags.batches] == [{"0"}, {"1"}, {"2"}] * 2
