@@ -20,27 +20,16 @@ import structlog
 from graph_service.api.concurrency_limits import SLOT
 from graph_service.app import Backends
 from graph_service.friends.friends import Friends
-from graph_service.friends.presence_flags import Flags
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge.api import routes
 from pubnub_bridge.fanout.outbox_relay import set_visibility
 from pubnub_bridge.model import encoding, notification
-from pubnub_bridge.pubnub_api.app_context import AppContext, GraphReads
-from pubnub_bridge.pubnub_api.clock import Clock
-from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
-from pubnub_bridge.pubnub_api.tokens import Tokens
 from pubnub_bridge.runtime import bridge
-from pubnub_bridge.runtime.context import CONTEXT, BridgeContext, keyset
+from pubnub_bridge.runtime.context import CONTEXT, BridgeContext, build_context, keyset
 from pubnub_bridge.runtime.startup import wait_until_prepared
 from pubnub_bridge.runtime.supervisor import supervise
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys, presence_log
-from pubnub_bridge.store.backpressure import Backpressure
-from pubnub_bridge.store.change_history import ChangeHistory
-from pubnub_bridge.store.dead_letters import DeadLetters
-from pubnub_bridge.store.inbox_streams import InboxStreams
-from pubnub_bridge.store.presence_log import PresenceLog
-from pubnub_bridge.store.watermark import Watermark
 from tests.simulation.gates import Gates
 from tests.simulation.graph import GraphModel, GraphPort
 from tests.simulation.loop import Life, ScriptedLoop
@@ -124,30 +113,15 @@ class Process:
         self.main: asyncio.Task[None] | None = None
 
     def context(self) -> BridgeContext:
-        """What HTTP routes and the bridge share."""
-        settings, shards, clock = self.around.settings, self.around.shards, Clock()
-        valkey, graph = cast(Any, self.valkey), cast(Any, self.graph)
-        flags, client = Flags(graph), cast(Any, self.port)
-        return BridgeContext(
+        """What HTTP routes and the bridge share, over what is in memory."""
+        settings = self.around.settings
+        return build_context(
             settings=settings,
-            backends=Backends(graph, valkey),
-            keyset=keyset(settings),
-            http_session=cast(Any, SimpleNamespace(get=self.port.get, post=self.port.post_events)),
-            pubnub=client,
-            clock=clock,
-            shards=shards,
-            flags=flags,
-            presence_log=PresenceLog(valkey, shards.partition),
-            inbox_streams=InboxStreams(valkey, shards.partition),
-            backpressure=Backpressure(valkey, settings.max_stream_entries),
-            watermark=Watermark(valkey),
-            presence_lookup=PresenceLookup(client, shards, clock.now),
-            change_history=ChangeHistory(valkey, shards.partition),
-            tokens=Tokens(client, "server", False, 60),
-            dead_letters=DeadLetters(valkey, settings.partitions),
-            console_feed=cast(Any, None),
-            audit=cast(Any, None),
-            app_context=AppContext(client, GraphReads(graph, flags), shards, "off", 50),
+            backends=Backends(cast(Any, self.graph), cast(Any, self.valkey)),
+            keys=keyset(settings),
+            session=cast(Any, SimpleNamespace(get=self.port.get, post=self.port.post_events)),
+            pubnub=cast(Any, self.port),
+            queue=None,
         )
 
     def start(self) -> None:
@@ -158,7 +132,7 @@ class Process:
         """As `bridge.on`, without the scheduler, whose jobs the script starts; named after the process."""
         context = self.context()
         await wait_until_prepared(context)
-        with patch.object(bridge, "PublishClient", lambda *_how: InMemoryPublishClient(self.port)):
+        with patch.object(bridge, "PublishClient", lambda **_how: InMemoryPublishClient(self.port)):
             self.bridge = bridge.Bridge(context, name=self.name)
         try:
             await supervise(self.bridge.tasks(), drain=self.bridge.drain)
@@ -296,7 +270,7 @@ def composed() -> Iterator[None]:
         patch.object(bridge, "STORM_MIN_SHARE", 0.5),
         patch.object(bridge, "STORM_DETECTION_SECONDS", 4.0),
         patch.object(bridge, "PUBLISH_MAX_ATTEMPTS", 2),
-        patch.object(encoding, "sync", partial(encoding.sync, budget=SMALL_PART)),
+        patch.object(encoding, "sync", partial(encoding.sync, max_bytes=SMALL_PART)),
     ):
         try:
             yield

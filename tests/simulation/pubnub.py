@@ -19,7 +19,7 @@ import aiohttp
 
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge.errors import PubNubUnavailable
-from pubnub_bridge.pubnub_api.publish_client import Outcome, judged
+from pubnub_bridge.pubnub_api.publish_client import Outcome, classify
 from pubnub_bridge.pubnub_api.publish_client import PublishResult as PublishResult
 from tests.simulation.gates import Gates
 from tests.simulation.loop import Life
@@ -190,12 +190,12 @@ class PubNub:
         if outcome in {"sent", "unheard"}:
             self.published(inbox, body)
         if outcome == "sent":
-            return judged(200, '[1,"Sent"]', None)
+            return classify(200, '[1,"Sent"]', None)
         if outcome in {"unheard", "silence"}:
-            return PublishResult(Outcome.LATER, "no answer")
+            return PublishResult(outcome=Outcome.LATER, reason="no response")
         if outcome.startswith("400"):
             self.refused.append((inbox, body))
-        return judged(int(outcome[:3]), outcome[3:], None)
+        return classify(int(outcome[:3]), outcome[3:], None)
 
 
 def _envelope(event: Event) -> dict[str, Any]:
@@ -309,7 +309,7 @@ class PubNubPort:
                 "publish", lambda: self._pubnub.publish(channel, body), TimeoutError
             )
         except TimeoutError:
-            return PublishResult(Outcome.LATER, "no answer")
+            return PublishResult(outcome=Outcome.LATER, reason="no response")
         return found
 
 
