@@ -32,7 +32,7 @@ from tests.simulation.known_tapes import TAPES
 
 STATE = ROOT / "build" / "mutants.json"
 KNOWN = "tests/simulation/test_known_tapes.py"
-SIMULATION = (KNOWN, "tests/simulation/test_simulation.py", "tests/property/test_walk_properties.py")
+SIMULATION = (KNOWN, "tests/simulation/test_simulation.py", "tests/property/test_pipeline_properties.py")
 COPIED = ("graph_service", "pubnub_bridge", "local_stack", "cypher", "migrations", "tests", "docs", "web", "chaos",
           "bench", "pyproject.toml", "README.md")  # fmt: skip
 TIMEOUT = 240

@@ -182,7 +182,7 @@ class Process:
     def admit(self, syncs: int) -> None:
         """So many syncs may be read at once in a storm."""
         if self.bridge:
-            self.bridge.admission.room = syncs
+            self.bridge.admission.limit = syncs
 
     def reconcile_all(self) -> None:
         """The job that compares all shards now and then."""

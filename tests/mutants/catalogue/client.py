@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.model import Mutant
 
-FRIEND_LIST = ("tests/unit/pubnub_bridge/test_view.py", "tests/property/test_walk_properties.py")
+FRIEND_LIST = ("tests/unit/pubnub_bridge/client/test_friend_list.py", "tests/property/test_pipeline_properties.py")
 FILE = "pubnub_bridge/client/friend_list.py"
 
 MUTANTS = (
@@ -14,7 +14,7 @@ MUTANTS = (
         "A late message overrules a newer one.", FRIEND_LIST,
     ),
     Mutant(
-        "client: sync beats a notification", FILE,
+        "client: sync wins over a notification", FILE,
         'self._presence(payload, kind == "friend.online", (ts, 1, payload.get("at", 0)))',
         'self._presence(payload, kind == "friend.online", (ts, -1, payload.get("at", 0)))',
         "Of one clock's two reads the older state stands.", FRIEND_LIST,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from tests.mutants.model import Mutant
 
 UNIT = "tests/unit/pubnub_bridge"
-BATCHER = (f"{UNIT}/test_coalesce.py", "tests/property/test_walk_properties.py")
-PUBLISHER = (f"{UNIT}/test_publish.py", f"{UNIT}/test_shared_room.py")
-CIRCUIT = (f"{UNIT}/test_circuit.py",)
-RELAY = (f"{UNIT}/test_settle.py",)
+BATCHER = (f"{UNIT}/fanout/test_batcher.py", "tests/property/test_pipeline_properties.py")
+PUBLISHER = (f"{UNIT}/fanout/test_publisher.py",)
+CIRCUIT = (f"{UNIT}/fanout/test_circuit_breaker.py",)
+RELAY = (f"{UNIT}/model/test_notification.py",)
 
 MUTANTS = (
     Mutant(
@@ -25,17 +25,17 @@ MUTANTS = (
     ),
     Mutant(
         "ended friendship does not silence", "pubnub_bridge/fanout/batcher.py",
-        'if relation is None or relation.kind != "removed" or relation.ts < event.ts:', "if True:",
+        'if friendship is None or friendship.kind != "removed" or friendship.ts < event.ts:', "if True:",
         "Presence goes to somebody who is not a friend any more.", BATCHER,
     ),
     Mutant(
         "older sync stays", "pubnub_bridge/fanout/batcher.py",
-        "(notice.ts > self.sync.ts)", "False",
+        "sync.ts > self.sync.ts", "False",
         "Of two syncs that wait the older one is sent.", BATCHER,
     ),
     Mutant(
         "presence given up without a sync", "pubnub_bridge/fanout/batcher.py",
-        "            owed = owed or any(event.is_presence for event in events)\n", "",
+        "            needs_sync = needs_sync or any(event.is_presence for event in events)\n", "",
         "What could not be published often enough is lost.", BATCHER,
     ),
     Mutant(
@@ -45,7 +45,7 @@ MUTANTS = (
     ),
     Mutant(
         "two batches to one inbox at once", "pubnub_bridge/fanout/batcher.py",
-        "letter.due > now or inbox in self._under_way:", "letter.due > now:",
+        "batch.due > now or inbox in self._in_flight:", "batch.due > now:",
         "Messages to one inbox overtake each other.", BATCHER,
     ),
     Mutant(
@@ -55,65 +55,75 @@ MUTANTS = (
     ),
     Mutant(
         "unread sync dropped in a storm", "pubnub_bridge/fanout/batcher.py",
-        "                self._aside.append((inbox, letter))\n", "                letter.sync = None\n",
+        "                self._set_aside.append(batch)\n", "                batch.sync = None\n",
         "Who asks while the graph cannot bear it never gets a sync.", BATCHER,
     ),
     Mutant(
         "no interval between batches", "pubnub_bridge/fanout/batcher.py",
-        "            letter.due = last + self._pace.distance\n", "            letter.due = due\n",
+        "            batch.due = max(batch.due, self._last[inbox] + self._intervals.min_interval_seconds)\n", "            pass\n",
         "One inbox gets more messages a second than a channel bears.", BATCHER,
     ),
     Mutant(
         "no interval between syncs", "pubnub_bridge/fanout/batcher.py",
-        "self._last_sync[inbox] + self._pace.sync_distance)", "self._last_sync[inbox])",
+        "self._last_sync[inbox] + self._intervals.min_sync_interval_seconds)", "self._last_sync[inbox])",
         "A client that asks in a loop is answered in a loop.", BATCHER,
     ),
     Mutant(
         "window without end", "pubnub_bridge/fanout/batcher.py",
-        "min(pace.longest, max(pace.shortest, wanted))", "max(pace.shortest, wanted)",
+        "min(window.max_seconds, max(window.min_seconds, wanted))", "max(window.min_seconds, wanted)",
         "After an outage notifications wait for minutes.", BATCHER,
     ),
     Mutant(
         "tries are not counted", "pubnub_bridge/fanout/batcher.py",
-        "                    letter.tries = max(letter.tries, notice.tries)", "                    letter.tries = 0",
+        "                    batch.tries = max(batch.tries, notification.tries)", "                    batch.tries = 0",
         "What can never be published is tried for ever.", PUBLISHER,
     ),
     Mutant(
         "entries deleted when they are read", "pubnub_bridge/fanout/publisher.py",
-        "        return [entry for generation in self.coalesce.finished() for entry in self._entries.pop(generation)]",
-        "        self.coalesce.finished()\n        done = [one for some in self._entries.values() for one in some]\n"
-        "        self._entries.clear()\n        return done",
+        "        return [entry for generation in self.batcher.finished() for entry in self._entries.pop(generation)]",
+        "        self.batcher.finished()\n"
+        "        done = [one for some in self._entries.values() for one in some]\n"
+        "        self._entries.clear()\n"
+        "        return done",
         "Who dies before publishing loses them.", PUBLISHER,
     ),
     Mutant(
         "failed messages not appended again", "pubnub_bridge/fanout/publisher.py",
-        "                await self._until_kept(outbound.partition, failed)", "                pass",
+        "await self._until_stored(\n"
+        '                    partial(self._inbox.requeue, outbox.partition, failed), "publish.requeue"\n'
+        "                )", "pass",
         "What could not be published is lost.", PUBLISHER,
     ),
     Mutant(
         "failed messages appended again in the background", "pubnub_bridge/fanout/publisher.py",
-        "                await self._until_kept(outbound.partition, failed)",
-        "                asyncio.create_task(self._until_kept(outbound.partition, failed))",
+        "await self._until_stored(\n"
+        '                    partial(self._inbox.requeue, outbox.partition, failed), "publish.requeue"\n'
+        "                )",
+        "asyncio.create_task(\n"
+        "                    self._until_stored(partial(self._inbox.requeue, outbox.partition, failed), "
+        '"publish.requeue")\n'
+        "                )",
         "The entry may be deleted before what failed stands in another one.", PUBLISHER,
     ),
     Mutant(
-        "refused message not kept", "pubnub_bridge/fanout/publisher.py",
-        "                await self._bury(partition, inbox, body, answer)\n", "",
+        "rejected message not dead-lettered", "pubnub_bridge/fanout/publisher.py",
+        "                await self._add_dead_letter(partition, inbox, body, result)\n", "",
         "What PubNub refuses vanishes without a trace.", PUBLISHER,
     ),
     Mutant(
         "sync given up while the graph is away", "pubnub_bridge/fanout/publisher.py",
-        "            await asyncio.sleep(1.0)\n            return sync", "            return None",
+        "            await asyncio.sleep(SYNC_BACKOFF_SECONDS)\n"
+        "            return sync", "            return None",
         "Who asked never gets one.", PUBLISHER,
     ),
     Mutant(
         "nothing probes an open circuit", "pubnub_bridge/fanout/publisher.py",
-        "else int(not self._under_way)", "else 0",
+        "else int(not self._in_flight)", "else 0",
         "After an outage nothing is published any more.", PUBLISHER,
     ),
     Mutant(
         "too many calls open the circuit", "pubnub_bridge/fanout/publisher.py",
-        'elif not answer.reason.startswith("429") and self.circuit', "elif self.circuit",
+        "elif not result.rate_limited and self.circuit", "elif self.circuit",
         "An origin that answers is taken for a dead one.", PUBLISHER,
     ),
     Mutant(
@@ -123,52 +133,54 @@ MUTANTS = (
     ),
     Mutant(
         "circuit forgets successes", "pubnub_bridge/fanout/circuit_breaker.py",
-        "        self.failures, self.probe_at, self._pause, self._probing = 0, None, 0.0, False",
-        "        self.probe_at, self._pause, self._probing = None, 0.0, False",
+        "        self.failures, self.probe_at, self._seconds, self._probing = 0, None, 0.0, False",
+        "        self.probe_at, self._seconds, self._probing = None, 0.0, False",
         "Twenty failures of a whole day open it.", CIRCUIT,
     ),
     Mutant(
         "probes as fast as ever", "pubnub_bridge/fanout/circuit_breaker.py",
-        "min(self.longest, self._pause * 2 or self.pause)", "self.pause",
+        "min(self.max_seconds, self._seconds * 2 or self.min_seconds)", "self.min_seconds",
         "A dead origin is probed every second.", CIRCUIT,
     ),
     Mutant(
-        "everybody probes", "pubnub_bridge/fanout/circuit_breaker.py",
-        "self.probe_at, self._probing = now + self.longest, True", "self._probing = True",
+        "every batch probes", "pubnub_bridge/fanout/circuit_breaker.py",
+        "self.probe_at, self._probing = now + self.max_seconds, True", "self._probing = True",
         "All that waits goes out at once to an origin that may be dead.", CIRCUIT,
     ),
     Mutant(
         "same partition first", "pubnub_bridge/model/round_robin.py",
         "        return ordered[begin:] + ordered[:begin]", "        return ordered",
-        "With more to do than room the last partitions wait for ever.", (f"{UNIT}/test_turns.py",),
+        "With more to do than room the last partitions wait for ever.", (f"{UNIT}/model/test_round_robin.py",),
     ),
     Mutant(
-        "outbox node deleted before its notifications stand", "pubnub_bridge/fanout/outbox_relay.py",
-        "            await self._inbox.append(outgoing)\n            await self.events(relations)\n"
+        "outbox node deleted before its notifications are stored", "pubnub_bridge/fanout/outbox_relay.py",
+        "            await self._inbox.append(notifications)\n"
+        "            await self._append_events(relations)\n"
         "            await self._outbox.done([pair.node for pair in pairs])\n",
         "            await self._outbox.done([pair.node for pair in pairs])\n"
-        "            await self._inbox.append(outgoing)\n            await self.events(relations)\n",
+        "            await self._inbox.append(notifications)\n"
+        "            await self._append_events(relations)\n",
         "Who dies in between tells nobody of a friend change.", RELAY,
     ),
     Mutant(
         "outbox read without the watermark", "pubnub_bridge/fanout/outbox_relay.py",
-        "await self._water.read(self._outbox.read)", "await self._outbox.read()",
+        "await self._watermark.read(self._outbox.read)", "await self._outbox.read()",
         "After a fail-over of the graph a friend change carries an older stamp.", RELAY,
     ),
     Mutant(
         "hiding announced only of the online", "pubnub_bridge/fanout/outbox_relay.py",
-        "                outgoing.tell(presence_event(one), one.online_friends)",
-        "                outgoing.tell(presence_event(one), one.online_friends if one.present else [])",
+        "                notifications.add(presence_event(one), one.online_friends)",
+        "                notifications.add(presence_event(one), one.online_friends if one.present else [])",
         "Who hides and leaves at the same moment stays online.", RELAY,
     ),
     Mutant(
-        "friend changes told to the online only", "pubnub_bridge/model/friendship_event.py",
+        "friend changes sent to the online only", "pubnub_bridge/model/friendship_event.py",
         "        if me.exists:", "        if me.exists and me.present:",
         "Who has just come and is not committed yet misses a friend.", RELAY,
     ),
     Mutant(
-        "back end not told of friend changes", "pubnub_bridge/fanout/outbox_relay.py",
-        "            await self.events(relations)\n", "", "The product's back end knows no friend change.", RELAY,
+        "back end not notified of friend changes", "pubnub_bridge/fanout/outbox_relay.py",
+        "            await self._append_events(relations)\n", "", "The product's back end knows no friend change.", RELAY,
     ),
     Mutant(
         "back end's events deleted before they are posted", "pubnub_bridge/fanout/event_webhook.py",
@@ -177,7 +189,7 @@ MUTANTS = (
         "A back end that is away misses them.", RELAY,
     ),
     Mutant(
-        "back end's refusal counts as taken", "pubnub_bridge/fanout/event_webhook.py",
+        "back end's 503 counts as delivered", "pubnub_bridge/fanout/event_webhook.py",
         "            answer.raise_for_status()", "            answer.status  # noqa: B018",
         "A back end that answers 503 misses events.", RELAY,
     ),

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from tests.mutants.model import Mutant
 
-VALKEY = ("tests/unit/graph_service/test_valkey_commands.py",)
-CYPHER = ("tests/unit/graph_service/test_query_promises.py",)
-WATERMARK = ("tests/unit/pubnub_bridge/test_settle.py",)
+VALKEY = ("tests/unit/graph_service/valkey/test_commands.py",)
+CYPHER = ("tests/unit/graph_service/graph/test_query_promises.py",)
+WATERMARK = ("tests/unit/pubnub_bridge/debounce/test_committer.py",)
 MODEL = "tests/simulation/graph.py"
 
 MUTANTS = (
     Mutant(
-        "watermark not kept", "pubnub_bridge/store/watermark.py",
-        "            await self._valkey.raise_to(keys.HIGHEST, newest)\n", "",
+        "watermark not stored", "pubnub_bridge/store/watermark.py",
+        "            await self._valkey.raise_to(keys.WATERMARK, newest)\n", "",
         "The next process does not know what was told.", WATERMARK,
     ),
     Mutant(
         "watermark not loaded", "pubnub_bridge/store/watermark.py",
-        "int(await self._valkey.get(keys.HIGHEST) or 0)", "0",
+        "int(await self._valkey.get(keys.WATERMARK) or 0)", "0",
         "The next process does not know what was told.", WATERMARK,
     ),
     Mutant(
@@ -32,42 +32,42 @@ MUTANTS = (
         "A cursor can stand without its entries.", VALKEY,
     ),
     Mutant(
-        "no replica awaited", "graph_service/valkey/client.py",
+        "no replica awaited", "graph_service/valkey/cluster.py",
         "        if not replicas:", "        if replicas is None:",
         "A fail-over of a Cluster loses what was accepted.", VALKEY,
     ),
     Mutant(
-        "part of a Cluster's append is no transaction", "graph_service/valkey/client.py",
+        "part of a Cluster's append is no transaction", "graph_service/valkey/cluster.py",
         '            pipe.execute_command("MULTI")\n', "",
         "A cursor can stand without its entries.", VALKEY,
     ),
     Mutant(
-        "hiding without an outbox node", "cypher/visibility.cypher",
+        "hiding without an outbox node", "cypher/presence/visibility.cypher",
         "FOREACH (_ IN CASE WHEN changed AND u:Online THEN [1] ELSE [] END | CREATE (:Outbox {a: u.id, b: u.id}))\n", "",
         "Friends are not told where the process dies.", CYPHER,
     ),
     Mutant(
-        "unfriending without an outbox node", "cypher/unfriend.cypher",
+        "unfriending without an outbox node", "cypher/friends/unfriend.cypher",
         "FOREACH (_ IN gone | CREATE (:Outbox {a: low.id, b: high.id}))\n", "",
         "Neither end is told.", CYPHER,
     ),
     Mutant(
-        "blocking without an outbox node", "cypher/block.cypher",
+        "blocking without an outbox node", "cypher/friends/block.cypher",
         "FOREACH (_ IN gone[..1] | CREATE (:Outbox {a: low.id, b: high.id}))\n", "",
         "The blocked one goes on seeing the blocker.", CYPHER,
     ),
     Mutant(
-        "repeat decides anew who was hidden, in Cypher", "cypher/settle.cypher",
+        "repeat decides anew who was hidden, in Cypher", "cypher/presence/write_flags.cypher",
         "u.invisible AND row[2] >= had AND row[2] > coalesce(u.hidden_from, 0)", "u.invisible AND row[2] >= had",
         "A leave from before hiding is never announced where its process dies.", CYPHER,
     ),
     Mutant(
-        "Cypher writes older flags", "cypher/settle.cypher",
+        "Cypher writes older flags", "cypher/presence/write_flags.cypher",
         "FOREACH (_ IN CASE WHEN row[2] >= had AND NOT row[1]", "FOREACH (_ IN CASE WHEN NOT row[1]",
         "A stale owner overrules a newer state.", CYPHER,
     ),
     Mutant(
-        "replica read", "cypher/tell.cypher",
+        "replica read", "cypher/presence/read_online_friends.cypher",
         "// locks:      none; begun", "// members:    any\n// locks:      none; begun",
         "A member that lags tells an old state with a new stamp.", CYPHER,
     ),
