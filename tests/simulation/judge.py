@@ -237,7 +237,11 @@ class Judge:
         """One message reaches an inbox."""
         events = opened(message)
         self.published += [(inbox, event) for event in events]
-        ended = {e["payload"]["userId"]: parse_microseconds(e["ts"]) for e in events if e["type"] == "friend.removed"}
+        ended = {
+            e["payload"]["userId"]: parse_microseconds(e["ts"])
+            for e in events
+            if e["type"] == "friend.removed"
+        }
         for event in events:
             self._published(inbox, event)
             payload, ts = event["payload"], parse_microseconds(event["ts"])

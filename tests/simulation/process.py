@@ -108,7 +108,7 @@ class Process:
         self.valkey = ValkeyPort(around.store, around.gates, self.life)
         self.graph = around.graph_port(self.life)
         self.bridge: bridge.Bridge | None = None
-        self.owned_at_stop = 0
+        self.owned_at_close = 0
         self.stopping = False
         self.main: asyncio.Task[None] | None = None
 
@@ -137,6 +137,7 @@ class Process:
         try:
             await supervise(self.bridge.tasks(), drain=self.bridge.drain)
         finally:
+            self.owned_at_close = len(self.owned)
             await self.bridge.close()
 
     def kill(self) -> None:

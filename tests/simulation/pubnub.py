@@ -19,8 +19,7 @@ import aiohttp
 
 from graph_service.model.sharding import ShardMap
 from pubnub_bridge.errors import PubNubUnavailable
-from pubnub_bridge.pubnub_api.publish_client import Outcome, classify
-from pubnub_bridge.pubnub_api.publish_client import PublishResult as PublishResult
+from pubnub_bridge.pubnub_api.publish_client import Outcome, PublishResult, classify
 from tests.simulation.gates import Gates
 from tests.simulation.loop import Life
 

@@ -38,7 +38,7 @@ def test_no_short_tape_breaks_the_bridge(steps: Tape) -> None:
 
 
 THERE: Tape = [("everybody comes", 0), *[("a debounce", 0)] * 4]
-DROP: Tape = [("toggle", 0), ("toggle", 2), ("a debounce", 0)]
+DROP: Tape = [("toggle", 0), ("toggle", 2), *[("a debounce", 0)] * 3]
 BACK: Tape = [("toggle", 2), ("toggle", 0)]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pubnub_bridge.client.friend_list import FriendList as FriendList
+from pubnub_bridge.client.friend_list import FriendList
 from tests.simulation import gates
 from tests.simulation.gates import MUST_FINISH
 from tests.simulation.judge import Judge
@@ -102,14 +102,14 @@ class World:
             self.start()
         process = self.processes.pop(which % len(self.processes))
         if process.main is not None:
-            began, process.owned_at_stop = self.loop.milliseconds, len(process.owned)
+            began = self.loop.milliseconds
             process.main.add_done_callback(lambda _: self._stopped(process, began))
         process.stop()
 
     def _stopped(self, process: Process, began: int) -> None:
         kept = [key for key, (holder, _) in self.around.store.leases.items() if holder == process.name]
         if (
-            len(kept) > self.around.settings.partitions - process.owned_at_stop
+            len(kept) > self.around.settings.partitions - process.owned_at_close
             and not self.gates.failed["lease"]
         ):
             self.judge.say(f"{process.name} stopped and kept its leases")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from tests.mutants.model import Mutant
 
-FRIEND_LIST = ("tests/unit/pubnub_bridge/client/test_friend_list.py", "tests/property/test_pipeline_properties.py")
+FRIEND_LIST = (
+    "tests/unit/pubnub_bridge/client/test_friend_list.py",
+    "tests/property/test_pipeline_properties.py",
+)
 FILE = "pubnub_bridge/client/friend_list.py"
 
 MUTANTS = (

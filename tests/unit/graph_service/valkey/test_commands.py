@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from graph_service.errors import QueueUnavailable
-from graph_service.valkey.client import Cluster, Valkey
+from graph_service.valkey.client import Valkey
+from graph_service.valkey.cluster import Cluster
 
 
 class Pipeline:
-    """Records commands, and answers the last two with what a server says."""
+    """Records commands, and returns for the last two what a server does."""
 
     def __init__(self, replicas: int = 1) -> None:
         self.commands: list[tuple[Any, ...]] = []
@@ -43,7 +44,7 @@ class Pipeline:
         self.commands.append(command[:2])
 
     async def execute(self) -> list[Any]:
-        """What EXEC and WAIT answer."""
+        """The results of EXEC and WAIT."""
         return [b"OK", [b"1-0", b"OK"], self._replicas]
 
 
