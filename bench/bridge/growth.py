@@ -175,7 +175,7 @@ async def _warmed(grown: Grown, graph: Graph, ids: Sequence[str]) -> None:
 
 
 async def _questions(grown: Grown, graph: Graph, asked: Asked) -> None:
-    flags, someone = Flags(graph), random.Random(3).sample(list(asked.ids), min(4000, len(asked.ids)))
+    flags, someone = Flags(graph=graph), random.Random(3).sample(list(asked.ids), min(4000, len(asked.ids)))
     sync = Question("sync of a random user", lambda n: flags.sync(someone[n % len(someone)]), None, warm=300)
     wanted = [one for one in questions(graph, None, asked) if one.name in ASKED]
     for question in [sync, *wanted]:

@@ -112,7 +112,7 @@ def bytes_a_user(users: int = 100_000) -> Figure:
 
 async def settling(rig: Rig, batches: int = 20, warm_up: int = 30) -> list[Figure]:
     """Commit, then read, batch by batch, once Neo4j's Java has compiled what that runs through."""
-    flags, took = Flags(rig.graph), 0.0
+    flags, took = Flags(graph=rig.graph), 0.0
     for number in range(warm_up + batches):
         changes = rig.changes(BATCH)
         began = time.perf_counter()
@@ -147,7 +147,7 @@ async def fan_out(rig: Rig, window_s: float, batches: int = 20) -> list[Figure]:
 async def _told(rig: Rig) -> list[PresenceSnapshot]:
     found: list[PresenceSnapshot] = []
     for start in (0, BATCH):
-        found += await Flags(rig.graph).read_snapshots(
+        found += await Flags(graph=rig.graph).read_snapshots(
             list(itertools.islice(rig.there, start, start + BATCH))
         )
     return found

@@ -143,7 +143,7 @@ async def _run(
 
 async def _compiled(made: Rig) -> None:
     """Small batches until Neo4j has compiled what each question costs by itself; nobody's state changes."""
-    flags = Flags(made.graph)
+    flags = Flags(graph=made.graph)
     for user in itertools.islice(itertools.cycle(list(made.there)), SMALL_BATCHES):
         now = time.time_ns() // 1_000_000
         await flags.write_flags([Flag(user, True, now, SHARDS.shard(user))])
@@ -194,7 +194,7 @@ async def _loads(
 async def _weighed(made: Rig, group: Group, population: Population, folder: Path) -> dict[str, Any]:
     """Bytes that one thing takes in Valkey, in the hold and on disk."""
     store = folder / "data" / "neo4j" / "data" / "databases" / "neo4j"
-    told = await Flags(made.graph).read_snapshots(list(made.there)[:TOLD])
+    told = await Flags(graph=made.graph).read_snapshots(list(made.there)[:TOLD])
     empty = await _used(made)
     now = time.time_ns() // 1_000_000
     changes = [

@@ -29,7 +29,7 @@ from bench.graph.questions import Asked, Question, questions
 from bench.harness import measure
 from bench.harness.loaded import ONLINE, flag, load, options
 from bench.harness.measure import Round, Timing
-from graph_service.friends.bulk import MOST_PAIRS, Bulk
+from graph_service.friends.bulk import MAX_PAIRS, Bulk
 from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph, connect
 from graph_service.model.model import Pair
@@ -143,12 +143,12 @@ async def _make_capped(graph: Graph, population: Population) -> list[int]:
     """One more user, with as many friends as are allowed; returns their indices."""
     count = min(CAP, len(population.ids))
     friends = random.Random(4).sample(range(len(population.ids)), count)
-    await Users(graph, ShardMap().shard).upsert_many([UserProfile(CAPPED, "At the Cap")])
-    for start in range(0, count, MOST_PAIRS):
+    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many([UserProfile(CAPPED, "At the Cap")])
+    for start in range(0, count, MAX_PAIRS):
         pairs = [
-            Pair(CAPPED, population.ids[one], 1_700_000_000) for one in friends[start : start + MOST_PAIRS]
+            Pair(CAPPED, population.ids[one], 1_700_000_000) for one in friends[start : start + MAX_PAIRS]
         ]
-        await Bulk(graph, CAP).batch(pairs, tell=False)
+        await Bulk(graph=graph, friend_limit=CAP).batch(pairs, notify=False)
     return friends
 
 

@@ -96,7 +96,7 @@ def questions(graph: Graph, sql: Postgres | None, asked: Asked) -> Iterator[Ques
 
 
 def _reads(graph: Graph, sql: Postgres | None, asked: Asked) -> Iterator[Question]:
-    friends, flags = Friends(graph), Flags(graph)
+    friends, flags = Friends(graph=graph), Flags(graph=graph)
     someone = _chosen(asked.ids)
 
     def page(limit: int, who: Callable[[int], str]) -> tuple[Call, Call | None]:
@@ -142,7 +142,7 @@ def _reads(graph: Graph, sql: Postgres | None, asked: Asked) -> Iterator[Questio
 
 def _suggestions(graph: Graph, sql: Postgres | None, asked: Asked) -> Iterator[Question]:
     someone = _chosen(asked.ids)[:40]
-    kept = SuggestionsFor(graph, Memory())
+    kept = SuggestionsFor(graph=graph, cache=Memory())
 
     async def first(n: int) -> object:
         await kept.forget(someone[n % 40])
@@ -161,7 +161,7 @@ def _suggestions(graph: Graph, sql: Postgres | None, asked: Asked) -> Iterator[Q
 
 
 def _settle(graph: Graph, sql: Postgres | None, asked: Asked) -> Question:
-    flags, shards = Flags(graph), ShardMap()
+    flags, shards = Flags(graph=graph), ShardMap()
     draw = random.Random(5)
 
     async def in_graph(n: int) -> object:
@@ -193,7 +193,7 @@ def _settle(graph: Graph, sql: Postgres | None, asked: Asked) -> Question:
 
 def _asks(graph: Graph, sql: Postgres | None, asked: Asked) -> Question:
     """Ask and accept: every second call makes a friendship."""
-    friends = Friends(graph)
+    friends = Friends(graph=graph)
 
     def ends(n: int) -> tuple[str, str]:
         a, b = asked.strangers[n // 2 % len(asked.strangers)]

@@ -71,4 +71,4 @@ async def flag(graph: Graph, users: list[str]) -> None:
     shards = ShardMap()
     for start in range(0, len(users), BATCH):
         rows = [Flag(user, True, _LONG_AGO, shards.shard(user)) for user in users[start : start + BATCH]]
-        await Flags(graph).write_flags(rows)
+        await Flags(graph=graph).write_flags(rows)

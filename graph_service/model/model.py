@@ -41,7 +41,7 @@ class CommitResult:
     """Users who were invisible when it was committed: friends hear nothing of it. Who hides afterwards is not among them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceSnapshot:
     """One user's own state and online friends, all from one read (row 7 of the walk)."""
 
@@ -78,7 +78,7 @@ class FriendRow:
     """Seconds since the epoch; 0 when not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FriendPage:
     """A page of friends in order of id."""
 
@@ -91,7 +91,7 @@ class FriendPage:
     """How many there are in all, where the query knows it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FriendDetail:
     """One friend, with the number of friends in common."""
 
@@ -110,11 +110,11 @@ class Relation:
     """When asked or blocked, milliseconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RelationPage:
     """A page of requests or blocks in order of id."""
 
-    people: Sequence[Relation]
+    relations: Sequence[Relation]
     next: str | None
 
 
@@ -127,7 +127,7 @@ class State(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What an action left, and whether it changed anything."""
 
@@ -135,7 +135,7 @@ class Outcome:
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyncView:
     """Who of a user's friends is online, from one read: the payload of friends.sync."""
 
@@ -162,7 +162,7 @@ class Pair:
     """Seconds since the epoch; 0 when not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairResult:
     """The answer to one pair, with the reason where it was refused."""
 
@@ -172,7 +172,7 @@ class PairResult:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
     """Someone a user may know, and why."""
 
@@ -184,18 +184,18 @@ class Suggestion:
     """The first three by id."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestions:
     """Suggestions in order of their number of mutual friends."""
 
-    people: Sequence[Suggestion]
+    suggestions: Sequence[Suggestion]
     calculated_at: int
     """When the walk was done, microseconds since the epoch by the graph's clock; flags are always fresh."""
-    kept: bool
-    """Whether the ranking is an earlier one that is still good."""
+    cached: bool
+    """Whether the ranking is an earlier one that is still valid."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
     """One user's state for the product's own back end."""
 
@@ -205,7 +205,7 @@ class Presence:
     """Milliseconds since the epoch; 0 when never seen."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class End:
     """One end of a changed pair, as read after the change."""
 
@@ -224,7 +224,7 @@ class End:
     """Whether this end has blocked the other."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedPair:
     """A pair from the outbox with its present relation; both ends are told what they may see of it.
 

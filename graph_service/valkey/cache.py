@@ -15,7 +15,7 @@ log = structlog.get_logger(__name__)
 class Cache:
     """A cache: every call answers, and an engine that is away only makes answers slower."""
 
-    def __init__(self, valkey: Valkey) -> None:
+    def __init__(self, *, valkey: Valkey) -> None:
         self._valkey = valkey
 
     async def get(self, key: str) -> bytes | None:

@@ -35,7 +35,7 @@ class Valkey:
     clustered = False
     """Whether keys are spread over several servers."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, *, client: redis.Redis) -> None:
         self._client = client
         self.on_failover: Callable[[], None] = lambda: None
         """Called when another server has taken over a part of the keys; on one server never."""

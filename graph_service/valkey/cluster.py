@@ -43,7 +43,7 @@ async def open_valkey(url: str) -> AsyncIterator[Valkey]:
             async with Cluster.joined(url) as cluster:
                 yield cluster
         else:
-            yield Valkey(client)
+            yield Valkey(client=client)
     finally:
         await client.aclose()
 
@@ -58,8 +58,8 @@ class Cluster(Valkey):
 
     clustered = True
 
-    def __init__(self, client: RedisCluster, options: Mapping[str, Any]) -> None:
-        super().__init__(cast(redis.Redis, client))
+    def __init__(self, *, client: RedisCluster, options: Mapping[str, Any]) -> None:
+        super().__init__(client=cast(redis.Redis, client))
         self._cluster = client
         self._options = dict(options)
         self._servers: dict[tuple[str, int], redis.Redis] = {}
@@ -75,7 +75,9 @@ class Cluster(Valkey):
         try:
             with answering():
                 await client.initialize()
-            opened = cls(client, {k: v for k, v in options.items() if k not in {"host", "port"}})
+            opened = cls(
+                client=client, options={k: v for k, v in options.items() if k not in {"host", "port"}}
+            )
             yield opened
             for server in opened._servers.values():
                 await server.aclose()

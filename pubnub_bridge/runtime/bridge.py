@@ -293,7 +293,11 @@ def ways(context: BridgeContext, pool: PublishClient, syncs: SyncLoader) -> Publ
 
 def _changes(context: BridgeContext) -> outbox_relay.Graph:
     return outbox_relay.Graph(
-        Outbox(context.backends.graph, context.settings.last_seen_rounding_seconds), context.flags
+        Outbox(
+            graph=context.backends.graph,
+            last_seen_rounding_seconds=context.settings.last_seen_rounding_seconds,
+        ),
+        context.flags,
     )
 
 

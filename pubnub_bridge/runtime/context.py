@@ -105,7 +105,10 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
             PubNubSdk.open(keys, secret.get_secret_value() if secret else None)
         )
         shards = settings.shard_map()
-        clock, flags = Clock(), Flags(backends.graph, settings.last_seen_rounding_seconds)
+        clock, flags = (
+            Clock(),
+            Flags(graph=backends.graph, last_seen_rounding_seconds=settings.last_seen_rounding_seconds),
+        )
         url = settings.queue_url
         notices = await stack.enter_async_context(SqsQueue.open(url)) if url else None
         yield BridgeContext(

@@ -43,8 +43,10 @@ async def routed(cluster: Cluster, servers: Servers) -> AsyncIterator[Graph]:
 
 async def befriend(graph: Graph) -> None:
     """Two people, friends."""
-    await Users(graph, ShardMap().shard).upsert_many([UserProfile("ann", "Ann"), UserProfile("ben", "Ben")])
-    await Bulk(graph).batch([Pair("ann", "ben")])
+    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(
+        [UserProfile("ann", "Ann"), UserProfile("ben", "Ben")]
+    )
+    await Bulk(graph=graph).batch([Pair("ann", "ben")])
 
 
 async def friends_of_ann(graph: Graph) -> list[str]:
@@ -74,7 +76,7 @@ async def test_what_is_told_is_read_from_the_leader_after_the_commit(routed: Gra
     """Row 7 carries the bookmark of row 6, so a leader elected in between waits for the commit too."""
     await befriend(routed)
     cluster.leader.heard.clear()
-    flags = Flags(routed)
+    flags = Flags(graph=routed)
     await flags.write_flags([Flag("ben", True, 1, 0)])
     (told,) = await flags.read_snapshots(["ann"])
     assert told.online_friends == ["ben"]

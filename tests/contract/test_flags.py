@@ -12,7 +12,7 @@ from tests.contract.test_friends import everybody
 
 async def friends_of(graph: Graph, me: str, *others: str) -> None:
     """Makes friends."""
-    friends = Friends(graph)
+    friends = Friends(graph=graph)
     for other in others:
         await friends.ask(me, other)
         await friends.ask(other, me)
@@ -26,7 +26,7 @@ def flag(user: str, online: bool, at: int) -> Flag:
 async def test_a_newer_flag_changes_an_equal_one_is_told_again_an_older_one_is_nothing(graph: Graph) -> None:
     """And an id without a user is named."""
     await everybody(graph, "ann", "ben", "cat")
-    flags = Flags(graph)
+    flags = Flags(graph=graph)
     await flags.write_flags([flag("ben", True, 100), flag("cat", True, 100)])
     settled = await flags.write_flags(
         [flag("ann", True, 100), flag("ben", True, 100), flag("cat", False, 99), flag("ghost", True, 1)]
@@ -41,7 +41,7 @@ async def test_told_is_ones_own_state_and_the_friends_who_are_online(graph: Grap
     """With the number of all friends and the clock of the read."""
     await everybody(graph, "ann", "ben", "cat", "dan", "stranger")
     await friends_of(graph, "ann", "ben", "cat", "dan")
-    flags = Flags(graph)
+    flags = Flags(graph=graph)
     before = await flags.clock()
     await flags.write_flags([flag(user, True, 50) for user in ("ann", "ben", "cat", "stranger")])
     (told,) = await flags.read_snapshots(["ann", "nobody"])
@@ -60,7 +60,7 @@ async def test_the_invisible_are_offline_to_others_and_see_others_all_the_same(g
     """In told, in sync, in lists and in the query of the product; and last_seen stands still."""
     await everybody(graph, "ann", "ben")
     await friends_of(graph, "ann", "ben")
-    flags, friends = Flags(graph), Friends(graph)
+    flags, friends = Flags(graph=graph), Friends(graph=graph)
     await flags.write_flags([flag("ann", True, 50), flag("ben", True, 50)])
     assert await flags.set_visibility("ben", invisible=True)
     assert not await flags.set_visibility("ben", invisible=True)
@@ -86,7 +86,7 @@ async def test_the_invisible_are_offline_to_others_and_see_others_all_the_same(g
 async def test_of_a_change_friends_hear_by_what_stood_when_it_was_committed(graph: Graph) -> None:
     """Who hides after the commit was visible in it, however often it is tried again; who hid before was not."""
     await everybody(graph, "ben")
-    flags, gone = Flags(graph), [flag("ben", False, 60)]
+    flags, gone = Flags(graph=graph), [flag("ben", False, 60)]
     await flags.write_flags([flag("ben", True, 50)])
     assert not (await flags.write_flags(gone)).hidden
     await flags.set_visibility("ben", invisible=True)
@@ -101,7 +101,7 @@ async def test_of_a_change_friends_hear_by_what_stood_when_it_was_committed(grap
 async def test_hiding_stands_in_the_outbox_where_it_shows(graph: Graph) -> None:
     """In the commit itself, so that friends are told whatever dies then; who hides while offline is not talked of."""
     await everybody(graph, "ann", "ben")
-    flags, outbox = Flags(graph), Outbox(graph)
+    flags, outbox = Flags(graph=graph), Outbox(graph=graph)
     await flags.write_flags([flag("ben", True, 50)])
     for user in ("ann", "ben"):
         await flags.set_visibility(user, invisible=True)
@@ -114,12 +114,12 @@ async def test_hiding_stands_in_the_outbox_where_it_shows(graph: Graph) -> None:
 
 async def test_nothing_to_settle_asks_nothing(graph: Graph) -> None:
     """An empty batch has an empty answer."""
-    settled = await Flags(graph).write_flags([])
+    settled = await Flags(graph=graph).write_flags([])
     assert not settled.changed | settled.equal | settled.older | settled.unknown
 
 
 async def test_the_presence_of_nobody_known_is_an_empty_answer(graph: Graph) -> None:
     """Not a row less than expected."""
-    assert await Flags(graph).presence(["ghost"]) == []
-    assert await Flags(graph).read_snapshots(["ghost"]) == []
-    assert await Flags(graph).online_in_shards([99]) == {}
+    assert await Flags(graph=graph).presence(["ghost"]) == []
+    assert await Flags(graph=graph).read_snapshots(["ghost"]) == []
+    assert await Flags(graph=graph).online_in_shards([99]) == {}

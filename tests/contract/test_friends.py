@@ -30,7 +30,7 @@ STEPS: list[Step] = list(product(ACTIONS, (True, False)))
 
 async def everybody(graph: Graph, *names: str) -> Users:
     """Creates users."""
-    people = Users(graph, shard_of=lambda _: 0)
+    people = Users(graph=graph, shard_of=lambda _: 0)
     await people.upsert_many([UserProfile(name, name.title()) for name in names])
     return people
 
@@ -42,9 +42,9 @@ async def visible(friends: Friends, me: str) -> dict[str, list[str]]:
     blocks = await friends.blocks(me)
     return {
         "friends": [friend.id for friend in page.friends],
-        "in": [person.id for person in into.people],
-        "out": [person.id for person in out.people],
-        "blocks": [person.id for person in blocks.people],
+        "in": [one.id for one in into.relations],
+        "out": [one.id for one in out.relations],
+        "blocks": [one.id for one in blocks.relations],
     }
 
 
@@ -92,7 +92,7 @@ def apply(model: Reference, step: Step, a: str, b: str) -> Outcome | tuple[str, 
 
 async def test_every_ordered_pair_of_actions_from_every_state_does_what_the_model_does(graph: Graph) -> None:
     """Outcome of each step, and everything both can see after it, for either of the two as the actor."""
-    friends = Friends(graph)
+    friends = Friends(graph=graph)
     walks = [[*path, *pair] for path in reachable_states() for pair in product(STEPS, repeat=2)]
     assert len(walks) >= 900, "at least nine states of two users"
     await everybody(graph, *(f"{side}{number}" for number in range(len(walks)) for side in "ab"))
@@ -123,13 +123,13 @@ async def test_every_ordered_pair_of_actions_from_every_state_does_what_the_mode
 async def test_a_repeat_changes_nothing_and_says_so(graph: Graph) -> None:
     """Asking, accepting and removing twice are the same as once."""
     await everybody(graph, "ann", "ben")
-    friends = Friends(graph)
-    assert await friends.ask("ann", "ben") == Outcome(State.REQUESTED, changed=True)
-    assert await friends.ask("ann", "ben") == Outcome(State.REQUESTED, changed=False)
-    assert await friends.ask("ben", "ann") == Outcome(State.FRIENDS, changed=True)
-    assert await friends.ask("ben", "ann") == Outcome(State.FRIENDS, changed=False)
-    assert await friends.remove("ann", "ben") == Outcome(State.NONE, changed=True)
-    assert await friends.remove("ann", "ben") == Outcome(State.NONE, changed=False)
+    friends = Friends(graph=graph)
+    assert await friends.ask("ann", "ben") == Outcome(state=State.REQUESTED, changed=True)
+    assert await friends.ask("ann", "ben") == Outcome(state=State.REQUESTED, changed=False)
+    assert await friends.ask("ben", "ann") == Outcome(state=State.FRIENDS, changed=True)
+    assert await friends.ask("ben", "ann") == Outcome(state=State.FRIENDS, changed=False)
+    assert await friends.remove("ann", "ben") == Outcome(state=State.NONE, changed=True)
+    assert await friends.remove("ann", "ben") == Outcome(state=State.NONE, changed=False)
     assert await told(graph) == [("ann", "ben")] * 3
 
 
@@ -138,13 +138,13 @@ async def test_nobody_befriends_or_blocks_oneself(graph: Graph) -> None:
     await everybody(graph, "ann")
     for action in ACTIONS:
         with pytest.raises(BadInput, match="id: is your own"):
-            await getattr(Friends(graph), action)("ann", "ann")
+            await getattr(Friends(graph=graph), action)("ann", "ann")
 
 
 async def test_an_unknown_id_is_named(graph: Graph) -> None:
     """Whichever of the two it is."""
     await everybody(graph, "ann")
-    friends = Friends(graph)
+    friends = Friends(graph=graph)
     with pytest.raises(UserNotFound, match="'ghost'"):
         await friends.ask("ann", "ghost")
     with pytest.raises(UserNotFound, match="'ghost'"):
@@ -156,7 +156,7 @@ async def test_an_unknown_id_is_named(graph: Graph) -> None:
 async def test_to_the_blocked_one_a_block_is_an_unfriend(graph: Graph) -> None:
     """Same lists and same answers; a later request is stored, pending, and hidden from the blocker."""
     await everybody(graph, "ann", "ben", "cat")
-    friends = Friends(graph)
+    friends = Friends(graph=graph)
     for other in ("ann", "cat"):
         await friends.ask("ben", other)
         await friends.ask(other, "ben")
@@ -166,21 +166,21 @@ async def test_to_the_blocked_one_a_block_is_an_unfriend(graph: Graph) -> None:
     assert (
         await friends.ask("ben", "ann")
         == await friends.ask("ben", "cat")
-        == Outcome(State.REQUESTED, changed=True)
+        == Outcome(state=State.REQUESTED, changed=True)
     )
     assert (await visible(friends, "ben"))["out"] == ["ann", "cat"]
     assert (await visible(friends, "ann"))["in"] == []
     assert (await visible(friends, "cat"))["in"] == ["ben"]
     with pytest.raises(BlockedByCaller, match="DELETE /v1/blocks/ben"):
         await friends.ask("ann", "ben")
-    assert await friends.unblock("ann", "ben") == Outcome(State.NONE, changed=True)
+    assert await friends.unblock("ann", "ben") == Outcome(state=State.NONE, changed=True)
     assert (await visible(friends, "ann"))["in"] == ["ben"]
 
 
 async def test_limits_are_told_by_who_is_full(graph: Graph) -> None:
     """The cap of friends holds for both ends, the cap of open requests for the asker."""
     await everybody(graph, "ann", "ben", "cat", "dan")
-    friends = Friends(graph, friend_limit=1, pending_limit=1)
+    friends = Friends(graph=graph, friend_limit=1, pending_limit=1)
     await friends.ask("ann", "ben")
     with pytest.raises(PendingLimitReached, match="'ann' has reached the limit of 1 pending"):
         await friends.ask("ann", "cat")
@@ -199,7 +199,7 @@ async def test_pages_hold_every_friend_once_in_order_of_id(graph: Graph) -> None
     """Whatever the page size; the last page says that it is the last."""
     names = [f"f{number:03}" for number in range(25)]
     await everybody(graph, "ann", *names)
-    friends = Friends(graph)
+    friends = Friends(graph=graph)
     for name in names:
         await friends.ask(name, "ann")
         await friends.ask("ann", name)
@@ -218,7 +218,7 @@ async def test_pages_hold_every_friend_once_in_order_of_id(graph: Graph) -> None
 async def test_strangers_learn_nothing_of_each_other(graph: Graph) -> None:
     """One friend and mutual friends are for friends only."""
     await everybody(graph, "ann", "ben")
-    for call in (Friends(graph).one, Friends(graph).mutual):
+    for call in (Friends(graph=graph).one, Friends(graph=graph).mutual):
         with pytest.raises(NotFriends, match="'ben'"):
             await call("ann", "ben")
 
@@ -226,7 +226,7 @@ async def test_strangers_learn_nothing_of_each_other(graph: Graph) -> None:
 async def test_mutual_friends_are_counted_and_paged(graph: Graph) -> None:
     """Those who are friends of both, in order of id, with the number in all."""
     await everybody(graph, "ann", "ben", "m1", "m2", "m3", "only-ann")
-    friends = Friends(graph)
+    friends = Friends(graph=graph)
     for one, other in [("ann", "ben"), ("ann", "only-ann")] + [
         (side, name) for side in ("ann", "ben") for name in ("m1", "m2", "m3")
     ]:

@@ -40,8 +40,8 @@ def files(folder: Path, people: str, friendships: str) -> tuple[Path, Path]:
 
 async def load(graph: Graph, one: Path, other: Path, limit: int = 10_000) -> tuple[Tally, Tally]:
     """Imports both files."""
-    people = await Import(graph).people(one, Users(graph, ShardMap().shard))
-    return people, await Import(graph).friendships(other, Bulk(graph, limit))
+    people = await Import(graph=graph).users(one, Users(graph=graph, shard_of=ShardMap().shard))
+    return people, await Import(graph=graph).friendships(other, Bulk(graph=graph, friend_limit=limit))
 
 
 async def edges(graph: Graph) -> list[tuple[str, str, int | None]]:
@@ -110,9 +110,9 @@ async def test_a_repeat_in_a_later_window_is_found(
     graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows are finished in order, so the first of two equal lines wins however far apart they are."""
-    monkeypatch.setattr(importer, "WINDOW", 2)
-    monkeypatch.setattr(importer, "BATCH", 1)
-    monkeypatch.setattr(importer, "TWINS", 1)
+    monkeypatch.setattr(importer, "WINDOW_LINES", 2)
+    monkeypatch.setattr(importer, "BATCH_LINES", 1)
+    monkeypatch.setattr(importer, "DUPLICATE_LINES", 1)
     text = "a,b,since\nann,ben,1\nann,cat,2\nann,dan,3\nben,ann,4\ncat,ann,5\n"
     _, other = await load(graph, *files(tmp_path, PEOPLE, text))
     assert [(bad.line, bad.reason) for bad in other.rejected] == [
@@ -142,7 +142,7 @@ async def test_a_killed_import_goes_on_where_it_stopped(
     said, _ = await process.communicate()
     assert process.returncode == 0, said
     file = json.loads(said)["files"][1]
-    assert file["resumed"] >= 2 * importer.BATCH
+    assert file["resumed"] >= 2 * importer.BATCH_LINES
     assert file["made"] + file["there"] == file["lines"] == len(population.pairs)
     ids = population.ids
     assert [(a, b) for a, b, _ in await edges(graph)] == [
@@ -186,7 +186,7 @@ async def test_what_is_exported_can_be_imported(graph: Graph, tmp_path: Path) ->
     await load(graph, tmp_path / "people.csv", tmp_path / "friendships.csv")
     before = await everything(graph)
     exported = await export(graph, tmp_path / "out")
-    assert (exported.people, exported.friendships) == (4, 3)
+    assert (exported.users, exported.friendships) == (4, 3)
     assert (tmp_path / "out" / "people.csv").read_text("utf-8") == (tmp_path / "people.csv").read_text(
         "utf-8"
     )

@@ -16,7 +16,7 @@ ASKERS = [f"asker{number}" for number in range(8)]
 async def test_lists_read_among_changes_are_whole(graph: Graph) -> None:
     """Requests that end and users who are erased while a list is read leave no half row and no error."""
     people = await everybody(graph, "ann", *ASKERS)
-    friends, flags = Friends(graph), Flags(graph)
+    friends, flags = Friends(graph=graph), Flags(graph=graph)
     stop = asyncio.Event()
 
     async def come_and_go(asker: str) -> None:
@@ -25,7 +25,7 @@ async def test_lists_read_among_changes_are_whole(graph: Graph) -> None:
             await friends.cancel_or_decline("ann", asker)
             if turn % 10 == 9:
                 await people.erase(asker)
-                await Users(graph, lambda _: 0).upsert_many([UserProfile(asker, "Again")])
+                await Users(graph=graph, shard_of=lambda _: 0).upsert_many([UserProfile(asker, "Again")])
         stop.set()
 
     async def read() -> None:

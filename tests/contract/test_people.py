@@ -44,7 +44,7 @@ class Memory:
 
 async def test_a_user_is_created_once_and_renamed_after(graph: Graph) -> None:
     """The answer says which; the shard is the product's function of the id."""
-    people = Users(graph, shard_of=len)
+    people = Users(graph=graph, shard_of=len)
     assert await people.upsert("ann", "Ann")
     assert not await people.upsert("ann", "Ann B.")
     upserted = await people.upsert_many(
@@ -58,7 +58,7 @@ async def test_a_user_is_created_once_and_renamed_after(graph: Graph) -> None:
 async def test_an_export_holds_ones_own_relations_and_no_block_by_others(graph: Graph) -> None:
     """Nor a request that was hidden by one's own block."""
     people = await everybody(graph, "ann", "ben", "cat", "dan", "eve")
-    friends = Friends(graph)
+    friends = Friends(graph=graph)
     await friends_of(graph, "ann", "ben")
     await friends.ask("ann", "cat")
     await friends.block("dan", "ann")
@@ -78,8 +78,8 @@ async def test_an_erase_leaves_nothing_and_tells_friends(graph: Graph) -> None:
         return {"dropped": 2}
 
     await everybody(graph, "ann", "ben", "cat", "dan")
-    people = Users(graph, lambda _: 0, erasers={"cache": cache})
-    friends = Friends(graph)
+    people = Users(graph=graph, shard_of=lambda _: 0, erasers={"cache": cache})
+    friends = Friends(graph=graph)
     await friends_of(graph, "ann", "ben")
     await friends.ask("ann", "cat")
     await friends.block("ann", "dan")
@@ -97,7 +97,7 @@ async def test_an_erase_leaves_nothing_and_tells_friends(graph: Graph) -> None:
 async def test_each_pair_of_a_batch_has_its_answer(graph: Graph) -> None:
     """Created, there already, or refused with the reason; the cap counts the batch's own pairs."""
     await everybody(graph, "ann", "ben", "cat", "dan", "eve")
-    friends = Friends(graph)
+    friends = Friends(graph=graph)
     await friends_of(graph, "ann", "ben")
     await friends.block("cat", "ben")
     await friends.ask("dan", "eve")
@@ -105,21 +105,21 @@ async def test_each_pair_of_a_batch_has_its_answer(graph: Graph) -> None:
         Pair("ben", "ann"), Pair("ann", "ann"), Pair("ann", "ghost"), Pair("ben", "cat"),
         Pair("ann", "cat", 77), Pair("cat", "ann"), Pair("ann", "dan"), Pair("eve", "dan"),
     ]  # fmt: skip
-    results = await Bulk(graph, friend_limit=2).batch(pairs)
+    results = await Bulk(graph=graph, friend_limit=2).batch(pairs)
     assert [(one.result.value, one.reason) for one in results] == [
         ("exists", ""), ("refused", "self"), ("refused", "unknown id ghost"), ("refused", "blocked"),
         ("created", ""), ("exists", ""), ("refused", "over the limit of 2 friends: ann"), ("created", ""),
     ]  # fmt: skip
     assert (await friends.one("ann", "cat")).friend.since == 77
     assert (await visible(friends, "dan"))["out"] == [], "the request is answered by the friendship"
-    again = await Bulk(graph, friend_limit=2).batch([pairs[4], pairs[7]])
+    again = await Bulk(graph=graph, friend_limit=2).batch([pairs[4], pairs[7]])
     assert {one.result for one in again} == {PairOutcome.EXISTS}
 
 
 async def test_a_batch_may_be_told_to_nobody(graph: Graph) -> None:
     """A first import is no news."""
     await everybody(graph, "ann", "ben")
-    await Bulk(graph).batch([Pair("ann", "ben")], tell=False)
+    await Bulk(graph=graph).batch([Pair("ann", "ben")], notify=False)
     assert await told(graph) == []
 
 
@@ -129,7 +129,7 @@ async def test_suggestions_are_exactly_the_friends_of_friends_by_number_of_mutua
     await everybody(graph, *names)
     chance = random.Random(7)
     edges = {pair for pair in combinations(names, 2) if chance.random() < 0.2}
-    await Bulk(graph).batch([Pair(a, b) for a, b in edges])
+    await Bulk(graph=graph).batch([Pair(a, b) for a, b in edges])
     near = {name: {b if a == name else a for a, b in edges if name in (a, b)} for name in names}
     me = "u00"
     strangers = [name for name in names if name != me and name not in near[me]]
@@ -137,19 +137,21 @@ async def test_suggestions_are_exactly_the_friends_of_friends_by_number_of_mutua
     ranked = sorted(
         (name for name in strangers if mutuals[name]), key=lambda name: (-len(mutuals[name]), name)
     )
-    friends, suggestions = Friends(graph), SuggestionsFor(graph, Memory())
+    friends, suggestions = Friends(graph=graph), SuggestionsFor(graph=graph, cache=Memory())
     await friends.ask(me, ranked[0])
     await friends.block(ranked[2], me)
     await friends.ask(ranked[3], me)
-    await Flags(graph).write_flags([Flag(ranked[1], True, 5, 0)])
+    await Flags(graph=graph).write_flags([Flag(ranked[1], True, 5, 0)])
     left = [name for name in ranked if name not in (ranked[0], ranked[2], ranked[3])]
     top = await suggestions.top(me, limit=10)
-    assert not top.kept
-    assert [(one.id, one.mutual_count) for one in top.people] == [
+    assert not top.cached
+    assert [(one.id, one.mutual_count) for one in top.suggestions] == [
         (name, len(mutuals[name])) for name in left[:10]
     ]
-    assert [[m.id for m in one.mutuals] for one in top.people] == [mutuals[name][:3] for name in left[:10]]
-    assert [one.online for one in top.people] == [name == ranked[1] for name in left[:10]]
+    assert [[m.id for m in one.mutuals] for one in top.suggestions] == [
+        mutuals[name][:3] for name in left[:10]
+    ]
+    assert [one.online for one in top.suggestions] == [name == ranked[1] for name in left[:10]]
 
 
 async def test_a_kept_answer_is_used_until_a_friend_changes_and_never_shows_who_is_taken(
@@ -159,15 +161,15 @@ async def test_a_kept_answer_is_used_until_a_friend_changes_and_never_shows_who_
     await everybody(graph, "ann", "ben", "cat", "dan")
     await friends_of(graph, "ben", "ann", "cat", "dan")
     memory = Memory()
-    suggestions, friends = SuggestionsFor(graph, memory), Friends(graph)
-    assert [one.id for one in (await suggestions.top("ann")).people] == ["cat", "dan"]
-    await Flags(graph).write_flags([Flag("cat", True, 5, 0)])
+    suggestions, friends = SuggestionsFor(graph=graph, cache=memory), Friends(graph=graph)
+    assert [one.id for one in (await suggestions.top("ann")).suggestions] == ["cat", "dan"]
+    await Flags(graph=graph).write_flags([Flag("cat", True, 5, 0)])
     await friends.block("dan", "ann")
-    kept = await suggestions.top("ann")
-    assert kept.kept
-    assert [(one.id, one.online) for one in kept.people] == [("cat", True)]
+    cached = await suggestions.top("ann")
+    assert cached.cached
+    assert [(one.id, one.online) for one in cached.suggestions] == [("cat", True)]
     await suggestions.forget("ann")
-    assert not (await suggestions.top("ann")).kept
+    assert not (await suggestions.top("ann")).cached
 
 
 async def test_a_kept_answer_of_which_most_are_taken_by_now_is_still_full(graph: Graph) -> None:
@@ -175,28 +177,28 @@ async def test_a_kept_answer_of_which_most_are_taken_by_now_is_still_full(graph:
     others = [f"c{number}" for number in range(6)]
     await everybody(graph, "ann", "ben", *others)
     await friends_of(graph, "ben", "ann", *others)
-    suggestions, friends = SuggestionsFor(graph, Memory()), Friends(graph)
-    assert [one.id for one in (await suggestions.top("ann", limit=2)).people] == others[:2]
+    suggestions, friends = SuggestionsFor(graph=graph, cache=Memory()), Friends(graph=graph)
+    assert [one.id for one in (await suggestions.top("ann", limit=2)).suggestions] == others[:2]
     for taken in others[:4]:
         await friends.ask("ann", taken)
-    kept = await suggestions.top("ann", limit=2)
-    assert kept.kept
-    assert [one.id for one in kept.people] == others[4:]
+    cached = await suggestions.top("ann", limit=2)
+    assert cached.cached
+    assert [one.id for one in cached.suggestions] == others[4:]
 
 
 async def test_nobody_has_suggestions_who_does_not_exist(graph: Graph) -> None:
     """The id is named."""
     with pytest.raises(UserNotFound, match="'ghost'"):
-        await SuggestionsFor(graph, Memory()).top("ghost")
+        await SuggestionsFor(graph=graph, cache=Memory()).top("ghost")
 
 
 async def test_more_walks_than_can_be_answered_in_time_are_refused_and_none_is_kept_waiting(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who asks for the same user shares the walk under way; an old kept answer is given all the same."""
-    monkeypatch.setattr("graph_service.friends.suggestions.MAX_QUEUED_WALKS", 1)
+    monkeypatch.setattr("graph_service.friends.suggestions.MAX_QUEUED_TRAVERSALS", 1)
     await everybody(graph, "ann", "ben", "cat")
-    suggestions = SuggestionsFor(graph, Memory())
+    suggestions = SuggestionsFor(graph=graph, cache=Memory())
     first = asyncio.create_task(suggestions.top("ann"))
     second = asyncio.create_task(suggestions.top("ann"))
     await asyncio.sleep(0)
@@ -204,4 +206,4 @@ async def test_more_walks_than_can_be_answered_in_time_are_refused_and_none_is_k
     with pytest.raises(SuggestionsBusy):
         await suggestions.top("ben")
     await asyncio.gather(first, second)
-    assert (await suggestions.top("ben")).people == []
+    assert (await suggestions.top("ben")).suggestions == []

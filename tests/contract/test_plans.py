@@ -29,12 +29,12 @@ PEOPLE, FRIENDS = 400, 200
 async def populated(migrated: Graph) -> Graph:
     """Enough users and friends that the planner chooses as it does in production."""
     await wipe(migrated)
-    await Users(migrated, lambda _: 0).upsert_many(
+    await Users(graph=migrated, shard_of=lambda _: 0).upsert_many(
         [UserProfile(f"u{number}", "") for number in range(PEOPLE)]
     )
     for step in range(1, FRIENDS // 2 + 1):
         pairs = [Pair(f"u{n}", f"u{(n + step) % PEOPLE}") for n in range(PEOPLE)]
-        await Bulk(migrated).batch(pairs, tell=False)
+        await Bulk(graph=migrated).batch(pairs, notify=False)
     # Plans that other tests made on other numbers live for ten seconds.
     await migrated.statement("CALL db.resampleOutdatedIndexes()")
     await migrated.statement("CALL db.clearQueryCaches()")

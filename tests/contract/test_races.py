@@ -21,7 +21,7 @@ CALLS = 40
 async def test_64_clients_on_20_users_leave_no_duplicate_no_half_state_and_no_error(graph: Graph) -> None:
     """Adding, removing, blocking, flagging; every changed pair has its outbox node."""
     await everybody(graph, *USERS)
-    friends, flags = Friends(graph), Flags(graph)
+    friends, flags = Friends(graph=graph), Flags(graph=graph)
     changed: list[tuple[str, str]] = []
     clock = iter(range(1, 1_000_000))
 
@@ -70,5 +70,5 @@ async def act(friends: Friends, action: str, me: str, other: str) -> Outcome:
     try:
         result: Outcome = await getattr(friends, action)(me, other)
     except BlockedByCaller:
-        return Outcome("blocked", changed=False)  # type: ignore[arg-type]
+        return Outcome(state="blocked", changed=False)  # type: ignore[arg-type]
     return result

@@ -127,5 +127,5 @@ async def test_every_acknowledged_change_survives_and_the_api_comes_back(
         async with connect(settings) as graph:
             for client in clients:
                 if client.sure:
-                    page = await Friends(graph).page(client.pair[0])
+                    page = await Friends(graph=graph).page(client.pair[0])
                     assert [friend.id for friend in page.friends] == [client.pair[1]] * client.friends

@@ -35,7 +35,7 @@ class FriendsMachine(RuleBasedStateMachine):
         super().__init__()
         walk = next(NUMBER)
         self.users = [f"w{walk}-{name}" for name in ("ann", "ben", "cat", "dan", "eve")]
-        self.friends = Friends(self.graph, **LIMITS)
+        self.friends = Friends(graph=self.graph, **LIMITS)
         self.model = Reference(**LIMITS)
         self.wait(everybody(self.graph, *self.users))
         self.touched: set[str] = set()

@@ -26,11 +26,11 @@ class Reference:
         self._not_self(me, other)
         both = frozenset((me, other))
         if both in self.friends:
-            return Outcome(State.FRIENDS, changed=False)
+            return Outcome(state=State.FRIENDS, changed=False)
         if (me, other) in self.blocks:
             raise BlockedByCaller(id=other)
         if (me, other) in self.requests:
-            return Outcome(State.REQUESTED, changed=False)
+            return Outcome(state=State.REQUESTED, changed=False)
         if self._friends_of(me) >= self.friend_limit:
             raise FriendLimitReached(id=me, limit=self.friend_limit)
         if (other, me) in self.requests:
@@ -48,7 +48,7 @@ class Reference:
         """Unfriends."""
         self._not_self(me, other)
         if frozenset((me, other)) not in self.friends:
-            return Outcome(State.NONE, changed=False)
+            return Outcome(state=State.NONE, changed=False)
         self.friends.remove(frozenset((me, other)))
         return self._tell(me, other, State.NONE)
 
@@ -57,7 +57,7 @@ class Reference:
         self._not_self(me, other)
         mine = {(me, other)} | (set() if (me, other) in self.blocks else {(other, me)})
         if not mine & self.requests:
-            return Outcome(State.NONE, changed=False)
+            return Outcome(state=State.NONE, changed=False)
         self.requests -= mine
         return self._tell(me, other, State.NONE)
 
@@ -65,24 +65,24 @@ class Reference:
         """Blocks and ends everything between the two."""
         self._not_self(me, other)
         if (me, other) in self.blocks:
-            return Outcome(State.BLOCKED, changed=False)
+            return Outcome(state=State.BLOCKED, changed=False)
         self.blocks.add((me, other))
         between = frozenset((me, other)) in self.friends or {(me, other), (other, me)} & self.requests
         self.friends.discard(frozenset((me, other)))
         self.requests -= {(me, other), (other, me)}
         if between:
             self._tell(me, other, State.BLOCKED)
-        return Outcome(State.BLOCKED, changed=True)
+        return Outcome(state=State.BLOCKED, changed=True)
 
     def unblock(self, me: str, other: str) -> Outcome:
         """Ends a block; the request that it hid has to be told."""
         self._not_self(me, other)
         if (me, other) not in self.blocks:
-            return Outcome(State.NONE, changed=False)
+            return Outcome(state=State.NONE, changed=False)
         self.blocks.remove((me, other))
         if (other, me) in self.requests:
             self._tell(me, other, State.NONE)
-        return Outcome(State.NONE, changed=True)
+        return Outcome(state=State.NONE, changed=True)
 
     def visible(self, me: str) -> dict[str, list[str]]:
         """Everything that one user can see, as lists of ids."""
@@ -99,7 +99,7 @@ class Reference:
     def _tell(self, me: str, other: str, state: State) -> Outcome:
         low, high = sorted((me, other))
         self.told.append((low, high))
-        return Outcome(state, changed=True)
+        return Outcome(state=state, changed=True)
 
     @staticmethod
     def _not_self(me: str, other: str) -> None:

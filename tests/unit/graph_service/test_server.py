@@ -121,7 +121,7 @@ async def test_workers_share_one_port_and_one_count_and_a_dead_one_is_replaced()
         started.terminate()
         code, err = await told(started)
     assert code == 0
-    assert "worker died" in err
+    assert "prefork.worker.died" in err
 
 
 async def test_workers_that_cannot_start_are_given_up() -> None:

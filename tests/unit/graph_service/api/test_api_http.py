@@ -235,7 +235,7 @@ async def test_readiness_names_what_does_not_answer(parts: StandInParts) -> None
     async def silent() -> None:
         raise errors.GraphUnavailable(reason="gone")
 
-    parts.readiness = Readiness({"graph": silent, "queue": fine})
+    parts.readiness = Readiness(checks={"graph": silent, "queue": fine})
     async with serving(options(), parts) as api:
         status, body, headers = await api.call("GET", "/readyz")
         assert (status, body["code"], "Retry-After" in headers) == (503, "not_ready", True)

@@ -27,7 +27,7 @@ class Slow(StandIn):
         """Waits."""
         self._called("sync", user)
         await self.answer.wait()
-        return model.SyncView([], 0, 0)
+        return model.SyncView(online_friends=[], total_friends=0, ts=0)
 
 
 @pytest.fixture

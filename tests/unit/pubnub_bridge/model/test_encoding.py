@@ -140,7 +140,7 @@ def end(user: str, **more: object) -> End:
 def heard(a: End, b: End, friends: bool = False) -> dict[str, dict[str, object]]:
     """What each inbox gets."""
     notifications = NotificationBatch(lambda _user: 0)
-    add_friendship_events(ChangedPair("n", a, b, friends, 0, 5), notifications)
+    add_friendship_events(ChangedPair(node="n", a=a, b=b, friends=friends, since=0, ts=5), notifications)
     found = {}
     for notice in notifications.notices.get(0, []):
         assert isinstance(notice, Notification)
