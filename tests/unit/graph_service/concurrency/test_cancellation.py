@@ -73,7 +73,7 @@ async def test_tasks_that_go_on_are_cancelled_again_until_none_runs() -> None:
     """One ends at once, one swallows it twice."""
     tasks = [asyncio.create_task(_for_ever(times)) for times in (0, 2)]
     await asyncio.sleep(0)
-    await cancel_and_wait(tasks, every=0.01)
+    await cancel_and_wait(tasks, every_seconds=0.01)
     assert all(task.cancelled() for task in tasks)
 
 
