@@ -1,6 +1,6 @@
 """Every error this service raises on purpose, each with its code and HTTP status.
 
-The docstring of a class is its message; fields given to the constructor fill its braces::
+The docstring of a class is its message; keyword arguments of the constructor fill its braces::
 
     FriendsError
     ├── BadInput (400)            ├── Forbidden (403)      ├── NotFound (404)

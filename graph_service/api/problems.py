@@ -59,7 +59,7 @@ class BodyTooLarge(FriendsError):
 
 
 class WrongMediaType(FriendsError):
-    """The body must be application/json, not {given}."""
+    """The body must be application/json, not {media_type}."""
 
     code = "wrong_media_type"
     status = 415

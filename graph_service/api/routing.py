@@ -202,13 +202,13 @@ def _query(adapter: TypeAdapter[Any], request: web.Request) -> Any:
     """The query as its model. A repeated name is refused, since which value counts would be a guess."""
     query = dict(request.query)
     if len(query) != len(request.query):
-        raise Invalid(errors=[{"field": "query", "reason": "a name is given more than once"}])
+        raise Invalid(errors=[{"field": "query", "reason": "a name occurs more than once"}])
     return _validated(adapter.validate_python, query)
 
 
 async def _body(adapter: TypeAdapter[Any], request: web.Request) -> Any:
     """The body as its model, with JSON's types: "1" is not a number."""
     if request.content_type != "application/json":
-        raise WrongMediaType(given=request.headers.get("Content-Type", "nothing")[:100])
+        raise WrongMediaType(media_type=request.headers.get("Content-Type", "nothing")[:100])
     body = await request[SLOT].read_body(request, request.client_max_size)
     return _validated(partial(adapter.validate_json, strict=True), body, "body")

@@ -117,7 +117,7 @@ def _pair(head: Heading, number: int, line: str) -> PairLine | Rejected:
         if reason := _why_not(id_):
             return Rejected(number, "bad_id", f"{column} {reason}")
     if a == b:
-        return Rejected(number, "self", "nobody is a friend of oneself")
+        return Rejected(number, "self", "a user cannot be their own friend")
     since = _seconds(cells[head.since]) if head.since is not None else 0
     if since is None:
         return Rejected(number, "bad_since", "since is not a number of seconds since 1970")

@@ -1,4 +1,4 @@
-"""A user at the cap of 10,000 friends: every rule and every answer still holds, in one row."""
+"""A user at the limit of 10,000 friends: every rule and every result still holds."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ FANS = [f"fan{number:05}" for number in range(CAP)]
 
 @pytest.fixture
 async def crowd(migrated: Graph) -> AsyncIterator[Graph]:
-    """One star with 10,000 friends, every third of them online, and one who comes too late."""
+    """One star with 10,000 friends, every third of them online, and one user more."""
     await wipe(migrated)
-    people, flags = Users(graph=migrated, shard_of=lambda _: 0), Flags(graph=migrated)
-    await people.upsert_many(
+    users, flags = Users(graph=migrated, shard_of=lambda _: 0), Flags(graph=migrated)
+    await users.upsert_many(
         [UserProfile("star", "Star"), UserProfile("late", "Late"), UserProfile("other", "Other")]
     )
     for start in range(0, CAP, MAX_PAIRS):
         part = FANS[start : start + MAX_PAIRS]
-        await people.upsert_many([UserProfile(fan, fan) for fan in part])
+        await users.upsert_many([UserProfile(fan, fan) for fan in part])
         results = await Bulk(graph=migrated).batch([Pair("star", fan) for fan in part], notify=False)
         assert {one.result for one in results} == {PairOutcome.CREATED}
         await flags.write_flags([Flag(fan, True, 1, 0) for fan in part[::3]])
@@ -40,8 +40,8 @@ async def crowd(migrated: Graph) -> AsyncIterator[Graph]:
     await wipe(migrated)
 
 
-async def test_a_user_at_the_cap_is_served_and_takes_nobody_more(crowd: Graph) -> None:
-    """Sync, pages, both ways of a refusal, and room again after one has gone."""
+async def test_a_user_at_the_friend_limit_is_served_and_accepts_no_more_friends(crowd: Graph) -> None:
+    """Sync, pages, both ways of a refusal, and a free place after an unfriend."""
     friends, flags = Friends(graph=crowd), Flags(graph=crowd)
     view = await flags.sync("star")
     online = [fan for start in range(0, CAP, MAX_PAIRS) for fan in FANS[start : start + MAX_PAIRS][::3]]
@@ -65,8 +65,8 @@ async def test_a_user_at_the_cap_is_served_and_takes_nobody_more(crowd: Graph) -
     assert (await flags.sync("star")).total_friends == CAP - 19
 
 
-async def test_a_user_at_the_cap_is_erased_whole(crowd: Graph) -> None:
-    """Every friend is told, and nothing is left of the user."""
+async def test_a_user_at_the_friend_limit_is_erased_completely(crowd: Graph) -> None:
+    """Every friend is notified, and nothing is left of the user."""
     report = await Users(graph=crowd, shard_of=lambda _: 0).erase("star")
     assert (report["graph"]["friends"], report["graph"]["told"]) == (CAP, CAP)
     assert await crowd.statement("MATCH (u:User) WHERE COUNT { (u)-[:FRIEND]-() } > 0 RETURN u.id") == []

@@ -1,4 +1,4 @@
-"""A cluster of two as a driver sees it: one Neo4j behind two doors, one of them a replica that lags.
+"""A cluster of two as a driver sees it: one Neo4j behind two doors, one of them a lagging replica.
 
 A door passes Bolt on and knows four messages: it tells the driver to speak a version it can read, writes both doors
 into the routing table, notes every query with its bookmarks, and as the replica answers a query that brings no bookmark
@@ -25,7 +25,7 @@ NOTHING = "UNWIND [] AS nothing RETURN nothing"
 
 @dataclass(frozen=True)
 class Heard:
-    """A query as it came in."""
+    """A query as received."""
 
     text: str
     bookmarks: tuple[str, ...]
@@ -33,7 +33,7 @@ class Heard:
 
 @dataclass
 class Door:
-    """Where a driver connects, and what it asked here."""
+    """One address that a driver connects to, and the queries that it received."""
 
     lags: bool
     port: int = 0

@@ -1,4 +1,4 @@
-"""Use cases that answer what a test tells them to: for the API's edge, which must not depend on what is behind it."""
+"""Stand-in use cases with fixed results, for tests of the HTTP layer alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS = [
 
 @dataclass
 class StandIn:
-    """In the place of every use case; `error` is raised by each call while it is set."""
+    """Stands in for every use case; each call raises `error` while it is set."""
 
     error: Exception | None = None
     calls: list[tuple[object, ...]] = field(default_factory=list)
@@ -42,7 +42,7 @@ class StandIn:
         )
 
     async def ask(self, me: str, other: str) -> model.Outcome:
-        """Asked."""
+        """Always a new request."""
         self._called("ask", me, other)
         return model.Outcome(state=model.State.REQUESTED, changed=True)
 
@@ -59,7 +59,7 @@ class StandIn:
 
 @dataclass
 class StandInParts:
-    """One stand-in for all parts."""
+    """One stand-in for all services."""
 
     any: StandIn = field(default_factory=StandIn)
     readiness: Readiness = field(default_factory=Readiness)

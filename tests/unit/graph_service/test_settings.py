@@ -48,8 +48,8 @@ def test_a_wrong_option_is_refused_by_its_name(given: dict[str, Any], told: str)
     assert told in str(refusal.value)
 
 
-def test_every_refusal_of_one_start_is_told_at_once() -> None:
-    """Nobody wants to learn of them one start at a time."""
+def test_every_wrong_setting_of_one_start_is_reported_together() -> None:
+    """Not one at a time, start by start."""
     with pytest.raises(SetupError, match=r"PORT: .*FRIEND_LIMIT: "):
         load(port=-1, friend_limit=0)
 

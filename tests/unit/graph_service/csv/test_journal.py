@@ -1,4 +1,4 @@
-"""The journal of an import: what a kill leaves is enough to go on, and nothing of another import is believed."""
+"""The import journal: what a crash leaves is enough to continue, and another import's journal is ignored."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 from graph_service.csv.journal import Done, Journal, fingerprint
 from graph_service.csv.parse import Rejected
 
-ONE = Done(0, 3, [2, 4], [Rejected(5, "self", "nobody is a friend of oneself")])
+ONE = Done(0, 3, [2, 4], [Rejected(5, "self", "a user cannot be their own friend")])
 TWO = Done(1, 5, [], [])
 
 
 def written(path: Path) -> Path:
-    """A journal with two batches, as a kill leaves it."""
+    """A journal with two batches, as a crash leaves it."""
     journal = Journal(path=path, subject="file and graph")
     journal.add(ONE)
     journal.add(TWO)
@@ -28,7 +28,7 @@ def test_what_was_done_is_known_after_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, 14))
-def test_a_torn_last_line_is_left_out(tmp_path: Path, cut: int) -> None:
+def test_a_torn_last_line_is_ignored(tmp_path: Path, cut: int) -> None:
     """A kill in the middle of a write costs that batch only, and the next run's lines can be read."""
     path = written(tmp_path / "j")
     path.write_bytes(path.read_bytes()[:-cut])
@@ -39,8 +39,8 @@ def test_a_torn_last_line_is_left_out(tmp_path: Path, cut: int) -> None:
     assert set(Journal(path=path, subject="file and graph").done) >= {0, 2}
 
 
-def test_another_file_or_graph_begins_anew(tmp_path: Path) -> None:
-    """What was done elsewhere says nothing about here."""
+def test_another_file_or_graph_starts_from_the_beginning(tmp_path: Path) -> None:
+    """What was finished there does not count here."""
     assert Journal(path=written(tmp_path / "j"), subject="another").done == {}
 
 
