@@ -36,10 +36,10 @@ class Flags:
         if not ids:
             return CommitResult(ids, ids, ids, ids, ids, ids)
         rows = [[flag.user, flag.online, flag.at, flag.shard] for flag in flags]
-        row = await self._graph.write("write_flags", rows=rows) or {}
-        changed, equal, older = (frozenset(row[name]) for name in ("changed", "equal", "older"))
+        answer = await self._graph.write("write_flags", rows=rows) or {}
+        changed, equal, older = (frozenset(answer[word]) for word in ("changed", "equal", "older"))
         unknown = ids - changed - equal - older
-        flipped, hidden = frozenset(row["flipped"]), frozenset(row["hidden"])
+        flipped, hidden = frozenset(answer["flipped"]), frozenset(answer["hidden"])
         return CommitResult(changed, equal, older, unknown, flipped, hidden)
 
     async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
