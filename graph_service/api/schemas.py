@@ -1,4 +1,4 @@
-"""What goes over the wire: members, their names in camelCase, their times in ISO 8601. Knows the model, no route."""
+"""Request and response models: member names in camelCase, times in ISO 8601."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from graph_service.model.ids import UserId
 from graph_service.model.timestamps import microseconds, milliseconds, seconds
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""What people are shown as: 1 to 128 characters, no control characters."""
+"""A display name: 1 to 128 characters, no control characters."""
 Limit = Annotated[int, Field(ge=1, le=1000, description="How many at most.")]
 After = Annotated[str | None, Field(max_length=1024, description="'next' of the page before.")]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -21,32 +21,32 @@ Next = Annotated[str | None, Field(description="Send it as 'after' for the next 
 
 
 class ResponseModel(BaseModel):
-    """Something we send."""
+    """A response body."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
 
 
 class RequestModel(BaseModel):
-    """Something callers send: unknown members are refused, since they would be ignored in silence."""
+    """A request body or query. Unknown members are refused, since they would be ignored silently."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=False, extra="forbid")
 
 
 class PageQuery(RequestModel):
-    """Which part of a list."""
+    """Selects a page of a list."""
 
     after: After = None
     limit: Limit = 100
 
 
 class FriendsQuery(PageQuery):
-    """Which friends."""
+    """Selects friends by state."""
 
     state: Literal["all", "online", "offline"] = "all"
 
 
 class RequestsQuery(PageQuery):
-    """Which requests: those that came in, or those that went out."""
+    """Selects incoming or outgoing requests."""
 
     direction: Literal["in", "out"] = "in"
 
@@ -57,7 +57,7 @@ class SuggestionsQuery(RequestModel):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
-# A plain dataclass, not frozen: a page has up to a thousand, and a model each costs twice the time of the page.
+# A plain dataclass, not frozen: a page has up to a thousand friends, and pydantic models would double its time.
 @dataclass(slots=True)
 class Friend:
     """A friend."""
@@ -83,7 +83,7 @@ class FriendPage(ResponseModel):
     next: Next
     ts: Time
     total: int | None = None
-    """How many there are in all, where it is known without counting."""
+    """Of all pages, where it is known without counting."""
 
 
 class FriendDetail(ResponseModel):
@@ -105,7 +105,7 @@ class FriendDetail(ResponseModel):
 
 
 class Outcome(ResponseModel):
-    """What now stands between the caller and the other, and whether this call changed it."""
+    """The relation of the caller to the other user now, and whether this call changed it."""
 
     user: str
     state: model.State
@@ -118,7 +118,7 @@ class Outcome(ResponseModel):
 
 
 class Relation(ResponseModel):
-    """Someone who asked, was asked, or is blocked."""
+    """A user on a list of requests or blocks."""
 
     id: str
     name: str
@@ -153,7 +153,7 @@ class Mutual(ResponseModel):
 
 
 class Suggestion(ResponseModel):
-    """Someone the caller may know, and why."""
+    """A user whom the caller may know, and why."""
 
     id: str
     name: str
@@ -172,7 +172,7 @@ class Suggestion(ResponseModel):
 
 
 class SuggestionPage(ResponseModel):
-    """Suggestions, most mutual friends first. `kept`: the ranking is of `calculatedAt`, and still good."""
+    """Suggestions, most mutual friends first. `kept`: the ranking was cached at `calculatedAt` and is still valid."""
 
     suggestions: list[Suggestion]
     next: Next = None
@@ -181,7 +181,7 @@ class SuggestionPage(ResponseModel):
 
 
 class Sync(ResponseModel):
-    """The payload of friends.sync: who is online now, complete, as of `ts`."""
+    """The payload of friends.sync: all friends who are online as of `ts`."""
 
     online_friends: list[str]
     total_friends: int
@@ -200,25 +200,25 @@ class Sync(ResponseModel):
 
 
 class PairRequest(RequestModel):
-    """A friendship of the product's."""
+    """A friendship to create."""
 
     a: UserId
     b: UserId
     since: AwareDatetime | None = None
 
     def pair(self) -> model.Pair:
-        """As the model has it."""
+        """As a value of the model."""
         return model.Pair(self.a, self.b, int(self.since.timestamp()) if self.since else 0)
 
 
 class PairsRequest(RequestModel):
-    """Friendships to be there."""
+    """Friendships to create."""
 
     pairs: Annotated[list[PairRequest], Field(min_length=1, max_length=1000)]
 
 
 class PairResult(ResponseModel):
-    """What became of one pair."""
+    """The result for one pair."""
 
     a: str
     b: str
@@ -232,13 +232,13 @@ class PairResult(ResponseModel):
 
 
 class PairResults(ResponseModel):
-    """One answer a pair, in the order they were given."""
+    """One result for each pair, in the order of the request."""
 
     results: list[PairResult]
 
 
 class IdsRequest(RequestModel):
-    """Users asked about."""
+    """The users to look up."""
 
     ids: Annotated[list[UserId], Field(min_length=1, max_length=500)]
 
@@ -257,7 +257,7 @@ class Presence(ResponseModel):
 
 
 class Presences(ResponseModel):
-    """The states of those users who exist."""
+    """The states of the users who exist."""
 
     presence: list[Presence]
     unknown: list[str]
@@ -270,6 +270,6 @@ class ProfileRequest(RequestModel):
 
 
 class Status(ResponseModel):
-    """Whether the process lives, or is ready."""
+    """Whether the process is alive, or ready."""
 
     status: str

@@ -94,7 +94,7 @@ async def load(data: Path, sources: Sources, step: Report = lambda _text: None) 
     finally:
         lock.close()
     made = len(read.keys)
-    other = Tally(sources.friendships.name, read.lines, made, 0, read.rejected)
+    other = Tally(file=sources.friendships.name, lines=read.lines, made=made, there=0, rejected=read.rejected)
     return Imported([one, other], took)
 
 
@@ -106,7 +106,9 @@ def _people(path: Path) -> tuple[list[tuple[str, str]], Tally]:
         people += ((line.id, line.name) for line in window.lines)
         rejected += window.rejected
     rejected.sort(key=lambda one: one.line)
-    return sorted(people), Tally(path.name, len(people) + len(rejected), len(people), 0, rejected)
+    return sorted(people), Tally(
+        file=path.name, lines=len(people) + len(rejected), made=len(people), there=0, rejected=rejected
+    )
 
 
 async def _write(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graph_service.friends.bulk import MOST_PAIRS, Bulk
+from graph_service.friends.bulk import MAX_PAIRS, Bulk
 from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Pair
@@ -36,7 +36,7 @@ class DemoGraph:
 
     def __init__(self, graph: Graph, shards: ShardMap, marker: Path) -> None:
         self._graph = graph
-        self._people = Users(graph, shards.shard)
+        self._people = Users(graph=graph, shard_of=shards.shard)
         self._marker = marker
 
     async def people(self, count: int, report: Report) -> list[str]:
@@ -72,9 +72,9 @@ class DemoGraph:
             for rows in batches(population):
                 await self._graph.write("first_friendships", ids=population.ids, rows=rows)
             return
-        bulk = Bulk(self._graph)
+        bulk = Bulk(graph=self._graph)
         async for pairs in _pairs(population):
-            await bulk.batch(pairs, tell=False)
+            await bulk.batch(pairs, notify=False)
 
 
 def batches(population: Population) -> Iterator[Rows]:
@@ -95,6 +95,6 @@ def batches(population: Population) -> Iterator[Rows]:
 
 
 async def _pairs(population: Population) -> AsyncIterator[list[Pair]]:
-    for at in range(0, len(population.pairs), MOST_PAIRS):
-        part = population.pairs[at : at + MOST_PAIRS].tolist()
+    for at in range(0, len(population.pairs), MAX_PAIRS):
+        part = population.pairs[at : at + MAX_PAIRS].tolist()
         yield [Pair(population.ids[a], population.ids[b]) for a, b in part]

@@ -96,7 +96,7 @@ def export_(
         typer.echo(json.dumps(asdict(exported) | {"seconds": round(took, 2), "folder": str(out)}))
     else:
         typer.echo(
-            f"{exported.people:,} people and {exported.friendships:,} friendships in {out} ({took:.1f} s)"
+            f"{exported.users:,} people and {exported.friendships:,} friendships in {out} ({took:.1f} s)"
         )
 
 
@@ -108,7 +108,7 @@ def warm_(at: At = None, as_json: As_json = False) -> None:
     if as_json:
         typer.echo(json.dumps(asdict(warmed) | {"seconds": round(took, 2)}))
     else:
-        typer.echo(f"{warmed.people:,} people and {warmed.friendships:,} friendships read ({took:.1f} s)")
+        typer.echo(f"{warmed.users:,} people and {warmed.friendships:,} friendships read ({took:.1f} s)")
 
 
 async def _import(settings: Settings, files: Files, restart: bool) -> list[Tally]:
@@ -116,11 +116,13 @@ async def _import(settings: Settings, files: Files, restart: bool) -> list[Tally
         await check(graph, settings)
         await migrations.refuse_when_behind(graph, migrations.folder())
         with progress("people", _size(files.people)) as advance:
-            people = Users(graph, settings.shard_map().shard)
-            one = await Import(graph, advance, restart).people(files.people, people)
+            people = Users(graph=graph, shard_of=settings.shard_map().shard)
+            one = await Import(graph=graph, advance=advance, restart=restart).users(files.people, people)
         with progress("friendships", _size(files.friendships)) as advance:
-            bulk = Bulk(graph, settings.friend_limit)
-            other = await Import(graph, advance, restart).friendships(files.friendships, bulk)
+            bulk = Bulk(graph=graph, friend_limit=settings.friend_limit)
+            other = await Import(graph=graph, advance=advance, restart=restart).friendships(
+                files.friendships, bulk
+            )
     return [one, other]
 
 

@@ -54,11 +54,11 @@ async def _erase(settings: Settings, user: str, wait: float) -> Done:
     async with (
         connect(settings) as graph,
         open_valkey(settings.redis_url.get_secret_value()) as valkey,
-        open_context(settings, opened := Backends(graph, valkey)) as context,
+        open_context(settings, opened := Backends(graph=graph, valkey=valkey)) as context,
     ):
         report: Mapping[str, Any] | None = None
         with suppress(UserNotFound):  # erased before, and the proof is wanted again
-            report = await build_services(settings, opened, erasers(context)).people.erase(user)
+            report = await build_services(settings, opened, erasers(context)).users.erase(user)
         until = time.monotonic() + wait
         while not (found := await find_traces(context, user)).clean and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(STEP)

@@ -41,7 +41,7 @@ async def _with_side(settings: Settings, deep: bool) -> list[Finding]:
     async with (
         connect(settings) as graph,
         open_valkey(settings.redis_url.get_secret_value()) as valkey,
-        open_context(settings, Backends(graph, valkey)) as context,
+        open_context(settings, Backends(graph=graph, valkey=valkey)) as context,
     ):
         found = await pubnub.look(context)
         if deep and not any(one.check in {"origin", "grant"} and failed([one]) for one in found):

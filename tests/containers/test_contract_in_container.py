@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITE = (
     "tests/contract/test_friends.py",
     "tests/contract/test_flags.py",
-    "tests/contract/test_people.py",
+    "tests/contract/test_users.py",
     "tests/contract/test_migrations.py",
     "tests/contract/test_plans.py",
 )

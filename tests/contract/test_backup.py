@@ -39,8 +39,10 @@ async def fill(engines: Engines, *names: str) -> None:
     """People of these names, each a friend of the next."""
     async with connect(settings(engines)) as graph:
         await migrations.migrate(graph, migrations.folder())
-        await Users(graph, ShardMap().shard).upsert_many([UserProfile(name, name.title()) for name in names])
-        await Bulk(graph).batch([Pair(*pair) for pair in itertools.pairwise(names)], tell=False)
+        await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(
+            [UserProfile(name, name.title()) for name in names]
+        )
+        await Bulk(graph=graph).batch([Pair(*pair) for pair in itertools.pairwise(names)], notify=False)
 
 
 async def test_what_was_copied_is_there_in_another_folder(tmp_path: Path) -> None:

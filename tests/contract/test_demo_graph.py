@@ -75,7 +75,7 @@ async def test_a_load_that_was_interrupted_is_finished_without_repeats(
     """Some batches were written, and the process died."""
     population = wanted()
     people = [UserProfile(id_, name) for id_, name in zip(population.ids, population.names, strict=True)]
-    await Users(graph, ShardMap().shard).upsert_many(people)
+    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(people)
     first = next(batches(population))
     await graph.write("first_friendships", ids=population.ids, rows=first)
     (tmp_path / "mark").touch()
@@ -86,7 +86,9 @@ async def test_a_load_that_was_interrupted_is_finished_without_repeats(
 
 async def test_a_graph_of_your_own_is_left_as_it_is(graph: Graph, demo: DemoGraph) -> None:
     """Its people play the demo."""
-    await Users(graph, ShardMap().shard).upsert_many([UserProfile("ben", "Ben"), UserProfile("ann", "Ann")])
+    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(
+        [UserProfile("ben", "Ben"), UserProfile("ann", "Ann")]
+    )
     assert await demo.people(COUNT, quiet) == ["ann", "ben"]
     assert await graph.row("users_count") == {"people": 2}
 

@@ -96,7 +96,7 @@ async def test_every_acknowledged_change_survives_and_the_api_comes_back(
     assert server is not None
     async with running_api(settings) as api:
         clients = [Client(api, number) for number in range(CLIENTS)]
-        await api.people(*(user for client in clients for user in client.pair))
+        await api.create_users(*(user for client in clients for user in client.pair))
         stop = asyncio.Event()
 
         async def busy(client: Client) -> None:
@@ -127,5 +127,5 @@ async def test_every_acknowledged_change_survives_and_the_api_comes_back(
         async with connect(settings) as graph:
             for client in clients:
                 if client.sure:
-                    page = await Friends(graph).page(client.pair[0])
+                    page = await Friends(graph=graph).page(client.pair[0])
                     assert [friend.id for friend in page.friends] == [client.pair[1]] * client.friends

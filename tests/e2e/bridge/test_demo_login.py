@@ -23,7 +23,7 @@ async def test_a_demo_person_gets_a_token_that_the_api_takes(
     async with api(settings) as (url, _), aiohttp.ClientSession(url) as http:
         async with http.get("/demo/people") as answer:
             assert await answer.json() == {"people": []}
-        await Users(graph, ShardMap().shard).upsert_many([UserProfile("ann", "Ann Lee")])
+        await Users(graph=graph, shard_of=ShardMap().shard).upsert_many([UserProfile("ann", "Ann Lee")])
         async with http.get("/demo/people") as answer:
             assert await answer.json() == {"people": [{"id": "ann", "name": "Ann Lee"}]}
         async with http.post("/demo/session", json={"user": "ann"}) as answer:

@@ -160,7 +160,7 @@ async def overtaken(world: World) -> None:
         await until(lambda: owned(bridge, world))
         ann.appear()
         await until_flagged(world, "ann")
-        real, others = bridge.context.flags.write_flags, Flags(world.graph)
+        real, others = bridge.context.flags.write_flags, Flags(graph=world.graph)
 
         async def settle(flags: Any) -> Any:
             answer = await real(flags)

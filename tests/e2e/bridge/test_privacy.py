@@ -93,7 +93,7 @@ async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in
         told = (await world.context.flags.read_snapshots(["bob"]))[0]
         message = json.loads(presence_event(told).body)["payload"]["lastSeen"]
         assert {message, user_custom(told, 0)["lastSeen"]} == {"2023-11-14T22:00:00.000000Z"}
-        pair = (await Outbox(graph, HOUR).read())[0]
+        pair = (await Outbox(graph=graph, last_seen_rounding_seconds=HOUR).read())[0]
         assert {pair.a.last_seen, pair.b.last_seen} == {rounded}
         _, export = await world.call("GET", "/v1/users/bob")
         assert export["stores"]["graph"]["properties"]["last_seen"] == AT

@@ -84,7 +84,7 @@ class World:
         """New people of these names; their ids."""
         ids = [f"w{next(_names):05}" for _ in names]
         rows = [UserProfile(user, name) for user, name in zip(ids, names, strict=True)]
-        await Users(self.graph, ShardMap().shard).upsert_many(rows)
+        await Users(graph=self.graph, shard_of=ShardMap().shard).upsert_many(rows)
         return ids
 
     async def crowd(self, count: int) -> list[str]:

@@ -31,7 +31,11 @@ class World:
 
     async def presence(self, ids: Sequence[str]) -> list[Presence]:
         """Of those whom the graph knows."""
-        return [Presence(one, one in self.flagged, 0) for one in ids if one not in self.unknown]
+        return [
+            Presence(id=one, online=one in self.flagged, last_seen=0)
+            for one in ids
+            if one not in self.unknown
+        ]
 
     async def here_now(self, channel: str) -> Occupants:
         """Presence."""
