@@ -30,13 +30,13 @@ from graph_service.settings import Settings, load
 
 REJECTED_FILE = "rejected.csv"
 
-People_csv = Annotated[Path, typer.Argument(metavar="PEOPLE.CSV", help="Columns id and name.")]
-Pairs_csv = Annotated[
+UsersCsv = Annotated[Path, typer.Argument(metavar="PEOPLE.CSV", help="Columns id and name.")]
+FriendshipsCsv = Annotated[
     Path, typer.Argument(metavar="FRIENDSHIPS.CSV", help="Columns a, b and, if known, since (s).")
 ]
 At = Annotated[Path | None, typer.Option("--at", help="The file that `up --json` wrote: which graph to use.")]
 Report = Annotated[Path | None, typer.Option("--report", help="Where rejected lines are listed, as CSV.")]
-As_json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class BadStackFile(BadInput):
@@ -67,14 +67,14 @@ def add(app: typer.Typer) -> None:
 
 
 def import_(
-    people: People_csv,
-    friendships: Pairs_csv,
+    people: UsersCsv,
+    friendships: FriendshipsCsv,
     at: At = None,
     report: Report = None,
     restart: Annotated[
         bool, typer.Option("--restart", help="Discard the progress of an interrupted import.")
     ] = False,
-    as_json: As_json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Load people and friendships into the running graph; after an interruption, run it again to continue."""
     files = Files.of(people, friendships, report)
@@ -86,7 +86,7 @@ def import_(
 def export_(
     out: Annotated[Path, typer.Option("--out", help="The folder for people.csv and friendships.csv.")],
     at: At = None,
-    as_json: As_json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Write all people and friendships of the running graph as CSV."""
     began = time.monotonic()
@@ -100,7 +100,7 @@ def export_(
         )
 
 
-def warm_(at: At = None, as_json: As_json = False) -> None:
+def warm_(at: At = None, as_json: AsJson = False) -> None:
     """Read every friendship into Neo4j's memory, after Neo4j was started, so that no request waits for its disk."""
     began = time.monotonic()
     warmed = asyncio.run(_warm(settings_at(at)))
