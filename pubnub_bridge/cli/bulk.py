@@ -49,18 +49,17 @@ class BadStackFile(BadInput):
 class Files:
     """The files to import, and the file that lists rejected lines."""
 
-    people: Path
+    users: Path
     friendships: Path
     report: Path
 
     @classmethod
-    def of(cls, people: Path, friendships: Path, report: Path | None) -> Files:
+    def of(cls, users: Path, friendships: Path, report: Path | None) -> Files:
         """The report is next to the friendships by default."""
-        return cls(people, friendships, report or friendships.with_name(REJECTED_FILE))
+        return cls(users, friendships, report or friendships.with_name(REJECTED_FILE))
 
 
 def add(app: typer.Typer) -> None:
-    """Adds the commands."""
     app.command("import")(import_)
     app.command("export")(export_)
     app.command("warm")(warm_)
@@ -115,9 +114,9 @@ async def _import(settings: Settings, files: Files, restart: bool) -> list[Tally
     async with connect(settings) as graph:
         await check(graph, settings)
         await migrations.refuse_when_behind(graph, migrations.folder())
-        with progress("people", _size(files.people)) as advance:
-            people = Users(graph, settings.shard_map().shard)
-            first = await Import(graph, advance, restart).people(files.people, people)
+        with progress("people", _size(files.users)) as advance:
+            users = Users(graph, settings.shard_map().shard)
+            first = await Import(graph, advance, restart).people(files.users, users)
         with progress("friendships", _size(files.friendships)) as advance:
             bulk = Bulk(graph, settings.friend_limit)
             second = await Import(graph, advance, restart).friendships(files.friendships, bulk)

@@ -35,7 +35,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add(app: typer.Typer) -> None:
-    """Adds the commands."""
     app.command("redrive", rich_help_panel=PANEL)(redrive_command)
     app.command("doctor", rich_help_panel=PANEL)(doctor_command)
 

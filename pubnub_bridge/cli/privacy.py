@@ -36,7 +36,6 @@ class Erased:
 
 
 def add(app: typer.Typer) -> None:
-    """Adds the command."""
     app.command("erase", rich_help_panel=PANEL)(erase_command)
 
 

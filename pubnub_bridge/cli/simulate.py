@@ -46,7 +46,6 @@ CostsFile = Annotated[Path, typer.Option("--unit-costs", help="Unit costs measur
 
 
 def add(app: typer.Typer) -> None:
-    """Adds the command."""
     app.command("simulate", rich_help_panel=PANEL)(simulate_command)
 
 

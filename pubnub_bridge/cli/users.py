@@ -30,7 +30,6 @@ Stack = Annotated[
 
 
 def add(app: typer.Typer) -> None:
-    """Adds the commands."""
     app.command("watch", rich_help_panel=PANEL)(watch_command)
     app.command("join", rich_help_panel=PANEL)(join_command)
 

@@ -19,6 +19,7 @@ from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
+from graph_service.concurrency.wait import wait_or_timeout
 from graph_service.errors import FriendsError
 from pubnub_bridge.client.api import ApiClient, Session
 
@@ -112,9 +113,7 @@ class Device:
         if self.announces_leave:
             self._listener.left.clear()
             self._sdk.unsubscribe_all()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LEAVE_TIMEOUT_SECONDS):
-                    await self._listener.left.wait()
+            await wait_or_timeout(self._listener.left, seconds=LEAVE_TIMEOUT_SECONDS)
         await self._sdk.stop()
 
 

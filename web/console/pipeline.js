@@ -2,9 +2,9 @@
 
 import { byId, draw, lasted, make, say, short } from "./elements.js";
 
-const WIDTH = 267;
-const HEIGHT = 112;
-const GAP = 30;
+const WIDTH_PIXELS = 267;
+const HEIGHT_PIXELS = 112;
+const GAP_PIXELS = 30;
 const LANE_STAGES = 4;
 
 export class Pipeline {
@@ -32,8 +32,8 @@ export class Pipeline {
         cells: [0, 1, 2].map(() => make("td")),
       };
       parts.box = draw("g", { class: "stage", transform: `translate(${x} ${y})`, data: { stage: stage.name } },
-        draw("rect", { class: "box", width: WIDTH, height: HEIGHT, rx: 12 }),
-        draw("text", { class: "number", x: WIDTH - 14, y: 23, "text-anchor": "end", text: stage.row }),
+        draw("rect", { class: "box", width: WIDTH_PIXELS, height: HEIGHT_PIXELS, rx: 12 }),
+        draw("text", { class: "number", x: WIDTH_PIXELS - 14, y: 23, "text-anchor": "end", text: stage.row }),
         draw("text", { class: "name", x: 14, y: 24, text: stage.name }),
         draw("text", { class: "does", x: 14, y: 41, text: stage.does }),
         draw("text", { class: "rate", x: 14, y: 74 }, parts.rate, parts.unit), parts.facts);
@@ -63,13 +63,13 @@ export class Pipeline {
 }
 
 function place(index) {
-  return [(index % LANE_STAGES) * (WIDTH + GAP) + 1, Math.floor(index / LANE_STAGES) * (HEIGHT + 50) + 1];
+  return [(index % LANE_STAGES) * (WIDTH_PIXELS + GAP_PIXELS) + 1, Math.floor(index / LANE_STAGES) * (HEIGHT_PIXELS + 50) + 1];
 }
 
 function pathTo(index) {
   const [x, y] = place(index);
-  if (index !== LANE_STAGES) return `M ${x - GAP} ${y + HEIGHT / 2} H ${x}`;
+  if (index !== LANE_STAGES) return `M ${x - GAP_PIXELS} ${y + HEIGHT_PIXELS / 2} H ${x}`;
   const [lastX, lastY] = place(LANE_STAGES - 1);
-  const [from, turn] = [lastX + WIDTH / 2, lastY + HEIGHT + 25];
-  return `M ${from} ${lastY + HEIGHT} V ${turn - 10} q 0 10 -10 10 H ${x + WIDTH / 2 + 10} q -10 0 -10 10 V ${y}`;
+  const [from, turn] = [lastX + WIDTH_PIXELS / 2, lastY + HEIGHT_PIXELS + 25];
+  return `M ${from} ${lastY + HEIGHT_PIXELS} V ${turn - 10} q 0 10 -10 10 H ${x + WIDTH_PIXELS / 2 + 10} q -10 0 -10 10 V ${y}`;
 }

@@ -3,8 +3,8 @@
 import { avatar, byId, say } from "./elements.js";
 import { connection, number, trend, unknownPresence } from "./format.js";
 
-const WIDTH = 120;
-const HEIGHT = 28;
+const WIDTH_PIXELS = 120;
+const HEIGHT_PIXELS = 28;
 
 /** The signed-in user. */
 export function showMe(user) {
@@ -35,10 +35,10 @@ export function showEveryone(client) {
 function draw(counts) {
   const span = Math.max(Math.max(...counts) - Math.min(...counts), 4);
   const low = (Math.max(...counts) + Math.min(...counts) - span) / 2;
-  const step = WIDTH / Math.max(counts.length - 1, 1);
-  const points = counts.map((count, at) => [at * step, HEIGHT - 3 - ((count - low) / span) * (HEIGHT - 6)]);
-  if (points.length === 1) points.push([WIDTH, points[0][1]]);
+  const step = WIDTH_PIXELS / Math.max(counts.length - 1, 1);
+  const points = counts.map((count, at) => [at * step, HEIGHT_PIXELS - 3 - ((count - low) / span) * (HEIGHT_PIXELS - 6)]);
+  if (points.length === 1) points.push([WIDTH_PIXELS, points[0][1]]);
   const line = points.map((point) => point.map((one) => one.toFixed(1)).join(",")).join(" ");
   byId("spark-line").setAttribute("points", line);
-  byId("spark-area").setAttribute("d", `M0,${HEIGHT} L${line.replaceAll(" ", " L")} L${WIDTH},${HEIGHT} Z`);
+  byId("spark-area").setAttribute("d", `M0,${HEIGHT_PIXELS} L${line.replaceAll(" ", " L")} L${WIDTH_PIXELS},${HEIGHT_PIXELS} Z`);
 }
