@@ -97,7 +97,7 @@ async def measure(friends: int, rate: float, minutes: float) -> Result:
 async def _run(page: Page, sdk: PubNubAsyncio, people: list[str], wanted: tuple[float, float]) -> Result:
     rate, seconds = wanted
     cdp = await page.context.new_cdp_session(page)
-    before = await page.evaluate("friendsPresence.state.heard")
+    before = await page.evaluate("friendsPresence.state.received")
     await page.evaluate(RECORD)
     began, memory = time.monotonic(), [await _memory(cdp, 0.0)]
     changing = asyncio.create_task(_change(sdk, people, rate))
@@ -109,7 +109,7 @@ async def _run(page: Page, sdk: PubNubAsyncio, people: list[str], wanted: tuple[
     took = time.monotonic() - began
     await asyncio.sleep(1.0)
     frames = sorted(await page.evaluate("frames"))
-    shown = await page.evaluate("friendsPresence.state.heard") - before
+    shown = await page.evaluate("friendsPresence.state.received") - before
     p50, p95, p99 = (round(frames[int(len(frames) * share)], 1) for share in (0.5, 0.95, 0.99))
     return Result(
         friends=len(people),
@@ -185,7 +185,7 @@ async def _page(running: Stack) -> AsyncIterator[Page]:
         )
         page = await browser.new_page(viewport={"width": 1280, "height": 820})
         await page.goto(f"{running.api}/?as={ME}")
-        await page.locator("#link[data-state=connected]").wait_for()
+        await page.locator("#connection[data-state=connected]").wait_for()
         yield page
         await browser.close()
 

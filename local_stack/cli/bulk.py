@@ -40,7 +40,7 @@ def generate_command(
     people: Annotated[int, typer.Option("--people", min=1, help="How many people.")] = 3000,
     friends: Annotated[str, typer.Option("--friends", help="Fewest and most friends of one.")] = "500-1000",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same graph.")] = 1,
-    as_json: online.As_json = False,
+    as_json: online.AsJson = False,
 ) -> None:
     """Make up people and a realistic friend graph, as CSV."""
     low, high = _range(friends)
@@ -70,8 +70,8 @@ def generate_command(
 
 
 def import_command(
-    people: online.People_csv,
-    friendships: online.Pairs_csv,
+    people: online.UsersCsv,
+    friendships: online.FriendshipsCsv,
     is_offline: Annotated[
         bool, typer.Option("--offline", help="Write a whole new database into --data; nothing may run there.")
     ] = False,
@@ -83,7 +83,7 @@ def import_command(
     restart: Annotated[
         bool, typer.Option("--restart", help="Forget what an interrupted import had done.")
     ] = False,
-    as_json: online.As_json = False,
+    as_json: online.AsJson = False,
 ) -> None:
     """Load people and friendships into the running graph; interrupted, run it again to go on."""
     if not is_offline:

@@ -179,7 +179,9 @@ class GraphModel:
         """One outbox node with what stands now, and one clock."""
         a, b, was = self.outbox[node]
         friends = self.are_friends(a, b) if self.rules.relation_from_the_read else was
-        return ChangedPair(node=str(node), a=self._end(a), b=self._end(b), friends=friends, since=0, ts=self.clock)
+        return ChangedPair(
+            node=str(node), a=self._end(a), b=self._end(b), friends=friends, since=0, ts=self.clock
+        )
 
     def done(self, node: int) -> None:
         """Delete by id."""

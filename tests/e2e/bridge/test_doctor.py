@@ -17,7 +17,7 @@ from tests.e2e.bridge.test_kept_of_a_user import command, stack_file
 
 def checks(findings: list[Finding], state: State) -> dict[str, str]:
     """What was seen by "area: check", of those in a state."""
-    return {f"{one.area}: {one.check}": one.seen for one in findings if one.state is state}
+    return {f"{one.area}: {one.check}": one.found for one in findings if one.state is state}
 
 
 async def test_a_healthy_system_has_no_failure_and_the_truth_is_one(strict_world: World) -> None:

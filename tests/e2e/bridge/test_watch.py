@@ -52,8 +52,8 @@ class Paper:
 class Remembering(ApiClient):
     """Keeps the sessions it was given."""
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
         self.sessions: list[Session] = []
 
     async def session(self, user: str) -> Session:
@@ -70,7 +70,7 @@ async def watched(world: World, user: str) -> AsyncIterator[tuple[Paper, Remembe
         ConnectionInfo(world.api, world.settings, world.settings.pubnub_origin)
     ) as api:
         assert isinstance(api, Remembering)
-        task = asyncio.create_task(Watcher(api, user, paper).run())
+        task = asyncio.create_task(Watcher(api=api, user=user, screen=paper).run())
         try:
             yield paper, api
         finally:
