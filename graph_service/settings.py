@@ -127,7 +127,7 @@ class Settings(BaseSettings):
     neo4j_uri: str = "bolt://127.0.0.1:7687"
     """Address of Neo4j. Use bolt+s:// or neo4j+s:// for TLS, neo4j:// for a cluster."""
     neo4j_user: str = "neo4j"
-    """User of Neo4j. Change it where the service has a user of its own there."""
+    """User of Neo4j. Change it where Neo4j has a separate user for the service."""
     neo4j_password: SecretStr = SecretStr("")
     """Password of that user. Production refuses well-known ones."""
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
