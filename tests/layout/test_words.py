@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPLEMENTED: dict[str, tuple[str, ...]] = {
-    "debounce": ("pubnub_bridge/debounce/debouncer.py", "pubnub_bridge/debounce/storm_detector.py"),
+    "debounce": ("pubnub_bridge/debounce/debouncer.py",),
     "backpressure": ("pubnub_bridge/store/backpressure.py", "pubnub_bridge/ingest/subscriber.py"),
     "backoff": ("graph_service/concurrency/retry.py", "pubnub_bridge/fanout/publisher.py"),
     "circuit breaker": ("pubnub_bridge/fanout/circuit_breaker.py",),
