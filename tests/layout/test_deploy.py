@@ -1,4 +1,4 @@
-"""Deployment files name only settings and metrics that exist, and every alert has its page. Starts nothing."""
+"""Deployment files name only options and metrics that the code has, and every alert has its page. Starts nothing."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ DEPLOY = ROOT / "deploy"
 RUNBOOK = ROOT / "docs" / "runbook"
 RULES = (DEPLOY / "prometheus" / "alerts.yaml", DEPLOY / "prometheus" / "slo.yaml")
 DASHBOARD = DEPLOY / "grafana" / "dashboards" / "friends-presence.json"
-SETTINGS = {name.upper() for name in Settings.model_fields}
-_SETTING = re.compile(r"^ +([A-Z][A-Z0-9_]+):|\b([A-Z][A-Z0-9_]+)_FILE=", re.MULTILINE)
+OPTIONS = {name.upper() for name in Settings.model_fields}
+_OPTION = re.compile(r"^ +([A-Z][A-Z0-9_]+):|\b([A-Z][A-Z0-9_]+)_FILE=", re.MULTILINE)
 _METRIC = re.compile(r"\bfriends_[a-z_]+")
 _SUFFIX = re.compile(r"_(bucket|count|sum)$")
-_OF_THE_IMAGE = {"NEO4J_AUTH"}
+_IMAGES_OWN = {"NEO4J_AUTH"}
 
 
 def alerts() -> dict[str, dict[str, Any]]:
-    """Each alert by name."""
+    """Every alert by name."""
     groups = [group for file in RULES for group in yaml.safe_load(file.read_text("utf-8"))["groups"]]
     return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
-def test_every_setting_in_a_deployment_file_exists() -> None:
-    """A misspelt variable would be ignored silently."""
+def test_every_option_that_is_set_is_one_of_the_code() -> None:
+    """A misspelt variable would be ignored in silence."""
     files = ("compose.yaml", "kubernetes/friends-presence.yaml", "systemd/friends-presence.service")
     for name in files:
-        found = {a or b for a, b in _SETTING.findall((DEPLOY / name).read_text("utf-8"))}
+        found = {a or b for a, b in _OPTION.findall((DEPLOY / name).read_text("utf-8"))}
         assert found
-        assert found - _OF_THE_IMAGE <= SETTINGS, name
+        assert found - _IMAGES_OWN <= OPTIONS, name
 
 
-def test_every_alert_and_every_panel_uses_a_metric_that_exists() -> None:
-    """An alert on an unknown metric never fires."""
+def test_every_alarm_and_every_panel_watches_a_metric_of_the_code() -> None:
+    """An alarm on a name that nobody writes never rings."""
     code = "".join(
         (ROOT / package).read_text("utf-8")
         for package in (
@@ -55,6 +55,7 @@ def test_every_alert_and_every_panel_uses_a_metric_that_exists() -> None:
 
 
 def test_every_alert_says_how_urgent_it_is_and_names_its_own_page() -> None:
+    """Who is woken at night must not have to search."""
     for name, rule in alerts().items():
         assert rule["labels"]["severity"] in {"page", "ticket"}, name
         assert rule["annotations"]["summary"], name
@@ -66,19 +67,21 @@ def test_every_alert_says_how_urgent_it_is_and_names_its_own_page() -> None:
 
 
 def test_every_page_of_the_runbook_has_its_alert_and_is_listed() -> None:
+    """A page without an alert is never opened."""
     pages = {file.stem for file in RUNBOOK.glob("*.md")} - {"README"}
     assert pages == set(alerts())
     listed = re.findall(r"^- \[\w+\]\((\w+)\.md\)$", (RUNBOOK / "README.md").read_text("utf-8"), re.MULTILINE)
     assert sorted(listed) == sorted(pages)
 
 
-def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
+def test_every_alert_has_a_case_in_which_it_rings_and_one_in_which_it_is_silent() -> None:
+    """An alert that was never seen ringing is a hope."""
     file = ROOT / "tests" / "operations" / "alerts_test.yaml"
     cases = [
         case for test in yaml.safe_load(file.read_text("utf-8"))["tests"] for case in test["alert_rule_test"]
     ]
-    for fires in (True, False):
-        assert {case["alertname"] for case in cases if bool(case["exp_alerts"]) is fires} == set(alerts())
+    for rings in (True, False):
+        assert {case["alertname"] for case in cases if bool(case["exp_alerts"]) is rings} == set(alerts())
 
 
 def test_the_dashboard_shows_every_row_of_the_walk() -> None:

@@ -37,10 +37,10 @@ from pubnub_bridge.settings import Settings
 from tests.conftest import Servers
 from tests.support import in_image
 
-HOLD = 0.4
+DEBOUNCE_SECONDS = 0.4
 
 
-class Ear(SubscribeCallback):
+class MessageListener(SubscribeCallback):
     """Keeps what an official client heard."""
 
     def __init__(self) -> None:
@@ -65,24 +65,24 @@ class Device:
 
     user: str
     client: PubNubAsyncio
-    ear: Ear
+    listener: MessageListener
     channel: str
 
-    async def hears(self, wanted: Callable[[Any], bool], seconds: float = 8.0) -> Any:
+    async def receives(self, wanted: Callable[[Any], bool], seconds: float = 8.0) -> Any:
         """The first event, inside a batch or alone, that fits."""
         async with asyncio.timeout(seconds):
             while True:
-                self.ear.came.clear()
+                self.listener.came.clear()
                 for event in self.events():
                     if wanted(event):
                         return event
-                await self.ear.came.wait()
+                await self.listener.came.wait()
 
     def events(self) -> list[Any]:
         """All events so far, batches opened."""
         return [
             event
-            for message in self.ear.messages
+            for message in self.listener.messages
             for event in (message["payload"]["events"] if message["type"] == "friend.batch" else [message])
         ]
 
@@ -123,9 +123,9 @@ class World:
             subscription_manager=AsyncioSubscriptionManager,
             custom_request_handler=AsyncAiohttpRequestHandler,
         )
-        ear = Ear()
-        client.add_listener(ear)
-        device = Device(user, client, ear, self.shards.channel(self.shards.shard(user)))
+        listener = MessageListener()
+        client.add_listener(listener)
+        device = Device(user, client, listener, self.shards.channel(self.shards.shard(user)))
         self.devices.append(device)
         return device
 
@@ -159,7 +159,7 @@ class World:
                     return
                 await asyncio.sleep(0.05)
 
-    async def people(self, *users: str) -> None:
+    async def create_friends(self, *users: str) -> None:
         """Create users who are all friends of each other."""
         await self.graph.statement(
             "UNWIND $ids AS id MERGE (u:User {id: id}) SET u.name = toUpper(left(id, 1)) + substring(id, 1)",
@@ -181,9 +181,9 @@ def options(servers: Servers, origin: Running) -> dict[str, object]:
         "pubnub_origin": f"{origin.host}:{origin.port}",
         "pubnub_tls": False,
         "access_manager": False,
-        "debounce_online_seconds": HOLD,
-        "debounce_leave_seconds": HOLD,
-        "debounce_timeout_seconds": HOLD,
+        "debounce_online_seconds": DEBOUNCE_SECONDS,
+        "debounce_leave_seconds": DEBOUNCE_SECONDS,
+        "debounce_timeout_seconds": DEBOUNCE_SECONDS,
         "partitions": 4,
         "presence_shards": 8,
         "status_count_interval_seconds": 1.0,
@@ -215,7 +215,7 @@ async def strict_origin() -> AsyncIterator[Running]:
 @pytest.fixture
 async def world(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
     """An origin and a bridge on the shared engines."""
-    async with _world(graph, servers, origin, {}) as made:
+    async with running_world(graph, servers, origin, {}) as made:
         yield made
 
 
@@ -236,7 +236,7 @@ async def receiving_world(
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    async with _world(graph, servers, origin, {"events_url": url, "events_secret": "e" * 32}) as made:
+    async with running_world(graph, servers, origin, {"events_url": url, "events_secret": "e" * 32}) as made:
         yield made, posts
     await runner.cleanup()
 
@@ -244,21 +244,21 @@ async def receiving_world(
 @pytest.fixture
 async def strict_world(graph: Graph, servers: Servers, strict_origin: Running) -> AsyncIterator[World]:
     """The same with Access Manager."""
-    async with _world(graph, servers, strict_origin, {"access_manager": True}) as made:
+    async with running_world(graph, servers, strict_origin, {"access_manager": True}) as made:
         yield made
 
 
 @asynccontextmanager
-async def _world(
+async def running_world(
     graph: Graph, servers: Servers, origin: Running, more: dict[str, object]
 ) -> AsyncIterator[World]:
-    await _emptied(servers.redis_url)
+    await empty_valkey(servers.redis_url)
     chosen = options(servers, origin) | more
     settings = Settings(**chosen)  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         if in_image.IMAGE:
             url = await stack.enter_async_context(in_image.service(chosen))
-            context = await stack.enter_async_context(beside(settings))
+            context = await stack.enter_async_context(opened_context(settings))
         else:
             await stack.enter_async_context(running_bridge(settings))
             url, context = await stack.enter_async_context(api(settings))
@@ -269,7 +269,7 @@ async def _world(
 
 
 @asynccontextmanager
-async def beside(settings: Settings) -> AsyncIterator[BridgeContext]:
+async def opened_context(settings: Settings) -> AsyncIterator[BridgeContext]:
     """A side of the test's own, to look into the engines with."""
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_backends(settings))
@@ -290,7 +290,7 @@ async def without_bridge(
     graph: Graph, servers: Servers, origin: Running, more: dict[str, object]
 ) -> AsyncIterator[World]:
     """The same, with `more` options."""
-    await _emptied(servers.redis_url)
+    await empty_valkey(servers.redis_url)
     settings = Settings(**(options(servers, origin) | more))  # type: ignore[arg-type]
     async with api(settings) as (url, context):
         world = World(graph, origin, settings, url, context)
@@ -303,7 +303,7 @@ async def without_bridge(
 async def api(settings: Settings) -> AsyncIterator[tuple[str, BridgeContext]]:
     """The HTTP side, with the bridge's routes."""
     async with AsyncExitStack() as stack:
-        context = await stack.enter_async_context(beside(settings))
+        context = await stack.enter_async_context(opened_context(settings))
         opened = context.backends
         gate = await stack.enter_async_context(open_authenticator(settings))
         http = build_app(
@@ -336,7 +336,7 @@ async def running_bridge(settings: Settings) -> AsyncIterator[asyncio.Task[int]]
         )
 
 
-async def _emptied(url: str) -> None:
+async def empty_valkey(url: str) -> None:
     import redis.asyncio as redis
 
     async with redis.Redis.from_url(url) as client:

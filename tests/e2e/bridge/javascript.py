@@ -25,14 +25,14 @@ class Tab:
 
     def __init__(self, node: Node, world: World, user: str, name: str) -> None:
         self.user, self.name = user, name
-        self._node, self._world = node, world
+        self._node, self.running_world = node, world
         self.messages: list[Any] = []
         self.statuses: list[str] = []
 
     @property
     def shard(self) -> str:
         """The user's presence channel."""
-        return self._world.shards.channel(self._world.shards.shard(self.user))
+        return self.running_world.shards.channel(self.running_world.shards.shard(self.user))
 
     async def renew(self) -> None:
         """A fresh session's token, as an app fetches it."""
@@ -40,7 +40,7 @@ class Tab:
 
     async def token(self) -> str | None:
         """What POST /v1/session gives."""
-        status, session = await self._world.call("POST", "/v1/session", self.user)
+        status, session = await self.running_world.call("POST", "/v1/session", self.user)
         assert status == 200, session
         token: str | None = session["token"]
         return token
@@ -50,7 +50,7 @@ class Tab:
         count = self.statuses.count("PNConnectedCategory")
         self.subscribe(self.shard, f"inbox.{self.user}")
         await self.until(lambda: self.statuses.count("PNConnectedCategory") > count)
-        await self._world.call("POST", "/v1/sync", self.user)
+        await self.running_world.call("POST", "/v1/sync", self.user)
 
     def subscribe(self, *channels: str) -> None:
         """Subscribe."""
@@ -69,11 +69,11 @@ class Tab:
         """All events so far, batches opened."""
         return [e for message in self.messages for e in message["payload"].get("events", [message])]
 
-    def told_of(self, user: str) -> list[str]:
+    def event_types_about(self, user: str) -> list[str]:
         """The types of what was said of one friend, in order."""
         return [event["type"] for event in self.events if event["payload"].get("userId") == user]
 
-    async def hears(self, kind: str, user: str | None = None) -> Any:
+    async def receives(self, kind: str, user: str | None = None) -> Any:
         """The first event of a type, of one friend where that is wanted."""
 
         def found() -> list[Any]:
@@ -96,7 +96,7 @@ class Node:
     """The process."""
 
     def __init__(self, world: World, process: Process) -> None:
-        self._world, self._process = world, process
+        self.running_world, self._process = world, process
         self._tabs: dict[str, Tab] = {}
         self.came = asyncio.Event()
 
@@ -108,7 +108,7 @@ class Node:
     async def tab(self, user: str) -> Tab:
         """One more client of a user."""
         name = f"{user}-{len(self._tabs)}"
-        tab = self._tabs[name] = Tab(self, self._world, user, name)
+        tab = self._tabs[name] = Tab(self, self.running_world, user, name)
         self.tell(do="open", name=name, user=user, token=await tab.token())
         return tab
 
@@ -119,7 +119,9 @@ class Node:
             await tab.appear()
         async with asyncio.timeout(20):
             while True:
-                _, answer = await self._world.call("POST", "/v1/presence:query", json={"ids": list(users)})
+                _, answer = await self.running_world.call(
+                    "POST", "/v1/presence:query", json={"ids": list(users)}
+                )
                 if all(row["online"] for row in answer["presence"]):
                     return tabs
                 await asyncio.sleep(0.05)

@@ -16,7 +16,7 @@ from pubnub_bridge import metrics
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.watermark import ClockBehind, Watermark
 from tests.conftest import Servers
-from tests.e2e.bridge.conftest import World, _emptied, eventually, options, until
+from tests.e2e.bridge.conftest import World, empty_valkey, eventually, options, until
 from tests.e2e.bridge.test_owners import owner
 
 WEBHOOK = {"X-Webhook-Secret": "w" * 32}
@@ -50,7 +50,7 @@ def failures(kind: str) -> float:
 
 async def test_a_queue_that_takes_nothing_loses_nothing(world: World) -> None:
     """Full, then read only: the webhook is answered with 503, and what PubNub tells meanwhile is told afterwards."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     (ann,), bob = await world.online("ann"), world.device("bob")
     act = {"full": (full, bob.appear), "read_only": (read_only, bob.leave)}
     body = {"schema": "presence.user.channel.left", "data": [{"channel": bob.channel, "userId": "bob"}]}
@@ -66,13 +66,13 @@ async def test_a_queue_that_takes_nothing_loses_nothing(world: World) -> None:
                 assert ("full" if kind == "full" else "no writes") in problem["detail"]
                 await until(lambda kind=kind, before=before: failures(kind) >= before + 3)  # type: ignore[misc]
             wanted = "friend.online" if kind == "full" else "friend.offline"
-            told = await ann.hears(lambda m, wanted=wanted: m["type"] == wanted, seconds=30)  # type: ignore[misc]
+            told = await ann.receives(lambda m, wanted=wanted: m["type"] == wanted, seconds=30)  # type: ignore[misc]
             assert told["payload"]["userId"] == "bob"
 
 
 async def test_a_shard_that_is_denied_is_counted_and_caught_up_with(world: World) -> None:
     """403 for the shards of Bob's partition: what happened meanwhile is told once it is allowed again."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     (ann,), bob = await world.online("ann"), world.device("bob")
     partition = world.shards.partition("bob")
     prefix = f"/v2/subscribe/demo/presence.shard-{partition}-pnpres"
@@ -81,9 +81,9 @@ async def test_a_shard_that_is_denied_is_counted_and_caught_up_with(world: World
         Fault(kind="status", prefix=prefix, status=403, times=4)
     )
     bob.appear()
-    await ann.hears(lambda m: m["type"] == "friend.online")
+    await ann.receives(lambda m: m["type"] == "friend.online")
     await bob.leave()
-    told = await ann.hears(lambda m: m["type"] == "friend.offline", seconds=30)
+    told = await ann.receives(lambda m: m["type"] == "friend.offline", seconds=30)
     assert told["payload"]["userId"] == "bob"
     assert metrics.DENIED.labels("subscribe")._value.get() == before + 4
 
@@ -92,12 +92,12 @@ async def test_a_token_refused_in_the_middle_is_replaced(
     graph: Graph, servers: Servers, strict_origin: Running
 ) -> None:
     """The server's token is worth nothing any more: polls and publishes are denied, counted, and go on with a new one."""
-    await _emptied(servers.redis_url)
+    await empty_valkey(servers.redis_url)
     settings = Settings(**(options(servers, strict_origin) | {"access_manager": True}))  # type: ignore[arg-type]
     async with owner(settings) as (bridge, _):
         context = bridge.context
         world = World(graph, strict_origin, settings, "", context)
-        await world.people("ann", "bob")
+        await world.create_friends("ann", "bob")
         devices = [world.device(user) for user in ("ann", "bob")]
         for device in devices:
             token = await context.tokens.client(device.user, context.shards)
@@ -113,7 +113,7 @@ async def test_a_token_refused_in_the_middle_is_replaced(
         before = {call: metrics.DENIED.labels(call)._value.get() for call in ("subscribe", "publish")}
         context.tokens._own = "worth nothing"
         bob.appear()
-        await ann.hears(lambda m: m["type"] == "friend.online", seconds=30)
+        await ann.receives(lambda m: m["type"] == "friend.online", seconds=30)
         after = {call: metrics.DENIED.labels(call)._value.get() for call in before}
         assert sum(after.values()) > sum(before.values())
         assert context.tokens.own() not in {None, "worth nothing"}
@@ -123,7 +123,7 @@ async def test_a_token_refused_in_the_middle_is_replaced(
 
 async def test_a_graph_whose_clock_is_behind_is_waited_for(quiet: World) -> None:
     """As after a move to another server: no state is told with an older stamp than one that was told before."""
-    await quiet.people("ann")
+    await quiet.create_friends("ann")
     flags, watermark = quiet.context.flags, Watermark(quiet.context.backends.valkey)
     watermark.highest = await flags.clock() + 1_000_000
     before = metrics.CLOCK_BEHIND._value.get()

@@ -24,13 +24,13 @@ async def test_friends_are_told_before_and_after_a_primary_dies(
         settings = Settings(**(options(servers, origin) | {"redis_url": cluster.url}))  # type: ignore[arg-type]
         async with api(settings) as (url, context), owner(settings) as (bridge, _):
             world = World(graph, origin, settings, url, context)
-            await world.people("ann", "bob")
+            await world.create_friends("ann", "bob")
             await until(lambda: len(bridge.ownership.owned) == settings.partitions)
             ann, bob = world.device("ann"), world.device("bob")
             ann.appear()
             await until_flagged(world, "ann")
             bob.appear()
-            await ann.hears(lambda m: m["type"] == "friend.online")
+            await ann.receives(lambda m: m["type"] == "friend.online")
             asked: set[int] = set()
             real = bridge.reconcile.ask
             bridge.reconcile.ask = lambda shards: (asked.update(shards), real(shards))[1]  # type: ignore[method-assign]
@@ -41,7 +41,7 @@ async def test_friends_are_told_before_and_after_a_primary_dies(
             await cluster.promoted(cluster.node(int(heir.port)))
             cluster.start_again(cluster.node(int(dying.port)))
             await bob.leave()
-            await ann.hears(lambda m: m["type"] == "friend.offline", seconds=40.0)
+            await ann.receives(lambda m: m["type"] == "friend.offline", seconds=40.0)
             await until(lambda: asked == set(range(settings.presence_shards)))
             for device in world.devices:
                 await device.client.stop()

@@ -15,7 +15,7 @@ from graph_service.graph.driver import Graph
 from local_stack.origin.app import Running
 from pubnub_bridge.pubnub_api.publish_client import Outcome
 from tests.conftest import Servers
-from tests.e2e.bridge.conftest import World, _world, eventually
+from tests.e2e.bridge.conftest import World, eventually, running_world
 
 KEY = "c" * 32
 OPERATOR = {"X-Console-Key": KEY, "X-Operator": "Olga"}
@@ -38,7 +38,7 @@ async def watched(
     monkeypatch.setattr("pubnub_bridge.observe.console.feed.CONSOLE_INTERVAL_SECONDS", 0.5)
     monkeypatch.setattr("pubnub_bridge.observe.console.feed.MAX_CONSOLES", 2)
     more: dict[str, object] = {"console_key": KEY, "rate_limit_address": ""}
-    async with _world(graph, servers, origin, more) as made:
+    async with running_world(graph, servers, origin, more) as made:
         yield made
 
 
@@ -56,7 +56,7 @@ async def looks(world: World) -> list[tuple[str, str, str]]:
 
 async def test_only_the_consoles_key_opens_the_console_and_it_opens_nothing_else(watched: World) -> None:
     """No key, a wrong one, the service key, a user's token: refused, unread and unkept. Redrive wants the service key."""
-    await watched.people("ann", "bob")
+    await watched.create_friends("ann", "bob")
     for path in READS:
         for headers in ({}, {"X-Console-Key": "x" * 32}, {"X-Service-Key": "s" * 32}):
             status, problem = await asked(watched, path, **headers)
@@ -72,7 +72,7 @@ async def test_only_the_consoles_key_opens_the_console_and_it_opens_nothing_else
 
 async def test_every_look_at_people_is_kept_before_it_is_shown(watched: World) -> None:
     """Who, what and whom; an unknown person too; a picture that refreshes itself once; a name cannot fake a line."""
-    await watched.people("ann", "bob")
+    await watched.create_friends("ann", "bob")
     status, why = await asked(watched, READS[2], **OPERATOR)
     assert (status, why["verdict"]) == (200, "Ann sees Bob offline because Bob was never seen online.")
     assert (await asked(watched, "/v1/console/why?viewer=ann&friend=zoe", **OPERATOR))[0] == 404
@@ -104,7 +104,7 @@ async def test_bad_questions_are_problems(watched: World) -> None:
 
 async def test_the_stream_carries_a_true_picture_and_consoles_are_bounded(watched: World) -> None:
     """Snapshots come; what happens is in them; a third console is told to wait, and gets in when one has left."""
-    await watched.people("ann", "bob", "cat")
+    await watched.create_friends("ann", "bob", "cat")
     async with aiohttp.ClientSession(headers=OPERATOR) as session:
         url = watched.api + "/v1/console/stream"
         async with session.get(url) as first, session.get(url):
@@ -170,7 +170,7 @@ async def snapshots(reply: aiohttp.ClientResponse) -> AsyncIterator[dict[str, An
 
 async def test_flags_of_a_picture_follow_the_graph(watched: World) -> None:
     """Ann's friends in the picture, with who knows whom; Bob comes, and the flags say so."""
-    await watched.people("ann", "bob", "cat")
+    await watched.create_friends("ann", "bob", "cat")
     _, picture = await asked(watched, READS[3], **OPERATOR)
     assert [one["id"] for one in picture["friends"]] == ["bob", "cat"]
     assert picture["edges"] == [["bob", "cat"]]
@@ -181,7 +181,7 @@ async def test_flags_of_a_picture_follow_the_graph(watched: World) -> None:
 
 async def test_dead_letters_are_shown_and_put_back(watched: World) -> None:
     """By reason and kind; after redrive the friend hears it."""
-    await watched.people("ann", "bob")
+    await watched.create_friends("ann", "bob")
     (ann,) = await watched.online("ann")
     body = json.dumps({"type": "friends.sync", "payload": {}}).encode()
     partition = watched.shards.partition("ann")
@@ -191,7 +191,7 @@ async def test_dead_letters_are_shown_and_put_back(watched: World) -> None:
     assert (found["letters"][0]["inbox"], found["letters"][0]["kind"]) == ("ann", "friends.sync")
     before = len(ann.events())
     assert (await watched.call("POST", "/v1/console/redrive"))[1] == {"redriven": 1}
-    await ann.hears(lambda m: m["type"] == "friends.sync" and m in ann.events()[before:])
+    await ann.receives(lambda m: m["type"] == "friends.sync" and m in ann.events()[before:])
     assert (await asked(watched, READS[5], **OPERATOR))[1]["total"] == 0
 
 

@@ -32,7 +32,7 @@ async def test_a_sessions_token_says_read_on_three_channels_and_get_on_ones_own_
     strict_world: World,
 ) -> None:
     """Read by the official client: no pattern, no presence companion, no bit of writing, for one user id alone."""
-    await strict_world.people("ann")
+    await strict_world.create_friends("ann")
     device, session = await signed_in(strict_world, "ann")
     said = device.client.parse_token(session["token"])
     shard = session["channels"]["presence"]
@@ -95,7 +95,7 @@ def attempts(client: PubNubAsyncio, shard: str) -> dict[str, Any]:
 async def test_whatever_else_a_client_tries_with_its_token_is_refused(strict_world: World) -> None:
     """But for presence state, which comes with read (PubNub docs: permissions) and which the bridge never reads."""
     world = strict_world
-    await world.people("eve", "bob")
+    await world.create_friends("eve", "bob")
     await world.context.client.set_user("bob", "Bob", {"online": False})
     device, session = await signed_in(world, "eve")
     let_through = []
@@ -149,7 +149,7 @@ class Denied(SubscribeCallback):
 async def test_subscribing_to_anything_but_the_own_channels_is_denied(strict_world: World) -> None:
     """On the wire for each; and as another user id, or without a token, the own ones are denied as well."""
     world = strict_world
-    await world.people("eve", "bob")
+    await world.create_friends("eve", "bob")
     _, session = await signed_in(world, "eve")
     shard = session["channels"]["presence"]
     other = world.shards.channel((session["shard"] + 1) % world.shards.shards)
@@ -174,16 +174,16 @@ async def test_subscribing_to_anything_but_the_own_channels_is_denied(strict_wor
 async def test_the_official_client_hears_nothing_but_its_denial(strict_world: World, wanted: str) -> None:
     """Bob's inbox gets a message and his shard a join meanwhile."""
     world = strict_world
-    await world.people("eve", "bob")
+    await world.create_friends("eve", "bob")
     eve, session = await signed_in(world, "eve")
     bob, _ = await signed_in(world, "bob")
-    ear = Denied()
-    eve.client.add_listener(ear)
+    listener = Denied()
+    eve.client.add_listener(listener)
     if wanted == "presence":
         eve.client.subscribe().channels([session["channels"]["presence"]]).with_presence().execute()
     else:
         eve.client.subscribe().channels([wanted]).execute()
-    await asyncio.wait_for(ear.denied.wait(), 10)
+    await asyncio.wait_for(listener.denied.wait(), 10)
     bob.appear()
-    await bob.hears(lambda message: message["type"] == "friends.sync")
-    assert ear.heard == []
+    await bob.receives(lambda message: message["type"] == "friends.sync")
+    assert listener.heard == []

@@ -23,7 +23,7 @@ def checks(findings: list[Finding], state: State) -> dict[str, str]:
 async def test_a_healthy_system_has_no_failure_and_the_truth_is_one(strict_world: World) -> None:
     """With Access Manager, two people online and everything written behind: --deep finds no difference."""
     world = strict_world
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     for user in ("ann", "bob"):
         _, session = await world.call("POST", "/v1/session", user)
         device = world.device(user)
@@ -63,7 +63,7 @@ async def test_what_is_broken_is_named(quiet: World) -> None:
     """Deltas off, tokens that nobody needs, someone present without a flag, a flag without anybody."""
     presence = quiet.origin.origin.keysets["demo"].settings.presence
     presence.deltas, presence.interval_s = False, 1.0
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     await quiet.graph.statement(
         "MATCH (u:User {id: 'bob'}) SET u:Online, u.presence_at = 1, u.shard = $shard",
         shard=quiet.shards.shard("bob"),

@@ -24,7 +24,7 @@ async def test_generated_calls_find_no_way_past_the_document(quiet: World, tmp_p
 
     Left out: that whatever fits the schema is accepted, as for the graph's own routes.
     """
-    await quiet.people("ann", "ben")
+    await quiet.create_friends("ann", "ben")
     token = mint(quiet.settings, "ann", time.time(), 600)
     command = [
         *(str(Path(sys.executable).with_name("schemathesis")), "run", f"{quiet.api}/openapi.json"),

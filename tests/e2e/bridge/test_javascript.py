@@ -29,37 +29,37 @@ async def node(strict_world: World, packages: Path) -> AsyncIterator[Node]:
 
 async def test_a_friend_comes_leaves_and_flaps(strict_world: World, node: Node) -> None:
     """Online with the name, offline with the time; a reload within the hold is told to nobody."""
-    await strict_world.people("ann", "bob", "cat")
+    await strict_world.create_friends("ann", "bob", "cat")
     (ann,) = await node.online("ann")
     (bob,) = await node.online("bob")
-    assert (await ann.hears("friend.online", "bob"))["payload"]["name"] == "Bob"
-    assert (await bob.hears("friends.sync"))["payload"]["totalFriends"] == 2
+    assert (await ann.receives("friend.online", "bob"))["payload"]["name"] == "Bob"
+    assert (await bob.receives("friends.sync"))["payload"]["totalFriends"] == 2
     bob.leave()
     bob.subscribe(bob.shard)
     (cat,) = await node.online("cat")
-    await ann.hears("friend.online", "cat")
+    await ann.receives("friend.online", "cat")
     cat.leave()
-    await ann.hears("friend.offline", "cat")
-    assert ann.told_of("bob") == ["friend.online"]
+    await ann.receives("friend.offline", "cat")
+    assert ann.event_types_about("bob") == ["friend.online"]
     bob.leave()
-    assert (await ann.hears("friend.offline", "bob"))["payload"]["lastSeen"]
+    assert (await ann.receives("friend.offline", "bob"))["payload"]["lastSeen"]
 
 
 async def test_a_friend_whose_device_dies_is_told_offline_after_the_timeout(
     strict_world: World, node: Node, packages: Path
 ) -> None:
     """No leave; what PubNub says after its timeout is told."""
-    await strict_world.people("ann", "bob")
+    await strict_world.create_friends("ann", "bob")
     (ann,) = await node.online("ann")
     async with running(strict_world, packages) as other:
         (bob,) = await other.online("bob")
-        await ann.hears("friend.online", "bob")
+        await ann.receives("friend.online", "bob")
         token = await bob.token()
         await other.crash()
-    assert ann.told_of("bob") == ["friend.online"]
+    assert ann.event_types_about("bob") == ["friend.online"]
     # A timeout of a second, as no official client may choose: the test need not wait for minutes.
     await heartbeat(strict_world, "bob", bob.shard, token, seconds=1)
-    await ann.hears("friend.offline", "bob")
+    await ann.receives("friend.offline", "bob")
 
 
 async def heartbeat(world: World, user: str, shard: str, token: str | None, seconds: int) -> None:
@@ -79,17 +79,17 @@ async def heartbeats(world: World, user: str, shard: str, token: str | None) -> 
 
 async def test_one_of_two_devices_leaves_and_the_friend_stays_online(strict_world: World, node: Node) -> None:
     """PubNub tells of the leave; the look-up finds the other device once it was seen again."""
-    await strict_world.people("ann", "bob", "cat")
+    await strict_world.create_friends("ann", "bob", "cat")
     (ann,) = await node.online("ann")
     phone, laptop = await node.online("bob", "bob")
-    await ann.hears("friend.online", "bob")
+    await ann.receives("friend.online", "bob")
     beating = asyncio.create_task(heartbeats(strict_world, "bob", laptop.shard, await laptop.token()))
     phone.leave()
     (cat,) = await node.online("cat")
-    await ann.hears("friend.online", "cat")
+    await ann.receives("friend.online", "cat")
     beating.cancel()
-    assert ann.told_of("bob") == ["friend.online"]
-    await cat.hears("friends.sync")
+    assert ann.event_types_about("bob") == ["friend.online"]
+    await cat.receives("friends.sync")
     assert any("bob" in e["payload"].get("onlineFriends", ()) for e in cat.events)
 
 
@@ -97,22 +97,22 @@ async def test_a_client_may_not_hear_another_inbox_nor_see_presence_events(
     strict_world: World, node: Node
 ) -> None:
     """Eve's token is good for her own channels only; Ann hears, Eve does not."""
-    await strict_world.people("ann", "bob")
-    await strict_world.people("eve")
+    await strict_world.create_friends("ann", "bob")
+    await strict_world.create_friends("eve")
     (ann,) = await node.online("ann")
     eves = [await node.tab("eve") for _ in range(3)]
     for eve, forbidden in zip(eves, ("inbox.ann", f"{ann.shard}-pnpres", "inbox.*"), strict=True):
         eve.subscribe(forbidden)
         await eve.until(lambda tab=eve: DENIED in tab.statuses)  # type: ignore[misc]
     await node.online("bob")
-    await ann.hears("friend.online", "bob")
+    await ann.receives("friend.online", "bob")
     assert [eve.messages for eve in eves] == [[], [], []]
 
 
 async def test_an_ended_token_is_renewed_and_nothing_is_missed(strict_world: World, node: Node) -> None:
     """The origin's clock passes the end of the token; a new session's token goes on where the client stopped."""
-    await strict_world.people("ann")
-    await strict_world.people("bob")
+    await strict_world.create_friends("ann")
+    await strict_world.create_friends("bob")
     (ann,) = await node.online("ann")
     origin = strict_world.origin.origin
     origin.move(origin.clock.now + 60 * TOKEN_MINUTES + 5)
@@ -121,7 +121,7 @@ async def test_an_ended_token_is_renewed_and_nothing_is_missed(strict_world: Wor
     await strict_world.call("PUT", "/v1/friends/ann", "bob")
     await ann.renew()
     ann.reconnect()
-    await ann.hears("friend.requested")
+    await ann.receives("friend.requested")
 
 
 async def test_a_thousand_friends_online_come_in_syncs_of_several_parts(
@@ -129,7 +129,7 @@ async def test_a_thousand_friends_online_come_in_syncs_of_several_parts(
 ) -> None:
     """Each part is within 32 KiB; put together they are the thousand; those who come meanwhile are told in batches."""
     friends = [f"friend-{number:04}-{'x' * 30}" for number in range(MANY)]
-    await strict_world.people("ann")
+    await strict_world.create_friends("ann")
     await strict_world.graph.statement(
         "MATCH (a:User {id: 'ann'}) UNWIND $ids AS id CREATE (a)-[:FRIEND]->(:User {id: id, name: id})",
         ids=friends,

@@ -67,7 +67,7 @@ async def command(*arguments: str) -> tuple[int, str]:
 async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: World) -> None:
     """Recent changes, dead letters to and about the user, App Context and the graph; others' things stay."""
     context, partition = quiet.context, quiet.shards.partition
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     await context.change_history.keep(
         [ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)]
     )

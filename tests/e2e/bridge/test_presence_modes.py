@@ -30,7 +30,7 @@ async def test_the_final_views_are_the_same(world: World, mode: str) -> None:
     """All come, some leave, one of those comes back; nobody waits for the reconcile by the clock."""
     assert world.settings.reconcile_interval_seconds >= 300
     world.origin.origin.keysets["demo"].configure({"presence": MODES[mode]})
-    await world.people(*PEOPLE)
+    await world.create_friends(*PEOPLE)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         people = [Person(user, world, session) for user in PEOPLE]
         for person in people:

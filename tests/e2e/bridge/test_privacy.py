@@ -18,7 +18,7 @@ from pubnub_bridge.store.change_history import ChangeHistory, ChangeRecord
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, eventually
 from tests.e2e.bridge.test_kept_of_a_user import command, stack_file
-from tests.e2e.bridge.test_webhook_door import door
+from tests.e2e.bridge.test_webhook_door import webhook_world
 
 HOUR = 3600
 AT = 1_700_000_123_456
@@ -32,7 +32,7 @@ def left(traces: dict[str, Any]) -> dict[str, int]:
 
 async def test_an_erase_is_clean_once_friends_have_been_told(world: World, tmp_path: Path) -> None:
     """Graph, App Context, recent changes and streams name the user before, and none of them after."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     _, bob = await world.online("ann", "bob")
 
     async def written() -> bool:
@@ -45,7 +45,7 @@ async def test_an_erase_is_clean_once_friends_have_been_told(world: World, tmp_p
     told = json.loads(shown)
     assert (code, told["traces"]["clean"], left(told["traces"])) == (0, True, {}), shown
     assert {"graph", "App Context", "dead letters"} <= set(told["erased"])
-    await bob.hears(lambda message: message["type"] == "friend.removed")
+    await bob.receives(lambda message: message["type"] == "friend.removed")
     code, shown = await command("erase", "ann", "--stack", stack)
     assert code == 0
     assert "There is no user 'ann' any more." in shown
@@ -56,7 +56,7 @@ async def test_what_still_stands_in_a_stream_is_told_and_not_called_clean(
 ) -> None:
     """Nobody reads the streams here: each place is counted, an operator's look is kept on purpose, others' ids are not meant."""
     context = quiet.context
-    await quiet.people("ann", "bob", "annabel")
+    await quiet.create_friends("ann", "bob", "annabel")
     partition = quiet.shards.partition("bob")
     event = {"type": "friend.online", "payload": {"userId": "ann"}}
     other = {"type": "friend.online", "payload": {"userId": "annabel"}}
@@ -77,8 +77,8 @@ async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in
 ) -> None:
     """Pages, one friend, mutual friends, the query of the back end, syncs' reads, messages, App Context, the relay."""
     rounded = AT // (HOUR * 1000) * HOUR * 1000
-    async with door(graph, servers, origin, last_seen_rounding_seconds=HOUR) as world:
-        await world.people("ann", "bob", "cat")
+    async with webhook_world(graph, servers, origin, last_seen_rounding_seconds=HOUR) as world:
+        await world.create_friends("ann", "bob", "cat")
         await graph.statement("MATCH (u:User) SET u.last_seen = $at, u.presence_at = $at", at=AT)
         await graph.statement("CREATE (:Outbox {a: 'ann', b: 'bob'})")
         found = []
@@ -105,10 +105,10 @@ async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_al
     """CHANGE_HISTORY_HOURS: the time to live of what is kept, and 0. What is kept is in the user's export."""
     record = ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)
     monkeypatch.setattr("pubnub_bridge.runtime.context.CHANGE_HISTORY_HOURS", 2)
-    async with door(graph, servers, origin) as world:
+    async with webhook_world(graph, servers, origin) as world:
         await world.context.change_history.keep([record])
         assert await world.context.change_history.of("ann") == [record]
-        await world.people("ann")
+        await world.create_friends("ann")
         _, export = await world.call("GET", "/v1/users/ann")
         assert set(export["stores"]) == {"graph", "recent changes", "dead letters"}
         assert export["stores"]["recent changes"]["changes"][0]["event_id"] == record.event_id

@@ -13,7 +13,7 @@ from tests.e2e.bridge.conftest import World, eventually
 
 async def test_a_session_says_everything_a_client_needs(world: World) -> None:
     """Without Access Manager there is no token, and the rest is complete."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     status, session = await world.call("POST", "/v1/session", "ann")
     assert status == 200
     shard = world.shards.shard("ann")
@@ -33,15 +33,15 @@ async def test_a_session_of_a_stranger_is_refused(world: World) -> None:
 
 async def test_a_token_lets_a_client_hear_its_own_inbox_and_no_other(strict_world: World) -> None:
     """With Access Manager the same walk works, and another's inbox stays silent."""
-    await strict_world.people("ann", "bob", "eve")
+    await strict_world.create_friends("ann", "bob", "eve")
     devices = {}
     for user in ("ann", "bob"):
         _, session = await strict_world.call("POST", "/v1/session", user)
         devices[user] = strict_world.device(user)
         devices[user].client.set_token(session["token"])
         devices[user].appear()
-    await devices["ann"].hears(lambda m: m["type"] == "friends.sync")
-    told = await devices["ann"].hears(
+    await devices["ann"].receives(lambda m: m["type"] == "friends.sync")
+    told = await devices["ann"].receives(
         lambda m: m["type"] == "friend.online" or "bob" in m["payload"].get("onlineFriends", ())
     )
     assert "bob" in str(told)
@@ -54,20 +54,20 @@ async def test_a_token_lets_a_client_hear_its_own_inbox_and_no_other(strict_worl
 
 async def test_a_sync_is_pushed_when_asked_for(world: World) -> None:
     """POST /v1/sync leads to friends.sync on the inbox."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     (ann,) = await world.online("ann")
     await asyncio.sleep(1.1)
     before = ann.events()
     assert (await world.call("POST", "/v1/sync", "ann"))[0] == 200
-    await ann.hears(lambda m: m["type"] == "friends.sync" and m not in before)
+    await ann.receives(lambda m: m["type"] == "friends.sync" and m not in before)
 
 
 async def test_who_hides_looks_offline_and_still_sees_others(world: World) -> None:
     """Bob appears offline; Ann is told; Bob's own sync still shows Ann; visible again is told as well."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     ann, _ = await world.online("ann", "bob")
     assert (await world.call("PUT", "/v1/me/visibility", "bob", json={"invisible": True}))[0] == 200
-    told = await ann.hears(lambda m: m["type"] == "friend.offline")
+    told = await ann.receives(lambda m: m["type"] == "friend.offline")
     assert told["payload"]["userId"] == "bob"
     _, sync = await world.call("GET", "/v1/sync", "bob")
     assert sync["onlineFriends"] == ["ann"]
@@ -76,39 +76,39 @@ async def test_who_hides_looks_offline_and_still_sees_others(world: World) -> No
     assert "choice" in why["because"]
     count = len(ann.events())
     await world.call("PUT", "/v1/me/visibility", "bob", json={"invisible": False})
-    await ann.hears(lambda m: m["type"] == "friend.online" and m in ann.events()[count:])
+    await ann.receives(lambda m: m["type"] == "friend.online" and m in ann.events()[count:])
 
 
 async def test_hiding_is_told_though_the_call_died_after_its_commit(world: World) -> None:
     """What is to be told is committed with the choice; the relay finds it without being called."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     ann, _ = await world.online("ann", "bob")
     await world.context.flags.set_visibility("bob", invisible=True)
-    told = await ann.hears(lambda m: m["type"] == "friend.offline")
+    told = await ann.receives(lambda m: m["type"] == "friend.offline")
     assert told["payload"]["userId"] == "bob"
 
 
 async def test_a_new_friend_and_an_ended_friendship_reach_both_inboxes(world: World) -> None:
     """Ask, accept and unfriend, each told to the right inboxes; the new friend's presence comes with it."""
-    await world.people("ann")
-    await world.people("bob")
+    await world.create_friends("ann")
+    await world.create_friends("bob")
     ann, bob = await world.online("ann", "bob")
     await world.call("PUT", "/v1/friends/bob", "ann")
-    asked = await bob.hears(lambda m: m["type"] == "friend.requested")
+    asked = await bob.receives(lambda m: m["type"] == "friend.requested")
     assert asked["payload"]["requestedBy"] == "ann"
     await world.call("PUT", "/v1/friends/ann", "bob")
-    added = await ann.hears(lambda m: m["type"] == "friend.added")
+    added = await ann.receives(lambda m: m["type"] == "friend.added")
     assert (added["payload"]["userId"], added["payload"]["online"]) == ("bob", True)
     await world.call("DELETE", "/v1/friends/ann", "bob")
     for device in (ann, bob):
-        await device.hears(lambda m: m["type"] == "friend.removed")
+        await device.receives(lambda m: m["type"] == "friend.removed")
     for message in ann.events() + bob.events():
         MESSAGE.validate_python(message)
 
 
 async def test_a_webhook_settles_like_a_poll(world: World) -> None:
     """A join by Events & Actions, with the doubled prefix that was captured."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     (ann,) = await world.online("ann")
     shard = world.shards.shard("bob")
     body = {
@@ -128,7 +128,7 @@ async def test_a_webhook_settles_like_a_poll(world: World) -> None:
     headers = {"X-Webhook-Secret": "w" * 32}
     status, answer = await world.call("POST", "/webhooks/presence", json=body, headers=headers)
     assert (status, answer) == (200, {"accepted": 1, "ignored": 0})
-    told = await ann.hears(lambda m: m["type"] == "friend.online")
+    told = await ann.receives(lambda m: m["type"] == "friend.online")
     assert told["payload"]["userId"] == "bob"
 
 
@@ -141,17 +141,17 @@ async def test_a_webhook_without_its_secret_is_refused(world: World) -> None:
 
 async def test_everybody_is_told_how_many_are_online(world: World) -> None:
     """status.count, once all partitions have told how they are."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     (ann,) = await world.online("ann")
     ann.client.subscribe().channels(["status.global"]).execute()
-    told = await ann.hears(lambda m: m["type"] == "status.count" and not m["payload"]["degraded"])
+    told = await ann.receives(lambda m: m["type"] == "status.count" and not m["payload"]["degraded"])
     assert told["payload"]["onlineCount"] == 1
     MESSAGE.validate_python(told)
 
 
 async def test_app_context_holds_flags_and_active_friends(world: World) -> None:
     """Written behind: the user's flags and the friends' channel."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     ann, _ = await world.online("ann", "bob")
     async with asyncio.timeout(8):
         while True:
@@ -169,7 +169,7 @@ async def test_the_products_back_end_is_told_signed_and_again_until_it_has_taken
 ) -> None:
     """The first post is answered with 503, and comes again."""
     world, posts = receiving_world
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     await world.online("ann")
     async with asyncio.timeout(15):
         while len(posts) < 2:  # noqa: ASYNC110 - another task's list

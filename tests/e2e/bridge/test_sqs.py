@@ -16,7 +16,7 @@ from pubnub_bridge.pubnub_api.publish_client import Outcome, PublishClient
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.inbox_streams import InboxStreams
 from tests.conftest import Servers
-from tests.e2e.bridge.conftest import Device, World, _world, eventually
+from tests.e2e.bridge.conftest import Device, World, eventually, running_world
 from tests.e2e.bridge.test_kept_of_a_user import message
 from tests.support import sqs
 from tests.support.sqs import SqsServer
@@ -34,27 +34,27 @@ async def sqs_world(
     graph: Graph, servers: Servers, origin: Running, server: SqsServer
 ) -> AsyncIterator[World]:
     """A bridge whose notices go over a fresh queue."""
-    async with _world(graph, servers, origin, {"queue_url": server.queue()}) as made:
+    async with running_world(graph, servers, origin, {"queue_url": server.queue()}) as made:
         yield made
 
 
 async def test_friends_are_told_over_sqs(sqs_world: World, server: SqsServer) -> None:
     """Online, offline, a friendship's end, and what was redriven into a stream; the streams stay empty, and the queue."""
     world = sqs_world
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     (ann,), bob = await world.online("ann"), world.device("bob")
     bob.appear()
-    assert (await ann.hears(lambda m: m["type"] == "friend.online", 40))["payload"]["userId"] == "bob"
-    await bob.hears(lambda m: m["type"] == "friends.sync" and m["payload"]["onlineFriends"] == ["ann"], 40)
+    assert (await ann.receives(lambda m: m["type"] == "friend.online", 40))["payload"]["userId"] == "bob"
+    await bob.receives(lambda m: m["type"] == "friends.sync" and m["payload"]["onlineFriends"] == ["ann"], 40)
     await bob.leave()
-    await ann.hears(lambda m: m["type"] == "friend.offline", 40)
+    await ann.receives(lambda m: m["type"] == "friend.offline", 40)
     assert (await world.call("DELETE", "/v1/friends/bob", "ann"))[0] == 200
-    await ann.hears(lambda m: m["type"] == "friend.removed", 40)
+    await ann.receives(lambda m: m["type"] == "friend.removed", 40)
     streams = [keys.inbox(number) for number in range(world.settings.partitions)]
     assert sum(await world.context.backends.valkey.lengths(streams)) == 0
     await world.context.dead.add_message(world.shards.partition("ann"), "ann", message("zoe"), "400")
     assert await world.context.dead.redrive() == 1
-    await ann.hears(lambda m: m["payload"].get("userId") == "zoe", 40)
+    await ann.receives(lambda m: m["payload"].get("userId") == "zoe", 40)
 
     async def empty() -> bool:
         return await asyncio.to_thread(server.left, world.settings.queue_url) == 0
@@ -97,7 +97,7 @@ async def listening(world: World, user: str) -> Device:
     async def heard() -> bool:
         said = await pool.post(f"inbox.{user}", b'{"type": "hello", "payload": {}}')
         assert said.outcome is Outcome.SENT
-        return bool(device.ear.messages)
+        return bool(device.listener.messages)
 
     await eventually(heard)
     pool.wires.close()
@@ -108,7 +108,7 @@ async def test_a_lambda_function_publishes_what_it_is_handed(
     quiet: World, server: SqsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All that it finished is finished; what its deadline leaves no time for is given back to SQS by name."""
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     ann, bob = await listening(quiet, "ann"), await listening(quiet, "bob")
     url = server.queue()
     options = quiet.settings.model_dump(exclude_unset=True) | {"queue_url": url}
@@ -130,5 +130,5 @@ async def test_a_lambda_function_publishes_what_it_is_handed(
         done = await asyncio.to_thread(lambda_handler.handler, handed, Deadline(30))
         assert done == {"batchItemFailures": []}
     for device in (ann, bob):
-        await device.hears(lambda m: m["type"] == "friends.sync", 40)
+        await device.receives(lambda m: m["type"] == "friends.sync", 40)
     await asyncio.to_thread(lambda_handler.close)

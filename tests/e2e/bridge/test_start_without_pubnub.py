@@ -20,7 +20,7 @@ from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge.runtime import startup
 from pubnub_bridge.settings import Settings
 from tests.conftest import Servers
-from tests.e2e.bridge.conftest import World, _emptied, eventually, options
+from tests.e2e.bridge.conftest import World, empty_valkey, eventually, options
 
 KEY = {"X-Service-Key": "s" * 32}
 
@@ -63,7 +63,7 @@ async def test_friends_are_served_while_pubnub_is_away_and_presence_begins_when_
     graph: Graph, servers: Servers
 ) -> None:
     """One process with API and bridge outlives a start without PubNub, and needs no restart."""
-    await _emptied(servers.redis_url)
+    await empty_valkey(servers.redis_url)
     port, origin_port = free_port(), free_port()
     given = options(servers, type("Where", (), {"host": "127.0.0.1", "port": origin_port})())  # type: ignore[arg-type]
     settings = Settings(**(given | {"port": port}))  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ from local_stack.origin.app import Options, Running, start
 from local_stack.origin.settings import KeysetSettings, PresenceSettings
 from pubnub_bridge.store.health import Health
 from tests.conftest import Servers
-from tests.e2e.bridge.conftest import Device, World, _world, eventually, until
+from tests.e2e.bridge.conftest import Device, World, eventually, running_world, until
 
 CROWD, SHARD = 200, 3
 LEAVES, CAP = 2.0, 60.0
@@ -58,7 +58,7 @@ async def say(world: World, what: str, people: Collection[str]) -> None:
 
 async def befriended(world: World, watcher: str, people: Collection[str]) -> None:
     """The watcher and everybody's edge to the watcher."""
-    await world.people(watcher)
+    await world.create_friends(watcher)
     await world.graph.statement(
         "UNWIND $ids AS id MERGE (u:User {id: id}) SET u.name = id "
         "WITH u MATCH (w:User {id: $watcher}) MERGE (u)-[:FRIEND]->(w)",
@@ -95,7 +95,7 @@ async def test_of_a_shard_that_drops_and_returns_friends_hear_only_who_stays_awa
     """All 200 are gone for longer than the hold; one does not come back, and is told once, within the cap."""
     monkeypatch.setattr("pubnub_bridge.runtime.bridge.STORM_DETECTION_SECONDS", 3.0)
     monkeypatch.setattr("pubnub_bridge.runtime.bridge.STORM_BATCH_WINDOW_SECONDS", 0.3)
-    async with _world(graph, servers, loud_origin, OPTIONS) as world:
+    async with running_world(graph, servers, loud_origin, OPTIONS) as world:
         people = list(itertools.islice(ids_of(world.shards, SHARD), CROWD))
         watcher, gone = next(ids_of(world.shards, SHARD + 1)), people[7]
         await befriended(world, watcher, people)
@@ -110,7 +110,7 @@ async def test_of_a_shard_that_drops_and_returns_friends_hear_only_who_stays_awa
         await eventually(lambda: doubt(world))
         await asyncio.sleep(LEAVES)
         await say(world, "heartbeat", [one for one in people if one != gone])
-        await eye.hears(lambda m: m["type"] == "friend.offline", seconds=40.0)
+        await eye.receives(lambda m: m["type"] == "friend.offline", seconds=40.0)
         assert time.monotonic() - left < CAP
         await eventually(lambda: _is(flagged(world), CROWD))
         await eventually(lambda: calm(world), 40.0)

@@ -39,11 +39,11 @@ async def test_a_change_can_be_traced_from_the_poll_to_the_publish(
     world: World, spans: InMemorySpanExporter
 ) -> None:
     """Each row is a span; the queries of rows 6 and 7 lie inside that of the settled batch."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     await world.call("PUT", "/v1/users/ann", json={"name": "Ann"}, headers={"traceparent": CALLER})
     (ann,) = await world.online("ann")
     world.device("bob").appear()
-    told = await ann.hears(lambda m: m["type"] == "friend.online")
+    told = await ann.receives(lambda m: m["type"] == "friend.online")
 
     async def published() -> bool:
         ended = spans.get_finished_spans()

@@ -100,7 +100,7 @@ def inside(world: World) -> set[str]:
 async def test_a_watcher_sees_friends_come_and_go_by_name(strict_world: World) -> None:
     """With a token of the own session, the first numbers, and the name of one whose offline carries none."""
     world = strict_world
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     async with watched(world, "ann") as (paper, _):
         await until(lambda: ("sync", None, "") in paper.lines)
         _, session = await world.call("POST", "/v1/session", "bob")
@@ -118,7 +118,7 @@ async def test_a_watcher_sees_friends_come_and_go_by_name(strict_world: World) -
 
 async def test_a_watcher_who_missed_messages_is_right_again(world: World) -> None:
     """Polls fail while a friend comes, and the notice is lost: the sync after the connect tells."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     async with watched(world, "ann") as (paper, _):
         await until(lambda: ("sync", None, "") in paper.lines)
         await world.settled("ann")
@@ -150,7 +150,7 @@ def losing_everything(faults: Faults, channel: str) -> list[str]:
 
 async def test_a_message_that_is_none_of_ours_does_no_harm(world: World) -> None:
     """It is said, and what follows is shown."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     async with watched(world, "ann") as (paper, _):
         await until(lambda: ("sync", None, "") in paper.lines)
         await world.settled("ann")
@@ -165,7 +165,7 @@ async def test_a_message_that_is_none_of_ours_does_no_harm(world: World) -> None
 async def test_a_watcher_whose_token_is_revoked_asks_for_another(strict_world: World) -> None:
     """And goes on."""
     world = strict_world
-    await world.people("ann")
+    await world.create_friends("ann")
     async with watched(world, "ann") as (paper, api):
         await until(lambda: ("sync", None, "") in paper.lines)
         origin = keyset(world)
@@ -179,7 +179,7 @@ async def test_a_crowd_is_present_and_everybody_leaves_at_the_end(strict_world: 
     """Some by the official SDK, the others by a loop of our own; each with the own token."""
     world = strict_world
     people = [f"p{number}" for number in range(OFFICIALS + 4)]
-    await world.people(*people)
+    await world.create_friends(*people)
     life = Life(people, Habits(share=1.0, median=900.0), random.Random(1))
     async with (
         ApiClient.open(ConnectionInfo(world.api, world.settings, "")) as api,
@@ -196,7 +196,7 @@ async def test_a_crowd_is_present_and_everybody_leaves_at_the_end(strict_world: 
 
 async def test_a_light_person_sends_heartbeats_and_can_vanish(world: World) -> None:
     """A heartbeat puts the timeout off; without a goodbye PubNub still believes in them."""
-    await world.people("ann")
+    await world.create_friends("ann")
     async with (
         ApiClient.open(ConnectionInfo(world.api, world.settings, "")) as api,
         aiohttp.ClientSession() as http,
