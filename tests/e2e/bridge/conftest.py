@@ -1,4 +1,4 @@
-"""One world a test: an origin, a bridge of its own, two friends, and official clients to be them.
+"""A world for each test: an origin, a bridge, and official clients of users.
 
 With SERVICE_IMAGE, the service of a `world` runs in a container of that image (tests/containers/test_e2e_in_image.py).
 """
@@ -41,22 +41,22 @@ DEBOUNCE_SECONDS = 0.4
 
 
 class MessageListener(SubscribeCallback):
-    """Keeps what an official client heard."""
+    """Records the messages that an official client receives."""
 
     def __init__(self) -> None:
         self.messages: list[Any] = []
-        self.came = asyncio.Event()
+        self.arrived = asyncio.Event()
 
     def message(self, pubnub: Any, message: Any) -> None:
         """A message on the inbox."""
         self.messages.append(message.message)
-        self.came.set()
+        self.arrived.set()
 
     def presence(self, pubnub: Any, presence: Any) -> None:
-        """Not of interest."""
+        """Ignored."""
 
     def status(self, pubnub: Any, status: Any) -> None:
-        """Not of interest."""
+        """Ignored."""
 
 
 @dataclass
@@ -69,17 +69,17 @@ class Device:
     channel: str
 
     async def receives(self, wanted: Callable[[Any], bool], seconds: float = 8.0) -> Any:
-        """The first event, inside a batch or alone, that fits."""
+        """The first matching event, inside a batch or alone."""
         async with asyncio.timeout(seconds):
             while True:
-                self.listener.came.clear()
+                self.listener.arrived.clear()
                 for event in self.events():
                     if wanted(event):
                         return event
-                await self.listener.came.wait()
+                await self.listener.arrived.wait()
 
     def events(self) -> list[Any]:
-        """All events so far, batches opened."""
+        """All events so far, with batches unpacked."""
         return [
             event
             for message in self.listener.messages
@@ -87,7 +87,7 @@ class Device:
         ]
 
     def appear(self) -> None:
-        """Subscribe to the own shard and inbox."""
+        """Subscribe to the user's shard and inbox."""
         self.client.subscribe().channels([self.channel, f"inbox.{self.user}"]).execute()
 
     async def leave(self) -> None:
@@ -98,7 +98,7 @@ class Device:
 
 @dataclass
 class World:
-    """What a test acts on."""
+    """What a test uses."""
 
     graph: Graph
     origin: Running
@@ -109,7 +109,7 @@ class World:
 
     @property
     def shards(self) -> ShardMap:
-        """How users spread."""
+        """How users are distributed over shards."""
         return ShardMap(self.settings.partitions, self.settings.presence_shards)
 
     def device(self, user: str) -> Device:
@@ -143,7 +143,7 @@ class World:
             return reply.status, await reply.json()
 
     async def online(self, *users: str) -> list[Device]:
-        """Devices of these users, all settled online."""
+        """Devices of these users, all committed as online."""
         devices = [self.device(user) for user in users]
         for device in devices:
             device.appear()
@@ -151,11 +151,11 @@ class World:
         return devices
 
     async def settled(self, *users: str) -> None:
-        """Returns once all of these users are online in the graph: only then are they told of others."""
+        """Return once all of these users are online in the graph: only then are friends announced to them."""
         async with asyncio.timeout(20):
             while True:
-                _, answer = await self.call("POST", "/v1/presence:query", json={"ids": list(users)})
-                if all(row["online"] for row in answer["presence"]):
+                _, response = await self.call("POST", "/v1/presence:query", json={"ids": list(users)})
+                if all(row["online"] for row in response["presence"]):
                     return
                 await asyncio.sleep(0.05)
 
@@ -173,7 +173,7 @@ class World:
 
 
 def options(servers: Servers, origin: Running) -> dict[str, object]:
-    """Options of a bridge on the shared engines and one origin."""
+    """Settings of a bridge on the shared databases and one origin."""
     return servers.options() | {
         "pubnub_subscribe_key": "demo",
         "pubnub_publish_key": "demo",
@@ -214,7 +214,7 @@ async def strict_origin() -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def world(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
-    """An origin and a bridge on the shared engines."""
+    """An origin and a bridge on the shared databases."""
     async with running_world(graph, servers, origin, {}) as made:
         yield made
 
@@ -223,15 +223,15 @@ async def world(graph: Graph, servers: Servers, origin: Running) -> AsyncIterato
 async def receiving_world(
     graph: Graph, servers: Servers, origin: Running
 ) -> AsyncIterator[tuple[World, list[tuple[str, bytes]]]]:
-    """The same with a back end that takes events, refusing the first post."""
+    """The same with a back end that receives events and refuses the first post."""
     posts: list[tuple[str, bytes]] = []
 
-    async def take(request: web.Request) -> web.Response:
+    async def receive(request: web.Request) -> web.Response:
         posts.append((request.headers["X-Signature"], await request.read()))
         return web.Response(status=503 if len(posts) == 1 else 204)
 
     backend = web.Application()
-    backend.router.add_post("/", take)
+    backend.router.add_post("/", receive)
     runner = web.AppRunner(backend)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -270,7 +270,7 @@ async def running_world(
 
 @asynccontextmanager
 async def opened_context(settings: Settings) -> AsyncIterator[BridgeContext]:
-    """A side of the test's own, to look into the engines with."""
+    """A context of the test, to read the databases with."""
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_backends(settings))
         context = await stack.enter_async_context(open_context(settings, opened))
@@ -280,7 +280,7 @@ async def opened_context(settings: Settings) -> AsyncIterator[BridgeContext]:
 
 @pytest.fixture
 async def quiet(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
-    """Engines, origin and API, without a bridge."""
+    """Databases, origin and API, without a bridge."""
     async with without_bridge(graph, servers, origin, {}) as made:
         yield made
 
@@ -289,7 +289,7 @@ async def quiet(graph: Graph, servers: Servers, origin: Running) -> AsyncIterato
 async def without_bridge(
     graph: Graph, servers: Servers, origin: Running, more: dict[str, object]
 ) -> AsyncIterator[World]:
-    """The same, with `more` options."""
+    """The same, with `more` settings."""
     await empty_valkey(servers.redis_url)
     settings = Settings(**(options(servers, origin) | more))  # type: ignore[arg-type]
     async with api(settings) as (url, context):
@@ -301,15 +301,15 @@ async def without_bridge(
 
 @asynccontextmanager
 async def api(settings: Settings) -> AsyncIterator[tuple[str, BridgeContext]]:
-    """The HTTP side, with the bridge's routes."""
+    """The HTTP API with the bridge's routes."""
     async with AsyncExitStack() as stack:
         context = await stack.enter_async_context(opened_context(settings))
         opened = context.backends
-        gate = await stack.enter_async_context(open_authenticator(settings))
+        authenticator = await stack.enter_async_context(open_authenticator(settings))
         http = build_app(
             settings,
             build_services(settings, opened, erasers(context), context.new_users.created, exporters(context)),
-            gate,
+            authenticator,
             routes.TABLES,
         )
         http[routes.CONTEXT] = context
@@ -344,16 +344,16 @@ async def empty_valkey(url: str) -> None:
 
 
 async def eventually(wanted: Callable[[], Awaitable[object]], seconds: float = 20.0) -> None:
-    """Ask again and again until the answer is a true one."""
+    """Poll until the result is true."""
     async with asyncio.timeout(seconds):
-        while not await wanted():  # noqa: ASYNC110 - what is asked sets no event
+        while not await wanted():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.05)
 
 
-async def until(wanted: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Look again and again until it is so."""
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Poll until the condition is true."""
 
-    async def asked() -> bool:
-        return wanted()
+    async def checked() -> bool:
+        return condition()
 
-    await eventually(asked, seconds)
+    await eventually(checked, seconds)

@@ -1,4 +1,4 @@
-"""The walk of one presence event, seen by official clients."""
+"""One presence event from end to end, received by official clients."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from graph_service.model.messages import MESSAGE
 from tests.e2e.bridge.conftest import DEBOUNCE_SECONDS, World, until
 
 
-async def test_a_friend_hears_online_after_the_hold(world: World) -> None:
+async def test_a_friend_is_notified_online_after_the_debounce_time(world: World) -> None:
     """Ann is online; Bob joins his shard; Ann's inbox gets friend.online, and both get friends.sync."""
     await world.create_friends("ann", "bob")
     (ann,), bob = await world.online("ann"), world.device("bob")
     bob.appear()
-    told = await ann.receives(lambda m: m["type"] == "friend.online")
-    assert told["payload"]["userId"] == "bob"
-    assert told["payload"]["name"] == "Bob"
+    event = await ann.receives(lambda m: m["type"] == "friend.online")
+    assert event["payload"]["userId"] == "bob"
+    assert event["payload"]["name"] == "Bob"
     sync = await bob.receives(lambda m: m["type"] == "friends.sync" and m["payload"]["onlineFriends"])
     assert sync["payload"] | {} == {
         "onlineFriends": ["ann"],
@@ -30,17 +30,16 @@ async def test_a_friend_hears_online_after_the_hold(world: World) -> None:
         MESSAGE.validate_python(message)
 
 
-async def test_a_friend_hears_offline_after_the_hold(world: World) -> None:
-    """Bob leaves his shard for longer than the hold."""
+async def test_a_friend_is_notified_offline_after_the_debounce_time(world: World) -> None:
     await world.create_friends("ann", "bob")
     ann, bob = await world.online("ann", "bob")
     await bob.leave()
-    told = await ann.receives(lambda m: m["type"] == "friend.offline")
-    assert told["payload"]["userId"] == "bob"
+    event = await ann.receives(lambda m: m["type"] == "friend.offline")
+    assert event["payload"]["userId"] == "bob"
 
 
-async def test_a_flap_inside_the_hold_tells_nothing(world: World) -> None:
-    """Bob leaves and comes back at once: no friend hears of it."""
+async def test_a_flap_within_the_debounce_time_notifies_no_friend(world: World) -> None:
+    """Bob leaves and comes back at once."""
     await world.create_friends("ann", "bob")
     (ann,), bob = await world.online("ann"), world.device("bob")
     bob.appear()
@@ -53,21 +52,21 @@ async def test_a_flap_inside_the_hold_tells_nothing(world: World) -> None:
     assert sum(m["type"] == "friend.online" for m in ann.events()) == 1
 
 
-async def test_a_friend_who_comes_back_is_told_again(world: World) -> None:
-    """Gone for longer than the hold, and back: online, offline, online; each once."""
+async def test_a_friend_who_comes_back_is_announced_again(world: World) -> None:
+    """Gone for longer than the debounce time, and back: online, offline, online; each once."""
     await world.create_friends("ann", "bob")
     (ann,) = await world.online("ann")
     (bob,) = await world.online("bob")
     await bob.leave()
     await ann.receives(lambda m: m["type"] == "friend.offline")
     bob.appear()
-    seen = lambda: [m["type"] for m in ann.events() if m["payload"].get("userId") == "bob"]  # noqa: E731
-    await until(lambda: len(seen()) == 3)
-    assert seen() == ["friend.online", "friend.offline", "friend.online"]
+    received = lambda: [m["type"] for m in ann.events() if m["payload"].get("userId") == "bob"]  # noqa: E731
+    await until(lambda: len(received()) == 3)
+    assert received() == ["friend.online", "friend.offline", "friend.online"]
 
 
-async def test_who_is_blocked_hears_of_the_end_and_of_nothing_after_it(world: World) -> None:
-    """Ann blocks Bob, leaves and comes back: Bob hears friend.removed only; his sync has nobody."""
+async def test_a_blocked_user_gets_the_end_of_the_friendship_and_nothing_after_it(world: World) -> None:
+    """Ann blocks Bob and leaves: Bob gets friend.removed only; his sync does not contain her."""
     await world.create_friends("ann", "bob")
     await world.create_friends("bob", "cat")
     ann, bob = await world.online("ann", "bob")
