@@ -12,7 +12,7 @@ from local_stack.origin.app import Running
 from pubnub_bridge.doctor.examine import examine
 from pubnub_bridge.doctor.finding import Finding, State
 from tests.e2e.bridge.conftest import World, eventually
-from tests.e2e.bridge.test_kept_of_a_user import command, stack_file
+from tests.e2e.bridge.test_stored_of_a_user import command, stack_file
 
 
 def checks(findings: list[Finding], state: State) -> dict[str, str]:

@@ -17,8 +17,8 @@ from pubnub_bridge.store import keys
 from pubnub_bridge.store.change_history import ChangeHistory, ChangeRecord
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, eventually
-from tests.e2e.bridge.test_kept_of_a_user import command, stack_file
-from tests.e2e.bridge.test_webhook_door import webhook_world
+from tests.e2e.bridge.test_stored_of_a_user import command, stack_file
+from tests.e2e.bridge.test_webhook_access import webhook_world
 
 HOUR = 3600
 AT = 1_700_000_123_456

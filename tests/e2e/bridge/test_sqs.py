@@ -17,7 +17,7 @@ from pubnub_bridge.store import keys
 from pubnub_bridge.store.inbox_streams import InboxStreams
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import Device, World, eventually, running_world
-from tests.e2e.bridge.test_kept_of_a_user import message
+from tests.e2e.bridge.test_stored_of_a_user import message
 from tests.support import sqs
 from tests.support.sqs import SqsServer
 
