@@ -1,4 +1,4 @@
-"""Rooms: each imports only what its `__init__` names, and few files stand beside them."""
+"""Rooms: each imports only what its `__init__` names, and a package has few files outside them."""
 
 from __future__ import annotations
 
