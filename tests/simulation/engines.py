@@ -196,7 +196,17 @@ class GraphModel:
 
     def _end(self, user: str) -> End:
         person = self.people[user]
-        return End(user, True, user, person.online, person.invisible, person.at, person.at, False, False)
+        return End(
+            id=user,
+            exists=True,
+            name=user,
+            present=person.online,
+            invisible=person.invisible,
+            presence_at=person.at,
+            last_seen=person.at,
+            asked=False,
+            blocked=False,
+        )
 
 
 @dataclass

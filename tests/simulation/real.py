@@ -41,7 +41,11 @@ class RealGraph:
 
     def __init__(self, graph: Graph, wait: Wait) -> None:
         self._graph, self._wait = graph, wait
-        self._flags, self._friends, self._outbox = Flags(graph), Friends(graph), Outbox(graph=graph)
+        self._flags, self._friends, self._outbox = (
+            Flags(graph=graph),
+            Friends(graph=graph),
+            Outbox(graph=graph),
+        )
         self._wait(graph.statement("MATCH (n) WHERE n:User OR n:Outbox DETACH DELETE n"))
         self._wait(graph.statement("UNWIND $ids AS id CREATE (:User {id: id, name: id})", ids=list(USERS)))
         self.friends: set[frozenset[str]] = set()

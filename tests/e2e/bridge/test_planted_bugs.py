@@ -35,7 +35,7 @@ async def wrong(world: World) -> list[str]:
     graph = {r["id"]: Row(r["online"], 0, invisible=False, friends=frozenset(r["friends"])) for r in rows}
     presence = world.origin.origin.keysets["demo"].presence
     here = {user for s in range(world.shards.shards) for user in presence.here(world.shards.channel(s))}
-    heard = [Heard(d.user, d.user in here, d.ear.messages) for d in world.devices]
+    heard = [Heard(d.user, d.user in here, d.listener.messages) for d in world.devices]
     return judge.wrong_now(heard, graph, here) + judge.disordered(heard, set())
 
 
@@ -99,7 +99,9 @@ async def arrived_together(world: World) -> None:
         )
         await until(lambda: sum(map(len, holds)) == 2)
         # The joins' own syncs are read before the commit, as ever: later ones would show what the bug hides.
-        await until(lambda: all(any(m["type"] == "friends.sync" for m in d.ear.messages) for d in (ann, bob)))
+        await until(
+            lambda: all(any(m["type"] == "friends.sync" for m in d.listener.messages) for d in (ann, bob))
+        )
         for hold in holds:
             hold.begin_at(at)
         bridge.registry.commit_wakeup.set()
@@ -172,13 +174,13 @@ async def overtaken(world: World) -> None:
 
         bridge.context.flags.write_flags = settle  # type: ignore[method-assign]
         bob.appear()
-        await ann.hears(lambda m: m["payload"].get("userId") == "bob")
+        await ann.receives(lambda m: m["payload"].get("userId") == "bob")
         await nothing_waits(world)
 
 
 async def settled_syncs(device: Device) -> None:
     """Both of them came: the join's and the settle's."""
-    await until(lambda: sum(m["type"] == "friends.sync" for m in device.ear.messages) >= 2)
+    await until(lambda: sum(m["type"] == "friends.sync" for m in device.listener.messages) >= 2)
 
 
 async def nothing_waits(world: World) -> None:
@@ -217,16 +219,16 @@ async def right(world: World, seconds: float) -> bool:
 @pytest.mark.parametrize("bug", BUGS)
 async def test_the_judge_sees_a_planted_bug(quiet: World, bug: str) -> None:
     """What it leaves behind stays wrong."""
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     with planted(bug):
         await SCENES[bug](quiet)
-    assert not await right(quiet, 1.5), [(one.user, one.ear.messages) for one in quiet.devices]
+    assert not await right(quiet, 1.5), [(one.user, one.listener.messages) for one in quiet.devices]
 
 
 @pytest.mark.parametrize("bug", BUGS)
 async def test_the_same_scene_is_harmless_without_the_bug(quiet: World, bug: str) -> None:
     """So it is the bug that is seen."""
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     await SCENES[bug](quiet)
     assert await right(quiet, 10.0), await wrong(quiet)
 
