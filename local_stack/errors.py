@@ -1,7 +1,7 @@
-"""What can go wrong while the engines start, each with what to do about it. Knows words only; does no I/O.
+"""Errors of the local stack; each docstring is the message and says what to do.
 
-Every one is a `SetupError`: the operator must act, nothing is half-done. Ports, files and addresses are named;
-passwords never.
+Every class is a `SetupError`: the operator must act, and nothing is left half-done. Messages name ports, files and
+addresses, never passwords.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Numbers of friends: how many each person wants, and the changes that make a graph keep to them. Pure numpy.
+"""Degrees of a generated graph: draw one for each user, and trim, fill and repair a graph until it has them.
 
-A friendship between a < b is the key ``a * people + b``; graphs are sorted arrays of keys.
+Pure numpy. A friendship between a < b is the key ``a * people + b``; graphs are sorted arrays of keys.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ Ints = npt.NDArray[np.int64]
 Indices = Ints | npt.NDArray[np.int32]
 
 MAX_PAIRING_ROUNDS = 12
-"""Rounds of random pairing; each leaves less than half of what the one before left."""
+"""Each round of random pairing leaves less than half of what the one before left."""
 MAX_TRIES_PER_REPAIR = 20_000
-"""Random friendships looked at before one repair is given up; in a graph that is not nearly full a few suffice."""
+"""Random friendships examined before a repair fails; in a graph that is not nearly full a few suffice."""
 
 
 class Impossible(BadInput):
@@ -28,10 +28,10 @@ class Impossible(BadInput):
 
 
 def possible(people: int, low: int, high: int) -> tuple[int, int]:
-    """The bounds, lowered to what so few people can have.
+    """The bounds, lowered to what `people` users can have.
 
     Raises:
-        Impossible: negative or in the wrong order, or an odd number of people with one odd number of friends each.
+        Impossible: negative or in the wrong order, or an odd number of users with the same odd number of friends each.
     """
     if not 0 <= low <= high:
         raise Impossible(reason=f"{low}-{high} is not a range from a smaller number to a larger one")
@@ -45,10 +45,10 @@ def possible(people: int, low: int, high: int) -> tuple[int, int]:
 
 
 def wanted(people: int, low: int, high: int, rng: np.random.Generator) -> Ints:
-    """A log-normal number of friends for each person, the bounds two deviations away from the middle.
+    """A log-normal number of friends for each user, with the bounds two standard deviations from the middle.
 
     The mean is about the middle of narrow bounds (750 for 500-1000); of wide ones it is the logarithmic mean, since
-    most people have few friends.
+    most users have few friends.
     """
     if low == high:
         return np.full(people, low, np.int64)
@@ -63,7 +63,7 @@ def wanted(people: int, low: int, high: int, rng: np.random.Generator) -> Ints:
 
 
 def keys_of(one: Indices, other: Indices, people: int) -> Ints:
-    """The keys of friendships between two lists of people."""
+    """The keys of the friendships between two arrays of users."""
     return np.minimum(one, other).astype(np.int64) * people + np.maximum(one, other)
 
 
@@ -76,13 +76,13 @@ def contains(keys: Ints, asked: Ints) -> npt.NDArray[np.bool_]:
 
 
 def counted(keys: Ints, people: int) -> Ints:
-    """How many friends each person has."""
+    """The number of friends of each user."""
     one, other = np.divmod(keys, people)
     return np.bincount(one, minlength=people) + np.bincount(other, minlength=people)
 
 
 def trim(keys: Ints, most: Ints, rng: np.random.Generator) -> Ints:
-    """Drops random friendships of those who have more than `most`."""
+    """Drop random friendships of users who have more than `most`."""
     people = len(most)
     over = counted(keys, people) > most
     one, other = (end.astype(np.int32) for end in np.divmod(keys, people))
@@ -96,7 +96,7 @@ def trim(keys: Ints, most: Ints, rng: np.random.Generator) -> Ints:
 
 
 def _rank(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
-    """The how-manieth of its value each element is, from 0. Four bytes each: half a billion of them are looked at."""
+    """How many equal elements precede each element. Four bytes each, since half a billion are processed."""
     if not len(values):
         return values
     order = np.argsort(values, kind="stable")
@@ -111,7 +111,7 @@ def _rank(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
 
 
 def fill(keys: Ints, most: Ints, rng: np.random.Generator) -> Ints:
-    """Adds random friendships until nearly everybody has `most`; nobody gets more."""
+    """Add random friendships until nearly every user has `most`; none gets more."""
     people = len(most)
     for _ in range(MAX_PAIRING_ROUNDS):
         open_ends = np.repeat(np.arange(people), most - counted(keys, people))
@@ -128,7 +128,7 @@ def fill(keys: Ints, most: Ints, rng: np.random.Generator) -> Ints:
 
 
 def repair(keys: Ints, people: int, bounds: tuple[int, int], rng: np.random.Generator) -> Ints:
-    """Gives those below the lower bound what they lack, and leaves all other degrees (but one, at most) as they are."""
+    """Add what users below the lower bound lack; all other degrees (except one, at most) stay as they are."""
     low, high = bounds
     have = counted(keys, people)
     lack = np.maximum(low - have, 0)
@@ -144,7 +144,7 @@ def repair(keys: Ints, people: int, bounds: tuple[int, int], rng: np.random.Gene
 
 
 class _Repair:
-    """A graph in which single friendships are added and moved."""
+    """A graph in which single friendships can be added and moved."""
 
     def __init__(self, keys: Ints, people: int, rng: np.random.Generator) -> None:
         self._sorted = keys
@@ -154,12 +154,12 @@ class _Repair:
         self._removed: set[int] = set()
 
     def keys(self) -> Ints:
-        """The sorted keys of the repaired graph."""
+        """The repaired graph."""
         kept = np.setdiff1d(self._sorted, np.fromiter(self._removed, np.int64), assume_unique=True)
         return np.sort(np.concatenate([kept, np.fromiter(self._added, np.int64, len(self._added))]))
 
     def join(self, one: int, other: int) -> None:
-        """One friend more for each of the two: each other, or both ends of a friendship that is taken apart."""
+        """One friend more for each of the two: each other, or the two ends of a friendship that is split."""
         if one != other and not self._has(one, other):
             self._add(one, other)
             return
@@ -173,7 +173,7 @@ class _Repair:
         raise Impossible(reason="no graph with these bounds was found; leave more room between them")
 
     def _some(self) -> Iterator[tuple[int, int]]:
-        """Random friendships, either end first."""
+        """Random friendships, in random direction."""
         for _ in range(MAX_TRIES_PER_REPAIR):
             pool = len(self._sorted) + len(self._added)
             place = int(self._rng.integers(pool))

@@ -1,8 +1,8 @@
-"""Makes up people and who is friends with whom. Pure: the same seed gives the same graph; knows no files, no database.
+"""Generate users and a realistic friend graph. Pure: the same seed gives the same graph; no files, no database.
 
-The recipe is that of LDBC's data generator: people stand in two orders (say, where they live and what they like) and
-befriend others at a geometric distance in each; the rest is random. That gives local clustering and keeps the cost
-linear. Numbers of friends are log-normal within bounds that hold exactly.
+The method is that of LDBC's data generator: users are placed in two orders (say, by residence and by interest) and
+befriend others at a geometric distance in each; the rest is random. That gives local clustering at linear cost.
+Numbers of friends are log-normal within exact bounds.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from local_stack.data import degrees, person_names
 Ints = npt.NDArray[np.int64]
 
 ORDERS = 2
-"""How many ways people are close to each other."""
+"""Number of orders in which users are placed."""
 CLOSE_SHARE = 0.85
-"""The share of friends that come from being close; the rest is random."""
+"""Share of the friends that come from closeness; the rest is random."""
 NEIGHBOUR_CHANCE = 0.5
-"""The chance of a friendship between next neighbours."""
+"""Chance of a friendship between direct neighbours."""
 MAX_MEAN_DISTANCES = 4.0
-"""Neighbours further than this many mean distances are not tried."""
+"""Neighbours further away than this many mean distances are not tried."""
 MAX_CHANCE = 0.95
 
 
@@ -36,20 +36,20 @@ class BadNumbers(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Population:
-    """People and their friendships."""
+    """Users and their friendships."""
 
     ids: list[str]
     """Of equal length and in ascending order, so that the order of indices is the order of ids."""
     names: list[str]
     pairs: Ints
-    """Shape (friendships, 2): indices of people, the smaller first, no pair twice, sorted."""
+    """Shape (friendships, 2): indices of users, the smaller first, no pair twice, sorted."""
     low: int
     high: int
-    """The bounds of the numbers of friends that were kept: lower than asked for where people are few."""
+    """The actual bounds of the numbers of friends: lower than requested where there are few users."""
 
 
 def generate(people: int, low: int, high: int, seed: int) -> Population:
-    """People with `low` to `high` friends each; fewer where there are not enough people.
+    """Users with `low` to `high` friends each; fewer where there are not enough users.
 
     Raises:
         BadNumbers: no such graph exists, or the numbers are negative or in the wrong order.
@@ -64,20 +64,20 @@ def generate(people: int, low: int, high: int, seed: int) -> Population:
 
 
 def ids(people: int) -> list[str]:
-    """Ids that say nothing about a person, all of the same length."""
+    """Meaningless ids, all of the same length."""
     width = id_digits(people)
     return [f"u{number:0{width}d}" for number in range(people)]
 
 
 def id_digits(people: int) -> int:
-    """How many digits follow the ``u`` of an id."""
+    """The number of digits after the ``u`` of an id."""
     return max(7, len(str(people - 1)))
 
 
 def friendships(people: int, low: int, high: int, rng: np.random.Generator) -> Ints:
     """Sorted keys ``a * people + b`` with a < b, one a friendship; every degree is within the bounds.
 
-    A graph in which most people are friends is made as the complement of a sparse one.
+    A graph in which most users are friends is generated as the complement of a sparse one.
     """
     if people < 2 or high == 0:
         return np.empty(0, np.int64)
@@ -93,7 +93,7 @@ def friendships(people: int, low: int, high: int, rng: np.random.Generator) -> I
 
 
 def _close(order: Ints, wanted: Ints, rng: np.random.Generator) -> Ints:
-    """Friendships between people who stand near each other in `order`, which is a circle."""
+    """Friendships between users who are near each other in `order`, which is a circle."""
     people, mean = len(order), float(wanted.mean())
     ahead = CLOSE_SHARE * mean / 2 / ORDERS
     distances = np.arange(
@@ -125,7 +125,7 @@ def _complement(keys: Ints, people: int) -> Ints:
 
 
 def clustering(pairs: Ints, people: int, seed: int = 0, samples: int = 300) -> float:
-    """The chance that two friends of one person are friends, over a sample of people (local clustering)."""
+    """Local clustering: the chance that two friends of one user are friends, over a sample of users."""
     rng = np.random.default_rng(seed)
     chosen = rng.choice(people, min(samples, people), replace=False)
     is_chosen = np.zeros(people, bool)
