@@ -180,7 +180,7 @@ async def test_a_crowd_is_present_and_everybody_leaves_at_the_end(strict_world: 
     world = strict_world
     people = [f"p{number}" for number in range(SDK_CLIENTS + 4)]
     await world.people(*people)
-    schedule = Schedule(people, Habits(share=1.0, median=900.0), random.Random(1))
+    schedule = Schedule(users=people, habits=Habits(share=1.0, median=900.0), rng=random.Random(1))
     async with (
         ApiClient.open(ConnectionInfo(world.api, world.settings, "")) as api,
         aiohttp.ClientSession() as http,
