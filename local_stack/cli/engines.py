@@ -59,7 +59,7 @@ def engines_up(
     detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background.")] = False,
 ) -> None:
     """Start Neo4j and Valkey in the foreground; Ctrl-C stops them."""
-    options = Options(neo4j_port, redis_port, heap, page_cache)
+    options = Options(neo4j_port=neo4j_port, redis_port=redis_port, heap=heap, page_cache=page_cache)
     start(data or default_data(), options, detach=detach)
 
 

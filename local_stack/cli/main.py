@@ -51,7 +51,7 @@ def up(
         data=data or default_data(),
         port=port,
         origin_port=origin_port,
-        engines=Options(neo4j_port, redis_port, heap, page_cache),
+        engines=Options(neo4j_port=neo4j_port, redis_port=redis_port, heap=heap, page_cache=page_cache),
         json=json.absolute() if json else None,
         people=0 if no_demo else people,
         control=control,

@@ -82,7 +82,7 @@ class NotTheSame(SetupError):
     code = "not_the_same"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
     """Describes a copy; stored as JSON next to it."""
 
@@ -306,7 +306,15 @@ def _set_aside(engine: Neo4jEngine) -> Iterator[None]:
 
 def _note(engine: Neo4jEngine, file: Path, totals: tuple[int, int]) -> Note:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Note(*totals, engine.lock.version, now, file.stat().st_size, _sha256(file))
+    people, friendships = totals
+    return Note(
+        people=people,
+        friendships=friendships,
+        neo4j=engine.lock.version,
+        made=now,
+        bytes=file.stat().st_size,
+        sha256=_sha256(file),
+    )
 
 
 def _sha256(file: Path) -> str:

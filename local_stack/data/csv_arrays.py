@@ -28,7 +28,7 @@ NumberedLines = Sequence[tuple[int, str]]
 Reject = Callable[[Rejected], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Friendships:
     """The accepted friendships of a file, and its rejected lines."""
 
@@ -71,7 +71,8 @@ def read(
     keys, since = _accepted(_joined(blocks), ids, friend_limit, rejected.append)
     order = np.argsort(keys, kind="stable")
     rejected.sort(key=lambda one: one.line)
-    return Friendships(keys[order], since[order], rejected, len(keys) + len(rejected))
+    total = len(keys) + len(rejected)
+    return Friendships(keys=keys[order], since=since[order], rejected=rejected, lines=total)
 
 
 def _joined(blocks: list[Columns]) -> Columns:

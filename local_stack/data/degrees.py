@@ -136,7 +136,7 @@ def repair(keys: Ints, people: int, bounds: tuple[int, int], rng: np.random.Gene
         lack[int(rng.choice(np.flatnonzero(have + lack < high)))] += 1
     if not lack.any():
         return keys
-    graph = _Repair(keys, people, rng)
+    graph = _Repair(keys=keys, people=people, rng=rng)
     ends = rng.permutation(np.repeat(np.arange(people), lack)).tolist()
     for one, other in zip(ends[::2], ends[1::2], strict=True):
         graph.join(one, other)
@@ -146,7 +146,7 @@ def repair(keys: Ints, people: int, bounds: tuple[int, int], rng: np.random.Gene
 class _Repair:
     """A graph in which single friendships can be added and moved."""
 
-    def __init__(self, keys: Ints, people: int, rng: np.random.Generator) -> None:
+    def __init__(self, *, keys: Ints, people: int, rng: np.random.Generator) -> None:
         self._sorted = keys
         self._people = people
         self._rng = rng

@@ -29,7 +29,7 @@ from local_stack.engines.valkey_server import ValkeyEngine
 from local_stack.errors import BadMemory, OtherServer, Unreachable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
     """Ports and memory; 0 and None select them automatically."""
 
@@ -59,7 +59,7 @@ def _mebibytes(environ: Mapping[str, str], name: str) -> int | None:
     return int(value) if value else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Neo4jAddress:
     """How to reach the graph."""
 
@@ -72,7 +72,7 @@ class Neo4jAddress:
     """The embedded server, which can be stopped, killed and restarted; None when it runs elsewhere."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Engines:
     """Both databases, ready."""
 
@@ -87,7 +87,7 @@ class Engines:
         return [server for server in (self.neo4j.server, self.valkey) if server]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Run:
     """What the two concurrent starts of one call share."""
 
@@ -104,15 +104,21 @@ class _Run:
         memory = self.options.memory(self.environ)
         flags = jvm_flags(self.environ)
         engine = Neo4jEngine(self.folder, memory=memory, inherited_fds=self.inherited_fds, jvm_flags=flags)
-        server = await self._started(Server(engine, self.options.neo4j_port))
-        return Neo4jAddress(engine.uri(server.port), USER, engine.password, server.agent, server)
+        server = await self._started(Server(engine, port=self.options.neo4j_port))
+        return Neo4jAddress(
+            uri=engine.uri(server.port),
+            user=USER,
+            password=engine.password,
+            agent=server.agent,
+            server=server,
+        )
 
     async def queue(self) -> tuple[str, Server | None]:
         """The Valkey of REDIS_URL, or an embedded one."""
         if url := self.environ.get("REDIS_URL"):
             return await self._configured_queue(url), None
         engine = ValkeyEngine(self.folder, inherited_fds=self.inherited_fds)
-        server = await self._started(Server(engine, self.options.redis_port))
+        server = await self._started(Server(engine, port=self.options.redis_port))
         return engine.url(server.port), server
 
     async def _started(self, server: Server) -> Server:
@@ -125,7 +131,8 @@ class _Run:
 
         user, password = self.environ.get("NEO4J_USER", USER), self.environ.get("NEO4J_PASSWORD", "")
         try:
-            return Neo4jAddress(uri, user, password, await probe.graph(uri, user, password))
+            agent = await probe.graph(uri, user, password)
+            return Neo4jAddress(uri=uri, user=user, password=password, agent=agent)
         except Unavailable as error:
             raise await _connection_problem("NEO4J_URI", uri, "Neo4j", error) from error
 
@@ -177,7 +184,8 @@ async def started(
 ) -> AsyncIterator[Engines]:
     """As `running`, for a caller that has locked the folder; `inherited_fds` stay open until the engines have ended."""
     async with AsyncExitStack() as stack:
-        yield await _both(_Run(folder, options, environ, stack, inherited_fds))
+        run = _Run(folder=folder, options=options, environ=environ, stack=stack, inherited_fds=inherited_fds)
+        yield await _both(run)
 
 
 def state_of(servers: list[Server]) -> dict[str, Any]:
@@ -201,4 +209,5 @@ async def _both(run: _Run) -> Engines:
             queue = group.create_task(run.queue(), name="start Valkey")
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
-    return Engines(graph.result(), *queue.result())
+    redis_url, valkey = queue.result()
+    return Engines(neo4j=graph.result(), redis_url=redis_url, valkey=valkey)

@@ -23,7 +23,7 @@ MAX_LOG_BYTES = 8 * 2**20
 """A longer log is deleted at the next start."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """What to run."""
 
@@ -42,7 +42,7 @@ class Program:
 class Process:
     """One run of a program."""
 
-    def __init__(self, program: Program, popen: subprocess.Popen[bytes], pid: int) -> None:
+    def __init__(self, *, program: Program, popen: subprocess.Popen[bytes], pid: int) -> None:
         self.program = program
         self.pid = pid
         """Of the program, not of its supervisor."""
@@ -67,7 +67,7 @@ class Process:
             line = stdout.readline()
         if not line.strip():
             raise ChildProcessError(f"{program.name} could not be started: {program.command[0]}")
-        return cls(program, popen, int(line))
+        return cls(program=program, popen=popen, pid=int(line))
 
     @property
     def exit_code(self) -> int | None:

@@ -51,7 +51,7 @@ class Server:
     """One engine that can be started, stopped, killed and restarted, always on the same port."""
 
     def __init__(
-        self, engine: Engine, port: int = 0, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS
+        self, engine: Engine, *, port: int = 0, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS
     ) -> None:
         self.engine = engine
         self.port = port

@@ -20,7 +20,7 @@ _LINE = re.compile(r"(?P<coordinates>\S+) (?P<sha256>[0-9a-f]{64}) (?P<size>[1-9
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, kw_only=True)
 class Jar:
     """One file of the product."""
 
@@ -106,4 +106,11 @@ def _jar(line: str) -> Jar | None:
     if not found or len(parts) not in (3, 4) or not all(_WORD.fullmatch(part) for part in parts):
         return None
     group, artifact, *classifier, version = parts
-    return Jar(group, artifact, "".join(classifier), version, found["sha256"], int(found["size"]))
+    return Jar(
+        group=group,
+        artifact=artifact,
+        classifier="".join(classifier),
+        version=version,
+        sha256=found["sha256"],
+        size=int(found["size"]),
+    )

@@ -44,10 +44,10 @@ def resolve(version: str, cache: Path, report: Callable[[str], None]) -> list[Ja
 def _measure(artifact: Any) -> Jar:
     content = Path(artifact.resolve()).read_bytes()
     return Jar(
-        artifact.groupId,
-        artifact.artifactId,
-        artifact.classifier or "",
-        artifact.version,
-        hashlib.sha256(content).hexdigest(),
-        len(content),
+        group=artifact.groupId,
+        artifact=artifact.artifactId,
+        classifier=artifact.classifier or "",
+        version=artifact.version,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
     )

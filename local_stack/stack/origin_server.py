@@ -23,7 +23,7 @@ from local_stack.engines.server import NotReadyYet
 VARIABLE = "ORIGIN_OPTIONS"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class OriginEngine:
     """Runs one origin with one keyset (an `Engine`)."""
 

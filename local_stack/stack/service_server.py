@@ -13,7 +13,7 @@ from local_stack.engines.process import Program
 from local_stack.engines.server import NotReadyYet
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ServiceEngine:
     """Runs one service (an `Engine`)."""
 
@@ -29,7 +29,7 @@ class ServiceEngine:
         """Only host and port are added to the settings."""
         environ = {**self.environ, "HOST": LOOPBACK, "PORT": str(port)}
         command = [sys.executable, "-m", "pubnub_bridge"]
-        return Program(self.name, command, self.log, grace=20.0, environ=environ)
+        return Program(name=self.name, command=command, log=self.log, grace=20.0, environ=environ)
 
     async def ask(self, port: int) -> str:
         """Ready when ``/readyz`` succeeds."""

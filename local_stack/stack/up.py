@@ -53,7 +53,7 @@ class Choice:
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stack:
     """A running system."""
 
@@ -124,7 +124,7 @@ async def stack(choice: Choice, report: Report) -> AsyncIterator[Stack]:
             started(data, choice.engines, choice.environ, (lock.descriptor,))
         )
         keys = credentials.read(data, choice.environ)
-        run = _Run(choice, data, exits, engines, keys)
+        run = _Run(choice=choice, data=data, exits=exits, engines=engines, keys=keys)
         made = await run.start(report)
         data.write_state(_state(made))
         for file in files:
@@ -134,7 +134,7 @@ async def stack(choice: Choice, report: Report) -> AsyncIterator[Stack]:
         yield made
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Run:
     """What the steps of one start share."""
 
@@ -155,10 +155,19 @@ class _Run:
             origin = f"{LOOPBACK}:{servers[-1].port}"
         report(f"starting the service with the origin at {origin}")
         options = self._options(origin) | await self._page_options(report)
-        service = await self._started(Server(ServiceEngine(self._log("service"), options), self.choice.port))
+        engine = ServiceEngine(log=self._log("service"), environ=options)
+        service = await self._started(Server(engine, port=self.choice.port))
         servers.append(service)
         url = ServiceEngine.url(service.port)
-        return Stack(self.engines, self.keys, origin, url, servers, [], "WEB_LIBRARIES" in options)
+        return Stack(
+            engines=self.engines,
+            access=self.keys,
+            origin=origin,
+            api=url,
+            servers=servers,
+            processes=[],
+            pages="WEB_LIBRARIES" in options,
+        )
 
     async def _page_options(self, report: Report) -> dict[str, str]:
         """Settings of the pages; without a network everything else works, and the page says what is missing."""
@@ -184,7 +193,7 @@ class _Run:
             "--people",
             str(self.choice.people),
         ]
-        program = Program("demo people", command, self._log("demo"), grace=10.0)
+        program = Program(name="demo people", command=command, log=self._log("demo"), grace=10.0)
         process = await asyncio.to_thread(Process.start, program)
         self.exits.push_async_callback(process.stop)
         return [process]
@@ -192,14 +201,14 @@ class _Run:
     async def _origin(self) -> Server:
         keys = self.keys
         engine = OriginEngine(
-            self._log("origin"),
-            keys.publish_key,
-            keys.subscribe_key,
-            keys.secret_key,
+            log=self._log("origin"),
+            publish_key=keys.publish_key,
+            subscribe_key=keys.subscribe_key,
+            secret_key=keys.secret_key,
+            access_manager=self.choice.environ.get("ACCESS_MANAGER", "on") != "off",
             control=self.choice.control,
         )
-        engine.access_manager = self.choice.environ.get("ACCESS_MANAGER", "on") != "off"
-        return await self._started(Server(engine, self.choice.origin_port))
+        return await self._started(Server(engine, port=self.choice.origin_port))
 
     async def _started(self, server: Server) -> Server:
         self.exits.push_async_callback(server.stop)

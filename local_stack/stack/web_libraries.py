@@ -34,7 +34,7 @@ _LINE = re.compile(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Package:
     """One line of the lock file."""
 
@@ -70,7 +70,9 @@ def read(path: Path = LOCK_FILE) -> list[Package]:
         files = tuple(match["files"].split()) if match else ()
         if not match or any(".." in Path(file).parts or file.startswith("/") for file in files):
             raise BadWebLock(path=path, line=number)
-        found.append(Package(match["name"], match["version"], match["integrity"], files))
+        found.append(
+            Package(name=match["name"], version=match["version"], integrity=match["integrity"], files=files)
+        )
     return found
 
 

@@ -24,7 +24,7 @@ STUBBORN = (
 
 def program(log: Path, command: tuple[str, ...] = SLEEPER, **more: object) -> Program:
     """A program for a test."""
-    return Program("sleeper", command, log, **more)  # type: ignore[arg-type]
+    return Program(name="sleeper", command=command, log=log, **more)  # type: ignore[arg-type]
 
 
 def lives(pid: int) -> bool:
@@ -94,7 +94,7 @@ import signal, sys, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from local_stack.engines.process import Process, Program
-process = Process.start(Program("sleeper", sys.argv[2:], Path(sys.argv[1])))
+process = Process.start(Program(name="sleeper", command=sys.argv[2:], log=Path(sys.argv[1])))
 print(process.pid, process._popen.pid, flush=True)
 time.sleep(60)
 """

@@ -38,7 +38,7 @@ class Listener:
 
     async def prepare(self, port: int) -> Program:
         """Nothing to prepare."""
-        return Program(self.name, (sys.executable, "-c", self.code, str(port)), self.log)
+        return Program(name=self.name, command=(sys.executable, "-c", self.code, str(port)), log=self.log)
 
     async def ask(self, port: int) -> str:
         """Whether it listens."""
@@ -76,7 +76,7 @@ async def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Pat
     """With the option that names another."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        server = Server(Listener(tmp_path / "log"), port)
+        server = Server(Listener(tmp_path / "log"), port=port)
         with pytest.raises(PortTaken, match=rf"{port}.*listener.*--listener-port"):
             await server.start()
     assert not (tmp_path / "log").exists()

@@ -21,7 +21,10 @@ CONTENT = bytes(range(256)) * 1000
 
 def jar_of(content: bytes, artifact: str = "neo4j", sha256: str = "") -> Jar:
     """A jar as a lock file would have it."""
-    return Jar("org.neo4j", artifact, "", "1", sha256 or hashlib.sha256(content).hexdigest(), len(content))
+    sha256 = sha256 or hashlib.sha256(content).hexdigest()
+    return Jar(
+        group="org.neo4j", artifact=artifact, classifier="", version="1", sha256=sha256, size=len(content)
+    )
 
 
 @dataclass
@@ -178,7 +181,7 @@ async def test_without_a_network_the_message_says_what_to_do(
 
 async def test_a_full_disk_is_told_before_anything_is_fetched(registry: Registry, tmp_path: Path) -> None:
     """A jar of a million terabytes fits nowhere."""
-    jar = Jar("org.neo4j", "neo4j", "", "1", "0" * 64, 10**18)
+    jar = Jar(group="org.neo4j", artifact="neo4j", classifier="", version="1", sha256="0" * 64, size=10**18)
     with pytest.raises(NoSpace, match="XDG_CACHE_HOME"):
         await fetch.fetch([jar], fetch.Source(registry.url, tmp_path))
     assert not registry.asked

@@ -11,7 +11,7 @@ from local_stack.jars import lockfile
 from local_stack.jars.lockfile import Jar
 
 SHA = "0" * 64
-PRODUCT = Jar("org.neo4j", "neo4j", "", "5.26.28", SHA, 7)
+PRODUCT = Jar(group="org.neo4j", artifact="neo4j", classifier="", version="5.26.28", sha256=SHA, size=7)
 
 words = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,20}", fullmatch=True)
 jars = st.builds(
@@ -41,7 +41,14 @@ def test_the_lock_file_names_no_registry() -> None:
 
 def test_a_jar_lies_where_a_maven_repository_has_it() -> None:
     """Group as folders, the classifier after the version."""
-    jar = Jar("io.netty", "netty-transport", "linux-x86_64", "4.1.135.Final", SHA, 1)
+    jar = Jar(
+        group="io.netty",
+        artifact="netty-transport",
+        classifier="linux-x86_64",
+        version="4.1.135.Final",
+        sha256=SHA,
+        size=1,
+    )
     assert jar.path == "io/netty/netty-transport/4.1.135.Final/netty-transport-4.1.135.Final-linux-x86_64.jar"
 
 
