@@ -55,7 +55,7 @@ async def add(request: web.Request) -> web.Response:
         return _error(400, str(error))
     except DuplicateActionError:
         return _error(409, "Action Already Added")
-    _tell(call, channel, action, "added")
+    _publish_event(call, channel, action, "added")
     return reply({"status": 200, "data": action.wire()}, 200, Family.ACTIONS)
 
 
@@ -73,7 +73,7 @@ async def remove(request: web.Request) -> web.Response:
     action = call.keyset.actions.remove(channel, message, timetoken)
     if action is None:
         return _error(404, "Action Not Found")
-    _tell(call, channel, action, "removed")
+    _publish_event(call, channel, action, "removed")
     return reply({"status": 200, "data": {}}, 200, Family.ACTIONS)
 
 
@@ -93,7 +93,7 @@ def _action(call: Call, body: bytes) -> Action:
     return Action(message, fields["type"], call.uuid, fields["value"], timetoken)
 
 
-def _tell(call: Call, channel: str, action: Action, kind: str) -> None:
+def _publish_event(call: Call, channel: str, action: Action, kind: str) -> None:
     payload = action.event(kind)
     call.keyset.publish(Envelope(channel=channel, payload=payload, kind=Kind.ACTION, publisher=call.uuid))
 

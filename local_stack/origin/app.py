@@ -48,12 +48,12 @@ FAMILIES = (
     "access_api",
     "unserved",
 )
-MAX_URI = 32 * 1024
-MAX_BODY = 1 << 20
-TICK_S = 0.02
-BACKLOG = 4096
+MAX_URI_BYTES = 32 * 1024
+MAX_BODY_BYTES = 1 << 20
+TICK_SECONDS = 0.02
+ACCEPT_BACKLOG = 4096
 """Connections that wait to be accepted, as many as Linux allows by itself."""
-ACCEPTED = 16
+ACCEPTS_PER_TURN = 16
 """Connections accepted in one turn of the loop: uvloop accepts one for each handle that listens, and thousands come at once."""
 
 _log = structlog.get_logger(__name__)
@@ -128,7 +128,7 @@ class Origin:
 
     async def _handled(self, request: web.Request) -> web.StreamResponse:
         target = request.raw_path
-        if len(target) > MAX_URI:
+        if len(target) > MAX_URI_BYTES:
             return uri_too_long()
         if request.method == hdrs.METH_OPTIONS:
             return web.Response(headers=PREFLIGHT)
@@ -136,7 +136,7 @@ class Origin:
         try:
             handler, parts = self._router.match(request.method, path)
         except NoRoute as error:
-            return _not_here(error)
+            return _no_route(error)
         if "sub" not in parts:
             request[ORIGIN], request[PARTS] = self, parts
             request[publish.CLOCK] = self.clock
@@ -152,7 +152,7 @@ class Origin:
             return unknown_key()
         if keyset.faults.rules:
             fault = keyset.faults.of_call(request.raw_path)
-            if fault is not None and (spoiled := await _spoiled(request, fault)) is not None:
+            if fault is not None and (spoiled := await _apply_fault(request, fault)) is not None:
                 return spoiled
         pairs = parsed_query(query)
         request[CALL] = Call(
@@ -204,11 +204,11 @@ async def start(options: Options | None = None, clock: Clock | None = None) -> R
     )
     lanes = Lanes(origin, server)
     loop, family = asyncio.get_running_loop(), socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    with socket.create_server((options.host, options.port), family=family, backlog=BACKLOG) as here:
+    with socket.create_server((options.host, options.port), family=family, backlog=ACCEPT_BACKLOG) as here:
         port = here.getsockname()[1]
         listening = [
-            await loop.create_server(lanes.open, sock=here.dup(), ssl=options.tls, backlog=BACKLOG)
-            for _ in range(ACCEPTED)
+            await loop.create_server(lanes.open, sock=here.dup(), ssl=options.tls, backlog=ACCEPT_BACKLOG)
+            for _ in range(ACCEPTS_PER_TURN)
         ]
     ticker = asyncio.create_task(_tick(origin), name="origin-clock")
     return Running(origin, options.host, port, listening, lanes, ticker)
@@ -216,7 +216,7 @@ async def start(options: Options | None = None, clock: Clock | None = None) -> R
 
 async def _tick(origin: Origin) -> None:
     while True:
-        await asyncio.sleep(TICK_S)
+        await asyncio.sleep(TICK_SECONDS)
         try:
             origin.tick()
         except Exception:  # noqa: BLE001 - the clock must go on
@@ -227,7 +227,7 @@ async def _tick(origin: Origin) -> None:
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
     """What aiohttp's own application would make of a request; its argument types are private."""
     return web.Request(
-        message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=MAX_BODY
+        message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=MAX_BODY_BYTES
     )
 
 
@@ -237,14 +237,14 @@ def _routes(control: bool) -> list[web.RouteDef]:
     return [route for module in modules if find_spec(module) for route in import_module(module).ROUTES]
 
 
-def _not_here(error: NoRoute) -> web.Response:
+def _no_route(error: NoRoute) -> web.Response:
     if error.allowed:
         body = {"message": "Method Not Allowed", "error": True, "service": "Balancer", "status": 405}
         return reply(body, 405, more={"Allow": ", ".join(error.allowed)})
     return refused("Not Found", "Balancer", 404)
 
 
-async def _spoiled(request: web.Request, fault: Fault) -> web.StreamResponse | None:
+async def _apply_fault(request: web.Request, fault: Fault) -> web.StreamResponse | None:
     """Carries a fault out; None where the call goes on afterwards."""
     if fault.kind == "reset":
         if request.transport is not None:

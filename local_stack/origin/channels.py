@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Literal
 
-from local_stack.origin.clock import TICKS
+from local_stack.origin.clock import TICKS_PER_SECOND
 from local_stack.origin.envelope import Event
 
 PRESENCE = "-pnpres"
@@ -132,7 +132,7 @@ class Channels:
         return _logs_of(channel, self.wildcard_presence)
 
     def _forget(self, timetoken: int) -> None:
-        oldest = timetoken - int(self.keep_s * TICKS)
+        oldest = timetoken - int(self.keep_s * TICKS_PER_SECOND)
         order = self._order
         while order and (len(order) > self.in_all or order[0].timetoken < oldest):
             event = order.popleft()

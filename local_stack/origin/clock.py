@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-TICKS = 10_000_000
+TICKS_PER_SECOND = 10_000_000
 """Timetoken units in a second."""
 
 

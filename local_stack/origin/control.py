@@ -52,7 +52,7 @@ class ClockChange(BaseModel):
     advance: float | None = None
 
 
-class Drop(BaseModel):
+class PresenceDrop(BaseModel):
     """A channel whose presence is forgotten without a word."""
 
     model_config = ConfigDict(extra="forbid")
@@ -61,7 +61,7 @@ class Drop(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Command:
     """One control request: the origin, the name in its path and its JSON body."""
 
     origin: Origin
@@ -77,9 +77,9 @@ class Order:
         return keyset
 
 
-def overview(order: Order) -> Any:
+def overview(command: Command) -> Any:
     """What there is: clock, keysets, open polls, defects so far."""
-    origin = order.origin
+    origin = command.origin
     polls = {key: keyset.channels.waiters for key, keyset in origin.keysets.items()}
     return {
         "clock": origin.clock.saved(),
@@ -89,9 +89,9 @@ def overview(order: Order) -> Any:
     }
 
 
-def keyset(order: Order) -> Any:
+def keyset(command: Command) -> Any:
     """Keys and settings, without the secret."""
-    kept = order.keyset
+    kept = command.keyset
     return {
         "publish_key": kept.publish_key,
         "subscribe_key": kept.subscribe_key,
@@ -99,40 +99,40 @@ def keyset(order: Order) -> Any:
     }
 
 
-def add_keyset(order: Order) -> Any:
+def add_keyset(command: Command) -> Any:
     """A new keyset; earlier state under the same subscribe key is gone."""
-    new = NewKeyset.model_validate(order.body)
-    order.origin.add(new.publish_key, order.name, new.secret_key, new.settings)
-    return keyset(order)
+    new = NewKeyset.model_validate(command.body)
+    command.origin.add(new.publish_key, command.name, new.secret_key, new.settings)
+    return keyset(command)
 
 
-def configure(order: Order) -> Any:
+def configure(command: Command) -> Any:
     """Changes single settings, also below `presence`."""
-    order.keyset.configure(TypeAdapter(dict[str, Any]).validate_python(order.body))
-    return keyset(order)
+    command.keyset.configure(TypeAdapter(dict[str, Any]).validate_python(command.body))
+    return keyset(command)
 
 
-def remove_keyset(order: Order) -> Any:
+def remove_keyset(command: Command) -> Any:
     """From now on the key is unknown."""
-    del order.origin.keysets[order.keyset.subscribe_key]
+    del command.origin.keysets[command.keyset.subscribe_key]
     return {}
 
 
-def reset(order: Order) -> Any:
+def reset(command: Command) -> Any:
     """Forgets all state of a keyset, not its settings."""
-    order.keyset.reset()
+    command.keyset.reset()
     return {}
 
 
-def clock(order: Order) -> Any:
+def clock(command: Command) -> Any:
     """Where the clock stands."""
-    return order.origin.clock.saved()
+    return command.origin.clock.saved()
 
 
-def change_clock(order: Order) -> Any:
+def change_clock(command: Command) -> Any:
     """Freezes, sets or advances the clock; on the way everything that falls due happens at its time."""
-    change = ClockChange.model_validate(order.body)
-    origin = order.origin
+    change = ClockChange.model_validate(command.body)
+    origin = command.origin
     if change.frozen is not None:
         (origin.clock.freeze if change.frozen else origin.clock.thaw)()
     if change.set is not None:
@@ -142,24 +142,24 @@ def change_clock(order: Order) -> Any:
     return origin.clock.saved()
 
 
-def faults(order: Order) -> Any:
+def faults(command: Command) -> Any:
     """The rules in force and how often each kind was applied."""
-    kept = order.keyset.faults
+    kept = command.keyset.faults
     return {"rules": [rule.model_dump() for rule in kept.rules], "applied": kept.applied}
 
 
-def set_faults(order: Order) -> Any:
+def set_faults(command: Command) -> Any:
     """These rules and no others."""
-    order.keyset.faults.rules = _FAULTS.validate_python(order.body)
-    return faults(order)
+    command.keyset.faults.rules = _FAULTS.validate_python(command.body)
+    return faults(command)
 
 
-def counters(order: Order) -> Any:
+def counters(command: Command) -> Any:
     """How many events were published on each channel."""
-    return order.keyset.published
+    return command.keyset.published
 
 
-def webhooks(order: Order) -> Any:
+def webhooks(command: Command) -> Any:
     """The targets and what became of their batches."""
     return [
         {
@@ -168,49 +168,49 @@ def webhooks(order: Order) -> Any:
             "failed": queue.failed,
             "given_up": queue.given_up,
         }
-        for queue in order.keyset.webhooks.queues
+        for queue in command.keyset.webhooks.queues
     ]
 
 
-def set_webhooks(order: Order) -> Any:
+def set_webhooks(command: Command) -> Any:
     """These targets and no others."""
-    order.keyset.webhooks.aim(_TARGETS.validate_python(order.body))
-    return webhooks(order)
+    command.keyset.webhooks.set_targets(_TARGETS.validate_python(command.body))
+    return webhooks(command)
 
 
-def drop_presence(order: Order) -> Any:
+def drop_presence(command: Command) -> Any:
     """Loses the presence of one channel."""
-    order.keyset.presence.drop(Drop.model_validate(order.body).channel)
+    command.keyset.presence.drop(PresenceDrop.model_validate(command.body).channel)
     return {}
 
 
-def take_snapshot(order: Order) -> Any:
+def take_snapshot(command: Command) -> Any:
     """Keeps the state of all keysets under a name."""
-    order.origin.snapshots[order.name] = Snapshot.of(order.origin.clock, order.origin.keysets)
+    command.origin.snapshots[command.name] = Snapshot.of(command.origin.clock, command.origin.keysets)
     return {}
 
 
-def restore_snapshot(order: Order) -> Any:
+def restore_snapshot(command: Command) -> Any:
     """Returns to a kept state."""
-    snapshot = order.origin.snapshots.get(order.name)
+    snapshot = command.origin.snapshots.get(command.name)
     if snapshot is None:
-        raise UnknownError(f"no snapshot {order.name!r}")
-    snapshot.restore(order.origin.clock, order.origin.keysets)
+        raise UnknownError(f"no snapshot {command.name!r}")
+    snapshot.restore(command.origin.clock, command.origin.keysets)
     return {}
 
 
-def _steering(act: Callable[[Order], Any]) -> Handler:
+def _handler(act: Callable[[Command], Any]) -> Handler:
     """The handler that reads an order, has it carried out and answers, errors included."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         body = await request.read()
         try:
-            order = Order(
+            command = Command(
                 request[ORIGIN],
                 unquote(request[PARTS].get("name", "")),
                 strict_json.loads(body) if body else None,
             )
-            return reply(act(order), family=Family.ACTIONS)
+            return reply(act(command), family=Family.ACTIONS)
         except UnknownError as error:
             return refused(str(error), "Control", 404)
         except (ValidationError, ValueError) as error:
@@ -219,7 +219,7 @@ def _steering(act: Callable[[Order], Any]) -> Handler:
     return handle
 
 
-_ORDERS: list[tuple[str, str, Callable[[Order], Any]]] = [
+_COMMANDS: list[tuple[str, str, Callable[[Command], Any]]] = [
     ("GET", "", overview),
     ("GET", "/clock", clock),
     ("POST", "/clock", change_clock),
@@ -237,4 +237,4 @@ _ORDERS: list[tuple[str, str, Callable[[Order], Any]]] = [
     ("PUT", "/snapshots/{name}", take_snapshot),
     ("POST", "/snapshots/{name}", restore_snapshot),
 ]
-ROUTES = [web.route(method, "/_control" + path, _steering(act)) for method, path, act in _ORDERS]
+ROUTES = [web.route(method, "/_control" + path, _handler(act)) for method, path, act in _COMMANDS]

@@ -25,20 +25,20 @@ from local_stack.origin.clock import Clock
 from local_stack.origin.keyset import Keyset
 from local_stack.origin.publish import sent_by_body, sent_by_path
 from local_stack.origin.reply import Family
-from local_stack.origin.subscribe import MAX_TIMETOKEN_DIGITS, Held, Subscription, understood
+from local_stack.origin.subscribe import MAX_TIMETOKEN_DIGITS, PendingPoll, Subscription, understood
 
 _log = structlog.get_logger(__name__)
 
-MAX_HEAD = 32 * 1024
+MAX_HEAD_BYTES = 32 * 1024
 """Above this a request is aiohttp's, and with it every answer to one that is too long."""
 
-MAX_AHEAD = 1 << 20
+MAX_BUFFERED_BYTES = 1 << 20
 """Bytes that may arrive while a poll is open; a client that sends more is cut off."""
 
-MAX_BODY = 64 * 1024
+MAX_BODY_BYTES = 64 * 1024
 """Bytes of a posted message; no message may be as long, so a longer one is aiohttp's to refuse."""
 
-LOOKS = 50
+MAX_POLLS_PER_TURN = 50
 """Open polls that are looked after in one turn of the loop: a message to thousands keeps nobody else waiting."""
 
 _FAST = (b"GET /v2/subscribe/", b"GET /publish/", b"GET /signal/", b"GET /v2/presence/", b"GET /time/")
@@ -102,8 +102,8 @@ class Lanes:
     def _turn(self) -> None:
         self._turning = False
         try:
-            for _ in range(min(LOOKS, len(self._woken))):
-                self._woken.popleft().look()
+            for _ in range(min(MAX_POLLS_PER_TURN, len(self._woken))):
+                self._woken.popleft().check()
         finally:
             self._turn_soon()
 
@@ -118,14 +118,14 @@ class Lanes:
 class Lane(asyncio.Protocol):
     """One connection: answers requests in their order, holding what comes while a poll is open."""
 
-    __slots__ = ("_buffer", "_held", "_lanes", "_looking", "_repeated", "_transport", "_waiter", "_woken")
+    __slots__ = ("_buffer", "_lanes", "_looking", "_pending", "_repeated", "_transport", "_waiter", "_woken")
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
-        self._held: Held | None = None
-        self._repeated: _Repeated | None = None
+        self._pending: PendingPoll | None = None
+        self._repeated: _RepeatedPoll | None = None
         self._waiter: Waiter | None = None
         self._woken = True
         self._looking = False
@@ -139,15 +139,15 @@ class Lane(asyncio.Protocol):
         """Asyncio's call: an open poll ends with its connection."""
         self._lanes.lanes.discard(self)
         self._transport = None
-        held, self._held = self._held, None
-        if held is not None:
-            self._unwait(held)
-            held.closed()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._unwait(pending)
+            pending.closed()
 
     def data_received(self, data: bytes) -> None:
         """Asyncio's call."""
         self._buffer = self._buffer + data if self._buffer else data
-        if len(self._buffer) > MAX_AHEAD:
+        if len(self._buffer) > MAX_BUFFERED_BYTES:
             self.end()
         else:
             self._advance()
@@ -159,11 +159,11 @@ class Lane(asyncio.Protocol):
 
     def _advance(self) -> None:
         """Answers what has arrived whole, until a poll is held or the connection is aiohttp's."""
-        while self._buffer and self._held is None and self._transport is not None:
+        while self._buffer and self._pending is None and self._transport is not None:
             end = self._buffer.find(b"\r\n\r\n")
-            if end < 0 and len(self._buffer) < MAX_HEAD and self._promising():
+            if end < 0 and len(self._buffer) < MAX_HEAD_BYTES and self._promising():
                 return
-            asked = None if end < 0 or end > MAX_HEAD else self._asked(self._buffer[: end + 2])
+            asked = None if end < 0 or end > MAX_HEAD_BYTES else self._parsed_head(self._buffer[: end + 2])
             whole = end + 4 + (asked.length if asked else 0)
             if len(self._buffer) < whole:
                 return
@@ -179,16 +179,16 @@ class Lane(asyncio.Protocol):
         start = self._buffer[:_LONGEST]
         return any(fast.startswith(start) or start.startswith(fast) for fast in _PREFIXES)
 
-    def _asked(self, head: bytes) -> _Asked | None:
+    def _parsed_head(self, head: bytes) -> _ParsedHead | None:
         """What a head asks for; most ask for the same as the one before, from another cursor on."""
         repeated = self._repeated
         if repeated is not None and (timetoken := repeated.cursor(head)) is not None:
             keyset = repeated.subscription.poll.keyset
             if not keyset.faults.rules and self._lanes.origin.keysets.get(keyset.subscribe_key) is keyset:
-                return _Asked(head, "GET", "", 0, timetoken)
-        return _asked(head)
+                return _ParsedHead(head, "GET", "", 0, timetoken)
+        return _parsed_head(head)
 
-    def _tried(self, asked: _Asked, body: bytes) -> web.Response | bytes | Held | None:
+    def _tried(self, asked: _ParsedHead, body: bytes) -> web.Response | bytes | PendingPoll | None:
         """As `_answer`; a defect of the origin is left to the long way, which knows how to answer it."""
         try:
             return self._answer(asked, body)
@@ -197,7 +197,7 @@ class Lane(asyncio.Protocol):
             _log.exception("origin.defect", path=asked.target)
             return None
 
-    def _answer(self, asked: _Asked, body: bytes) -> web.Response | bytes | Held | None:
+    def _answer(self, asked: _ParsedHead, body: bytes) -> web.Response | bytes | PendingPoll | None:
         """The answer to a request, None where it is not for the short way."""
         if asked.timetoken is not None and self._repeated is not None:
             now = self._lanes.origin.clock.now
@@ -215,11 +215,11 @@ class Lane(asyncio.Protocol):
             return None if call is None else self._opened(call, asked.head)
         return self._driven(asked.target)
 
-    def _opened(self, call: Call, head: bytes) -> web.Response | bytes | Held:
+    def _opened(self, call: Call, head: bytes) -> web.Response | bytes | PendingPoll:
         found = understood(call)
         if not isinstance(found, Subscription):
             return found
-        self._repeated = _Repeated.of(head, found)
+        self._repeated = _RepeatedPoll.of(head, found)
         return found.begun(found.timetoken, self._hung_up)
 
     def _hung_up(self) -> bool:
@@ -237,7 +237,9 @@ class Lane(asyncio.Protocol):
             except OSError:
                 return True
 
-    def _call(self, asked: _Asked, query: str, segments: list[str], names: tuple[str, ...]) -> Call | None:
+    def _call(
+        self, asked: _ParsedHead, query: str, segments: list[str], names: tuple[str, ...]
+    ) -> Call | None:
         """The call, where path, key and faults leave nothing to decide."""
         if len(segments) != len(names) or not all(segments[1:]):
             return None
@@ -252,7 +254,7 @@ class Lane(asyncio.Protocol):
         """Runs the origin's handler on the spot: these never wait, unless a fault makes them."""
         if any(keyset.faults.rules for keyset in self._lanes.origin.keysets.values()):
             return None
-        handling = self._lanes.origin.handle(cast("web.Request", _Request(target)))
+        handling = self._lanes.origin.handle(cast("web.Request", _MinimalRequest(target)))
         try:
             handling.send(None)
         except StopIteration as done:
@@ -260,14 +262,14 @@ class Lane(asyncio.Protocol):
         handling.close()
         return None
 
-    def _give(self, answer: web.Response | bytes | Held) -> None:
-        if isinstance(answer, Held):
-            self._held = answer
+    def _give(self, answer: web.Response | bytes | PendingPoll) -> None:
+        if isinstance(answer, PendingPoll):
+            self._pending = answer
             self._waiter = answer.waiter(self._wake)
         elif isinstance(answer, bytes):
             self._write(_HEAD % len(answer) + answer)
         else:
-            self._write(_written(answer))
+            self._write(_serialized(answer))
 
     def _wake(self, came: bool) -> None:
         self._woken = came
@@ -275,25 +277,25 @@ class Lane(asyncio.Protocol):
             self._looking = True
             self._lanes.wake(self)
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Answers the open poll, if something came that is for it."""
         self._looking = False
-        held, waiter = self._held, self._waiter
-        if held is None or waiter is None:
+        pending, waiter = self._pending, self._waiter
+        if pending is None or waiter is None:
             return
-        body = held.answer(ended=not self._woken)
+        body = pending.answer(ended=not self._woken)
         if body is not None:
-            self._unwait(held)
-            self._held = None
+            self._unwait(pending)
+            self._pending = None
             self._give(body)
             self._advance()
-        elif held.elsewhere(waiter):
-            self._unwait(held)
-            self._waiter = held.waiter(self._wake)
+        elif pending.must_wait_elsewhere(waiter):
+            self._unwait(pending)
+            self._waiter = pending.waiter(self._wake)
 
-    def _unwait(self, held: Held) -> None:
+    def _unwait(self, pending: PendingPoll) -> None:
         if self._waiter is not None:
-            held.poll.keyset.channels.leave(self._waiter)
+            pending.poll.keyset.channels.leave(self._waiter)
             self._waiter = None
 
     def _write(self, data: bytes) -> None:
@@ -318,7 +320,7 @@ _POST = _PUBLISH[:-1]
 _SUBSCRIBE = ("", "version", "family", "sub", "channels", "callback")
 
 
-class _Asked(NamedTuple):
+class _ParsedHead(NamedTuple):
     """What the head of a request says."""
 
     head: bytes
@@ -330,7 +332,7 @@ class _Asked(NamedTuple):
     """The cursor, of a poll that is the one before but for that; then the rest is not looked at."""
 
 
-class _Repeated(NamedTuple):
+class _RepeatedPoll(NamedTuple):
     """A poll that may come again: its head before and after the cursor, and what it means."""
 
     before: bytes
@@ -338,7 +340,7 @@ class _Repeated(NamedTuple):
     subscription: Subscription
 
     @classmethod
-    def of(cls, head: bytes, subscription: Subscription) -> _Repeated | None:
+    def of(cls, head: bytes, subscription: Subscription) -> _RepeatedPoll | None:
         """None for one that may mean something else the next time, or whose cursor is not plain to see."""
         at = head.find(b"&tt=") + 4
         if at < 4 or head.count(b"tt=") > 1 or not subscription.lasting:
@@ -354,7 +356,7 @@ class _Repeated(NamedTuple):
         return int(digits) if digits.isdigit() and len(digits) <= MAX_TIMETOKEN_DIGITS else None
 
 
-class _Request(dict[Any, Any]):
+class _MinimalRequest(dict[Any, Any]):
     """As much of aiohttp's request as a handler of a plain GET looks at."""
 
     method = "GET"
@@ -367,21 +369,21 @@ class _Request(dict[Any, Any]):
         return b""
 
 
-def _asked(head: bytes) -> _Asked | None:
+def _parsed_head(head: bytes) -> _ParsedHead | None:
     """A plain request for the short way, None for any other."""
     posted = head.startswith(_POSTED)
     if not (posted or head.startswith(_FAST)) or _SPECIAL.search(head):
         return None
     lengths = _LENGTH.findall(head)
-    if len(lengths) != posted or (posted and not 0 < int(lengths[0] or 0) <= MAX_BODY):
+    if len(lengths) != posted or (posted and not 0 < int(lengths[0] or 0) <= MAX_BODY_BYTES):
         return None
     line = head[: head.index(b"\r\n")].split(b" ")
     if len(line) != 3 or line[2] != b"HTTP/1.1" or not line[1].isascii():
         return None
-    return _Asked(head, line[0].decode(), line[1].decode(), int(lengths[0]) if posted else 0)
+    return _ParsedHead(head, line[0].decode(), line[1].decode(), int(lengths[0]) if posted else 0)
 
 
-def _written(response: web.Response) -> bytes:
+def _serialized(response: web.Response) -> bytes:
     """A whole answer as it goes over the wire."""
     body = cast("bytes", response.body or b"")
     head = "".join(

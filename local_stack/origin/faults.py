@@ -56,12 +56,12 @@ class Faults:
         """A batch as it is delivered: some twice, or in another order."""
         if not self.rules:
             return found
-        told: Found = []
+        batch: Found = []
         for match, event in found:
-            told += [(match, event)] * (2 if self._drawn(("duplicate",), event.channel) else 1)
-        if len(told) > 1 and self._drawn(("reorder",), told[0][1].channel):
-            self._random.shuffle(told)
-        return told
+            batch += [(match, event)] * (2 if self._drawn(("duplicate",), event.channel) else 1)
+        if len(batch) > 1 and self._drawn(("reorder",), batch[0][1].channel):
+            self._random.shuffle(batch)
+        return batch
 
     def _drawn(self, kinds: tuple[str, ...], name: str) -> Fault | None:
         for rule in self.rules:

@@ -12,8 +12,8 @@ from local_stack.origin import strict_json
 from local_stack.origin.access import pattern_error
 from local_stack.origin.token import KINDS, Bits, Claims
 
-MAX_BODY = 32 * 1024
-MAX_TTL = 43_200
+MAX_BODY_BYTES = 32 * 1024
+MAX_TTL_MINUTES = 43_200
 ALL_BITS = 255
 _CATEGORIES = {"channels": "chan", "uuids": "uuid"}
 
@@ -32,8 +32,8 @@ def claims_of(body: bytes, now: int) -> Claims:
     """What the token of this grant holds, issued at `now` (Unix seconds). Raises `GrantError`."""
     document = _document(body)
     ttl: Any = document.get("ttl")
-    if not _whole(ttl) or not 1 <= ttl <= MAX_TTL:
-        raise GrantError("Invalid ttl", f"Range should be 1 to {MAX_TTL} minute(s).", "ttl")
+    if not _whole(ttl) or not 1 <= ttl <= MAX_TTL_MINUTES:
+        raise GrantError("Invalid ttl", f"Range should be 1 to {MAX_TTL_MINUTES} minute(s).", "ttl")
     permissions = _object(document, "permissions", "permissions")
     claims = Claims(
         issued=now,
@@ -54,7 +54,7 @@ def claims_of(body: bytes, now: int) -> Claims:
 
 
 def _document(body: bytes) -> dict[str, Any]:
-    if len(body) > MAX_BODY:
+    if len(body) > MAX_BODY_BYTES:
         raise GrantError("Request body too large", "The body may have 32 KiB.", "<root>")
     try:
         document = strict_json.loads(body)

@@ -12,9 +12,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-HOUR = 36_000_000_000
+TIMETOKENS_PER_HOUR = 36_000_000_000
 MAX_COUNT = 10_000
-_FOREVER = 10**18
+_NEVER = 10**18
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +31,7 @@ class Stored:
     meta: Any = None
     message_type: int | None = None
     custom_type: str | None = None
-    until: int = _FOREVER
+    until: int = _NEVER
     deleted: bool = False
 
     def drop(self) -> None:
@@ -68,7 +68,7 @@ class History:
     def store(self, stored: Stored, ttl_hours: int | None = None) -> None:
         """Keeps a message for `ttl_hours` (None or 0: for ever); the oldest give way when the bounds are reached."""
         if ttl_hours:
-            stored.until = stored.timetoken + ttl_hours * HOUR
+            stored.until = stored.timetoken + ttl_hours * TIMETOKENS_PER_HOUR
         kept = self._messages.setdefault(stored.channel, [])
         at = bisect_right(kept, stored.timetoken, key=_timetoken)
         kept.insert(at, stored)

@@ -72,17 +72,17 @@ class Keyset:
         self.published.clear()
 
     def publish(
-        self, envelope: Envelope, *, store: bool = False, ttl_hours: int | None = None, told: bool = True
+        self, envelope: Envelope, *, store: bool = False, ttl_hours: int | None = None, deliver: bool = True
     ) -> int:
         """Publishes `envelope` now and returns its timetoken; `store` also persists it for `ttl_hours`.
 
-        Without `told` no subscriber gets it.
+        Without `deliver` no subscriber gets it.
         """
         timetoken = self.clock.timetoken()
         self.published[envelope.channel] += 1
         if store:
             self._store(envelope, timetoken, ttl_hours)
-        if told:
+        if deliver:
             made = event(envelope, timetoken, self.subscribe_key, self.settings.shard, self.settings.region)
             if not self.faults.loses(made):
                 self.channels.append(made)
@@ -90,11 +90,13 @@ class Keyset:
 
     def announce(self, events: Iterable[PresenceEvent]) -> None:
         """Publishes presence events on their `-pnpres` channels and tells the listeners."""
-        for told in events:
-            body = payload(told, self.settings.presence)
-            if told.action not in QUIET:
-                self.publish(Envelope(channel=told.channel + PRESENCE, payload=body, meta=mirror(told, body)))
-            self.webhooks.hear(told, body)
+        for change in events:
+            body = payload(change, self.settings.presence)
+            if change.action not in QUIET:
+                self.publish(
+                    Envelope(channel=change.channel + PRESENCE, payload=body, meta=mirror(change, body))
+                )
+            self.webhooks.enqueue(change, body)
 
     def visit(self, visit: Visit) -> None:
         """A subscribe call or heartbeat was made."""

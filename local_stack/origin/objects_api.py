@@ -108,14 +108,14 @@ def _objects(call: Call) -> ObjectStore:
     return call.keyset.objects
 
 
-def _tell(call: Call, events: list[Event]) -> None:
+def _publish_events(call: Call, events: list[Event]) -> None:
     """Both ends of a membership hear the same: it is written once."""
-    told, text = None, ""
+    serialized, text = None, ""
     for event in events:
         if event.data["type"] not in call.keyset.settings.objects_events:
             continue
-        if event.data is not told:
-            told, text = event.data, dumps(event.data)
+        if event.data is not serialized:
+            serialized, text = event.data, dumps(event.data)
         call.keyset.publish(Envelope(channel=event.channel, payload=event.data, text=text, kind=Sent.OBJECTS))
 
 
@@ -167,7 +167,9 @@ def _put(kind: Kind) -> Serve:
         await _check(call, needs(f"set_{_NOUN[kind]}", **_named(kind, name)))
         changes = entity_changes(kind, body)
         if_match = call.request.headers.get("If-Match")
-        _tell(call, _objects(call).put(kind, name, changes, call.keyset.clock.timetoken(), if_match))
+        _publish_events(
+            call, _objects(call).put(kind, name, changes, call.keyset.clock.timetoken(), if_match)
+        )
         return _shown_one(call, kind, name)
 
     return serve
@@ -177,7 +179,7 @@ def _remove(kind: Kind) -> Serve:
     async def serve(call: Call) -> web.Response:
         name = _id(call, kind)
         await _check(call, needs(f"delete_{_NOUN[kind]}", **_named(kind, name)))
-        _tell(call, _objects(call).remove(kind, name))
+        _publish_events(call, _objects(call).remove(kind, name))
         return reply({"status": 200, "data": None}, 200, Family.OBJECTS)
 
     return serve
@@ -201,9 +203,9 @@ async def _change_memberships(call: Call) -> web.Response:
     await _check(call, needs("set_memberships", channels=touched, uuids=[user]))
     objects.require((user, channel) for channel, _ in changes.put)
     for channel, own in changes.put:
-        _tell(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
+        _publish_events(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
     for channel in changes.remove:
-        _tell(call, objects.leave(user, channel))
+        _publish_events(call, objects.leave(user, channel))
     return _listed_memberships(call, user)
 
 
@@ -219,9 +221,9 @@ async def _change_members(call: Call) -> web.Response:
     await _check(call, needs("set_members", channels=[channel]))
     objects.require((user, channel) for user, _ in changes.put)
     for user, own in changes.put:
-        _tell(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
+        _publish_events(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
     for user in changes.remove:
-        _tell(call, objects.leave(user, channel))
+        _publish_events(call, objects.leave(user, channel))
     return _listed_members(call, channel)
 
 

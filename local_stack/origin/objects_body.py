@@ -13,8 +13,8 @@ from typing import Any
 from local_stack.origin import strict_json
 from local_stack.origin.objects_store import MEMBERS, OPTIONAL, Fields, Kind
 
-MAX_BODY = 32 * 1024
-MAX_ID = 92
+MAX_BODY_BYTES = 32 * 1024
+MAX_ID_BYTES = 92
 _LENGTHS = {"name": 2048, "externalId": 2048, "profileUrl": 2048, "email": 320, "status": 50, "type": 50}
 _REFUSED = frozenset(",/\\*:")
 
@@ -64,13 +64,15 @@ def membership_changes(other: Kind, body: bytes) -> MembershipChanges:
 
 def checked_id(name: str, location: str, location_type: str = "path") -> str:
     """`name` when it may be an id: 1 to 92 bytes of UTF-8 without refused characters. Raises `InputError`."""
-    if 0 < len(name.encode("utf-8", "replace")) <= MAX_ID and not any(c in _REFUSED or c < " " for c in name):
+    if 0 < len(name.encode("utf-8", "replace")) <= MAX_ID_BYTES and not any(
+        c in _REFUSED or c < " " for c in name
+    ):
         return name
     raise InputError(Detail("Identifier is invalid.", location, location_type))
 
 
 def _object(body: bytes) -> Fields:
-    if len(body) > MAX_BODY:
+    if len(body) > MAX_BODY_BYTES:
         raise InputError(Detail("Request body is larger than 32 KiB.", "body"))
     try:
         document = strict_json.loads(body)
@@ -115,7 +117,7 @@ def _complaint(name: str, value: Any) -> str | None:
         return _custom_complaint(value)
     if not isinstance(value, str):
         return "A string is expected."
-    if len(value) > _LENGTHS.get(name, MAX_BODY):
+    if len(value) > _LENGTHS.get(name, MAX_BODY_BYTES):
         return f"The value is longer than {_LENGTHS[name]} characters."
     return None
 

@@ -55,7 +55,7 @@ class _Occupant:
         self.echo_at: float | None = None
 
 
-class _Room:
+class _ChannelEntry:
     """One channel with somebody in it, or with an interval still to be told."""
 
     __slots__ = ("deltas", "interval_at", "occupants")
@@ -71,7 +71,7 @@ class Presence:
 
     def __init__(self, settings: PresenceSettings) -> None:
         self.settings = settings
-        self._rooms: dict[str, _Room] = {}
+        self._entries: dict[str, _ChannelEntry] = {}
         self._where: dict[str, dict[str, None]] = {}
         self._absent_states: dict[tuple[str, str], State] = {}
         self._agenda: list[tuple[float, int, str, str | None]] = []
@@ -85,12 +85,12 @@ class Presence:
         for channel in visit.channels:
             if not self.tracks(channel):
                 continue
-            room = self._rooms.get(channel)
-            occupant = room.occupants.get(visit.uuid) if room else None
+            entry = self._entries.get(channel)
+            occupant = entry.occupants.get(visit.uuid) if entry else None
             if occupant is None:
                 self._join(channel, visit, now, events)
             else:
-                self._again(channel, occupant, visit, now, events)
+                self._revisit(channel, occupant, visit, now, events)
         return events
 
     def leave(self, uuid: str, channels: Iterable[str], now: float) -> Events:
@@ -136,13 +136,13 @@ class Presence:
 
     def here(self, channel: str) -> dict[str, State | None]:
         """The occupants of `channel` with their states, in the order they came."""
-        room = self._rooms.get(channel)
-        return {uuid: occupant.state for uuid, occupant in room.occupants.items()} if room else {}
+        entry = self._entries.get(channel)
+        return {uuid: occupant.state for uuid, occupant in entry.occupants.items()} if entry else {}
 
     def occupancy(self, channel: str) -> int:
         """How many are present on `channel`."""
-        room = self._rooms.get(channel)
-        return len(room.occupants) if room else 0
+        entry = self._entries.get(channel)
+        return len(entry.occupants) if entry else 0
 
     def where(self, uuid: str) -> list[str]:
         """The channels `uuid` is present on."""
@@ -155,7 +155,7 @@ class Presence:
 
     def channels(self) -> list[str]:
         """Every channel somebody is present on."""
-        return [channel for channel, room in self._rooms.items() if room.occupants]
+        return [channel for channel, entry in self._entries.items() if entry.occupants]
 
     # -- what time does
 
@@ -171,42 +171,42 @@ class Presence:
             if uuid is None:
                 self._interval(channel, at, events)
             else:
-                self._look(channel, uuid, at, events)
+                self._process_deadline(channel, uuid, at, events)
         return events
 
     def drop(self, channel: str) -> None:
         """Forgets the presence of `channel` without telling anyone (a fault)."""
-        room = self._rooms.pop(channel, None)
-        for uuid in room.occupants if room else ():
+        entry = self._entries.pop(channel, None)
+        for uuid in entry.occupants if entry else ():
             self._absent(uuid, channel)
 
     # -- inside
 
     def _occupant(self, channel: str, uuid: str) -> _Occupant | None:
-        room = self._rooms.get(channel)
-        return room.occupants.get(uuid) if room else None
+        entry = self._entries.get(channel)
+        return entry.occupants.get(uuid) if entry else None
 
     def _join(self, channel: str, visit: Visit, now: float, events: Events) -> None:
         came = visit.states.get(channel)
         kept = self._absent_states.pop((channel, visit.uuid), None)
         occupant = _Occupant(kept if came is None else came)
-        room = self._rooms.setdefault(channel, _Room())
-        room.occupants[visit.uuid] = occupant
+        entry = self._entries.setdefault(channel, _ChannelEntry())
+        entry.occupants[visit.uuid] = occupant
         self._where.setdefault(visit.uuid, {})[channel] = None
         self._prolong(channel, occupant, visit, now)
-        if len(room.occupants) == 1:
+        if len(entry.occupants) == 1:
             events.append(PresenceEvent(ACTIVE, channel, None, now, 1))
-        self._tell(JOIN, channel, visit.uuid, now, events)
+        self._announce(JOIN, channel, visit.uuid, now, events)
 
-    def _again(self, channel: str, occupant: _Occupant, visit: Visit, now: float, events: Events) -> None:
+    def _revisit(self, channel: str, occupant: _Occupant, visit: Visit, now: float, events: Events) -> None:
         if occupant.leaves_at is not None and self.settings.late_leaves:
             occupant.echo_at = occupant.leaves_at
-            self._tell(JOIN, channel, visit.uuid, now, events)
+            self._announce(JOIN, channel, visit.uuid, now, events)
         occupant.leaves_at = None
         if visit.explicit or self.settings.implicit_heartbeat:
             self._prolong(channel, occupant, visit, now)
         if visit.first and self.settings.repeat_join:
-            self._tell(JOIN, channel, visit.uuid, now, events)
+            self._announce(JOIN, channel, visit.uuid, now, events)
         came = visit.states.get(channel)
         if came is not None and came != occupant.state:
             self._change(channel, visit.uuid, came, now, events)
@@ -217,14 +217,14 @@ class Presence:
             occupant.queued = occupant.deadline
             self._plan(occupant.deadline, channel, visit.uuid)
 
-    def _look(self, channel: str, uuid: str, at: float, events: Events) -> None:
+    def _process_deadline(self, channel: str, uuid: str, at: float, events: Events) -> None:
         """An occupant's entry of the agenda came up: a timeout, a leave whose debounce is over, or neither any more."""
         occupant = self._occupant(channel, uuid)
         if occupant is None:
             return
         if occupant.echo_at is not None and occupant.echo_at <= at:
             occupant.echo_at = None
-            self._tell(LEAVE, channel, uuid, at, events)
+            self._announce(LEAVE, channel, uuid, at, events)
         if occupant.leaves_at is not None and occupant.leaves_at <= at:
             self._remove(LEAVE, channel, uuid, at, events)
         elif occupant.deadline <= at:
@@ -234,14 +234,14 @@ class Presence:
             self._plan(occupant.deadline, channel, uuid)
 
     def _remove(self, action: str, channel: str, uuid: str, now: float, events: Events) -> None:
-        room = self._rooms[channel]
-        del room.occupants[uuid]
+        entry = self._entries[channel]
+        del entry.occupants[uuid]
         self._absent(uuid, channel)
-        self._tell(action, channel, uuid, now, events)
-        if not room.occupants:
+        self._announce(action, channel, uuid, now, events)
+        if not entry.occupants:
             events.append(PresenceEvent(INACTIVE, channel, None, now, 0))
-            if room.interval_at is None:
-                del self._rooms[channel]
+            if entry.interval_at is None:
+                del self._entries[channel]
 
     def _absent(self, uuid: str, channel: str) -> None:
         places = self._where.get(uuid)
@@ -251,39 +251,39 @@ class Presence:
                 del self._where[uuid]
 
     def _change(self, channel: str, uuid: str, state: State, now: float, events: Events) -> None:
-        room = self._rooms[channel]
-        room.occupants[uuid].state = state
-        events.append(PresenceEvent(STATE, channel, uuid, now, len(room.occupants), state))
+        entry = self._entries[channel]
+        entry.occupants[uuid].state = state
+        events.append(PresenceEvent(STATE, channel, uuid, now, len(entry.occupants), state))
 
-    def _tell(self, action: str, channel: str, uuid: str, now: float, events: Events) -> None:
+    def _announce(self, action: str, channel: str, uuid: str, now: float, events: Events) -> None:
         """Announces a change, or keeps it for the interval: from the first change above the maximum on."""
-        room = self._rooms[channel]
-        occupancy = len(room.occupants)
-        if room.interval_at is None and occupancy > self.settings.announce_max:
-            room.interval_at = now + self.settings.interval_s
-            self._plan(room.interval_at, channel, None)
-        if room.interval_at is not None:
-            room.deltas.setdefault(action, {})[uuid] = None
+        entry = self._entries[channel]
+        occupancy = len(entry.occupants)
+        if entry.interval_at is None and occupancy > self.settings.announce_max:
+            entry.interval_at = now + self.settings.interval_s
+            self._plan(entry.interval_at, channel, None)
+        if entry.interval_at is not None:
+            entry.deltas.setdefault(action, {})[uuid] = None
             return
-        occupant = room.occupants.get(uuid)
+        occupant = entry.occupants.get(uuid)
         state = occupant.state if occupant else None
         events.append(PresenceEvent(action, channel, uuid, now, occupancy, state))
 
     def _interval(self, channel: str, at: float, events: Events) -> None:
-        room = self._rooms.get(channel)
-        if room is None or room.interval_at is None or room.interval_at > at:
+        entry = self._entries.get(channel)
+        if entry is None or entry.interval_at is None or entry.interval_at > at:
             return
-        deltas = {action: tuple(room.deltas[action]) for action in DELTAS if action in room.deltas}
-        room.deltas = {}
-        occupancy = len(room.occupants)
+        deltas = {action: tuple(entry.deltas[action]) for action in DELTAS if action in entry.deltas}
+        entry.deltas = {}
+        occupancy = len(entry.occupants)
         events.append(PresenceEvent(INTERVAL, channel, None, at, occupancy, deltas=deltas))
         if occupancy > self.settings.announce_max:
-            room.interval_at = at + self.settings.interval_s
-            self._plan(room.interval_at, channel, None)
+            entry.interval_at = at + self.settings.interval_s
+            self._plan(entry.interval_at, channel, None)
         else:
-            room.interval_at = None
+            entry.interval_at = None
             if not occupancy:
-                del self._rooms[channel]
+                del self._entries[channel]
 
     def _plan(self, at: float, channel: str, uuid: str | None) -> None:
         self._turn += 1

@@ -65,7 +65,7 @@ async def here_now(request: web.Request) -> web.StreamResponse:
     if refusal is not None:
         return refusal
     if len(channels) == 1 and not groups:
-        return _ok(_room(call, channels[0]))
+        return _ok(_channel_body(call, channels[0]))
     return _many(call, occupied(call.keyset, channels, groups))
 
 
@@ -169,17 +169,19 @@ def _seconds(text: str | None) -> float | None:
     return float(text) if text and text.isascii() and text.isdigit() and int(text[:9]) > 0 else None
 
 
-def _room(call: Call, channel: str) -> dict[str, Any]:
+def _channel_body(call: Call, channel: str) -> dict[str, Any]:
     """One channel's part of a here-now answer."""
     here = _here(call, channel)
-    room: dict[str, Any] = {}
+    body: dict[str, Any] = {}
     limit = _bounded(call.query.get("limit"), MAX_PAGE)
     if call.query.get("disable_uuids") not in ("1", "true"):
         offset = _bounded(call.query.get("offset"), len(here), 0)
         page = islice(here.items(), offset, offset + limit)
-        told = call.query.get("state") in ("1", "true")
-        room["uuids"] = [_told(uuid, state) for uuid, state in page] if told else [uuid for uuid, _ in page]
-    return room | {"occupancy": len(here)}
+        with_state = call.query.get("state") in ("1", "true")
+        body["uuids"] = (
+            [_with_state(uuid, state) for uuid, state in page] if with_state else [uuid for uuid, _ in page]
+        )
+    return body | {"occupancy": len(here)}
 
 
 def _here(call: Call, channel: str) -> Mapping[str, State | None]:
@@ -195,13 +197,13 @@ def _here(call: Call, channel: str) -> Mapping[str, State | None]:
     return here
 
 
-def _told(uuid: str, state: State | None) -> dict[str, Any]:
+def _with_state(uuid: str, state: State | None) -> dict[str, Any]:
     return {"uuid": uuid, "state": state} if state else {"uuid": uuid}
 
 
 def _many(call: Call, channels: Iterable[str]) -> web.Response:
-    rooms = {channel: room for channel in channels if (room := _room(call, channel))["occupancy"]}
-    total = sum(room["occupancy"] for room in rooms.values())
+    rooms = {channel: body for channel in channels if (body := _channel_body(call, channel))["occupancy"]}
+    total = sum(body["occupancy"] for body in rooms.values())
     return _ok({"payload": {"channels": rooms, "total_channels": len(rooms), "total_occupancy": total}})
 
 

@@ -59,9 +59,9 @@ def payload(event: PresenceEvent, settings: PresenceSettings) -> dict[str, Any]:
 
 def mirror(event: PresenceEvent, body: dict[str, Any]) -> dict[str, Any]:
     """`u` of the envelope: the payload again, as stream filters can reach it."""
-    told = {f"pn_{name}": value for name, value in body.items() if name != "data"}
-    told |= {"pn_channel": quote(event.channel, safe="-_.~"), "pn_ispresence": 1}
-    return dict(sorted(told.items()))
+    envelope_fields = {f"pn_{name}": value for name, value in body.items() if name != "data"}
+    envelope_fields |= {"pn_channel": quote(event.channel, safe="-_.~"), "pn_ispresence": 1}
+    return dict(sorted(envelope_fields.items()))
 
 
 def milliseconds(at: float) -> int:

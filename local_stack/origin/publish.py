@@ -26,7 +26,7 @@ CLOCK: web.RequestKey[Clock] = web.RequestKey("origin.clock", Clock)
 
 _CUSTOM_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,49}", re.ASCII)
 _TIMETOKEN = re.compile(r"[0-9]{17}", re.ASCII)
-_MAX_INFLATED = 1 << 20
+_MAX_INFLATED_BYTES = 1 << 20
 
 
 class BadMessageError(ValueError):
@@ -92,8 +92,8 @@ async def time(request: web.Request) -> web.StreamResponse:
 def _published(call: Call, envelope: Envelope) -> int:
     """Publishes and returns the timetoken that is answered: the publisher's own, if they gave one."""
     keyset = call.keyset
-    told = keyset.settings.deliver_unreplicated or call.query.get("norep") not in ("1", "true")
-    timetoken = keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call), told=told)
+    deliver = keyset.settings.deliver_unreplicated or call.query.get("norep") not in ("1", "true")
+    timetoken = keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call), deliver=deliver)
     return timetoken if envelope.origin_timetoken is None else envelope.origin_timetoken
 
 
@@ -150,9 +150,9 @@ def _text(body: bytes, encoding: str) -> str:
 def inflated(body: bytes) -> bytes:
     """The bytes of a deflated body, with or without a zlib header, up to a megabyte. Raises `zlib.error`."""
     try:
-        return zlib.decompressobj().decompress(body, _MAX_INFLATED)
+        return zlib.decompressobj().decompress(body, _MAX_INFLATED_BYTES)
     except zlib.error:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, _MAX_INFLATED)
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, _MAX_INFLATED_BYTES)
 
 
 def _decoded(message: str) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-WINDOW_S = 60.0
+WINDOW_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def timely(request: SignedRequest, *clocks: float) -> bool:
     text = parameter(request, "timestamp") or ""
     if not text.isascii() or not text.isdigit() or len(text) > 12:
         return False
-    return any(abs(int(text) - now) <= WINDOW_S for now in clocks)
+    return any(abs(int(text) - now) <= WINDOW_SECONDS for now in clocks)
 
 
 def version_2(request: SignedRequest, keys: Keys, path: str | None = None) -> str:

@@ -52,8 +52,8 @@ class Poll:
         found = [(channel, channel) for channel in self.channels]
         for group in self.groups:
             suffix = PRESENCE if group.endswith(PRESENCE) else ""
-            held = self.keyset.groups.channels(group.removesuffix(PRESENCE))
-            found += [(channel + suffix, group) for channel in held]
+            members = self.keyset.groups.channels(group.removesuffix(PRESENCE))
+            found += [(channel + suffix, group) for channel in members]
         return found
 
     def read(self, after: int) -> Found:
@@ -96,12 +96,14 @@ class Subscription:
         """Whether it means the same in the next request: groups change, and a signature is good for one moment."""
         return not self.poll.groups and "signature" not in self.call.query
 
-    def again(self, timetoken: int, now: float, gone: Callable[[], bool]) -> web.Response | bytes | Held:
+    def again(
+        self, timetoken: int, now: float, gone: Callable[[], bool]
+    ) -> web.Response | bytes | PendingPoll:
         """What the same request gets with another cursor, at `now`."""
         self.call.now = now
         return allowed(self.call, self.wanted) or self.begun(timetoken, gone)
 
-    def begun(self, timetoken: int, gone: Callable[[], bool]) -> bytes | Held:
+    def begun(self, timetoken: int, gone: Callable[[], bool]) -> bytes | PendingPoll:
         """A handshake is answered at once, as is a poll that finds something."""
         keyset = self.poll.keyset
         # The cursor of a handshake is older than the join it causes: a client sees its own.
@@ -110,12 +112,12 @@ class Subscription:
             keyset.visit(replace(self.visit, first=True) if timetoken == 0 else self.visit)
         if timetoken == 0:
             return answer(cursor, keyset.settings.region, [])
-        held = Held(self, cursor)
-        return held.answer() or held
+        pending = PendingPoll(self, cursor)
+        return pending.answer() or pending
 
 
 @dataclass(slots=True)
-class Held:
+class PendingPoll:
     """A poll that found nothing yet."""
 
     subscription: Subscription
@@ -138,7 +140,7 @@ class Held:
         keyset.channels.wait(waiter)
         return waiter
 
-    def elsewhere(self, waiter: Waiter) -> bool:
+    def must_wait_elsewhere(self, waiter: Waiter) -> bool:
         """Whether what is to be waited for has changed: a group has other channels now."""
         return bool(self.poll.groups) and self.poll.logs() != waiter.logs
 
@@ -149,7 +151,7 @@ class Held:
             keyset.leave(uuid, self.subscription.present)
 
 
-def opened(call: Call, gone: Callable[[], bool] = lambda: False) -> web.Response | bytes | Held:
+def opened(call: Call, gone: Callable[[], bool] = lambda: False) -> web.Response | bytes | PendingPoll:
     """What a subscribe request gets at once: a refusal, the body of a reply, or a poll that is held.
 
     Who would join by it is looked after first: whoever is `gone` again does not.
@@ -165,7 +167,7 @@ def understood(call: Call) -> web.Response | Subscription:
     refusal = allowed(call, wanted)
     if refusal is not None:
         return refusal
-    wrong = _wrong(call, channels + groups, call.query.get("tt") or "0")
+    wrong = _request_error(call, channels + groups, call.query.get("tt") or "0")
     if wrong is not None:
         return refused(wrong, "Subscribe")
     try:
@@ -179,7 +181,7 @@ def understood(call: Call) -> web.Response | Subscription:
         return bad_state(error)
 
 
-def _wrong(call: Call, names: list[str], timetoken: str) -> str | None:
+def _request_error(call: Call, names: list[str], timetoken: str) -> str | None:
     """What is wrong with a request, None where nothing is."""
     if not (timetoken.isascii() and timetoken.isdigit()) or len(timetoken) > MAX_TIMETOKEN_DIGITS:
         return "Invalid Timetoken"
@@ -194,39 +196,39 @@ def _wrong(call: Call, names: list[str], timetoken: str) -> str | None:
 def _body(poll: Poll, cursor: int, found: Found) -> bytes:
     newest = max((event.timetoken for _, event in found), default=cursor)
     plain = poll.plain
-    told = poll.keyset.faults.disturbed(found)
-    messages = [event.wire(None if plain else match) for match, event in told]
+    delivered = poll.keyset.faults.disturbed(found)
+    messages = [event.wire(None if plain else match) for match, event in delivered]
     return answer(newest, poll.keyset.settings.region, messages)
 
 
 async def subscribe(request: web.Request) -> web.StreamResponse:
     """GET /v2/subscribe/{sub}/{channels}/0"""
     first = opened(request[CALL])
-    if isinstance(first, Held):
+    if isinstance(first, PendingPoll):
         try:
-            return raw(await _held(first))
+            return raw(await _wait_for_messages(first))
         except asyncio.CancelledError:
             first.closed()
             raise
     return raw(first) if isinstance(first, bytes) else first
 
 
-async def _held(held: Held) -> bytes:
+async def _wait_for_messages(pending: PendingPoll) -> bytes:
     """Waits for something that matches, or for the end of the time a poll is held."""
-    channels = held.poll.keyset.channels
+    channels = pending.poll.keyset.channels
     woken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    waiter = held.waiter(partial(_set, woken))
+    waiter = pending.waiter(partial(_set, woken))
     try:
         while True:
             came = await woken
-            body = held.answer(ended=not came)
+            body = pending.answer(ended=not came)
             if body is not None:
                 return body
             woken = asyncio.get_running_loop().create_future()
             waiter.wake = partial(_set, woken)
-            if held.elsewhere(waiter):
+            if pending.must_wait_elsewhere(waiter):
                 channels.leave(waiter)
-                waiter = held.waiter(partial(_set, woken))
+                waiter = pending.waiter(partial(_set, woken))
     finally:
         channels.leave(waiter)
 

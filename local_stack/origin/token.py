@@ -19,7 +19,7 @@ from typing import Any
 import cbor2
 
 KINDS = {"channels": "chan", "groups": "grp", "spaces": "spc", "users": "usr", "uuids": "uuid"}
-MAX_TOKEN = 64 * 1024
+MAX_TOKEN_BYTES = 64 * 1024
 
 Bits = dict[str, dict[str, int]]
 
@@ -79,7 +79,7 @@ def _refuse() -> Claims:
 
 
 def _opened(token: str) -> dict[Any, Any]:
-    if len(token) > MAX_TOKEN:
+    if len(token) > MAX_TOKEN_BYTES:
         raise TokenError("Invalid token")
     try:
         raw = base64.b64decode(token.rstrip("=") + "=" * (-len(token.rstrip("=")) % 4), b"-_", validate=True)

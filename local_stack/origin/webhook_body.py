@@ -61,25 +61,25 @@ def schema(action: str, oddities: Oddities) -> str:
     return PREFIX + SCHEMAS[action]
 
 
-def item(event: PresenceEvent, said: dict[str, Any], identity: str, oddities: Oddities) -> dict[str, Any]:
+def item(event: PresenceEvent, payload: dict[str, Any], identity: str, oddities: Oddities) -> dict[str, Any]:
     """One element of `data`, but for the key; receivers tell repeats by `identity`.
 
-    `said` is the body that subscribers got: an interval names here whom it names there.
+    `payload` is the body that subscribers got: an interval names here whom it names there.
     """
     channel = "channelId" if event.action == TIMEOUT and oddities.channel_id else "channel"
-    told: dict[str, Any] = {"id": identity, channel: event.channel}
+    item_fields: dict[str, Any] = {"id": identity, channel: event.channel}
     if event.uuid is not None:
-        told["userId"] = event.uuid
+        item_fields["userId"] = event.uuid
     if event.action not in (ACTIVE, INACTIVE):
-        told |= _occupancy(event, oddities)
+        item_fields |= _occupancy(event, oddities)
     if event.action == INTERVAL:
-        told |= {_USERS[action]: said[action] for action in _USERS if action in said}
-        told |= {"hereNowRefresh": True} if said.get("here_now_refresh") else {}
+        item_fields |= {_USERS[action]: payload[action] for action in _USERS if action in payload}
+        item_fields |= {"hereNowRefresh": True} if payload.get("here_now_refresh") else {}
     elif event.action == STATE:
-        told["data"] = event.state or {}
+        item_fields["data"] = event.state or {}
     elif event.uuid is not None:
-        told["data"] = _as_strings(event, oddities)
-    return told | {"timestamp": _iso(event.at)}
+        item_fields["data"] = _as_strings(event, oddities)
+    return item_fields | {"timestamp": _iso(event.at)}
 
 
 def body(schema_name: str, items: list[dict[str, Any]], envelope: Envelope) -> dict[str, Any]:

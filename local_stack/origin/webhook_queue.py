@@ -67,15 +67,15 @@ class WebhookQueue:
         self._full: list[Delivery] = []
         self._waiting: list[tuple[float, Delivery]] = []
 
-    def add(self, event: PresenceEvent, told: dict[str, Any], now: float) -> None:
-        """Puts an event, of which subscribers were `told`, into the batch of its schema, if the target listens to it."""
+    def add(self, event: PresenceEvent, payload: dict[str, Any], now: float) -> None:
+        """Puts an event, of which subscribers were `payload`, into the batch of its schema, if the target listens to it."""
         target = self.target
         if event.action not in target.events:
             return
         name = schema(event.action, target.oddities)
         batch = self._filling.setdefault(name, _Batch(now))
         identity = UUID(int=self._random.getrandbits(128), version=4)
-        about = item(event, told, str(identity), target.oddities)
+        about = item(event, payload, str(identity), target.oddities)
         batch.items.append(about | {"subKey": self._sub_key})
         if len(batch.items) >= target.batch_items:
             self._close(name)

@@ -15,7 +15,7 @@ from local_stack.origin.clock import Clock
 from local_stack.origin.presence_events import PresenceEvent
 from local_stack.origin.webhook_queue import Delivery, Target, WebhookQueue
 
-ANSWER_WITHIN_S = 10.0
+RESPONSE_TIMEOUT_SECONDS = 10.0
 MAX_REDIRECTS = 3
 
 
@@ -29,11 +29,11 @@ class Webhooks:
         self._session: aiohttp.ClientSession | None = None
         self._posting: set[asyncio.Task[None]] = set()
 
-    def aim(self, targets: Iterable[Target]) -> None:
+    def set_targets(self, targets: Iterable[Target]) -> None:
         """Posts to `targets` from now on, and no more to earlier ones."""
         self.queues = [WebhookQueue(target, self._sub_key, seed) for seed, target in enumerate(targets)]
 
-    def hear(self, event: PresenceEvent, body: dict[str, Any]) -> None:
+    def enqueue(self, event: PresenceEvent, body: dict[str, Any]) -> None:
         """A presence event happened; `body` is what subscribers are told of it."""
         for queue in self.queues:
             queue.add(event, body, self._clock.now)
@@ -63,7 +63,9 @@ class Webhooks:
     async def _post(self, queue: WebhookQueue, delivery: Delivery) -> None:
         target = queue.target
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S))
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=RESPONSE_TIMEOUT_SECONDS)
+            )
         try:
             async with self._session.post(
                 target.url, json=delivery.body, headers=target.headers, max_redirects=MAX_REDIRECTS

@@ -7,7 +7,7 @@ import socket
 
 import uvloop
 
-from local_stack.origin.app import ACCEPTED, start
+from local_stack.origin.app import ACCEPTS_PER_TURN, start
 
 CLIENTS = 128
 
@@ -30,4 +30,4 @@ async def turns_until_all_are_in() -> int:
 async def test_several_are_accepted_in_a_turn() -> None:
     """One a turn would be as many turns as clients, each as long as everything else that happens in it."""
     turns = await asyncio.to_thread(uvloop.run, turns_until_all_are_in())
-    assert turns <= 2 * CLIENTS / ACCEPTED + 4
+    assert turns <= 2 * CLIENTS / ACCEPTS_PER_TURN + 4

@@ -13,7 +13,7 @@ import pytest
 from local_stack.origin.access import Right
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.envelope import Envelope
-from local_stack.origin.fast_lane import LOOKS
+from local_stack.origin.fast_lane import MAX_POLLS_PER_TURN
 from local_stack.origin.faults import Fault
 from local_stack.origin.token import Claims, encode
 
@@ -227,7 +227,7 @@ async def _flooded(one: Line) -> None:
 async def test_a_message_to_many_keeps_nobody_else_waiting(running: Running) -> None:
     """Whoever asks something meanwhile is answered before the last of them has heard it."""
     channels = running.origin.keysets["demo"].channels
-    many = [await line(running) for _ in range(10 * LOOKS)]
+    many = [await line(running) for _ in range(10 * MAX_POLLS_PER_TURN)]
     for one in many:
         one.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=1 HTTP/1.1\r\nHost: x\r\n\r\n")
     while channels.waiters < len(many):  # noqa: ASYNC110 - the origin announces no poll

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_stack.origin.history import HOUR, History, Slice, Stored
+from local_stack.origin.history import TIMETOKENS_PER_HOUR, History, Slice, Stored
 
 
 def kept(*timetokens: int, **bounds: int) -> History:
@@ -94,9 +94,9 @@ def test_a_message_is_gone_after_its_hours() -> None:
     """Without hours it stays."""
     history = History()
     history.store(Stored("c", 10, "m"), ttl_hours=2)
-    assert history.fetch("c", Slice(), 5, now=9 + 2 * HOUR)
-    assert not history.fetch("c", Slice(), 5, now=10 + 2 * HOUR)
-    assert history.count("c", 0, now=10 + 2 * HOUR) == 0
+    assert history.fetch("c", Slice(), 5, now=9 + 2 * TIMETOKENS_PER_HOUR)
+    assert not history.fetch("c", Slice(), 5, now=10 + 2 * TIMETOKENS_PER_HOUR)
+    assert history.count("c", 0, now=10 + 2 * TIMETOKENS_PER_HOUR) == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=80))
