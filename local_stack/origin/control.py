@@ -1,6 +1,6 @@
-"""Steers the origin under `/_control/`: keysets, clock, faults, counters, webhooks, snapshots. Ours, not PubNub's.
+"""The control API under `/_control/`: keysets, clock, faults, counters, webhooks, snapshots. PubNub has none.
 
-Knows JSON in and out and what may be changed while the origin runs. Served only where it was started with it.
+JSON in and out. Served only if the origin was started with `control`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class UnknownError(LookupError):
 
 
 class NewKeyset(BaseModel):
-    """A keyset to add, or to put in the place of one of the same subscribe key."""
+    """A keyset to add; it replaces one of the same subscribe key."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ class NewKeyset(BaseModel):
 
 
 class ClockChange(BaseModel):
-    """What to do to the clock, in this order; `set` and `advance` are in seconds."""
+    """Changes to the clock, applied in this order; `set` and `advance` are in seconds."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -53,7 +53,7 @@ class ClockChange(BaseModel):
 
 
 class PresenceDrop(BaseModel):
-    """A channel whose presence is forgotten without a word."""
+    """A channel whose presence is dropped without an event."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -70,7 +70,7 @@ class Command:
 
     @property
     def keyset(self) -> Keyset:
-        """The keyset that is named."""
+        """The keyset named in the path."""
         keyset = self.origin.keysets.get(self.name)
         if keyset is None:
             raise UnknownError(f"no keyset {self.name!r}")
@@ -78,7 +78,7 @@ class Command:
 
 
 def overview(command: Command) -> Any:
-    """What there is: clock, keysets, open polls, defects so far."""
+    """Clock, keysets, open polls, defects so far."""
     origin = command.origin
     polls = {key: keyset.channels.waiters for key, keyset in origin.keysets.items()}
     return {
@@ -100,37 +100,37 @@ def keyset(command: Command) -> Any:
 
 
 def add_keyset(command: Command) -> Any:
-    """A new keyset; earlier state under the same subscribe key is gone."""
+    """Add a keyset; earlier state under the same subscribe key is dropped."""
     new = NewKeyset.model_validate(command.body)
     command.origin.add(new.publish_key, command.name, new.secret_key, new.settings)
     return keyset(command)
 
 
 def configure(command: Command) -> Any:
-    """Changes single settings, also below `presence`."""
+    """Change single settings, also below `presence`."""
     command.keyset.configure(TypeAdapter(dict[str, Any]).validate_python(command.body))
     return keyset(command)
 
 
 def remove_keyset(command: Command) -> Any:
-    """From now on the key is unknown."""
+    """Remove a keyset; its key is then unknown."""
     del command.origin.keysets[command.keyset.subscribe_key]
     return {}
 
 
 def reset(command: Command) -> Any:
-    """Forgets all state of a keyset, not its settings."""
+    """Drop all state of a keyset; its settings stay."""
     command.keyset.reset()
     return {}
 
 
 def clock(command: Command) -> Any:
-    """Where the clock stands."""
+    """The clock's state."""
     return command.origin.clock.saved()
 
 
 def change_clock(command: Command) -> Any:
-    """Freezes, sets or advances the clock; on the way everything that falls due happens at its time."""
+    """Freeze, set or advance the clock; everything that becomes due in between happens at its time."""
     change = ClockChange.model_validate(command.body)
     origin = command.origin
     if change.frozen is not None:
@@ -143,24 +143,24 @@ def change_clock(command: Command) -> Any:
 
 
 def faults(command: Command) -> Any:
-    """The rules in force and how often each kind was applied."""
+    """The current rules and how often each kind was applied."""
     kept = command.keyset.faults
     return {"rules": [rule.model_dump() for rule in kept.rules], "applied": kept.applied}
 
 
 def set_faults(command: Command) -> Any:
-    """These rules and no others."""
+    """Replace all rules."""
     command.keyset.faults.rules = _FAULTS.validate_python(command.body)
     return faults(command)
 
 
 def counters(command: Command) -> Any:
-    """How many events were published on each channel."""
+    """Numbers of published events by channel."""
     return command.keyset.published
 
 
 def webhooks(command: Command) -> Any:
-    """The targets and what became of their batches."""
+    """The targets and the results of their batches."""
     return [
         {
             "target": queue.target.model_dump(),
@@ -173,25 +173,25 @@ def webhooks(command: Command) -> Any:
 
 
 def set_webhooks(command: Command) -> Any:
-    """These targets and no others."""
+    """Replace all targets."""
     command.keyset.webhooks.set_targets(_TARGETS.validate_python(command.body))
     return webhooks(command)
 
 
 def drop_presence(command: Command) -> Any:
-    """Loses the presence of one channel."""
+    """Drop the presence of one channel without an event."""
     command.keyset.presence.drop(PresenceDrop.model_validate(command.body).channel)
     return {}
 
 
 def take_snapshot(command: Command) -> Any:
-    """Keeps the state of all keysets under a name."""
+    """Save the state of all keysets under a name."""
     command.origin.snapshots[command.name] = Snapshot.of(command.origin.clock, command.origin.keysets)
     return {}
 
 
 def restore_snapshot(command: Command) -> Any:
-    """Returns to a kept state."""
+    """Return to a saved state."""
     snapshot = command.origin.snapshots.get(command.name)
     if snapshot is None:
         raise UnknownError(f"no snapshot {command.name!r}")
@@ -200,7 +200,7 @@ def restore_snapshot(command: Command) -> Any:
 
 
 def _handler(act: Callable[[Command], Any]) -> Handler:
-    """The handler that reads an order, has it carried out and answers, errors included."""
+    """A request handler around `act`: parses the command, runs it and responds, errors included."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         body = await request.read()

@@ -1,10 +1,10 @@
-"""The short way for the requests that load consists of: subscribe, publish, signal, presence and time by GET, and
-publish by POST.
+"""Fast path for the requests that make up the load: subscribe, publish, signal, presence and time by GET, publish by
+POST.
 
-A connection begins here. Whole requests of these kinds are answered without a task, a parser object or a request object
-for each, which makes an open poll a fourth as large and a publish three times as cheap. The first request of any other
-kind, or with any header that changes how HTTP is spoken, hands the connection over to aiohttp for good; the handlers
-are the same. Knows just that much HTTP. Knows nothing of what requests mean.
+Every connection begins here. Complete requests of these kinds are handled without a task, a parser object or a request
+object for each: an open poll takes a quarter of the memory, a publish a third of the time. The first request of any
+other kind, or with a header that changes how HTTP is spoken, hands the connection over to aiohttp permanently. The
+handlers are the same on both paths.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from local_stack.origin.subscribe import MAX_TIMETOKEN_DIGITS, PendingPoll, Subs
 _log = structlog.get_logger(__name__)
 
 MAX_HEAD_BYTES = 32 * 1024
-"""Above this a request is aiohttp's, and with it every answer to one that is too long."""
+"""Longer requests are handed over to aiohttp, which rejects those that are too long."""
 
 MAX_BUFFERED_BYTES = 1 << 20
-"""Bytes that may arrive while a poll is open; a client that sends more is cut off."""
+"""Limit of what may arrive while a poll is open; a client that sends more is disconnected."""
 
 MAX_BODY_BYTES = 64 * 1024
-"""Bytes of a posted message; no message may be as long, so a longer one is aiohttp's to refuse."""
+"""Limit of a posted message. No message may be as long; longer requests are handed over to aiohttp, which rejects them."""
 
 MAX_POLLS_PER_TURN = 50
-"""Open polls that are looked after in one turn of the loop: a message to thousands keeps nobody else waiting."""
+"""Open polls served in one turn of the event loop: a message to thousands must not delay other requests."""
 
 _FAST = (b"GET /v2/subscribe/", b"GET /publish/", b"GET /signal/", b"GET /v2/presence/", b"GET /time/")
 _POSTED = b"POST /publish/"
@@ -64,19 +64,19 @@ _HEAD = (
 
 
 class Serving(Protocol):
-    """What the lane needs of the origin."""
+    """What a lane uses of the origin."""
 
     clock: Clock
     keysets: dict[str, Keyset]
     errors: int
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answers any request."""
+        """Respond to any request."""
         ...
 
 
 class Lanes:
-    """Every connection that is still on the short way, and aiohttp's server for the others."""
+    """All connections on the fast path, and aiohttp's server for the others."""
 
     def __init__(self, origin: Serving, server: web.Server) -> None:
         self.origin = origin
@@ -90,7 +90,7 @@ class Lanes:
         return Lane(self)
 
     def wake(self, lane: Lane) -> None:
-        """Lets `lane` look a moment later: whatever else is published in this one comes in the same answer."""
+        """Schedule `lane`'s check for the next turn: what else is published in this one goes into the same response."""
         self._woken.append(lane)
         self._turn_soon()
 
@@ -116,7 +116,7 @@ class Lanes:
 
 
 class Lane(asyncio.Protocol):
-    """One connection: answers requests in their order, holding what comes while a poll is open."""
+    """One connection: responds to requests in order; buffers what arrives while a poll is open."""
 
     __slots__ = ("_buffer", "_lanes", "_looking", "_pending", "_repeated", "_transport", "_waiter", "_woken")
 
@@ -158,7 +158,7 @@ class Lane(asyncio.Protocol):
             self._transport.abort()
 
     def _advance(self) -> None:
-        """Answers what has arrived whole, until a poll is held or the connection is aiohttp's."""
+        """Handle complete requests, until a poll is pending or the connection is handed over."""
         while self._buffer and self._pending is None and self._transport is not None:
             end = self._buffer.find(b"\r\n\r\n")
             if end < 0 and len(self._buffer) < MAX_HEAD_BYTES and self._promising():
@@ -175,12 +175,12 @@ class Lane(asyncio.Protocol):
             self._give(answer)
 
     def _promising(self) -> bool:
-        """Whether what has arrived may become a request for the short way."""
+        """Whether the incomplete request may be one for the fast path."""
         start = self._buffer[:_LONGEST]
         return any(fast.startswith(start) or start.startswith(fast) for fast in _PREFIXES)
 
     def _parsed_head(self, head: bytes) -> _ParsedHead | None:
-        """What a head asks for; most ask for the same as the one before, from another cursor on."""
+        """Parse a head; most repeat the one before with another cursor, which is recognized without parsing."""
         repeated = self._repeated
         if repeated is not None and (timetoken := repeated.cursor(head)) is not None:
             keyset = repeated.subscription.poll.keyset
@@ -189,16 +189,16 @@ class Lane(asyncio.Protocol):
         return _parsed_head(head)
 
     def _tried(self, asked: _ParsedHead, body: bytes) -> web.Response | bytes | PendingPoll | None:
-        """As `_answer`; a defect of the origin is left to the long way, which knows how to answer it."""
+        """As `_answer`; after a defect of the origin the request goes to aiohttp's path, which reports it."""
         try:
             return self._answer(asked, body)
         except Exception:  # noqa: BLE001 - see above
             self._lanes.origin.errors += 1
-            _log.exception("origin.defect", path=asked.target)
+            _log.exception("origin.fast_path.failed", path=asked.target)
             return None
 
     def _answer(self, asked: _ParsedHead, body: bytes) -> web.Response | bytes | PendingPoll | None:
-        """The answer to a request, None where it is not for the short way."""
+        """The response to a request, None where it is not for the fast path."""
         if asked.timetoken is not None and self._repeated is not None:
             now = self._lanes.origin.clock.now
             return self._repeated.subscription.again(asked.timetoken, now, self._hung_up)
@@ -223,9 +223,9 @@ class Lane(asyncio.Protocol):
         return found.begun(found.timetoken, self._hung_up)
 
     def _hung_up(self) -> bool:
-        """Whether the client has closed the connection since: who is gone does not join.
+        """Whether the client has closed the connection since: a client that has gone must not join.
 
-        A busy origin may read a poll after the leave that its client sent later, on another connection.
+        A busy origin can read a poll after the leave that its client sent later, on another connection.
         """
         if self._transport is None:
             return True
@@ -240,7 +240,7 @@ class Lane(asyncio.Protocol):
     def _call(
         self, asked: _ParsedHead, query: str, segments: list[str], names: tuple[str, ...]
     ) -> Call | None:
-        """The call, where path, key and faults leave nothing to decide."""
+        """The parsed call, or None where path, key or a fault needs the other path."""
         if len(segments) != len(names) or not all(segments[1:]):
             return None
         raw = dict(zip(names, segments, strict=True))
@@ -251,7 +251,7 @@ class Lane(asyncio.Protocol):
         return Call(keyset, self._lanes.origin.clock.now, asked.method, asked.target, raw, pairs, dict(pairs))
 
     def _driven(self, target: str) -> web.Response | None:
-        """Runs the origin's handler on the spot: these never wait, unless a fault makes them."""
+        """Run the origin's handler synchronously: these never wait, unless a fault makes them."""
         if any(keyset.faults.rules for keyset in self._lanes.origin.keysets.values()):
             return None
         handling = self._lanes.origin.handle(cast("web.Request", _MinimalRequest(target)))
@@ -278,7 +278,7 @@ class Lane(asyncio.Protocol):
             self._lanes.wake(self)
 
     def check(self) -> None:
-        """Answers the open poll, if something came that is for it."""
+        """Respond to the open poll, if there is something for it."""
         self._looking = False
         pending, waiter = self._pending, self._waiter
         if pending is None or waiter is None:
@@ -303,7 +303,7 @@ class Lane(asyncio.Protocol):
             self._transport.write(data)
 
     def _hand_over(self) -> None:
-        """From here on the connection is aiohttp's."""
+        """Hand the connection over to aiohttp."""
         transport, self._transport = self._transport, None
         if transport is None:
             return
@@ -321,19 +321,19 @@ _SUBSCRIBE = ("", "version", "family", "sub", "channels", "callback")
 
 
 class _ParsedHead(NamedTuple):
-    """What the head of a request says."""
+    """The parsed head of a request."""
 
     head: bytes
     method: str
     target: str
     length: int
-    """Bytes of the body."""
+    """Content length in bytes."""
     timetoken: int | None = None
-    """The cursor, of a poll that is the one before but for that; then the rest is not looked at."""
+    """The cursor of a poll that otherwise repeats the one before; the other fields are then unused."""
 
 
 class _RepeatedPoll(NamedTuple):
-    """A poll that may come again: its head before and after the cursor, and what it means."""
+    """A poll that may be repeated: its head before and after the cursor, and its subscription."""
 
     before: bytes
     after: bytes
@@ -341,7 +341,7 @@ class _RepeatedPoll(NamedTuple):
 
     @classmethod
     def of(cls, head: bytes, subscription: Subscription) -> _RepeatedPoll | None:
-        """None for one that may mean something else the next time, or whose cursor is not plain to see."""
+        """None for a poll whose meaning can change, or whose cursor cannot be located."""
         at = head.find(b"&tt=") + 4
         if at < 4 or head.count(b"tt=") > 1 or not subscription.lasting:
             return None
@@ -349,7 +349,7 @@ class _RepeatedPoll(NamedTuple):
         return cls(before, rest.lstrip(b"0123456789"), subscription)
 
     def cursor(self, head: bytes) -> int | None:
-        """The cursor of a head that is the same otherwise."""
+        """The cursor of a head that is otherwise equal, else None."""
         if not (head.startswith(self.before) and head.endswith(self.after)):
             return None
         digits = head[len(self.before) : len(head) - len(self.after)]
@@ -357,7 +357,7 @@ class _RepeatedPoll(NamedTuple):
 
 
 class _MinimalRequest(dict[Any, Any]):
-    """As much of aiohttp's request as a handler of a plain GET looks at."""
+    """The part of aiohttp's request that a handler of a plain GET uses."""
 
     method = "GET"
 
@@ -370,7 +370,7 @@ class _MinimalRequest(dict[Any, Any]):
 
 
 def _parsed_head(head: bytes) -> _ParsedHead | None:
-    """A plain request for the short way, None for any other."""
+    """A plain request for the fast path, None for any other."""
     posted = head.startswith(_POSTED)
     if not (posted or head.startswith(_FAST)) or _SPECIAL.search(head):
         return None
@@ -384,7 +384,7 @@ def _parsed_head(head: bytes) -> _ParsedHead | None:
 
 
 def _serialized(response: web.Response) -> bytes:
-    """A whole answer as it goes over the wire."""
+    """The bytes of a complete response."""
     body = cast("bytes", response.body or b"")
     head = "".join(
         f"{name}: {value}\r\n" for name, value in response.headers.items() if name != "Content-Length"

@@ -1,7 +1,7 @@
-"""The JSON body of a grant, checked and turned into what its token will hold.
+"""Validate the JSON body of a grant and convert it into a token's claims.
 
-Knows the members of a grant, the range of `ttl` and of permission bits, and the texts that refuse them (recorded or
-documented where known). Knows no signature, no HTTP and no clock beyond the `now` it is given.
+Pure: the members of a grant, the range of `ttl` and of permission bits, and the error texts (recorded or documented
+where known). Time is the argument `now`; signatures are checked elsewhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CATEGORIES = {"channels": "chan", "uuids": "uuid"}
 
 
 class GrantError(ValueError):
-    """A grant is refused: `message` is the short text, `detail` says why, `location` where in the body."""
+    """A grant is rejected: `message` is the short text, `detail` the reason, `location` the place in the body."""
 
     def __init__(self, message: str, detail: str, location: str) -> None:
         super().__init__(message)
@@ -29,7 +29,7 @@ class GrantError(ValueError):
 
 
 def claims_of(body: bytes, now: int) -> Claims:
-    """What the token of this grant holds, issued at `now` (Unix seconds). Raises `GrantError`."""
+    """The claims of the grant's token, issued at `now` (Unix seconds). Raises `GrantError`."""
     document = _document(body)
     ttl: Any = document.get("ttl")
     if not _whole(ttl) or not 1 <= ttl <= MAX_TTL_MINUTES:

@@ -1,6 +1,6 @@
 """Channel groups over HTTP (`/v1/channel-registration/...`).
 
-Knows paths and bodies (recorded replies). Knows no state of its own.
+Paths and bodies (recorded replies); the state is in `groups`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SERVICE = "channel-registry"
 
 
 async def groups(request: web.Request) -> web.Response:
-    """Every group of the keyset."""
+    """List the keyset's groups."""
     call = request[CALL]
     if (no := allowed(call, needs("list_groups"), Family.GROUPS)) is not None:
         return no
@@ -27,7 +27,7 @@ async def groups(request: web.Request) -> web.Response:
 
 
 async def group(request: web.Request) -> web.Response:
-    """Adds to a group, takes from it, or lists it when the query says neither."""
+    """Add channels to a group, remove some, or list it when the query has neither."""
     call = request[CALL]
     name, changing = call.name("group"), "add" in call.query or "remove" in call.query
     operation = needs("change_group" if changing else "list_group", groups=[name])
@@ -45,7 +45,7 @@ async def group(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """Ends a group."""
+    """Delete a group."""
     call = request[CALL]
     if (no := allowed(call, needs("change_group", groups=[call.name("group")]), Family.GROUPS)) is not None:
         return no

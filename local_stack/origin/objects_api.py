@@ -1,7 +1,7 @@
 """App Context over HTTP: users, channels, memberships and members (`/v2/objects/...`).
 
-Knows paths, parameters, reply shapes and error bodies (PubNub docs, recorded replies). `If-Match` counts on a change
-of a user or channel only: the Python client repeats it on every later call. Knows no state of its own.
+Paths, parameters, response shapes and error bodies (PubNub docs, recorded replies); the state is in `objects_store`.
+`If-Match` is only used on a change of a user or channel: the Python client repeats it on every later request.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _PART: dict[Kind, str] = {"uuid": "uuid", "channel": "channel"}
 
 
 class RefusedError(Exception):
-    """Access Manager refuses the call."""
+    """Access Manager rejects the request."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -55,7 +55,7 @@ class RefusedError(Exception):
 
 
 def _answers(serve: Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """`serve` with its errors as this family writes them."""
+    """A handler around `serve` that formats errors as this family does."""
 
     async def handler(request: web.Request) -> web.Response:
         try:
@@ -72,8 +72,8 @@ def _error(status: int, message: str, **more: Any) -> web.Response:
 
 
 def _invalid(details: Sequence[Detail]) -> web.Response:
-    wire = [{"message": d.message, "location": d.location, "locationType": d.location_type} for d in details]
-    return _error(400, "Request payload contained invalid input.", details=wire)
+    entries = [{"message": d.message, "location": d.location, "locationType": d.location_type} for d in details]
+    return _error(400, "Request payload contained invalid input.", details=entries)
 
 
 _ERRORS: dict[type[Exception], Callable[[Any], web.Response]] = {
@@ -103,13 +103,13 @@ def _named(kind: Kind, *names: str) -> dict[str, list[str]]:
 
 
 def _objects(call: Call) -> ObjectStore:
-    """The keyset's App Context, with the switch that may have been turned meanwhile."""
+    """The keyset's App Context, with the current value of the integrity setting."""
     call.keyset.objects.integrity = call.keyset.settings.referential_integrity
     return call.keyset.objects
 
 
 def _publish_events(call: Call, events: list[Event]) -> None:
-    """Both ends of a membership hear the same: it is written once."""
+    """Publish App Context events. Both ends of a membership get the same data, so it is serialized once."""
     serialized, text = None, ""
     for event in events:
         if event.data["type"] not in call.keyset.settings.objects_events:
@@ -120,9 +120,9 @@ def _publish_events(call: Call, events: list[Event]) -> None:
 
 
 def _listed(call: Call, records: Records, names: Sequence[str], inner: Sequence[str]) -> web.Response:
-    """The page of `records` that is asked for; `inner` are the names that may only be filtered by.
+    """The requested page of `records`; `inner` are the names that can only be filtered by.
 
-    The Python client sorts memberships by `id` and `name` and means the other end's.
+    The Python client sorts memberships by `id` and `name` and means those of the other end.
     """
     asked = objects_page.page_request(call.query)
     short = {name.partition(".")[2]: name for name in names if name.endswith((".id", ".name"))}
@@ -136,7 +136,7 @@ def _listed(call: Call, records: Records, names: Sequence[str], inner: Sequence[
 def _wanted(
     call: Call, records: Records, names: Sequence[str], order: list[tuple[str, bool]]
 ) -> Records | list[Fields]:
-    """The records that pass the filter, in order; untouched when neither is asked for."""
+    """The records that pass the filter, sorted; unchanged when neither is requested."""
     expression = call.query.get("filter")
     if not expression and not order:
         return records

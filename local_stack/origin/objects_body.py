@@ -1,7 +1,7 @@
-"""The JSON bodies that App Context accepts, checked.
+"""Validate the JSON bodies of App Context.
 
-Knows which members a user, a channel and a list of memberships may have and how large they may be (PubNub docs,
-"Set user metadata" and its siblings). Members it does not know are ignored, as there. Knows nothing of storage.
+Pure: which members a user, a channel and a list of memberships can have and their size limits (PubNub docs, "Set user
+metadata" and its siblings). Unknown members are ignored, as PubNub does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _REFUSED = frozenset(",/\\*:")
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One thing that is wrong with a request: what, at which member, in the body, path or query."""
+    """One error of a request: its text, the member, and whether that is in the body, path or query."""
 
     message: str
     location: str
@@ -38,7 +38,7 @@ class InputError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MembershipChanges:
-    """A PATCH of memberships or members: other end's id with its own data, and ids to take out."""
+    """A PATCH of memberships or members: the data by the other end's id, and the ids to remove."""
 
     put: list[tuple[str, Fields]] = field(default_factory=list)
     remove: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ def membership_changes(other: Kind, body: bytes) -> MembershipChanges:
 
 
 def checked_id(name: str, location: str, location_type: str = "path") -> str:
-    """`name` when it may be an id: 1 to 92 bytes of UTF-8 without refused characters. Raises `InputError`."""
+    """`name` if it is a valid id: 1 to 92 bytes of UTF-8 without refused characters. Raises `InputError`."""
     if 0 < len(name.encode("utf-8", "replace")) <= MAX_ID_BYTES and not any(
         c in _REFUSED or c < " " for c in name
     ):

@@ -1,7 +1,7 @@
-"""Who is present where, and what is told of it: PubNub's presence as a state machine.
+"""PubNub's presence as a state machine: who is present where, and which events announce it.
 
-Knows joins, leaves, timeouts, state, announce and interval mode, debounce (PubNub docs and recorded replies).
-Time comes in as Unix seconds; what happened goes out as a list of events. Knows nothing of HTTP, messages or groups.
+Pure: joins, leaves, timeouts, state, announce and interval mode, debounce (PubNub docs and recorded replies). Time is
+an argument, in Unix seconds; the result is a list of events.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Events = list[PresenceEvent]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A sign of life of `uuid` on `channels`: a subscribe call, or a heartbeat (`explicit`).
+    """A sign of life of `uuid` on `channels`: a subscribe request, or a heartbeat (`explicit`).
 
-    `timeout_s` is the `heartbeat` parameter, None where the client sent none. `states` maps channels to the state that
-    came along. `first` marks a handshake.
+    `timeout_s` is the `heartbeat` parameter, None where the client sent none. `states` maps channels to the state in
+    the request. `first` marks a handshake.
     """
 
     uuid: str
@@ -56,7 +56,7 @@ class _Occupant:
 
 
 class _ChannelEntry:
-    """One channel with somebody in it, or with an interval still to be told."""
+    """One channel with occupants, or with an interval that is not announced yet."""
 
     __slots__ = ("deltas", "interval_at", "occupants")
 
@@ -67,7 +67,7 @@ class _ChannelEntry:
 
 
 class Presence:
-    """The presence of one keyset. Every method that takes `now` returns the events it caused, in order."""
+    """The presence of one keyset. Every method that takes `now` returns the events that it caused, in order."""
 
     def __init__(self, settings: PresenceSettings) -> None:
         self.settings = settings
@@ -77,10 +77,10 @@ class Presence:
         self._agenda: list[tuple[float, int, str, str | None]] = []
         self._turn = 0
 
-    # -- what clients do
+    # -- requests of clients
 
     def visit(self, visit: Visit, now: float) -> Events:
-        """Makes the visitor present where they are not yet, and puts their timeout off where that applies."""
+        """Make the user present where they are not yet, and postpone their timeout where that applies."""
         events: Events = []
         for channel in visit.channels:
             if not self.tracks(channel):
@@ -94,7 +94,7 @@ class Presence:
         return events
 
     def leave(self, uuid: str, channels: Iterable[str], now: float) -> Events:
-        """Takes `uuid` out of `channels`, after the debounce if there is one."""
+        """Remove `uuid` from `channels`, after the debounce if there is one."""
         events: Events = []
         wait = self.settings.debounce_s
         for channel in channels:
@@ -110,7 +110,7 @@ class Presence:
         return events
 
     def set_state(self, uuid: str, states: Mapping[str, State], now: float) -> Events:
-        """Sets the state of `uuid` on each channel; told where they are present, kept for their join where not."""
+        """Set the state of `uuid` on each channel; announced where they are present, else stored for their join."""
         events: Events = []
         for channel, state in states.items():
             occupant = self._occupant(channel, uuid)
@@ -120,32 +120,32 @@ class Presence:
                 self._change(channel, uuid, state, now, events)
         return events
 
-    # -- what is asked
+    # -- queries
 
     def would_join(self, visit: Visit) -> bool:
-        """Whether this visit makes its visitor present where they are not yet."""
+        """Whether this visit would cause a join."""
         there = self._where.get(visit.uuid, ())
         return any(channel not in there and self.tracks(channel) for channel in visit.channels)
 
     def tracks(self, channel: str) -> bool:
-        """Whether presence is kept for `channel` at all."""
+        """Whether presence is tracked for `channel`."""
         return "*" in self.settings.tracked or any(
             channel.startswith(rule[:-1]) if rule.endswith("*") else channel == rule
             for rule in self.settings.tracked
         )
 
     def here(self, channel: str) -> dict[str, State | None]:
-        """The occupants of `channel` with their states, in the order they came."""
+        """The occupants of `channel` with their states, in order of arrival."""
         entry = self._entries.get(channel)
         return {uuid: occupant.state for uuid, occupant in entry.occupants.items()} if entry else {}
 
     def occupancy(self, channel: str) -> int:
-        """How many are present on `channel`."""
+        """The number of occupants of `channel`."""
         entry = self._entries.get(channel)
         return len(entry.occupants) if entry else 0
 
     def where(self, uuid: str) -> list[str]:
-        """The channels `uuid` is present on."""
+        """The channels on which `uuid` is present."""
         return list(self._where.get(uuid, ()))
 
     def state(self, uuid: str, channel: str) -> State:
@@ -154,17 +154,17 @@ class Presence:
         return (occupant.state if occupant else self._absent_states.get((channel, uuid))) or {}
 
     def channels(self) -> list[str]:
-        """Every channel somebody is present on."""
+        """All channels with occupants."""
         return [channel for channel, entry in self._entries.items() if entry.occupants]
 
-    # -- what time does
+    # -- time
 
     def due(self) -> float | None:
-        """When `run` next has something to look at, in Unix seconds."""
+        """The next time at which `run` has something to process, in Unix seconds."""
         return self._agenda[0][0] if self._agenda else None
 
     def run(self, now: float) -> Events:
-        """Lets everything happen that is due by `now`, each stamped with the moment it was due."""
+        """Process everything due by `now`; each event has the time at which it was due."""
         events: Events = []
         while self._agenda and self._agenda[0][0] <= now:
             at, _, channel, uuid = heappop(self._agenda)
@@ -175,12 +175,12 @@ class Presence:
         return events
 
     def drop(self, channel: str) -> None:
-        """Forgets the presence of `channel` without telling anyone (a fault)."""
+        """Drop the presence of `channel` without an event (a fault)."""
         entry = self._entries.pop(channel, None)
         for uuid in entry.occupants if entry else ():
             self._absent(uuid, channel)
 
-    # -- inside
+    # -- internals
 
     def _occupant(self, channel: str, uuid: str) -> _Occupant | None:
         entry = self._entries.get(channel)
@@ -218,7 +218,7 @@ class Presence:
             self._plan(occupant.deadline, channel, visit.uuid)
 
     def _process_deadline(self, channel: str, uuid: str, at: float, events: Events) -> None:
-        """An occupant's entry of the agenda came up: a timeout, a leave whose debounce is over, or neither any more."""
+        """Process an occupant's agenda entry: a timeout, a leave after its debounce, or nothing if it is outdated."""
         occupant = self._occupant(channel, uuid)
         if occupant is None:
             return
@@ -256,7 +256,7 @@ class Presence:
         events.append(PresenceEvent(STATE, channel, uuid, now, len(entry.occupants), state))
 
     def _announce(self, action: str, channel: str, uuid: str, now: float, events: Events) -> None:
-        """Announces a change, or keeps it for the interval: from the first change above the maximum on."""
+        """Announce a change, or add it to the interval: from the first change above the maximum on."""
         entry = self._entries[channel]
         occupancy = len(entry.occupants)
         if entry.interval_at is None and occupancy > self.settings.announce_max:

@@ -1,7 +1,7 @@
-"""An origin that only answers: every publish is accepted and forgotten. For measuring publishers, not for tests.
+"""A sink: accepts every publish and discards it, for measuring publishers and not for tests.
 
-Knows just enough HTTP to be faster than what it measures: kept connections, pipelining, Content-Length, a fixed delay.
-Knows no keys, no subscribers and no presence; whatever is not a publish is answered with an empty object.
+A minimal HTTP server that is faster than what it measures: keep-alive, pipelining, Content-Length, a fixed delay. No
+keys, subscribers or presence; every request that is not a publish gets an empty object.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LENGTH = b"\r\ncontent-length:"
 
 
 class Sink:
-    """What the connections of one sink share. `published` counts."""
+    """State shared by the connections of one sink. `published` counts messages."""
 
     def __init__(self, delay_ms: float = 0.0, clock: Clock | None = None) -> None:
         self.published = 0
@@ -38,7 +38,7 @@ class Sink:
 
 
 class _Connection(asyncio.Protocol):
-    """One client: whole requests in, as many answers out."""
+    """One connection: complete requests in, as many responses out."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -75,7 +75,7 @@ class _Connection(asyncio.Protocol):
 
 
 def _end(buffer: bytes) -> int | None:
-    """Where the first request ends, None while it is not all there."""
+    """The end of the first request, None while it is incomplete."""
     head = buffer.find(b"\r\n\r\n")
     if head < 0:
         return None

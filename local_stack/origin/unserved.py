@@ -1,6 +1,6 @@
-"""Endpoints of PubNub that this origin does not serve, answered in the shape of their family.
+"""Endpoints of PubNub that this origin does not serve: status 501, in the shape of their family.
 
-Knows which they are: legacy Access Manager, mobile push, files, history v2, App Context v1. Knows nothing else.
+They are legacy Access Manager, mobile push, files, history v2, App Context v1, subscribe v1.
 """
 
 from __future__ import annotations

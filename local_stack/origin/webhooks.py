@@ -1,6 +1,6 @@
 """Events & Actions webhooks: posts presence events to the targets of a keyset.
 
-Knows HTTP to the targets. Leaves what is posted to `webhook_body`, and when, to `webhook_queue`.
+This module sends the requests; `webhook_body` encodes, `webhook_queue` schedules.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_REDIRECTS = 3
 
 
 class Webhooks:
-    """The targets of one keyset. Must be closed where there ever was a target."""
+    """The targets of one keyset. Must be closed if it ever had a target."""
 
     def __init__(self, sub_key: str, clock: Clock) -> None:
         self.queues: list[WebhookQueue] = []
@@ -30,20 +30,20 @@ class Webhooks:
         self._posting: set[asyncio.Task[None]] = set()
 
     def set_targets(self, targets: Iterable[Target]) -> None:
-        """Posts to `targets` from now on, and no more to earlier ones."""
+        """Replace all targets."""
         self.queues = [WebhookQueue(target, self._sub_key, seed) for seed, target in enumerate(targets)]
 
     def enqueue(self, event: PresenceEvent, body: dict[str, Any]) -> None:
-        """A presence event happened; `body` is what subscribers are told of it."""
+        """Queue a presence event for all targets; `body` is its body for subscribers."""
         for queue in self.queues:
             queue.add(event, body, self._clock.now)
 
     def due(self) -> float | None:
-        """When `tick` next has something to post, in Unix seconds."""
+        """The next time at which `tick` has something to post, in Unix seconds."""
         return min((at for queue in self.queues if (at := queue.due()) is not None), default=None)
 
     def tick(self, now: float) -> None:
-        """Starts posting what is due."""
+        """Start posting what is due."""
         for queue in self.queues:
             for delivery in queue.take(now):
                 task = asyncio.get_running_loop().create_task(
@@ -53,7 +53,7 @@ class Webhooks:
                 task.add_done_callback(self._posting.discard)
 
     async def close(self) -> None:
-        """Gives up what is on its way."""
+        """Cancel deliveries in progress."""
         for task in list(self._posting):
             task.cancel()
         await asyncio.gather(*self._posting, return_exceptions=True)
