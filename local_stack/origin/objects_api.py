@@ -72,7 +72,9 @@ def _error(status: int, message: str, **more: Any) -> web.Response:
 
 
 def _invalid(details: Sequence[Detail]) -> web.Response:
-    entries = [{"message": d.message, "location": d.location, "locationType": d.location_type} for d in details]
+    entries = [
+        {"message": d.message, "location": d.location, "locationType": d.location_type} for d in details
+    ]
     return _error(400, "Request payload contained invalid input.", details=entries)
 
 

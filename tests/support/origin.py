@@ -27,7 +27,7 @@ class Reply:
     text: str
 
 
-class Wire:
+class OriginHttp:
     """HTTP to one running origin with the keys demo, demo and the secret sec."""
 
     def __init__(
@@ -79,6 +79,6 @@ class Wire:
             await asyncio.sleep(0.001)
 
 
-def told(reply: Reply) -> list[Any]:
+def payloads(reply: Reply) -> list[Any]:
     """The payloads of a subscribe reply."""
     return [envelope["d"] for envelope in reply.body["m"]]

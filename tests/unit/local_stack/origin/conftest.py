@@ -9,11 +9,11 @@ import pytest
 
 from local_stack.origin.app import Options, start
 from local_stack.origin.clock import Clock
-from tests.support.origin import START, Wire
+from tests.support.origin import START, OriginHttp
 
 
 @pytest.fixture(params=["fast lane", "aiohttp"])
-async def wire(request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
+async def http(request: pytest.FixtureRequest) -> AsyncIterator[OriginHttp]:
     """A running origin that no defect may have touched by the end of the test; by either way through it."""
     headers = {"Connection": "close"} if request.param == "aiohttp" else {}
     clock = Clock()
@@ -25,6 +25,6 @@ async def wire(request: pytest.FixtureRequest) -> AsyncIterator[Wire]:
         aiohttp.ClientSession(timeout=patience, headers=headers) as session,
         aiohttp.ClientSession(timeout=patience) as control,
     ):
-        yield Wire(running, session, control)
+        yield OriginHttp(running, session, control)
     await running.close()
     assert running.origin.errors == 0

@@ -14,7 +14,7 @@ def action(timetoken: int, value: str = "smile", uuid: str = "u", message: int =
 
 def test_an_action_answers_with_texts_for_timetokens() -> None:
     """The recorded reply and the recorded event, which names no user: the envelope does."""
-    assert action(9).wire() == {
+    assert action(9).as_json() == {
         "messageTimetoken": "7",
         "type": "reaction",
         "uuid": "u",

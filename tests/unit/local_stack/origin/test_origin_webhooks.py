@@ -13,7 +13,7 @@ from local_stack.origin.presence_events import PresenceEvent, payload
 from local_stack.origin.settings import PresenceSettings
 from local_stack.origin.webhook_body import Oddities, body, item, schema
 from local_stack.origin.webhook_queue import Target, WebhookQueue
-from tests.support.origin import START, Wire
+from tests.support.origin import START, OriginHttp
 
 AT = 1750067619.021
 PLAIN = Oddities()
@@ -149,29 +149,29 @@ async def receiver() -> AsyncIterator[tuple[str, list[tuple[str | None, Any]], l
 
 
 async def test_presence_is_posted_with_the_secret_header_and_retried(
-    wire: Wire, receiver: tuple[str, list[tuple[str | None, Any]], list[int]]
+    http: OriginHttp, receiver: tuple[str, list[tuple[str | None, Any]], list[int]]
 ) -> None:
     """Join, timeout and the channel's life, in batches; a 500 brings the same ids again."""
     url, got, statuses = receiver
     statuses.append(500)
     target = {"url": url, "headers": {"X-Secret": "s"}, "events": ["join", "timeout"]}
-    await wire.control("/keysets/demo/webhooks", "PUT", [target])
-    await wire.cursor("ch", "ann")
-    await wire.advance(5)
+    await http.control("/keysets/demo/webhooks", "PUT", [target])
+    await http.cursor("ch", "ann")
+    await http.advance(5)
     await until(lambda: len(got) == 1)
     assert got[0][0] == "s"
     assert got[0][1]["data"][0]["userId"] == "ann"
-    await until(lambda: wire.keyset.webhooks.queues[0].failed == 1)
-    await wire.advance(300)
+    await until(lambda: http.keyset.webhooks.queues[0].failed == 1)
+    await http.advance(300)
     await until(lambda: len(got) >= 2)
-    await wire.advance(900)
+    await http.advance(900)
     await until(lambda: len(got) == 3)
     joins = [posted["data"][0] for _, posted in got if "joined" in posted["schema"]]
     assert joins[0] == joins[1]
     gone = next(posted["data"][0] for _, posted in got if "timedout" in posted["schema"])
     assert (gone["userId"], gone["occupancy"]) == ("ann", 0)
     assert START > 0
-    (shown,) = await wire.control("/keysets/demo/webhooks")
+    (shown,) = await http.control("/keysets/demo/webhooks")
     assert (shown["posted"], shown["failed"]) == (2, 1)
 
 
