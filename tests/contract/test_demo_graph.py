@@ -51,7 +51,6 @@ def expected(population: Population) -> list[tuple[str, str]]:
 
 
 async def test_an_empty_graph_gets_every_friendship_once(graph: Graph, demo: DemoGraph) -> None:
-    """And every user their name."""
     assert await demo.people(COUNT, quiet) == wanted().ids
     assert await edges(graph) == expected(wanted())
     rows = await graph.rows("export_page", after="", limit=COUNT)
@@ -84,7 +83,6 @@ async def test_a_load_that_was_interrupted_is_finished_without_repeats(
 
 
 async def test_a_graph_that_has_users_is_not_changed(graph: Graph, demo: DemoGraph) -> None:
-    """Its users are the demo's."""
     await Users(graph, ShardMap().shard).upsert_many([UserProfile("ben", "Ben"), UserProfile("ann", "Ann")])
     assert await demo.people(COUNT, quiet) == ["ann", "ben"]
     assert await graph.row("users_count") == {"people": 2}

@@ -94,7 +94,6 @@ def test_a_flap_ends_within_the_debounce_time_and_an_absence_outlasts_it(habits:
 @given(habits=HABITS, seed=st.integers())
 @settings(max_examples=20, deadline=None)
 def test_the_same_seed_makes_the_same_schedule(habits: Habits, seed: int) -> None:
-    """A demo can be repeated."""
     one, other = (
         list(lived(Schedule(users=people(10), habits=habits, rng=random.Random(seed)), 600.0))
         for _ in range(2)

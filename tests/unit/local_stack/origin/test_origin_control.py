@@ -1,4 +1,4 @@
-"""Steering the origin: keysets, clock, faults, counters, snapshots."""
+"""The control API: keysets, clock, faults, counters, snapshots."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ SUB = "/v2/presence/sub-key/demo"
 
 
 async def test_control_is_off_unless_asked_for() -> None:
-    """The paths do not exist."""
     running = await start(Options())
     async with aiohttp.ClientSession() as session:
         answer = await session.get(f"http://127.0.0.1:{running.port}/_control/clock")
@@ -24,7 +23,7 @@ async def test_control_is_off_unless_asked_for() -> None:
 
 
 async def test_a_keyset_comes_and_goes(http: OriginHttp) -> None:
-    """With keys and settings of its own; the secret is never shown."""
+    """With its keys and settings; the secret is never shown."""
     new = {"publish_key": "p2", "secret_key": "s2", "settings": {"region": 7}}
     shown = await http.control("/keysets/s-2", "PUT", new)
     assert shown["publish_key"] == "p2"
@@ -36,7 +35,7 @@ async def test_a_keyset_comes_and_goes(http: OriginHttp) -> None:
 
 
 async def test_settings_change_while_it_runs(http: OriginHttp) -> None:
-    """Those that are not named stay; wrong ones are refused and change nothing."""
+    """The others stay; invalid ones are rejected and change nothing."""
     await http.control("/keysets/demo", "PATCH", {"presence": {"announce_max": 3}, "hold_s": 5})
     shown = (await http.control("/keysets/demo"))["settings"]
     assert (shown["presence"]["announce_max"], shown["presence"]["interval_s"], shown["hold_s"]) == (3, 10, 5)
@@ -58,10 +57,9 @@ async def test_settings_change_while_it_runs(http: OriginHttp) -> None:
         ("PATCH", "/keysets/demo", b"[]", 400),
     ],
 )
-async def test_a_bad_order_is_refused(
+async def test_a_bad_control_request_is_rejected(
     http: OriginHttp, method: str, path: str, body: bytes, status: int
 ) -> None:
-    """With JSON."""
     reply = await http.call("/_control" + path, method, data=body)
     assert (reply.status, reply.body["error"]) == (status, True)
 
@@ -76,8 +74,7 @@ async def test_the_clock_is_set_advanced_and_thawed(http: OriginHttp) -> None:
     assert (await http.call("/time/0")).body[0] > (START + 800) * 1e7
 
 
-async def test_counters_tell_what_was_published(http: OriginHttp) -> None:
-    """Presence too."""
+async def test_counters_count_what_was_published(http: OriginHttp) -> None:
     await http.publish("ch", 1)
     await http.publish("ch", 2)
     await http.cursor("ch", "ann")
@@ -104,7 +101,6 @@ async def test_a_snapshot_brings_everything_back(http: OriginHttp) -> None:
 
 
 async def test_a_reset_forgets_all_but_settings(http: OriginHttp) -> None:
-    """Messages and presence."""
     await http.control("/keysets/demo", "PATCH", {"region": 9})
     cursor = await http.cursor("ch", "ann")
     await http.publish("ch", 1)
@@ -117,7 +113,6 @@ async def test_a_reset_forgets_all_but_settings(http: OriginHttp) -> None:
 
 
 async def test_an_open_poll_survives_a_reset(http: OriginHttp) -> None:
-    """It hears what comes next."""
     poll = asyncio.create_task(http.subscribe("ch", await http.cursor("ch")))
     await http.polls(1)
     await http.control("/keysets/demo/reset", "POST")
@@ -126,12 +121,12 @@ async def test_an_open_poll_survives_a_reset(http: OriginHttp) -> None:
 
 
 async def faulty(http: OriginHttp, **fault: Any) -> None:
-    """Puts one fault in force."""
+    """Set one fault."""
     await http.control("/keysets/demo/faults", "PUT", [fault])
 
 
 async def test_calls_fail_by_prefix_rate_and_number(http: OriginHttp) -> None:
-    """429 with Retry-After, twice, then no more."""
+    """429 with Retry-After, twice."""
     await faulty(http, kind="status", prefix="/publish/", status=429, retry_after_s=7, times=2)
     for status in (429, 429, 200):
         reply = await http.publish("ch", 1)
@@ -142,20 +137,18 @@ async def test_calls_fail_by_prefix_rate_and_number(http: OriginHttp) -> None:
 
 
 async def test_a_rate_strikes_its_share_of_calls(http: OriginHttp) -> None:
-    """The chances are seeded."""
     await faulty(http, kind="status", rate=0.3)
     statuses = [(await http.publish("ch", 1)).status for _ in range(100)]
     assert 15 < statuses.count(503) < 45
 
 
 async def test_a_reset_connection_is_an_error_of_the_client(http: OriginHttp) -> None:
-    """No answer at all."""
     await faulty(http, kind="reset", prefix="/publish/")
     with pytest.raises(aiohttp.ClientError):
         await http.publish("ch", 1)
 
 
-async def test_a_slow_call_is_answered_and_a_stalled_one_never(http: OriginHttp) -> None:
+async def test_a_slow_request_gets_a_response_and_a_stalled_one_never(http: OriginHttp) -> None:
     """As long as the client waits."""
     await faulty(http, kind="slow", delay_ms=30, prefix="/publish/")
     assert (await http.publish("ch", 1)).status == 200
@@ -165,7 +158,7 @@ async def test_a_slow_call_is_answered_and_a_stalled_one_never(http: OriginHttp)
 
 
 async def test_events_are_lost_doubled_and_reordered(http: OriginHttp) -> None:
-    """Lost before anyone hears of them, the others as they are delivered."""
+    """Lost for all subscribers, the others at delivery."""
     cursor = await http.cursor("ch")
     await faulty(http, kind="lose", prefix="ch", times=1)
     for number in range(5):
@@ -180,7 +173,6 @@ async def test_events_are_lost_doubled_and_reordered(http: OriginHttp) -> None:
 
 
 async def test_the_presence_of_a_channel_can_be_dropped(http: OriginHttp) -> None:
-    """Without a word."""
     cursor = await http.cursor("ch-pnpres")
     await http.cursor("ch", "ann")
     await http.control("/keysets/demo/drop", "POST", {"channel": "ch"})
@@ -189,7 +181,7 @@ async def test_the_presence_of_a_channel_can_be_dropped(http: OriginHttp) -> Non
 
 
 async def test_what_falls_due_on_the_way_happens_at_its_time(http: OriginHttp) -> None:
-    """Timetokens too: a message sent by a timeout has the moment of that timeout."""
+    """Timetokens too: a message caused by a timeout has the timeout's time."""
     cursor = await http.cursor("ch-pnpres")
     for user, seconds in (("a", "20"), ("b", "100")):
         await http.subscribe("ch", 0, user, heartbeat=seconds)

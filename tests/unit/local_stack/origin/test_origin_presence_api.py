@@ -1,4 +1,4 @@
-"""Presence on the wire: heartbeat, leave, here-now, where-now, state, and the events subscribers get."""
+"""Presence over HTTP: heartbeat, leave, here-now, where-now, state, and the events that subscribers get."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ SUB = "/v2/presence/sub-key/demo"
 OK = '{"status":200,"message":"OK","service":"Presence"'
 
 
-async def test_heartbeat_and_leave_are_answered_as_recorded(http: OriginHttp) -> None:
-    """Byte for byte."""
+async def test_heartbeat_and_leave_have_the_recorded_responses(http: OriginHttp) -> None:
     reply = await http.call(f"{SUB}/channel/ch/heartbeat?uuid=u1&heartbeat=300")
     assert reply.text == OK + "}"
     assert reply.headers["Content-Type"] == 'text/javascript; charset="UTF-8"'
@@ -24,7 +23,6 @@ async def test_heartbeat_and_leave_are_answered_as_recorded(http: OriginHttp) ->
 
 @pytest.mark.parametrize("spelling", ["sub-key", "sub_key", "subkey"])
 async def test_all_three_spellings_of_the_key_are_served(http: OriginHttp, spelling: str) -> None:
-    """They occur in real traffic."""
     assert (await http.call(f"/v2/presence/{spelling}/demo/channel/ch/leave?uuid=a")).status == 200
 
 
@@ -42,7 +40,7 @@ async def test_here_now_of_one_channel_has_the_recorded_body(http: OriginHttp) -
 
 
 async def test_here_now_of_many_has_the_recorded_body(http: OriginHttp) -> None:
-    """Empty channels are left out; nothing at all is two zeros."""
+    """Empty channels are omitted; without any, both totals are 0."""
     await http.cursor("a", "u1")
     reply = await http.call(f"{SUB}/channel/a,b")
     assert reply.text == (
@@ -73,8 +71,7 @@ async def test_here_now_is_paged_and_its_occupancy_never_capped(http: OriginHttp
         assert (len(reply.body["uuids"]), reply.body["occupancy"]) == (users, 1200)
 
 
-async def test_here_now_is_as_old_as_its_cache(http: OriginHttp) -> None:
-    """Three seconds in the product."""
+async def test_here_now_is_cached(http: OriginHttp) -> None:
     await http.control("/keysets/demo", "PATCH", {"presence": {"here_now_cache_s": 3}})
     assert (await http.call(f"{SUB}/channel/ch")).body["occupancy"] == 0
     await http.cursor("ch", "u1")
@@ -84,7 +81,6 @@ async def test_here_now_is_as_old_as_its_cache(http: OriginHttp) -> None:
 
 
 async def test_where_now_lists_the_channels_of_a_user(http: OriginHttp) -> None:
-    """Presence channels do not count."""
     await http.cursor("a,b-pnpres", "u1")
     assert (await http.call(f"{SUB}/uuid/u1")).text == OK + ',"payload":{"channels":["a"]}}'
 
@@ -112,7 +108,6 @@ async def test_a_state_that_is_none_is_refused(http: OriginHttp, state: str) -> 
 
 
 async def test_the_recorded_join_reaches_presence_subscribers_byte_for_byte(http: OriginHttp) -> None:
-    """Whole envelope, mirror included."""
     await http.cursor("ch", "watcher")
     await http.control("/clock", "POST", {"set": 1757969858.405})
     cursor = await http.cursor("ch,ch-pnpres", "watcher")
@@ -136,7 +131,7 @@ async def test_a_client_sees_its_own_join_after_the_handshake(http: OriginHttp) 
     ]
 
 
-async def test_watching_presence_alone_makes_nobody_present(http: OriginHttp) -> None:
+async def test_subscribing_to_presence_alone_makes_no_user_present(http: OriginHttp) -> None:
     """Nor does a caller without a uuid."""
     await http.cursor("ch-pnpres", "watcher")
     await http.cursor("ch")
@@ -144,7 +139,6 @@ async def test_watching_presence_alone_makes_nobody_present(http: OriginHttp) ->
 
 
 async def test_the_timeout_of_300_seconds_reaches_a_poll_on_the_virtual_clock(http: OriginHttp) -> None:
-    """In milliseconds of real time."""
     cursor = await http.cursor("ch-pnpres")
     await http.cursor("ch", "ann")
     poll = asyncio.create_task(
@@ -163,7 +157,7 @@ async def test_the_timeout_of_300_seconds_reaches_a_poll_on_the_virtual_clock(ht
     }
 
 
-async def test_state_that_comes_with_a_subscribe_comes_with_its_join(http: OriginHttp) -> None:
+async def test_state_in_a_subscribe_request_is_in_its_join(http: OriginHttp) -> None:
     """By channel; JavaScript sends {} when there is none."""
     cursor = await http.cursor("ch-pnpres")
     await http.subscribe("ch", 0, "ann", state='{"ch":{"n":1}}')
@@ -173,15 +167,14 @@ async def test_state_that_comes_with_a_subscribe_comes_with_its_join(http: Origi
 
 
 async def test_a_wildcard_subscriber_is_an_occupant_of_the_literal_channel(http: OriginHttp) -> None:
-    """Recorded: and gets that join by the wildcard although it did not ask for presence."""
+    """Recorded: it also gets that join by the wildcard although it did not subscribe to presence."""
     cursor = await http.cursor("a.*", "ann")
     (envelope,) = (await http.subscribe("a.*", cursor, "ann")).body["m"]
     assert (envelope["c"], envelope["b"], envelope["d"]["occupancy"]) == ("a.*-pnpres", "a.*", 1)
     assert envelope["u"]["pn_channel"] == "a.%2A"
 
 
-async def test_wildcard_presence_hears_of_every_channel_below(http: OriginHttp) -> None:
-    """a.*-pnpres."""
+async def test_wildcard_presence_covers_every_channel_below(http: OriginHttp) -> None:
     cursor = await http.cursor("a.*-pnpres")
     await http.cursor("a.b", "ann")
     (envelope,) = (await http.subscribe("a.*-pnpres", cursor)).body["m"]

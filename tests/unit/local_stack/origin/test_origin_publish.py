@@ -1,4 +1,4 @@
-"""Publish, signal and time on the wire: successes, limits and the recorded refusals."""
+"""Publish, signal and time over HTTP: successes, limits and the recorded rejections."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.origin import OriginHttp, payloads
 TIMETOKEN = re.compile(r"[0-9]{17}")
 
 
-async def test_a_publish_is_answered_as_recorded(http: OriginHttp) -> None:
+async def test_a_publish_has_the_recorded_response(http: OriginHttp) -> None:
     """[1,"Sent","…"]"""
     reply = await http.publish("ch", {"x": 1})
     assert re.fullmatch(r'\[1,"Sent","[0-9]{17}"\]', reply.text)
@@ -25,7 +25,6 @@ async def test_a_publish_is_answered_as_recorded(http: OriginHttp) -> None:
 
 
 async def test_timetokens_rise_over_all_channels(http: OriginHttp) -> None:
-    """Though the clock stands still."""
     tokens = [int((await http.publish(f"c{number}", 1)).body[2]) for number in range(20)]
     assert tokens == sorted(set(tokens))
 
@@ -90,7 +89,6 @@ async def test_a_body_of_megabytes_is_refused_and_not_a_defect(http: OriginHttp)
 
 
 async def test_a_signal_of_64_bytes_is_sent_and_not_stored(http: OriginHttp) -> None:
-    """The limit is inclusive."""
     reply = await http.call("/signal/demo/demo/0/ch/0/%22" + "x" * 62 + "%22?uuid=a")
     assert reply.body[:2] == [1, "Sent"]
     assert len(http.keyset.history) == 0
@@ -113,7 +111,6 @@ async def test_store_says_what_history_keeps(http: OriginHttp, query: str, kept:
 
 
 async def test_a_slash_in_the_message_belongs_to_it(http: OriginHttp) -> None:
-    """Some clients leave it unencoded."""
     cursor = await http.cursor("ch")
     await http.call("/publish/demo/demo/0/ch/0/%22a/b%22?uuid=a")
     assert payloads(await http.subscribe("ch", cursor)) == ["a/b"]
@@ -161,8 +158,8 @@ async def test_what_is_not_served_says_so(http: OriginHttp, path: str) -> None:
     assert "not served by this local origin" in reply.text
 
 
-async def test_messages_of_one_moment_come_in_one_answer(http: OriginHttp) -> None:
-    """A poll that is woken reads everything there is by then."""
+async def test_messages_of_one_moment_come_in_one_response(http: OriginHttp) -> None:
+    """A poll that wakes up reads everything published by then."""
     cursor = await http.cursor("ch")
     poll = asyncio.create_task(http.subscribe("ch", cursor))
     await http.polls(1)
@@ -176,8 +173,8 @@ async def test_messages_of_one_moment_come_in_one_answer(http: OriginHttp) -> No
 @pytest.mark.parametrize(
     ("query", "heard"), [("norep=true", []), ("norep=1&store=0", []), ("norep=false", [1])]
 )
-async def test_what_is_fired_reaches_no_subscriber(http: OriginHttp, query: str, heard: list[int]) -> None:
-    """Documented; a switch delivers it all the same."""
+async def test_a_fired_message_reaches_no_subscriber(http: OriginHttp, query: str, heard: list[int]) -> None:
+    """Documented; a setting delivers it anyway."""
     cursor = await http.cursor("ch")
     await http.publish("ch", 1, query)
     await http.control("/keysets/demo", "PATCH", {"deliver_unreplicated": True})

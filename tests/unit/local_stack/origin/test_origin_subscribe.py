@@ -1,4 +1,4 @@
-"""Subscribe v2 on the wire: cursors, envelopes, matches, wildcards, groups, filters."""
+"""Subscribe v2 over HTTP: cursors, envelopes, matches, wildcards, groups, filters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from tests.support.origin import OriginHttp, payloads
 
 
-async def test_a_handshake_answers_at_once_with_a_cursor_and_nothing_else(http: OriginHttp) -> None:
+async def test_a_handshake_returns_at_once_with_a_cursor_and_nothing_else(http: OriginHttp) -> None:
     """With tt=0 and without tt alike."""
     for path in ("/v2/subscribe/demo/ch/0?tt=0&uuid=a", "/v2/subscribe/demo/ch/0?uuid=a"):
         reply = await http.call(path)
@@ -49,7 +49,6 @@ async def test_the_recorded_sample_of_a_signal_comes_byte_for_byte(http: OriginH
 
 
 async def test_the_publishers_own_timetoken_comes_as_origin(http: OriginHttp) -> None:
-    """ptto becomes o."""
     cursor = await http.cursor("ch")
     await http.publish("ch", {"m": 1}, "uuid=Serhii&seqn=10&ptto=15808218148795199")
     reply = await http.subscribe("ch", cursor)
@@ -60,8 +59,8 @@ async def test_the_publishers_own_timetoken_comes_as_origin(http: OriginHttp) ->
     )
 
 
-async def test_an_open_poll_is_answered_by_a_publish(http: OriginHttp) -> None:
-    """It waits, then gets the message with a cursor that does not bring it again."""
+async def test_a_publish_ends_an_open_poll(http: OriginHttp) -> None:
+    """It waits, then gets the message, with a cursor that does not return it again."""
     cursor = await http.cursor("ch")
     poll = asyncio.create_task(http.subscribe("ch", cursor))
     await http.polls(1)
@@ -75,7 +74,6 @@ async def test_an_open_poll_is_answered_by_a_publish(http: OriginHttp) -> None:
 
 
 async def test_an_idle_poll_ends_after_280_seconds_with_the_same_cursor(http: OriginHttp) -> None:
-    """On the virtual clock."""
     cursor = await http.cursor("ch")
     poll = asyncio.create_task(http.subscribe("ch", cursor))
     await http.polls(1)
@@ -154,7 +152,7 @@ async def test_presence_of_a_group_is_that_of_its_channels(http: OriginHttp) -> 
 
 
 async def test_a_slow_subscriber_gets_the_newest_hundred(http: OriginHttp) -> None:
-    """What overflowed is lost without a word."""
+    """Older ones are dropped silently."""
     cursor = await http.cursor("a,b")
     for number in range(130):
         await http.publish("ab"[number % 2], number)
@@ -162,7 +160,7 @@ async def test_a_slow_subscriber_gets_the_newest_hundred(http: OriginHttp) -> No
 
 
 async def test_messages_leave_the_queue_after_twenty_minutes(http: OriginHttp) -> None:
-    """A later publish is all that is left."""
+    """Only a later publish is left."""
     cursor = await http.cursor("ch")
     await http.publish("ch", "old")
     await http.advance(1201)
@@ -180,7 +178,6 @@ async def test_a_filter_lets_only_matching_messages_through(http: OriginHttp) ->
 
 
 async def test_a_malformed_filter_is_status_481(http: OriginHttp) -> None:
-    """With a JSON body."""
     reply = await http.subscribe("ch", 1, **{"filter-expr": "uuid == =="})
     assert (reply.status, reply.body["status"]) == (481, 481)
 
@@ -193,7 +190,6 @@ async def test_commas_separate_names_and_their_encoding_belongs_to_them(http: Or
 
 
 async def test_a_cursor_from_the_future_loses_nothing(http: OriginHttp) -> None:
-    """It counts as now."""
     poll = asyncio.create_task(http.subscribe("ch", 9 * 10**17))
     await http.polls(1)
     await http.publish("ch", 1)
@@ -209,12 +205,10 @@ async def test_a_cursor_that_is_no_number_is_refused(http: OriginHttp, tt: str) 
 
 
 async def test_a_request_for_nothing_is_refused(http: OriginHttp) -> None:
-    """No channel and no group."""
     assert (await http.subscribe(",", 0)).status == 400
 
 
-async def test_an_unknown_key_has_its_recorded_answer(http: OriginHttp) -> None:
-    """On every family."""
+async def test_an_unknown_key_has_the_recorded_response(http: OriginHttp) -> None:
     for path in (
         "/v2/subscribe/nope/ch/0",
         "/publish/demo/nope/0/ch/0/1",
@@ -227,7 +221,7 @@ async def test_an_unknown_key_has_its_recorded_answer(http: OriginHttp) -> None:
         )
 
 
-async def test_a_uri_over_32_kib_has_its_recorded_answer(http: OriginHttp) -> None:
+async def test_a_uri_over_32_kib_has_the_recorded_response(http: OriginHttp) -> None:
     """Both just over the limit and far over it."""
     for length in (33_000, 200_000):
         reply = await http.call("/v2/subscribe/demo/" + "a" * length + "/0")
@@ -243,8 +237,8 @@ def _message(channel: str):
     return Envelope(channel=channel, payload=1)
 
 
-async def test_a_filter_that_nothing_passes_does_not_keep_a_poll_open(http: OriginHttp) -> None:
-    """It ends when it would have ended, whatever was published meanwhile."""
+async def test_a_filter_that_nothing_passes_does_not_prolong_a_poll(http: OriginHttp) -> None:
+    """It ends at the usual time, whatever is published in between."""
     cursor = await http.cursor("ch")
     poll = asyncio.create_task(http.subscribe("ch", cursor, **{"filter-expr": "vip == true"}))
     await http.polls(1)
@@ -257,7 +251,7 @@ async def test_a_filter_that_nothing_passes_does_not_keep_a_poll_open(http: Orig
 
 
 async def test_a_subscriber_who_keeps_polling_gets_everything_once_and_in_order(http: OriginHttp) -> None:
-    """Three publishers at once, several channels and a group, however messages fall between polls."""
+    """Three concurrent publishers, several channels and a group, at any timing of messages and polls."""
     http.keyset.groups.add("g", ["c2"])
     query = {"channel-group": "g"}
     cursor, got, done = await http.cursor("c0,c1", **query), [], 150

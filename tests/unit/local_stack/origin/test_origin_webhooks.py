@@ -22,15 +22,15 @@ ID = "1d55"
 NAMES = "pubnub.com/schemas/events/"
 
 
-def told(event: PresenceEvent, oddities: Oddities = PLAIN, **settings: Any) -> dict[str, Any]:
+def item_of(event: PresenceEvent, oddities: Oddities = PLAIN, **settings: Any) -> dict[str, Any]:
     """The item of an event on a keyset with these presence settings."""
     return item(event, payload(event, PresenceSettings(**settings)), ID, oddities)
 
 
-def test_a_join_is_told_as_captured() -> None:
-    """It repeats itself in data, every value as text."""
+def test_a_join_is_announced_as_captured() -> None:
+    """It is repeated in data, every value as text."""
     assert schema("join", PLAIN) == NAMES + "presence.user.channel.joined?v=1.0.0"
-    assert told(PresenceEvent("join", "C", "U", AT, 3)) == {
+    assert item_of(PresenceEvent("join", "C", "U", AT, 3)) == {
         "id": ID,
         "channel": "C",
         "userId": "U",
@@ -50,23 +50,23 @@ def test_the_captured_oddities_are_there_when_asked_for() -> None:
     """Doubled prefix, missing and textual occupancy, channelId."""
     left = PresenceEvent("leave", "C", "U", AT, 0)
     assert schema("leave", ODD) == NAMES + NAMES + "presence.user.channel.left?v=1.0.0"
-    assert "occupancy" not in told(left, ODD)
-    assert told(left)["occupancy"] == 0
-    assert told(PresenceEvent("interval", "C", None, AT, 3), ODD)["occupancy"] == "3"
-    gone = told(PresenceEvent("timeout", "C", "U", AT, 1), ODD)
+    assert "occupancy" not in item_of(left, ODD)
+    assert item_of(left)["occupancy"] == 0
+    assert item_of(PresenceEvent("interval", "C", None, AT, 3), ODD)["occupancy"] == "3"
+    gone = item_of(PresenceEvent("timeout", "C", "U", AT, 1), ODD)
     assert (gone["channelId"], "channel" in gone) == ("C", False)
     assert schema("timeout", ODD).endswith("presence.channel.occupancy.counted?v=1.0.0")
 
 
 def test_an_interval_names_whom_its_presence_event_names() -> None:
-    """Without a user of its own; nobody where deltas are off, a refresh where there were too many."""
+    """Without a user id of its event; no users where deltas are off, a refresh where there are too many."""
     deltas = {"join": ("a",), "leave": ("b", "c")}
     event = PresenceEvent("interval", "C", None, AT, 3, deltas=deltas)
-    shown = told(event)
+    shown = item_of(event)
     assert (shown["usersJoined"], shown["usersLeft"]) == (["a"], ["b", "c"])
     assert "userId" not in shown
-    assert "usersJoined" not in told(event, deltas=False)
-    refreshed = told(event, deltas_max_bytes=10)
+    assert "usersJoined" not in item_of(event, deltas=False)
+    refreshed = item_of(event, deltas_max_bytes=10)
     assert refreshed["hereNowRefresh"] is True
     assert "usersJoined" not in refreshed
 
@@ -74,7 +74,7 @@ def test_an_interval_names_whom_its_presence_event_names() -> None:
 @pytest.mark.parametrize("action", ["active", "inactive"])
 def test_active_and_inactive_have_only_the_common_members(action: str) -> None:
     """id, channel, timestamp, and the key that the queue adds."""
-    assert set(told(PresenceEvent(action, "C", None, AT, 0))) == {"id", "channel", "timestamp"}
+    assert set(item_of(PresenceEvent(action, "C", None, AT, 0))) == {"id", "channel", "timestamp"}
 
 
 def test_envelopes_wrap_the_body() -> None:
@@ -86,7 +86,7 @@ def test_envelopes_wrap_the_body() -> None:
 
 
 def joined(number: int) -> PresenceEvent:
-    """Somebody's join."""
+    """A user's join."""
     return PresenceEvent("join", "C", f"u{number}", AT, number + 1)
 
 
@@ -120,7 +120,6 @@ def test_a_refused_batch_is_tried_again_and_given_up() -> None:
 
 
 def test_an_accepted_batch_may_come_twice() -> None:
-    """With the same ids."""
     queue = WebhookQueue(Target(url="http://x", batch_items=1, duplicate_rate=1), "S")
     queue.add(joined(1), {}, 0.0)
     (delivery,) = queue.take(0.0)
@@ -131,7 +130,7 @@ def test_an_accepted_batch_may_come_twice() -> None:
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[tuple[str, list[tuple[str | None, Any]], list[int]]]:
-    """A webhook's receiver: its address, what it got, and the statuses it will answer with (200 after that)."""
+    """A webhook's receiver: its address, what it received, and the statuses it will return (200 after that)."""
     got: list[tuple[str | None, Any]] = []
     statuses: list[int] = []
 
@@ -176,6 +175,6 @@ async def test_presence_is_posted_with_the_secret_header_and_retried(
 
 
 async def until(holds: Any) -> None:
-    """Waits for something that happens on its own."""
-    while not holds():  # noqa: ASYNC110 - posts come when they come
+    """Wait until a condition is true."""
+    while not holds():  # noqa: ASYNC110 - no event signals a post
         await asyncio.sleep(0.001)
