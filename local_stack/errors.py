@@ -10,7 +10,7 @@ from graph_service.errors import SetupError
 
 
 class BadLockFile(SetupError):
-    """{path}, line {line}: {reason}. Make it again: friends-presence engines lock --version {version}."""
+    """{path}, line {line}: {reason}. Regenerate it: friends-presence engines lock --version {version}."""
 
 
 class ChecksumMismatch(SetupError):
@@ -72,11 +72,11 @@ class OtherServer(SetupError):
 
 
 class LostSecrets(SetupError):
-    """{data} holds a database but not its passwords ({path} is missing). Put that file back, or move {data} away to begin anew."""
+    """{data} holds a database but not its passwords ({path} is missing). Put that file back, or move {data} away to start over."""
 
 
 class ChildDied(SetupError):
-    """{name} ended by itself (exit code {code}); everything else was stopped. Its last lines, from {log}:
+    """{name} ended unexpectedly (exit code {code}); everything else was stopped. Its last lines, from {log}:
     {tail}
     """
 

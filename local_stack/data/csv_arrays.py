@@ -33,7 +33,7 @@ class Friendships:
     """The accepted friendships of a file, and its rejected lines."""
 
     keys: Ints
-    """``a * people + b`` by indices of users in order of id, a < b; sorted."""
+    """``a * users + b`` by indices of users in order of id, a < b; sorted."""
     since: Ints
     """Seconds since the epoch; 0 when unknown."""
     rejected: Sequence[Rejected]
@@ -85,16 +85,16 @@ def _joined(blocks: list[Columns]) -> Columns:
 
 def _accepted(columns: Columns, ids: Sequence[str], limit: int, reject: Reject) -> tuple[Ints, Ints]:
     """Keys and since of the accepted lines, in any order."""
-    people = len(ids)
-    keys = keys_of(columns.a, columns.b, people)
+    users = len(ids)
+    keys = keys_of(columns.a, columns.b, users)
     if _has_twins(keys):
         columns = columns.taken(_first_of_each(keys, columns.line, reject))
-        keys = keys_of(columns.a, columns.b, people)
-    over = counted(keys, people) > limit
+        keys = keys_of(columns.a, columns.b, users)
+    over = counted(keys, users) > limit
     if over.any():
         columns = columns.taken(np.argsort(columns.line, kind="stable"))
         columns = columns.taken(_within(columns, over, ids, limit, reject))
-        keys = keys_of(columns.a, columns.b, people)
+        keys = keys_of(columns.a, columns.b, users)
     return keys, columns.since
 
 
@@ -177,14 +177,14 @@ def _within(
     `over` marks the users who would have more.
     """
     one, other, _, line = columns
-    kept = np.ones(len(one), bool)
+    is_kept = np.ones(len(one), bool)
     have: Counter[int] = Counter()
     for at in np.flatnonzero(over[one] | over[other]).tolist():
         ends = (int(one[at]), int(other[at]))
         full = [end for end in ends if have[end] >= limit]
         if full:
-            kept[at] = False
+            is_kept[at] = False
             reject(Rejected(int(line[at]), "over_cap", f"over the limit of {limit} friends: {ids[full[0]]}"))
         else:
             have.update(ends)
-    return np.flatnonzero(kept)
+    return np.flatnonzero(is_kept)

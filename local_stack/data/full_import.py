@@ -31,16 +31,16 @@ class ImportFailed(SetupError):
     code = "import_failed"
 
 
-def write_people(folder: Path, people: Sequence[tuple[str, str]], shards: ShardMap) -> None:
+def write_users(folder: Path, users: Sequence[tuple[str, str]], shards: ShardMap) -> None:
     """Write the node file: users with id, name and shard, numbered in order."""
     with (folder / PEOPLE).open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow([":ID", "id:string", "name:string", "shard:long"])
-        for number, (id_, name) in enumerate(people):
+        for number, (id_, name) in enumerate(users):
             lines.writerow([number, id_, name, shards.shard(id_)])
 
 
-def write_friendships(folder: Path, friendships: Friendships, people: int) -> list[Path]:
+def write_friendships(folder: Path, friendships: Friendships, users: int) -> list[Path]:
     """Write the relationship files: friendships with a time, and those without, which get no property."""
     known = friendships.since > 0
     files = []
@@ -50,7 +50,7 @@ def write_friendships(folder: Path, friendships: Friendships, people: int) -> li
     ):
         if not chosen.any():
             continue
-        columns = [*np.divmod(friendships.keys[chosen], people), friendships.since[chosen]]
+        columns = [*np.divmod(friendships.keys[chosen], users), friendships.since[chosen]]
         files.append(folder / name)
         with files[-1].open("wb") as file:
             file.write(heading)

@@ -117,7 +117,7 @@ async def _write(
     marker.touch()
     with TemporaryDirectory(prefix="import-", dir=engine.data.root) as name:
         folder = Path(name)
-        await asyncio.to_thread(full_import.write_people, folder, people, shards)
+        await asyncio.to_thread(full_import.write_users, folder, people, shards)
         relations = await asyncio.to_thread(full_import.write_friendships, folder, read, len(people))
         try:
             await full_import.run(engine, folder, relations)

@@ -61,10 +61,10 @@ class Channels:
         """Queue `event` and wake its waiters. Events arrive in the order of their timetokens."""
         self._order.append(event)
         for log in self.logs_of(event.channel):
-            kept = self._logs.setdefault(log, [])
-            kept.append(event)
-            if len(kept) > self.keep:
-                del kept[0]
+            logged = self._logs.setdefault(log, [])
+            logged.append(event)
+            if len(logged) > self.keep:
+                del logged[0]
             self.wake(log)
         self._forget(event.timetoken)
 
@@ -72,9 +72,9 @@ class Channels:
         """Events later than timetoken `after` on the sources, oldest first; once for each source that has it."""
         found: Found = []
         for log, match in sources:
-            kept = self._logs.get(log)
-            if kept is not None and kept[-1].timetoken > after:
-                found += [(match, event) for event in kept if event.timetoken > after]
+            logged = self._logs.get(log)
+            if logged is not None and logged[-1].timetoken > after:
+                found += [(match, event) for event in logged if event.timetoken > after]
         if len(found) > 1:
             found.sort(key=_timetoken)
         return found
@@ -137,10 +137,10 @@ class Channels:
         while order and (len(order) > self.in_all or order[0].timetoken < oldest):
             event = order.popleft()
             for log in self.logs_of(event.channel):
-                kept = self._logs.get(log)
-                if kept and kept[0] is event:
-                    del kept[0]
-                    if not kept:
+                logged = self._logs.get(log)
+                if logged and logged[0] is event:
+                    del logged[0]
+                    if not logged:
                         del self._logs[log]
 
 

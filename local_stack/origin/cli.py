@@ -42,7 +42,7 @@ def origin(  # noqa: PLR0917 - the options of a command line
     ] = False,
     access_manager: Annotated[bool, typer.Option(help="Refuse calls without a sufficient token.")] = False,
     sink: Annotated[bool, typer.Option(help="Only answer publishes, for measuring publishers.")] = False,
-    delay_ms: Annotated[float, typer.Option(help="Delay of each answer of the sink.")] = 0.0,
+    delay_ms: Annotated[float, typer.Option(help="Delay of each response of the sink.")] = 0.0,
     tls: Annotated[tuple[Path, Path] | None, typer.Option(help="Certificate and key files.")] = None,
 ) -> None:
     """Serve a local PubNub-compatible origin: a development and test double."""

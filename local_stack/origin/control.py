@@ -91,11 +91,11 @@ def overview(command: Command) -> Any:
 
 def keyset(command: Command) -> Any:
     """Keys and settings, without the secret."""
-    kept = command.keyset
+    selected = command.keyset
     return {
-        "publish_key": kept.publish_key,
-        "subscribe_key": kept.subscribe_key,
-        "settings": kept.settings.model_dump(),
+        "publish_key": selected.publish_key,
+        "subscribe_key": selected.subscribe_key,
+        "settings": selected.settings.model_dump(),
     }
 
 
@@ -144,8 +144,8 @@ def change_clock(command: Command) -> Any:
 
 def faults(command: Command) -> Any:
     """The current rules and how often each kind was applied."""
-    kept = command.keyset.faults
-    return {"rules": [rule.model_dump() for rule in kept.rules], "applied": kept.applied}
+    current = command.keyset.faults
+    return {"rules": [rule.model_dump() for rule in current.rules], "applied": current.applied}
 
 
 def set_faults(command: Command) -> Any:

@@ -92,6 +92,6 @@ def _tail(envelope: Envelope, text: str) -> str:
     return f'{meta},"d":{text}{custom}}}'
 
 
-def answer(timetoken: int, region: int, messages: list[str]) -> bytes:
+def subscribe_body(timetoken: int, region: int, messages: list[str]) -> bytes:
     """The body of a subscribe response: the next cursor and the envelopes."""
     return f'{{"t":{{"t":"{timetoken}","r":{region}}},"m":[{",".join(messages)}]}}'.encode()

@@ -167,12 +167,12 @@ class Lane(asyncio.Protocol):
             whole = end + 4 + (asked.length if asked else 0)
             if len(self._buffer) < whole:
                 return
-            answer = None if asked is None else self._tried(asked, self._buffer[end + 4 : whole])
-            if answer is None:
+            response = None if asked is None else self._tried(asked, self._buffer[end + 4 : whole])
+            if response is None:
                 self._hand_over()
                 return
             self._buffer = self._buffer[whole:]
-            self._give(answer)
+            self._give(response)
 
     def _promising(self) -> bool:
         """Whether the incomplete request may be one for the fast path."""
@@ -189,15 +189,15 @@ class Lane(asyncio.Protocol):
         return _parsed_head(head)
 
     def _tried(self, asked: _ParsedHead, body: bytes) -> web.Response | bytes | PendingPoll | None:
-        """As `_answer`; after a defect of the origin the request goes to aiohttp's path, which reports it."""
+        """As `_response`; after a defect of the origin the request goes to aiohttp's path, which reports it."""
         try:
-            return self._answer(asked, body)
+            return self._response(asked, body)
         except Exception:  # noqa: BLE001 - see above
             self._lanes.origin.errors += 1
             _log.exception("origin.fast_path.failed", path=asked.target)
             return None
 
-    def _answer(self, asked: _ParsedHead, body: bytes) -> web.Response | bytes | PendingPoll | None:
+    def _response(self, asked: _ParsedHead, body: bytes) -> web.Response | bytes | PendingPoll | None:
         """The response to a request, None where it is not for the fast path."""
         if asked.timetoken is not None and self._repeated is not None:
             now = self._lanes.origin.clock.now
@@ -262,14 +262,14 @@ class Lane(asyncio.Protocol):
         handling.close()
         return None
 
-    def _give(self, answer: web.Response | bytes | PendingPoll) -> None:
-        if isinstance(answer, PendingPoll):
-            self._pending = answer
-            self._waiter = answer.waiter(self._wake)
-        elif isinstance(answer, bytes):
-            self._write(_HEAD % len(answer) + answer)
+    def _give(self, response: web.Response | bytes | PendingPoll) -> None:
+        if isinstance(response, PendingPoll):
+            self._pending = response
+            self._waiter = response.waiter(self._wake)
+        elif isinstance(response, bytes):
+            self._write(_HEAD % len(response) + response)
         else:
-            self._write(_serialized(answer))
+            self._write(_serialized(response))
 
     def _wake(self, came: bool) -> None:
         self._woken = came
@@ -283,7 +283,7 @@ class Lane(asyncio.Protocol):
         pending, waiter = self._pending, self._waiter
         if pending is None or waiter is None:
             return
-        body = pending.answer(ended=not self._woken)
+        body = pending.response(ended=not self._woken)
         if body is not None:
             self._unwait(pending)
             self._pending = None

@@ -38,10 +38,10 @@ async def group(request: web.Request) -> web.Response:
     try:
         call.keyset.groups.add(name, call.listed("add"))
     except GroupError as error:
-        return _answer(400, str(error), error=True)
+        return _response(400, str(error), error=True)
     call.keyset.groups.remove(name, call.listed("remove"))
     call.keyset.group_changed(name)
-    return _answer(200, "OK", error=False)
+    return _response(200, "OK", error=False)
 
 
 async def delete(request: web.Request) -> web.Response:
@@ -51,14 +51,14 @@ async def delete(request: web.Request) -> web.Response:
         return no
     call.keyset.groups.delete(call.name("group"))
     call.keyset.group_changed(call.name("group"))
-    return _answer(200, "OK", error=False)
+    return _response(200, "OK", error=False)
 
 
 def _payload(payload: dict[str, Any]) -> web.Response:
     return reply({"status": 200, "payload": payload, "service": SERVICE, "error": False}, 200, Family.GROUPS)
 
 
-def _answer(status: int, message: str, *, error: bool) -> web.Response:
+def _response(status: int, message: str, *, error: bool) -> web.Response:
     body = {"status": status, "message": message, "service": SERVICE, "error": error}
     return reply(body, status, Family.GROUPS)
 

@@ -68,12 +68,12 @@ class History:
         """Store a message for `ttl_hours` (None or 0: without expiry); at the limits the oldest ones are dropped."""
         if ttl_hours:
             stored.until = stored.timetoken + ttl_hours * TIMETOKENS_PER_HOUR
-        kept = self._messages.setdefault(stored.channel, [])
-        at = bisect_right(kept, stored.timetoken, key=_timetoken)
-        kept.insert(at, stored)
+        messages = self._messages.setdefault(stored.channel, [])
+        at = bisect_right(messages, stored.timetoken, key=_timetoken)
+        messages.insert(at, stored)
         self._order.append(stored)
-        if len(kept) > self.per_channel:
-            kept.pop(0).drop()
+        if len(messages) > self.per_channel:
+            messages.pop(0).drop()
         self._make_room()
 
     def fetch(self, channel: str, part: Slice, most: int, now: int) -> list[Stored]:
@@ -85,8 +85,8 @@ class History:
 
     def count(self, channel: str, since: int, now: int) -> int:
         """The number of messages later than timetoken `since`; at most 10,000."""
-        kept = self._messages.get(channel, [])
-        newer = kept[_after(kept, since) :]
+        messages = self._messages.get(channel, [])
+        newer = messages[_after(messages, since) :]
         return min(MAX_COUNT, sum(stored.until > now for stored in newer))
 
     def delete(self, channel: str, part: Slice) -> list[int]:
@@ -94,13 +94,13 @@ class History:
 
         Here a slice with only a `start` extends to the newest message, one with only an `end` to the oldest.
         """
-        kept = self._messages.get(channel, [])
-        low, high = _deleted_bounds(kept, part)
-        gone = kept[low:high]
+        messages = self._messages.get(channel, [])
+        low, high = _deleted_bounds(messages, part)
+        gone = messages[low:high]
         for stored in gone:
             stored.drop()
-        del kept[low:high]
-        if not kept:
+        del messages[low:high]
+        if not messages:
             self._messages.pop(channel, None)
         return [stored.timetoken for stored in gone]
 
@@ -108,12 +108,12 @@ class History:
         return sum(map(len, self._messages.values()))
 
     def _slice(self, channel: str, part: Slice) -> list[Stored]:
-        kept = self._messages.get(channel, [])
+        messages = self._messages.get(channel, [])
         if part.forward and part.start is not None and part.end is not None:
-            return kept[_after(kept, part.start) : _after(kept, part.end)]
-        low = 0 if part.end is None else _from(kept, part.end)
-        high = len(kept) if part.start is None else _from(kept, part.start)
-        return kept[low:high]
+            return messages[_after(messages, part.start) : _after(messages, part.end)]
+        low = 0 if part.end is None else _from(messages, part.end)
+        high = len(messages) if part.start is None else _from(messages, part.start)
+        return messages[low:high]
 
     def _make_room(self) -> None:
         """Drop the oldest messages; entries that are deleted already are skipped."""
@@ -121,9 +121,9 @@ class History:
             oldest = self._order.popleft()
             if oldest.deleted:
                 continue
-            kept = self._messages[oldest.channel]
-            kept.remove(oldest)
-            if not kept:
+            messages = self._messages[oldest.channel]
+            messages.remove(oldest)
+            if not messages:
                 del self._messages[oldest.channel]
 
 
@@ -131,21 +131,21 @@ def _timetoken(stored: Stored) -> int:
     return stored.timetoken
 
 
-def _from(kept: list[Stored], timetoken: int) -> int:
-    return bisect_left(kept, timetoken, key=_timetoken)
+def _from(messages: list[Stored], timetoken: int) -> int:
+    return bisect_left(messages, timetoken, key=_timetoken)
 
 
-def _after(kept: list[Stored], timetoken: int) -> int:
-    return bisect_right(kept, timetoken, key=_timetoken)
+def _after(messages: list[Stored], timetoken: int) -> int:
+    return bisect_right(messages, timetoken, key=_timetoken)
 
 
-def _deleted_bounds(kept: list[Stored], part: Slice) -> tuple[int, int]:
+def _deleted_bounds(messages: list[Stored], part: Slice) -> tuple[int, int]:
     """From the earlier to the later end of the slice; `start` is exclusive, `end` inclusive."""
     start, end = part.start, part.end
     if start is None:
-        return 0, len(kept) if end is None else _after(kept, end)
+        return 0, len(messages) if end is None else _after(messages, end)
     if end is None:
-        return _after(kept, start), len(kept)
+        return _after(messages, start), len(messages)
     if start <= end:
-        return _after(kept, start), _after(kept, end)
-    return _from(kept, end), _from(kept, start)
+        return _after(messages, start), _after(messages, end)
+    return _from(messages, end), _from(messages, start)

@@ -28,7 +28,7 @@ class ParameterError(ValueError):
     """A query parameter is invalid; the text names it."""
 
 
-def _answers(operation: str, serve: Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _responses(operation: str, serve: Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
     """A handler around `serve`: parses channels, checks rights, formats errors as this family does."""
 
     async def handler(request: web.Request) -> web.Response:
@@ -161,10 +161,10 @@ def _error(text: str) -> web.Response:
 
 _BASE = "{:sub-key|sub_key|subkey}/{sub}"
 ROUTES = [
-    web.get(f"/v3/history/{_BASE}/channel/{{channels}}", _answers("history", _fetch)),
+    web.get(f"/v3/history/{_BASE}/channel/{{channels}}", _responses("history", _fetch)),
     web.get(
-        f"/v3/history-with-actions/{_BASE}/channel/{{channels}}", _answers("history", _fetch_with_actions)
+        f"/v3/history-with-actions/{_BASE}/channel/{{channels}}", _responses("history", _fetch_with_actions)
     ),
-    web.get(f"/v3/history/{_BASE}/message-counts/{{channels}}", _answers("message_counts", _count)),
-    web.delete(f"/v3/history/{_BASE}/channel/{{channels}}", _answers("delete_messages", _delete)),
+    web.get(f"/v3/history/{_BASE}/message-counts/{{channels}}", _responses("message_counts", _count)),
+    web.delete(f"/v3/history/{_BASE}/channel/{{channels}}", _responses("delete_messages", _delete)),
 ]

@@ -54,7 +54,7 @@ class RefusedError(Exception):
         self.status = status
 
 
-def _answers(serve: Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _responses(serve: Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
     """A handler around `serve` that formats errors as this family does."""
 
     async def handler(request: web.Request) -> web.Response:
@@ -250,18 +250,18 @@ def _membership_names(other: Kind) -> list[str]:
 def _entity_routes(kind: Kind) -> list[web.RouteDef]:
     every, one = f"/v2/objects/{{sub}}/{kind}s", f"/v2/objects/{{sub}}/{kind}s/{{{_PART[kind]}}}"
     return [
-        web.get(every, _answers(_all(kind))),
-        web.get(one, _answers(_one(kind))),
-        web.patch(one, _answers(_put(kind))),
-        web.delete(one, _answers(_remove(kind))),
+        web.get(every, _responses(_all(kind))),
+        web.get(one, _responses(_one(kind))),
+        web.patch(one, _responses(_put(kind))),
+        web.delete(one, _responses(_remove(kind))),
     ]
 
 
 ROUTES = [
     *_entity_routes("uuid"),
     *_entity_routes("channel"),
-    web.get("/v2/objects/{sub}/uuids/{uuid}/channels", _answers(_memberships)),
-    web.patch("/v2/objects/{sub}/uuids/{uuid}/channels", _answers(_change_memberships)),
-    web.get("/v2/objects/{sub}/channels/{channel}/uuids", _answers(_members)),
-    web.patch("/v2/objects/{sub}/channels/{channel}/uuids", _answers(_change_members)),
+    web.get("/v2/objects/{sub}/uuids/{uuid}/channels", _responses(_memberships)),
+    web.patch("/v2/objects/{sub}/uuids/{uuid}/channels", _responses(_change_memberships)),
+    web.get("/v2/objects/{sub}/channels/{channel}/uuids", _responses(_members)),
+    web.patch("/v2/objects/{sub}/channels/{channel}/uuids", _responses(_change_members)),
 ]

@@ -188,8 +188,8 @@ class Presence:
 
     def _join(self, channel: str, visit: Visit, now: float, events: Events) -> None:
         came = visit.states.get(channel)
-        kept = self._absent_states.pop((channel, visit.uuid), None)
-        occupant = _Occupant(kept if came is None else came)
+        stored = self._absent_states.pop((channel, visit.uuid), None)
+        occupant = _Occupant(stored if came is None else came)
         entry = self._entries.setdefault(channel, _ChannelEntry())
         entry.occupants[visit.uuid] = occupant
         self._where.setdefault(visit.uuid, {})[channel] = None

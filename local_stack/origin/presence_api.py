@@ -54,7 +54,7 @@ async def leave(request: web.Request) -> web.StreamResponse:
         return refusal
     if call.uuid:
         call.keyset.leave(call.uuid, occupied(call.keyset, channels, groups))
-    return _answer({"status": 200, "action": "leave", "message": "OK", "service": "Presence"})
+    return _response({"status": 200, "action": "leave", "message": "OK", "service": "Presence"})
 
 
 async def here_now(request: web.Request) -> web.StreamResponse:
@@ -215,10 +215,10 @@ def _bounded(text: str | None, most: int, default: int | None = None) -> int:
 
 
 def _ok(more: Mapping[str, Any] | None = None) -> web.Response:
-    return _answer({**_OK, **(more or {})})
+    return _response({**_OK, **(more or {})})
 
 
-def _answer(body: Mapping[str, Any]) -> web.Response:
+def _response(body: Mapping[str, Any]) -> web.Response:
     return reply(body, family=Family.PRESENCE)
 
 

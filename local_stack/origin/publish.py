@@ -65,8 +65,8 @@ async def publish(request: web.Request) -> web.StreamResponse:
     """GET and POST /publish/{pub}/{sub}/0/{channel}/0[/{message}]"""
     call = request[CALL]
     posted = call.method == "POST"
-    answer = sent_by_body(call, await request.read(), _encoding(request)) if posted else sent_by_path(call)
-    return raw(answer) if isinstance(answer, bytes) else answer
+    response = sent_by_body(call, await request.read(), _encoding(request)) if posted else sent_by_path(call)
+    return raw(response) if isinstance(response, bytes) else response
 
 
 async def signal(request: web.Request) -> web.StreamResponse:

@@ -44,8 +44,8 @@ def parameter(request: SignedRequest, name: str) -> str | None:
 
 def genuine(request: SignedRequest, keys: Keys) -> bool:
     """Whether `signature` is the secret key's signature of this request."""
-    given = (parameter(request, "signature") or "").encode()
-    return any(hmac.compare_digest(given, made.encode()) for made in _acceptable(request, keys))
+    signature = (parameter(request, "signature") or "").encode()
+    return any(hmac.compare_digest(signature, made.encode()) for made in _acceptable(request, keys))
 
 
 def timely(request: SignedRequest, *clocks: float) -> bool:

@@ -50,28 +50,28 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         buffer = self._buffer + data if self._buffer else data
-        answers = []
+        responses = []
         while (end := _end(buffer)) is not None:
-            answers.append(self._answer(buffer))
+            responses.append(self._response(buffer))
             buffer = buffer[end:]
         self._buffer = buffer
-        if answers:
-            self._send(b"".join(answers))
+        if responses:
+            self._send(b"".join(responses))
 
-    def _answer(self, request: bytes) -> bytes:
+    def _response(self, request: bytes) -> bytes:
         if b"/publish/" not in request[:14] and b"/signal/" not in request[:13]:
             return _OTHER
         self._sink.published += 1
         return _SENT % self._sink.clock.timetoken()
 
-    def _send(self, answers: bytes) -> None:
+    def _send(self, responses: bytes) -> None:
         transport, delay_s = self._transport, self._sink.delay_s
         if transport is None:
             return
         if delay_s:
-            asyncio.get_running_loop().call_later(delay_s, transport.write, answers)
+            asyncio.get_running_loop().call_later(delay_s, transport.write, responses)
         else:
-            transport.write(answers)
+            transport.write(responses)
 
 
 def _end(buffer: bytes) -> int | None:

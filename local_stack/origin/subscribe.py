@@ -16,7 +16,7 @@ from aiohttp import web
 from local_stack.origin.access import Need
 from local_stack.origin.call import CALL, Call
 from local_stack.origin.channels import PRESENCE, Found, Source, Waiter
-from local_stack.origin.envelope import answer
+from local_stack.origin.envelope import subscribe_body
 from local_stack.origin.keyset import Keyset, group_log
 from local_stack.origin.names import too_long
 from local_stack.origin.operations import needs
@@ -111,9 +111,9 @@ class Subscription:
         if self.visit is not None and not (keyset.presence.would_join(self.visit) and gone()):
             keyset.visit(replace(self.visit, first=True) if timetoken == 0 else self.visit)
         if timetoken == 0:
-            return answer(cursor, keyset.settings.region, [])
+            return subscribe_body(cursor, keyset.settings.region, [])
         pending = PendingPoll(self, cursor)
-        return pending.answer() or pending
+        return pending.response() or pending
 
 
 @dataclass(slots=True)
@@ -128,7 +128,7 @@ class PendingPoll:
         """What it subscribes to."""
         return self.subscription.poll
 
-    def answer(self, *, ended: bool = False) -> bytes | None:
+    def response(self, *, ended: bool = False) -> bytes | None:
         """The body of the response; None while there is nothing to send and the poll has not `ended`."""
         found = self.poll.read(self.cursor)
         return _body(self.poll, self.cursor, found) if found or ended else None
@@ -198,7 +198,7 @@ def _body(poll: Poll, cursor: int, found: Found) -> bytes:
     plain = poll.plain
     delivered = poll.keyset.faults.disturbed(found)
     messages = [event.encoded(None if plain else match) for match, event in delivered]
-    return answer(newest, poll.keyset.settings.region, messages)
+    return subscribe_body(newest, poll.keyset.settings.region, messages)
 
 
 async def subscribe(request: web.Request) -> web.StreamResponse:
@@ -221,7 +221,7 @@ async def _wait_for_messages(pending: PendingPoll) -> bytes:
     try:
         while True:
             came = await woken
-            body = pending.answer(ended=not came)
+            body = pending.response(ended=not came)
             if body is not None:
                 return body
             woken = asyncio.get_running_loop().create_future()

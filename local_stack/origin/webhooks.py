@@ -69,8 +69,8 @@ class Webhooks:
         try:
             async with self._session.post(
                 target.url, json=delivery.body, headers=target.headers, max_redirects=MAX_REDIRECTS
-            ) as answer:
-                good = answer.status // 100 == 2
+            ) as response:
+                good = response.status // 100 == 2
         except (aiohttp.ClientError, TimeoutError, ValueError):
             good = False
         if good:
