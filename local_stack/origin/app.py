@@ -89,7 +89,13 @@ class Origin:
         self, publish_key: str, subscribe_key: str, secret_key: str, settings: KeysetSettings | None = None
     ) -> Keyset:
         """Add a keyset, replacing one of the same subscribe key."""
-        keyset = Keyset(publish_key, subscribe_key, secret_key, self.clock, settings or KeysetSettings())
+        keyset = Keyset(
+            publish_key=publish_key,
+            subscribe_key=subscribe_key,
+            secret_key=secret_key,
+            clock=self.clock,
+            settings=settings or KeysetSettings(),
+        )
         self.keysets[subscribe_key] = keyset
         return keyset
 
@@ -211,7 +217,9 @@ async def start(options: Options | None = None, clock: Clock | None = None) -> R
             for _ in range(ACCEPTS_PER_TURN)
         ]
     ticker = asyncio.create_task(_tick(origin), name="origin-clock")
-    return Running(origin, options.host, port, listening, lanes, ticker)
+    return Running(
+        origin=origin, host=options.host, port=port, _listening=listening, _lanes=lanes, _ticker=ticker
+    )
 
 
 async def _tick(origin: Origin) -> None:

@@ -37,20 +37,21 @@ class Waiter:
 class Channels:
     """The recent events of a keyset.
 
-    `keep` bounds the events of one channel, `keep_s` their age in seconds, `in_all` their number over all channels
+    `max_per_channel` bounds the events of one channel, `max_age_seconds` their age in seconds, `max_in_all` their number over all channels
     (so that a day of load does not fill the memory).
     """
 
     def __init__(
         self,
-        keep: int = 100,
-        keep_s: float = 1200.0,
-        in_all: int = 200_000,
+        *,
+        max_per_channel: int = 100,
+        max_age_seconds: float = 1200.0,
+        max_in_all: int = 200_000,
         wildcard_presence: Literal["none", "literal", "all"] = "literal",
     ) -> None:
-        self.keep = keep
-        self.keep_s = keep_s
-        self.in_all = in_all
+        self.max_per_channel = max_per_channel
+        self.max_age_seconds = max_age_seconds
+        self.max_in_all = max_in_all
         self.wildcard_presence = wildcard_presence
         self._logs: dict[str, list[Event]] = {}
         self._order: deque[Event] = deque()
@@ -63,7 +64,7 @@ class Channels:
         for log in self.logs_of(event.channel):
             logged = self._logs.setdefault(log, [])
             logged.append(event)
-            if len(logged) > self.keep:
+            if len(logged) > self.max_per_channel:
                 del logged[0]
             self.wake(log)
         self._forget(event.timetoken)
@@ -132,9 +133,9 @@ class Channels:
         return _logs_of(channel, self.wildcard_presence)
 
     def _forget(self, timetoken: int) -> None:
-        oldest = timetoken - int(self.keep_s * TICKS_PER_SECOND)
+        oldest = timetoken - int(self.max_age_seconds * TICKS_PER_SECOND)
         order = self._order
-        while order and (len(order) > self.in_all or order[0].timetoken < oldest):
+        while order and (len(order) > self.max_in_all or order[0].timetoken < oldest):
             event = order.popleft()
             for log in self.logs_of(event.channel):
                 logged = self._logs.get(log)

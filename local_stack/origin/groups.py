@@ -35,18 +35,18 @@ class Groups:
         wanted = list(channels)
         if reserved(group) or any(map(reserved, wanted)):
             raise GroupError("Reserved character in input parameters.")
-        held = {**self._channels.get(group, {}), **dict.fromkeys(wanted)}
-        if len(held) > MAX_CHANNELS:
+        remaining = {**self._channels.get(group, {}), **dict.fromkeys(wanted)}
+        if len(remaining) > MAX_CHANNELS:
             raise GroupError("Maximum channel count exceeded.")
-        if held:
-            self._channels[group] = held
+        if remaining:
+            self._channels[group] = remaining
 
     def remove(self, group: str, channels: Iterable[str]) -> None:
         """Remove `channels` from `group`; those that it does not contain are no error."""
-        gone = set(channels)
-        held = {name: None for name in self._channels.get(group, ()) if name not in gone}
-        if held:
-            self._channels[group] = held
+        removed = set(channels)
+        remaining = {name: None for name in self._channels.get(group, ()) if name not in removed}
+        if remaining:
+            self._channels[group] = remaining
         else:
             self.delete(group)
 

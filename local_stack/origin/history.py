@@ -96,13 +96,13 @@ class History:
         """
         messages = self._messages.get(channel, [])
         low, high = _deleted_bounds(messages, part)
-        gone = messages[low:high]
-        for stored in gone:
+        deleted = messages[low:high]
+        for stored in deleted:
             stored.drop()
         del messages[low:high]
         if not messages:
             self._messages.pop(channel, None)
-        return [stored.timetoken for stored in gone]
+        return [stored.timetoken for stored in deleted]
 
     def __len__(self) -> int:
         return sum(map(len, self._messages.values()))

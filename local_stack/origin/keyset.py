@@ -30,7 +30,13 @@ class Keyset:
     """Keys and state. `settings` can be changed in place at any time; the state objects read it when they act."""
 
     def __init__(
-        self, publish_key: str, subscribe_key: str, secret_key: str, clock: Clock, settings: KeysetSettings
+        self,
+        *,
+        publish_key: str,
+        subscribe_key: str,
+        secret_key: str,
+        clock: Clock,
+        settings: KeysetSettings,
     ) -> None:
         self.publish_key = publish_key
         self.subscribe_key = subscribe_key
@@ -40,7 +46,9 @@ class Keyset:
         self.published: Counter[str] = Counter()
         """Number of published events by channel."""
         self.channels = Channels(
-            settings.queue_messages, settings.queue_s, wildcard_presence=settings.wildcard_presence
+            max_per_channel=settings.queue_messages,
+            max_age_seconds=settings.queue_s,
+            wildcard_presence=settings.wildcard_presence,
         )
         self.webhooks = Webhooks(subscribe_key, clock)
         self.faults = Faults()
@@ -55,7 +63,7 @@ class Keyset:
             setattr(self.settings.presence, name, getattr(wanted.presence, name))
         for name in set(type(wanted).model_fields) - {"presence"}:
             setattr(self.settings, name, getattr(wanted, name))
-        self.channels.keep, self.channels.keep_s = wanted.queue_messages, wanted.queue_s
+        self.channels.max_per_channel, self.channels.max_age_seconds = wanted.queue_messages, wanted.queue_s
         self.channels.wildcard_presence = wanted.wildcard_presence
 
     def reset(self) -> None:

@@ -97,18 +97,18 @@ class Subscription:
         return not self.poll.groups and "signature" not in self.call.query
 
     def again(
-        self, timetoken: int, now: float, gone: Callable[[], bool]
+        self, timetoken: int, now: float, has_disconnected: Callable[[], bool]
     ) -> web.Response | bytes | PendingPoll:
         """The response to the same request with another cursor, at `now`."""
         self.call.now = now
-        return allowed(self.call, self.wanted) or self.begun(timetoken, gone)
+        return allowed(self.call, self.wanted) or self.begun(timetoken, has_disconnected)
 
-    def begun(self, timetoken: int, gone: Callable[[], bool]) -> bytes | PendingPoll:
+    def begun(self, timetoken: int, has_disconnected: Callable[[], bool]) -> bytes | PendingPoll:
         """The response to a handshake or to a poll that finds something, else a pending poll."""
         keyset = self.poll.keyset
         # The cursor of a handshake is older than the join that it causes: a client receives its own join.
         cursor = keyset.clock.timetoken() if timetoken == 0 else min(timetoken, keyset.clock.last)
-        if self.visit is not None and not (keyset.presence.would_join(self.visit) and gone()):
+        if self.visit is not None and not (keyset.presence.would_join(self.visit) and has_disconnected()):
             keyset.visit(replace(self.visit, first=True) if timetoken == 0 else self.visit)
         if timetoken == 0:
             return subscribe_body(cursor, keyset.settings.region, [])
@@ -151,13 +151,15 @@ class PendingPoll:
             keyset.leave(uuid, self.subscription.present)
 
 
-def opened(call: Call, gone: Callable[[], bool] = lambda: False) -> web.Response | bytes | PendingPoll:
+def opened(
+    call: Call, has_disconnected: Callable[[], bool] = lambda: False
+) -> web.Response | bytes | PendingPoll:
     """The immediate result of a subscribe request: a rejection, the body of a response, or a pending poll.
 
-    Before a join it checks `gone`: a client that has disconnected does not join.
+    Before a join it checks `has_disconnected`: a client that has disconnected does not join.
     """
     found = understood(call)
-    return found.begun(found.timetoken, gone) if isinstance(found, Subscription) else found
+    return found.begun(found.timetoken, has_disconnected) if isinstance(found, Subscription) else found
 
 
 def understood(call: Call) -> web.Response | Subscription:

@@ -56,7 +56,7 @@ class _Batch:
 class WebhookQueue:
     """The queue of one target. `posted`, `failed` and `given_up` count batches."""
 
-    def __init__(self, target: Target, sub_key: str, seed: int = 0) -> None:
+    def __init__(self, *, target: Target, sub_key: str, seed: int = 0) -> None:
         self.target = target
         self.posted = 0
         self.failed = 0

@@ -31,7 +31,10 @@ class Webhooks:
 
     def set_targets(self, targets: Iterable[Target]) -> None:
         """Replace all targets."""
-        self.queues = [WebhookQueue(target, self._sub_key, seed) for seed, target in enumerate(targets)]
+        self.queues = [
+            WebhookQueue(target=target, sub_key=self._sub_key, seed=seed)
+            for seed, target in enumerate(targets)
+        ]
 
     def enqueue(self, event: PresenceEvent, body: dict[str, Any]) -> None:
         """Queue a presence event for all targets; `body` is its body for subscribers."""

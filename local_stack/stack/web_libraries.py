@@ -97,8 +97,8 @@ async def ready(lock: Path = LOCK_FILE, folder: Path | None = None) -> Path:
 
 async def _fetch(packages: list[Package], folder: Path) -> None:
     names = ", ".join(f"{one.name} {one.version}" for one in packages)
-    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    npm = shutil.which("npm", path=beside)
+    search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    npm = shutil.which("npm", path=search_path)
     if npm is None:
         raise NoWebLibraries(names=names, reason="npm is not installed", cache=folder)
     with tempfile.TemporaryDirectory(dir=folder) as into:
@@ -110,7 +110,7 @@ async def _fetch(packages: list[Package], folder: Path) -> None:
             "--fetch-retries=1",
             *(f"{one.name}@{one.version}" for one in packages),
         ]
-        reason = await _run(command, Path(into), {**os.environ, "PATH": beside})
+        reason = await _run(command, Path(into), {**os.environ, "PATH": search_path})
         for one in packages:
             if reason or not one.is_whole(Path(into)):
                 raise NoWebLibraries(

@@ -47,7 +47,7 @@ def test_each_message_comes_once_for_each_match_in_order(plan: list[str]) -> Non
 )
 def test_the_queue_forgets_the_oldest_and_nothing_else(plan: list[tuple[str, int]], bound: int) -> None:
     """By number over all channels and by age; a stored event is in every log that it belongs to."""
-    queue, timetoken = Channels(keep=100, keep_s=100.0, in_all=bound), 1
+    queue, timetoken = Channels(max_per_channel=100, max_age_seconds=100.0, max_in_all=bound), 1
     sent: list[tuple[str, int]] = []
     for channel, gap in plan:
         timetoken += gap

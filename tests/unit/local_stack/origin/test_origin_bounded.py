@@ -23,7 +23,13 @@ class Load:
         self.clock = Clock()
         self.clock.freeze()
         settings = KeysetSettings(queue_s=KEPT_S, store=False)
-        self.keyset = Keyset("pub", "sub", "sec", self.clock, settings)
+        self.keyset = Keyset(
+            publish_key="pub",
+            subscribe_key="sub",
+            secret_key="sec",
+            clock=self.clock,
+            settings=settings,
+        )
         self.chance = random.Random(7)
         self.here: set[str] = set()
 

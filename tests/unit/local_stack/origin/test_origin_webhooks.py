@@ -92,7 +92,7 @@ def joined(number: int) -> PresenceEvent:
 
 def test_batches_go_when_full_or_old() -> None:
     """100 items or 5 seconds, whichever is first."""
-    queue = WebhookQueue(Target(url="http://x"), "S")
+    queue = WebhookQueue(target=Target(url="http://x"), sub_key="S")
     for number in range(101):
         queue.add(joined(number), {}, 10.0)
     assert queue.due() == 0.0
@@ -104,7 +104,7 @@ def test_batches_go_when_full_or_old() -> None:
 
 def test_a_refused_batch_is_tried_again_and_given_up() -> None:
     """Twice more by default, between 10 s and the growing limit, never over 900 s."""
-    queue = WebhookQueue(Target(url="http://x", batch_items=1), "S")
+    queue = WebhookQueue(target=Target(url="http://x", batch_items=1), sub_key="S")
     queue.add(joined(1), {}, 0.0)
     (delivery,) = queue.take(0.0)
     now = 0.0
@@ -120,7 +120,7 @@ def test_a_refused_batch_is_tried_again_and_given_up() -> None:
 
 
 def test_an_accepted_batch_may_come_twice() -> None:
-    queue = WebhookQueue(Target(url="http://x", batch_items=1, duplicate_rate=1), "S")
+    queue = WebhookQueue(target=Target(url="http://x", batch_items=1, duplicate_rate=1), sub_key="S")
     queue.add(joined(1), {}, 0.0)
     (delivery,) = queue.take(0.0)
     queue.accepted(delivery)
