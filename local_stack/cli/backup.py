@@ -19,7 +19,6 @@ As_json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.
 
 
 def add(app: typer.Typer) -> None:
-    """Add both commands."""
     app.command("backup", rich_help_panel=PANEL)(backup_command)
     app.command("restore", rich_help_panel=PANEL)(restore_command)
 

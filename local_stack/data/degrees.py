@@ -152,7 +152,6 @@ class _Repair:
         self._removed: set[int] = set()
 
     def keys(self) -> Ints:
-        """The repaired graph."""
         remaining = np.setdiff1d(self._sorted, np.fromiter(self._removed, np.int64), assume_unique=True)
         return np.sort(np.concatenate([remaining, np.fromiter(self._added, np.int64, len(self._added))]))
 

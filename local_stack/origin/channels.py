@@ -81,13 +81,11 @@ class Channels:
         return found
 
     def wait(self, waiter: Waiter) -> None:
-        """Register `waiter` until `leave`."""
         self._waiters[waiter] = None
         for log in waiter.logs:
             self._waiting.setdefault(log, {})[waiter] = None
 
     def leave(self, waiter: Waiter) -> None:
-        """Unregister `waiter`."""
         self._waiters.pop(waiter, None)
         for log in waiter.logs:
             waiting = self._waiting.get(log)

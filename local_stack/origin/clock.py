@@ -62,7 +62,6 @@ class Clock:
         self._move(round(seconds * 1e6) * 1000 - self.nanoseconds)
 
     def advance(self, seconds: float) -> None:
-        """Moves by `seconds`."""
         self._move(round(seconds * 1e6) * 1000)
 
     def _move(self, nanoseconds: int) -> None:

@@ -125,7 +125,6 @@ def reset(command: Command) -> Any:
 
 
 def clock(command: Command) -> Any:
-    """The clock's state."""
     return command.origin.clock.saved()
 
 

@@ -70,9 +70,7 @@ class Serving(Protocol):
     keysets: dict[str, Keyset]
     errors: int
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Respond to any request."""
-        ...
+    async def handle(self, request: web.Request) -> web.StreamResponse: ...
 
 
 class Lanes:
@@ -86,7 +84,6 @@ class Lanes:
         self._turning = False
 
     def open(self) -> Lane:
-        """A new connection."""
         return Lane(self)
 
     def wake(self, lane: Lane) -> None:
@@ -108,7 +105,6 @@ class Lanes:
             self._turn_soon()
 
     async def close(self) -> None:
-        """Ends every connection."""
         for lane in list(self.lanes):
             lane.end()
         self.server.pre_shutdown()
@@ -131,7 +127,6 @@ class Lane(asyncio.Protocol):
         self._looking = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's call."""
         self._transport = cast("asyncio.Transport", transport)
         self._lanes.lanes.add(self)
 
@@ -145,7 +140,6 @@ class Lane(asyncio.Protocol):
             pending.closed()
 
     def data_received(self, data: bytes) -> None:
-        """Asyncio's call."""
         self._buffer = self._buffer + data if self._buffer else data
         if len(self._buffer) > MAX_BUFFERED_BYTES:
             self.end()
@@ -153,7 +147,6 @@ class Lane(asyncio.Protocol):
             self._advance()
 
     def end(self) -> None:
-        """Closes the connection."""
         if self._transport is not None:
             self._transport.abort()
 

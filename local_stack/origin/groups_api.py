@@ -19,7 +19,6 @@ SERVICE = "channel-registry"
 
 
 async def groups(request: web.Request) -> web.Response:
-    """List the keyset's groups."""
     call = request[CALL]
     if (no := allowed(call, needs("list_groups"), Family.GROUPS)) is not None:
         return no
@@ -45,7 +44,6 @@ async def group(request: web.Request) -> web.Response:
 
 
 async def delete(request: web.Request) -> web.Response:
-    """Delete a group."""
     call = request[CALL]
     if (no := allowed(call, needs("change_group", groups=[call.name("group")]), Family.GROUPS)) is not None:
         return no

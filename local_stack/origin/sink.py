@@ -32,7 +32,6 @@ class Sink:
         self.clock = clock or Clock()
 
     async def serve(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> asyncio.Server:
-        """Starts listening."""
         loop = asyncio.get_running_loop()
         return await loop.create_server(lambda: _Connection(self), host, port, ssl=tls, backlog=4096)
 

@@ -30,7 +30,6 @@ class Webhooks:
         self._posting: set[asyncio.Task[None]] = set()
 
     def set_targets(self, targets: Iterable[Target]) -> None:
-        """Replace all targets."""
         self.queues = [
             WebhookQueue(target=target, sub_key=self._sub_key, seed=seed)
             for seed, target in enumerate(targets)

@@ -59,7 +59,6 @@ class OriginHttp:
         return int((await self.subscribe(channels, 0, uuid, **query)).body["t"]["t"])
 
     async def publish(self, channel: str, message: Any, query: str = "uuid=pub") -> Reply:
-        """Publish by GET."""
         text = quote(json.dumps(message, separators=(",", ":")), safe="")
         return await self.call(f"/publish/demo/demo/0/{quote(channel, safe='')}/0/{text}?{query}")
 
@@ -70,7 +69,6 @@ class OriginHttp:
         return reply.body
 
     async def advance(self, seconds: float) -> None:
-        """Move the virtual clock."""
         await self.control("/clock", "POST", {"advance": seconds})
 
     async def polls(self, number: int) -> None:

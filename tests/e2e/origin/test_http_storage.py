@@ -24,7 +24,7 @@ async def client() -> AsyncIterator[Client]:
 
 
 async def said(client: Client, channel: str, message: Any, more: str = "") -> int:
-    """Publishes and returns the timetoken."""
+    """Publish and return the timetoken."""
     path = f"/publish/demo/demo/0/{channel}/0/{quote(json.dumps(message), safe='')}?uuid=u{more}"
     status, answer = await client.call("GET", path)
     assert status == 200, answer

@@ -165,15 +165,12 @@ class Heard(SubscribeCallback):
         """Ignored."""
 
     def uuid(self, _pubnub: Any, uuid: Any) -> None:
-        """A user changed."""
         self.events.put_nowait(("uuid", uuid.event, uuid.data))
 
     def channel(self, _pubnub: Any, channel: Any) -> None:
-        """A channel changed."""
         self.events.put_nowait(("channel", channel.event, channel.data))
 
     def membership(self, _pubnub: Any, membership: Any) -> None:
-        """A membership changed."""
         self.events.put_nowait(("membership", membership.event, membership.data))
 
 

@@ -20,7 +20,6 @@ def engine(tmp_path: Path) -> Neo4jEngine:
 
 
 def write(engine: Neo4jEngine, word: str) -> None:
-    """Puts a database there."""
     for kind in KINDS:
         folder = engine.home / "data" / kind / "neo4j"
         folder.mkdir(parents=True)

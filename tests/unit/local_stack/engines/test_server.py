@@ -37,11 +37,9 @@ class Listener:
     todo = "Give it up."
 
     async def prepare(self, port: int) -> Program:
-        """Nothing to prepare."""
         return Program(name=self.name, command=(sys.executable, "-c", self.code, str(port)), log=self.log)
 
     async def ask(self, port: int) -> str:
-        """Whether it listens."""
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError as error:

@@ -41,7 +41,6 @@ class Registry:
     ranges: bool = True
 
     def has(self, jar: Jar, content: bytes) -> Jar:
-        """Put a file there."""
         self.files[f"/{jar.path}"] = content
         return jar
 

@@ -121,7 +121,6 @@ async def test_an_open_poll_survives_a_reset(http: OriginHttp) -> None:
 
 
 async def faulty(http: OriginHttp, **fault: Any) -> None:
-    """Set one fault."""
     await http.control("/keysets/demo/faults", "PUT", [fault])
 
 

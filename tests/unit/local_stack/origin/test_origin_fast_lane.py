@@ -48,7 +48,6 @@ class RawConnection:
 
 
 async def line(running: Running) -> RawConnection:
-    """Connects."""
     return RawConnection(*await asyncio.open_connection("127.0.0.1", running.port))
 
 
