@@ -15,12 +15,14 @@ import random
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import aiohttp
 from yarl import URL
 
+from graph_service.concurrency.retry import retry_forever
 from graph_service.errors import FriendsError
 from pubnub_bridge.client.api import ApiClient, Session
 from pubnub_bridge.client.device import Connected, Device, Message, present
@@ -30,8 +32,9 @@ POLL_TIMEOUT = aiohttp.ClientTimeout(total=320, sock_connect=10)
 CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
 REPOLL_DELAY_SECONDS = (0.5, 3.0)
 """Range of the pause between messages and the next poll, which then returns everything published in between."""
-MAX_BACKOFF_SECONDS = 30.0
-"""Longest pause between two attempts."""
+MIN_BACKOFF_SECONDS = 1.0
+RECONNECT_SECONDS = 30.0
+"""Pause before the SDK client connects again after an error."""
 MAX_CONCURRENT_SESSIONS = 8
 
 
@@ -128,19 +131,22 @@ class LightClient:
 
     async def _follow(self) -> None:
         cursor = {"tt": "0"}
-        failures = 0
         while True:
-            try:
-                cursor = await self._poll(cursor)
-                failures = 0
-            except RETRYABLE_ERRORS as problem:
-                failures += 1
-                self._connections.counted["errors"] += 1
-                if isinstance(problem, OriginRefused) and problem.status == 403:
-                    self._connections.drop_session(self._user)
-                await asyncio.sleep(
-                    min(MAX_BACKOFF_SECONDS, random.uniform(0.5, 1.0) * 2 ** min(failures, 6))
-                )
+            cursor = await retry_forever(
+                partial(self._counted_poll, cursor),
+                on=RETRYABLE_ERRORS,
+                event="demo.poll",
+                min_seconds=MIN_BACKOFF_SECONDS,
+            )
+
+    async def _counted_poll(self, cursor: dict[str, str]) -> dict[str, str]:
+        try:
+            return await self._poll(cursor)
+        except RETRYABLE_ERRORS as problem:
+            self._connections.counted["errors"] += 1
+            if isinstance(problem, OriginRefused) and problem.status == 403:
+                self._connections.drop_session(self._user)
+            raise
 
     async def _poll(self, cursor: dict[str, str]) -> dict[str, str]:
         session = await self._connections.session(self._user)
@@ -182,7 +188,7 @@ class SdkClient:
                         device.says_goodbye = self.sends_leave
             except FriendsError:
                 self._connections.counted["errors"] += 1
-                await asyncio.sleep(MAX_BACKOFF_SECONDS)
+                await asyncio.sleep(RECONNECT_SECONDS)
 
     async def send_heartbeat(self) -> None:
         """Does nothing: the SDK sends heartbeats."""

@@ -1,4 +1,4 @@
-// The official JavaScript client: messages, presence, groups, wildcards. Knows the client's public interface only.
+// The official JavaScript client: messages, presence, groups, wildcards. Uses the client's public interface only.
 import assert from 'node:assert/strict';
 import { client, failure, run, until } from './clients.mjs';
 

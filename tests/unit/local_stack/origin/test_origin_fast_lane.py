@@ -232,7 +232,7 @@ async def test_a_message_to_many_does_not_delay_other_requests(running: Running)
         await other.answer()
     other.writer.write(TIME)
     await other.answer()
-    assert channels.waiters, "somebody is still to hear of it"
+    assert channels.waiters, "some subscribers have not received it yet"
     for one in many:
         _, body = await one.answer()
         assert [message["d"] for message in body["m"]] == [7]  # type: ignore[index]
