@@ -39,7 +39,8 @@ class Api(ServiceEngine):
     async def prepare(self, port: int) -> Program:
         """See `Engine`."""
         program = await super().prepare(port)
-        return Program("API", [*program.command, "--api-only"], self.log, 10.0, program.environ)
+        command = [*program.command, "--api-only"]
+        return Program(name="API", command=command, log=self.log, grace=10.0, environ=program.environ)
 
 
 class Part:
@@ -182,14 +183,18 @@ async def running(
         logs = folder.root / "logs"
         origin = Server(
             OriginEngine(
-                logs / "origin.log", keys.publish_key, keys.subscribe_key, keys.secret_key, control=True
+                log=logs / "origin.log",
+                publish_key=keys.publish_key,
+                subscribe_key=keys.subscribe_key,
+                secret_key=keys.secret_key,
+                control=True,
             )
         )
         exits.push_async_callback(origin.stop)
         await origin.start()
         await _migrate(engines)
         options = environ | _options(engines, keys, f"{LOOPBACK}:{origin.port}") | dict(more or {})
-        api = Server(Api(logs / "api.log", options))
+        api = Server(Api(log=logs / "api.log", environ=options))
         exits.push_async_callback(api.stop)
         await api.start()
         parts = {"origin": Part("origin", origin), "API": Part("API", api)}
@@ -216,7 +221,8 @@ async def running(
 
 def _bridge(number: int, logs: Path, options: Mapping[str, str]) -> Part:
     name, command = f"bridge {number}", [sys.executable, "-m", "chaos.bridge"]
-    return BridgePart(name, Program(name, command, logs / f"bridge-{number}.log", 10.0, options))
+    log = logs / f"bridge-{number}.log"
+    return BridgePart(name, Program(name=name, command=command, log=log, grace=10.0, environ=options))
 
 
 def _thaw(stack: Stack) -> None:

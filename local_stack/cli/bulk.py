@@ -1,4 +1,4 @@
-"""The commands generate, and import with --offline. Knows options and how to show what happened; does none of it."""
+"""The commands ``generate`` and ``import --offline``: options in, a printed summary out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BadRange(BadInput):
 
 
 def add(app: typer.Typer) -> None:
-    """Adds generate, and puts an import that knows --offline in the place of the one that does not."""
+    """Add ``generate``, and replace ``import`` by one that also takes ``--offline``."""
     app.registered_commands = [one for one in app.registered_commands if one.name != "import"]
     app.command("import", rich_help_panel=PANEL)(import_command)
     app.command("generate", rich_help_panel=PANEL)(generate_command)
@@ -81,11 +81,11 @@ def import_command(
     at: online.At = None,
     report: online.Report = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Forget what an interrupted import had done.")
+        bool, typer.Option("--restart", help="Start over instead of resuming an interrupted import.")
     ] = False,
     as_json: online.AsJson = False,
 ) -> None:
-    """Load people and friendships into the running graph; interrupted, run it again to go on."""
+    """Load people and friendships into the running graph. After an interruption, run it again to resume."""
     if not is_offline:
         online.import_(people, friendships, at, report, restart, as_json)
         return

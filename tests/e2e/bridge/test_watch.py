@@ -171,9 +171,9 @@ async def test_a_watcher_whose_token_is_revoked_requests_another(strict_world: W
 async def test_a_demo_crowd_is_present_and_all_leave_at_the_end(strict_world: World) -> None:
     """Some use the official SDK, the others a loop of this project; each has its own token."""
     world = strict_world
-    people = [f"p{number}" for number in range(OFFICIALS + 4)]
+    people = [f"p{number}" for number in range(SDK_CLIENTS + 4)]
     await world.create_friends(*people)
-    life = Life(people, Habits(share=1.0, median=900.0), random.Random(1))
+    schedule = Schedule(users=people, habits=Habits(share=1.0, median=900.0), rng=random.Random(1))
     async with (
         ApiClient.open(ConnectionInfo(world.api, world.settings, "")) as api,
         aiohttp.ClientSession() as http,

@@ -121,7 +121,9 @@ async def test_partitions_of_a_killed_bridge_move(world: World) -> None:
         page = window.page
         first = await cells(page).first.get_attribute("data-owner")
         await expect(cells(page, first)).to_have_count(PARTITIONS)
-        second = Process.start(Program("second bridge", command, log, environ=program.environ))
+        second = Process.start(
+            Program(name="second bridge", command=command, log=log, environ=program.environ)
+        )
         try:
             await expect(page.locator("#bridges tbody tr[data-bridge]")).to_have_count(2)
             name = await page.locator(f'#bridges tbody tr:not([data-bridge="{first}"])').get_attribute(
