@@ -47,7 +47,7 @@ class End:
 
 
 @dataclass
-class Heard:
+class ClientRecord:
     """One client: who it is, whether it is connected, all it ever heard, and since when by connection."""
 
     user: str
@@ -62,7 +62,7 @@ class Heard:
 Graph = Mapping[str, Row]
 
 
-def wrong_now(clients: Sequence[Heard], graph: Graph, here_now: set[str]) -> list[str]:
+def wrong_now(clients: Sequence[ClientRecord], graph: Graph, here_now: set[str]) -> list[str]:
     """Flags against Here Now, and each connected client's view against the graph."""
     found = [
         f"{user}: the graph says online={row.online}, Here Now says {user in here_now}"
@@ -83,7 +83,11 @@ def wrong_now(clients: Sequence[Heard], graph: Graph, here_now: set[str]) -> lis
 
 
 def untold(
-    clients: Sequence[Heard], graph: Graph, flips: Sequence[Flip], changed: set[frozenset[str]], hid: set[str]
+    clients: Sequence[ClientRecord],
+    graph: Graph,
+    flips: Sequence[Flip],
+    changed: set[frozenset[str]],
+    hid: set[str],
 ) -> list[str]:
     """Settled changes that an online friend's inbox misses: neither the change, nor a newer one, nor a newer sync.
 
@@ -114,7 +118,7 @@ def _newest(messages: Sequence[Message]) -> dict[str, int]:
     return newest
 
 
-def disordered(clients: Sequence[Heard], hid: set[str]) -> list[str]:
+def disordered(clients: Sequence[ClientRecord], hid: set[str]) -> list[str]:
     """An older state under a newer `ts`, or one event id for two different things.
 
     Those who `hid` are left out: they look like one who has been gone since then (docs/decisions/0003).
@@ -136,7 +140,7 @@ def disordered(clients: Sequence[Heard], hid: set[str]) -> list[str]:
     return found
 
 
-def disclosed(clients: Sequence[Heard], ends: Sequence[End]) -> list[str]:
+def disclosed(clients: Sequence[ClientRecord], ends: Sequence[End]) -> list[str]:
     """Presence that was read after the end of a friendship had been committed."""
     spans: dict[tuple[str, str], list[End]] = defaultdict(list)
     for end in ends:
@@ -160,7 +164,7 @@ def _named(messages: Sequence[Message]) -> Iterator[tuple[str, int]]:
             yield event["payload"]["userId"], ts
 
 
-def repeats(clients: Sequence[Heard]) -> int:
+def repeats(clients: Sequence[ClientRecord]) -> int:
     """Presence events that an inbox got more than once: allowed, and counted."""
     counts: Counter[tuple[str, str]] = Counter()
     for client in clients:

@@ -25,7 +25,7 @@ from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 from yarl import URL
 
-from chaos.judge import Heard
+from chaos.judge import ClientRecord
 
 TIMEOUT = 8
 """Seconds without a sign of life after which PubNub tells of a timeout. Apps use minutes; a test has none."""
@@ -107,7 +107,7 @@ class Refused(ValueError):
 class Client(Protocol):
     """One person's device."""
 
-    heard: Heard
+    heard: ClientRecord
     connected_at: float | None
     """When it was connected and had asked for its sync, by the wall clock; None before."""
 
@@ -122,7 +122,7 @@ class Light:
     """A client of our own."""
 
     def __init__(self, user: str, net: Net) -> None:
-        self.heard = Heard(user, here=False)
+        self.heard = ClientRecord(user, here=False)
         self.connected_at: float | None = None
         self._net = net
         self._session: dict[str, Any] | None = None
@@ -188,7 +188,7 @@ class Light:
 
 
 class _Ear(SubscribeCallback):  # type: ignore[misc]  # the SDK has no types
-    def __init__(self, heard: Heard, again: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, heard: ClientRecord, again: Callable[[], Awaitable[None]]) -> None:
         self._heard, self._again = heard, again
         self._asking: set[asyncio.Task[None]] = set()
 
@@ -210,7 +210,7 @@ class Official:
     """PubNub's own SDK."""
 
     def __init__(self, user: str, net: Net) -> None:
-        self.heard = Heard(user, here=False)
+        self.heard = ClientRecord(user, here=False)
         self.connected_at: float | None = None
         self._net = net
         self._sdk: PubNubAsyncio | None = None

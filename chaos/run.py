@@ -60,7 +60,7 @@ class Run:
         self._looked = False
 
     @property
-    def heard(self) -> list[judge.Heard]:
+    def heard(self) -> list[judge.ClientRecord]:
         """All clients."""
         return [client.heard for client in self.clients.values()]
 
