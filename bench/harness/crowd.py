@@ -165,7 +165,7 @@ class Crowd:
 
     @property
     def under_way(self) -> int:
-        """Turns that are begun and not done."""
+        """Transitions that are begun and not done."""
         return len(self._under_way)
 
     def close(self) -> None:

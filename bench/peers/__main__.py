@@ -57,7 +57,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the friendships.")] = 1,
     out: Annotated[Path, typer.Option("--json", help="Where the figures, charts and page go.")] = RESULT,
 ) -> None:
-    """Friend presence beside ejabberd, the graph beside PostgreSQL, on this machine."""
+    """Compare friend presence with ejabberd, and the graph with PostgreSQL, on this machine."""
     wanted = parts or list(PARTS)
     if unknown := set(wanted) - set(PARTS):
         raise typer.BadParameter(f"no such part: {', '.join(sorted(unknown))}")
@@ -121,12 +121,12 @@ async def _ejabberd(folder: Path, friends: Friends) -> Figures:
         async with ejabberd.running(place, friends) as node:
             console.print(f"ejabberd {ejabberd.version()} is ready")
             figures = await Show(node, friends, console.print).run(Plan(RATES))
-            heard = {
+            received = {
                 "stanzas": node.listener.stanzas,
                 "probeReplies": node.listener.replies,
                 "lost": node.listener.lost,
             }
-            return figures | {"version": ejabberd.version(), "heard": heard}
+            return figures | {"version": ejabberd.version(), "heard": received}
     except ejabberd.EjabberdUnavailable as problem:
         console.print(f"without ejabberd: {problem}")
         return {"skipped": str(problem)}

@@ -152,7 +152,7 @@ class Programme:
         return found
 
     async def measured(self, window: str, rate: float, transitions: Iterable[Transition]) -> Step:
-        """What these turns lead to."""
+        """Measure these transitions."""
         self.crowd.begin()
         cpu_seconds, began = stacked.cpu_seconds(self.made), time.monotonic()
         await self._play(transitions)
