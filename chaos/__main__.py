@@ -52,7 +52,7 @@ def main(  # noqa: PLR0917 - a command line has as many options as it has
 ) -> None:
     """Kill and disturb every part of the system under load. Exit code 1 when anything was lost."""
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
-        plan = Plan(minutes, seed, replay, fault, clustered=cluster)
+        plan = Plan(minutes=minutes, seed=seed, replay=replay, wanted=fault, clustered=cluster)
         if reshard:
             plan.only(RESHARD)
         cycles = asyncio.run(_run(Path(folder), plan, (people, officials), trace))
@@ -69,7 +69,9 @@ def main(  # noqa: PLR0917 - a command line has as many options as it has
 class Plan:
     """The sequence of faults and acts, and its end."""
 
-    def __init__(self, minutes: float, seed: int, replay: Path | None, wanted: str, clustered: bool) -> None:
+    def __init__(
+        self, *, minutes: float, seed: int, replay: Path | None, wanted: str, clustered: bool
+    ) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         self._seconds = self._until = minutes * 60

@@ -29,7 +29,7 @@ _FRIENDS = "UNWIND $pairs AS p MATCH (a:User {id: p[0]}), (b:User {id: p[1]}) ME
 class GraphObserver:
     """Polls the graph, and records committed changes."""
 
-    def __init__(self, uri: str, user: str, password: str) -> None:
+    def __init__(self, *, uri: str, user: str, password: str) -> None:
         self._driver = neo4j.AsyncGraphDatabase.driver(
             uri, auth=(user, password), connection_timeout=2, notifications_min_severity="OFF"
         )

@@ -51,7 +51,7 @@ class Run:
     """A population on a running stack."""
 
     def __init__(
-        self, stack: Stack, clients: dict[str, Client], http_client: HttpClient, graph: GraphObserver
+        self, *, stack: Stack, clients: dict[str, Client], http_client: HttpClient, graph: GraphObserver
     ) -> None:
         self.stack = stack
         self.clients = clients
@@ -87,7 +87,7 @@ class Run:
     async def quiet(self) -> tuple[list[str], list[str]]:
         """Wait until nothing is wrong. Returns violations after `MAX_RECOVERY_SECONDS`, and those of the last poll but one."""
         until = time.monotonic() + MAX_RECOVERY_SECONDS
-        wrong, last = ["nobody could look"], []
+        wrong, last = ["graph and origin could not be read"], []
         while wrong and time.monotonic() < until:
             last = wrong[:5]
             await asyncio.sleep(POLL_SECONDS)
@@ -154,7 +154,7 @@ async def populated(stack: Stack, people: int, officials: int, chance: random.Ra
     address = Address(
         stack.api, stack.origin, keys.subscribe_key, keys.jwt_secret, keys.jwt_audience, keys.jwt_issuer
     )
-    graph = GraphObserver(neo4j.uri, neo4j.user, neo4j.password)
+    graph = GraphObserver(uri=neo4j.uri, user=neo4j.user, password=neo4j.password)
     ids = [f"p{number:03}" for number in range(people)]
     pairs = {(one, other) for one in ids for other in chance.sample(ids, 5) if one < other}
     await graph.create(ids, sorted(pairs))
@@ -164,7 +164,7 @@ async def populated(stack: Stack, people: int, officials: int, chance: random.Ra
             user: SdkClient(user, http_client) if number < officials else LightClient(user, http_client)
             for number, user in enumerate(ids)
         }
-        run = Run(stack, clients, http_client, graph)
+        run = Run(stack=stack, clients=clients, http_client=http_client, graph=graph)
         watching = [asyncio.create_task(graph.watch()), asyncio.create_task(stack.watch())]
         try:
             for client in list(clients.values())[: people * 2 // 3]:

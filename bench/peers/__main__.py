@@ -120,7 +120,7 @@ async def _ejabberd(folder: Path, friends: Friends) -> Figures:
     try:
         async with ejabberd.running(place, friends) as node:
             console.print(f"ejabberd {ejabberd.version()} is ready")
-            figures = await Show(node, friends, console.print).run(Plan(RATES))
+            figures = await Show(system=node, friends=friends, report=console.print).run(Plan(RATES))
             received = {
                 "stanzas": node.listener.stanzas,
                 "probeReplies": node.listener.replies,
@@ -134,7 +134,7 @@ async def _ejabberd(folder: Path, friends: Friends) -> Figures:
 
 async def _ours(data: Path, friends: Friends, options: Mapping[str, str], plan: Plan) -> Figures:
     async with ours.running(data, friends, options) as system:
-        figures = await Show(system, friends, console.print).run(plan)
+        figures = await Show(system=system, friends=friends, report=console.print).run(plan)
         engines = {server.engine.name: server.agent for server in system.made.servers}
         return figures | {
             "options": dict(options),

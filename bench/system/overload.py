@@ -102,7 +102,7 @@ class Result:
 class Entries:
     """Encoded requests for each entry point, prepared in advance to keep the load generator cheap."""
 
-    def __init__(self, where: ConnectionInfo, population: Population, seed: int) -> None:
+    def __init__(self, *, where: ConnectionInfo, population: Population, seed: int) -> None:
         chance = random.Random(seed)
         self._users = chance.sample(population.ids, min(CALLERS, len(population.ids)))
         self._ids = population.ids
@@ -254,7 +254,7 @@ async def run(population: Population, plan: Plan) -> Any:
                 online = random.Random(plan.seed).sample(population.ids, int(ONLINE * len(population.ids)))
                 await flag(graph, online)
             results = []
-            for name, request in Entries(where, population, plan.seed).all().items():
+            for name, request in Entries(where=where, population=population, seed=plan.seed).all().items():
                 if plan.entry and name != plan.entry:
                     continue
                 results.append(await measured(name, request, made, (plan.times, plan.seconds)))

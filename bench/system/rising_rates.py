@@ -77,7 +77,11 @@ async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
         began = time.monotonic()
         async with stacked.system(data, connection_file) as made:
             facts = {"started": _started(time.monotonic() - began)}
-            crowd = Crowd(read_connection_info(connection_file), DEBOUNCE_MILLISECONDS, plan.fresh)
+            crowd = Crowd(
+                connection_info=read_connection_info(connection_file),
+                debounce_ms=DEBOUNCE_MILLISECONDS,
+                fresh=plan.fresh,
+            )
             try:
                 programme = Programme(plan, made, crowd)
                 found = await (programme.replayed() if plan.replay else programme.both(population.ids))

@@ -46,7 +46,7 @@ BUDGET_SECONDS = 3.0
 class Programme:
     """The scenes of one crowd in one mode."""
 
-    def __init__(self, stage: Stage, settings: Settings, storm_protection: bool) -> None:
+    def __init__(self, *, stage: Stage, settings: Settings, storm_protection: bool) -> None:
         self._stage, self._settings, self._on = stage, settings, storm_protection
         self.results: list[Figures] = []
 
@@ -102,9 +102,9 @@ async def crowd(folder: Path, people: Friends, large: bool) -> list[dict[str, An
         peers_ours.running(data, people, more) as ours,
         open_valkey(ours.made.engines.redis_url) as valkey,
     ):
-        stage = Stage(ours, people, valkey, ShardMap(20, shards))
+        stage = Stage(ours=ours, friends=people, valkey=valkey, shards=ShardMap(20, shards))
         for storm_protection in (True, False):
-            programme = Programme(stage, Settings(), storm_protection)
+            programme = Programme(stage=stage, settings=Settings(), storm_protection=storm_protection)
             if storm_protection:
                 await programme.arrive(people.online)
             else:

@@ -132,7 +132,7 @@ class Figures:
 class Stage:
     """The users of one running stack."""
 
-    def __init__(self, ours: Ours, friends: Friends, valkey: Valkey, shards: ShardMap) -> None:
+    def __init__(self, *, ours: Ours, friends: Friends, valkey: Valkey, shards: ShardMap) -> None:
         self.online: set[int] = set()
         self._sessions: set[int] = set()
         self.retries: Counter[str] = Counter()
