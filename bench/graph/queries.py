@@ -185,13 +185,13 @@ def _busiest(population: Population) -> str:
 
 
 def _non_friends(population: Population) -> list[tuple[str, str]]:
-    people, draw = len(population.ids), np.random.default_rng(6)
-    pairs = draw.integers(people, size=(4 * NON_FRIEND_PAIRS, 2))
-    known = set((population.pairs[:, 0] * people + population.pairs[:, 1]).tolist())
+    users, draw = len(population.ids), np.random.default_rng(6)
+    pairs = draw.integers(users, size=(4 * NON_FRIEND_PAIRS, 2))
+    known = set((population.pairs[:, 0] * users + population.pairs[:, 1]).tolist())
     wanted = {
         (int(min(pair)), int(max(pair))): None
         for pair in pairs.tolist()
-        if pair[0] != pair[1] and min(pair) * people + max(pair) not in known
+        if pair[0] != pair[1] and min(pair) * users + max(pair) not in known
     }
     return [(population.ids[a], population.ids[b]) for a, b in list(wanted)[:NON_FRIEND_PAIRS]]
 

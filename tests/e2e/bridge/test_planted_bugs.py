@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from chaos import judge
-from chaos.judge import Heard, Row
+from chaos.judge import ClientRecord, Row
 from chaos.planted import BUGS, planted
 from graph_service.friends.presence_flags import Flags
 from graph_service.model.model import Flag
@@ -35,7 +35,7 @@ async def wrong(world: World) -> list[str]:
     graph = {r["id"]: Row(r["online"], 0, invisible=False, friends=frozenset(r["friends"])) for r in rows}
     presence = world.origin.origin.keysets["demo"].presence
     here = {user for s in range(world.shards.shards) for user in presence.here(world.shards.channel(s))}
-    heard = [Heard(d.user, d.user in here, d.listener.messages) for d in world.devices]
+    heard = [ClientRecord(d.user, d.user in here, d.listener.messages) for d in world.devices]
     return judge.wrong_now(heard, graph, here) + judge.disordered(heard, set())
 
 
