@@ -245,7 +245,6 @@ def _options(engines: Engines, keys: Access, origin: str) -> dict[str, str]:
         "GRACE_SECONDS": "2",
         "RATE_LIMIT_USER": "",
         "RATE_LIMIT_ADDRESS": "",
-        "LOG_FORMAT": "json",
         **keys.options(),
     }
 

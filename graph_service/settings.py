@@ -1,14 +1,15 @@
-"""Every option of the graph service: its name, default and limits. Knows no engine; reads the environment once.
+"""Every setting of the graph service: name, default, limits and text. Does no I/O but to read the environment once.
 
-Options are environment variables without a prefix, named as the fields below in capitals. A secret may instead be
-named by file: ``JWT_SECRET_FILE=/run/secrets/jwt``. The object is frozen, made once by `load` and handed down.
-The bridge's options extend this class.
+A setting is an environment variable without a prefix, named as the field below in capitals. A secret may instead be
+given by file: ``JWT_SECRET_FILE=/run/secrets/jwt``. `load` makes the object once; it is frozen and handed down.
+The bridge's settings extend this class.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, overload
@@ -24,61 +25,89 @@ from graph_service.model.sharding import ShardMap
 MIN_SECRET_CHARACTERS = 32
 """Characters; 256 bits of an HS256 key (RFC 7518, 3.2)."""
 KNOWN_PASSWORDS = frozenset({"neo4j", "password", "changeme", "change-me", "secret", "test", "admin"})
-"""What Neo4j and examples everywhere begin with."""
+"""Defaults of Neo4j and of examples."""
 
 
-def _split(given: object) -> object:
+def _split(value: object) -> object:
     return (
-        tuple(part.strip() for part in given.split(",") if part.strip()) if isinstance(given, str) else given
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
     )
 
 
-def _rate(given: str) -> str:
+def _rate(value: str) -> str:
     """A rate of the `limits` library, such as '100/second', or empty for none."""
-    if given:
-        limits.parse(given)
-    return given
+    if value:
+        limits.parse(value)
+    return value
 
 
-def _network(given: tuple[str, ...]) -> tuple[str, ...]:
-    for one in given:
-        ipaddress.ip_network(one)
-    return given
+def _networks(value: tuple[str, ...]) -> tuple[str, ...]:
+    for network in value:
+        ipaddress.ip_network(network)
+    return value
 
 
 RENAMED: Mapping[str, str] = {
     "HOLD_ONLINE": "DEBOUNCE_ONLINE_SECONDS",
     "HOLD_LEAVE": "DEBOUNCE_LEAVE_SECONDS",
     "HOLD_TIMEOUT": "DEBOUNCE_TIMEOUT_SECONDS",
-    "CONFIRM_LEAVES": "VERIFY_LEAVES",
     "RECONCILE_SECONDS": "RECONCILE_INTERVAL_SECONDS",
     "STORM_MODE": "STORM_PROTECTION",
-    "STORM_SHARE": "STORM_MIN_SHARE",
     "STORM_LEAST": "STORM_MIN_USERS",
-    "STORM_SPAN": "STORM_DETECTION_SECONDS",
     "STORM_HOLD": "STORM_DEBOUNCE_SECONDS",
-    "STORM_WINDOW": "STORM_BATCH_WINDOW_SECONDS",
     "COALESCE_SHORTEST": "BATCH_WINDOW_MIN_SECONDS",
-    "COALESCE_LONGEST": "BATCH_WINDOW_MAX_SECONDS",
-    "PUBLISH_RETRY_TIMES": "PUBLISH_MAX_ATTEMPTS",
     "STATUS_COUNT_INTERVAL": "STATUS_COUNT_INTERVAL_SECONDS",
-    "WHY_HOURS": "CHANGE_HISTORY_HOURS",
-    "WEBHOOKS_AT_ONCE": "MAX_CONCURRENT_WEBHOOKS",
     "STREAM_LIMIT": "MAX_STREAM_ENTRIES",
-    "CONSOLE_SECONDS": "CONSOLE_INTERVAL_SECONDS",
-    "CONSOLE_MOST": "MAX_CONSOLES",
     "CALLS_AT_ONCE": "MAX_CONCURRENT_REQUESTS",
-    "CALLS_WAITING": "MAX_QUEUED_REQUESTS",
     "CALL_PATIENCE": "TARGET_LATENCY_SECONDS",
-    "BODY_BYTES_AT_ONCE": "MAX_CONCURRENT_BODY_BYTES",
-    "JWT_LEEWAY": "JWT_LEEWAY_SECONDS",
     "LAST_SEEN_ROUNDING": "LAST_SEEN_ROUNDING_SECONDS",
     "PRESENCE_SHARDS_ALSO": "PRESENCE_SHARDS_PREVIOUS",
     "PRESENCE_SHARD_LEVELS_ALSO": "PRESENCE_SHARD_LEVELS_PREVIOUS",
-    "HEADER_SECONDS": "HEADER_TIMEOUT_SECONDS",
-    "BODY_SECONDS": "BODY_TIMEOUT_SECONDS",
 }
-"""Names of before 1.0, each with the one it has now: a process that is given one refuses to start."""
+"""Names of before 1.0 and the present ones: a start with an old name is refused."""
+
+FIXED: Mapping[str, str] = {
+    "MAX_BODY_BYTES": "1048576",
+    "MAX_HEADER_BYTES": "16384",
+    "MAX_CONCURRENT_BODY_BYTES": "67108864",
+    "BODY_BYTES_AT_ONCE": "67108864",
+    "MAX_QUEUED_REQUESTS": "250",
+    "CALLS_WAITING": "250",
+    "HEADER_TIMEOUT_SECONDS": "10.0",
+    "HEADER_SECONDS": "10.0",
+    "BODY_TIMEOUT_SECONDS": "30.0",
+    "BODY_SECONDS": "30.0",
+    "JWT_LEEWAY_SECONDS": "10.0",
+    "JWT_LEEWAY": "10.0",
+    "RATE_LIMIT_CONSOLE": "20/second",
+    "RATE_LIMIT_ALL": "no limit",
+    "NEO4J_DATABASE": "neo4j",
+    "LOG_FORMAT": "json, and text on a terminal with ENVIRONMENT=development",
+    "PUBNUB_USER": "friends-presence",
+    "TOKEN_MINUTES": "60",
+    "VERIFY_LEAVES": "True",
+    "CONFIRM_LEAVES": "True",
+    "STORM_MIN_SHARE": "0.1",
+    "STORM_SHARE": "0.1",
+    "STORM_DETECTION_SECONDS": "10.0",
+    "STORM_SPAN": "10.0",
+    "STORM_BATCH_WINDOW_SECONDS": "3.0",
+    "STORM_WINDOW": "3.0",
+    "BATCH_WINDOW_MAX_SECONDS": "30.0",
+    "COALESCE_LONGEST": "30.0",
+    "PUBLISH_PIPELINE": "16",
+    "PUBLISH_MAX_ATTEMPTS": "5",
+    "PUBLISH_RETRY_TIMES": "5",
+    "CHANGE_HISTORY_HOURS": "24",
+    "WHY_HOURS": "24",
+    "MAX_CONCURRENT_WEBHOOKS": "16 of every 100 MAX_CONCURRENT_REQUESTS",
+    "WEBHOOKS_AT_ONCE": "16 of every 100 MAX_CONCURRENT_REQUESTS",
+    "CONSOLE_INTERVAL_SECONDS": "2.0",
+    "CONSOLE_SECONDS": "2.0",
+    "MAX_CONSOLES": "20",
+    "CONSOLE_MOST": "20",
+}
+"""Settings of before 1.0 that are constants now, with their value: a start that sets one is refused."""
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """A list, comma separated in the environment."""
@@ -88,110 +117,116 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseSettings):
-    """The options of the graph and its API."""
+    """The settings of the graph and its API."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     environment: Literal["development", "production"] = "production"
-    """Production refuses unsafe options by name; development must be asked for."""
+    """Production refuses unsafe settings by name. Choose development on a developer's machine only."""
 
     neo4j_uri: str = "bolt://127.0.0.1:7687"
+    """Address of Neo4j. Use bolt+s:// or neo4j+s:// for TLS, neo4j:// for a cluster."""
     neo4j_user: str = "neo4j"
+    """User of Neo4j. Change it where Neo4j has a separate user for the service."""
     neo4j_password: SecretStr = SecretStr("")
-    neo4j_database: str = "neo4j"
+    """Password of that user. Production refuses well-known ones."""
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    """Valkey or Redis. Secret because it may hold a password."""
+    """Address of Valkey or Redis; secret because it may hold a password. Use rediss:// for TLS, and commas between the
+    nodes of a cluster."""
 
     host: str = "127.0.0.1"
-    """Only this machine unless told otherwise."""
+    """Address to listen on. Use 0.0.0.0 in a container or behind a load balancer on another machine."""
     port: Port = 8080
-    """0 takes a free one."""
+    """Port to listen on. 0 takes a free one."""
     workers: Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes that share the port."""
+    """Processes that share the port. Raise it to the number of CPU cores when one core is busy."""
     drain_seconds: Annotated[float, Field(ge=0, le=300)] = 0.0
-    """How long to answer, unready, after SIGTERM: what a load balancer needs to look elsewhere."""
+    """Seconds after SIGTERM in which requests are still served while `/readyz` answers 503. Set it to what the load
+    balancer needs to stop sending requests."""
     grace_seconds: Annotated[float, Field(ge=0, le=300)] = 10.0
-    """How long running calls may take to end at a stop."""
+    """Seconds that requests and batches in progress may take to end at a stop. Keep DRAIN_SECONDS and GRACE_SECONDS
+    together below the time after which the platform kills the process."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["json", "console"] = "json"
+    """Least severe log lines that are written. Use debug for one line for each presence event and stage."""
     traces: str = ""
-    """Where traces go, by an OpenTelemetry exporter's name, such as console or otlp_proto_http; nowhere when empty."""
+    """Name of the OpenTelemetry exporter that gets traces; empty for none. Set it to console or otlp_proto_http, and
+    install the extra `otel`."""
 
     service_key: SecretStr | None = None
-    """What service routes want in X-Service-Key; without one they are closed."""
+    """Key that service routes require in `X-Service-Key`; without one they are closed. Set it for a product's back
+    end."""
     service_key_previous: SecretStr | None = None
-    """Still accepted while callers change to a new key."""
+    """Second key that is accepted. Set it to the old key while callers change to a new one."""
     console_key: SecretStr | None = None
-    """Opens the operator console; without one it is closed."""
+    """Key that opens the operator console; without one it is closed. Set it for operators."""
     jwt_secret: SecretStr | None = None
-    """HS256 key of the products' tokens."""
+    """HS256 key of the product's tokens. Set it, or JWT_JWKS_URL."""
     jwt_jwks_url: str | None = None
-    """Where the RS256 or ES256 keys of the products' tokens are published."""
+    """URL of the key set (JWKS) of the product's RS256 or ES256 tokens. Set it, or JWT_SECRET."""
     jwt_audience: str | None = None
+    """Audience that a token must name. Production requires it."""
     jwt_issuer: str | None = None
-    jwt_leeway_seconds: Annotated[float, Field(ge=0, le=300)] = 10.0
-    """Clock skew allowed between the issuer and us, in seconds."""
+    """Issuer that a token must name. Production requires it."""
 
     cors_origins: Words = ()
-    """Origins whose pages may call the API, such as https://app.example.com; none by default."""
-    trusted_proxies: Annotated[Words, AfterValidator(_network)] = ()
-    """Networks whose X-Forwarded-For is believed; none by default."""
-    max_body_bytes: Annotated[int, Field(ge=1024, le=64 * 2**20)] = 2**20
-    """1 MiB: a batch of 1,000 pairs of the longest ids is about 250 KB."""
-    max_header_bytes: Annotated[int, Field(ge=1024, le=64 * 2**10)] = 16 * 2**10
+    """Origins whose pages may call the API, such as https://app.example.com; none by default. Set it where pages call
+    the API from another origin."""
+    trusted_proxies: Annotated[Words, AfterValidator(_networks)] = ()
+    """Networks whose X-Forwarded-For is trusted; none by default. Set it behind a load balancer, or all callers share
+    one address."""
     max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
-    """Open connections of one process; more are told to come back (503) and closed."""
-    header_timeout_seconds: Annotated[float, Field(ge=0.1, le=300)] = 10.0
-    """How long a request line and its headers may take to arrive; then the connection is cut."""
-    body_timeout_seconds: Annotated[float, Field(ge=0.1, le=300)] = 30.0
-    """The same for a body, counted from its call's admission, and for a client to take what it is sent."""
-
+    """Open connections of one process; further ones get 503 and are closed. Keep it below the limit of open files."""
     max_concurrent_requests: Annotated[int, Field(ge=1, le=10_000)] = 100
-    """Calls under way in one process, so that these are answered in time. Users' calls, the back end's, suggestions,
-    sessions and the console have as many places each, so none starves another."""
-    max_queued_requests: Annotated[int, Field(ge=0, le=10_000)] = 250
-    """Calls that wait for one of these places, for TARGET_LATENCY_SECONDS at most; more are sent away at once with 503."""
+    """Requests of one kind (users, back end, suggestions, sessions, console) that one process serves at once; a share of
+    it, 16 of 100, is the limit of webhook calls. Raise it where CPU and graph have room and requests are rejected."""
     target_latency_seconds: Annotated[float, Field(ge=0.01, le=60)] = 1.0
-    """Seconds a call should take: while calls take longer, fewer are let in at once, and fewer wait."""
-    max_concurrent_body_bytes: Annotated[int, Field(ge=2**20, le=64 * 2**30)] = 64 * 2**20
-    """Bytes of bodies held at once in one process, for the API and for webhooks each."""
+    """Seconds that a request should take, and may wait for a slot. While requests take longer, fewer are served at once.
+    Raise it where slow responses are better than 503."""
 
     rate_limit_user: Rate = "100/second"
-    """Calls of one user, over all processes; empty for no limit."""
+    """Requests of one user, over all processes; empty for no limit. Lower it where one user can harm others."""
     rate_limit_address: Rate = "20/second"
-    """Calls of one address that carry no valid token or key. Users behind one address do not share it."""
-    rate_limit_all: Rate = ""
-    """All calls that carry a valid token or key together; no limit by default, since MAX_CONCURRENT_REQUESTS bounds them."""
+    """Requests without a valid token or key from one address; users behind one address do not share it. Raise it for load
+    tests from one machine."""
     rate_limit_service: Rate = ""
-    """Calls with the service key; no limit by default, since imports run on it."""
-    rate_limit_console: Rate = "20/second"
-    """Calls with the console's key, all operators together."""
+    """Requests with the service key; empty for no limit, since imports use it. Set it to bound the back end."""
     rate_limit_when_down: Literal["local", "refuse"] = "local"
-    """Without Valkey every process counts for itself (local), or the API answers 503 (refuse)."""
+    """What happens without Valkey: each process counts alone (local), or the API answers 503 (refuse). Choose refuse where
+    a limit must hold exactly."""
 
     friend_limit: Positive = 10_000
-    """Friends of one user."""
+    """Friends of one user. Lower it to what the product allows: long lists cost memory and messages."""
     pending_limit: Positive = 1_000
-    """Requests of one user that wait for an answer, per direction."""
+    """Pending friend requests of one user, per direction. Lower it against spam."""
 
     last_seen_rounding_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
-    """Seconds to which `lastSeen` is rounded down in whatever friends and the product are told, such as 3600; 0 for not
-    at all. A user's own export stays exact."""
+    """Seconds to which `lastSeen` is rounded down for friends and the product; 0 for not at all. Set it, for example to
+    3600, where exact times say too much about a user. A user's own export stays exact."""
 
     partitions: Annotated[int, Field(ge=1, le=1024)] = 20
-    """Sets of users owned by one bridge each; fixed for the life of a deployment."""
+    """Sets of users that one bridge owns at a time. Choose it before the first start: it is fixed for the life of a
+    deployment, and bounds the number of bridges."""
     presence_shards: Annotated[int, Field(ge=1, le=65536)] = 100
-    """Presence channels; a multiple of PARTITIONS."""
+    """Presence channels; a multiple of PARTITIONS. Raise it where a shard has more users than PubNub counts well."""
     presence_shard_levels: Annotated[int, Field(ge=1, le=2)] = 1
+    """Levels of the channels' names: 2 writes shard numbers as two, for one wildcard subscription for each first number.
+    Use 2 above a million users."""
     presence_shards_previous: Annotated[int, Field(ge=0, le=65536)] = 0
-    """While PRESENCE_SHARDS changes: the other number, which is listened to as well; 0 for none."""
+    """Second number of shards that is listened to; 0 for none. Set it to the other number while PRESENCE_SHARDS
+    changes."""
     presence_shard_levels_previous: Annotated[int, Field(ge=1, le=2)] = 1
+    """Levels that belong to PRESENCE_SHARDS_PREVIOUS. Set it while PRESENCE_SHARD_LEVELS changes."""
+
+    @property
+    def log_format(self) -> Literal["json", "console"]:
+        """JSON lines, or coloured text on a developer's terminal."""
+        return "console" if self.environment == "development" and sys.stderr.isatty() else "json"
 
     def shard_map(self) -> ShardMap:
-        """How users spread over presence channels, the other map included while the number changes."""
+        """How users are distributed over presence channels, with the previous map while the number changes."""
         number, levels = self.presence_shards_previous, self.presence_shard_levels_previous
-        also = ShardMap(self.partitions, number, levels) if number else None
-        return ShardMap(self.partitions, self.presence_shards, self.presence_shard_levels, also)
+        previous = ShardMap(self.partitions, number, levels) if number else None
+        return ShardMap(self.partitions, self.presence_shards, self.presence_shard_levels, previous)
 
     @classmethod
     def settings_customise_sources(
@@ -202,12 +237,12 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What the caller gives, then the environment, then the files it names. No .env files."""
+        """Arguments come first, then the environment, then the files it names. No .env files."""
         return init_settings, env_settings, SecretFiles(settings_cls)
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
-        """Relations between options, each told by name."""
+        """Checks between settings; each message names them."""
         if self.presence_shards % self.partitions:
             raise ValueError(
                 f"PRESENCE_SHARDS ({self.presence_shards}) must be a multiple of PARTITIONS ({self.partitions})"
@@ -229,10 +264,10 @@ class Settings(BaseSettings):
 
 
 class SecretFiles(PydanticBaseSettingsSource):
-    """Reads ``NAME_FILE`` for every secret option ``NAME``; one trailing newline is not part of the secret."""
+    """Reads ``NAME_FILE`` for every secret setting ``NAME``; one trailing newline is not part of the secret."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """The secret's text when its file is named, else None."""
+        """The secret's text if its file is named, else None."""
         option = field_name.upper()
         path = os.environ.get(f"{option}_FILE")
         if not path or "SecretStr" not in str(field.annotation):
@@ -247,7 +282,6 @@ class SecretFiles(PydanticBaseSettingsSource):
             ) from error
 
     def __call__(self) -> dict[str, Any]:
-        """Every secret that a file was named for."""
         found = {
             name: self.get_field_value(field, name)[0]
             for name, field in self.settings_cls.model_fields.items()
@@ -256,7 +290,7 @@ class SecretFiles(PydanticBaseSettingsSource):
 
 
 def unsafe_options(settings: Settings) -> list[str]:
-    """What is set and must not be in production, each beginning with the option's name."""
+    """Settings that production refuses; each text begins with the name."""
     secrets = {
         "JWT_SECRET": settings.jwt_secret,
         "SERVICE_KEY": settings.service_key,
@@ -276,7 +310,7 @@ def unsafe_options(settings: Settings) -> list[str]:
 
 
 def short_secrets(secrets: Mapping[str, SecretStr | None]) -> list[str]:
-    """Which of these are set and too short to be safe, each beginning with the option's name."""
+    """Which of these are set and too short to be safe; each text begins with the name."""
     return [
         f"{name} must have at least {MIN_SECRET_CHARACTERS} characters"
         for name, secret in secrets.items()
@@ -285,10 +319,10 @@ def short_secrets(secrets: Mapping[str, SecretStr | None]) -> list[str]:
 
 
 def missing_to_serve(settings: Settings) -> list[str]:
-    """What an API cannot do without, each beginning with the option's name."""
+    """Settings that an API needs and does not have; each text begins with the name."""
     found = []
     if not (settings.jwt_secret or settings.jwt_jwks_url):
-        found.append("JWT_SECRET or JWT_JWKS_URL must be set: nobody could call the API")
+        found.append("JWT_SECRET or JWT_JWKS_URL must be set, or no user could call the API")
     if settings.environment == "production":
         wanted = {"JWT_AUDIENCE": settings.jwt_audience, "JWT_ISSUER": settings.jwt_issuer}
         found += [
@@ -305,37 +339,39 @@ Options = TypeVar("Options", bound=Settings)
 
 
 @overload
-def load(**given: Any) -> Settings: ...
+def load(**values: Any) -> Settings: ...
 @overload
-def load(kind: type[Options], **given: Any) -> Options: ...
-def load(kind: type[Settings] = Settings, **given: Any) -> Settings:
-    """Read the options of `kind`; `given` comes before the environment.
+def load(kind: type[Options], **values: Any) -> Options: ...
+def load(kind: type[Settings] = Settings, **values: Any) -> Settings:
+    """Read the settings of `kind`; `values` override the environment.
 
-    Raises `SetupError`, which names every option that is wrong.
+    Raises `SetupError`, which names every wrong setting.
     """
     refuse_old_names(os.environ)
     try:
-        return kind(**given)
+        return kind(**values)
     except ValidationError as error:
-        wrong = "; ".join(_told(one["loc"], one["msg"]) for one in error.errors(include_input=False))
-        raise SetupError(what=wrong, todo="Correct the option and start again") from None
+        wrong = "; ".join(_described(one["loc"], one["msg"]) for one in error.errors(include_input=False))
+        raise SetupError(what=wrong, todo="Correct the setting and start again") from None
 
 
 def refuse_old_names(environ: Mapping[str, str]) -> None:
-    """Raise `SetupError` where an option is given by a name of before 1.0: in silence it would have no effect."""
-    found = [
-        f"{old} is now {new}" for old, new in RENAMED.items() if old in environ or f"{old}_FILE" in environ
-    ]
-    if found:
-        raise SetupError(what="; ".join(found), todo="Use the new name and start again")
+    """Raise `SetupError` if a name of before 1.0 is set: it would silently have no effect."""
+    is_set = [name for name in (*RENAMED, *FIXED) if name in environ or f"{name}_FILE" in environ]
+    if is_set:
+        what = "; ".join(
+            f"{name} is now {RENAMED[name]}" if name in RENAMED else f"{name} is fixed now: {FIXED[name]}"
+            for name in is_set
+        )
+        raise SetupError(what=what, todo="Use the new name, remove what is fixed, and start again")
 
 
 def check_serving(settings: Settings) -> None:
-    """Raise `SetupError` unless an API can be served with these options."""
+    """Raise `SetupError` unless an API can be served with these settings."""
     if missing := missing_to_serve(settings):
-        raise SetupError(what="; ".join(missing), todo="Set the option and start again")
+        raise SetupError(what="; ".join(missing), todo="Set it and start again")
 
 
-def _told(where: tuple[int | str, ...], message: str) -> str:
+def _described(where: tuple[int | str, ...], message: str) -> str:
     text = message.removeprefix("Value error, ")
     return f"{str(where[0]).upper()}: {text}" if where else text

@@ -18,7 +18,7 @@ from graph_service.settings import load
 from pubnub_bridge.fanout.sqs_queue import BadQueue, Received, SqsQueue
 from pubnub_bridge.fanout.sqs_worker import SqsWorker
 from pubnub_bridge.fanout.sync_loader import SyncLoader
-from pubnub_bridge.pubnub_api.publish_client import PublishClient
+from pubnub_bridge.pubnub_api.publish_client import MAX_PIPELINED_PUBLISHES, PublishClient
 from pubnub_bridge.runtime.bridge import batch_window, limits, ways
 from pubnub_bridge.runtime.context import open_context
 from pubnub_bridge.runtime.startup import prepare
@@ -83,7 +83,7 @@ class Function:
             if context.notices is None:
                 raise BadQueue(url="", reason="a function needs the queue that Lambda reads for it")
             await prepare(context)
-            pool = PublishClient(context.keyset, context.tokens.own, settings.publish_pipeline)
+            pool = PublishClient(context.keyset, context.tokens.own, MAX_PIPELINED_PUBLISHES)
             handed = LambdaQueue(context.notices)
             inbox = InboxStreams(opened.valkey, context.shards.partition, handed)
             how = ways(context, pool, SyncLoader(context.flags, context.watermark))

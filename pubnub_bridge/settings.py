@@ -1,4 +1,4 @@
-"""Every option of the bridge, beside those of the graph service. Knows no engine; reads the environment once."""
+"""Every setting of the bridge, in addition to those of the graph service. Does no I/O but to read the environment once."""
 
 from __future__ import annotations
 
@@ -14,109 +14,106 @@ Seconds = Annotated[float, Field(ge=0, le=3600)]
 
 
 class Settings(GraphSettings):
-    """The options of a process that bridges presence and inboxes."""
+    """The settings of a process that bridges presence and inboxes."""
 
     pubnub_subscribe_key: str = ""
+    """Subscribe key of the PubNub keyset. Set it from PubNub's admin portal."""
     pubnub_publish_key: str = ""
+    """Publish key of the same keyset. Set it from PubNub's admin portal."""
     pubnub_secret_key: SecretStr | None = None
-    """Signs grants and the server's own calls; without it Access Manager cannot be used."""
+    """Secret key of the same keyset: signs grants and the server's own requests. Set it; only a keyset without Access
+    Manager works without."""
     pubnub_origin: str = "ps.pndsn.com"
+    """Host that speaks PubNub's protocol. Change it for a custom origin or the local one."""
     pubnub_tls: bool = True
-    pubnub_user: str = "friends-presence"
-    """The user id the server calls PubNub with."""
+    """Use TLS to the origin. Disable it for an origin on this machine only."""
 
     debounce_online_seconds: Seconds = 5.0
-    """How long a user must be present before friends are told."""
+    """Seconds for which a user must be present before friends are notified. Raise it where connections are unstable, lower
+    it for faster notifications."""
     debounce_leave_seconds: Seconds = 5.0
-    """How long a user must be gone after a leave; reloads of a page come back within it."""
+    """Seconds for which a user must be gone after a leave. Keep it above the time of a page reload."""
     debounce_timeout_seconds: Seconds = 5.0
-    """The same after a timeout; PubNub has waited for the heartbeat already."""
-
-    verify_leaves: bool = True
-    """Whether someone who left is looked up before friends are told: another device may still be there."""
+    """Seconds for which a user must be gone after a timeout, when PubNub has waited for the heartbeat already. Lower it for
+    faster notifications of lost devices."""
     reconcile_interval_seconds: Annotated[float, Field(ge=10, le=86400)] = 300.0
-    """How often each shard is compared with Here Now."""
+    """Seconds between two comparisons of a shard with PubNub's Here Now. Lower it while presence events are lost; each
+    comparison costs calls."""
 
     storm_protection: bool = True
-    """Whether a mass leave or join is met with longer waiting, so that friends hear of its outcome only."""
-    storm_min_share: Annotated[float, Field(ge=0.01, le=1)] = 0.1
-    """The share of those online that must leave or come within STORM_DETECTION_SECONDS: of a shard, a partition, or all."""
+    """Delay leave notifications during a mass disconnect. Disable it if mass leaves are real news (end of a match)."""
     storm_min_users: Annotated[int, Field(ge=10, le=1_000_000)] = 100
-    """How many must leave or come at least; fewer are no storm, whatever their share."""
-    storm_detection_seconds: Annotated[float, Field(ge=1, le=300)] = 10.0
-    """Seconds over which they are counted."""
+    """Users that must leave or come within 10 s, and a tenth of those online, for a storm. Raise it for a small
+    population, where a tenth is a few users."""
     storm_debounce_seconds: Seconds = 30.0
-    """The most seconds that a leave waits in a storm of its shard; who is back by then was never gone."""
-    storm_batch_window_seconds: Seconds = 3.0
-    """The least seconds that news waits for company in a storm; BATCH_WINDOW_MAX_SECONDS is still the most."""
+    """Seconds that a leave is debounced during a storm of its shard, at most. Raise it where users take longer to
+    reconnect, lower it where a mass leave must show soon."""
 
     queue_url: str = ""
-    """Where notices wait between settling and publishing: Valkey's streams when empty, or an SQS FIFO queue as
-    sqs://sqs.REGION.amazonaws.com/ACCOUNT/NAME.fifo (the extra `sqs`)."""
+    """Queue between commit and publish: Valkey's streams if empty, or an SQS FIFO queue as
+    sqs://sqs.REGION.amazonaws.com/ACCOUNT/NAME.fifo (extra `sqs`). Set it to publish from AWS Lambda."""
     batch_window_min_seconds: Seconds = 0.0
-    """The window, in seconds, in which news for one inbox becomes one message when it is calm."""
-    batch_window_max_seconds: Seconds = 30.0
-    """The same in the worst storm."""
+    """Seconds that a pending batch waits for more notifications when calm. Raise it for fewer and larger messages, such as
+    where PubNub's bill matters more than a second."""
     publish_in_flight: Annotated[int, Field(ge=1, le=1000)] = 100
-    """Publishes under way at once in one process."""
-    publish_pipeline: Annotated[int, Field(ge=1, le=100)] = 16
-    """Publishes under way on one connection; 1 where something between us and PubNub cannot pipeline."""
+    """Publishes in flight at once in one process. Raise it where PubNub responds fast and publishing is late."""
     publish_per_second: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """Most publishes a second of one process; 0 for no limit. It waits, it drops nothing."""
-    publish_max_attempts: Annotated[int, Field(ge=1, le=100)] = 5
-    """How often a message goes through the stream again before its inbox is owed a sync instead."""
+    """Publishes a second of one process, at most; 0 for no limit. Set it to your share of what PubNub allows the keyset:
+    publishing waits and drops nothing."""
 
     status_count_interval_seconds: Annotated[float, Field(ge=1, le=3600)] = 10.0
-    """Seconds between two status.count; a client trusts one for three of them."""
-    change_history_hours: Annotated[int, Field(ge=0, le=720)] = 24
-    """Hours that the last settled changes of a user are kept for GET /v1/why; 0 keeps none."""
+    """Seconds between two `status.count`; clients trust one for three intervals. Raise it for fewer messages to all
+    users."""
     accuracy_sample: Annotated[int, Field(ge=0, le=1000)] = 20
-    """Users a minute whose flag is compared with Where Now; 0 for none."""
+    """Users a minute whose flag is compared with PubNub's Where Now; 0 for none. Raise it for a sharper accuracy figure, at
+    the price of calls."""
     app_context: Literal["off", "flags", "full"] = "full"
-    """What is kept in App Context: nothing, each user's flags, or the friends' channel and its members as well."""
+    """What is written to App Context: nothing, each user's flag, or also the channel of friends and its members. Choose less
+    where clients do not read it or its calls cost too much."""
     app_context_per_second: Annotated[int, Field(ge=1, le=10_000)] = 50
-    """Most App Context calls a second; what waits is merged. Far fewer while news is late or the process is busy."""
+    """App Context calls a second, at most; pending writes are merged, and far fewer are made while publishing is late or the
+    CPU is busy. Raise it where App Context falls behind."""
 
-    token_minutes: Annotated[int, Field(ge=1, le=43_200)] = 60
-    """How long a client's token is good (PubNub docs: 1 to 43,200)."""
     heartbeat_seconds: Annotated[int, Field(ge=20, le=320)] = 60
-    """The presence timeout that clients are told to use."""
+    """Presence timeout that clients are to use, in seconds. Lower it to notice lost devices sooner, at the price of
+    calls."""
     webhook_secret: SecretStr | None = None
-    """What Events & Actions sends in X-Webhook-Secret; without one the webhook is closed."""
+    """Secret that PubNub's Events & Actions send in `X-Webhook-Secret`; without one the webhook is closed. Set it to receive
+    presence by webhook."""
     webhook_secret_previous: SecretStr | None = None
-    """Still accepted while the webhooks change to a new secret."""
-    max_concurrent_webhooks: Annotated[int, Field(ge=1, le=1000)] = 16
-    """Webhook calls under way in one process; more are answered 503, and PubNub sends them again."""
+    """Second secret that is accepted. Set it to the old one while the webhooks change to a new one."""
     max_stream_entries: Annotated[int, Field(ge=100, le=100_000_000)] = 50_000
-    """Entries that may wait in one stream; from then on nothing more is accepted into it: the webhook and asked syncs
-    answer 503, the subscriber pauses and reconciles afterwards. An entry has one to four KB and there are PARTITIONS
-    streams of each kind, so 50,000 may need 2 GB: keep Valkey's memory above it, or the limit below."""
+    """Entries of one stream, at most (backpressure): beyond, the webhook and requested syncs answer 503, and the subscriber
+    pauses and reconciles afterwards. Fit it to Valkey's memory: an entry has one to four KB and there are PARTITIONS
+    streams of each kind, so 50,000 may need 2 GB."""
     events_url: str = ""
-    """Where settled presence and friend changes are posted; nowhere when empty."""
+    """URL to which committed presence and friend changes are posted; empty for none. Set it where a back end needs
+    them."""
     events_secret: SecretStr | None = None
-    """Signs those posts (HMAC-SHA256, X-Signature)."""
-
-    console_interval_seconds: Annotated[float, Field(ge=0.5, le=60)] = 2.0
-    """Seconds between two snapshots of the operator console."""
-    max_consoles: Annotated[int, Field(ge=1, le=1000)] = 20
-    """Consoles that one process feeds at a time."""
+    """Key that signs those posts (HMAC-SHA256, `X-Signature`). EVENTS_URL requires it."""
 
     access_manager: bool = True
-    """Off where the keyset has no Access Manager: then no tokens are granted."""
+    """Grant tokens to clients. Disable it for a keyset without Access Manager: then every client can read every inbox."""
 
     web_libraries: Path | None = None
-    """The folder of the pages' third-party files; `friends-presence up` fetches them and sets it."""
+    """Folder of the pages' third-party files. Set it to serve the pages without `friends-presence up`, which fetches the
+    files and sets it."""
     demo_login: bool = False
-    """Whether anybody at this machine may sign in as any user, for demos; refused in production."""
+    """Let any user of this machine sign in as any demo user. Enable it for demos; production refuses it."""
+
+    @property
+    def max_concurrent_webhooks(self) -> int:
+        """Webhook calls that one process serves at once; more are answered 503, and PubNub sends them again."""
+        return max(1, self.max_concurrent_requests * 16 // 100)
 
     @property
     def longest_hold(self) -> float:
-        """Seconds after which a change has settled, whatever its reason; in a storm leaves wait longer."""
+        """Seconds after which every change is settled; in a storm leaves wait longer."""
         return max(self.debounce_online_seconds, self.debounce_leave_seconds, self.debounce_timeout_seconds)
 
     @model_validator(mode="after")
     def _signed(self) -> Self:
-        """Relations between options, each told by name."""
+        """Checks between settings; each message names them."""
         if self.webhook_secret_previous and not self.webhook_secret:
             raise ValueError("WEBHOOK_SECRET_PREVIOUS needs WEBHOOK_SECRET, the secret that follows it")
         if self.environment == "production":

@@ -24,8 +24,7 @@ from pubnub_bridge.fanout.batcher import BatchWindow
 from pubnub_bridge.fanout.publisher import Publisher, PublisherParts, PublishLimits
 from pubnub_bridge.model.notification import SyncNotification
 from pubnub_bridge.partitions.consumer import Needs, Partitions
-from pubnub_bridge.pubnub_api.publish_client import Keyset, PublishClient
-from pubnub_bridge.settings import Settings
+from pubnub_bridge.pubnub_api.publish_client import MAX_PIPELINED_PUBLISHES, Keyset, PublishClient
 from pubnub_bridge.store.change_history import FailedRecipient
 from pubnub_bridge.store.dead_letters import DeadLetters
 from pubnub_bridge.store.inbox_streams import InboxStreams
@@ -54,7 +53,7 @@ async def _failed(some: Sequence[FailedRecipient]) -> None:
 
 async def rows(url: str, port: int, window_s: float) -> None:
     """Owns every partition, until standard input ends."""
-    depth = Settings.model_fields["publish_pipeline"].default
+    depth = MAX_PIPELINED_PUBLISHES
     async with open_valkey(url) as valkey:
         inbox = InboxStreams(valkey, SHARDS.partition)
         needs = Needs(

@@ -25,8 +25,7 @@ from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 from pubnub.request_handlers.async_httpx import AsyncHttpxRequestHandler
 
 from pubnub_bridge.model import encoding
-from pubnub_bridge.pubnub_api.publish_client import SENT, Keyset, PublishClient
-from pubnub_bridge.settings import Settings
+from pubnub_bridge.pubnub_api.publish_client import MAX_PIPELINED_PUBLISHES, SENT, Keyset, PublishClient
 
 MESSAGES = 2000
 WARM_S = 0.7
@@ -87,7 +86,7 @@ def messages(number: int = MESSAGES) -> list[Message]:
 @asynccontextmanager
 async def ours(sink: Sink) -> AsyncIterator[Publish]:
     """The bridge's pool at its default depth."""
-    depth = Settings.model_fields["publish_pipeline"].default
+    depth = MAX_PIPELINED_PUBLISHES
     pool = PublishClient(Keyset(sink.origin, "demo", "demo", sink.tls), lambda: None, depth)
 
     async def publish(message: Message) -> bool:

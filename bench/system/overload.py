@@ -51,7 +51,6 @@ SOON = 5.0
 """Seconds in which everything must be as before."""
 UNBOUNDED = {
     "MAX_CONCURRENT_REQUESTS": "10000",
-    "MAX_CONCURRENT_WEBHOOKS": "1000",
     "TARGET_LATENCY_SECONDS": "60",
     "MAX_STREAM_ENTRIES": "100000000",
     "MAX_CONNECTIONS": "1000000",

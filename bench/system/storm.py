@@ -31,6 +31,7 @@ from bench.peers.friends import Friends
 from bench.system.storm_scene import Figures, Stage, town
 from graph_service.model.sharding import ShardMap
 from graph_service.valkey.cluster import open_valkey
+from pubnub_bridge.debounce.storm_detector import STORM_BATCH_WINDOW_SECONDS
 from pubnub_bridge.settings import Settings
 
 console = Console(stderr=True)
@@ -85,7 +86,7 @@ class Programme:
 
     def _tell(self, figures: Figures, hold_s: float) -> None:
         figures.hold_s = hold_s
-        figures.window_s = self._settings.storm_batch_window_seconds if self._on and hold_s else 0.0
+        figures.window_s = STORM_BATCH_WINDOW_SECONDS if self._on and hold_s else 0.0
         self.told.append(figures)
         console.print(
             f"storm mode {'on' if self._on else 'off'}: {figures.what}: right after {figures.right_s:.1f} s, "

@@ -31,6 +31,9 @@ from graph_service.api.routing import TypedRoutes
 from graph_service.api.services import DOCUMENT, SERVICES, Services
 from graph_service.settings import Settings
 
+MAX_BODY_BYTES = 2**20
+"""1 MiB: a batch of 1,000 pairs of the longest ids is about 250 KB."""
+
 OWN: tuple[TypedRoutes, ...] = (
     friends.routes,
     requests.routes,
@@ -70,7 +73,7 @@ def build_app(
     """The application with our routes and `extra` ones."""
     app = web.Application(
         middlewares=[middleware.observe, middleware.guard(settings)],
-        client_max_size=settings.max_body_bytes,
+        client_max_size=MAX_BODY_BYTES,
     )
     tables = [*OWN, *extra]
     app[SERVICES] = services

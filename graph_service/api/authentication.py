@@ -30,6 +30,8 @@ from graph_service.errors import FriendsError, RateLimited, SetupError, Unauthor
 from graph_service.model import ids
 from graph_service.settings import Settings
 
+JWT_LEEWAY_SECONDS = 10.0
+"""Clock skew allowed between the issuer and us."""
 MAX_TOKEN_CHARACTERS = 8192
 """Longer tokens are refused before anything of them is decoded."""
 
@@ -96,7 +98,7 @@ class Verifier:
             "algorithms": list(keys.algorithms),
             "audience": settings.jwt_audience,
             "issuer": settings.jwt_issuer,
-            "leeway": settings.jwt_leeway_seconds,
+            "leeway": JWT_LEEWAY_SECONDS,
             "options": {"require": ["exp", "sub"], "verify_aud": settings.jwt_audience is not None},
         }
 

@@ -31,6 +31,12 @@ from graph_service.settings import Settings
 
 log = structlog.get_logger(__name__)
 
+MAX_QUEUED_REQUESTS = 250
+"""Requests of one limit that wait for a slot, for TARGET_LATENCY_SECONDS at most; more are rejected with 503 at once."""
+MAX_CONCURRENT_BODY_BYTES = 64 * 2**20
+"""Bytes of bodies in memory at once under one limit."""
+BODY_TIMEOUT_SECONDS = 30.0
+"""Seconds from its admission in which a request's body must arrive, and in which a client must take what it is sent."""
 LOG_INTERVAL_SECONDS = 10.0
 """Between two log lines about rejected requests; each request is counted in metrics."""
 
@@ -44,7 +50,7 @@ class Overloaded(FriendsError):
 
 
 class BodyTooSlow(FriendsError):
-    """The body did not arrive within {seconds} s (BODY_TIMEOUT_SECONDS)."""
+    """The body did not arrive within {seconds} s."""
 
     code = "body_too_slow"
     status = 408
@@ -166,7 +172,7 @@ class ConcurrencyLimits:
         """A limit of `max_slots`, for which `max_queued` may wait."""
         bounds = LimiterBounds(
             max_slots=max_slots,
-            max_body_bytes=self._settings.max_concurrent_body_bytes,
+            max_body_bytes=MAX_CONCURRENT_BODY_BYTES,
             target_latency_seconds=self._settings.target_latency_seconds,
             max_queued=max_queued,
         )
@@ -179,9 +185,9 @@ class ConcurrencyLimits:
         """Hold a slot while the block runs; a limit that was not built is like the users'. Raises `Overloaded`."""
         settings = self._settings
         queue = self._queues.get(name) or self.build(
-            name, settings.max_concurrent_requests, settings.max_queued_requests
+            name, settings.max_concurrent_requests, MAX_QUEUED_REQUESTS
         )
-        slot = Slot(name=name, queue=queue, body_timeout_seconds=settings.body_timeout_seconds)
+        slot = Slot(name=name, queue=queue, body_timeout_seconds=BODY_TIMEOUT_SECONDS)
         try:
             await slot.acquire()
             yield slot

@@ -19,9 +19,12 @@ from aiohttp import http_exceptions, web
 
 from graph_service import metrics
 from graph_service.api import problems
+from graph_service.api.concurrency_limits import BODY_TIMEOUT_SECONDS
 from graph_service.errors import FriendsError
 from graph_service.settings import Settings
 
+HEADER_TIMEOUT_SECONDS = 10.0
+"""Seconds in which a request line and its headers must arrive; then the connection is cut."""
 MAX_LINE_BYTES = 64 * 1024
 """Of a request line or one header, for the parser. MAX_HEADER_BYTES is smaller and refuses with its name."""
 
@@ -152,8 +155,8 @@ class Runner(web.AppRunner):
     def __init__(self, *, app: web.Application, settings: Settings) -> None:
         super().__init__(app, shutdown_timeout=settings.grace_seconds)
         self._limit = ConnectionLimit(
-            header_timeout_seconds=settings.header_timeout_seconds,
-            reader_timeout_seconds=settings.body_timeout_seconds,
+            header_timeout_seconds=HEADER_TIMEOUT_SECONDS,
+            reader_timeout_seconds=BODY_TIMEOUT_SECONDS,
             max_connections=settings.max_connections,
         )
 

@@ -20,6 +20,9 @@ from graph_service.api.concurrency_limits import Overloaded
 from graph_service.errors import FriendsError
 from graph_service.settings import Settings
 
+MAX_HEADER_BYTES = 16 * 1024
+"""Bytes of a request line and its headers together; more are answered 431."""
+
 REQUEST_ID = web.RequestKey("request_id", str)
 SHED = web.RequestKey("shed", bool)
 REQUEST_ID_PATTERN = re.compile(r"[\w.\-]{1,64}", re.ASCII)
@@ -81,7 +84,7 @@ def _problem(request: web.Request, error: FriendsError) -> web.Response:
 def guard(settings: Settings) -> Middleware:
     """Refuse headers that are too large; respond to the CORS preflight of allowed origins."""
     origins = frozenset(settings.cors_origins)
-    max_bytes = settings.max_header_bytes
+    max_bytes = MAX_HEADER_BYTES
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:

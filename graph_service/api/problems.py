@@ -52,7 +52,7 @@ class MethodNotAllowed(FriendsError):
 
 
 class BodyTooLarge(FriendsError):
-    """The body is larger than {limit} bytes (MAX_BODY_BYTES)."""
+    """The body is larger than {limit} bytes."""
 
     code = "body_too_large"
     status = 413
@@ -66,7 +66,7 @@ class WrongMediaType(FriendsError):
 
 
 class HeadersTooLarge(FriendsError):
-    """The headers are larger than {limit} bytes (MAX_HEADER_BYTES)."""
+    """The headers are larger than {limit} bytes."""
 
     code = "headers_too_large"
     status = 431

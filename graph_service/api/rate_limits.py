@@ -24,6 +24,10 @@ from graph_service.settings import Settings
 
 Kind = Literal["user", "address", "service", "console", "all"]
 
+RATE_LIMIT_CONSOLE = "20/second"
+"""Calls with the console's key, of all operators together."""
+RATE_LIMIT_ALL = ""
+"""Calls with a valid token or key, of all callers together: no rate, since MAX_CONCURRENT_REQUESTS bounds them."""
 RETRY_SECONDS = 5.0
 """Of counting locally before Valkey is tried again."""
 MAX_CONNECTIONS = 1000
@@ -45,8 +49,8 @@ class RateLimits:
             "user": settings.rate_limit_user,
             "address": settings.rate_limit_address,
             "service": settings.rate_limit_service,
-            "console": settings.rate_limit_console,
-            "all": settings.rate_limit_all,
+            "console": RATE_LIMIT_CONSOLE,
+            "all": RATE_LIMIT_ALL,
         }
         self._rates = {kind: limits.parse(rate) for kind, rate in rates.items() if rate}
         self._shared = SlidingWindowCounterRateLimiter(

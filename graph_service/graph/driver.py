@@ -30,6 +30,8 @@ T = TypeVar("T")
 Observer = Callable[[str, float, bool], None]
 """Called after each query: name, seconds, whether it succeeded."""
 
+DATABASE = "neo4j"
+"""Named in every session, so that the driver does not ask the server for the user's home database."""
 MAX_CONCURRENT_WRITES = 16
 """Of one process; the others wait here, first in, first out. The server does not serve lock waiters in order: with 64
 writers on 20 users some waited for over 5 s, with 16 none did, at the same throughput."""
@@ -231,7 +233,7 @@ async def connect(settings: Settings, observe: Observer | None = None) -> AsyncI
         user_agent="friends-presence",
     )
     try:
-        yield Graph(driver=driver, database=settings.neo4j_database, observe=observe)
+        yield Graph(driver=driver, database=DATABASE, observe=observe)
     finally:
         await asyncio.shield(driver.close())
 

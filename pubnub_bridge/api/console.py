@@ -61,7 +61,7 @@ async def snapshot(request: web.Request) -> Snapshot:
 )
 async def stream(request: web.Request) -> web.StreamResponse:
     """Events are `past` (figures of the last minutes), then `snapshot` (as GET /v1/console) or `trouble` ({reason}),
-    every CONSOLE_INTERVAL_SECONDS. EventSource cannot send the key: read the stream with fetch."""
+    every two seconds. EventSource cannot send the key: read the stream with fetch."""
     feed, readiness = request.app[CONTEXT].console, request.app[SERVICES].readiness
     with feed.console(), suppress(ConnectionResetError):
         response = web.StreamResponse(headers=HEADERS | {"X-Accel-Buffering": "no"})

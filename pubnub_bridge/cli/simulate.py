@@ -136,7 +136,7 @@ def _machines(found: Prediction) -> Table:
     table.add_row("cores", f"{used.planned:.1f}", planned)
     for name, cores in (("bridges", used.bridge), ("Neo4j", used.neo4j), ("Valkey", used.valkey)):
         table.add_row(f"· {name}", f"{cores:.2f}", "used")
-    why = f"{_bytes(memory.valkey_streams)} on the way, {_bytes(memory.valkey_why)} for CHANGE_HISTORY_HOURS"
+    why = f"{_bytes(memory.valkey_streams)} on the way, {_bytes(memory.valkey_why)} for the change history"
     table.add_row("Valkey's memory", _bytes(memory.valkey), why)
     table.add_row("bridges' memory", _bytes(memory.bridges), "holds of all, one process")
     graph = f"{found.load.friendships:,} friendships of {found.product.people:,} people"

@@ -20,6 +20,12 @@ from typing import Literal
 
 from graph_service.model.sharding import ShardMap
 
+STORM_MIN_SHARE = 0.1
+"""The share of those online, of a shard, a partition or all, that must leave or come for a storm."""
+STORM_DETECTION_SECONDS = 10.0
+"""Seconds over which leaves and joins are counted."""
+STORM_BATCH_WINDOW_SECONDS = 3.0
+"""Seconds that a pending batch waits for more notifications in a storm, at least."""
 BUCKETS = 10
 """Parts of the span that are counted apart."""
 

@@ -21,6 +21,9 @@ from dataclasses import dataclass, field
 
 from pubnub_bridge.model.notification import Event, Notification, SyncNotification
 
+BATCH_WINDOW_MAX_SECONDS = 30.0
+"""The batch window when publishing is as late as it can be, and the most that a storm may ask for."""
+
 
 @dataclass(frozen=True, slots=True)
 class BatchWindow:

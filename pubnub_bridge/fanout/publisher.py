@@ -67,6 +67,10 @@ class PublisherParts:
     """Keeps which recipients a change did not reach, for whoever asks why."""
 
 
+PUBLISH_MAX_ATTEMPTS = 5
+"""Times that a message goes through the stream before its inbox gets a pending resync instead."""
+
+
 @dataclass(frozen=True, slots=True)
 class PublishLimits:
     """How hard to push."""

@@ -16,6 +16,9 @@ from urllib.parse import quote
 
 from pubnub_bridge.pubnub_api.http_pipeline import ConnectionPool, NoResponse
 
+MAX_PIPELINED_PUBLISHES = 16
+"""Publishes on one connection at once (HTTP/1.1 pipelining)."""
+
 
 class Outcome(Enum):
     """What became of one publish."""

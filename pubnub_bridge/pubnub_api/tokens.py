@@ -19,6 +19,8 @@ from graph_service.model.sharding import ShardMap
 from pubnub_bridge.pubnub_api.sdk import Grant, PubNubSdk
 
 STATUS_CHANNEL = "status.global"
+TOKEN_MINUTES = 60
+"""How long a client's token is valid, minutes (PubNub docs: 1 to 43,200)."""
 SERVER_MINUTES = 60
 _log = structlog.get_logger(__name__)
 

@@ -22,12 +22,23 @@ from pubnub_bridge import metrics
 from pubnub_bridge.debounce.committer import Around, FlagCommitter
 from pubnub_bridge.debounce.debouncer import DebounceTimes
 from pubnub_bridge.debounce.reconciler import Reconciler
-from pubnub_bridge.debounce.storm_detector import StormThresholds
+from pubnub_bridge.debounce.storm_detector import (
+    STORM_BATCH_WINDOW_SECONDS,
+    STORM_DETECTION_SECONDS,
+    STORM_MIN_SHARE,
+    StormThresholds,
+)
 from pubnub_bridge.fanout import outbox_relay
 from pubnub_bridge.fanout.admission import Admission
-from pubnub_bridge.fanout.batcher import BatchWindow
+from pubnub_bridge.fanout.batcher import BATCH_WINDOW_MAX_SECONDS, BatchWindow
 from pubnub_bridge.fanout.event_webhook import EventWebhook, WebhookReceiver
-from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher, PublisherParts, PublishLimits
+from pubnub_bridge.fanout.publisher import (
+    PUBLISH_MAX_ATTEMPTS,
+    PartitionOutbox,
+    Publisher,
+    PublisherParts,
+    PublishLimits,
+)
 from pubnub_bridge.fanout.sqs_worker import SqsWorker
 from pubnub_bridge.fanout.sync_loader import SyncLoader
 from pubnub_bridge.ingest.subscriber import Hooks, Subscriber
@@ -38,7 +49,7 @@ from pubnub_bridge.observe.cpu_load import BUSY_SHARE, CpuLoad
 from pubnub_bridge.observe.online_count import CountNeeds, OnlineCount
 from pubnub_bridge.partitions.consumer import Needs, Partitions
 from pubnub_bridge.partitions.leases import Leases, bridge_name
-from pubnub_bridge.pubnub_api.publish_client import PublishClient
+from pubnub_bridge.pubnub_api.publish_client import MAX_PIPELINED_PUBLISHES, PublishClient
 from pubnub_bridge.runtime import scheduler
 from pubnub_bridge.runtime.context import BridgeContext, open_context
 from pubnub_bridge.runtime.startup import until_prepared
@@ -48,6 +59,8 @@ from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health
 from pubnub_bridge.store.inbox_streams import InboxStreams
 
+VERIFY_LEAVES = True
+"""Users who left are looked up before friends are notified: another device may still be connected."""
 SETTLES, READS = 1.0, 0.1
 """Seconds that a batch of settling, or of owed syncs, takes at most while the graph bears more syncs."""
 _log = structlog.get_logger(__name__)
@@ -91,11 +104,11 @@ def storm_thresholds(settings: Settings) -> StormThresholds:
     """When there is a storm, and how long is waited then."""
     return StormThresholds(
         on=settings.storm_protection,
-        share=settings.storm_min_share,
+        share=STORM_MIN_SHARE,
         least=settings.storm_min_users,
-        span=int(settings.storm_detection_seconds * 1000),
+        span=int(STORM_DETECTION_SECONDS * 1000),
         hold=int(settings.storm_debounce_seconds * 1000),
-        window=settings.storm_batch_window_seconds,
+        window=STORM_BATCH_WINDOW_SECONDS,
     )
 
 
@@ -105,7 +118,7 @@ class Bridge:
     def __init__(self, context: BridgeContext) -> None:
         settings = context.settings
         self.context = context
-        self.pool = PublishClient(context.keyset, context.tokens.own, settings.publish_pipeline)
+        self.pool = PublishClient(context.keyset, context.tokens.own, MAX_PIPELINED_PUBLISHES)
         self.partitions = Partitions(_needs(context))
         self.events = _events(context, lambda: self.ownership.leads)
         self.committer = FlagCommitter(_around(context, self.events), self.partitions.debouncers)
@@ -280,7 +293,7 @@ class Bridge:
 
 def batch_window(settings: Settings) -> BatchWindow:
     """How long news waits for company."""
-    return BatchWindow(settings.batch_window_min_seconds, settings.batch_window_max_seconds)
+    return BatchWindow(settings.batch_window_min_seconds, BATCH_WINDOW_MAX_SECONDS)
 
 
 def ways(context: BridgeContext, pool: PublishClient, syncs: SyncLoader) -> PublisherParts:
@@ -331,7 +344,7 @@ def _around(context: BridgeContext, events: EventWebhook) -> Around:
         now=context.clock.now,
         events=events.keep,
         refused=refused,
-        verify_leaves=context.settings.verify_leaves,
+        verify_leaves=VERIFY_LEAVES,
     )
 
 
@@ -345,6 +358,6 @@ def limits(settings: Settings) -> PublishLimits:
     """How hard to push."""
     return PublishLimits(
         in_flight=settings.publish_in_flight,
-        tries=settings.publish_max_attempts,
+        tries=PUBLISH_MAX_ATTEMPTS,
         per_second=settings.publish_per_second,
     )

@@ -25,14 +25,17 @@ from pubnub_bridge.pubnub_api.clock import Clock
 from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.pubnub_api.publish_client import Keyset
 from pubnub_bridge.pubnub_api.sdk import PubNubSdk
-from pubnub_bridge.pubnub_api.tokens import Tokens
+from pubnub_bridge.pubnub_api.tokens import TOKEN_MINUTES, Tokens
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.backpressure import Backpressure
-from pubnub_bridge.store.change_history import ChangeHistory
+from pubnub_bridge.store.change_history import CHANGE_HISTORY_HOURS, ChangeHistory
 from pubnub_bridge.store.dead_letters import DeadLetters
 from pubnub_bridge.store.inbox_streams import InboxStreams
 from pubnub_bridge.store.presence_log import PresenceLog
 from pubnub_bridge.store.watermark import Watermark
+
+PUBNUB_USER = "friends-presence"
+"""The user id with which the server calls PubNub."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def keyset(settings: Settings) -> Keyset:
         settings.pubnub_subscribe_key,
         settings.pubnub_publish_key,
         settings.pubnub_tls,
-        settings.pubnub_user,
+        PUBNUB_USER,
     )
 
 
@@ -125,10 +128,8 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
             backpressure=Backpressure(backends.valkey, settings.max_stream_entries),
             watermark=Watermark(backends.valkey),
             lookups=PresenceLookup(client, shards, clock.now),
-            change_history=ChangeHistory(
-                backends.valkey, shards.partition, settings.change_history_hours * 3600
-            ),
-            tokens=Tokens(client, settings.pubnub_user, settings.access_manager, settings.token_minutes),
+            change_history=ChangeHistory(backends.valkey, shards.partition, CHANGE_HISTORY_HOURS * 3600),
+            tokens=Tokens(client, PUBNUB_USER, settings.access_manager, TOKEN_MINUTES),
             dead=DeadLetters(backends.valkey, settings.partitions),
             console=Feed(backends.valkey, settings),
             audit=Audit(backends.valkey),

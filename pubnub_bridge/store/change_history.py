@@ -12,6 +12,8 @@ from pydantic_core import to_json
 from graph_service.valkey.client import Valkey
 from pubnub_bridge.store import keys
 
+CHANGE_HISTORY_HOURS = 24
+"""How long the last changes of a user are stored for GET /v1/why, hours."""
 MAX_CHANGES = 5
 MAX_FAILED = 100
 """Failed recipients of one user's changes that are kept; of more than these the count is "at least"."""

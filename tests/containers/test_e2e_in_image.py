@@ -7,8 +7,8 @@ import pytest
 
 from tests.containers.test_contract_in_container import passes
 
-FILES = ("tests/e2e/bridge/test_walk.py",)
-"""The walk. Others that use a `world` can be run against an image by hand: SERVICE_IMAGE=… pytest …"""
+FILES = ("tests/e2e/bridge/test_pipeline.py",)
+"""Others that use a `world` can be run against an image by hand: SERVICE_IMAGE=… pytest …"""
 LEAST = 5
 """Tests; fewer would mean that the suite was not found."""
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]

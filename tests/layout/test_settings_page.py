@@ -1,4 +1,4 @@
-"""`docs/settings.md` says what the code says: ``python -m tests.layout.test_settings_page`` writes it again."""
+"""`docs/settings.md` says what the code says: ``python -m tests.layout.test_settings_page`` generates it."""
 
 from __future__ import annotations
 
@@ -8,33 +8,42 @@ import re
 from pathlib import Path
 from typing import Any, get_args
 
+import pytest
 from pydantic_core import PydanticUndefined
 
+from graph_service.settings import FIXED, RENAMED
 from graph_service.settings import Settings as Graph
 from pubnub_bridge.settings import Settings as Bridge
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "settings.md"
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "settings.md"
+PAGES = sorted(
+    {*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("deploy/**/*.*")} - {ROOT / "CHANGELOG.md"}
+)
+"""What names settings to a reader. The change log names old ones."""
 HEAD = """# Settings
 
-Environment variables without a prefix. A secret (marked ●) may be named by file instead: `JWT_SECRET_FILE=/run/secrets/jwt`.
-Wrong or unsafe values are refused at the start, by name. Written from the code by `python -m tests.layout.test_settings_page`.
+Environment variables without a prefix. A secret (marked ●) may be given by file instead:
+`JWT_SECRET_FILE=/run/secrets/jwt`. A start with a wrong or unsafe value is refused, and so is one with a
+name of before 1.0; the message names the setting. Generated from the code by
+`python -m tests.layout.test_settings_page`.
 """
 
 
-def said(kind: type[Any]) -> dict[str, str]:
-    """The text under each option."""
+def texts(kind: type[Any]) -> dict[str, str]:
+    """The text under each setting."""
     body = ast.parse(inspect.getsource(kind)).body[0]
     assert isinstance(body, ast.ClassDef)
-    texts = {}
+    found = {}
     for one, following in zip(body.body, [*body.body[1:], ast.Pass()], strict=True):
         if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name):
             text = following.value if isinstance(following, ast.Expr) else None
-            texts[one.target.id] = str(text.value) if isinstance(text, ast.Constant) else ""
-    return texts
+            found[one.target.id] = str(text.value) if isinstance(text, ast.Constant) else ""
+    return found
 
 
 def limits(field: Any) -> str:
-    """What values are allowed."""
+    """The allowed values."""
     if isinstance(first := next(iter(get_args(field.annotation)), None), str | int):
         return ", ".join(f"`{choice}`" for choice in get_args(field.annotation)) if first else ""
     found = re.findall(r"([GL]e)\(\w+=([^)]+)\)", str(field.metadata))
@@ -49,11 +58,12 @@ def default(field: Any) -> str:
 
 
 def page() -> str:
-    """The whole page."""
     parts = [HEAD]
     for title, kind in (("Graph and API", Graph), ("Bridge", Bridge)):
-        parts.append(f"\n## {title}\n\n| option | default | allowed | meaning |\n|---|---|---|---|\n")
-        for name, text in said(kind).items():
+        parts.append(
+            f"\n## {title}\n\n| setting | default | allowed | what it does, and when to change it |\n|---|---|---|---|\n"
+        )
+        for name, text in texts(kind).items():
             if name not in kind.model_fields or name == "model_config":
                 continue
             field = kind.model_fields[name]
@@ -64,10 +74,21 @@ def page() -> str:
 
 
 def test_the_settings_page_says_what_the_code_says() -> None:
-    """Every option is there with its default, limits and meaning."""
     written = PAGE.read_text("utf-8")
     assert written == page()
     assert all(f"`{name.upper()}`" in written for name in Bridge.model_fields)
+
+
+@pytest.mark.parametrize(("name", "text"), (texts(Graph) | texts(Bridge)).items())
+def test_a_setting_says_what_it_does_and_when_to_change_it(name: str, text: str) -> None:
+    assert len(re.findall(r"[.;:](?=\s|$)", text)) >= 2, (
+        f"{name}: a first sentence for what, a second for when"
+    )
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_names_no_setting_that_was_renamed_or_became_a_constant(page: Path) -> None:
+    assert not set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", page.read_text("utf-8"))) & {*FIXED, *RENAMED}
 
 
 if __name__ == "__main__":

@@ -21,12 +21,16 @@ from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health, entry_age
 
+CONSOLE_INTERVAL_SECONDS = 2.0
+"""Between two snapshots, which all consoles of a process share."""
+MAX_CONSOLES = 20
+"""Consoles that one process serves at a time."""
 PAST = 300
 """Snapshots whose figures are kept, so that a console that opens has a chart to begin with."""
 
 
 class TooManyConsoles(RateLimited):
-    """{most} consoles are open already (MAX_CONSOLES). Close one, or try again in {retry_after} s."""
+    """{most} consoles are open already. Close one, or try again in {retry_after} s."""
 
     code = "too_many_consoles"
 
@@ -37,8 +41,8 @@ class Feed:
     def __init__(self, valkey: Valkey, settings: Settings) -> None:
         self._valkey = valkey
         self._partitions = settings.partitions
-        self._seconds = settings.console_interval_seconds
-        self._most = settings.max_consoles
+        self._seconds = CONSOLE_INTERVAL_SECONDS
+        self._most = MAX_CONSOLES
         self._health = Health(
             valkey, settings.partitions, max(1, round(3 * settings.status_count_interval_seconds))
         )

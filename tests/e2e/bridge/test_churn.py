@@ -126,7 +126,7 @@ async def _no_batch() -> int:
 
 async def test_after_churn_and_two_killed_bridges_every_view_equals_the_graph(quiet: World) -> None:
     """Two bridges share the work; one after the other dies in the middle and another takes over."""
-    await quiet.people(*PEOPLE)
+    await quiet.create_friends(*PEOPLE)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         people = [Person(user, quiet, session) for user in PEOPLE]
         async with (

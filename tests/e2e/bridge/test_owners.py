@@ -13,7 +13,7 @@ from pubnub_bridge.runtime.context import open_context
 from pubnub_bridge.runtime.startup import prepare
 from pubnub_bridge.runtime.supervisor import run_until_one_ends
 from pubnub_bridge.settings import Settings
-from tests.e2e.bridge.conftest import HOLD, World, eventually, until
+from tests.e2e.bridge.conftest import DEBOUNCE_SECONDS, World, eventually, until
 
 LEASE = 1500
 
@@ -66,7 +66,7 @@ async def test_two_bridges_share_all_partitions_and_the_last_one_gets_them_all(q
 
 async def test_what_a_killed_bridge_had_seen_is_settled_by_the_next(quiet: World) -> None:
     """The join stands in the stream; nobody says it again."""
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     ann, bob = quiet.device("ann"), quiet.device("bob")
     slow = quiet.settings.model_copy(update={"debounce_online_seconds": 30.0})
     async with owner(slow) as (first, task):
@@ -80,13 +80,13 @@ async def test_what_a_killed_bridge_had_seen_is_settled_by_the_next(quiet: World
     async with owner(quiet.settings):
         await until_flagged(quiet, "ann")
         await until_flagged(quiet, "bob")
-        told = await ann.hears(lambda m: "bob" in str(m["payload"]))
+        told = await ann.receives(lambda m: "bob" in str(m["payload"]))
         assert told["type"] in {"friend.online", "friends.sync"}
 
 
 async def test_a_paused_owner_that_wakes_up_late_does_no_harm(quiet: World) -> None:
     """Both settle the same; Ann sees Bob as the graph does."""
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     ann, bob = quiet.device("ann"), quiet.device("bob")
     async with owner(quiet.settings) as (first, _):
         await until(lambda: len(first.ownership.owned) == 4)
@@ -99,12 +99,12 @@ async def test_a_paused_owner_that_wakes_up_late_does_no_harm(quiet: World) -> N
             await until(lambda: len(second.ownership.owned) == 4)
             assert len(first.partitions.holds) == 4
             bob.appear()
-            await ann.hears(lambda m: m["type"] == "friend.online")
+            await ann.receives(lambda m: m["type"] == "friend.online")
             await bob.leave()
             await until_flagged(quiet, "bob", online=False)
-            await ann.hears(lambda m: m["type"] == "friend.offline")
+            await ann.receives(lambda m: m["type"] == "friend.offline")
             del step
-        await asyncio.sleep(HOLD)
+        await asyncio.sleep(DEBOUNCE_SECONDS)
         last = [m for m in ann.events() if m["type"] in {"friend.online", "friend.offline"}]
         newest = max(last, key=lambda m: (m["ts"], m["payload"]["at"]))
         assert newest["type"] == "friend.offline"

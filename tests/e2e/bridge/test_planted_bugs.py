@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -35,7 +36,7 @@ async def wrong(world: World) -> list[str]:
     graph = {r["id"]: Row(r["online"], 0, invisible=False, friends=frozenset(r["friends"])) for r in rows}
     presence = world.origin.origin.keysets["demo"].presence
     here = {user for s in range(world.shards.shards) for user in presence.here(world.shards.channel(s))}
-    heard = [Heard(d.user, d.user in here, d.ear.messages) for d in world.devices]
+    heard = [Heard(d.user, d.user in here, d.listener.messages) for d in world.devices]
     return judge.wrong_now(heard, graph, here) + judge.disordered(heard, set())
 
 
@@ -99,7 +100,9 @@ async def arrived_together(world: World) -> None:
         )
         await until(lambda: sum(map(len, holds)) == 2)
         # The joins' own syncs are read before the commit, as ever: later ones would show what the bug hides.
-        await until(lambda: all(any(m["type"] == "friends.sync" for m in d.ear.messages) for d in (ann, bob)))
+        await until(
+            lambda: all(any(m["type"] == "friends.sync" for m in d.listener.messages) for d in (ann, bob))
+        )
         for hold in holds:
             hold.begin_at(at)
         bridge.committer.woken.set()
@@ -118,6 +121,7 @@ async def no_repairs(bridge: Bridge) -> None:
     await until(lambda: not bridge.reconcile._woken.is_set())
 
 
+@patch("pubnub_bridge.runtime.bridge.VERIFY_LEAVES", new=False)
 async def a_flap_said_again(world: World) -> None:
     """Bob flaps; another bridge takes over; then PubNub repeats the leave of the flap, which is older than his return."""
     ann, bob = world.device("ann"), world.device("bob")
@@ -141,8 +145,7 @@ async def a_flap_said_again(world: World) -> None:
             lambda: len(first.partitions.holds) == 4 and not any(map(len, first.partitions.holds.values()))
         )
         await nothing_waits(world)
-    no_repairs = world.settings.model_copy(update={"verify_leaves": False})
-    async with owner(no_repairs) as (second, _):
+    async with owner(world.settings) as (second, _):
         second.reconcile.ask = lambda _shards: None  # type: ignore[method-assign]
         await until(lambda: owned(second, world))
         await second.context.log.append(leave[:1])
@@ -170,13 +173,13 @@ async def overtaken(world: World) -> None:
 
         bridge.context.flags.write_flags = settle  # type: ignore[method-assign]
         bob.appear()
-        await ann.hears(lambda m: m["payload"].get("userId") == "bob")
+        await ann.receives(lambda m: m["payload"].get("userId") == "bob")
         await nothing_waits(world)
 
 
 async def settled_syncs(device: Device) -> None:
     """Both of them came: the join's and the settle's."""
-    await until(lambda: sum(m["type"] == "friends.sync" for m in device.ear.messages) >= 2)
+    await until(lambda: sum(m["type"] == "friends.sync" for m in device.listener.messages) >= 2)
 
 
 async def nothing_waits(world: World) -> None:
@@ -215,16 +218,16 @@ async def right(world: World, seconds: float) -> bool:
 @pytest.mark.parametrize("bug", BUGS)
 async def test_the_judge_sees_a_planted_bug(quiet: World, bug: str) -> None:
     """What it leaves behind stays wrong."""
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     with planted(bug):
         await SCENES[bug](quiet)
-    assert not await right(quiet, 1.5), [(one.user, one.ear.messages) for one in quiet.devices]
+    assert not await right(quiet, 1.5), [(one.user, one.listener.messages) for one in quiet.devices]
 
 
 @pytest.mark.parametrize("bug", BUGS)
 async def test_the_same_scene_is_harmless_without_the_bug(quiet: World, bug: str) -> None:
     """So it is the bug that is seen."""
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     await SCENES[bug](quiet)
     assert await right(quiet, 10.0), await wrong(quiet)
 

@@ -23,7 +23,7 @@ TOO_LARGE = 2**70
 async def test_a_change_that_the_graph_refuses_is_buried_alone(world: World) -> None:
     """Bob's row cannot be written; those of the others in his batch are, and the bridge lives on."""
     users = ["ann", "bob", "cid", "dan", "eve"]
-    await world.people(*users)
+    await world.create_friends(*users)
     context, now = world.context, world.context.clock.now()
     before = metrics.FLAG_WRITES_REFUSED.labels("change")._value.get()
     seen = [
@@ -52,7 +52,7 @@ async def test_a_change_that_the_graph_refuses_is_buried_alone(world: World) -> 
 
 async def test_a_graph_that_refuses_everything_is_waited_for_and_nobody_is_blamed(quiet: World) -> None:
     """The same error for every row is the graph's fault: nothing is buried, and all settle once it is over."""
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     async with owner(quiet.settings) as (bridge, _):
         refusing = Refusing(bridge)
         before = metrics.FLAG_WRITES_REFUSED.labels("graph")._value.get()
@@ -90,7 +90,7 @@ class Refusing:
 
 async def test_who_a_change_did_not_reach_stands_in_why(world: World) -> None:
     """Bob's name makes a message that PubNub takes from nobody: Ann is counted, the message is a dead letter."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     await world.graph.statement("MATCH (u:User {id: 'bob'}) SET u.name = $name", name="b" * 40_000)
     await world.online("ann")
     await world.online("bob")
@@ -108,7 +108,7 @@ async def test_who_a_change_did_not_reach_stands_in_why(world: World) -> None:
 
 async def test_one_event_can_be_followed_from_the_poll_to_the_publish(world: World) -> None:
     """With LOG_LEVEL=debug the id that PubNub's event got stands in a line of each row."""
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     (ann,) = await world.online("ann")
     logger = logging.getLogger(event_trace.NAME)
     before = structlog.get_config()
@@ -118,7 +118,7 @@ async def test_one_event_can_be_followed_from_the_poll_to_the_publish(world: Wor
         with structlog.testing.capture_logs() as lines:
             bob = world.device("bob")
             bob.appear()
-            told = await ann.hears(lambda m: m["type"] == "friend.online")
+            told = await ann.receives(lambda m: m["type"] == "friend.online")
 
             async def acknowledged() -> bool:
                 return any(line["event"] == "published" and line["inbox"] == "ann" for line in lines)

@@ -18,7 +18,7 @@ from graph_service.api.services import Readiness
 from tests.support.serving import SERVICE_KEY, Served, options, serving
 from tests.support.standins import StandInParts
 
-SETTINGS = options(cors_origins="https://app.example", max_body_bytes=1024, rate_limit_when_down="local")
+SETTINGS = options(cors_origins="https://app.example", rate_limit_when_down="local")
 
 
 @pytest.fixture
@@ -28,8 +28,9 @@ def parts() -> StandInParts:
 
 
 @pytest.fixture
-async def api(parts: StandInParts) -> AsyncIterator[Served]:
+async def api(parts: StandInParts, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """An API on a free port."""
+    monkeypatch.setattr("graph_service.api.app.MAX_BODY_BYTES", 1024)
     async with serving(SETTINGS, parts) as served:
         yield served
 

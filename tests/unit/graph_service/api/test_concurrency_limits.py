@@ -36,17 +36,22 @@ def slow() -> Slow:
 
 
 @pytest.fixture
-async def api(slow: Slow) -> AsyncIterator[Served]:
+async def api(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """Two slots, and no wait queue."""
-    settings = options(max_concurrent_requests=2, max_queued_requests=0, max_body_bytes=2000)
+    monkeypatch.setattr("graph_service.api.concurrency_limits.MAX_QUEUED_REQUESTS", 0)
+    monkeypatch.setattr("graph_service.api.app.MAX_BODY_BYTES", 2000)
+    settings = options(max_concurrent_requests=2)
     async with serving(settings, StandInParts(slow)) as served:
         yield served
 
 
 @pytest.fixture
-async def short_timeouts(slow: Slow) -> AsyncIterator[Served]:
+async def short_timeouts(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
     """The same with short timeouts for headers, bodies and readers."""
-    settings = options(max_concurrent_requests=2, header_timeout_seconds=0.8, body_timeout_seconds=0.8)
+    monkeypatch.setattr("graph_service.api.connection.HEADER_TIMEOUT_SECONDS", 0.8)
+    for module in ("connection", "concurrency_limits"):
+        monkeypatch.setattr(f"graph_service.api.{module}.BODY_TIMEOUT_SECONDS", 0.8)
+    settings = options(max_concurrent_requests=2)
     async with serving(settings, StandInParts(slow)) as served:
         yield served
 
@@ -85,9 +90,12 @@ async def test_one_request_too_many_is_rejected_at_once_and_the_others_are_serve
     assert (await api.call("GET", "/v1/sync", headers=api.bearer("ann")))[0] == 200
 
 
-async def test_a_request_waits_for_a_slot_and_is_rejected_where_the_queue_is_full(slow: Slow) -> None:
+async def test_a_request_waits_for_a_slot_and_is_rejected_where_the_queue_is_full(
+    slow: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One slot and a queue of one: of three requests one is rejected at once."""
-    settings = options(max_concurrent_requests=1, max_queued_requests=1, target_latency_seconds=10)
+    monkeypatch.setattr("graph_service.api.concurrency_limits.MAX_QUEUED_REQUESTS", 1)
+    settings = options(max_concurrent_requests=1, target_latency_seconds=10)
     async with serving(settings, StandInParts(slow)) as api:
         calls = [
             asyncio.create_task(api.call("GET", "/v1/sync", headers=api.bearer("ann"))) for _ in range(3)

@@ -44,9 +44,10 @@ async def test_requests_with_the_service_key_have_a_separate_rate() -> None:
         assert await api.code("POST", "/v1/presence:query", **body) == (429, "rate_limited")
 
 
-async def test_all_callers_share_one_rate_where_it_is_set() -> None:
+async def test_all_callers_share_one_rate_where_it_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     """Users and the back end alike; without a valid token the address is counted as usual."""
-    async with serving(options(rate_limit_all="3/minute"), StandInParts()) as api:
+    monkeypatch.setattr("graph_service.api.rate_limits.RATE_LIMIT_ALL", "3/minute")
+    async with serving(options(), StandInParts()) as api:
         for user in ("ann", "ben"):
             assert (await api.call("GET", "/v1/sync", headers=api.bearer(user)))[0] == 200
         body = {"json": {"ids": ["ann"]}, "headers": api.service}

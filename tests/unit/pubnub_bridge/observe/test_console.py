@@ -180,7 +180,7 @@ def test_a_user_whose_partition_moved_stands_once() -> None:
     assert leaders(moved, "flaps") == [("ben", 5.0, 0)]
 
 
-async def test_the_console_is_rate_limited_too() -> None:
+async def test_the_console_is_rate_limited_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """A key that leaked cannot be used to read everybody."""
     more = TypedRoutes("console")
 
@@ -189,7 +189,8 @@ async def test_the_console_is_rate_limited_too() -> None:
         return {"seen": True}
 
     key = {"X-Console-Key": "c" * 32}
-    async with serving(options(console_key="c" * 32, rate_limit_console="2/minute"), object(), [more]) as api:
+    monkeypatch.setattr("graph_service.api.rate_limits.RATE_LIMIT_CONSOLE", "2/minute")
+    async with serving(options(console_key="c" * 32), object(), [more]) as api:
         for _ in range(2):
             assert (await api.call("GET", "/v1/console/thing", headers=key))[0] == 200
         assert await api.code("GET", "/v1/console/thing", headers=key) == (429, "rate_limited")
