@@ -1,8 +1,7 @@
 """Structured logging on stderr, with secrets redacted: JSON lines, or coloured text with LOG_FORMAT=console.
 
-JSON lines on stderr, or coloured text on a terminal with ENVIRONMENT=development. Records of libraries that use the
-standard `logging` are rendered the same way. Values under names of secrets, tokens, and passwords in URLs are replaced
-before anything is written.
+Records of libraries that use the standard `logging` are rendered the same way. Values under names of secrets, tokens,
+and passwords in URLs are replaced before anything is written.
 """
 
 from __future__ import annotations

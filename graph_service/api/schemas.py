@@ -72,7 +72,6 @@ class Friend:
 
     @classmethod
     def of(cls, row: model.FriendRow) -> Friend:
-        """From the model."""
         return cls(row.id, row.name, row.online, milliseconds(row.last_seen), seconds(row.since))
 
 
@@ -99,7 +98,6 @@ class FriendDetail(ResponseModel):
 
     @classmethod
     def of(cls, found: model.FriendDetail) -> FriendDetail:
-        """From the model."""
         row = asdict(Friend.of(found.friend))
         return cls(**row, mutual_count=found.mutual, ts=microseconds(found.ts))
 
@@ -113,7 +111,6 @@ class Outcome(ResponseModel):
 
     @classmethod
     def of(cls, user: str, outcome: model.Outcome) -> Outcome:
-        """From the model."""
         return cls(user=user, state=outcome.state, changed=outcome.changed)
 
 
@@ -126,7 +123,6 @@ class Relation(ResponseModel):
 
     @classmethod
     def of(cls, row: model.Relation) -> Relation:
-        """From the model."""
         return cls(id=row.id, name=row.name, at=milliseconds(row.at))
 
 
@@ -164,7 +160,6 @@ class Suggestion(ResponseModel):
 
     @classmethod
     def of(cls, row: model.Suggestion) -> Suggestion:
-        """From the model."""
         mutuals = [Mutual(id=one.id, name=one.name, online=one.online) for one in row.mutuals]
         return cls(
             id=row.id, name=row.name, online=row.online, mutual_count=row.mutual_count, mutuals=mutuals
@@ -190,7 +185,6 @@ class Sync(ResponseModel):
 
     @classmethod
     def of(cls, view: model.SyncView) -> Sync:
-        """From the model."""
         return cls(
             online_friends=list(view.online_friends),
             total_friends=view.total_friends,
@@ -207,7 +201,6 @@ class PairRequest(RequestModel):
     since: AwareDatetime | None = None
 
     def pair(self) -> model.Pair:
-        """As a value of the model."""
         return model.Pair(self.a, self.b, int(self.since.timestamp()) if self.since else 0)
 
 
@@ -227,7 +220,6 @@ class PairResult(ResponseModel):
 
     @classmethod
     def of(cls, row: model.PairResult) -> PairResult:
-        """From the model."""
         return cls(a=row.a, b=row.b, result=row.result, reason=row.reason)
 
 
@@ -252,7 +244,6 @@ class Presence(ResponseModel):
 
     @classmethod
     def of(cls, row: model.Presence) -> Presence:
-        """From the model."""
         return cls(id=row.id, online=row.online, last_seen=milliseconds(row.last_seen))
 
 
