@@ -1,7 +1,7 @@
-"""``make bench``: every part that fits into 15 minutes on two cores, one after the other, then the page made of them.
+"""``make bench``: run the parts that fit into 15 minutes on two cores, one after the other, then write the page.
 
-Knows the parts and how they are run; measures nothing. Each part is a process of its own, so that none leaves
-anything behind for the next. A part that fails is told at the end, and its old figures stay.
+Each part is a separate process, so that none influences the next. A part that fails is reported at the end, and its
+earlier figures stay.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from bench import report
-from bench.harness.loaded import KEPT
+from bench.harness.loaded import POPULATIONS
 from bench.parts import FOLDER, PARTS, Part
 
 console = Console()
@@ -28,9 +28,9 @@ console = Console()
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help="Only these parts, such as graph.")] = None,
-    folder: Annotated[Path, typer.Option(help="Where figures, charts and page go.")] = FOLDER,
+    folder: Annotated[Path, typer.Option(help="Folder for figures, charts and page.")] = FOLDER,
 ) -> None:
-    """Run the parts; exit code 1 where one failed."""
+    """Run the parts. Exit code 1 where one failed."""
     chosen = [part for part in PARTS if part.module and (not only or part.file in only)]
     if not chosen:
         raise typer.BadParameter(f"none of {', '.join(part.file for part in PARTS if part.module)}")
@@ -46,17 +46,17 @@ def main(
             began = time.monotonic()
             code = _run(part, folder, populations)
             failed += bool(code)
-            told = "[green]done[/green]" if not code else f"[red]exit code {code}[/red]"
-            shown.add_row(part.title, f"{time.monotonic() - began:.0f}", told)
+            outcome = "[green]done[/green]" if not code else f"[red]exit code {code}[/red]"
+            shown.add_row(part.title, f"{time.monotonic() - began:.0f}", outcome)
             progress.advance(task)
-    (folder / "README.md").write_text(report.made(folder), encoding="utf-8")
+    (folder / "README.md").write_text(report.page(folder), encoding="utf-8")
     console.print(shown, f"{folder}/README.md")
     if failed:
         raise typer.Exit(1)
 
 
 def _run(part: Part, folder: Path, populations: str) -> int:
-    """Its exit code; what it prints goes above the progress."""
+    """The exit code of a part. Its output is printed above the progress bar."""
     command = [
         sys.executable,
         "-m",
@@ -65,7 +65,7 @@ def _run(part: Part, folder: Path, populations: str) -> int:
         part.written,
         str(folder / f"{part.file}.json"),
     ]
-    environ = os.environ | {KEPT: populations}
+    environ = os.environ | {POPULATIONS: populations}
     process = subprocess.Popen(
         command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -1,7 +1,7 @@
-"""``docs/benchmarks/README.md``, made from the figures beside it: ``python -m bench.report``.
+"""Generate ``docs/benchmarks/README.md`` from the figures next to it: ``python -m bench.report``.
 
-Knows which benchmarks there are, in which order a reader meets them, and how their files look. Every number on the
-page comes from a file, except those inside `notes.toml`, which say where time goes and what was tried, with a date.
+Every number on the page comes from a file of figures, except those in `notes.toml`, which explain where the time goes
+and what was tried.
 """
 
 from __future__ import annotations
@@ -15,62 +15,62 @@ from typing import Annotated, Any
 
 import typer
 
-from bench.budgets import Figures, Judged, judged
+from bench.budgets import Figures, Judgement, judge
 from bench.parts import FOLDER, PARTS, Part
 
 NOTES = Path(__file__).with_name("notes.toml")
-LEAST_OF = frozenset({"command", "date", "machine", "versions", "seconds", "results"})
+PROVENANCE_KEYS = frozenset({"command", "date", "machine", "versions", "seconds", "results"})
 
 
 def readme(files: Mapping[str, Figures], charts: Iterable[str], notes: Mapping[str, str]) -> str:
-    """The page."""
-    drawn, found = set(charts), judged(files)
+    """The text of the page."""
+    drawn, judgements = set(charts), judge(files)
     parts = [
         "# Benchmarks",
         notes["opening"].strip(),
         "## Budgets",
-        _budgets(found),
-        *_missed(found, notes),
+        _budgets(judgements),
+        *_missed(judgements, notes),
         *(_part(part, files[part.file], drawn, notes) for part in _parts(files)),
     ]
     return "\n\n".join(parts) + "\n"
 
 
 def _parts(files: Mapping[str, Figures]) -> list[Part]:
-    """Those with figures; at the end any that nobody gave a place."""
+    """Parts with figures, in the order of the catalogue; then files that are not in it."""
     known = {part.file for part in PARTS}
-    lost = [Part(file, file.capitalize(), f"make bench-{file}") for file in sorted(set(files) - known)]
-    return [part for part in PARTS if part.file in files] + lost
+    others = [Part(file, file.capitalize(), f"make bench-{file}") for file in sorted(set(files) - known)]
+    return [part for part in PARTS if part.file in files] + others
 
 
-def _budgets(found: Sequence[Judged]) -> str:
+def _budgets(judgements: Sequence[Judgement]) -> str:
     lines = []
-    for one in found:
+    for one in judgements:
         budget = one.budget
         figure = "" if one.value is None else f"{number(one.value)} {budget.unit}"
         source = f"[{budget.file}](#{anchor(budget.file)})" if one.value is not None else ""
         verdict = f"**{one.verdict}**" if one.verdict == "missed" else one.verdict
-        lines.append([budget.what, budget.told(), figure, verdict, source])
+        lines.append([budget.what, budget.text(), figure, verdict, source])
     return markdown(["what", "budget", "figure", "", "from"], lines)
 
 
-def _missed(found: Sequence[Judged], notes: Mapping[str, str]) -> list[str]:
-    """Where the time goes, for each budget that was missed."""
-    missed = [one for one in found if one.verdict == "missed"]
+def _missed(judgements: Sequence[Judgement], notes: Mapping[str, str]) -> list[str]:
+    """The notes for each missed budget."""
+    missed = [one for one in judgements if one.verdict == "missed"]
     if not missed:
         return []
-    lines = ["### What was missed, and where the time goes"]
+    lines = ["### Missed budgets, and where the time goes"]
     for one in missed:
         key = one.budget.key
-        lines.append(f"- **{one.budget.what}**: {notes.get(key, 'not looked into yet').strip()}")
+        lines.append(f"- **{one.budget.what}**: {notes.get(key, 'not investigated yet').strip()}")
     return ["\n".join([lines[0], "", *lines[1:]])]
 
 
 def anchor(file: str) -> str:
-    """Where a part stands on the page, as GitHub names its heading."""
+    """The fragment of a part's heading, as GitHub derives it."""
     title = next((part.title for part in PARTS if part.file == file), file)
-    kept = "".join(letter for letter in title.lower() if letter.isalnum() or letter in " -_")
-    return kept.replace(" ", "-")
+    slug = "".join(char for char in title.lower() if char.isalnum() or char in " -_")
+    return slug.replace(" ", "-")
 
 
 def _part(part: Part, figures: Figures, drawn: set[str], notes: Mapping[str, str]) -> str:
@@ -84,7 +84,7 @@ def _part(part: Part, figures: Figures, drawn: set[str], notes: Mapping[str, str
 
 
 def _provenance(part: Part, figures: Figures) -> str:
-    """What to type, and what it ran on."""
+    """The command, and the machine and versions it ran on."""
     known: Mapping[str, Any] = figures if isinstance(figures, Mapping) else {}
     facts = [f"`{part.target}`", f"[figures]({part.file}.json)"]
     if "command" in known:
@@ -93,7 +93,7 @@ def _provenance(part: Part, figures: Figures) -> str:
     facts += [_machine(known["machine"])] if "machine" in known else []
     facts += [f"{name} {version}" for name, version in known.get("versions", {}).items()]
     for name in ("population", "plan"):
-        facts += [_words(known[name])] if name in known else []
+        facts += [_facts_text(known[name])] if name in known else []
     facts += [f"took {known['seconds']} s"] if "seconds" in known else []
     return " · ".join(facts)
 
@@ -108,23 +108,25 @@ def _machine(machine: Any) -> str:
     return ", ".join(words)
 
 
-def _words(facts: Mapping[str, Any]) -> str:
-    told = {key: value for key, value in facts.items() if not isinstance(value, list | tuple | dict)}
-    return ", ".join(f"{key} {number(value)}" for key, value in told.items())
+def _facts_text(facts: Mapping[str, Any]) -> str:
+    plain_facts = {key: value for key, value in facts.items() if not isinstance(value, list | tuple | dict)}
+    return ", ".join(f"{key} {number(value)}" for key, value in plain_facts.items())
 
 
 def _tables(figures: Figures) -> Iterable[str]:
-    """The results, and every other list of like things."""
+    """A table of the results and of every other list of records."""
     if isinstance(figures, list):
         yield of_rows(figures)
         return
     if results := figures.get("results"):
         yield of_rows(results)
     for name, value in figures.items():
-        if name not in LEAST_OF and _is_rows(value) and len(value) <= 60:
+        if name not in PROVENANCE_KEYS and _is_rows(value) and len(value) <= 60:
             yield f"**{_spaced(name)}**\n\n{of_rows(value)}"
     if not results:
-        plain = {k: v for k, v in figures.items() if isinstance(v, int | float | str) and k not in LEAST_OF}
+        plain = {
+            k: v for k, v in figures.items() if isinstance(v, int | float | str) and k not in PROVENANCE_KEYS
+        }
         yield of_rows([{"what": _spaced(key), "figure": value} for key, value in plain.items()])
 
 
@@ -133,7 +135,7 @@ def _is_rows(value: Any) -> bool:
 
 
 def of_rows(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A table of like things; what a thing has inside is shown one step deep."""
+    """A table of records. Nested mappings are shown one level deep."""
     flat = [_flat(one) for one in rows]
     headings = list(dict.fromkeys(name for one in flat for name in one))
     headings = [name for name in headings if any(one.get(name) not in {None, ""} for one in flat)]
@@ -141,29 +143,31 @@ def of_rows(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 SHOWN_INSIDE = ("p50", "p95", "p99", "perSecond")
-"""What is shown of a timing; the rest is in the file."""
+"""The columns of a timing; the file has more."""
 
 
 def _flat(one: Mapping[str, Any]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    page: dict[str, Any] = {}
     for name, value in one.items():
         if isinstance(value, Mapping):
             inside = {key: v for key, v in value.items() if not isinstance(v, Mapping | list)}
             if "p50" in inside:
                 inside = {key: inside[key] for key in SHOWN_INSIDE if key in inside}
-            made |= {f"{_spaced(name)} {key}": v for key, v in inside.items()}
+            page |= {f"{_spaced(name)} {key}": v for key, v in inside.items()}
         elif not isinstance(value, list):
-            made[_spaced(name)] = value
-    return made
+            page[_spaced(name)] = value
+    return page
 
 
 def _spaced(name: str) -> str:
-    """`deliveriesPerSecond` as words."""
-    return re.sub(r"(?<=[a-z])[A-Z](?![A-Z])", lambda found: f" {found[0].lower()}", name).replace("_", " ")
+    """`deliveriesPerSecond` as separate words."""
+    return re.sub(r"(?<=[a-z])[A-Z](?![A-Z])", lambda judgements: f" {judgements[0].lower()}", name).replace(
+        "_", " "
+    )
 
 
 def number(value: Any) -> str:
-    """Four digits, thousands apart; words as they are."""
+    """Four significant digits, with thousands separators; texts unchanged."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -176,7 +180,7 @@ def number(value: Any) -> str:
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table."""
+    """A Markdown table."""
 
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
@@ -184,16 +188,16 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(headings), "|" + "---|" * len(headings), *map(line, rows)])
 
 
-def made(folder: Path = FOLDER, notes: Path = NOTES) -> str:
-    """The page of a folder of figures."""
+def page(folder: Path = FOLDER, notes: Path = NOTES) -> str:
+    """The page for a folder of figures."""
     files = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))}
     charts = [path.name for path in folder.glob("*.svg")]
     return readme(files, charts, tomllib.loads(notes.read_text("utf-8")))
 
 
-def main(folder: Annotated[Path, typer.Argument(help="Where the figures are.")] = FOLDER) -> None:
+def main(folder: Annotated[Path, typer.Argument(help="Folder of the figures.")] = FOLDER) -> None:
     """Write the page."""
-    (folder / "README.md").write_text(made(folder), encoding="utf-8")
+    (folder / "README.md").write_text(page(folder), encoding="utf-8")
     typer.echo(folder / "README.md")
 
 

@@ -13,7 +13,7 @@ from unittest.mock import patch
 
 from graph_service.friends.presence_flags import Flags
 from graph_service.model.model import CommitResult, Flag, PresenceSnapshot
-from pubnub_bridge.debounce.committer import FlagCommitter
+from pubnub_bridge.debounce.committer import Batch, Committed, FlagCommitter
 from pubnub_bridge.debounce.debouncer import Change, Debouncer
 from pubnub_bridge.fanout.publisher import PartitionOutbox
 
@@ -61,27 +61,27 @@ def _flap_not_written(stack: ExitStack) -> None:
     real = Debouncer._make_ready
 
     def make_ready(self: Debouncer, change: Change) -> None:
-        if change.tell or change.again:
+        if change.notify or change.redelivered:
             real(self, change)
         else:
-            self._let_go(change.entries)
+            self._release(change.entries)
 
     stack.enter_context(patch.object(Debouncer, "_make_ready", make_ready))
 
 
 def _state_of_the_event(stack: ExitStack) -> None:
     """Row 7: the state that was decided is told, with the read's clock, whatever the read said."""
-    real_settle, real_tell = FlagCommitter._settle, Flags.read_snapshots
+    real_commit, real_tell = FlagCommitter.commit_and_read, Flags.read_snapshots
     decided: dict[str, Any] = {}
 
-    async def settle(self: FlagCommitter, taken: Any, read: Any) -> None:
-        decided.update({change.user: change for _, change in taken})
-        await real_settle(self, taken, read)
+    async def commit_and_read(self: FlagCommitter, batch: Batch) -> Committed | None:
+        decided.update({change.user: change for part in batch.parts for _, change in part})
+        return await real_commit(self, batch)
 
     async def tell(self: Flags, ids: Sequence[str]) -> list[PresenceSnapshot]:
         return [_as(row, decided.pop(row.user, None)) for row in await real_tell(self, ids)]
 
-    stack.enter_context(patch.object(FlagCommitter, "_settle", settle))
+    stack.enter_context(patch.object(FlagCommitter, "commit_and_read", commit_and_read))
     stack.enter_context(patch.object(Flags, "read_snapshots", tell))
 
 

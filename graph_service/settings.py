@@ -51,6 +51,21 @@ RENAMED: Mapping[str, str] = {
     "HOLD_ONLINE": "DEBOUNCE_ONLINE_SECONDS",
     "HOLD_LEAVE": "DEBOUNCE_LEAVE_SECONDS",
     "HOLD_TIMEOUT": "DEBOUNCE_TIMEOUT_SECONDS",
+    "BODY_BYTES_AT_ONCE": "MAX_CONCURRENT_BODY_BYTES",
+    "CALLS_WAITING": "MAX_QUEUED_REQUESTS",
+    "HEADER_SECONDS": "HEADER_TIMEOUT_SECONDS",
+    "BODY_SECONDS": "BODY_TIMEOUT_SECONDS",
+    "JWT_LEEWAY": "JWT_LEEWAY_SECONDS",
+    "STORM_SHARE": "STORM_MIN_SHARE",
+    "STORM_SPAN": "STORM_DETECTION_SECONDS",
+    "STORM_WINDOW": "STORM_BATCH_WINDOW_SECONDS",
+    "COALESCE_LONGEST": "BATCH_WINDOW_MAX_SECONDS",
+    "PUBLISH_RETRY_TIMES": "PUBLISH_MAX_ATTEMPTS",
+    "WEBHOOKS_AT_ONCE": "MAX_CONCURRENT_WEBHOOKS",
+    "CONSOLE_SECONDS": "CONSOLE_INTERVAL_SECONDS",
+    "CONSOLE_MOST": "MAX_CONSOLES",
+    "CONFIRM_LEAVES": "VERIFY_LEAVES",
+    "WHY_HOURS": "CHANGE_HISTORY_HOURS",
     "RECONCILE_SECONDS": "RECONCILE_INTERVAL_SECONDS",
     "STORM_MODE": "STORM_PROTECTION",
     "STORM_LEAST": "STORM_MIN_USERS",
@@ -70,42 +85,27 @@ FIXED: Mapping[str, str] = {
     "MAX_BODY_BYTES": "1048576",
     "MAX_HEADER_BYTES": "16384",
     "MAX_CONCURRENT_BODY_BYTES": "67108864",
-    "BODY_BYTES_AT_ONCE": "67108864",
     "MAX_QUEUED_REQUESTS": "250",
-    "CALLS_WAITING": "250",
     "HEADER_TIMEOUT_SECONDS": "10.0",
-    "HEADER_SECONDS": "10.0",
     "BODY_TIMEOUT_SECONDS": "30.0",
-    "BODY_SECONDS": "30.0",
     "JWT_LEEWAY_SECONDS": "10.0",
-    "JWT_LEEWAY": "10.0",
     "RATE_LIMIT_CONSOLE": "20/second",
     "RATE_LIMIT_ALL": "no limit",
     "NEO4J_DATABASE": "neo4j",
     "LOG_FORMAT": "json, and text on a terminal with ENVIRONMENT=development",
     "PUBNUB_USER": "friends-presence",
     "TOKEN_MINUTES": "60",
-    "VERIFY_LEAVES": "True",
-    "CONFIRM_LEAVES": "True",
     "STORM_MIN_SHARE": "0.1",
-    "STORM_SHARE": "0.1",
     "STORM_DETECTION_SECONDS": "10.0",
-    "STORM_SPAN": "10.0",
     "STORM_BATCH_WINDOW_SECONDS": "3.0",
-    "STORM_WINDOW": "3.0",
     "BATCH_WINDOW_MAX_SECONDS": "30.0",
-    "COALESCE_LONGEST": "30.0",
     "PUBLISH_PIPELINE": "16",
     "PUBLISH_MAX_ATTEMPTS": "5",
-    "PUBLISH_RETRY_TIMES": "5",
-    "CHANGE_HISTORY_HOURS": "24",
-    "WHY_HOURS": "24",
+    "PUBLISH_PER_SECOND": "no limit",
+    "APP_CONTEXT_PER_SECOND": "50",
     "MAX_CONCURRENT_WEBHOOKS": "16 of every 100 MAX_CONCURRENT_REQUESTS",
-    "WEBHOOKS_AT_ONCE": "16 of every 100 MAX_CONCURRENT_REQUESTS",
     "CONSOLE_INTERVAL_SECONDS": "2.0",
-    "CONSOLE_SECONDS": "2.0",
     "MAX_CONSOLES": "20",
-    "CONSOLE_MOST": "20",
 }
 """Settings of before 1.0 that are constants now, with their value: a start that sets one is refused."""
 
@@ -359,11 +359,15 @@ def refuse_old_names(environ: Mapping[str, str]) -> None:
     """Raise `SetupError` if a name of before 1.0 is set: it would silently have no effect."""
     is_set = [name for name in (*RENAMED, *FIXED) if name in environ or f"{name}_FILE" in environ]
     if is_set:
-        what = "; ".join(
-            f"{name} is now {RENAMED[name]}" if name in RENAMED else f"{name} is fixed now: {FIXED[name]}"
-            for name in is_set
-        )
+        what = "; ".join(map(_what_became_of, is_set))
         raise SetupError(what=what, todo="Use the new name, remove what is fixed, and start again")
+
+
+def _what_became_of(name: str) -> str:
+    if name not in RENAMED:
+        return f"{name} is fixed now: {FIXED[name]}"
+    new = RENAMED[name]
+    return f"{name} is now {new}" + (f", which is fixed: {FIXED[new]}" if new in FIXED else "")
 
 
 def check_serving(settings: Settings) -> None:

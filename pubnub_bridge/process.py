@@ -25,10 +25,12 @@ from pubnub_bridge.api.routes import API_ONLY, CONTEXT, TABLES
 from pubnub_bridge.api.static_files import Pages
 from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.context import BridgeContext, open_context
-from pubnub_bridge.runtime.startup import keep_times, try_times
-from pubnub_bridge.runtime.supervisor import run_until_stopped
+from pubnub_bridge.runtime.startup import synchronize_periodically, try_synchronize
+from pubnub_bridge.runtime.supervisor import supervise
 from pubnub_bridge.settings import Settings
 
+CLOSE_SECONDS = 60.0
+"""What a bridge may take to give its leases back, after its grace."""
 log = structlog.get_logger(__name__)
 
 
@@ -76,18 +78,21 @@ def refuse_incomplete(settings: Settings, roles: Roles) -> None:
 async def _api_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         context = await _side(settings, stack)
-        await try_times(context)
+        await try_synchronize(context)
         readiness = await _http(context, stack, API_ONLY)
-        stop = server.until_stopped(settings, readiness)
-        beside = {"PubNub's time": keep_times(context), "newcomers": context.new_users.run()}
-        await run_until_stopped({**beside, "stop": stop})
+        await supervise(
+            {"PubNub's time": synchronize_periodically(context), "newcomers": context.new_users.run()},
+            stop=server.until_stopped(settings, readiness),
+        )
 
 
 async def _bridge_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         context = await _side(settings, stack)
-        await run_until_stopped(
-            {"bridge": bridge.on(context), "stop": server.until_stopped(settings, Readiness())}
+        await supervise(
+            {"bridge": bridge.on(context)},
+            stop=server.until_stopped(settings, Readiness()),
+            cancel_seconds=settings.grace_seconds + CLOSE_SECONDS,
         )
 
 
@@ -95,11 +100,12 @@ async def _both(settings: Settings) -> None:
     """PubNub may be away at the start: friends are served, and the bridge begins when it answers."""
     async with AsyncExitStack() as stack:
         context = await _side(settings, stack)
-        await try_times(context)
+        await try_synchronize(context)
         readiness = await _http(context, stack, TABLES)
-        stop = server.until_stopped(settings, readiness)
-        await run_until_stopped(
-            {"bridge": bridge.on(context), "newcomers": context.new_users.run(), "stop": stop}
+        await supervise(
+            {"bridge": bridge.on(context), "newcomers": context.new_users.run()},
+            stop=server.until_stopped(settings, readiness),
+            cancel_seconds=settings.grace_seconds + CLOSE_SECONDS,
         )
 
 
@@ -120,7 +126,7 @@ async def _http(context: BridgeContext, stack: AsyncExitStack, tables: Sequence[
     app = build_app(settings, made, gate, (*tables, *demo))
     app[CONTEXT] = context
     app[CONCURRENCY_LIMITS].build("webhook", settings.max_concurrent_webhooks)
-    Pages(settings).mount(app)
+    Pages(settings=settings).mount(app)
     address = await stack.enter_async_context(server.listening(app, settings))
     log.info("listening", address=address.url)
     return made.readiness

@@ -36,6 +36,9 @@ class Settings(GraphSettings):
     debounce_timeout_seconds: Seconds = 5.0
     """Seconds for which a user must be gone after a timeout, when PubNub has waited for the heartbeat already. Lower it for
     faster notifications of lost devices."""
+    verify_leaves: bool = True
+    """Ask PubNub's Where Now before a leave is committed, since another device may be online. Disable it where users have
+    one device each."""
     reconcile_interval_seconds: Annotated[float, Field(ge=10, le=86400)] = 300.0
     """Seconds between two comparisons of a shard with PubNub's Here Now. Lower it while presence events are lost; each
     comparison costs calls."""
@@ -57,22 +60,18 @@ class Settings(GraphSettings):
     where PubNub's bill matters more than a second."""
     publish_in_flight: Annotated[int, Field(ge=1, le=1000)] = 100
     """Publishes in flight at once in one process. Raise it where PubNub responds fast and publishing is late."""
-    publish_per_second: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    """Publishes a second of one process, at most; 0 for no limit. Set it to your share of what PubNub allows the keyset:
-    publishing waits and drops nothing."""
 
     status_count_interval_seconds: Annotated[float, Field(ge=1, le=3600)] = 10.0
     """Seconds between two `status.count`; clients trust one for three intervals. Raise it for fewer messages to all
     users."""
+    change_history_hours: Annotated[int, Field(ge=0, le=720)] = 24
+    """Hours for which the last changes of a user are stored for GET /v1/why; 0 stores none. Lower it where the law asks."""
     accuracy_sample: Annotated[int, Field(ge=0, le=1000)] = 20
     """Users a minute whose flag is compared with PubNub's Where Now; 0 for none. Raise it for a sharper accuracy figure, at
     the price of calls."""
     app_context: Literal["off", "flags", "full"] = "full"
     """What is written to App Context: nothing, each user's flag, or also the channel of friends and its members. Choose less
     where clients do not read it or its calls cost too much."""
-    app_context_per_second: Annotated[int, Field(ge=1, le=10_000)] = 50
-    """App Context calls a second, at most; pending writes are merged, and far fewer are made while publishing is late or the
-    CPU is busy. Raise it where App Context falls behind."""
 
     heartbeat_seconds: Annotated[int, Field(ge=20, le=320)] = 60
     """Presence timeout that clients are to use, in seconds. Lower it to notice lost devices sooner, at the price of

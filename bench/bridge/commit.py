@@ -1,8 +1,7 @@
-"""Settling by batch and by number of friends, and syncs over HTTP: how many users a second, and whose time it is.
+"""Commit benchmark: users committed and read a second by batch size and number of friends, and syncs over HTTP.
 
-Knows what is compared and how it is shown. Settling is what the bridge does (commit, then read), by its own classes;
-one query a user is the same with batches of one. Run it with ``make bench-settling``; ``--json FILE`` keeps the figures,
-with a chart beside.
+Uses the bridge's own classes: the commit, then the read. One query a user is a batch of one. Run it with
+``make bench-settling``; ``--json FILE`` stores the figures and a chart.
 """
 
 from __future__ import annotations
@@ -40,46 +39,45 @@ from graph_service.settings import Settings
 from local_stack.engines.launcher import Engines, Options, running
 
 console = Console(stderr=True)
-BATCHES = (1, 50, 500)
+BATCH_SIZES = (1, 50, 500)
 SHARDS = ShardMap()
-CLIENTS = 16
-"""Writers at once where each user has a query of its own: as many as one process lets write."""
+CONCURRENT_WRITERS = 16
+"""Concurrent writers with one query a user: as many as one process allows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One way of settling."""
+    """One combination of friends, batch size and writers."""
 
     friends: int
     batch: int
     clients: int
     users_per_second: float
     settle_ms: float
-    """Of one batch: the flags committed."""
+    """Milliseconds of one batch until its flags are committed."""
     tell_ms: float
-    """Of one batch: state and online friends read."""
+    """Milliseconds of one batch to read state and online friends."""
     neo4j_cpu_ms: float
-    """Of the server's process, for each user."""
+    """Of the server's process, per user."""
     python_cpu_ms: float
-    """Of this process, for each user."""
+    """Of this process, per user."""
     driver_share: float
-    """How much of Python's CPU is spent in the driver, by a profile apart; the rest is asyncio and our own."""
+    """The share of Python's CPU spent in the driver, by a separate profile; the rest is asyncio and our own code."""
 
 
 @dataclass(slots=True)
 class Writer:
-    """Settles users of one group, in turn, each time to the other state."""
+    """Commits users of one group in round robin, each time to the other state."""
 
     flags: Flags
-    turns: Iterator[str]
+    users: Iterator[str]
     pid: int
-    settled_s: float = 0.0
-    told_s: float = 0.0
+    commit_seconds: float = 0.0
+    read_seconds: float = 0.0
     at: int = 1_800_000_000_000
 
     async def batch(self, size: int) -> None:
-        """One batch: commit, then read."""
-        users = list(dict.fromkeys(itertools.islice(self.turns, size)))
+        users = list(dict.fromkeys(itertools.islice(self.users, size)))
         self.at += 1
         began = time.perf_counter()
         await self.flags.write_flags(
@@ -87,11 +85,11 @@ class Writer:
         )
         between = time.perf_counter()
         await self.flags.read_snapshots(users)
-        self.settled_s += between - began
-        self.told_s += time.perf_counter() - between
+        self.commit_seconds += between - began
+        self.read_seconds += time.perf_counter() - between
 
     async def batches(self, size: int, clients: int, seconds: float) -> int:
-        """For so long; returns how many."""
+        """Run batches for `seconds`; returns their number."""
         end, done = time.perf_counter() + seconds, 0
 
         async def client() -> None:
@@ -107,17 +105,19 @@ class Writer:
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="How long each way lasts, warm-up apart.")] = 2.0,
-    seed: Annotated[int, typer.Option(help="Of the population.")] = 1,
+    seconds: Annotated[
+        float, typer.Option(help="Seconds that each combination lasts, without warm-up.")
+    ] = 2.0,
+    seed: Annotated[int, typer.Option(help="Seed of the population.")] = 1,
     out: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
-    """Measure settling and syncs."""
+    """Measure commits and syncs."""
     before, began = measure.machine(), time.monotonic()
     figures, syncs, agent = uvloop.run(_run(seed, seconds))
     _print(figures, syncs)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        kept = {
+        document = {
             "command": " ".join(["python -m bench.bridge.commit", *sys.argv[1:]]),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": before,
@@ -127,29 +127,29 @@ def main(
             "results": [asdict(one) for one in figures],
             "syncs": [asdict(one) for one in syncs],
         }
-        out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         rows = _rates(figures)
         out.with_suffix(".svg").write_text(
-            bars.bars("Users settled a second, then read", "users/s", rows), encoding="utf-8"
+            bars.bars("Users committed and read a second", "users/s", rows), encoding="utf-8"
         )
 
 
 async def _run(seed: int, seconds: float) -> tuple[list[Figures], list[syncing.Figures], str]:
-    people, groups = degrees.population(seed)
+    population, groups = degrees.population(seed)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fp-bench-")))
-        data = await load(folder, people, seed)
+        data = await load(folder, population, seed)
         engines = await stack.enter_async_context(running(data, Options(), environ={}))
         settings = Settings.model_validate(options(engines))
         graph = await stack.enter_async_context(connect(settings))
-        online = random.Random(seed).sample(people.ids[: degrees.CROWD], int(ONLINE * degrees.CROWD))
+        online = random.Random(seed).sample(population.ids[: degrees.CROWD], int(ONLINE * degrees.CROWD))
         await flag(graph, online)
-        figures = await _settling(graph, engines, groups, seconds)
+        figures = await _measure_commits(graph, engines, groups, seconds)
         syncs = await syncing.measured(engines, groups[1000], folder / "service.log", 2 * seconds)
         return figures, syncs, await graph.agent()
 
 
-async def _settling(
+async def _measure_commits(
     graph: Graph, engines: Engines, groups: dict[int, list[str]], seconds: float
 ) -> list[Figures]:
     figures = []
@@ -158,8 +158,8 @@ async def _settling(
     assert pid
     for friends, users in groups.items():
         writer = Writer(Flags(graph), itertools.cycle(users), pid)
-        await writer.batches(50, 1, seconds)  # plans, caches and the server's compiler warm up
-        for size, clients in [*((size, 1) for size in BATCHES), (1, CLIENTS)]:
+        await writer.batches(50, 1, seconds)  # plans, caches and the JVM warm up
+        for size, clients in [*((size, 1) for size in BATCH_SIZES), (1, CONCURRENT_WRITERS)]:
             if size <= len(users):
                 figures.append(await _measured(writer, friends, (size, clients), seconds))
                 console.print(_line(figures[-1]))
@@ -169,7 +169,7 @@ async def _settling(
 async def _measured(writer: Writer, friends: int, how: tuple[int, int], seconds: float) -> Figures:
     size, clients = how
     await writer.batches(size, clients, seconds / 4)
-    writer.settled_s = writer.told_s = 0.0
+    writer.commit_seconds = writer.read_seconds = 0.0
     began, server, own = time.perf_counter(), cpu_s(writer.pid), time.process_time()
     batches = await writer.batches(size, clients, seconds)
     took, own, server = (
@@ -183,8 +183,8 @@ async def _measured(writer: Writer, friends: int, how: tuple[int, int], seconds:
         batch=size,
         clients=clients,
         users_per_second=users / took,
-        settle_ms=1000 * writer.settled_s / batches,
-        tell_ms=1000 * writer.told_s / batches,
+        settle_ms=1000 * writer.commit_seconds / batches,
+        tell_ms=1000 * writer.read_seconds / batches,
         neo4j_cpu_ms=1000 * server / users,
         python_cpu_ms=1000 * own / users,
         driver_share=await _driver_share(writer, size, max(1, min(batches, 500 // size))),
@@ -192,7 +192,7 @@ async def _measured(writer: Writer, friends: int, how: tuple[int, int], seconds:
 
 
 async def _driver_share(writer: Writer, size: int, batches: int) -> float:
-    """Of the CPU of some batches by a profile: what is spent inside the driver's package."""
+    """The share of CPU that a profile of some batches attributes to the driver's package."""
     profile = cProfile.Profile(time.process_time)
     profile.enable()
     for _ in range(batches):
@@ -207,14 +207,14 @@ async def _driver_share(writer: Writer, size: int, batches: int) -> float:
 
 
 def _line(one: Figures) -> str:
-    how = f"batches of {one.batch}" if one.clients == 1 else f"one a query, {one.clients} at once"
+    how = f"batches of {one.batch}" if one.clients == 1 else f"one a query, {one.clients} concurrent"
     return f"{one.friends:5} friends, {how:24} {one.users_per_second:8,.0f} users/s"
 
 
 def _rates(figures: Sequence[Figures]) -> list[tuple[str, dict[str, float]]]:
     groups: dict[str, dict[str, float]] = {}
     for one in figures:
-        name = f"batch {one.batch}" if one.clients == 1 else f"1, {one.clients} at once"
+        name = f"batch {one.batch}" if one.clients == 1 else f"1, {one.clients} concurrent"
         groups.setdefault(f"{one.friends} friends", {})[name] = one.users_per_second
     return list(groups.items())
 
@@ -223,10 +223,10 @@ def _print(figures: Sequence[Figures], syncs: Sequence[syncing.Figures]) -> None
     columns = (
         "friends",
         "batch",
-        "at once",
+        "concurrent",
         "users/s",
-        "settle ms",
-        "tell ms",
+        "commit ms",
+        "read ms",
         "Neo4j CPU ms/user",
         "Python",
         "driver",

@@ -1,8 +1,8 @@
-"""Fan-out: notices in the streams to acked publishes, by how fast people come and go and how long news waits.
+"""Fan-out benchmark: notifications in the inbox streams to acknowledged publishes, by churn and batch window.
 
-Knows the load and how figures are shown; the rows of the walk that are measured are `bench.bridge.fanout_stages`, a process of
-its own beside a real Valkey and a stub for PubNub. No graph: who has which friends is made up here. Run it with
-``make bench-fanout``; ``--json FILE`` keeps the figures, with a chart beside.
+Makes the load and shows the figures. The measured stages run in a process of their own, `bench.bridge.fanout_stages`,
+with a real Valkey and a stub for PubNub. There is no graph: the friends are made up here. Run it with
+``make bench-fanout``; ``--json FILE`` stores the figures and a chart.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from pubnub_bridge.store.inbox_streams import InboxStreams
 
 console = Console(stderr=True)
 WINDOWS = "0,0.5,1,2,5"
-CHURN = (25, 100, 400)
+CHURN_RATES = (25, 100, 400)
 """Changes a second."""
-TICK_S = 0.05
-BURST = 2000
-"""Changes at once, for the most that is taken."""
-WAITING = 20_000
-"""Recipients whose memory is looked at, each with `COMPANY` events."""
-COMPANY = (1, 10)
+TICK_SECONDS = 0.05
+BURST_CHANGES = 2000
+"""Changes at once, to measure the highest throughput."""
+WAITING_RECIPIENTS = 20_000
+"""Recipients whose memory is measured, each with `EVENTS_EACH` pending events."""
+EVENTS_EACH = (1, 10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +58,17 @@ class Figures:
 
     window_s: float
     churn: float
-    """Changes a second that were made; 0 for as fast as is taken."""
+    """Changes a second; 0 for as fast as possible."""
     recipients: float
-    """Events told to somebody, a second."""
+    """Deliveries a second: one event for one recipient."""
     publishes: float
-    """A second."""
+    """Publishes a second."""
     saved: float
-    """Percent of events that needed no publish of their own."""
+    """Percent of the deliveries that shared a publish with another one."""
     cpu_ms: float
-    """Of the process that publishes, for 1,000 events told."""
+    """CPU milliseconds of the publishing process for 1,000 deliveries."""
     p50: float
-    """Milliseconds from the change to its arrival, window in it."""
+    """Milliseconds from the change to its arrival, batch window included."""
     p99: float
     busy: float
     """Share of a core that the process used."""
@@ -76,7 +76,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the process keeps for those who wait."""
+    """Memory of the process for recipients with a pending batch."""
 
     recipients: int
     events_each: int
@@ -84,78 +84,78 @@ class Memory:
 
 
 @dataclass(slots=True)
-class People:
-    """Who is online and who hears of whom."""
+class OnlineUsers:
+    """Users who are online, and the friends who receive their changes."""
 
-    number: int
+    count: int
     friends: int
     seed: int
-    turn: int = 0
-    told: list[list[str]] = field(default_factory=list)
+    changes_made: int = 0
+    recipients: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         ids, draw = self.ids(), random.Random(self.seed)
-        self.told = [draw.sample(ids, min(self.friends, len(ids))) for _ in range(400)]
+        self.recipients = [draw.sample(ids, min(self.friends, len(ids))) for _ in range(400)]
 
     def ids(self) -> list[str]:
-        """Everybody who is online."""
-        return [f"u{at:07d}" for at in range(self.number)]
+        """Ids of all users."""
+        return [f"u{at:07d}" for at in range(self.count)]
 
     def change(self) -> tuple[Event, list[str]]:
-        """The next one who comes, now, and who is to be told."""
-        self.turn += 1
-        user, at = f"u{self.turn % self.number:07d}", time.time_ns() // 1_000_000
-        return event(user, at), self.told[self.turn % len(self.told)]
+        """The next user who comes online now, and the recipients."""
+        self.changes_made += 1
+        user, at = f"u{self.changes_made % self.count:07d}", time.time_ns() // 1_000_000
+        return event(user, at), self.recipients[self.changes_made % len(self.recipients)]
 
 
 def event(user: str, at: int) -> Event:
-    """A friend who came online."""
+    """A friend.online event."""
     return Event(user, "online", at, at * 1000, encoding.online(user, "Ann Example", at, at * 1000))
 
 
 @dataclass(slots=True)
 class Scene:
-    """What every load runs on."""
+    """The processes that every load uses."""
 
     valkey: Valkey
     url: str
     stub: Stub
     port: int
-    people: People
+    users: OnlineUsers
 
-    async def tell(self, changes: int) -> int:
-        """Notices of so many changes; returns how many recipients they have."""
-        inbox = InboxStreams(self.valkey, SHARDS.partition)
+    async def enqueue(self, changes: int) -> int:
+        """Append the notifications of so many changes; returns the number of deliveries."""
+        inbox = InboxStreams(valkey=self.valkey, partition=SHARDS.partition)
         notifications = inbox.notifications()
         for _ in range(changes):
-            notifications.add(*self.people.change())
+            notifications.add(*self.users.change())
         await inbox.append(notifications)
-        return changes * len(self.people.told[0])
+        return changes * len(self.users.recipients[0])
 
-    async def until_done(self) -> None:
-        """Until every notice is published."""
-        names = [keys.inbox(number) for number in range(SHARDS.partitions)]
+    async def until_drained(self) -> None:
+        """Wait until every notification is published."""
+        names = [keys.inbox(partition) for partition in range(SHARDS.partitions)]
         async with asyncio.timeout(120):
             while sum(await self.valkey.lengths(names)):  # noqa: ASYNC110 - streams set no event
                 await asyncio.sleep(0.01)
 
 
 def main(
-    online: Annotated[int, typer.Option(help="How many people are online.")] = 6000,
-    friends: Annotated[int, typer.Option(help="Online friends of each.")] = 225,
-    seconds: Annotated[float, typer.Option(help="How long each load lasts.")] = 2.0,
-    windows: Annotated[str, typer.Option(help="Seconds that news wait for company.")] = WINDOWS,
-    seed: Annotated[int, typer.Option(help="Of who has which friends.")] = 1,
+    online: Annotated[int, typer.Option(help="How many users are online.")] = 6000,
+    friends: Annotated[int, typer.Option(help="Online friends of each user.")] = 225,
+    seconds: Annotated[float, typer.Option(help="Seconds that each load lasts.")] = 2.0,
+    windows: Annotated[str, typer.Option(help="Batch windows in seconds.")] = WINDOWS,
+    seed: Annotated[int, typer.Option(help="Seed of the friendships.")] = 1,
     out: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
     """Measure the fan-out."""
     before, began = measure.machine(), time.monotonic()
-    people = People(online, friends, seed)
-    figures, memory = uvloop.run(_run(people, seconds, [float(one) for one in windows.split(",")]))
+    users = OnlineUsers(online, friends, seed)
+    figures, memory = uvloop.run(_run(users, seconds, [float(one) for one in windows.split(",")]))
     _print(figures, memory)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        kept = {
+        document = {
             "command": " ".join(["python -m bench.bridge.fanout", *sys.argv[1:]]),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": before,
@@ -165,27 +165,29 @@ def main(
             "results": [asdict(one) for one in figures],
             "memory": [asdict(one) for one in memory],
         }
-        out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         title = f"Publishes a second, {online:,} online with {friends} online friends each"
         out.with_suffix(".svg").write_text(bars.bars(title, "/s", _publishes(figures)), encoding="utf-8")
 
 
 async def _run(
-    people: People, seconds: float, windows: Sequence[float]
+    users: OnlineUsers, seconds: float, windows: Sequence[float]
 ) -> tuple[list[Figures], list[Memory]]:
     figures: list[Figures] = []
-    async with _scene(people) as scene:
+    async with _scene(users) as scene:
         for window_s in windows:
-            async with _rows(scene, window_s) as pid:
-                figures += [_said(await _steady(scene, pid, window_s, churn, seconds)) for churn in CHURN]
+            async with _stages(scene, window_s) as pid:
+                figures += [
+                    _reported(await _steady(scene, pid, window_s, churn, seconds)) for churn in CHURN_RATES
+                ]
                 if window_s in {0.0, 1.0}:
-                    figures.append(_said(await _burst(scene, pid, window_s)))
-        memory = [await _memory(scene, each) for each in COMPANY]
+                    figures.append(_reported(await _burst(scene, pid, window_s)))
+        memory = [await _memory(scene, each) for each in EVENTS_EACH]
     return figures, memory
 
 
 @asynccontextmanager
-async def _scene(people: People) -> AsyncIterator[Scene]:
+async def _scene(users: OnlineUsers) -> AsyncIterator[Scene]:
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
         engine = ValkeyEngine(DataFolder.at(Path(name)))
         server, stub = Server(engine), Stub()
@@ -193,14 +195,14 @@ async def _scene(people: People) -> AsyncIterator[Scene]:
         await server.start()
         try:
             async with listening, open_valkey(engine.url(server.port)) as valkey:
-                yield Scene(valkey, engine.url(server.port), stub, port, people)
+                yield Scene(valkey, engine.url(server.port), stub, port, users)
         finally:
             await server.stop()
 
 
 @asynccontextmanager
-async def _rows(scene: Scene, window_s: float) -> AsyncIterator[int]:
-    """The process under load; yields its process id."""
+async def _stages(scene: Scene, window_s: float) -> AsyncIterator[int]:
+    """The process under load. Yields its process id."""
     command = [
         sys.executable,
         "-m",
@@ -226,39 +228,39 @@ async def _rows(scene: Scene, window_s: float) -> AsyncIterator[int]:
 
 
 async def _steady(scene: Scene, pid: int, window_s: float, churn: float, seconds: float) -> Figures:
-    """Changes at a rate, until the last of their news is acked."""
+    """Changes at a rate, until the last publish is acknowledged."""
     scene.stub.begin()
-    began, used, made, told = time.perf_counter(), cpu_s(pid), 0, 0
+    began, used, made, recipients = time.perf_counter(), cpu_s(pid), 0, 0
     while (passed := time.perf_counter() - began) < seconds + window_s:
         if due := int(churn * passed) - made:
-            told += await scene.tell(due)
+            recipients += await scene.enqueue(due)
             made += due
-        await asyncio.sleep(TICK_S)
+        await asyncio.sleep(TICK_SECONDS)
     rate = made / passed
-    await scene.until_done()
-    return _figures(scene, (window_s, rate, told), cpu_s(pid) - used, time.perf_counter() - began)
+    await scene.until_drained()
+    return _figures(scene, (window_s, rate, recipients), cpu_s(pid) - used, time.perf_counter() - began)
 
 
 async def _burst(scene: Scene, pid: int, window_s: float) -> Figures:
-    """As many changes as are taken."""
+    """Changes as fast as the process accepts them."""
     scene.stub.begin()
-    began, used, told = time.perf_counter(), cpu_s(pid), 0
-    for _ in range(BURST // 50):
-        told += await scene.tell(50)
-    await scene.until_done()
-    return _figures(scene, (window_s, 0.0, told), cpu_s(pid) - used, time.perf_counter() - began)
+    began, used, recipients = time.perf_counter(), cpu_s(pid), 0
+    for _ in range(BURST_CHANGES // 50):
+        recipients += await scene.enqueue(50)
+    await scene.until_drained()
+    return _figures(scene, (window_s, 0.0, recipients), cpu_s(pid) - used, time.perf_counter() - began)
 
 
 def _figures(scene: Scene, load: tuple[float, float, int], cpu: float, took: float) -> Figures:
-    window_s, churn, told = load
+    window_s, churn, recipients = load
     stub = scene.stub
     return Figures(
         window_s=window_s,
         churn=round(churn, 1),
-        recipients=told / took,
+        recipients=recipients / took,
         publishes=stub.publishes / took,
-        saved=100 * (1 - stub.publishes / told),
-        cpu_ms=1e6 * cpu / told,
+        saved=100 * (1 - stub.publishes / recipients),
+        cpu_ms=1e6 * cpu / recipients,
         p50=stub.late.get_value_at_percentile(50),
         p99=stub.late.get_value_at_percentile(99),
         busy=cpu / took,
@@ -266,23 +268,23 @@ def _figures(scene: Scene, load: tuple[float, float, int], cpu: float, took: flo
 
 
 async def _memory(scene: Scene, each: int) -> Memory:
-    """Resident memory that grows while so many recipients wait, each for the same number of events."""
-    async with _rows(scene, 60.0) as pid:
-        inbox, before = InboxStreams(scene.valkey, SHARDS.partition), memory_kb(pid)
-        recipients = [f"w{at:07d}" for at in range(WAITING)]
+    """Growth of resident memory while recipients wait, each with the same number of events."""
+    async with _stages(scene, 60.0) as pid:
+        inbox, before = InboxStreams(valkey=scene.valkey, partition=SHARDS.partition), memory_kb(pid)
+        recipients = [f"w{at:07d}" for at in range(WAITING_RECIPIENTS)]
         for number in range(each):
             notifications = inbox.notifications()
             notifications.add(event(f"u{number:07d}", time.time_ns() // 1_000_000), recipients)
             await inbox.append(notifications)
         await _until_still(pid)
         grown = memory_kb(pid) - before
-    names = [keys.inbox(number) for number in range(SHARDS.partitions)]
+    names = [keys.inbox(partition) for partition in range(SHARDS.partitions)]
     await scene.valkey.forget(names)
-    return Memory(WAITING, each, 1024 * grown / WAITING)
+    return Memory(WAITING_RECIPIENTS, each, 1024 * grown / WAITING_RECIPIENTS)
 
 
 async def _until_still(pid: int) -> None:
-    """Until the process has done what it was given: its CPU time stands still."""
+    """Wait until the process is idle: its CPU time no longer grows."""
     async with asyncio.timeout(60):
         used = -1.0
         while used != cpu_s(pid):
@@ -290,7 +292,7 @@ async def _until_still(pid: int) -> None:
             await asyncio.sleep(0.6)
 
 
-def _said(one: Figures) -> Figures:
+def _reported(one: Figures) -> Figures:
     console.print(
         f"window {one.window_s:g} s, {one.churn:,.0f} changes/s: {one.recipients:,.0f} recipients/s, "
         f"{one.publishes:,.0f} publishes/s, {one.saved:.0f} % saved, {one.busy:.0%} of a core"
@@ -322,16 +324,16 @@ def _print(figures: Sequence[Figures], memory: Sequence[Memory]) -> None:
         table.add_row(*_cells(one))
     shown = Console()
     shown.print(table)
-    for kept in memory:
+    for waiting in memory:
         shown.print(
-            f"{kept.bytes_a_recipient:,.0f} bytes for a recipient that waits with {kept.events_each} events"
+            f"{waiting.bytes_a_recipient:,.0f} bytes for a waiting recipient with {waiting.events_each} events"
         )
 
 
 def _cells(one: Figures) -> tuple[Any, ...]:
     return (
         f"{one.window_s:g}",
-        f"{one.churn:,.0f}" if one.churn else "all it takes",
+        f"{one.churn:,.0f}" if one.churn else "as many as possible",
         f"{one.recipients:,.0f}",
         f"{one.publishes:,.0f}",
         f"{one.saved:.1f} %",

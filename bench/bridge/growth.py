@@ -1,8 +1,8 @@
-"""What grows with the population and what does not: one set of figures for each number of people, side by side.
+"""Scaling benchmark: which costs grow with the population. One set of figures for each number of users.
 
-Knows what is measured and how it is shown. A user's own cost must not depend on how many others there are, so every
-figure is one user's, or one friendship's, and stands beside its ratio to the smallest population's. Run it with
-``make bench-growth``, or ``make bench-large`` for 500,000 people (13 GB of disk); ``--json FILE`` keeps the figures.
+The cost of one user must not depend on the number of others. So every figure is of one user or one friendship, and is
+shown with its ratio to the smallest population. Run it with ``make bench-growth``, or ``make bench-large`` for 500,000
+users (13 GB of disk); ``--json FILE`` stores the figures.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rich.table import Table
 
 from bench.bridge.pipeline import bytes_a_user
 from bench.charts import bars
-from bench.graph.questions import Asked, Question, questions
+from bench.graph.questions import Question, Subjects, questions
 from bench.harness import measure
 from bench.harness.http_load import memory_kb
 from bench.harness.loaded import DATA, ONLINE, flag, import_csv, options
@@ -39,11 +39,16 @@ from local_stack.data.generate import Population, generate
 from local_stack.engines.launcher import Engines, Options, running
 
 console = Console(stderr=True)
-FLAT = 1.5
-"""A figure may cost so many times what it costs at the smallest population and still be called flat: it is noise, and a
-page cache that does not hold the larger store."""
-ASKED = ("friends page of 100", "suggestions, first call", "suggestions, kept", "settle and tell 500 users")
-"""Of `graph_questions`; a sync is asked of random users here, since one user's is soon in every cache."""
+MAX_FLAT_RATIO = 1.5
+"""The largest ratio to the smallest population that counts as flat. The margin allows for noise and for a page cache
+that is smaller than the larger store."""
+QUESTIONS = (
+    "friends page of 100",
+    "suggestions, first call",
+    "suggestions, cached",
+    "commit and read 500 users",
+)
+"""Of `bench.graph.questions`. The sync is measured with random users here, since one user's is soon cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +63,20 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number at one population; `flat` tells whether it must not grow with it."""
+    """One number at one population; with `flat` it must not grow with the population."""
 
     what: str
     value: float
     unit: str
     flat: bool = True
 
-    def times(self, first: Figure) -> float:
-        """How much dearer than at another population; a rate is dearer where it is lower."""
+    def ratio_to(self, first: Figure) -> float:
+        """The cost relative to that at another population. A lower rate is a higher cost."""
         return first.value / self.value if self.unit.endswith("/s") else self.value / first.value
 
 
 @dataclass
-class Grown:
+class PopulationFigures:
     """One population and its figures."""
 
     people: int
@@ -81,27 +86,29 @@ class Grown:
     figures: list[Figure] = field(default_factory=list)
 
     def add(self, what: str, value: float, unit: str, flat: bool = True) -> None:
-        """Keeps a figure and says it."""
-        console.print(f"{self.people:,} people: {what} {value:,.2f} {unit}")
+        """Store and print a figure."""
+        console.print(f"{self.people:,} users: {what} {value:,.2f} {unit}")
         self.figures.append(Figure(what, round(value, 3), unit, flat))
 
 
 def main(
-    people: Annotated[list[int] | None, typer.Option(help="How many people; repeat it.")] = None,
-    friends: Annotated[str, typer.Option(help="Fewest and most friends.")] = "500-1000",
-    seed: Annotated[int, typer.Option(help="Of the populations.")] = 1,
+    people: Annotated[list[int] | None, typer.Option(help="How many users; can be repeated.")] = None,
+    friends: Annotated[str, typer.Option(help="Fewest and most friends of a user.")] = "500-1000",
+    seed: Annotated[int, typer.Option(help="Seed of the populations.")] = 1,
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Where stores are kept meanwhile: 140 bytes of disk a friendship at the most, 75 once imported."
+            help="Where stores are written during the run: at most 140 bytes of disk a friendship, 75 once imported."
         ),
     ] = None,
     heap: Annotated[
-        int | None, typer.Option(help="Neo4j's heap in MiB; else a share of the machine's.")
+        int | None, typer.Option(help="Neo4j's heap in MiB; by default a share of the machine's memory.")
     ] = None,
-    page_cache: Annotated[int | None, typer.Option(help="Neo4j's page cache in MiB, likewise.")] = None,
+    page_cache: Annotated[
+        int | None, typer.Option(help="Neo4j's page cache in MiB; the same default.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures here, and a chart beside.")
+        Path | None, typer.Option("--json", help="Write the figures here, and a chart next to them.")
     ] = None,
 ) -> None:
     """Measure populations of growing size, one after the other."""
@@ -115,7 +122,7 @@ def main(
             grown.append(asyncio.run(_measured(Path(name), plan, engines)))
     print_table(grown)
     if out:
-        kept = {
+        document = {
             "command": " ".join(["python -m bench.bridge.growth", *sys.argv[1:]]),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": before,
@@ -127,33 +134,35 @@ def main(
             "results": results(grown),
         }
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         out.with_suffix(".svg").write_text(_chart(grown, friends), encoding="utf-8")
 
 
-async def _measured(folder: Path, plan: Plan, chosen: Options) -> Grown:
-    """Makes one population up, imports it and asks it everything."""
-    friendships, asked = _written(folder, plan)
+async def _measured(folder: Path, plan: Plan, chosen: Options) -> PopulationFigures:
+    """Generate one population, import it and measure everything."""
+    friendships, subjects = _write_csv(folder, plan)
     memory = chosen.memory({})
-    grown = Grown(plan.people, friendships, {"heapMiB": memory.heap, "pageCacheMiB": memory.page_cache})
-    await _imported(grown, folder)
+    grown = PopulationFigures(
+        plan.people, friendships, {"heapMiB": memory.heap, "pageCacheMiB": memory.page_cache}
+    )
+    await _import(grown, folder)
     async with running(folder / DATA, chosen, environ={}) as engines:
         async with connect(Settings.model_validate(options(engines))) as graph:
-            await _warmed(grown, graph, asked.ids)
-            await _questions(grown, graph, asked)
+            await _warm(grown, graph, subjects.ids)
+            await _questions(grown, graph, subjects)
         _memory(grown, engines)
     return grown
 
 
-def _written(folder: Path, plan: Plan) -> tuple[int, Asked]:
-    """The two CSV files, and whom to ask about. The arrays are given up here: an import has its own."""
+def _write_csv(folder: Path, plan: Plan) -> tuple[int, Subjects]:
+    """Write the two CSV files; returns friendships and subjects. Frees the arrays, since the import has its own."""
     population = generate(plan.people, plan.low, plan.high, plan.seed)
     generated_csv.write(population, folder, plan.seed)
-    return len(population.pairs), _asked(population)
+    return len(population.pairs), _subjects(population)
 
 
-async def _imported(grown: Grown, folder: Path) -> None:
-    """The import as `friends-presence import --offline` does it, and the size of what it leaves."""
+async def _import(grown: PopulationFigures, folder: Path) -> None:
+    """The import as `friends-presence import --offline` does it, and the size of the store."""
     began = time.perf_counter()
     imported = await import_csv(folder)
     took = time.perf_counter() - began
@@ -166,80 +175,80 @@ async def _imported(grown: Grown, folder: Path) -> None:
     grown.add("store, a friendship", size / grown.friendships, "bytes")
 
 
-async def _warmed(grown: Grown, graph: Graph, ids: Sequence[str]) -> None:
-    """The whole graph is read once, and the share online is flagged; neither is part of what follows."""
+async def _warm(grown: PopulationFigures, graph: Graph, ids: Sequence[str]) -> None:
+    """Read the whole graph once, and flag the share that is online. Neither is part of the later figures."""
     began = time.perf_counter()
     await warm(graph)
     grown.add("warm-up: everyone's friends read once", time.perf_counter() - began, "s", flat=False)
     await flag(graph, random.Random(2).sample(list(ids), int(ONLINE * len(ids))))
 
 
-async def _questions(grown: Grown, graph: Graph, asked: Asked) -> None:
-    flags, someone = Flags(graph), random.Random(3).sample(list(asked.ids), min(4000, len(asked.ids)))
-    sync = Question("sync of a random user", lambda n: flags.sync(someone[n % len(someone)]), None, warm=300)
-    wanted = [one for one in questions(graph, None, asked) if one.name in ASKED]
+async def _questions(grown: PopulationFigures, graph: Graph, subjects: Subjects) -> None:
+    flags, users = Flags(graph), random.Random(3).sample(list(subjects.ids), min(4000, len(subjects.ids)))
+    sync = Question("sync of a random user", lambda n: flags.sync(users[n % len(users)]), None, warm=300)
+    wanted = [one for one in questions(graph, None, subjects) if one.name in QUESTIONS]
     for question in [sync, *wanted]:
         timing = await at_once(question.graph, question.calls, question.clients, question.warm)
-        _timed(grown, question, timing)
+        _add_timing(grown, question, timing)
 
 
-def _timed(grown: Grown, question: Question, timing: Timing) -> None:
+def _add_timing(grown: PopulationFigures, question: Question, timing: Timing) -> None:
     if question.per_call > 1:
-        grown.add("settle, then read", timing.rate * question.per_call, "users/s")
+        grown.add("commit, then read", timing.rate * question.per_call, "users/s")
         return
     grown.add(f"{question.name}, p95", timing.p95, "ms")
     grown.add(f"{question.name}, p50", timing.p50, "ms")
 
 
-def _memory(grown: Grown, engines: Engines) -> None:
+def _memory(grown: PopulationFigures, engines: Engines) -> None:
     online = int(ONLINE * grown.people)
-    grown.add("bridge's hold, a user online", bytes_a_user(online).value, "bytes")
+    grown.add("bridge's debouncer, a user online", bytes_a_user(online).value, "bytes")
     for server in engines.servers:
         if server.pid:
             grown.add(f"resident, {server.engine.name}", memory_kb(server.pid) / 1024, "MiB", flat=False)
 
 
-def _asked(population: Population) -> Asked:
+def _subjects(population: Population) -> Subjects:
     ids = population.ids
     counts = np.bincount(population.pairs.ravel(), minlength=len(ids))
     busiest = ids[int(counts.argmax())]
-    return Asked(ids, busiest, busiest, [(busiest, ids[0])], [(busiest, ids[0])])
+    return Subjects(ids, busiest, busiest, [(busiest, ids[0])], [(busiest, ids[0])])
 
 
-def results(grown: Sequence[Grown]) -> list[dict[str, Any]]:
-    """Each population's figures; with those that must be flat, how many times the smallest population's they cost."""
+def results(grown: Sequence[PopulationFigures]) -> list[dict[str, Any]]:
+    """The figures of each population; those that must be flat with their ratio to the smallest population."""
     first = {figure.what: figure for figure in grown[0].figures}
     return [
         {"what": f"{one.people:,} people: {figure.what}", "value": figure.value, "unit": figure.unit}
-        | ({"times": round(figure.times(first[figure.what]), 3)} if figure.flat else {})
+        | ({"times": round(figure.ratio_to(first[figure.what]), 3)} if figure.flat else {})
         for one in grown
         for figure in one.figures
     ]
 
 
-def print_table(grown: Sequence[Grown]) -> None:
-    """Rows by figure, columns by population, the ratio to the smallest behind each that must be flat."""
+def print_table(grown: Sequence[PopulationFigures]) -> None:
+    """One row a figure, one column a population, and the ratio to the smallest for those that must be flat."""
     table = Table("what", *(f"{one.people:,}" for one in grown), "unit", "flat")
     for at, figure in enumerate(grown[0].figures):
         values = [one.figures[at].value for one in grown]
-        most = max(one.figures[at].times(figure) for one in grown)
-        verdict = ("yes" if most <= FLAT else "NO") + f" (× {most:.2f})" if figure.flat else ""
+        most = max(one.figures[at].ratio_to(figure) for one in grown)
+        verdict = ("yes" if most <= MAX_FLAT_RATIO else "NO") + f" (× {most:.2f})" if figure.flat else ""
         table.add_row(figure.what, *(f"{value:,.2f}" for value in values), figure.unit, verdict)
     Console().print(table)
     for one in grown:
         heap, cache = one.memory["heapMiB"], one.memory["pageCacheMiB"]
         Console().print(
-            f"{one.people:,} people, {one.friendships:,} friendships: heap {heap:,} MiB, page cache {cache:,} MiB"
+            f"{one.people:,} users, {one.friendships:,} friendships: heap {heap:,} MiB, page cache {cache:,} MiB"
         )
 
 
-def _chart(grown: Sequence[Grown], friends: str) -> str:
+def _chart(grown: Sequence[PopulationFigures], friends: str) -> str:
     rows = [
         (figure.what, {f"{one.people:,}": max(0.001, one.figures[at].value) for one in grown})
         for at, figure in enumerate(grown[0].figures)
         if figure.flat and figure.unit == "ms"
     ]
-    return bars.bars(f"One user's cost as people grow, {friends} friends each", "ms", rows)
+    return bars.bars(f"Cost of one user by population, {friends} friends each", "ms", rows)
 
 
 if __name__ == "__main__":

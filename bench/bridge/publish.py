@@ -1,8 +1,7 @@
-"""The publish path beside the official SDK's and a general client's: same sink, same messages, one run.
+"""Publish benchmark: our publish path, the official SDK and a general HTTP client. Same sink, same messages, one run.
 
-Knows which clients are compared, how far away the sink pretends to be, and how the figures are shown; how each client
-publishes is `bench.bridge.publishers`. Every client is a process of its own, and so is the sink. Run it with
-``make bench-publish``; ``--json FILE`` keeps the figures, with a chart beside.
+Starts one process for each client (`bench.bridge.publishers`) and one for the sink, which simulates a distance by a
+delay. Run it with ``make bench-publish``; ``--json FILE`` stores the figures and a chart.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench.bridge.publishers import WAYS, Figures
+from bench.bridge.publishers import CLIENTS, Figures
 from bench.charts import bars
 from bench.harness import certificate, measure
 
 console = Console(stderr=True)
-DELAYS_MS = (0, 20, 80)
-BUDGET = 10.0
-"""How many times the SDK's fastest handler, at no delay and without TLS."""
+DELAYS_MILLISECONDS = (0, 20, 80)
+MIN_TIMES_THE_SDK = 10.0
+"""Our rate over that of the SDK's fastest handler, without delay and TLS."""
 PACKAGES = ("pubnub", "httpx", "aiohttp", "uvloop")
 
 
@@ -46,22 +45,20 @@ class Case:
 
     @property
     def where(self) -> str:
-        """The sink and the loop, for people."""
+        """Sink and event loop, as a label."""
         words = [f"{self.delay_ms} ms", *(["TLS"] if self.tls else [])]
         return ", ".join([*words, *([self.loop] if self.loop != "uvloop" else [])])
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """A case and its figures."""
-
     case: Case
     figures: Figures
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How hard and how long."""
+    """Load and duration."""
 
     seconds: float
     in_flight: int
@@ -69,21 +66,25 @@ class Plan:
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="How long each client publishes, warm-up apart.")] = 2.5,
-    in_flight: Annotated[int, typer.Option(help="Publishes at once, for every client.")] = 100,
+    seconds: Annotated[
+        float, typer.Option(help="Seconds that each client publishes, without warm-up.")
+    ] = 2.5,
+    in_flight: Annotated[int, typer.Option(help="Concurrent publishes of each client.")] = 100,
     only: Annotated[list[str] | None, typer.Option(help="Only these clients.")] = None,
     out: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
     """Compare the publish paths."""
     before, began = measure.machine(), time.monotonic()
-    measured = asyncio.run(_run(Plan(seconds, in_flight, only or list(WAYS))))
+    measured = asyncio.run(_run(Plan(seconds, in_flight, only or list(CLIENTS))))
     _print(measured)
     ratio = times_the_sdk(measured)
     if ratio:
-        Console().print(f"ours is {ratio:.1f} times the SDK's fastest handler (budget: {BUDGET:.0f} times)")
+        Console().print(
+            f"ours is {ratio:.1f} times the SDK's fastest handler (budget: {MIN_TIMES_THE_SDK:.0f} times)"
+        )
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        kept = {
+        document = {
             "command": " ".join(["python -m bench.bridge.publish", *sys.argv[1:]]),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": before,
@@ -91,10 +92,10 @@ def main(
             "inFlight": in_flight,
             "seconds": round(time.monotonic() - began),
             "timesTheSdk": ratio,
-            "budget": BUDGET,
+            "budget": MIN_TIMES_THE_SDK,
             "results": [asdict(one.case) | asdict(one.figures) for one in measured],
         }
-        out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         title = f"CPU of the publishing process for 1,000 publishes, {in_flight} in flight"
         out.with_suffix(".svg").write_text(bars.bars(title, "ms", _cpu(measured)), encoding="utf-8")
 
@@ -104,7 +105,7 @@ async def _run(plan: Plan) -> list[Measured]:
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
         trusted, served = certificate.make(Path(name))
         for tls in (False, True):
-            for delay_ms in DELAYS_MS:
+            for delay_ms in DELAYS_MILLISECONDS:
                 async with _sink(delay_ms, served if tls else None) as port:
                     for case in _cases(plan.ways, delay_ms, tls):
                         figures = await _client(case, port, plan, trusted)
@@ -117,7 +118,7 @@ async def _run(plan: Plan) -> list[Measured]:
 
 
 def _cases(ways: Sequence[str], delay_ms: int, tls: bool) -> list[Case]:
-    """Every client on the same loop; without delay and TLS also on the one that Python brings."""
+    """Every client on uvloop; without delay and TLS also on asyncio's own loop."""
     cases = [Case(way, delay_ms, tls) for way in ways]
     return cases if delay_ms or tls else cases + [Case(way, delay_ms, tls, "asyncio") for way in ways]
 
@@ -145,18 +146,18 @@ async def _client(case: Case, port: int, plan: Plan, trusted: Path) -> Figures:
     process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.PIPE)
     try:
         async with asyncio.timeout(plan.seconds + 60):
-            said, _ = await process.communicate()
+            output, _ = await process.communicate()
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
         raise RuntimeError(f"{case.way} ({case.where}) ended with {process.returncode}")
-    return Figures(**json.loads(said))
+    return Figures(**json.loads(output))
 
 
 def times_the_sdk(measured: Sequence[Measured]) -> float | None:
-    """Our rate over that of the SDK's fastest handler on either loop, at no delay and without TLS; None without both."""
+    """Our rate over that of the SDK's fastest handler on either loop, without delay and TLS. None without both."""
     near = [one for one in measured if not one.case.delay_ms and not one.case.tls]
     mine = [one.figures.rate for one in near if one.case.way == "ours" and one.case.loop == "uvloop"]
     theirs = [one.figures.rate for one in near if one.case.way.startswith("SDK")]

@@ -1,7 +1,7 @@
-"""Four ways to publish, each measured in a process of its own: ``python -m bench.bridge.publishers`` prints its figures.
+"""Four publishing clients, one measured in each process: ``python -m bench.bridge.publishers`` prints its figures as JSON.
 
-Knows how each client is called, with as many publishes at once for all of them; nothing of where the sink comes from.
-Over TLS the sink's certificate is trusted by SSL_CERT_FILE, which all four heed.
+All clients run with the same number of concurrent publishes. Over TLS the sink's certificate is trusted through
+SSL_CERT_FILE, which all four read.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from pubnub.request_handlers.async_httpx import AsyncHttpxRequestHandler
 from pubnub_bridge.model import encoding
 from pubnub_bridge.pubnub_api.publish_client import MAX_PIPELINED_PUBLISHES, SENT, Keyset, PublishClient
 
-MESSAGES = 2000
-WARM_S = 0.7
+MESSAGE_COUNT = 2000
+WARM_UP_SECONDS = 0.7
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One friend.online, for one inbox, as each client wants it."""
+    """One friend.online for one inbox, encoded and as a value: clients take either."""
 
     channel: str
     body: bytes
@@ -42,20 +42,20 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sink:
-    """Where to publish."""
+    """Where to publish. The port is on this machine."""
 
     port: int
     tls: bool
 
     @property
     def origin(self) -> str:
-        """host:port, by the name in its certificate."""
+        """host:port, with the host name of the certificate over TLS."""
         return f"localhost:{self.port}" if self.tls else f"127.0.0.1:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What one client did."""
+    """Figures of one client."""
 
     publishes: int
     rate: float
@@ -63,18 +63,18 @@ class Figures:
     cpu_ms: float
     """CPU milliseconds of the client's process for 1,000 publishes."""
     p50: float
-    """Milliseconds from the call to its answer."""
+    """Milliseconds from the call to its response."""
     p99: float
     busy: float
     """Share of one core that the client's process used."""
 
 
 Publish = Callable[[Message], Awaitable[bool]]
-"""Publishes one message; whether it was accepted."""
+"""Publishes one message. Returns whether it was accepted."""
 
 
-def messages(number: int = MESSAGES) -> list[Message]:
-    """The same for everybody."""
+def messages(number: int = MESSAGE_COUNT) -> list[Message]:
+    """The messages of every client."""
     made = []
     for at in range(number):
         stamp = 1_764_000_000_000 + at
@@ -85,15 +85,19 @@ def messages(number: int = MESSAGES) -> list[Message]:
 
 @asynccontextmanager
 async def ours(sink: Sink) -> AsyncIterator[Publish]:
-    """The bridge's pool at its default depth."""
+    """The bridge's publish client with its default pipeline depth."""
     depth = MAX_PIPELINED_PUBLISHES
-    pool = PublishClient(Keyset(sink.origin, "demo", "demo", sink.tls), lambda: None, depth)
+    pool = PublishClient(
+        keyset=Keyset(origin=sink.origin, subscribe_key="demo", publish_key="demo", tls=sink.tls),
+        token=lambda: None,
+        pipeline_depth=depth,
+    )
 
     async def publish(message: Message) -> bool:
         return await pool.post(message.channel, message.body) is SENT
 
     yield publish
-    pool.wires.close()
+    pool.connections.close()
 
 
 @asynccontextmanager
@@ -105,8 +109,8 @@ async def plain(sink: Sink) -> AsyncIterator[Publish]:
 
         async def publish(message: Message) -> bool:
             url = f"{base}{message.channel}/0?uuid=friends-presence&store=0"
-            async with session.post(url, data=message.body) as answer:
-                return answer.status == 200 and (await answer.read()).startswith(b"[1")
+            async with session.post(url, data=message.body) as response:
+                return response.status == 200 and (await response.read()).startswith(b"[1")
 
         yield publish
 
@@ -126,11 +130,11 @@ async def sdk(sink: Sink, handler: Any) -> AsyncIterator[Publish]:
         return not (await call.future()).status.is_error()
 
     yield publish
-    with suppress(Exception):  # a client that cannot close has been measured all the same
+    with suppress(Exception):  # a client that cannot close has been measured nevertheless
         await client.stop()
 
 
-WAYS: dict[str, Callable[[Sink], Any]] = {
+CLIENTS: dict[str, Callable[[Sink], Any]] = {
     "SDK, httpx": lambda sink: sdk(sink, AsyncHttpxRequestHandler),
     "SDK, aiohttp": lambda sink: sdk(sink, AsyncAiohttpRequestHandler),
     "aiohttp": plain,
@@ -139,52 +143,52 @@ WAYS: dict[str, Callable[[Sink], Any]] = {
 
 
 @dataclass(slots=True)
-class Count:
-    """What the callers did since the last beginning."""
+class Counters:
+    """Counters of all callers."""
 
     took: array[float]
     failed: int = 0
     over: bool = False
-    """Callers are told, since the SDK swallows a cancellation."""
+    """Ends the callers. They are not cancelled, since the SDK swallows a cancellation."""
 
 
 async def measured(way: str, sink: Sink, in_flight: int, seconds: float) -> Figures:
-    """Publishes as fast as the client can, `in_flight` at a time."""
-    async with WAYS[way](sink) as publish:
-        count, turns = Count(array("d")), itertools.cycle(messages())
-        callers = [asyncio.create_task(_caller(publish, turns, count)) for _ in range(in_flight)]
-        await asyncio.sleep(WARM_S)
-        del count.took[:]
+    """Publish as fast as possible, `in_flight` at a time."""
+    async with CLIENTS[way](sink) as publish:
+        counters, queue = Counters(array("d")), itertools.cycle(messages())
+        callers = [asyncio.create_task(_caller(publish, queue, counters)) for _ in range(in_flight)]
+        await asyncio.sleep(WARM_UP_SECONDS)
+        del counters.took[:]
         began, used = time.perf_counter(), time.process_time()
         await asyncio.sleep(seconds)
         took, cpu = time.perf_counter() - began, time.process_time() - used
-        done, failed = sorted(count.took), count.failed
-        count.over = True
+        done, failed = sorted(counters.took), counters.failed
+        counters.over = True
         await asyncio.gather(*callers)
     if failed or not done:
-        raise RuntimeError(f"{way}: {failed} publishes failed, {len(done)} went out")
+        raise RuntimeError(f"{way}: {failed} publishes failed, {len(done)} were sent")
     p50, p99 = (done[int(len(done) * share)] * 1000 for share in (0.5, 0.99))
     return Figures(len(done), len(done) / took, 1e6 * cpu / len(done), p50, p99, cpu / took)
 
 
-async def _caller(publish: Publish, turns: Iterator[Message], count: Count) -> None:
+async def _caller(publish: Publish, queue: Iterator[Message], counters: Counters) -> None:
     clock = time.perf_counter
-    while not count.over:
-        message, began = next(turns), clock()
+    while not counters.over:
+        message, began = next(queue), clock()
         if not await publish(message):
-            count.failed += 1
-        count.took.append(clock() - began)
+            counters.failed += 1
+        counters.took.append(clock() - began)
 
 
 def main(
     way: Annotated[str, typer.Option(help="Which client.")],
-    port: Annotated[int, typer.Option(help="Of the sink, on this machine.")],
-    tls: Annotated[bool, typer.Option(help="Whether the sink speaks TLS.")] = False,
-    in_flight: Annotated[int, typer.Option(help="Publishes at once.")] = 100,
-    seconds: Annotated[float, typer.Option(help="How long, after the warm-up.")] = 3.0,
+    port: Annotated[int, typer.Option(help="Port of the sink, on this machine.")],
+    tls: Annotated[bool, typer.Option(help="Publish over TLS.")] = False,
+    in_flight: Annotated[int, typer.Option(help="Concurrent publishes.")] = 100,
+    seconds: Annotated[float, typer.Option(help="Seconds after the warm-up.")] = 3.0,
     loop: Annotated[str, typer.Option(help="uvloop or asyncio.")] = "uvloop",
 ) -> None:
-    """Measures one client and prints the figures as JSON."""
+    """Measure one client and print the figures as JSON."""
     run = uvloop.run if loop == "uvloop" else asyncio.run
     print(json.dumps(asdict(run(measured(way, Sink(port, tls), in_flight, seconds)))))
 

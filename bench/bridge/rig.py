@@ -1,6 +1,6 @@
-"""What the bridge's benchmark runs on: engines with people, a stub for PubNub, and a bridge as a process of its own.
+"""Test rig of the bridge benchmarks: databases with users, a stub for PubNub, and a bridge in its own process.
 
-Knows how they are started and how changes are put into the log; measures nothing.
+Starts them and appends changes to the presence log. Measures nothing.
 """
 
 from __future__ import annotations
@@ -30,49 +30,52 @@ from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.presence_log import PresenceLog
 
-HOLD_S = 0.5
-TICK_S = 0.02
+DEBOUNCE_SECONDS = 0.5
+TICK_SECONDS = 0.02
 SHARDS = ShardMap()
 
 
 @dataclass
 class Rig:
-    """Everything that runs, and who is there and who is not by the changes made so far, longest first."""
+    """Everything that runs. `online` and `offline` follow the changes made so far, in order of the last change."""
 
     engines: Engines
     graph: Graph
     valkey: Valkey
     stub: Stub
     port: int
-    there: deque[str]
-    away: deque[str]
-    turned: int = 0
+    online: deque[str]
+    offline: deque[str]
+    transitions: int = 0
+    """Changes made so far."""
 
     @property
     def log(self) -> PresenceLog:
-        """Where changes go."""
-        return PresenceLog(self.valkey, SHARDS.partition)
+        return PresenceLog(valkey=self.valkey, partition=SHARDS.partition)
 
-    def changes(self, number: int) -> list[PresenceEvent]:
-        """As many come as go, now, so that the share online stays; whoever did neither for longest has the turn."""
+    def changes(self, count: int) -> list[PresenceEvent]:
+        """The next changes, at the present time. Joins and leaves alternate, so the share online is constant.
+
+        The user whose last change is oldest comes next.
+        """
         now = time.time_ns() // 1_000_000
-        first, self.turned = self.turned, self.turned + number
-        return [self._turned(turn % 2 == 0, now) for turn in range(first, self.turned)]
+        first, self.transitions = self.transitions, self.transitions + count
+        return [self._next_change(number % 2 == 0, now) for number in range(first, self.transitions)]
 
-    def _turned(self, comes: bool, now: int) -> PresenceEvent:
-        left, joined = (self.away, self.there) if comes else (self.there, self.away)
+    def _next_change(self, joins: bool, now: int) -> PresenceEvent:
+        left, joined = (self.offline, self.online) if joins else (self.online, self.offline)
         user = left.popleft()
         joined.append(user)
-        return PresenceEvent(user, comes, now, SHARDS.shard(user), "join" if comes else "timeout")
+        return PresenceEvent(user, joins, now, SHARDS.shard(user), "join" if joins else "timeout")
 
     async def backlog(self) -> int:
-        """Entries of all streams that are not done."""
+        """Entries in all streams."""
         names = [
             key(number) for number in range(SHARDS.partitions) for key in (keys.presence_log, keys.inbox)
         ]
         return sum(await self.valkey.lengths(names))
 
-    async def until_done(self, seconds: float = 300.0) -> None:
+    async def until_drained(self, seconds: float = 300.0) -> None:
         """Until every stream is empty."""
         async with asyncio.timeout(seconds):
             while await self.backlog():  # noqa: ASYNC110 - streams set no event
@@ -81,25 +84,25 @@ class Rig:
 
 @asynccontextmanager
 async def rig(folder: Path, population: Population, seed: int) -> AsyncIterator[Rig]:
-    """Engines with the population, 30 % of it flagged online, and the stub."""
+    """Databases with the population, 30 % of it flagged online, and the stub."""
     data = await load(folder, population, seed)
-    stub = Stub(round(HOLD_S * 1000))
+    stub = Stub(round(DEBOUNCE_SECONDS * 1000))
     server, port = await stub.serve()
     async with server, running(data, Options(), environ={}) as engines:
         settings = Settings.model_validate(options(engines))
         async with connect(settings) as graph, open_valkey(engines.redis_url) as valkey:
             online = random.Random(seed).sample(population.ids, int(ONLINE * len(population.ids)))
             await flag(graph, online)
-            there = frozenset(online)
-            away = [user for user in population.ids if user not in there]
-            random.Random(seed + 1).shuffle(away)
-            yield Rig(engines, graph, valkey, stub, port, deque(online), deque(away))
+            flagged = frozenset(online)
+            offline = [user for user in population.ids if user not in flagged]
+            random.Random(seed + 1).shuffle(offline)
+            yield Rig(engines, graph, valkey, stub, port, deque(online), deque(offline))
 
 
 @asynccontextmanager
 async def bridge(rig: Rig, window_s: float, log: Path) -> AsyncIterator[int]:
-    """A bridge as users run it, but for the hold; yields its process id once it owns every partition."""
-    given = options(rig.engines) | {
+    """A bridge with default settings but for the debounce time. Yields its process id once it owns every partition."""
+    service_options = options(rig.engines) | {
         "pubnub_origin": f"127.0.0.1:{rig.port}",
         "pubnub_tls": "false",
         "pubnub_subscribe_key": "demo",
@@ -107,12 +110,12 @@ async def bridge(rig: Rig, window_s: float, log: Path) -> AsyncIterator[int]:
         "access_manager": "off",
         "app_context": "off",
         "accuracy_sample": "0",
-        "debounce_online_seconds": str(HOLD_S),
-        "debounce_leave_seconds": str(HOLD_S),
-        "debounce_timeout_seconds": str(HOLD_S),
+        "debounce_online_seconds": str(DEBOUNCE_SECONDS),
+        "debounce_leave_seconds": str(DEBOUNCE_SECONDS),
+        "debounce_timeout_seconds": str(DEBOUNCE_SECONDS),
         "batch_window_min_seconds": str(window_s),
     }
-    environment = os.environ | {name.upper(): value for name, value in given.items()}
+    environment = os.environ | {name.upper(): value for name, value in service_options.items()}
     command = (sys.executable, "-m", "pubnub_bridge", "--no-api")
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=out, stderr=out)
@@ -132,4 +135,4 @@ async def _until_owned(rig: Rig, process: asyncio.subprocess.Process, log: Path)
             if process.returncode is not None:
                 raise RuntimeError(f"the bridge ended: {tail(log)}")
             await asyncio.sleep(0.1)
-    await asyncio.sleep(3.0)  # a new owner waits two seconds for its first poll before it settles
+    await asyncio.sleep(3.0)  # a new owner waits two seconds for its first poll before it commits

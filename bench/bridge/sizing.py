@@ -1,8 +1,8 @@
-"""What one change, one delivery and one publish cost, at steady rates: the numbers `friends-presence simulate` reckons with.
+"""Sizing benchmark: what one change, one delivery and one publish cost at steady rates, for `friends-presence simulate`.
 
-Knows what is measured. Two populations are measured for the unit costs (`bench.bridge.unit_costs`), a third one, of another
-size and degree and at other rates, to hold what is predicted from them against (`bench.bridge.check_sizing`). Run it with
-``make bench-sizing``; everything runs on this machine, the stub for PubNub included.
+Two populations give the unit costs (`bench.bridge.unit_costs`). A third one, of another size and degree and at other
+rates, checks the predictions made from them (`bench.bridge.check_sizing`). Run it with ``make bench-sizing``; everything
+runs on this machine, the stub for PubNub included.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rich.table import Table
 from bench.bridge.check_sizing import SOURCE, WIDTH, compared
 from bench.bridge.check_sizing import table as shown
 from bench.bridge.pipeline import bytes_a_user, steady
-from bench.bridge.rig import HOLD_S, SHARDS, Rig, bridge, rig
+from bench.bridge.rig import DEBOUNCE_SECONDS, SHARDS, Rig, bridge, rig
 from bench.bridge.unit_costs import unit_costs
 from bench.harness import measure
 from bench.harness.http_load import cpu_s, memory_kb
@@ -41,20 +41,20 @@ from pubnub_bridge.store.change_history import MAX_CHANGES, ChangeHistory, Chang
 from pubnub_bridge.store.inbox_streams import InboxStreams
 
 console = Console(stderr=True)
-WARM_S = 60.0
-WARM_RATE = 300.0
-"""Changes a second, for so many seconds before anything is measured: until Neo4j's compiler is done with the hot queries."""
+WARM_UP_SECONDS = 60.0
+WARM_UP_RATE = 300.0
+"""Changes a second, for `WARM_UP_SECONDS` before anything is measured: Neo4j's JVM compiles the hot queries."""
 SMALL_BATCHES = 3000
-"""Of one user each, before anything is measured."""
-IDLE = 5.0
-"""Seconds in which nothing happens: what a process takes for being there."""
-TOLD = 200
-"""Users whose news are put into streams to weigh them."""
+"""Batches of one user each, before anything is measured."""
+IDLE_SECONDS = 5.0
+"""Seconds without load: what a process costs when idle."""
+WEIGHED_USERS = 200
+"""Users whose entries are put into streams to measure their size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A population and the loads it is put under."""
+    """A population and its loads."""
 
     name: str
     people: int
@@ -64,7 +64,7 @@ class Group:
     windows: tuple[float, ...]
     rates: tuple[float, ...]
     role: str = "calibrate"
-    """calibrate: unit costs follow from it. check: they are held against it."""
+    """calibrate: unit costs are fitted to it. check: predictions are compared with it."""
 
 
 GROUPS = (
@@ -76,48 +76,52 @@ GROUPS = (
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One window and rate, measured; everything a second."""
+    """One window and rate, measured. All figures are per second."""
 
     role: str
     group: str
     people: int
     online: int
     friends: float
-    """Of a user, on average."""
+    """Mean friends of a user."""
     window: float
     transitions: float
     deliveries: float
     publishes: float
-    """Syncs among them."""
+    """Syncs included."""
     cpu: Mapping[str, float]
     """CPU milliseconds of each process."""
 
 
 def main(
-    seconds: Annotated[float, typer.Option(help="How long each load is measured.")] = 10.0,
-    scale: Annotated[float, typer.Option(help="Of populations, for a quick look.")] = 1.0,
+    seconds: Annotated[float, typer.Option(help="Seconds that each load is measured.")] = 10.0,
+    scale: Annotated[
+        float, typer.Option(help="Factor for the sizes of the populations, for a quick run.")
+    ] = 1.0,
     out: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
-    """Measure steady loads, weigh what stands in memory and on disk, and predict the one from the other."""
+    """Measure steady loads and sizes in memory and on disk, and compare them with predictions."""
     before, began = measure.machine(), time.monotonic()
     steps, weights = asyncio.run(_run(GROUPS, seconds, scale))
     Console().print(_table(steps))
-    kept: dict[str, Any] = {
+    document: dict[str, Any] = {
         "command": " ".join(["python -m bench.bridge.sizing", *sys.argv[1:]]),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": before,
-        "holdSeconds": HOLD_S,
+        "holdSeconds": DEBOUNCE_SECONDS,
         "groups": [asdict(group) for group in GROUPS],
         "seconds": round(time.monotonic() - began),
         "steady": [asdict(step) for step in steps],
         "weights": weights,
     }
-    pairs = list(compared("sizing.json", kept, UnitCosts.model_validate(unit_costs(kept, str(SOURCE)))))
+    pairs = list(
+        compared("sizing.json", document, UnitCosts.model_validate(unit_costs(document, str(SOURCE))))
+    )
     Console(width=WIDTH).print(shown(pairs))
-    kept["results"] = [pair.row() for pair in pairs]
+    document["results"] = [pair.row() for pair in pairs]
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
 
 
 async def _run(
@@ -130,10 +134,10 @@ async def _run(
             async with rig(Path(name), population, group.seed) as made:
                 await warm(made.graph)
                 async with bridge(made, 1.0, Path(name) / "bridge.log"):
-                    await steady(made, WARM_RATE, WARM_S)
-                    await made.until_done()
-                await _compiled(made)
-                weights.append(await _weighed(made, group, population, Path(name)))
+                    await steady(made, WARM_UP_RATE, WARM_UP_SECONDS)
+                    await made.until_drained()
+                await _compile_queries(made)
+                weights.append(await _weigh(made, group, population, Path(name)))
                 for window in group.windows:
                     async with bridge(made, window, Path(name) / "bridge.log") as pid:
                         weights[-1]["bridgeMiB"] = memory_kb(pid) / 1024
@@ -141,10 +145,10 @@ async def _run(
     return steps, weights
 
 
-async def _compiled(made: Rig) -> None:
-    """Small batches until Neo4j has compiled what each question costs by itself; nobody's state changes."""
+async def _compile_queries(made: Rig) -> None:
+    """Commit small batches until Neo4j has compiled the queries. No user's state changes."""
     flags = Flags(made.graph)
-    for user in itertools.islice(itertools.cycle(list(made.there)), SMALL_BATCHES):
+    for user in itertools.islice(itertools.cycle(list(made.online)), SMALL_BATCHES):
         now = time.time_ns() // 1_000_000
         await flags.write_flags([Flag(user, True, now, SHARDS.shard(user))])
         await flags.read_snapshots([user])
@@ -153,31 +157,31 @@ async def _compiled(made: Rig) -> None:
 async def _loads(
     made: Rig, group: Group, population: Population, window: float, run: tuple[int, float]
 ) -> list[Step]:
-    """Nothing first, then each rate: warmed up for two windows, then measured."""
+    """No load first, then each rate: two windows of warm-up, then the measurement."""
     pid, seconds = run
     pids = {"bridge": pid, **{server.engine.name: server.pid for server in made.engines.servers}}
     steps = []
     for rate in (0.0, *group.rates):
         if rate:
-            await steady(made, rate, 2 * (HOLD_S + 1 + window))
+            await steady(made, rate, 2 * (DEBOUNCE_SECONDS + 1 + window))
         made.stub.begin()
         changed, used, began = (
-            made.turned,
+            made.transitions,
             {name: cpu_s(one) for name, one in pids.items()},
             time.perf_counter(),
         )
-        await steady(made, rate, seconds if rate else IDLE)
+        await steady(made, rate, seconds if rate else IDLE_SECONDS)
         took = time.perf_counter() - began
         spent = {name: 1000 * (cpu_s(pids[name]) - before) / took for name, before in used.items()}
         step = Step(
             role=group.role,
             group=group.name,
             people=len(population.ids),
-            online=len(made.there),
+            online=len(made.online),
             friends=2 * len(population.pairs) / len(population.ids),
             window=window,
-            transitions=(made.turned - changed) / took,
-            deliveries=made.stub.news / took,
+            transitions=(made.transitions - changed) / took,
+            deliveries=made.stub.notifications / took,
             publishes=made.stub.publishes / took,
             cpu=spent,
         )
@@ -186,34 +190,35 @@ async def _loads(
             + ", ".join(f"{n} {ms:,.0f} ms" for n, ms in spent.items())
         )
         steps.append(step)
-    await asyncio.sleep(HOLD_S)
-    await made.until_done()
+    await asyncio.sleep(DEBOUNCE_SECONDS)
+    await made.until_drained()
     return steps
 
 
-async def _weighed(made: Rig, group: Group, population: Population, folder: Path) -> dict[str, Any]:
-    """Bytes that one thing takes in Valkey, in the hold and on disk."""
+async def _weigh(made: Rig, group: Group, population: Population, folder: Path) -> dict[str, Any]:
+    """Bytes of each kind of entry in Valkey, of a user in the debouncer, and of the store on disk."""
     store = folder / "data" / "neo4j" / "data" / "databases" / "neo4j"
-    told = await Flags(made.graph).read_snapshots(list(made.there)[:TOLD])
+    snapshots = await Flags(made.graph).read_snapshots(list(made.online)[:WEIGHED_USERS])
     empty = await _used(made)
     now = time.time_ns() // 1_000_000
     changes = [
-        PresenceEvent(user, False, now, SHARDS.shard(user), "timeout") for user in list(made.there)[:TOLD]
+        PresenceEvent(user, False, now, SHARDS.shard(user), "timeout")
+        for user in list(made.online)[:WEIGHED_USERS]
     ]
     for start in range(0, len(changes), 50):
         await made.log.append(changes[start : start + 50])
-    seen = await _used(made) - empty
-    notifications = InboxStreams(made.valkey, SHARDS.partition).notifications()
-    for one in told:
+    log_bytes = await _used(made) - empty
+    notifications = InboxStreams(valkey=made.valkey, partition=SHARDS.partition).notifications()
+    for one in snapshots:
         notifications.add(presence_event(one), one.online_friends)
-    await InboxStreams(made.valkey, SHARDS.partition).append(notifications)
-    inbox = await _used(made) - empty - seen
+    await InboxStreams(valkey=made.valkey, partition=SHARDS.partition).append(notifications)
+    inbox_bytes = await _used(made) - empty - log_bytes
     text = sum(map(len, notifications.bodies().values()))
     partitions = range(SHARDS.partitions)
     await made.valkey.forget(
         [key(number) for number in partitions for key in (keys.presence_log, keys.inbox)]
     )
-    why = await _explained(made, [one.user for one in told])
+    history_bytes = await _weigh_history(made, [one.user for one in snapshots])
     return {
         "role": group.role,
         "group": group.name,
@@ -223,29 +228,29 @@ async def _weighed(made: Rig, group: Group, population: Population, folder: Path
         "holdBytesAUser": bytes_a_user().value,
         "valkeyEmptyBytes": empty,
         "changes": len(changes),
-        "seenBytes": seen,
-        "notices": len(told),
-        "recipients": sum(len(one.online_friends) for one in told),
-        "inboxBytes": inbox,
+        "seenBytes": log_bytes,
+        "notices": len(snapshots),
+        "recipients": sum(len(one.online_friends) for one in snapshots),
+        "inboxBytes": inbox_bytes,
         "inboxText": text,
-        "whyUsers": len(told),
-        "whyBytes": why,
+        "whyUsers": len(snapshots),
+        "whyBytes": history_bytes,
         "idBytes": len(population.ids[0]),
         "nameBytes": sum(map(len, population.names)) / len(population.names),
     }
 
 
-async def _explained(made: Rig, users: list[str]) -> int:
-    """Bytes of as many last changes of each as are kept for GET /v1/why.
+async def _weigh_history(made: Rig, users: list[str]) -> int:
+    """Bytes of a full change history (`MAX_CHANGES`) of each user.
 
-    Written twice: the first time grows the buffers of the connection, which would be counted as well.
+    Written twice: the first time also grows the connection's buffers, which must not be counted.
     """
-    why, taken = ChangeHistory(made.valkey, SHARDS.partition), 0
+    history_bytes, taken = ChangeHistory(valkey=made.valkey, partition=SHARDS.partition), 0
     lists = [keys.change_history(SHARDS.partition(user), user) for user in users]
     for _ in range(2):
         before = await _used(made)
         for number in range(MAX_CHANGES):
-            await why.keep([_record(user, online=bool(number % 2)) for user in users])
+            await history_bytes.add([_record(user, online=bool(number % 2)) for user in users])
         taken = await _used(made) - before
         await made.valkey.forget(lists)
     return taken
@@ -253,7 +258,17 @@ async def _explained(made: Rig, users: list[str]) -> int:
 
 def _record(user: str, online: bool) -> ChangeRecord:
     at = time.time_ns() // 1_000_000
-    return ChangeRecord(user, f"evt_presence_{user}_{at}", online, at, "timeout", at, at, "told", 225)
+    return ChangeRecord(
+        user=user,
+        event_id=f"evt_presence_{user}_{at}",
+        online=online,
+        at=at,
+        reason="timeout",
+        held_until=at,
+        settled_at=at,
+        outcome="told",
+        recipients=225,
+    )
 
 
 async def _used(made: Rig) -> int:

@@ -1,7 +1,7 @@
-"""From a measured run to unit costs, and to the file that `friends-presence simulate` reads. Pure arithmetic and text.
+"""Unit costs by least squares: from a measured run to the file that `friends-presence simulate` reads. Pure.
 
-CPU at a steady load is a sum: what a process takes for being there, so much a batch, a change, a delivery, a publish. Several
-loads give the summands by least squares, none of them below zero, each load weighted by its own size.
+CPU at a steady load is a sum: a constant for the idle process, and a cost for each batch, change, delivery and publish.
+The costs are fitted to several loads, none below zero, by relative error.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import numpy as np
 
 from pubnub_bridge.sizing.load import batches
 
-STORE_FRIENDSHIP, STORE_CACHED, STORE_PERSON = 75.0, 34.0, 179.0
+STORE_FRIENDSHIP_BYTES, STORE_CACHED_BYTES, STORE_USER_BYTES = 75.0, 34.0, 179.0
 """By Neo4j's aligned store format: a relationship is 34 bytes, each property record 41; a friendship has `since`, a
-person 15 bytes and four property records."""
-HEAD = """\
-# What one thing takes, measured: every number follows from one run, `make bench-sizing`, and is held against what
-# other populations and benchmarks measure (`python -m bench.bridge.check_sizing`, within 20 %). Bytes of a friendship and a
-# person are those of Neo4j's store format.
+user 15 bytes and four property records."""
+HEADER = """\
+# Measured unit costs: every number follows from one run of `make bench-sizing`, and is compared with what other
+# populations and benchmarks measure (`python -m bench.bridge.check_sizing`, within 20 %). Bytes of a friendship and of a
+# user are those of Neo4j's store format.
 """
 Step = Mapping[str, Any]
 
 
 def fitted(rows: Sequence[Sequence[float]], values: Sequence[float]) -> list[float]:
-    """Factors, none below zero, whose sums come nearest to `values`, by relative error."""
+    """The factors, none below zero, that predict `values` with the least relative error."""
     factors, kept = [0.0] * len(rows[0]), list(range(len(rows[0])))
     weights = 1 / np.maximum(np.array(values), 1e-9)
     matrix, target = np.array(rows) * weights[:, None], np.array(values) * weights
@@ -55,11 +55,13 @@ def unit_costs(run: Mapping[str, Any], source: str) -> dict[str, Any]:
             steady,
             busy,
             "bridge",
-            {"batch": _batches, "transition": _changes, "delivery": _told, "publish": _published},
+            {"batch": _batches, "transition": _changes, "delivery": _deliveries, "publish": _messages},
         ),
-        "neo4j": _process(steady, busy, "Neo4j", {"batch": _batches, "transition": _changes, "friend": _met}),
+        "neo4j": _process(
+            steady, busy, "Neo4j", {"batch": _batches, "transition": _changes, "friend": _friends_read}
+        ),
         "valkey": _process(
-            steady, busy, "Valkey", {"batch": _batches, "transition": _changes, "delivery": _told}
+            steady, busy, "Valkey", {"batch": _batches, "transition": _changes, "delivery": _deliveries}
         ),
         "bytes": _bytes(weights),
     }
@@ -83,16 +85,16 @@ def _changes(step: Step) -> float:
     return float(step["transitions"])
 
 
-def _told(step: Step) -> float:
+def _deliveries(step: Step) -> float:
     return float(step["deliveries"])
 
 
-def _published(step: Step) -> float:
-    """Letters: the stub counts syncs as well, two an arrival, which is one a change."""
+def _messages(step: Step) -> float:
+    """Publishes without syncs: a join has two syncs, so there is one sync for each change on average."""
     return float(max(0.0, step["publishes"] - step["transitions"]))
 
 
-def _met(step: Step) -> float:
+def _friends_read(step: Step) -> float:
     return float(step["transitions"] * step["friends"])
 
 
@@ -107,15 +109,17 @@ def _bytes(weights: Sequence[Step]) -> dict[str, float]:
         "inbox": mean(lambda one: one["inboxBytes"] / one["inboxText"]),
         "why": mean(lambda one: one["whyBytes"] / one["whyUsers"]),
         "valkey": mean(lambda one: one["valkeyEmptyBytes"]),
-        "friendship": STORE_FRIENDSHIP,
-        "friendship_cached": STORE_CACHED,
-        "person": STORE_PERSON,
+        "friendship": STORE_FRIENDSHIP_BYTES,
+        "friendship_cached": STORE_CACHED_BYTES,
+        "person": STORE_USER_BYTES,
         "store": max(0.0, mean(_left_of_store)),
     }
 
 
 def _left_of_store(one: Step) -> float:
-    return float(one["storeBytes"] - one["friendships"] * STORE_FRIENDSHIP - one["people"] * STORE_PERSON)
+    return float(
+        one["storeBytes"] - one["friendships"] * STORE_FRIENDSHIP_BYTES - one["people"] * STORE_USER_BYTES
+    )
 
 
 def as_toml(costs: Mapping[str, Any]) -> str:
@@ -125,7 +129,7 @@ def as_toml(costs: Mapping[str, Any]) -> str:
         if isinstance(table, dict):
             unit = "" if name == "bytes" else " # CPU milliseconds"
             lines += ["", f"[{name}]{unit}", *(f"{key} = {_number(value)}" for key, value in table.items())]
-    return HEAD + "\n" + "\n".join(lines) + "\n"
+    return HEADER + "\n" + "\n".join(lines) + "\n"
 
 
 def _number(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Bars side by side as SVG, on a logarithmic scale. Knows numbers and names; nothing of what was measured."""
+"""Grouped bar chart as SVG, on a logarithmic scale."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WIDTH = 860
 
 
 def bars(title: str, unit: str, rows: Sequence[tuple[str, Mapping[str, float]]]) -> str:
-    """A chart with one group a row and one bar a series; every value is positive."""
+    """A chart with one group a row and one bar a series. Every value must be positive."""
     series = list(dict.fromkeys(name for _, values in rows for name in values))
     values = [value for _, group in rows for value in group.values()]
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values) * 1.001))

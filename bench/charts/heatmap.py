@@ -1,4 +1,4 @@
-"""Shares in a grid as SVG: rows by columns, the better the darker. Knows numbers and names; nothing of what was measured."""
+"""Heat map of shares as SVG."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ GOOD, BAD = (16, 185, 129), (248, 113, 113)
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """One grid; a cell that is not in `shares` was not measured."""
+    """One grid. A cell that is not in `shares` was not measured."""
 
     title: str
     rows: Sequence[str]
     columns: Sequence[str]
     shares: Mapping[tuple[int, int], float]
-    """Row and column; 0 to 1."""
+    """Share from 0 to 1 by row and column."""
 
 
 def heatmaps(title: str, across: str, grids: Sequence[Grid], note: str) -> str:
-    """Grids under each other, with one word for what the columns are."""
+    """Grids below each other; `across` names what the columns are."""
     parts, top = [], TOP
     for grid in grids:
         parts += _grid(grid, top)
@@ -59,16 +59,16 @@ def _grid(grid: Grid, top: int) -> list[str]:
 
 def _cell(share: float | None, x: int, y: int) -> str:
     if share is None:
-        colour, said = "#f1f5f9", "not run"
+        colour, label = "#f1f5f9", "not run"
     else:
         mixed = [round(bad + (good - bad) * share**3) for good, bad in zip(GOOD, BAD, strict=True)]
-        colour, said = f"rgb({mixed[0]},{mixed[1]},{mixed[2]})", f"{_floored(share)} %"
+        colour, label = f"rgb({mixed[0]},{mixed[1]},{mixed[2]})", f"{_floored(share)} %"
     return (
         f'<rect x="{x + 1}" y="{y + 1}" width="{WIDE - 2}" height="{HIGH - 2}" rx="3" fill="{colour}"/>'
-        f'<text x="{x + WIDE / 2}" y="{y + 19}" text-anchor="middle">{said}</text>'
+        f'<text x="{x + WIDE / 2}" y="{y + 19}" text-anchor="middle">{label}</text>'
     )
 
 
 def _floored(share: float) -> str:
-    """Nothing is rounded up to 100."""
+    """Percent, rounded down so that only 1 is shown as 100."""
     return f"{int(share * 1000) / 10:g}"

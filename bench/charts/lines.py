@@ -1,4 +1,4 @@
-"""Lines over time as SVG, one panel above the other. Knows numbers and names; nothing of what was measured."""
+"""Line charts over time as SVG, one panel above the other."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from bench.charts.bars import COLOURS
 
 WIDTH, PANEL, LEFT, RIGHT, TOP, GAP = 860, 190, 60, 170, 44, 34
 Line = Sequence[tuple[float, float]]
-"""Points (x, y), x rising."""
+"""Points (x, y) in order of x."""
 
 
 def panels(title: str, x_name: str, rows: Sequence[tuple[str, Mapping[str, Line]]]) -> str:
-    """A chart of one panel a row, each with its own scale from 0; all share the x axis."""
+    """A chart with one panel a row, each with its own scale from 0. All share the x axis."""
     height = TOP + len(rows) * (PANEL + GAP) + 10
     right = max((x for _, lines in rows for line in lines.values() for x, _ in line), default=1.0)
     parts = [

@@ -1,8 +1,7 @@
-"""LinkBench's mix of reads and writes against the API, at rising rates: how long each operation takes, and when it is
-too much.
+"""API benchmark: LinkBench's mix of reads and writes at rising rates, until a rate is not sustained.
 
-Open loop: calls begin when they are due, and the wait counts. Knows how each operation is asked over HTTP and how
-figures are shown; the mix itself is `bench.graph.workload`'s. Run it with ``make bench-mix``.
+Open loop: requests begin when they are due, and waiting counts. The mix is defined in `bench.graph.workload`. Run it with
+``make bench-mix``.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from rich.table import Table
 
 from bench.charts import bars
 from bench.graph import workload
-from bench.graph.mix_calls import Asker
+from bench.graph.mix_calls import RequestRunner
 from bench.graph.workload import Op
 from bench.harness import measure, stacked
-from bench.harness.live_users import Wire
+from bench.harness.live_users import Backend
 from bench.harness.loaded import ONLINE, flag, load
 from bench.harness.measure import Stopwatch, Timing
 from graph_service.graph.driver import connect
@@ -38,41 +37,46 @@ from pubnub_bridge.client.connection_info import read_connection_info
 
 console = Console(stderr=True)
 RATES = "50,100,200,400,800,1600"
-WARM = 3.0
-COLD = 100
-WARMED = 1500
-"""Calls until Neo4j's Java has compiled what a question runs through; a service has answered as many in its first minute."""
-PROBES = 20.0
-"""Syncs a second beside the mix."""
-LIMIT_MS = 500.0
+WARM_UP_SECONDS = 3.0
+COLD_CALLS = 100
+WARM_UP_CALLS = 1500
+"""Requests until Neo4j's JVM has compiled a query. A service processes as many in its first minute."""
+PROBES_PER_SECOND = 20.0
+"""Syncs a second in addition to the mix."""
+MAX_P99_MILLISECONDS = 500.0
 HTTP_BUDGETS = {
     "friends page of 100, one caller, p50": "<= 1.8",
     "friends page of 1,000, one caller, p50": "<= 9",
     "sync of 1,000 friends, half load, p50": "<= 6",
     "sync of 1,000 friends, half load, p99": "<= 30",
 }
-REFUSED = 0.01
-"""The share of calls sent away above which a rate is too much."""
+MAX_REJECTED_SHARE = 0.01
+"""A rate is not sustained above this share of rejected requests."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rate, measured. A call that was refused has no latency; it is counted."""
+    """One measured rate. A rejected request is counted and has no latency."""
 
     wanted: float
     done: float
-    """Calls answered well, a second."""
-    refused: dict[str, int]
-    """How many, by the answer."""
+    """Successful requests a second."""
+    rejected: dict[str, int]
+    """Number of rejected requests by response."""
     whole: Timing
     by_op: dict[Op, Timing]
     cores: dict[str, float]
 
     @property
-    def kept(self) -> bool:
-        """Whether the rate was sustained within the limit."""
-        few = sum(self.refused.values()) <= REFUSED * (self.whole.calls or 1)
-        return self.whole.p99 <= LIMIT_MS and self.done >= 0.95 * self.wanted and few
+    def sustained(self) -> bool:
+        """Whether the rate was reached within the latency limit and with few rejected requests."""
+        few = sum(self.rejected.values()) <= MAX_REJECTED_SHARE * (self.whole.calls or 1)
+        return self.whole.p99 <= MAX_P99_MILLISECONDS and self.done >= 0.95 * self.wanted and few
+
+    def row(self) -> dict[str, Any]:
+        """As in the file."""
+        found = asdict(self)
+        return found | {"refused": found.pop("rejected"), "kept": self.sustained}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,62 +89,61 @@ class Figure:
 
     @property
     def budget(self) -> str:
-        """Where it has one."""
         return HTTP_BUDGETS.get(self.what, "")
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Everything measured."""
-
     steps: list[Step]
     figures: list[Figure]
     versions: dict[str, str]
 
 
-async def step(asker: Asker, made: Stack, rate: float, seconds: float) -> Step:
-    """One rate: warmed up, then measured."""
-    await measure.at_rate(asker.ask, rate, WARM)
-    asker.begin()
+async def step(runner: RequestRunner, made: Stack, rate: float, seconds: float) -> Step:
+    """Warm up at one rate, then measure it."""
+    await measure.at_rate(runner.ask, rate, WARM_UP_SECONDS)
+    runner.reset()
     whole, by_op = Stopwatch(), {op: Stopwatch() for op in Op}
 
     def took(number: int, late: float) -> None:
-        if number not in asker.refused:
+        if number not in runner.rejected:
             whole.took(late)
-            by_op[asker.ops[number]].took(late)
+            by_op[runner.ops[number]].took(late)
 
-    before, began = stacked.used(made), time.monotonic()
-    await measure.at_rate(asker.ask, rate, seconds, took)
+    before, began = stacked.cpu_seconds(made), time.monotonic()
+    await measure.at_rate(runner.ask, rate, seconds, took)
     lasted = time.monotonic() - began
-    spent = {name: round((now - before[name]) / lasted, 3) for name, now in stacked.used(made).items()}
-    refused: dict[str, int] = {}
-    for reason in asker.refused.values():
-        refused[reason] = refused.get(reason, 0) + 1
+    spent = {name: round((now - before[name]) / lasted, 3) for name, now in stacked.cpu_seconds(made).items()}
+    rejected: dict[str, int] = {}
+    for reason in runner.rejected.values():
+        rejected[reason] = rejected.get(reason, 0) + 1
     timing = whole.timing()
     timings = {op: timed for op, watch in by_op.items() if (timed := watch.timing()).calls}
-    return Step(rate, round(timing.calls / lasted, 1), refused, timing, timings, spent)
+    return Step(rate, round(timing.calls / lasted, 1), rejected, timing, timings, spent)
 
 
-async def alone(asker: Asker) -> list[Figure]:
-    """One caller, nothing else going on: what the first are answered in, and once the engines are warm."""
+async def alone(runner: RequestRunner) -> list[Figure]:
+    """One caller on an idle system: latency of the first calls, and after the warm-up."""
     asked = (
-        ("friends page of 100", asker.page, WARMED),
-        ("friends page of 1,000", asker.whole_page, WARMED // 10),  # the same question of the graph
-        ("sync of 1,000 friends", asker.sync, WARMED),
+        ("friends page of 100", runner.page, WARM_UP_CALLS),
+        ("friends page of 1,000", runner.whole_page, WARM_UP_CALLS // 10),  # the same graph query
+        ("sync of 1,000 friends", runner.sync, WARM_UP_CALLS),
     )
     found = []
     for name, call, _ in asked:
-        found += _percentiles(f"{name}, the first {COLD} calls", await measure.one_by_one(call, COLD))
+        found += _percentiles(
+            f"{name}, the first {COLD_CALLS} calls", await measure.one_by_one(call, COLD_CALLS)
+        )
     for name, call, warm in asked:
         found += _percentiles(f"{name}, one caller", await measure.one_by_one(call, 300, warm))
     return found
 
 
-async def half(asker: Asker, rate: float, seconds: float) -> list[Figure]:
-    """The sync of a user with 1,000 friends while the mix runs at half of what it bore."""
+async def half(runner: RequestRunner, rate: float, seconds: float) -> list[Figure]:
+    """Syncs of users with 1,000 friends while the mix runs at half of the sustained rate."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(measure.at_rate(asker.ask, rate / 2, seconds))
-        probes = group.create_task(measure.at_rate(asker.sync, PROBES, seconds))
+        group.create_task(measure.at_rate(runner.ask, rate / 2, seconds))
+        probes = group.create_task(measure.at_rate(runner.sync, PROBES_PER_SECOND, seconds))
     return _percentiles("sync of 1,000 friends, half load", probes.result())
 
 
@@ -152,52 +155,52 @@ def _percentiles(name: str, timing: Timing) -> list[Figure]:
 
 
 async def run(population: Population, seed: int, rates: Sequence[float], seconds: float) -> Run:
-    """One caller first, then rising rates until one is too much, then half of that."""
+    """One caller first, then rising rates until one is not sustained, then half of the highest sustained rate."""
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
-        data, told = await load(Path(name), population, seed), Path(name) / "stack.json"
-        async with stacked.system(data, told) as made:
-            where = read_connection_info(told)
-            await stacked.at_rest(made)  # or those flagged below would be found missing, and written behind
+        data, connection_file = await load(Path(name), population, seed), Path(name) / "stack.json"
+        async with stacked.system(data, connection_file) as made:
+            where = read_connection_info(connection_file)
+            await stacked.until_idle(made)  # the start's reconcile would correct the users flagged below
             async with connect(where.settings) as graph:
                 online = random.Random(seed).sample(population.ids, int(ONLINE * len(population.ids)))
                 await flag(graph, online)
-            wire = Wire(where, lambda _user, _body, _at: None)
-            asker, steps = Asker(wire, population, seed), []
-            single = await alone(asker)
+            backend = Backend(where, lambda _user, _body, _at: None)
+            runner, steps = RequestRunner(backend, population, seed), []
+            single = await alone(runner)
             for rate in rates:
-                steps.append(await step(asker, made, rate, seconds))
-                console.print(_said(steps[-1]))
-                if not steps[-1].kept:
+                steps.append(await step(runner, made, rate, seconds))
+                console.print(_reported(steps[-1]))
+                if not steps[-1].sustained:
                     break
                 await asyncio.sleep(1.0)
             await asyncio.sleep(3.0)
-            single += await half(asker, best(steps).wanted, max(10.0, seconds))
-            wire.close()
+            single += await half(runner, best(steps).wanted, max(10.0, seconds))
+            backend.close()
             return Run(steps, single, stacked.versions(made))
 
 
-def _said(one: Step) -> str:
+def _reported(one: Step) -> str:
     busy = ", ".join(f"{name} {share:.2f}" for name, share in one.cores.items())
     return (
-        f"{one.wanted:,.0f}/s: {one.done:,.0f} done, {sum(one.refused.values())} refused, p50 {one.whole.p50:.1f} ms, "
-        f"p99 {one.whole.p99:.1f} ms; cores: {busy} {one.refused or ''}"
+        f"{one.wanted:,.0f}/s: {one.done:,.0f} done, {sum(one.rejected.values())} rejected, p50 {one.whole.p50:.1f} ms, "
+        f"p99 {one.whole.p99:.1f} ms; cores: {busy} {one.rejected or ''}"
     )
 
 
 def best(steps: Sequence[Step]) -> Step:
-    """The highest rate that was kept, or the first."""
-    return max((one for one in steps if one.kept), key=lambda one: one.wanted, default=steps[0])
+    """The highest sustained rate, or the first rate."""
+    return max((one for one in steps if one.sustained), key=lambda one: one.wanted, default=steps[0])
 
 
 def tables(steps: Sequence[Step]) -> list[Table]:
-    """For people: by rate, then by operation at the rates that mean most."""
+    """One table by rate, and one by operation at the highest sustained rate."""
     rates = Table(
-        "wanted/s", "done/s", "refused", "p50", "p95", "p99", "kept", title="The mix (milliseconds)"
+        "wanted/s", "done/s", "rejected", "p50", "p95", "p99", "sustained", title="The mix (milliseconds)"
     )
     for one in steps:
         ages = [f"{age:,.1f}" for age in (one.whole.p50, one.whole.p95, one.whole.p99)]
-        counts = (f"{one.wanted:,.0f}", f"{one.done:,.0f}", str(sum(one.refused.values())))
-        rates.add_row(*counts, *ages, "yes" if one.kept else "[red]no[/red]")
+        counts = (f"{one.wanted:,.0f}", f"{one.done:,.0f}", str(sum(one.rejected.values())))
+        rates.add_row(*counts, *ages, "yes" if one.sustained else "[red]no[/red]")
     top = best(steps)
     ops = Table("operation", "calls", "p50", "p99", title=f"At {top.wanted:,.0f} a second")
     for op, timed in top.by_op.items():
@@ -206,33 +209,33 @@ def tables(steps: Sequence[Step]) -> list[Table]:
 
 
 def figures(made: Run) -> dict[str, Any]:
-    """What the file keeps of the run."""
+    """The figures of the run, as in the file."""
     steps, top = made.steps, best(made.steps)
-    held = {
+    sustained = {
         "what": "mix of reads and writes sustained",
-        "value": top.done if top.kept else 0.0,
+        "value": top.done if top.sustained else 0.0,
         "unit": "calls/s",
         "budget": "",
     }
     return {
-        "limitMs": LIMIT_MS,
+        "limitMs": MAX_P99_MILLISECONDS,
         "mix": {op.value: round(share, 4) for op, share in workload.mix().items()},
-        "results": [held, *(asdict(one) | {"budget": one.budget} for one in made.figures)],
-        "steps": [asdict(one) | {"kept": one.kept} for one in steps],
+        "results": [sustained, *(asdict(one) | {"budget": one.budget} for one in made.figures)],
+        "steps": [one.row() for one in steps],
     }
 
 
 def main(
-    people: Annotated[int, typer.Option(help="How many people.")] = 20_000,
-    friends: Annotated[str, typer.Option(help="Fewest and most friends.")] = "500-1000",
-    seed: Annotated[int, typer.Option(help="Of population and calls.")] = 1,
-    seconds: Annotated[float, typer.Option(help="How long each rate is measured.")] = 10.0,
-    rates: Annotated[str, typer.Option(help="Calls a second, rising.")] = RATES,
+    people: Annotated[int, typer.Option(help="How many users.")] = 20_000,
+    friends: Annotated[str, typer.Option(help="Fewest and most friends of a user.")] = "500-1000",
+    seed: Annotated[int, typer.Option(help="Seed of population and requests.")] = 1,
+    seconds: Annotated[float, typer.Option(help="Seconds that each rate is measured.")] = 10.0,
+    rates: Annotated[str, typer.Option(help="Requests a second, rising.")] = RATES,
     out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures here, and a chart beside.")
+        Path | None, typer.Option("--json", help="Write the figures here, and a chart next to them.")
     ] = None,
 ) -> None:
-    """Ask the API LinkBench's mix at rising rates."""
+    """Run LinkBench's mix against the API at rising rates."""
     low, high = (int(word) for word in friends.split("-"))
     before, began = measure.machine(), time.monotonic()
     population = generate(people, low, high, seed)
@@ -240,7 +243,7 @@ def main(
     steps = found.steps
     Console().print(*tables(steps))
     if out:
-        kept = {
+        document = {
             "command": " ".join(["python -m bench.graph.mix", *sys.argv[1:]]),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": before,
@@ -250,9 +253,9 @@ def main(
             **figures(found),
         }
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         rows = [(op.value, {"p50": t.p50, "p99": t.p99}) for op, t in best(steps).by_op.items()]
-        title = f"The mix at {best(steps).wanted:,.0f} calls a second, {people:,} people"
+        title = f"The mix at {best(steps).wanted:,.0f} requests a second, {people:,} users"
         out.with_suffix(".svg").write_text(bars.bars(title, "ms", rows), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""The questions of the graph put to PostgreSQL, in the best SQL we can write. Knows tables and SQL; measures nothing."""
+"""The graph queries in PostgreSQL, in the best SQL we can write. Measures nothing."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from local_stack.data.digits import lines_of
 from local_stack.data.generate import Population
 
 SCHEMA = Path(__file__).with_suffix(".sql")
-CLIENTS = 64
-BLOCK = 500_000
+CONNECTIONS = 64
+COPY_ROWS = 500_000
 
 PAGE = """
 SELECT p.id, p.name, p.online AND NOT p.invisible, p.last_seen, f.since FROM friends f JOIN people p ON p.n = f.b
@@ -39,11 +39,11 @@ top AS (SELECT g.b AS n, count(*) AS mutual FROM mine JOIN friends g ON g.a = mi
 SELECT p.id, top.mutual, (SELECT array_agg(q.id) FROM (SELECT x.id FROM friends h JOIN mine ON mine.b = h.b
   JOIN people x ON x.n = h.b WHERE h.a = top.n ORDER BY h.b LIMIT 3) q)
 FROM top JOIN people p ON p.n = top.n"""
-SETTLE = """
+COMMIT = """
 WITH locked AS (SELECT p.n FROM people p WHERE p.id = ANY($1::text[]) ORDER BY p.n FOR NO KEY UPDATE)
 UPDATE people p SET online = $2, presence_at = $3, last_seen = $3 FROM locked
 WHERE p.n = locked.n AND p.presence_at <= $3 RETURNING p.id"""
-TELL = """
+READ = """
 SELECT u.id, u.name, u.online, u.invisible, u.presence_at, u.last_seen, x.online, x.total, now()
 FROM people u CROSS JOIN LATERAL (
   SELECT array_agg(p.id) FILTER (WHERE p.online) AS online, count(*) AS total
@@ -52,7 +52,7 @@ WHERE u.id = ANY($1::text[])"""
 
 
 class Postgres:
-    """One loaded database."""
+    """A connection pool to one database."""
 
     def __init__(self, pool: asyncpg.Pool) -> None:
         self._pool = pool
@@ -60,9 +60,9 @@ class Postgres:
     @classmethod
     @asynccontextmanager
     async def open(cls, socket: str) -> AsyncIterator[Postgres]:
-        """Connects `CLIENTS` times."""
+        """Open `CONNECTIONS` connections."""
         async with asyncpg.create_pool(
-            host=socket, user="postgres", database="postgres", min_size=CLIENTS, max_size=CLIENTS
+            host=socket, user="postgres", database="postgres", min_size=CONNECTIONS, max_size=CONNECTIONS
         ) as pool:
             yield cls(pool)
 
@@ -70,13 +70,13 @@ class Postgres:
         """Such as ``15.8``."""
         return str(await self._pool.fetchval("SHOW server_version"))
 
-    async def load(self, people: Population, online: Sequence[str], pairs: Sequence[np.ndarray]) -> None:
-        """Makes the tables from a population, and `pairs` (arrays of index pairs, both directions made here)."""
+    async def load(self, population: Population, online: Sequence[str], pairs: Sequence[np.ndarray]) -> None:
+        """Create the tables from a population. `pairs` are arrays of index pairs; both directions are inserted."""
         before, after = SCHEMA.read_text("utf-8").split("-- after the load\n")
         flagged = set(online)
         rows = [
             (number, id_, name, id_ in flagged, False, 0, 0)
-            for number, (id_, name) in enumerate(zip(people.ids, people.names, strict=True))
+            for number, (id_, name) in enumerate(zip(population.ids, population.names, strict=True))
         ]
         edges = np.concatenate([*pairs, *(one[:, ::-1] for one in pairs)])
         edges = edges[np.lexsort((edges[:, 1], edges[:, 0]))]
@@ -84,17 +84,17 @@ class Postgres:
             async with connection.transaction():
                 await connection.execute(before)
                 await connection.copy_records_to_table("people", records=rows)
-                for start in range(0, len(edges), BLOCK):
-                    part = edges[start : start + BLOCK]
+                for start in range(0, len(edges), COPY_ROWS):
+                    part = edges[start : start + COPY_ROWS]
                     text = lines_of([part[:, 0], part[:, 1], np.full(len(part), 1_700_000_000)])
                     await connection.copy_to_table("friends", source=BytesIO(text), format="csv")
             await connection.execute(after)
             await connection.execute("VACUUM ANALYZE")
 
     async def rows(self, sql: str, *values: object) -> list[asyncpg.Record]:
-        """The answer to one question."""
+        """The rows of one query."""
         return list(await self._pool.fetch(sql, *values))
 
     async def ask(self, me: str, other: str) -> str:
-        """Asks for friendship, or accepts."""
+        """Request a friendship, or accept a request."""
         return str(await self._pool.fetchval("SELECT ask($1, $2)", me, other))

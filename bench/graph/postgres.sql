@@ -1,5 +1,5 @@
--- The same graph in PostgreSQL, as well as we know how: people by number, friendships in both directions in the order
--- of their primary key, so that a user's friends lie together and a page is one range of one index.
+-- The same graph in PostgreSQL, as efficient as we can make it: users by number, friendships in both directions in the
+-- order of their primary key, so that a user's friends are adjacent and a page is one range of one index.
 CREATE TABLE people (
   n integer PRIMARY KEY, id text NOT NULL UNIQUE, name text NOT NULL,
   online boolean NOT NULL DEFAULT false, invisible boolean NOT NULL DEFAULT false,

@@ -1,4 +1,4 @@
-"""A PostgreSQL of its own for one run: installed when missing, in a temporary folder, on a socket there. Knows no question."""
+"""A private PostgreSQL server for one run, in a temporary folder with its socket. Installed when missing."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from pathlib import Path
 
 USER = "postgres"
 OPTIONS = {
-    # A machine of its own size, for the fairest comparison: everything cached, commits durable, no background work
-    # in the middle of a measurement.
+    # Sized for a fair comparison: everything cached, commits durable, no background work during a measurement.
     "listen_addresses": "",
     "shared_buffers": "1536MB",
     "work_mem": "64MB",
@@ -32,17 +31,17 @@ OPTIONS = {
 }
 
 
-class NoPostgres(Exception):
-    """Why there is none."""
+class PostgresUnavailable(Exception):
+    """There is no PostgreSQL; the message says why."""
 
 
 @contextmanager
 def running() -> Iterator[str]:
-    """Starts a fresh server; yields the folder of its socket. Stops it at the end, by its process id."""
+    """Start a new server and yield the folder of its socket. Stops it at the end, by its process id."""
     programs = _programs()
     root = Path(tempfile.mkdtemp(prefix="fp-pg-"))
-    given = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
-    if given:
+    process_options = {"user": USER, "group": USER, "extra_groups": []} if os.geteuid() == 0 else {}
+    if process_options:
         owner = pwd.getpwnam(USER)
         os.chown(root, owner.pw_uid, owner.pw_gid)
     try:
@@ -59,20 +58,20 @@ def running() -> Iterator[str]:
             "-E",
             "UTF8",
         ]
-        subprocess.run(command, check=True, capture_output=True, cwd=root, **given)  # type: ignore[call-overload]
+        subprocess.run(command, check=True, capture_output=True, cwd=root, **process_options)  # type: ignore[call-overload]
         options = [word for name, value in OPTIONS.items() for word in ("-c", f"{name}={value}")]
         server = subprocess.Popen(  # type: ignore[call-overload]
             [programs / "postgres", "-D", data, "-k", root, *options],
             cwd=root,
             stdout=subprocess.DEVNULL,
             stderr=(root / "log").open("wb"),
-            **given,
+            **process_options,
         )
         try:
             _wait(root, programs)
             yield str(root)
         finally:
-            server.send_signal(signal.SIGINT)  # its "fast" stop
+            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
             server.wait(60)
     finally:
         shutil.rmtree(root, ignore_errors=True)
@@ -82,19 +81,19 @@ def _wait(root: Path, programs: Path) -> None:
     until = time.monotonic() + 30
     while subprocess.run([programs / "pg_isready", "-q", "-h", root], check=False).returncode:
         if time.monotonic() > until:
-            raise NoPostgres((root / "log").read_text("utf-8")[-500:])
+            raise PostgresUnavailable((root / "log").read_text("utf-8")[-500:])
         time.sleep(0.05)
 
 
 def _programs() -> Path:
-    """The folder of Debian's newest PostgreSQL, which is installed when this is root and there is none."""
+    """The folder of Debian's newest PostgreSQL. Installs it when there is none and this is root."""
     if not _installed() and os.geteuid() == 0 and shutil.which("apt-get"):
         environ = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update", "-q"], ["install", "-qy", "--no-install-recommends", "postgresql"]):
             subprocess.run(["apt-get", *command], check=False, capture_output=True, env=environ)
     found = _installed()
     if not found:
-        raise NoPostgres("PostgreSQL is not installed: apt-get install postgresql")
+        raise PostgresUnavailable("PostgreSQL is not installed: apt-get install postgresql")
     return found[-1]
 
 

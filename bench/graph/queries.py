@@ -1,6 +1,6 @@
-"""The graph's questions, timed on real Neo4j and beside it on PostgreSQL, on one made-up population in one run.
+"""Graph benchmark: the same queries on Neo4j and on PostgreSQL, with one generated population in one run.
 
-Knows how both are set up and how figures are shown. Run it with ``make bench-graph``; ``--json FILE`` keeps the figures.
+Run it with ``make bench-graph``; ``--json FILE`` stores the figures and a chart.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from rich.table import Table
 from bench.charts import bars
 from bench.graph import postgres_server
 from bench.graph.postgres import Postgres
-from bench.graph.questions import Asked, Question, questions
+from bench.graph.questions import Question, Subjects, questions
 from bench.harness import measure
 from bench.harness.loaded import ONLINE, flag, load, options
 from bench.harness.measure import Round, Timing
@@ -39,15 +39,15 @@ from local_stack.data.generate import Population, clustering, generate
 from local_stack.engines.launcher import Options, running
 
 console = Console(stderr=True)
-CAP = 10_000
-CAPPED = "zz-at-the-cap"
-PAIRS_OF_STRANGERS = 4000
+MAX_FRIENDS = 10_000
+CAPPED_USER = "zz-at-the-cap"
+NON_FRIEND_PAIRS = 4000
 RESULT = Path("docs/benchmarks/graph.json")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured on."""
+    """The population and the databases."""
 
     people: int
     low: int
@@ -58,22 +58,22 @@ class Plan:
 
 @dataclass(frozen=True)
 class Measured:
-    """One question's figures by engine."""
+    """One query's figures by database."""
 
     question: Question
     timings: dict[str, Timing]
 
 
 def main(
-    people: Annotated[int, typer.Option(help="How many people.")] = 20_000,
-    friends: Annotated[str, typer.Option(help="Fewest and most friends.")] = "500-1000",
-    seed: Annotated[int, typer.Option(help="Of the population.")] = 1,
-    no_postgres: Annotated[bool, typer.Option("--no-postgres", help="Neo4j alone.")] = False,
+    people: Annotated[int, typer.Option(help="How many users.")] = 20_000,
+    friends: Annotated[str, typer.Option(help="Fewest and most friends of a user.")] = "500-1000",
+    seed: Annotated[int, typer.Option(help="Seed of the population.")] = 1,
+    no_postgres: Annotated[bool, typer.Option("--no-postgres", help="Measure Neo4j alone.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures here, and a chart beside.")
+        Path | None, typer.Option("--json", help="Write the figures here, and a chart next to them.")
     ] = None,
 ) -> None:
-    """Time the graph's questions on Neo4j and PostgreSQL."""
+    """Measure the graph queries on Neo4j and PostgreSQL."""
     low, high = (int(word) for word in friends.split("-"))
     plan = Plan(people, low, high, seed, not no_postgres)
     figures, measured = asyncio.run(_run(plan))
@@ -82,22 +82,22 @@ def main(
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
         rows = [(one.question.name, {k: t.p50 for k, t in one.timings.items()}) for one in measured]
-        title = f"Median time of a call: {people:,} people, {friends} friends each"
+        title = f"Median latency of a query: {people:,} users, {friends} friends each"
         out.with_suffix(".svg").write_text(bars.bars(title, "ms", rows), encoding="utf-8")
 
 
 async def _run(plan: Plan) -> tuple[dict[str, Any], list[Measured]]:
     began, before = time.monotonic(), measure.machine()
     population = generate(plan.people, plan.low, plan.high, plan.seed)
-    console.print(f"{len(population.pairs):,} friendships made up; loading both engines")
+    console.print(f"{len(population.pairs):,} friendships generated; loading both databases")
     async with AsyncExitStack() as stack:
         graph = await stack.enter_async_context(_graph(population, plan.seed))
         capped = await _make_capped(graph, population)
         sql = await _postgres(stack, population, capped) if plan.has_postgres else None
         console.print(f"loaded after {time.monotonic() - began:.0f} s")
-        asked = _asked(population)
-        cold = await _from_cold(next(questions(graph, None, asked)))
-        measured = [await _measure(question) for question in questions(graph, sql, asked)]
+        subjects = _subjects(population)
+        cold = await _from_cold(next(questions(graph, None, subjects)))
+        measured = [await _measure(question) for question in questions(graph, sql, subjects)]
         versions = {"Neo4j": await graph.agent()} | ({"PostgreSQL": await sql.version()} if sql else {})
     took = time.monotonic() - began
     figures = {
@@ -119,7 +119,7 @@ async def _run(plan: Plan) -> tuple[dict[str, Any], list[Measured]]:
 
 
 async def _from_cold(question: Question) -> list[Round]:
-    """The first question of a fresh server, until its answers take no less time: else whatever comes first seems slow."""
+    """Run the first query on a new server until its latency is steady. Otherwise the query that comes first seems slow."""
     rounds = await measure.until_steady(question.graph)
     for one in rounds:
         console.print(f"{question.name}, call {one.calls}: p50 {one.p50:.2f} ms, p99 {one.p99:.2f} ms")
@@ -128,7 +128,7 @@ async def _from_cold(question: Question) -> list[Round]:
 
 @asynccontextmanager
 async def _graph(population: Population, seed: int) -> AsyncIterator[Graph]:
-    """Neo4j with the population, by its own import, 30 % online."""
+    """Neo4j with the population, loaded by the offline import, 30 % online."""
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
         folder = Path(name)
         data = await load(folder, population, seed)
@@ -140,30 +140,31 @@ async def _graph(population: Population, seed: int) -> AsyncIterator[Graph]:
 
 
 async def _make_capped(graph: Graph, population: Population) -> list[int]:
-    """One more user, with as many friends as are allowed; returns their indices."""
-    count = min(CAP, len(population.ids))
+    """Create a user with the maximum of friends; returns the indices of these friends."""
+    count = min(MAX_FRIENDS, len(population.ids))
     friends = random.Random(4).sample(range(len(population.ids)), count)
-    await Users(graph, ShardMap().shard).upsert_many([UserProfile(CAPPED, "At the Cap")])
+    await Users(graph, ShardMap().shard).upsert_many([UserProfile(CAPPED_USER, "At the Cap")])
     for start in range(0, count, MOST_PAIRS):
         pairs = [
-            Pair(CAPPED, population.ids[one], 1_700_000_000) for one in friends[start : start + MOST_PAIRS]
+            Pair(CAPPED_USER, population.ids[one], 1_700_000_000)
+            for one in friends[start : start + MOST_PAIRS]
         ]
-        await Bulk(graph, CAP).batch(pairs, tell=False)
+        await Bulk(graph, MAX_FRIENDS).batch(pairs, tell=False)
     return friends
 
 
 async def _postgres(stack: AsyncExitStack, population: Population, capped: list[int]) -> Postgres | None:
     try:
         socket = stack.enter_context(postgres_server.running())
-    except (postgres_server.NoPostgres, OSError) as problem:
+    except (postgres_server.PostgresUnavailable, OSError) as problem:
         console.print(f"without PostgreSQL: {problem}")
         return None
     sql = await stack.enter_async_context(Postgres.open(socket))
-    everybody = Population(
-        [*population.ids, CAPPED], [*population.names, "At the Cap"], population.pairs, 0, 0
+    all_users = Population(
+        [*population.ids, CAPPED_USER], [*population.names, "At the Cap"], population.pairs, 0, 0
     )
     edges = np.array([[one, len(population.ids)] for one in capped])
-    await sql.load(everybody, _online(population), [population.pairs, edges])
+    await sql.load(all_users, _online(population), [population.pairs, edges])
     return sql
 
 
@@ -171,11 +172,11 @@ def _online(population: Population) -> list[str]:
     return random.Random(2).sample(population.ids, int(ONLINE * len(population.ids)))
 
 
-def _asked(population: Population) -> Asked:
+def _subjects(population: Population) -> Subjects:
     ids, draw = population.ids, np.random.default_rng(7)
     chosen = population.pairs[draw.integers(len(population.pairs), size=400)].tolist()
     couples = [(ids[a], ids[b]) for a, b in chosen]
-    return Asked(ids, _busiest(population), CAPPED, couples, _strangers(population))
+    return Subjects(ids, _busiest(population), CAPPED_USER, couples, _non_friends(population))
 
 
 def _busiest(population: Population) -> str:
@@ -183,16 +184,16 @@ def _busiest(population: Population) -> str:
     return population.ids[int(counts.argmax())]
 
 
-def _strangers(population: Population) -> list[tuple[str, str]]:
+def _non_friends(population: Population) -> list[tuple[str, str]]:
     people, draw = len(population.ids), np.random.default_rng(6)
-    pairs = draw.integers(people, size=(4 * PAIRS_OF_STRANGERS, 2))
+    pairs = draw.integers(people, size=(4 * NON_FRIEND_PAIRS, 2))
     known = set((population.pairs[:, 0] * people + population.pairs[:, 1]).tolist())
     wanted = {
         (int(min(pair)), int(max(pair))): None
         for pair in pairs.tolist()
         if pair[0] != pair[1] and min(pair) * people + max(pair) not in known
     }
-    return [(population.ids[a], population.ids[b]) for a, b in list(wanted)[:PAIRS_OF_STRANGERS]]
+    return [(population.ids[a], population.ids[b]) for a, b in list(wanted)[:NON_FRIEND_PAIRS]]
 
 
 async def _measure(question: Question) -> Measured:

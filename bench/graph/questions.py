@@ -1,7 +1,4 @@
-"""What is asked of both engines: the calls of the service's own classes, beside the same question in SQL.
-
-Knows users to ask about and how each engine is asked; measures nothing.
-"""
+"""The measured graph queries: each as a call of the service's own class and as SQL. Measures nothing."""
 
 from __future__ import annotations
 
@@ -19,85 +16,82 @@ from graph_service.graph.driver import Graph
 from graph_service.model.model import Flag
 from graph_service.model.sharding import ShardMap
 
-BATCH = 500
-"""Users settled together, as the bridge does."""
+BATCH_USERS = 500
+"""Users committed in one batch, as the bridge does."""
 
 
 @dataclass
-class Memory:
-    """Kept answers in this process: the engine's own time is the question here, not Valkey's."""
+class MemoryCache:
+    """A cache in this process, because the database's time is measured and not Valkey's."""
 
     values: dict[str, bytes] = field(default_factory=dict)
 
     async def get(self, key: str) -> bytes | None:
-        """The answer, or None."""
         return self.values.get(key)
 
     async def put(self, key: str, value: bytes, seconds: int) -> None:
-        """Keeps it."""
         self.values[key] = value
 
     async def drop(self, keys: Sequence[str]) -> None:
-        """Forgets."""
         for key in keys:
             self.values.pop(key, None)
 
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to measure on both engines."""
+    """One query to measure on both databases."""
 
     name: str
     graph: Call
     sql: Call | None
     calls: int = 300
     warm: int = 400
-    """Calls ahead, in which Neo4j's Java compiles what the question runs through."""
+    """Calls before the measurement, in which Neo4j's JVM compiles the query."""
     sql_warm: int = 60
-    """The same for PostgreSQL, which is compiled already: they fill its caches."""
+    """The same for PostgreSQL, where they only fill its caches."""
     clients: int = 1
     per_call: int = 1
-    """Users that one call serves, for the rate."""
+    """Users in one call, for the rate."""
     budget: str = ""
-    """Of docs/architecture.md, by the percentile it is set for, such as ``p95 <= 350 ms``."""
+    """The limit with its percentile, such as ``p95 <= 350 ms``."""
 
     async def timings(self) -> dict[str, Timing]:
-        """Of each engine that answers it."""
-        asked = (("Neo4j", self.graph, self.warm), ("PostgreSQL", self.sql, self.sql_warm))
+        """Timings by database."""
+        subjects = (("Neo4j", self.graph, self.warm), ("PostgreSQL", self.sql, self.sql_warm))
         return {
             engine: await at_once(call, self.calls, self.clients, warm)
-            for engine, call, warm in asked
+            for engine, call, warm in subjects
             if call
         }
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Whom the questions are about."""
+class Subjects:
+    """The users that the queries concern."""
 
     ids: Sequence[str]
-    """Everybody."""
+    """All users."""
     busiest: str
-    """With 1,000 friends, or the most there are."""
+    """A user with 1,000 friends, or as many as there are."""
     capped: str
-    """At the cap of 10,000 friends."""
+    """A user with the maximum of 10,000 friends."""
     couples: Sequence[tuple[str, str]]
-    """Pairs who are friends."""
-    strangers: Sequence[tuple[str, str]]
-    """Pairs who are not friends."""
+    """Pairs of friends."""
+    non_friends: Sequence[tuple[str, str]]
+    """Pairs of users who are not friends."""
 
 
-def questions(graph: Graph, sql: Postgres | None, asked: Asked) -> Iterator[Question]:
-    """All of them, in the order of the table; those that change friendships last."""
-    yield from _reads(graph, sql, asked)
-    yield from _suggestions(graph, sql, asked)
-    yield _settle(graph, sql, asked)
-    yield _asks(graph, sql, asked)
+def questions(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iterator[Question]:
+    """All queries in the order of the table; those that change friendships come last."""
+    yield from _reads(graph, sql, subjects)
+    yield from _suggestions(graph, sql, subjects)
+    yield _commit(graph, sql, subjects)
+    yield _friend_requests(graph, sql, subjects)
 
 
-def _reads(graph: Graph, sql: Postgres | None, asked: Asked) -> Iterator[Question]:
+def _reads(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iterator[Question]:
     friends, flags = Friends(graph), Flags(graph)
-    someone = _chosen(asked.ids)
+    users = _chosen(subjects.ids)
 
     def page(limit: int, who: Callable[[int], str]) -> tuple[Call, Call | None]:
         return (
@@ -105,20 +99,20 @@ def _reads(graph: Graph, sql: Postgres | None, asked: Asked) -> Iterator[Questio
             _rows(sql, postgres.PAGE, lambda n: (who(n), -1, limit)),
         )
 
-    def anybody(n: int) -> str:
-        return someone[n % len(someone)]
+    def any_user(n: int) -> str:
+        return users[n % len(users)]
 
     def pair(n: int) -> tuple[str, str]:
-        return asked.couples[n % len(asked.couples)]
+        return subjects.couples[n % len(subjects.couples)]
 
-    yield Question("friends page of 100", *page(100, anybody), budget="p50 <= 1.8 ms over HTTP")
+    yield Question("friends page of 100", *page(100, any_user), budget="p50 <= 1.8 ms over HTTP")
     yield Question(
-        "friends page of 1000", *page(1000, lambda _n: asked.busiest), budget="p50 <= 9 ms over HTTP"
+        "friends page of 1000", *page(1000, lambda _n: subjects.busiest), budget="p50 <= 9 ms over HTTP"
     )
     yield Question(
         "online friends of a user with 1000",
-        lambda _n: flags.sync(asked.busiest),
-        _rows(sql, postgres.SYNC, lambda _n: (asked.busiest,)),
+        lambda _n: flags.sync(subjects.busiest),
+        _rows(sql, postgres.SYNC, lambda _n: (subjects.busiest,)),
         budget="p50 <= 6 ms over HTTP",
     )
     yield Question(
@@ -131,72 +125,74 @@ def _reads(graph: Graph, sql: Postgres | None, asked: Asked) -> Iterator[Questio
         lambda n: friends.mutual(*pair(n), limit=100),
         _rows(sql, postgres.MUTUAL, lambda n: (*pair(n), 100)),
     )
-    yield Question("page of 100 of a user with 10,000", *page(100, lambda _n: asked.capped), calls=100)
+    yield Question("page of 100 of a user with 10,000", *page(100, lambda _n: subjects.capped), calls=100)
     yield Question(
         "online friends of a user with 10,000",
-        lambda _n: flags.sync(asked.capped),
-        _rows(sql, postgres.SYNC, lambda _n: (asked.capped,)),
+        lambda _n: flags.sync(subjects.capped),
+        _rows(sql, postgres.SYNC, lambda _n: (subjects.capped,)),
         calls=100,
     )
 
 
-def _suggestions(graph: Graph, sql: Postgres | None, asked: Asked) -> Iterator[Question]:
-    someone = _chosen(asked.ids)[:40]
-    kept = SuggestionsFor(graph, Memory())
+def _suggestions(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iterator[Question]:
+    users = _chosen(subjects.ids)[:40]
+    suggestions = SuggestionsFor(graph, MemoryCache())
 
     async def first(n: int) -> object:
-        await kept.forget(someone[n % 40])
-        return await kept.top(someone[n % 40])
+        await suggestions.forget(users[n % 40])
+        return await suggestions.top(users[n % 40])
 
     yield Question(
         "suggestions, first call",
         first,
-        _rows(sql, postgres.SUGGESTIONS, lambda n: (someone[n % 40], 100)),
+        _rows(sql, postgres.SUGGESTIONS, lambda n: (users[n % 40], 100)),
         calls=40,
         warm=40,
         sql_warm=10,
         budget="p95 <= 350 ms",
     )
-    yield Question("suggestions, kept", lambda n: kept.top(someone[n % 40]), None, budget="p95 <= 10 ms")
+    yield Question(
+        "suggestions, cached", lambda n: suggestions.top(users[n % 40]), None, budget="p95 <= 10 ms"
+    )
 
 
-def _settle(graph: Graph, sql: Postgres | None, asked: Asked) -> Question:
+def _commit(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
     flags, shards = Flags(graph), ShardMap()
     draw = random.Random(5)
 
     async def in_graph(n: int) -> object:
-        users = draw.sample(list(asked.ids), BATCH)
+        users = draw.sample(list(subjects.ids), BATCH_USERS)
         at = 1_800_000_000_000 + n * 1000
         await flags.write_flags([Flag(user, draw.random() < 0.3, at, shards.shard(user)) for user in users])
         return await flags.read_snapshots(users)
 
     async def in_sql(n: int) -> object:
         assert sql
-        users = draw.sample(list(asked.ids), BATCH)
+        users = draw.sample(list(subjects.ids), BATCH_USERS)
         on = [user for user in users if draw.random() < 0.3]
-        await sql.rows(postgres.SETTLE, on, True, 1_800_000_000_000 + n * 1000)
+        await sql.rows(postgres.COMMIT, on, True, 1_800_000_000_000 + n * 1000)
         off = list(set(users) - set(on))
-        await sql.rows(postgres.SETTLE, off, False, 1_800_000_000_000 + n * 1000)
-        return await sql.rows(postgres.TELL, users)
+        await sql.rows(postgres.COMMIT, off, False, 1_800_000_000_000 + n * 1000)
+        return await sql.rows(postgres.READ, users)
 
     return Question(
-        "settle and tell 500 users",
+        "commit and read 500 users",
         in_graph,
         in_sql if sql else None,
         calls=24,
         warm=50,
         sql_warm=10,
-        per_call=BATCH,
+        per_call=BATCH_USERS,
         budget=">= 2000 users/s",
     )
 
 
-def _asks(graph: Graph, sql: Postgres | None, asked: Asked) -> Question:
-    """Ask and accept: every second call makes a friendship."""
+def _friend_requests(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
+    """Request and accept: every second call creates a friendship."""
     friends = Friends(graph)
 
     def ends(n: int) -> tuple[str, str]:
-        a, b = asked.strangers[n // 2 % len(asked.strangers)]
+        a, b = subjects.non_friends[n // 2 % len(subjects.non_friends)]
         return (a, b) if n % 2 else (b, a)
 
     async def in_sql(n: int) -> object:

@@ -1,4 +1,4 @@
-"""How long the graph is away for a copy, and how long until a restored one answers. Knows the steps' own clocks."""
+"""Recovery benchmark: how long a backup makes the graph unavailable, and how long a restore and a start take."""
 
 from __future__ import annotations
 
@@ -24,56 +24,55 @@ RESULT = Path("docs/benchmarks/recovery.json")
 
 
 async def measure(people: int, seed: int) -> dict[str, Any]:
-    """Makes people with 500 to 1000 friends, copies them, restores them into an empty folder, starts that."""
-    told: dict[str, Any] = {
+    """Back up users with 500 to 1000 friends each, restore into an empty folder, and start the databases on it."""
+    figures: dict[str, Any] = {
         "command": f"python -m bench.graph.recovery --people {people} --seed {seed}",
         "seed": seed,
     }
-    told["machine"] = machine()
+    figures["machine"] = machine()
     with tempfile.TemporaryDirectory(prefix="recovery-") as name:
         folder = Path(name)
         data = await load(folder, generate(people, 500, 1000, seed), seed)
         began = time.monotonic()
         copied = await backup.backup(data, folder / "copy.dump", typer.echo)
-        away = time.monotonic() - began
+        backup_seconds = time.monotonic() - began
         began = time.monotonic()
         restored = await backup.restore(folder / "restored", folder / "copy.dump", typer.echo)
-        made = time.monotonic() - began
+        restore_seconds = time.monotonic() - began
         began = time.monotonic()
         async with running(folder / "restored", Options(), {}):
-            answers = time.monotonic() - began
-    return told | {
+            start_seconds = time.monotonic() - began
+    return figures | {
         "note": asdict(copied.note),
-        "backupSeconds": {**copied.seconds, "all": round(away, 2)},
-        "restoreSeconds": {**restored.seconds, "all": round(made, 2)},
-        "startSeconds": round(answers, 2),
+        "backupSeconds": {**copied.seconds, "all": round(backup_seconds, 2)},
+        "restoreSeconds": {**restored.seconds, "all": round(restore_seconds, 2)},
+        "startSeconds": round(start_seconds, 2),
     }
 
 
-def table(told: dict[str, Any]) -> Table:
-    """For people."""
-    note = told["note"]
-    made = Table(
-        title=f"{note['people']:,} people, {note['friendships']:,} friendships, {note['bytes'] / 1e6:,.0f} MB"
+def table(figures: dict[str, Any]) -> Table:
+    note = figures["note"]
+    shown = Table(
+        title=f"{note['people']:,} users, {note['friendships']:,} friendships, {note['bytes'] / 1e6:,.0f} MB"
     )
-    made.add_column("step")
-    made.add_column("seconds", justify="right")
-    for name, steps in (("backup", told["backupSeconds"]), ("restore", told["restoreSeconds"])):
+    shown.add_column("step")
+    shown.add_column("seconds", justify="right")
+    for name, steps in (("backup", figures["backupSeconds"]), ("restore", figures["restoreSeconds"])):
         for step, seconds in steps.items():
-            made.add_row(f"{name}: {step}", f"{seconds:.1f}")
-    made.add_row("start of the engines", f"{told['startSeconds']:.1f}")
-    return made
+            shown.add_row(f"{name}: {step}", f"{seconds:.1f}")
+    shown.add_row("start of the databases", f"{figures['startSeconds']:.1f}")
+    return shown
 
 
 def main(
-    people: Annotated[int, typer.Option(help="How many.")] = 20_000,
-    seed: Annotated[int, typer.Option(help="Of the graph.")] = 1,
+    people: Annotated[int, typer.Option(help="How many users.")] = 20_000,
+    seed: Annotated[int, typer.Option(help="Seed of the graph.")] = 1,
     json_file: Annotated[Path, typer.Option("--json", help="Where the figures go.")] = RESULT,
 ) -> None:
-    """Measure, show, write."""
-    told = asyncio.run(measure(people, seed))
-    Console().print(table(told))
-    json_file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    """Measure, print and write the figures."""
+    figures = asyncio.run(measure(people, seed))
+    Console().print(table(figures))
+    json_file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

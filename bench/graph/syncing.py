@@ -1,6 +1,6 @@
-"""``GET`` and ``POST /v1/sync`` of users with many friends, over HTTP, at half of what the service takes.
+"""Sync benchmark: ``GET`` and ``POST /v1/sync`` of users with many friends, over HTTP, at half of the highest rate.
 
-Knows the service as a process of its own, its bridge included, beside a stub for PubNub; nothing of how users were made.
+The service runs in its own process, bridge included, with a stub for PubNub.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from local_stack.engines.launcher import Engines
 from local_stack.engines.ports import free_port
 from local_stack.engines.process import tail
 
-CLIENTS = 8
-"""Callers at once while it is found out how much is taken."""
-TOKEN_S = 3600
+CONCURRENT_CALLERS = 8
+"""Concurrent callers while the highest rate is measured."""
+TOKEN_SECONDS = 3600
 CALLS = (("GET", "p50 <= 6 ms, p99 <= 30 ms"), ("POST", ""))
 
 
@@ -41,40 +41,40 @@ class Figures:
 
     what: str
     taken: float
-    """Calls a second with callers who ask again as soon as answered."""
+    """Highest rate: calls a second in a closed loop."""
     p50: float
     p99: float
-    """Milliseconds at half of that, from the moment the call was due."""
+    """Milliseconds at half of that rate, from the moment the call was due."""
     cpu_ms: float
-    """Of the service's process, for each call."""
+    """CPU milliseconds of the service's process per call."""
     budget: str
 
 
 @dataclass(slots=True)
-class Asker:
-    """Asks for users in turn, on as many kept connections as are needed at once."""
+class SyncCaller:
+    """Sends syncs of users in round robin, on as many open connections as are needed."""
 
     port: int
     requests: list[bytes]
     free: list[Connection]
 
     async def ask(self, number: int) -> None:
-        """One call. Raises RuntimeError where it is not answered well."""
+        """One call. Raises RuntimeError for an unsuccessful response."""
         connection = self.free.pop() if self.free else await Connection.to(self.port)
         await connection.ask(self.requests[number % len(self.requests)])
         if connection.status not in {200, 202, 204}:
-            raise RuntimeError(f"answered with {connection.status}")
+            raise RuntimeError(f"response {connection.status}")
         self.free.append(connection)
 
 
 async def measured(engines: Engines, users: Sequence[str], log: Path, seconds: float) -> list[Figures]:
-    """Both calls, one after the other."""
+    """Measure both calls, one after the other."""
     found = []
     async with _service(engines, log) as (port, pid, settings):
-        tokens = [mint(settings, user, time.time(), TOKEN_S) for user in users]
+        tokens = [mint(settings, user, time.time(), TOKEN_SECONDS) for user in users]
         for method, budget in CALLS:
             requests = [_request(method, token) for token in tokens]
-            found.append(await _one(Asker(port, requests, []), pid, (method, budget), seconds))
+            found.append(await _one(SyncCaller(port, requests, []), pid, (method, budget), seconds))
     return found
 
 
@@ -84,41 +84,41 @@ def _request(method: str, token: str) -> bytes:
     return head.encode()
 
 
-async def _one(asker: Asker, pid: int, what: tuple[str, str], seconds: float) -> Figures:
+async def _one(caller: SyncCaller, pid: int, what: tuple[str, str], seconds: float) -> Figures:
     method, budget = what
-    await _as_fast(asker, seconds / 2)
-    rate = await _as_fast(asker, seconds / 2)
+    await _as_fast(caller, seconds / 2)
+    rate = await _as_fast(caller, seconds / 2)
     numbers, used = itertools.count(), cpu_s(pid)
-    timing = await measure.at_rate(lambda _: asker.ask(next(numbers)), rate / 2, seconds)
+    timing = await measure.at_rate(lambda _: caller.ask(next(numbers)), rate / 2, seconds)
     cpu = 1000 * (cpu_s(pid) - used) / timing.calls
-    for connection in asker.free:
+    for connection in caller.free:
         connection.close()
     name = f"{method} /v1/sync, 1,000 friends, at half load"
     return Figures(name, rate, timing.p50, timing.p99, cpu, budget)
 
 
-async def _as_fast(asker: Asker, seconds: float) -> float:
-    """Calls a second that are taken from callers who ask again as soon as answered."""
+async def _as_fast(caller: SyncCaller, seconds: float) -> float:
+    """Calls a second in a closed loop of `CONCURRENT_CALLERS`."""
     began, calls = time.perf_counter(), 0
 
     async def client(first: int) -> None:
         nonlocal calls
         number = first
         while time.perf_counter() - began < seconds:
-            await asker.ask(number)
-            number += CLIENTS
+            await caller.ask(number)
+            number += CONCURRENT_CALLERS
             calls += 1
 
-    await asyncio.gather(*(client(first) for first in range(CLIENTS)))
+    await asyncio.gather(*(client(first) for first in range(CONCURRENT_CALLERS)))
     return calls / (time.perf_counter() - began)
 
 
 @asynccontextmanager
 async def _service(engines: Engines, log: Path) -> AsyncIterator[tuple[int, int, Settings]]:
-    """API and bridge in one process, with rates unlimited; yields its port, its process and the options tokens need."""
+    """API and bridge in one process without rate limits. Yields port, process id and the settings to sign tokens."""
     server, stub_port = await Stub().serve()
     port, secret = free_port(), secrets.token_urlsafe(32)
-    given = options(engines) | {
+    service_options = options(engines) | {
         "port": str(port),
         "jwt_secret": secret,
         "rate_limit_address": "",
@@ -131,7 +131,7 @@ async def _service(engines: Engines, log: Path) -> AsyncIterator[tuple[int, int,
         "app_context": "off",
         "accuracy_sample": "0",
     }
-    environment = os.environ | {name.upper(): value for name, value in given.items()}
+    environment = os.environ | {name.upper(): value for name, value in service_options.items()}
     settings = Settings.model_validate(options(engines) | {"jwt_secret": SecretStr(secret)})
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(
@@ -162,8 +162,7 @@ async def _until_ready(port: int, process: asyncio.subprocess.Process, log: Path
 
 
 def table(syncs: Sequence[Figures]) -> Table:
-    """For people."""
-    shown = Table("call", "calls/s taken", "p50 ms", "p99 ms", "CPU ms", "budget")
+    shown = Table("call", "highest calls/s", "p50 ms", "p99 ms", "CPU ms", "budget")
     for one in syncs:
         cells = (f"{one.taken:,.0f}", f"{one.p50:.2f}", f"{one.p99:.2f}", f"{one.cpu_ms:.2f}")
         shown.add_row(one.what, *cells, one.budget)

@@ -1,9 +1,9 @@
-"""What users ask of the API and how often: LinkBench's mix of operations, on a friend graph's. Pure; calls nothing.
+"""Workload model: LinkBench's mix of operations, mapped to the API of a friend graph. Pure.
 
 The shares are those of LinkBench's ``FBWorkload.properties`` (Armstrong, Ponnekanti, Borthakur and Callaghan:
 "LinkBench: a database benchmark based on the Facebook social graph", SIGMOD 2013), measured on Facebook's own graph.
 Its writes of nodes (11 %: profiles) are left out, because a product's profiles are not written by its users here;
-what is left is scaled to one. Who is asked about follows the same paper's power law.
+what is left is scaled to one. Users are chosen by the same paper's power law.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from enum import StrEnum
 from itertools import accumulate
 
 READ_SHAPE, WRITE_SHAPE = 0.8, 0.741
-"""Exponents of the power law by which LinkBench chooses whom it reads and whom it writes."""
+"""Exponents of the power laws by which LinkBench chooses users for reads and for writes."""
 
 
 class Op(StrEnum):
-    """One operation of a user, as the tables call it."""
+    """One operation of a user; the values are labels in tables."""
 
     PAGE = "friends page"
     ONLINE = "online friends"
@@ -51,7 +51,7 @@ OURS: Mapping[str, Mapping[Op, float]] = {
     "updatelink": {Op.ACCEPT: 1.0},
     "deletelink": {Op.REMOVE: 0.9, Op.BLOCK: 0.1},
 }
-"""What each of LinkBench's is here. How its lists divide among ours, and removals among blocks, is our choice."""
+"""Our operations for each of LinkBench's. The division of its lists and of removals into blocks is our choice."""
 
 
 def mix() -> dict[Op, float]:
@@ -65,7 +65,7 @@ def mix() -> dict[Op, float]:
 
 
 def operations(chance: random.Random, shares: Mapping[Op, float]) -> Iterator[Op]:
-    """Operations for ever, drawn by their shares."""
+    """An endless stream of operations, drawn by their shares."""
     ops, sums = list(shares), list(accumulate(shares.values()))
     while True:
         yield ops[bisect(sums, chance.random() * sums[-1], hi=len(ops) - 1)]
@@ -78,7 +78,7 @@ def rank(draw: float, number: int, shape: float) -> int:
 
 
 class Popular:
-    """People in an order of popularity of its own, which has nothing to do with how many friends they have."""
+    """Users in a random order of popularity, independent of how many friends they have."""
 
     def __init__(self, ids: Sequence[str], chance: random.Random) -> None:
         self._chance = chance
@@ -86,5 +86,5 @@ class Popular:
         chance.shuffle(self._ids)
 
     def one(self, shape: float = READ_SHAPE) -> str:
-        """Someone."""
+        """A random user, by popularity."""
         return self._ids[rank(self._chance.random(), len(self._ids), shape)]

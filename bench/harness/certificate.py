@@ -1,4 +1,4 @@
-"""A certificate for this machine, made for one run and trusted by nobody else. Knows X.509, not who uses it."""
+"""A CA and a certificate for localhost, created for one run and trusted only by its processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 def make(folder: Path) -> tuple[Path, Path]:
-    """Writes a CA and a certificate of `localhost` with its key; returns the two files, the CA's first."""
+    """Write a CA certificate, and a certificate of `localhost` with its key; returns the two files in this order."""
     authority, server = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     issuer = _name("friends-presence benchmark")
     ca = _builder(issuer, issuer, authority).add_extension(x509.BasicConstraints(True, 0), critical=True)

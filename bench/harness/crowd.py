@@ -1,7 +1,7 @@
-"""People on the wire who come and go by a trace, and what they hear: how many news, and how old each was.
+"""Load generator: clients that join and leave by a trace, and the number and age of the notifications they receive.
 
-Open loop: a turn begins when it is due, however long the ones before it take, and every latency counts from the due
-moment. Knows traces, cheap clients and how an event id tells its moment; starts no server.
+Open loop: a transition begins when it is due, however long earlier ones take, and every latency counts from the due time.
+The age of a change follows from its event id. Starts no server.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from dataclasses import dataclass
 
 from hdrh.histogram import HdrHistogram
 
-from bench.harness.live_users import TROUBLES, Person, Wire, beats, patience
+from bench.harness.live_users import FAILURES, Backend, UserClient, retry_delay, send_heartbeats
 from bench.harness.measure import Stopwatch, Timing
-from bench.harness.traces import Turn
+from bench.harness.traces import Transition
 from pubnub_bridge.client.connection_info import ConnectionInfo
 
-NEWS = b"evt_presence_"
+EVENT_ID_PREFIX = b"evt_presence_"
 SAMPLED = 4
-"""Every so many replies are looked at for their news' ages."""
-LONGEST = 600_000
-FILLING = 24
-"""People who connect at once while the crowd gathers."""
+"""Ages are measured in one of so many replies."""
+MAX_AGE_MILLISECONDS = 600_000
+CONCURRENT_CONNECTS = 24
+"""Concurrent connects while all clients join."""
 _EVENT = re.compile(rb"evt_presence_([A-Za-z0-9-]+)_(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Ages of news in milliseconds when they were heard, beyond the hold."""
+    """Ages of changes in milliseconds when clients received them, beyond the debounce time."""
 
     p50: float
     p99: float
@@ -39,128 +39,128 @@ class Freshness:
 
     @classmethod
     def of(cls, histogram: HdrHistogram) -> Freshness:
-        """Zeros where nothing was heard."""
+        """Zeros for an empty histogram."""
         p50, p99 = (float(histogram.get_value_at_percentile(share)) for share in (50, 99))
         return cls(p50, p99, float(histogram.get_max_value()))
 
 
-class Ear:
-    """Counts what everybody hears. A change carries its own moment in its event id."""
+class MessageListener:
+    """Counts the notifications of all clients. The event id of a change contains its time."""
 
-    def __init__(self, hold_ms: int) -> None:
+    def __init__(self, debounce_ms: int) -> None:
         self.window_ms = 0
         self.due: dict[bytes, int] = {}
-        """When each user's last turn was due, in unix milliseconds."""
-        self._hold_ms = hold_ms
+        """When each user's last transition was due, in Unix milliseconds."""
+        self._debounce_ms = debounce_ms
         self.begin()
 
     def begin(self) -> None:
-        """Count from zero."""
-        self.news = self.replies = 0
-        self.told = HdrHistogram(1, LONGEST, 3)
-        """Since PubNub's presence event, which in interval mode comes up to one interval after the act."""
-        self.beyond = HdrHistogram(1, LONGEST, 3)
-        """The same of the oldest change in a reply, beyond the window as well."""
-        self.acted = HdrHistogram(1, LONGEST, 3)
-        """Since the person's turn was due."""
+        """Reset all counters."""
+        self.notifications = self.replies = 0
+        self.since_event = HdrHistogram(1, MAX_AGE_MILLISECONDS, 3)
+        """Age since PubNub's presence event, which in interval mode comes up to one interval after the transition."""
+        self.beyond = HdrHistogram(1, MAX_AGE_MILLISECONDS, 3)
+        """Age of the oldest change in a reply since its event, beyond debounce time and window."""
+        self.since_due = HdrHistogram(1, MAX_AGE_MILLISECONDS, 3)
+        """Age since the user's transition was due."""
 
-    def heard(self, _user: str, body: bytes, _at: float) -> None:
-        """Takes a subscribe reply."""
-        number = body.count(NEWS)
+    def on_reply(self, _user: str, body: bytes, _at: float) -> None:
+        """Count one subscribe reply."""
+        number = body.count(EVENT_ID_PREFIX)
         if not number:
             return
-        self.news += number
+        self.notifications += number
         self.replies += 1
         if self.replies % SAMPLED == 0:
-            self._sample(body, time.time_ns() // 1_000_000 - self._hold_ms)
+            self._sample(body, time.time_ns() // 1_000_000 - self._debounce_ms)
 
     def _sample(self, body: bytes, now: int) -> None:
         oldest = 0
         for user, stamp in _EVENT.findall(body):
             at = int(stamp)
             oldest = max(oldest, now - at)
-            self.told.record_value(_within(now - at))
-            due = self.due.get(user, LONGEST + at)
+            self.since_event.record_value(_within(now - at))
+            due = self.due.get(user, MAX_AGE_MILLISECONDS + at)
             if due <= at:
-                self.acted.record_value(_within(now - due))
+                self.since_due.record_value(_within(now - due))
         self.beyond.record_value(_within(oldest - self.window_ms))
 
 
 def _within(ms: int) -> int:
-    return min(LONGEST, max(1, ms))
+    return min(MAX_AGE_MILLISECONDS, max(1, ms))
 
 
 class Crowd:
-    """Everybody who ever comes."""
+    """The clients of all users in a trace."""
 
-    def __init__(self, reach: ConnectionInfo, hold_ms: int, fresh: bool) -> None:
-        self.ear = Ear(hold_ms)
-        self.wire = Wire(reach, self.ear.heard)
-        self.counted: Counter[str] = Counter()
-        """Turns begun, done and failed."""
-        self.people: dict[str, Person] = {}
+    def __init__(self, connection_info: ConnectionInfo, debounce_ms: int, fresh: bool) -> None:
+        self.listener = MessageListener(debounce_ms)
+        self.backend = Backend(connection_info, self.listener.on_reply)
+        self.counters: Counter[str] = Counter()
+        """Transitions begun, done and failed."""
+        self.clients: dict[str, UserClient] = {}
         self._fresh = fresh
         self._under_way: set[asyncio.Task[None]] = set()
-        self._beats = asyncio.create_task(beats(self.people))
+        self._heartbeats = asyncio.create_task(send_heartbeats(self.clients))
         self._watch = Stopwatch()
 
     async def gather(self, users: Sequence[str]) -> None:
-        """Everybody comes, as fast as the system lets them."""
-        waiting = iter(users)
+        """Connect all users as fast as the system allows."""
+        remaining = iter(users)
 
-        async def line() -> None:
-            for user in waiting:
-                await self._until_here(user)
+        async def connect_next() -> None:
+            for user in remaining:
+                await self._connect(user)
 
         async with asyncio.TaskGroup() as group:
-            for _ in range(FILLING):
-                group.create_task(line())
+            for _ in range(CONCURRENT_CONNECTS):
+                group.create_task(connect_next())
 
-    async def _until_here(self, user: str) -> None:
-        person = self._person(user)
-        while not person.here:
+    async def _connect(self, user: str) -> None:
+        client = self._client(user)
+        while not client.connected:
             try:
-                await person.come()
-            except TROUBLES as trouble:
-                self.counted["refused while gathering"] += 1
-                await asyncio.sleep(patience(trouble))
+                await client.join()
+            except FAILURES as failure:
+                self.counters["rejected while gathering"] += 1
+                await asyncio.sleep(retry_delay(failure))
 
-    async def play(self, turns: Iterable[Turn], speed: float = 1.0) -> None:
-        """Every turn begins when it is due; returns when the last has begun."""
+    async def play(self, transitions: Iterable[Transition], speed: float = 1.0) -> None:
+        """Begin every transition when it is due; returns when the last has begun."""
         began = time.monotonic()
-        for turn in turns:
-            due = began + turn.at / speed
+        for transition in transitions:
+            due = began + transition.at / speed
             if (wait := due - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
-            task = asyncio.create_task(self._turn(turn, due))
+            task = asyncio.create_task(self._turn(transition, due))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
-    async def _turn(self, turn: Turn, due: float) -> None:
+    async def _turn(self, transition: Transition, due: float) -> None:
         late = time.monotonic() - due
-        self.ear.due[turn.user.encode()] = round((time.time() - late) * 1000)
-        self.counted["begun"] += 1
-        person = self._person(turn.user)
+        self.listener.due[transition.user.encode()] = round((time.time() - late) * 1000)
+        self.counters["begun"] += 1
+        client = self._client(transition.user)
         try:
-            if turn.comes:
-                await person.come(fresh=self._fresh)
+            if transition.joins:
+                await client.join(fresh=self._fresh)
                 self._watch.took(time.monotonic() - due)
             else:
-                await person.go()
-        except TROUBLES:
-            self.counted["failed"] += 1
+                await client.leave()
+        except FAILURES:
+            self.counters["failed"] += 1
         else:
-            self.counted["done"] += 1
+            self.counters["done"] += 1
 
     def begin(self) -> None:
         """Count from zero."""
-        self.ear.begin()
-        self.counted.clear()
+        self.listener.begin()
+        self.counters.clear()
         self._watch = Stopwatch()
 
     @property
-    def connected(self) -> Timing:
-        """From a due arrival to the answer to the sync that it asks for."""
+    def connect_timing(self) -> Timing:
+        """From a due join to the response to its sync request."""
         return self._watch.timing()
 
     @property
@@ -169,15 +169,15 @@ class Crowd:
         return len(self._under_way)
 
     def close(self) -> None:
-        """Everybody is gone, without a word."""
-        self._beats.cancel()
+        """Close all connections without a leave."""
+        self._heartbeats.cancel()
         for task in self._under_way:
             task.cancel()
-        for person in self.people.values():
-            person.drop()
-        self.wire.close()
+        for client in self.clients.values():
+            client.drop()
+        self.backend.close()
 
-    def _person(self, user: str) -> Person:
-        if user not in self.people:
-            self.people[user] = Person(self.wire, user)
-        return self.people[user]
+    def _client(self, user: str) -> UserClient:
+        if user not in self.clients:
+            self.clients[user] = UserClient(self.backend, user)
+        return self.clients[user]

@@ -1,10 +1,8 @@
-"""Whether what a process holds stays flat over a run: a straight line through its samples, and a stated bound.
+"""Leak detection: whether the resources of a process stay flat over a run. Pure.
 
-Pure: knows numbers and names of processes; takes no sample.
-
-The first part of a run is the warm-up: pools open, caches and message histories fill up to their limits, the heap of a
-virtual machine is touched. Over the rest, the slope of the least-squares line must stay under the bound. A bound on
-memory grows with the process; one on sockets and files allows for the crowd's own coming and going, which is random.
+The first part of a run is the warm-up: pools open, caches and message histories fill up to their limits, the JVM touches its
+heap. Over the rest, the slope of the least-squares line must stay below a bound. The bound of memory grows with the
+process; that of sockets and files allows for the random churn of the clients.
 """
 
 from __future__ import annotations
@@ -14,18 +12,18 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Any
 
-WARM_UP = 1 / 3
-"""Of the run."""
-MEMORY_SHARE, MEMORY_LEAST = 0.05, 6.0
-"""An hour: 5 % of the process, at least 6 MiB."""
-COUNT_SHARE, COUNT_LEAST = 0.20, 10.0
-"""An hour: 20 % of the usual number, at least 10."""
+WARM_UP_SHARE = 1 / 3
+"""Share of the run that is warm-up."""
+MEMORY_SHARE, MIN_MEMORY_BOUND_MIB = 0.05, 6.0
+"""Growth an hour: 5 % of the process, at least 6 MiB."""
+COUNT_SHARE, MIN_COUNT_BOUND = 0.20, 10.0
+"""Growth an hour: 20 % of the median, at least 10."""
 MEASURES = ("rss", "sockets", "files", "threads")
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
-    """One measure of one process over the run: MiB for memory, else a count."""
+class Trend:
+    """One measure of one process over the run: MiB for memory, a count otherwise."""
 
     process: str
     measure: str
@@ -33,32 +31,33 @@ class Held:
     """Median after the warm-up."""
     highest: float
     slope: float
-    """An hour, after the warm-up."""
+    """Growth an hour after the warm-up."""
     bound: float
-    """The most that the slope may be."""
+    """Maximum of the slope."""
 
     @property
     def flat(self) -> bool:
-        """Whether it stayed within its bound."""
         return self.slope <= self.bound
 
 
-def judge(samples: Sequence[Mapping[str, Any]]) -> list[Held]:
-    """Every measure of every process. Raises `ValueError` for fewer than four samples after the warm-up."""
+def judge(samples: Sequence[Mapping[str, Any]]) -> list[Trend]:
+    """The trend of every measure of every process. Raises `ValueError` for fewer than four samples after the warm-up."""
     last = samples[-1]["at"] if samples else 0.0
-    kept = [one for one in samples if one["at"] >= last * WARM_UP]
-    if len(kept) < 4:
-        raise ValueError(f"{len(kept)} samples after the warm-up say nothing")
-    names = kept[-1]["processes"]
-    return [_held(name, measure, kept) for measure in MEASURES for name in names]
+    rest = [one for one in samples if one["at"] >= last * WARM_UP_SHARE]
+    if len(rest) < 4:
+        raise ValueError(f"{len(rest)} samples after the warm-up are too few")
+    names = rest[-1]["processes"]
+    return [_trend(name, measure, rest) for measure in MEASURES for name in names]
 
 
-def _held(process: str, measure: str, samples: Sequence[Mapping[str, Any]]) -> Held:
+def _trend(process: str, measure: str, samples: Sequence[Mapping[str, Any]]) -> Trend:
     values = [float(one["processes"][process][measure]) for one in samples]
     hours = [one["at"] / 3600 for one in samples]
     usual = median(values)
-    share, least = (MEMORY_SHARE, MEMORY_LEAST) if measure == "rss" else (COUNT_SHARE, COUNT_LEAST)
-    return Held(
+    share, least = (
+        (MEMORY_SHARE, MIN_MEMORY_BOUND_MIB) if measure == "rss" else (COUNT_SHARE, MIN_COUNT_BOUND)
+    )
+    return Trend(
         process,
         measure,
         usual,
@@ -69,7 +68,7 @@ def _held(process: str, measure: str, samples: Sequence[Mapping[str, Any]]) -> H
 
 
 def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Of the least-squares line; 0 where all x are one."""
+    """Slope of the least-squares line; 0 where all x are equal."""
     x_mean, y_mean = fmean(xs), fmean(ys)
     spread = sum((x - x_mean) ** 2 for x in xs)
     if not spread:
@@ -78,6 +77,6 @@ def slope(xs: Sequence[float], ys: Sequence[float]) -> float:
 
 
 def cores(samples: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    """CPU cores that each process used on average, start included."""
+    """Mean CPU cores used by each process, start included."""
     last = samples[-1]
     return {name: round(one["cpu"] / max(last["at"], 1.0), 3) for name, one in last["processes"].items()}

@@ -1,7 +1,7 @@
-"""A bare HTTP client that costs as little as possible, so that a server's figures are the server's.
+"""A minimal HTTP client with as little CPU as possible, so that measurements are those of the server.
 
-Knows one request at a time on one kept connection, answers with a Content-Length, and what the kernel says a process
-used. Knows nothing of what is asked.
+One request at a time on one open connection; responses need a Content-Length. Also reads a process's CPU time and memory
+from the kernel.
 """
 
 from __future__ import annotations
@@ -14,60 +14,56 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Connection(asyncio.Protocol):
-    """One kept connection; `get` and `ask` send the next request and resolve to the body of its answer."""
+    """One open connection. `get` and `ask` send the next request and resolve to the body of its response."""
 
     def __init__(self) -> None:
         self.status = 0
-        """Of the last answer."""
+        """Status of the last response."""
         self.closed = False
         self._buffer = b""
-        self._answer: asyncio.Future[bytes] | None = None
+        self._response: asyncio.Future[bytes] | None = None
         self._transport: asyncio.Transport | None = None
 
     @classmethod
     async def to(cls, port: int) -> Connection:
-        """Connects to a port of this machine."""
+        """Connect to a port of this machine."""
         _, made = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
         return made
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's call."""
         self._transport = transport  # type: ignore[assignment]
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Asyncio's call."""
         self.closed = True
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(exc or ConnectionResetError("closed"))
+        if self._response is not None and not self._response.done():
+            self._response.set_exception(exc or ConnectionResetError("closed"))
 
     def data_received(self, data: bytes) -> None:
-        """Asyncio's call."""
         self._buffer += data
         head = self._buffer.find(b"\r\n\r\n")
         if head < 0:
             return
         at = self._buffer.index(b"Content-Length: ") + 16
         end = head + 4 + int(self._buffer[at : self._buffer.index(b"\r\n", at)])
-        if len(self._buffer) >= end and self._answer is not None:
+        if len(self._buffer) >= end and self._response is not None:
             self.status = int(self._buffer[9:12])
             body, self._buffer = self._buffer[head + 4 : end], self._buffer[end:]
-            answer, self._answer = self._answer, None
-            if not answer.done():
-                answer.set_result(body)
+            response, self._response = self._response, None
+            if not response.done():
+                response.set_result(body)
 
     def get(self, path: str) -> asyncio.Future[bytes]:
-        """Asks for `path` and resolves to the body of the answer."""
+        """Send a GET; resolves to the body of the response."""
         return self.ask(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 
     def ask(self, request: bytes) -> asyncio.Future[bytes]:
-        """Sends a whole request and resolves to the body of the answer, whose `status` is then known."""
+        """Send an encoded request; resolves to the body of the response and sets `status`."""
         assert self._transport is not None
-        self._answer = asyncio.get_running_loop().create_future()
+        self._response = asyncio.get_running_loop().create_future()
         self._transport.write(request)
-        return self._answer
+        return self._response
 
     def close(self) -> None:
-        """Ends the connection."""
         if self._transport is not None:
             self._transport.abort()
 

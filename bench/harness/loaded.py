@@ -1,4 +1,5 @@
-"""A made-up population in Neo4j, by its own import and partly online: what every benchmark of the graph begins with."""
+"""A generated population in Neo4j, loaded by the offline import and partly flagged online: the start of every graph
+benchmark."""
 
 from __future__ import annotations
 
@@ -17,37 +18,36 @@ from local_stack.data.generate import Population
 from local_stack.engines.launcher import Engines
 
 ONLINE = 0.3
-BATCH = 500
+BATCH_USERS = 500
 DATA = "data"
-"""The data folder in a benchmark's own."""
-KEPT = "BENCH_POPULATIONS"
-"""The option that names a folder where imported populations are kept, so that `make bench` imports each once."""
-_LONG_AGO = 1_700_000_000_000
+"""Name of the data folder in a benchmark's folder."""
+POPULATIONS = "BENCH_POPULATIONS"
+"""Environment variable: a folder for imported populations, so that `make bench` imports each only once."""
+_FLAGGED_AT_MILLISECONDS = 1_700_000_000_000
 
 
 async def load(folder: Path, population: Population, seed: int) -> Path:
-    """Imports the population, or copies what another benchmark imported; returns the data folder, on which engines
-    may be started."""
-    kept = _kept(population, seed)
-    if kept and kept.exists():
-        await asyncio.to_thread(shutil.copytree, kept, folder / DATA)
+    """Import the population, or copy an earlier import; returns a data folder for the databases."""
+    cached = _cached(population, seed)
+    if cached and cached.exists():
+        await asyncio.to_thread(shutil.copytree, cached, folder / DATA)
         return folder / DATA
     generated_csv.write(population, folder, seed)
     await import_csv(folder)
-    if kept:
-        await asyncio.to_thread(shutil.copytree, folder / DATA, kept)
+    if cached:
+        await asyncio.to_thread(shutil.copytree, folder / DATA, cached)
     return folder / DATA
 
 
-def _kept(population: Population, seed: int) -> Path | None:
-    """Where this population is kept, when any are."""
-    if not (kept := os.environ.get(KEPT)):
+def _cached(population: Population, seed: int) -> Path | None:
+    """The folder of this population's import, None where imports are not cached."""
+    if not (cached := os.environ.get(POPULATIONS)):
         return None
-    return Path(kept) / f"{len(population.ids)}-{population.low}-{population.high}-{seed}"
+    return Path(cached) / f"{len(population.ids)}-{population.low}-{population.high}-{seed}"
 
 
 async def import_csv(folder: Path) -> offline.Imported:
-    """Imports the two files that lie in the folder into its data folder, and removes them."""
+    """Import the folder's two CSV files into its data folder, and delete them."""
     paths = (folder / generated_csv.PEOPLE, folder / generated_csv.FRIENDSHIPS)
     imported = await offline.load(folder / DATA, offline.Sources(*paths, Settings()))
     for path in paths:
@@ -56,7 +56,7 @@ async def import_csv(folder: Path) -> offline.Imported:
 
 
 def options(engines: Engines) -> dict[str, str]:
-    """The options by which a service uses these engines."""
+    """Settings with which a service connects to these databases."""
     return {
         "environment": "development",
         "neo4j_uri": engines.neo4j.uri,
@@ -67,8 +67,11 @@ def options(engines: Engines) -> dict[str, str]:
 
 
 async def flag(graph: Graph, users: list[str]) -> None:
-    """Flags users online, batch by batch."""
+    """Flag users online, batch by batch."""
     shards = ShardMap()
-    for start in range(0, len(users), BATCH):
-        rows = [Flag(user, True, _LONG_AGO, shards.shard(user)) for user in users[start : start + BATCH]]
+    for start in range(0, len(users), BATCH_USERS):
+        rows = [
+            Flag(user, True, _FLAGGED_AT_MILLISECONDS, shards.shard(user))
+            for user in users[start : start + BATCH_USERS]
+        ]
         await Flags(graph).write_flags(rows)

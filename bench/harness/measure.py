@@ -1,7 +1,7 @@
-"""How long calls take, and how many there are a second. Knows calls and clocks; nothing of what is called.
+"""Latency and throughput of calls, in closed and open loops.
 
-Warm-up is apart and not counted. With a fixed number of clients a slow answer delays the next question; with a fixed
-rate it does not (arrivals go on, and the wait counts), which is how a service meets its users.
+The warm-up is not counted. In a closed loop a slow response delays the next call. In an open loop calls arrive at a fixed
+rate and waiting counts, as for the users of a service.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pathlib import Path
 from hdrh.histogram import HdrHistogram
 
 Call = Callable[[int], Awaitable[object]]
-"""The n-th call."""
-LONGEST = 600_000_000
+"""Makes the n-th call."""
+MAX_LATENCY_MICROSECONDS = 600_000_000
 """Microseconds."""
 
 
@@ -40,15 +40,15 @@ class Stopwatch:
     """A histogram of latencies with three digits."""
 
     def __init__(self) -> None:
-        self._histogram = HdrHistogram(1, LONGEST, 3)
+        self._histogram = HdrHistogram(1, MAX_LATENCY_MICROSECONDS, 3)
         self._began = time.perf_counter()
 
     def took(self, seconds: float) -> None:
-        """Counts one call."""
-        self._histogram.record_value(min(LONGEST, max(1, round(seconds * 1e6))))
+        """Record one call."""
+        self._histogram.record_value(min(MAX_LATENCY_MICROSECONDS, max(1, round(seconds * 1e6))))
 
     def timing(self) -> Timing:
-        """What was counted since the stopwatch was made."""
+        """The figures since the stopwatch was created."""
         h, calls = self._histogram, self._histogram.get_total_count()
         p50, p95, p99 = (h.get_value_at_percentile(share) / 1e3 for share in (50, 95, 99))
         rate = calls / (time.perf_counter() - self._began)
@@ -56,12 +56,12 @@ class Stopwatch:
 
 
 async def one_by_one(call: Call, calls: int, warm: int = 0) -> Timing:
-    """One caller, who asks again as soon as answered."""
+    """A closed loop with one caller."""
     return await at_once(call, calls, 1, warm)
 
 
 async def at_once(call: Call, calls: int, clients: int, warm: int = 0) -> Timing:
-    """`clients` callers, each of whom asks again as soon as answered; call numbers go on after the warm-up's."""
+    """A closed loop with `clients` callers. Call numbers continue after those of the warm-up."""
     await _clients(call, iter(range(warm)), clients, Stopwatch())
     watch = Stopwatch()
     await _clients(call, iter(range(warm, warm + calls)), clients, watch)
@@ -70,35 +70,35 @@ async def at_once(call: Call, calls: int, clients: int, warm: int = 0) -> Timing
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Some calls of a warm-up."""
+    """One round of a warm-up."""
 
     calls: str
-    """Which ones, the first is 1."""
+    """Numbers of its calls, from 1."""
     p50: float
     p99: float
     """Milliseconds."""
 
 
-ROUND = 200
-STEADY = 0.05
+ROUND_CALLS = 200
+STEADY_SHARE = 0.05
 
 
-async def until_steady(call: Call, most_s: float = 20.0) -> list[Round]:
-    """What a server that was just started takes: the first call, then rounds until two medians in a row are alike.
+async def until_steady(call: Call, max_seconds: float = 20.0) -> list[Round]:
+    """Warm up a new server: the first call, then rounds until the last three medians differ by at most `STEADY_SHARE`.
 
-    Ends after `most_s` seconds in any case. The last round says what there is after it.
+    Ends after `max_seconds` in any case. The last round has the steady latency.
     """
     rounds, number, began = [], 0, time.perf_counter()
-    for size in itertools.chain((1, ROUND - 1), itertools.repeat(ROUND)):
+    for size in itertools.chain((1, ROUND_CALLS - 1), itertools.repeat(ROUND_CALLS)):
         watch = Stopwatch()
         await _clients(call, iter(range(number, number + size)), 1, watch)
         timing = watch.timing()
         rounds.append(Round(f"{number + 1}-{number + size}" if size > 1 else "1", timing.p50, timing.p99))
         number += size
         last = [one.p50 for one in rounds[-3:]]
-        if len(rounds) > 4 and max(last) - min(last) <= STEADY * last[-1]:
+        if len(rounds) > 4 and max(last) - min(last) <= STEADY_SHARE * last[-1]:
             break
-        if time.perf_counter() - began > most_s:
+        if time.perf_counter() - began > max_seconds:
             break
     return rounds
 
@@ -115,12 +115,12 @@ async def _clients(call: Call, numbers: object, clients: int, watch: Stopwatch) 
             group.create_task(client())
 
 
-Took = Callable[[int, float], None]
-"""Told the number of a call and how many seconds it took."""
+OnDone = Callable[[int, float], None]
+"""Called with the number of a call and its duration in seconds."""
 
 
-async def at_rate(call: Call, rate: float, seconds: float, took: Took | None = None) -> Timing:
-    """Calls begin `rate` times a second whether or not earlier ones are answered; a late begin counts as waiting."""
+async def at_rate(call: Call, rate: float, seconds: float, took: OnDone | None = None) -> Timing:
+    """An open loop: calls begin `rate` times a second, whether or not earlier ones are done. A late begin counts."""
     watch = Stopwatch()
     began = time.perf_counter()
 
@@ -140,7 +140,7 @@ async def at_rate(call: Call, rate: float, seconds: float, took: Took | None = N
 
 
 def machine() -> dict[str, object]:
-    """What this ran on, for the figures to be believed."""
+    """The machine of a run, and its load before."""
     cpus = [
         line.partition(":")[2].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")
     ]

@@ -1,7 +1,4 @@
-"""The whole system for a benchmark: started as ``friends-presence up`` starts it, with its defaults, and its CPU time.
-
-Knows how it is started, started again with another option, and what its processes used; measures nothing else.
-"""
+"""The whole system as ``friends-presence up`` starts it with its defaults, and the CPU time and memory of its processes."""
 
 from __future__ import annotations
 
@@ -19,54 +16,58 @@ from bench.harness.http_load import cpu_s, memory_kb
 from local_stack.engines.launcher import Engines, Options
 from local_stack.stack.up import Choice, Stack, stack
 
-CLIENTS = "clients"
-"""The benchmark's own process, which is everybody's client."""
-ELSEWHERE = frozenset({"NEO4J_URI", "REDIS_URL"})
-"""Engines by URL are not ours to measure."""
-AT_REST = 0.2
-"""CPU seconds in a second: Neo4j's own housekeeping is a tenth."""
-MOST_LOOKS = 30
+CLIENT_PROCESS = "clients"
+"""The benchmark's own process, which runs all clients."""
+EXTERNAL_DATABASES = frozenset({"NEO4J_URI", "REDIS_URL"})
+"""External databases are not measured."""
+IDLE_CPU_SECONDS = 0.2
+"""CPU seconds in a second below which a process is idle. Neo4j's housekeeping needs a tenth."""
+MAX_IDLE_CHECKS = 30
 console = Console(file=sys.stderr)
 
 
 @asynccontextmanager
-async def system(data: Path, told: Path) -> AsyncIterator[Stack]:
-    """Everything but demo people, on `data`; `told` is the file that says how it is reached."""
-    environ = {key: value for key, value in os.environ.items() if key not in ELSEWHERE}
-    choice = Choice(data, json=told, people=0, engines=Options(), environ=environ)
+async def system(data: Path, connection_file: Path) -> AsyncIterator[Stack]:
+    """The system without demo users, on `data`. Its addresses are written to `connection_file`."""
+    environ = {key: value for key, value in os.environ.items() if key not in EXTERNAL_DATABASES}
+    choice = Choice(data, json=connection_file, people=0, engines=Options(), environ=environ)
     async with stack(choice, console.print) as made:
         yield made
 
 
 async def restarted(made: Stack, options: Mapping[str, str]) -> None:
-    """The service again, with these options as well."""
+    """Restart the service with further options."""
     service = made.servers[-1]
     await service.stop()
     service.engine.environ = {**service.engine.environ, **options}  # type: ignore[attr-defined]
     await service.start()
 
 
-def used(made: Stack) -> dict[str, float]:
-    """CPU seconds of every process so far."""
-    pids = {server.engine.name: server.pid for server in made.servers} | {CLIENTS: os.getpid()}
+def cpu_seconds(made: Stack) -> dict[str, float]:
+    """CPU seconds used so far by each process."""
+    pids = {server.engine.name: server.pid for server in made.servers} | {CLIENT_PROCESS: os.getpid()}
     return {name: cpu_s(pid) for name, pid in pids.items()}
 
 
-def memory(made: Stack) -> dict[str, int]:
-    """Resident MiB of every server."""
+def memory_mib(made: Stack) -> dict[str, int]:
+    """Resident memory of each server."""
     return {server.engine.name: round(memory_kb(server.pid) / 1024) for server in made.servers}
 
 
 def versions(made: Stack | Engines) -> dict[str, str]:
-    """What the engines call themselves, and the libraries that do most of the work."""
-    told = {server.engine.name: server.agent for server in made.servers if server.agent != server.engine.name}
-    return told | {name: version(name) for name in ("aiohttp", "neo4j", "pubnub", "redis", "uvloop")}
+    """Versions of the databases and of the main libraries."""
+    connection_file = {
+        server.engine.name: server.agent for server in made.servers if server.agent != server.engine.name
+    }
+    return connection_file | {
+        name: version(name) for name in ("aiohttp", "neo4j", "pubnub", "redis", "uvloop")
+    }
 
 
-async def at_rest(made: Stack) -> None:
-    """Once a whole second passed in which no server did anything: a fresh start still compares its shards with PubNub."""
-    for _ in range(MOST_LOOKS):
-        before = used(made)
+async def until_idle(made: Stack) -> None:
+    """Wait until no server uses CPU for a second. After a start the bridge still reconciles its shards."""
+    for _ in range(MAX_IDLE_CHECKS):
+        before = cpu_seconds(made)
         await asyncio.sleep(1.0)
-        if all(now - before[name] < AT_REST for name, now in used(made).items()):
+        if all(now - before[name] < IDLE_CPU_SECONDS for name, now in cpu_seconds(made).items()):
             return

@@ -1,4 +1,4 @@
-"""One rate of churn, measured: its figures, whether it was kept, and how they are shown. Starts and measures nothing."""
+"""The figures of one rate of churn: whether it was sustained, tables and charts. Measures nothing."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from rich.table import Table
 
 from bench.charts import bars
 from bench.harness.crowd import Freshness
-from bench.harness.scaled import ORIGIN, Line, cores
+from bench.harness.scaled import ORIGIN, Estimate, cores
 
-LIMIT_MS = 1000.0
+MAX_P99_MILLISECONDS = 1000.0
 SERVERS = ("Neo4j", "Valkey", "friends-presence")
 ADAPTIVE, FIXED = "adaptive", "1 s"
 console = Console(stderr=True)
@@ -21,37 +21,37 @@ console = Console(stderr=True)
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One rate, measured."""
+    """One measured rate."""
 
     window: str
     wanted: float
     transitions: float
-    """A second, done."""
+    """Completed transitions a second."""
     failed: int
     deliveries: float
-    """A second: one friend told of one change."""
+    """Deliveries a second: one friend notified of one change."""
     publishes: float
-    """Messages heard, a second."""
-    told: Freshness
-    """Beyond the hold, since PubNub's event."""
+    """Received messages a second."""
+    notified: Freshness
+    """Age since PubNub's event, beyond the debounce time."""
     beyond: Freshness
-    """Beyond hold and window, of the oldest change in a message."""
+    """Age of the oldest change in a message, beyond debounce time and window."""
     acted: Freshness | None
-    """Beyond the hold, since the person's turn was due; in interval mode the interval is in it."""
+    """Age since the user's transition was due, beyond the debounce time. Includes PubNub's interval in interval mode."""
     connect_p50: float | None
     connect_p99: float | None
-    """From a due arrival to the answer of its sync, milliseconds."""
+    """Milliseconds from a due join to the response to its sync."""
     cpu: dict[str, float]
-    """Milliseconds of each process for 1,000 deliveries."""
+    """CPU milliseconds of each process for 1,000 deliveries."""
     cores: dict[str, float]
-    """Of each process."""
+    """CPU cores used by each process."""
     begun: float | None = None
-    """Transitions a second that were due, where they come by chance: a few more or less than wanted."""
+    """Transitions a second that were due. Random arrivals are a few more or fewer than wanted."""
 
     @property
     def judged(self) -> Freshness:
-        """What the limit is for: a fixed window is aside, an adaptive one is not."""
-        return self.told if self.window == ADAPTIVE else self.beyond
+        """The age that the limit applies to: without a fixed window, and with an adaptive one."""
+        return self.notified if self.window == ADAPTIVE else self.beyond
 
     @property
     def servers(self) -> float:
@@ -59,18 +59,22 @@ class Step:
         return sum(self.cpu[name] for name in SERVERS)
 
     @property
-    def kept(self) -> bool:
-        """Whether the rate was sustained within the limit."""
+    def sustained(self) -> bool:
+        """Whether the rate was reached within the latency limit."""
         due = self.wanted if self.begun is None else self.begun
-        return self.deliveries > 0 and self.judged.p99 <= LIMIT_MS and self.transitions >= 0.95 * due
+        return (
+            self.deliveries > 0 and self.judged.p99 <= MAX_P99_MILLISECONDS and self.transitions >= 0.95 * due
+        )
 
     def figures(self) -> dict[str, Any]:
-        """For the file."""
-        return asdict(self) | {"servers": round(self.servers, 3), "kept": self.kept}
+        """As in the file."""
+        found = asdict(self)
+        found |= {"told": found.pop("notified"), "servers": round(self.servers, 3), "kept": self.sustained}
+        return found
 
 
-def said(step: Step) -> None:
-    """One line for who waits."""
+def report_step(step: Step) -> None:
+    """Print one line of progress."""
     busy = ", ".join(f"{name} {share:.2f}" for name, share in step.cores.items())
     console.print(
         f"window {step.window}, {step.wanted:,.0f}/s: {step.transitions:,.0f} done, {step.failed} failed, "
@@ -80,30 +84,28 @@ def said(step: Step) -> None:
 
 
 def table(steps: Sequence[Step]) -> Table:
-    """For people."""
     headings = "window, wanted/s, done/s, deliveries/s, messages/s, p50, p99, acted p99, connect p99"
-    shown = Table(*headings.split(", "), "CPU ms/1,000", "kept", title="The whole system (milliseconds)")
+    shown = Table(*headings.split(", "), "CPU ms/1,000", "sustained", title="The whole system (milliseconds)")
     for one in steps:
         rates = (one.wanted, one.transitions, one.deliveries, one.publishes)
         ages = (one.judged.p50, one.judged.p99, one.acted and one.acted.p99, one.connect_p99)
         figures = ["" if figure is None else f"{figure:,.0f}" for figure in (*rates, *ages)]
-        shown.add_row(one.window, *figures, f"{one.servers:.1f}", "yes" if one.kept else "[red]no[/red]")
+        shown.add_row(one.window, *figures, f"{one.servers:.1f}", "yes" if one.sustained else "[red]no[/red]")
     return shown
 
 
 def best(steps: Sequence[Step], window: str) -> Step | None:
-    """The highest rate that was kept."""
-    kept = (one for one in steps if one.window == window and one.kept)
-    return max(kept, key=lambda one: one.wanted, default=None)
+    """The highest sustained rate."""
+    found = (one for one in steps if one.window == window and one.sustained)
+    return max(found, key=lambda one: one.wanted, default=None)
 
 
 def _lowest(steps: Sequence[Step], window: str) -> Step | None:
-    """The lowest rate that was tried."""
     return min((one for one in steps if one.window == window), key=lambda one: one.wanted, default=None)
 
 
-def reckoned(steps: Sequence[Step]) -> list[Line]:
-    """The full load, from the costs of the highest rate that was kept with the fixed window."""
+def full_load(steps: Sequence[Step]) -> list[Estimate]:
+    """The estimate for the full load, from the costs of the highest sustained rate with the fixed window."""
     found = best(steps, FIXED) or best(steps, ADAPTIVE)
     return cores({name: found.cpu[name] for name in (*SERVERS, ORIGIN) if name in found.cpu}) if found else []
 
@@ -120,16 +122,16 @@ def results(steps: Sequence[Step], sink: bool) -> list[dict[str, Any]]:
         if cost := found or _lowest(steps, window):
             budget = "<= 8" if window == FIXED else ""
             what = f"CPU of all servers but the origin, {way}, window {window}"
-            what += "" if found else f", at {cost.wanted:g} 1/s, which were not kept"
+            what += "" if found else f", at {cost.wanted:g} 1/s, which was not sustained"
             rows.append((what, round(cost.servers, 2), "ms/1,000 deliveries", budget))
     return [dict(zip(("what", "value", "unit", "budget"), row, strict=True)) for row in rows]
 
 
-def arithmetic(lines: Sequence[Line]) -> Table:
-    """The full load, for people."""
-    shown = Table("what", "reckoned", "value", "unit", title="500,000 online, by arithmetic from this run")
+def arithmetic(lines: Sequence[Estimate]) -> Table:
+    """The estimate as a table."""
+    shown = Table("what", "formula", "value", "unit", title="500,000 online, estimated from this run")
     for line in lines:
-        shown.add_row(line.what, line.reckoned, f"{line.value:,.2f}", line.unit)
+        shown.add_row(line.what, line.formula, f"{line.value:,.2f}", line.unit)
     return shown
 
 

@@ -1,7 +1,7 @@
-"""A PubNub that takes publishes and tells what arrived: how many messages, how many news in them, how late each was.
+"""A stub of PubNub that acknowledges publishes and counts messages, notifications in them, and their lateness.
 
-Knows just enough HTTP to cost less than what it measures. A change carries its own time in its event id, so lateness
-needs no book-keeping. Polls stay open, Here Now is refused: presence comes by the log here, not by the wire.
+Parses just enough HTTP to cost less than what it measures. The event id of a change contains its time. Polls stay open and
+Here Now is rejected, because presence comes from the log here.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ from hdrh.histogram import HdrHistogram
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nContent-Length: "
 _SENT = _OK + b'30\r\n\r\n[1,"Sent","17000000000000000"]'
-_REFUSED = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 2\r\n\r\n{}"
+_UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 60\r\nContent-Length: 2\r\n\r\n{}"
 _LENGTH = b"content-length:"
 _PUBLISH = b"POST /publish/"
 _PUBLISHES = (_PUBLISH, b"GET /publish/")
-_NEWS = b"evt_presence_"
+_EVENT_ID_PREFIX = b"evt_presence_"
 _AT = re.compile(rb"evt_presence_[a-z0-9-]+_(\d+)")
 SAMPLED = 16
-"""Every so many reads are looked at for lateness."""
-LONGEST = 600_000
+"""Lateness is measured in one of so many reads."""
+MAX_AGE_MILLISECONDS = 600_000
 
 
 class Stub:
-    """What all its connections share."""
+    """State shared by all connections."""
 
-    def __init__(self, hold_ms: int = 0, delay_s: float = 0.0) -> None:
-        self.hold_ms = hold_ms
+    def __init__(self, debounce_ms: int = 0, delay_s: float = 0.0) -> None:
+        self.debounce_ms = debounce_ms
         self.delay_s = delay_s
-        """Seconds from a request to its answer, as if PubNub were that far away."""
+        """Seconds from a request to its response, to simulate a distance."""
         self.window_ms = 0
         self.begin()
 
     def begin(self) -> None:
-        """Count from zero."""
-        self.publishes = self.news = self.reads = 0
-        self.late = HdrHistogram(1, LONGEST, 3)
-        """Of every change, in milliseconds, beyond the hold."""
-        self.beyond = HdrHistogram(1, LONGEST, 3)
-        """Of the oldest change in a message, which waited for the whole window, beyond hold and window."""
+        """Reset all counters."""
+        self.publishes = self.notifications = self.reads = 0
+        self.late = HdrHistogram(1, MAX_AGE_MILLISECONDS, 3)
+        """Milliseconds of every change beyond the debounce time."""
+        self.beyond = HdrHistogram(1, MAX_AGE_MILLISECONDS, 3)
+        """Milliseconds of the oldest change in a message, which waited for the whole window, beyond debounce time and window."""
 
     def took(self, data: bytes, publishes: int) -> None:
-        """Counts what one read brought."""
+        """Count the requests of one read."""
         self.publishes += publishes
-        self.news += data.count(_NEWS)
+        self.notifications += data.count(_EVENT_ID_PREFIX)
         self.reads += 1
         if self.reads % SAMPLED == 0:
-            self._sample(data, time.time_ns() // 1_000_000 - self.hold_ms)
+            self._sample(data, time.time_ns() // 1_000_000 - self.debounce_ms)
 
     def _sample(self, data: bytes, due: int) -> None:
         for message in data.split(_PUBLISH)[1:]:
@@ -65,14 +65,14 @@ class Stub:
                 self.beyond.record_value(_within(max(waited) - self.window_ms))
 
     async def serve(self, tls: ssl.SSLContext | None = None) -> tuple[asyncio.Server, int]:
-        """Listens on a free port of this machine."""
+        """Listen on a free port of this machine."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", 0, backlog=1024, ssl=tls)
         return server, server.sockets[0].getsockname()[1]
 
 
 class _Connection(asyncio.Protocol):
-    """One client: whole requests in, as many answers out."""
+    """One client connection: complete requests in, as many responses out."""
 
     def __init__(self, stub: Stub) -> None:
         self._stub = stub
@@ -83,21 +83,21 @@ class _Connection(asyncio.Protocol):
         self._transport = transport  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
-        buffer, published, answers = self._buffer + data, 0, []
+        buffer, published, responses = self._buffer + data, 0, []
         start = 0
         while (end := _end(buffer, start)) is not None:
             if buffer.startswith(_PUBLISHES, start):
                 published += 1
-                answers.append(_SENT)
+                responses.append(_SENT)
             elif not buffer.startswith(b"GET /v2/subscribe/", start):
-                answers.append(_time() if buffer.startswith(b"GET /time/", start) else _REFUSED)
+                responses.append(_time() if buffer.startswith(b"GET /time/", start) else _UNAVAILABLE)
             start = end
         self._buffer = buffer[start:]
         self._stub.took(buffer[:start], published)
-        if answers:
-            self._answer(b"".join(answers))
+        if responses:
+            self._respond(b"".join(responses))
 
-    def _answer(self, data: bytes) -> None:
+    def _respond(self, data: bytes) -> None:
         assert self._transport is not None
         if self._stub.delay_s:
             asyncio.get_running_loop().call_later(self._stub.delay_s, self._transport.write, data)
@@ -106,16 +106,16 @@ class _Connection(asyncio.Protocol):
 
 
 def _within(ms: int) -> int:
-    return min(LONGEST, max(1, ms))
+    return min(MAX_AGE_MILLISECONDS, max(1, ms))
 
 
 def _time() -> bytes:
-    told = b"[%d]" % (time.time_ns() // 100)
-    return _OK + b"%d\r\n\r\n" % len(told) + told
+    body = b"[%d]" % (time.time_ns() // 100)
+    return _OK + b"%d\r\n\r\n" % len(body) + body
 
 
 def _end(buffer: bytes, start: int) -> int | None:
-    """Where the request that begins at `start` ends, None while it is not all there."""
+    """The end of the request that begins at `start`, None while it is incomplete."""
     head = buffer.find(b"\r\n\r\n", start)
     if head < 0:
         return None
@@ -134,10 +134,12 @@ async def _serve(stub: Stub, tls: ssl.SSLContext | None) -> None:
 
 
 def main(
-    delay_ms: Annotated[float, typer.Option(help="From a request to its answer.")] = 0.0,
-    certificate: Annotated[Path | None, typer.Option(help="PEM, with its key: then TLS is spoken.")] = None,
+    delay_ms: Annotated[float, typer.Option(help="Milliseconds from a request to its response.")] = 0.0,
+    certificate: Annotated[
+        Path | None, typer.Option(help="PEM file with certificate and key: serve TLS.")
+    ] = None,
 ) -> None:
-    """Serves on a free port, which is printed, until it is ended."""
+    """Serve on a free port, which is printed, until the process is ended."""
     tls = None
     if certificate:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -1,7 +1,7 @@
-"""Friend presence beside its peers: same machine, same friends, same comings and goings, one run.
+"""Comparison with peers: same machine, same friendships, same transitions, one run.
 
-Knows ejabberd (XMPP) and our stack as systems under test, PostgreSQL as a graph, and Nakama by figures measured
-earlier. Each file knows one of them; `play` drives any of them by one trace. Run with ``python -m bench.peers``.
+ejabberd (XMPP) and our stack are systems under test, PostgreSQL is a graph, and Nakama's figures are quoted. One file for
+each; `play` drives any system by the same trace. Run with ``python -m bench.peers``.
 
 Imports: `charts`, `graph`, `harness`.
 """

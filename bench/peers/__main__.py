@@ -1,4 +1,4 @@
-"""Runs the comparison: ``python -m bench.peers --json FILE``. Knows the order of its parts and where figures go."""
+"""Command of the comparison: ``python -m bench.peers --json FILE``."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ console = Console(stderr=True)
 RESULT = Path("docs/benchmarks/peers.json")
 COMPARISON = Path("docs/comparison.md")
 RATES = (20.0, 40.0, 60.0, 120.0, 180.0, 260.0)
-"""Turns a second of the first two systems: the same trace for both, as far as each gets."""
+"""Transitions a second of the first two systems: the same trace for both, up to the first failed step."""
 OURS: Mapping[str, tuple[Mapping[str, str], Plan]] = {
     "ours": ({}, Plan(RATES)),
     "window": (
         {"BATCH_WINDOW_MIN_SECONDS": "1"},
         Plan((60.0, 120.0, 180.0, 260.0), warm_s=8.0, storms=False),
     ),
-    # With a hold of 5 s, 900 people cannot turn faster: each must stay for longer than that.
+    # With a debounce time of 5 s, 900 users cannot change faster: each must stay for longer than that.
     "limit": (
         {
             "BATCH_WINDOW_MIN_SECONDS": "1",
@@ -50,10 +50,11 @@ PARTS = ("ejabberd", *OURS, "questions")
 
 def main(
     parts: Annotated[
-        list[str] | None, typer.Option("--part", help=f"Only these: {', '.join(PARTS)}; others stay as kept.")
+        list[str] | None,
+        typer.Option("--part", help=f"Only these: {', '.join(PARTS)}; the stored figures of others stay."),
     ] = None,
-    people: Annotated[int, typer.Option(help="How many people, at least 2,000.")] = 3000,
-    seed: Annotated[int, typer.Option(help="Of who is friends with whom.")] = 1,
+    people: Annotated[int, typer.Option(help="How many users, at least 2,000.")] = 3000,
+    seed: Annotated[int, typer.Option(help="Seed of the friendships.")] = 1,
     out: Annotated[Path, typer.Option("--json", help="Where the figures, charts and page go.")] = RESULT,
 ) -> None:
     """Friend presence beside ejabberd, the graph beside PostgreSQL, on this machine."""
@@ -71,13 +72,13 @@ def main(
         "machine": before,
         "seconds": round(time.monotonic() - began),
     }
-    kept = about | _figures(out, friends, {name: one | {"run": about} for name, one in found.items()})
-    _print(kept)
-    _write(out, kept)
+    document = about | _figures(out, friends, {name: one | {"run": about} for name, one in found.items()})
+    _print(document)
+    _write(out, document)
 
 
 def _figures(out: Path, friends: Friends, found: Mapping[str, Figures]) -> dict[str, Any]:
-    """With what an earlier run of other parts left."""
+    """The document, with the figures of an earlier run for the other parts."""
     earlier: dict[str, Figures] = json.loads(out.read_text("utf-8"))["parts"] if out.exists() else {}
     parts = {name: one for name in PARTS if (one := found.get(name) or earlier.get(name))}
     return {
@@ -109,7 +110,7 @@ async def _run(friends: Friends, wanted: Sequence[str]) -> dict[str, Figures]:
                 if variant in wanted:
                     found[variant] = await _ours(data, friends, options, plan)
             if "questions" in wanted:
-                found["questions"] = await questions.ask(data, friends, console.print)
+                found["questions"] = await questions.measure_queries(data, friends, console.print)
     return found
 
 
@@ -120,9 +121,13 @@ async def _ejabberd(folder: Path, friends: Friends) -> Figures:
         async with ejabberd.running(place, friends) as node:
             console.print(f"ejabberd {ejabberd.version()} is ready")
             figures = await Show(node, friends, console.print).run(Plan(RATES))
-            heard = {"stanzas": node.ears.stanzas, "probeReplies": node.ears.replies, "lost": node.ears.lost}
+            heard = {
+                "stanzas": node.listener.stanzas,
+                "probeReplies": node.listener.replies,
+                "lost": node.listener.lost,
+            }
             return figures | {"version": ejabberd.version(), "heard": heard}
-    except ejabberd.NoEjabberd as problem:
+    except ejabberd.EjabberdUnavailable as problem:
         console.print(f"without ejabberd: {problem}")
         return {"skipped": str(problem)}
 
@@ -131,25 +136,31 @@ async def _ours(data: Path, friends: Friends, options: Mapping[str, str], plan: 
     async with ours.running(data, friends, options) as system:
         figures = await Show(system, friends, console.print).run(plan)
         engines = {server.engine.name: server.agent for server in system.made.servers}
-        return figures | {"options": dict(options), "versions": engines, "heard": dict(system.wire.counted)}
+        return figures | {
+            "options": dict(options),
+            "versions": engines,
+            "heard": dict(system.backend.counters),
+        }
 
 
-def _print(kept: Mapping[str, Any]) -> None:
-    for heads, *rows in show.tables(kept["parts"]):
+def _print(document: Mapping[str, Any]) -> None:
+    for heads, *rows in show.tables(document["parts"]):
         table = Table(*heads)
         for row in rows:
             table.add_row(*row)
         Console().print(table)
 
 
-def _write(out: Path, kept: Mapping[str, Any]) -> None:
+def _write(out: Path, document: Mapping[str, Any]) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
-    out.with_suffix(".md").write_text(show.page(kept), encoding="utf-8")
-    for end, svg in show.charts(show.systems(kept["parts"])).items():
+    out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    out.with_suffix(".md").write_text(show.page(document), encoding="utf-8")
+    for end, svg in show.charts(show.systems(document["parts"])).items():
         out.with_name(f"{out.stem}{end}.svg").write_text(svg, encoding="utf-8")
     if out == RESULT:
-        COMPARISON.write_text(show.compared(COMPARISON.read_text("utf-8"), kept["parts"]), encoding="utf-8")
+        COMPARISON.write_text(
+            show.compared(COMPARISON.read_text("utf-8"), document["parts"]), encoding="utf-8"
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What reached whom, and how fresh it was. Pure; knows numbers of turns and of people, no wire."""
+"""Received changes: who received which transition, and how late. Pure; transitions and users are numbers."""
 
 from __future__ import annotations
 
@@ -8,58 +8,59 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.peers.churn import Churn, Turn
+from bench.peers.churn import Churn, Transition
 
-BEFORE_S = 1.0
-"""A friend must have been here so long before a turn to be owed it; who comes later learns it on arrival."""
+MIN_PRESENT_SECONDS = 1.0
+"""A friend must be online so long before a transition to be a recipient; one who joins later reads it in the sync."""
 NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """From a turn to its receipt by each friend who is owed it, in milliseconds. What never came counts as infinite."""
+    """Milliseconds from a transition to its receipt by each recipient. What never arrives counts as infinite."""
 
-    owed: int
+    recipients: int
+    """Expected deliveries: transitions times recipients."""
     arrived: float
-    """The share that came."""
+    """The share of them that arrived."""
     p50: float
     p99: float
 
 
 class Arrivals:
-    """Changes as they were heard: which turn, by whom, when."""
+    """Changes as they were received: which transition, by which user, when."""
 
-    def __init__(self, people: int) -> None:
-        self._people = people
+    def __init__(self, users: int) -> None:
+        self._users = users
         self._keys = array("q")
         self._at = array("d")
         self._last: dict[tuple[int, bool], int] = {}
 
-    def begin(self, turn: Turn) -> None:
-        """A turn is made now."""
-        self._last[turn.person, turn.comes] = turn.number
+    def begin(self, transition: Transition) -> None:
+        """A transition begins now."""
+        self._last[transition.user, transition.joins] = transition.number
 
-    def number(self, person: int, comes: bool) -> int | None:
-        """The latest turn of that kind, for a wire that carries no number."""
-        return self._last.get((person, comes))
+    def number(self, user: int, joins: bool) -> int | None:
+        """The latest transition of that kind, for a protocol that carries no number."""
+        return self._last.get((user, joins))
 
-    def heard(self, number: int, recipient: int, at: float) -> None:
-        """Someone was told."""
-        self._keys.append(number * self._people + recipient)
+    def delivered(self, number: int, recipient: int, at: float) -> None:
+        """A recipient received a transition."""
+        self._keys.append(number * self._users + recipient)
         self._at.append(at)
 
     def deliveries(self, begin: float, end: float) -> int:
-        """Different changes that reached different people in that time: one for each friend and change."""
+        """Deliveries in that time: one for each pair of change and recipient, without repeats."""
         at = np.array(self._at)
         keys = np.array(self._keys)[(at >= begin) & (at < end)]
         return len(np.unique(keys))
 
-    def freshness(self, turns: Sequence[Turn], owed: Iterable[Iterable[int]]) -> Freshness:
-        """Of these turns, each with the people who are owed it."""
+    def freshness(self, transitions: Sequence[Transition], recipients: Iterable[Iterable[int]]) -> Freshness:
+        """Freshness of these transitions, each with its recipients."""
         wanted = [
-            (turn.number * self._people + one, turn.at)
-            for turn, people in zip(turns, owed, strict=True)
-            for one in people
+            (transition.number * self._users + one, transition.at)
+            for transition, users in zip(transitions, recipients, strict=True)
+            for one in users
         ]
         if not wanted:
             return Freshness(0, 0.0, NEVER, NEVER)
@@ -70,15 +71,17 @@ class Arrivals:
         return Freshness(len(keys), arrived, float(p50), float(p99))
 
     def _first(self, keys: np.ndarray) -> np.ndarray:
-        """When each key was first heard; never where it was not."""
+        """When each key was first received, `NEVER` where it was not."""
         if not self._keys:
             return np.full(len(keys), NEVER)
-        heard, first = np.unique(np.array(self._keys), return_index=True)
-        at = np.minimum(np.searchsorted(heard, keys), len(heard) - 1)
-        return np.where(heard[at] == keys, np.array(self._at)[first[at]], NEVER)
+        delivered, first = np.unique(np.array(self._keys), return_index=True)
+        at = np.minimum(np.searchsorted(delivered, keys), len(delivered) - 1)
+        return np.where(delivered[at] == keys, np.array(self._at)[first[at]], NEVER)
 
 
-def owed(churn: Churn, friends: Sequence[set[int]], turn: Turn, patience: float) -> list[int]:
-    """The friends who are here from before the turn until `patience` seconds after it."""
-    begin, end = turn.at - BEFORE_S, turn.at + patience
-    return [one for one in friends[turn.person] if churn.was_here(one, begin, end)]
+def recipients(
+    churn: Churn, friends: Sequence[set[int]], transition: Transition, timeout_seconds: float
+) -> list[int]:
+    """The friends who are online from before the transition until `timeout_seconds` after it."""
+    begin, end = transition.at - MIN_PRESENT_SECONDS, transition.at + timeout_seconds
+    return [one for one in friends[transition.user] if churn.was_online(one, begin, end)]

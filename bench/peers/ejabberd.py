@@ -1,6 +1,6 @@
-"""A private ejabberd node for one run, and its people's clients. Knows Debian's package and how its node is started.
+"""System under test: a private ejabberd node from Debian's package, and its clients.
 
-The system's own service is never used. All that listens does so on loopback, and the node is ended by its process id.
+The system's own service is never used. All listeners are on loopback, and the node is ended by its process id.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from pathlib import Path
 
 from bench.peers.arrivals import Arrivals
 from bench.peers.friends import Friends
-from bench.peers.system import NOWHERE, System
-from bench.peers.xmpp import Client, Ears
+from bench.peers.system import NOT_IN_TRACE, System
+from bench.peers.xmpp import Client, StanzaListener
 from local_stack.engines.ports import free_port
 
 POLICY = Path("/usr/sbin/policy-rc.d")
-"""Debian's way to say that a package's service must not start."""
-LOGIN_S = 60.0
-AT_ONCE = 300
-"""Logins under way at a time in a storm: more make it slower."""
+"""Debian's switch that prevents the start of a package's service."""
+LOGIN_TIMEOUT_SECONDS = 60.0
+MAX_CONCURRENT_LOGINS = 300
+"""Concurrent logins in a storm; more make it slower."""
 CONFIGURATION = """\
 hosts: [localhost]
 loglevel: error
@@ -43,50 +43,50 @@ modules:
 """
 ERL = [
     *("erl", "-sname", "peers@localhost", "-noinput", "+K", "true", "+P", "250000"),
-    # Idle schedulers sleep instead of spinning: CPU time is then work done, and the clients are not starved.
+    # Idle schedulers sleep instead of spinning, so that CPU time is work and the clients get their share.
     *("+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none"),
     *("-kernel", "inet_dist_use_interface", "{127,0,0,1}", "-start_epmd", "false"),
 ]
 
 
-class NoEjabberd(Exception):
-    """Why there is none."""
+class EjabberdUnavailable(Exception):
+    """There is no ejabberd; the message says why."""
 
 
 class Ejabberd(System):
-    """The node and its people's clients."""
+    """The node and its clients."""
 
     name = "ejabberd"
 
-    def __init__(self, pid: int, port: int, people: int) -> None:
-        super().__init__(Arrivals(people))
-        self.ears = Ears(self.arrivals, time.monotonic)
+    def __init__(self, pid: int, port: int, users: int) -> None:
+        super().__init__(Arrivals(users))
+        self.listener = StanzaListener(self.arrivals, time.monotonic)
         self._pid, self._port = pid, port
         self._clients: dict[int, Client] = {}
         self._generation = 1
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._login_slots = asyncio.Semaphore(MAX_CONCURRENT_LOGINS)
 
-    async def come(self, person: int, number: int = NOWHERE, fresh: bool = True) -> None:
+    async def join(self, user: int, number: int = NOT_IN_TRACE, fresh: bool = True) -> None:
         """See `System`."""
-        self.ears.views = self.views
-        async with self._gate:
+        self.listener.views = self.views
+        async with self._login_slots:
             loop, client = (
                 asyncio.get_running_loop(),
-                Client(self.ears, person, self._generation, number),
+                Client(self.listener, user, self._generation, number),
             )
-            async with asyncio.timeout(LOGIN_S):
+            async with asyncio.timeout(LOGIN_TIMEOUT_SECONDS):
                 await loop.create_connection(lambda: client, "127.0.0.1", self._port)
                 await client.ready
-            self._clients[person] = client
+            self._clients[user] = client
 
-    async def go(self, person: int, number: int = NOWHERE) -> None:
+    async def leave(self, user: int, number: int = NOT_IN_TRACE) -> None:
         """See `System`."""
-        if client := self._clients.pop(person, None):
-            client.go(number)
+        if client := self._clients.pop(user, None):
+            client.leave(number)
 
-    def drop(self, people: Iterable[int]) -> None:
+    def drop(self, users: Iterable[int]) -> None:
         """See `System`."""
-        for one in people:
+        for one in users:
             if client := self._clients.pop(one, None):
                 client.drop()
         self._generation += 1
@@ -98,7 +98,7 @@ class Ejabberd(System):
 
 @asynccontextmanager
 async def running(folder: Path, friends: Friends) -> AsyncIterator[Ejabberd]:
-    """A fresh node with everybody's roster. Raises `NoEjabberd`."""
+    """A new node with all rosters. Raises `EjabberdUnavailable`."""
     libraries = await asyncio.to_thread(_libraries)
     _write_friends(folder / "friends.bin", friends)
     port = free_port()
@@ -119,8 +119,8 @@ async def running(folder: Path, friends: Friends) -> AsyncIterator[Ejabberd]:
 
 
 def version() -> str:
-    """Of the package, such as ``23.01-1``."""
-    return _said("dpkg-query", "-W", "-f", "${Version}", "ejabberd")
+    """Version of the package, such as ``23.01-1``."""
+    return _output("dpkg-query", "-W", "-f", "${Version}", "ejabberd")
 
 
 def _start(folder: Path, libraries: Path) -> subprocess.Popen[bytes]:
@@ -149,7 +149,7 @@ async def _ready(folder: Path, node: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + 240
     while not (folder / "ready").exists():
         if node.poll() is not None or time.monotonic() > until:
-            raise NoEjabberd((folder / "node.log").read_text(errors="replace")[-600:])
+            raise EjabberdUnavailable((folder / "node.log").read_text(errors="replace")[-600:])
         await asyncio.sleep(0.2)
 
 
@@ -164,12 +164,12 @@ def _write_friends(path: Path, friends: Friends) -> None:
 
 
 def _libraries() -> Path:
-    """The folder of Erlang libraries that holds ejabberd, which is installed when this is root and it is missing."""
+    """The folder of Erlang libraries that contains ejabberd. Installs it when it is missing and this is root."""
     if not _found() and os.geteuid() == 0 and shutil.which("apt-get"):
         _install()
     found = _found()
     if not found:
-        raise NoEjabberd(
+        raise EjabberdUnavailable(
             "ejabberd is not installed: apt-get install ejabberd (as root this benchmark does it)"
         )
     return found
@@ -177,7 +177,7 @@ def _libraries() -> Path:
 
 def _found() -> Path | None:
     with suppress(OSError, subprocess.CalledProcessError):
-        listed = _said("dpkg", "-L", "ejabberd").splitlines()
+        listed = _output("dpkg", "-L", "ejabberd").splitlines()
         beams = [Path(line) for line in listed if line.endswith("/ebin/ejabberd_app.beam")]
         return beams[0].parent.parent.parent if beams else None
     return None
@@ -197,5 +197,5 @@ def _install() -> None:
             POLICY.unlink()
 
 
-def _said(*command: str) -> str:
+def _output(*command: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -1,7 +1,6 @@
-"""Our stack as ``friends-presence up`` starts it, with the friends of this comparison and cheap clients.
+"""System under test: our stack as ``friends-presence up`` starts it, with cheap clients.
 
-Knows how the stack is started and what our messages look like on the wire. Options are the defaults but for those
-named by whoever starts it.
+Options are the defaults, except those of the variant under test.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from bench.harness import loaded
-from bench.harness.live_users import Person, Wire, beats
+from bench.harness.live_users import Backend, UserClient, send_heartbeats
 from bench.peers.arrivals import Arrivals
 from bench.peers.friends import Friends
-from bench.peers.system import NOWHERE, System
+from bench.peers.system import NOT_IN_TRACE, System
 from graph_service.graph.driver import connect
 from local_stack.stack.up import Choice, Stack, stack
 from pubnub_bridge.client.connection_info import read_connection_info
@@ -31,12 +30,12 @@ CHANGE = re.compile(
 
 
 async def prepare(folder: Path, friends: Friends) -> Path:
-    """The people in a graph of their own, by the stack's own import; returns the folder of its data."""
+    """Load the users into a new graph by the stack's import; returns its data folder."""
     return await loaded.load(folder, friends.population(), friends.seed)
 
 
 class Ours(System):
-    """The stack and its people's clients."""
+    """The stack and its clients."""
 
     name = "friends-presence"
 
@@ -45,23 +44,23 @@ class Ours(System):
         found = read_connection_info(file)
         self.made = made
         self._settings = found.settings
-        self.wire = Wire(found, self._heard)
+        self.backend = Backend(found, self._on_reply)
         self._ids = friends.population().ids
-        self._people = {one: Person(self.wire, id_) for one, id_ in enumerate(self._ids)}
-        self._beats = asyncio.create_task(beats(self._people))
+        self._clients = {one: UserClient(self.backend, id_) for one, id_ in enumerate(self._ids)}
+        self._heartbeats = asyncio.create_task(send_heartbeats(self._clients))
 
-    async def come(self, person: int, number: int = NOWHERE, fresh: bool = True) -> None:
+    async def join(self, user: int, number: int = NOT_IN_TRACE, fresh: bool = True) -> None:
         """See `System`."""
-        await self._people[person].come(fresh)
+        await self._clients[user].join(fresh)
 
-    async def go(self, person: int, number: int = NOWHERE) -> None:
+    async def leave(self, user: int, number: int = NOT_IN_TRACE) -> None:
         """See `System`."""
-        await self._people[person].go()
+        await self._clients[user].leave()
 
-    def drop(self, people: Iterable[int]) -> None:
+    def drop(self, users: Iterable[int]) -> None:
         """See `System`."""
-        for one in people:
-            self._people[one].drop()
+        for one in users:
+            self._clients[one].drop()
 
     def pids(self) -> Mapping[str, int]:
         """See `System`."""
@@ -74,24 +73,23 @@ class Ours(System):
         return int(next(iter(row.values())))
 
     def close(self) -> None:
-        """Ends the clients."""
-        self._beats.cancel()
-        self.drop(self._people)
-        self.wire.close()
+        self._heartbeats.cancel()
+        self.drop(self._clients)
+        self.backend.close()
 
-    def _heard(self, user: str, body: bytes, at: float) -> None:
+    def _on_reply(self, user: str, body: bytes, at: float) -> None:
         recipient = int(user[1:])
         if self.views is not None:
             self._view(recipient, body, at)
             return
-        numbers, heard = self.arrivals.number, self.arrivals.heard
+        numbers, delivered = self.arrivals.number, self.arrivals.delivered
         for who, kind in CHANGE.findall(body):
             number = numbers(int(who), kind == b"name")
             if number is not None:
-                heard(number, recipient, at)
+                delivered(number, recipient, at)
 
     def _view(self, recipient: int, body: bytes, at: float) -> None:
-        view = self.views and self.views.look(recipient)
+        view = self.views and self.views.view_of(recipient)
         if not view:
             return
         for envelope in json.loads(body)["m"]:
@@ -102,14 +100,14 @@ class Ours(System):
             for event in payload.get("events", [message]):
                 if event["type"] in {"friend.online", "friend.offline"}:
                     online = event["type"] == "friend.online"
-                    view.tell(int(event["payload"]["userId"][1:]), online, event["ts"])
+                    view.apply(int(event["payload"]["userId"][1:]), online, event["ts"])
         assert self.views
         self.views.judge(recipient, at)
 
 
 @asynccontextmanager
 async def running(data: Path, friends: Friends, more: Mapping[str, str] | None = None) -> AsyncIterator[Ours]:
-    """On a copy of the data, so that each run begins with the same; `more` are options of the service."""
+    """Run on a copy of the data, so that each run begins with the same. `more` are options of the service."""
     copy, file = data.with_name("run"), data.with_name("stack.json")
     shutil.copytree(data, copy, symlinks=True)
     engines = {"NEO4J_URI", "REDIS_URL", "PUBNUB_SUBSCRIBE_KEY"}
@@ -119,8 +117,10 @@ async def running(data: Path, friends: Friends, more: Mapping[str, str] | None =
         async with stack(Choice(copy, json=file, people=0, environ=environ), lambda _said: None) as made:
             ours = Ours(made, file, friends)
             settings = read_connection_info(file).settings
-            ours.hold_s = float(environ.get("DEBOUNCE_LEAVE_SECONDS", settings.debounce_leave_seconds))
-            ours.window_s = float(environ.get("BATCH_WINDOW_MIN_SECONDS", 0.0))
+            ours.debounce_seconds = float(
+                environ.get("DEBOUNCE_LEAVE_SECONDS", settings.debounce_leave_seconds)
+            )
+            ours.window_seconds = float(environ.get("BATCH_WINDOW_MIN_SECONDS", 0.0))
             try:
                 yield ours
             finally:

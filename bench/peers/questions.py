@@ -1,7 +1,4 @@
-"""The graph's questions on the same friends, to Neo4j by our own classes and to PostgreSQL in the best SQL we can write.
-
-Knows which of `bench.graph.questions` are asked of this population, and how both engines are given it.
-"""
+"""Graph queries on the friendships of the comparison: Neo4j by our own classes, PostgreSQL in the best SQL we can write."""
 
 from __future__ import annotations
 
@@ -16,43 +13,43 @@ import numpy as np
 
 from bench.graph import postgres_server
 from bench.graph.postgres import Postgres
-from bench.graph.questions import Asked, Question, questions
+from bench.graph.questions import Question, Subjects, questions
 from bench.harness.loaded import flag, options
 from bench.peers.friends import Friends
-from bench.peers.play import Said
+from bench.peers.play import Report
 from graph_service.graph.driver import Graph, connect
 from graph_service.settings import Settings
 from local_stack.data.generate import Population
 from local_stack.engines.launcher import Options
 from local_stack.engines.launcher import running as engines_running
 
-ASKED = (
+QUERIES = (
     "friends page of 100",
     "online friends of a user with 1000",
     "mutual friends, page of 100",
     "suggestions, first call",
-    "suggestions, kept",
+    "suggestions, cached",
 )
 COUPLES = 400
 
 
-async def ask(data: Path, friends: Friends, said: Said) -> dict[str, Any]:
-    """Both engines' figures; PostgreSQL's are left out where there is none, and why is said."""
+async def measure_queries(data: Path, friends: Friends, report: Report) -> dict[str, Any]:
+    """Figures of both databases. Without PostgreSQL the reason is reported and its figures are left out."""
     population = friends.population()
     online = [population.ids[one] for one in friends.online]
     async with AsyncExitStack() as stack:
         graph = await stack.enter_async_context(_graph(data, online))
-        sql = await _postgres(stack, population, online, said)
+        sql = await _postgres(stack, population, online, report)
         versions = {"Neo4j": await graph.agent()} | ({"PostgreSQL": await sql.version()} if sql else {})
-        chosen = [one for one in questions(graph, sql, _asked(population)) if one.name in ASKED]
-        return {"versions": versions, "results": [await _answered(one, said) for one in chosen]}
+        chosen = [one for one in questions(graph, sql, _subjects(population)) if one.name in QUERIES]
+        return {"versions": versions, "results": [await _measure(one, report) for one in chosen]}
 
 
-async def _answered(question: Question, said: Said) -> dict[str, Any]:
+async def _measure(question: Question, report: Report) -> dict[str, Any]:
     found: dict[str, Any] = {"question": question.name}
     for engine, timing in (await question.timings()).items():
         found[engine] = asdict(timing)
-        said(f"{question.name}, {engine}: p50 {timing.p50:.2f} ms, p95 {timing.p95:.2f} ms")
+        report(f"{question.name}, {engine}: p50 {timing.p50:.2f} ms, p95 {timing.p95:.2f} ms")
     return found
 
 
@@ -69,21 +66,21 @@ async def _graph(data: Path, online: list[str]) -> AsyncIterator[Graph]:
 
 
 async def _postgres(
-    stack: AsyncExitStack, population: Population, online: list[str], said: Said
+    stack: AsyncExitStack, population: Population, online: list[str], report: Report
 ) -> Postgres | None:
     try:
         socket = stack.enter_context(postgres_server.running())
-    except (postgres_server.NoPostgres, OSError) as problem:
-        said(f"without PostgreSQL: {problem}")
+    except (postgres_server.PostgresUnavailable, OSError) as problem:
+        report(f"without PostgreSQL: {problem}")
         return None
     sql = await stack.enter_async_context(Postgres.open(socket))
     await sql.load(population, online, [population.pairs])
     return sql
 
 
-def _asked(population: Population) -> Asked:
+def _subjects(population: Population) -> Subjects:
     ids, draw = population.ids, np.random.default_rng(7)
     chosen = population.pairs[draw.integers(len(population.pairs), size=COUPLES)].tolist()
     counts = np.bincount(population.pairs.ravel(), minlength=len(ids))
     busiest = ids[int(counts.argmax())]
-    return Asked(ids, busiest, busiest, [(ids[a], ids[b]) for a, b in chosen], [])
+    return Subjects(ids, busiest, busiest, [(ids[a], ids[b]) for a, b in chosen], [])

@@ -1,7 +1,7 @@
-"""Nakama's figures, measured earlier by us on the same kind of machine and on the same friends: quoted, not run here.
+"""Quoted figures of Nakama, which we measured earlier on the same kind of machine with the same friendships.
 
 Nakama is built from source (Go), which a benchmark of one command should not need. Its clients follow each friend's id
-themselves, so its connects include that.
+themselves, and its connects include that.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-%% Runs inside the ejabberd node at its start: makes the accounts and the rosters from a binary file, then writes the
-%% file `ready`. Rosters stand in memory, as RAM copies of Mnesia, which is ejabberd's fastest way to read them.
+%% Runs inside the ejabberd node at its start: creates the accounts and the rosters from a binary file, then writes the
+%% file `ready`. Rosters are in memory, as RAM copies of Mnesia, which is ejabberd's fastest way to read them.
 %%
-%% The file, in little-endian 32-bit numbers: how many people; then for each of them how many friends, and who.
+%% The file has little-endian 32-bit numbers: the number of users; then for each user the number of friends and their
+%% indices.
 -module(rosters).
 -export([run/0]).
 
@@ -10,9 +11,9 @@ run() -> spawn(fun load/0), ok.
 load() ->
     ok = started(600),
     Folder = os:getenv("PEERS_FOLDER"),
-    {ok, <<People:32/little, Rest/binary>>} = file:read_file(filename:join(Folder, "friends.bin")),
+    {ok, <<Users:32/little, Rest/binary>>} = file:read_file(filename:join(Folder, "friends.bin")),
     ok = mnesia:wait_for_tables([passwd, roster], 60000),
-    [ok = ejabberd_auth:try_register(name(I), <<"localhost">>, <<"pw">>) || I <- lists:seq(0, People - 1)],
+    [ok = ejabberd_auth:try_register(name(I), <<"localhost">>, <<"pw">>) || I <- lists:seq(0, Users - 1)],
     {atomic, ok} = mnesia:change_table_copy_type(roster, node(), ram_copies),
     {atomic, ok} = mnesia:del_table_index(roster, us),
     ok = fill(0, Rest),

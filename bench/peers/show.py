@@ -1,4 +1,4 @@
-"""The figures for people: one table of systems, one of questions, charts, and the page that holds them. Pure."""
+"""Presentation of the comparison: tables of systems and of queries, charts, and the generated page. Pure."""
 
 from __future__ import annotations
 
@@ -10,33 +10,35 @@ from bench.peers.fair import SECTIONS
 from bench.peers.quoted import NAKAMA
 
 System = Mapping[str, Any]
-Said = tuple[str, Callable[[System], str], str]
-"""A row: what, the cell of a system that ran, the quoted one's."""
+Row = tuple[str, Callable[[System], str], str]
+"""A row: label, function for the cell of a measured system, cell of the quoted one."""
 NONE = "–"
-BEGINS, ENDS = "<!-- peers: written by make bench-peers -->", "<!-- /peers -->"
+TABLE_BEGIN, TABLE_END = "<!-- peers: written by make bench-peers -->", "<!-- /peers -->"
 
 
 def best(system: System) -> Mapping[str, Any] | None:
-    """The fastest step that was passed."""
+    """The fastest step that passed."""
     passed = [step for step in system["steps"] if step["passed"]]
     return max(passed, key=lambda step: float(step["turnsPerSecond"]), default=None)
 
 
 def title(system: System) -> str:
-    """A column's head."""
+    """The heading of a system's column."""
     if not system["holdSeconds"] and not system["windowSeconds"]:
         return str(system["name"])
     usual = "" if system.get("options") else " (defaults)"
-    return f"{system['name']}, hold {system['holdSeconds']:g} s, window {system['windowSeconds']:g} s{usual}"
+    return (
+        f"{system['name']}, debounce {system['holdSeconds']:g} s, window {system['windowSeconds']:g} s{usual}"
+    )
 
 
 def systems(parts: Mapping[str, Any]) -> list[System]:
-    """Those of a run's parts that are systems and were not skipped."""
+    """The parts of a run that are systems and were not skipped."""
     return [part for part in parts.values() if "steps" in part]
 
 
 def versions(parts: Mapping[str, Any]) -> dict[str, str]:
-    """Of everything that ran."""
+    """Versions of everything that ran."""
     found: dict[str, str] = {}
     for part in parts.values():
         found |= part.get("versions", {})
@@ -46,35 +48,35 @@ def versions(parts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def tables(parts: Mapping[str, Any]) -> list[list[list[str]]]:
-    """All there is to show, heads first."""
+    """All tables; the first row of each has the headings."""
     made = [systems_table(systems(parts))]
     return made + ([questions_table(parts["questions"])] if "questions" in parts else [])
 
 
 def results(parts: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The rows of the systems' table, by their heads."""
+    """The rows of the systems' table, by heading."""
     heads, *rows = systems_table(systems(parts))
     return [dict(zip(["what", *heads[1:]], row, strict=True)) for row in rows]
 
 
 def systems_table(systems: Sequence[System]) -> list[list[str]]:
-    """Heads first; the quoted column last."""
+    """Headings first; the quoted column last."""
     heads = ["", *map(title, systems), "Nakama (quoted, not run here)"]
     return [heads, *([name, *map(cell, systems), quoted] for name, cell, quoted in _rows())]
 
 
 def compared(text: str, parts: Mapping[str, Any]) -> str:
-    """The page of comparisons with this run's table between its marks."""
-    before, _, rest = text.partition(BEGINS)
-    _, _, after = rest.partition(ENDS)
+    """The comparison page with this run's table between its marks."""
+    before, _, rest = text.partition(TABLE_BEGIN)
+    _, _, after = rest.partition(TABLE_END)
     rows = "\n".join(_markdown(systems_table(systems(parts))))
-    return f"{before}{BEGINS}\n\n{rows}\n\n{ENDS}{after}"
+    return f"{before}{TABLE_BEGIN}\n\n{rows}\n\n{TABLE_END}{after}"
 
 
 def questions_table(questions: Mapping[str, Any]) -> list[list[str]]:
-    """Milliseconds by question and engine."""
+    """Milliseconds by query and database."""
     engines = list(questions["versions"])
-    rows = [["question, ms", *(f"{engine} p50 / p95" for engine in engines)]]
+    rows = [["query, ms", *(f"{engine} p50 / p95" for engine in engines)]]
     for one in questions["results"]:
         cells = [
             f"{one[engine]['p50']:.2f} / {one[engine]['p95']:.2f}" if engine in one else NONE
@@ -84,18 +86,18 @@ def questions_table(questions: Mapping[str, Any]) -> list[list[str]]:
     return rows
 
 
-def _rows() -> list[Said]:
-    return [*_at_first(), *_at_best(), *_kept()]
+def _rows() -> list[Row]:
+    return [*_at_first(), *_at_best(), *_memory_and_storms()]
 
 
-def _at_first() -> list[Said]:
-    """The slowest step, which is the same load for all; Nakama's was another."""
+def _at_first() -> list[Row]:
+    """The slowest step, which is the same load for all systems but Nakama."""
     return [
-        ("first step, turns/s", _first_rate, NONE),
+        ("first step, transitions/s", _first_rate, NONE),
         ("freshness at the first step, p50 / p99 ms", _pair(_first, "p50Ms", "p99Ms"), NONE),
         (
-            "freshness at the first step without the hold",
-            _ours(_pair(_first, "p50BeyondHoldMs", "p99BeyondHoldMs")),
+            "freshness at the first step without the debounce time",
+            _where_different(_pair(_first, "p50BeyondHoldMs", "p99BeyondHoldMs")),
             NONE,
         ),
         (
@@ -106,37 +108,44 @@ def _at_first() -> list[Said]:
     ]
 
 
-def _at_best() -> list[Said]:
-    real, kept = NAKAMA["reconnects"], NAKAMA["socketsKept"]
+def _at_best() -> list[Row]:
+    reconnects, open_sockets = NAKAMA["reconnects"], NAKAMA["socketsKept"]
     both = {
-        name: f"{real[name]:,}; {kept[name]:,}" for name in ("deliveriesPerSecond", "cpuMsPer1000", "p99Ms")
+        name: f"{reconnects[name]:,}; {open_sockets[name]:,}"
+        for name in ("deliveriesPerSecond", "cpuMsPer1000", "p99Ms")
     }
-    rate = f"{real['turnsPerSecond']} with reconnects; {kept['turnsPerSecond']} sockets kept"
-    a_second = f"{1e6 / real['cpuMsPer1000']:,.0f}; {1e6 / kept['cpuMsPer1000']:,.0f}"
+    rate = (
+        f"{reconnects['turnsPerSecond']} with reconnects; {open_sockets['turnsPerSecond']} with open sockets"
+    )
+    a_second = f"{1e6 / reconnects['cpuMsPer1000']:,.0f}; {1e6 / open_sockets['cpuMsPer1000']:,.0f}"
     beyond, with_origin = "p99BeyondHoldAndWindowMs", "deliveriesPerCpuSecondWithOrigin"
     return [
-        ("fastest step passed, turns/s", _best("turnsPerSecond"), rate),
-        ("first step failed, turns/s", _failed, NONE),
+        ("fastest step passed, transitions/s", _best("turnsPerSecond"), rate),
+        ("first step failed, transitions/s", _failed, NONE),
         ("deliveries/s at the fastest", _best("deliveriesPerSecond"), both["deliveriesPerSecond"]),
         ("deliveries a CPU second of the server", _best("deliveriesPerCpuSecond"), a_second),
-        ("the same with the local origin's share", _ours(_best(with_origin)), NONE),
+        ("the same with the local origin's share", _where_different(_best(with_origin)), NONE),
         ("CPU ms per 1,000 deliveries", _best("cpuMsPer1000"), both["cpuMsPer1000"]),
-        ("CPU ms with the local origin's share", _ours(_best("cpuMsPer1000WithOrigin")), NONE),
+        ("CPU ms with the local origin's share", _where_different(_best("cpuMsPer1000WithOrigin")), NONE),
         ("freshness at the fastest, p50 / p99 ms", _pair(best, "p50Ms", "p99Ms"), f"p99 {both['p99Ms']}"),
-        ("freshness without the hold", _ours(_pair(best, "p50BeyondHoldMs", "p99BeyondHoldMs")), NONE),
-        ("p99 without hold and window", _ours(_best(beyond)), NONE),
+        (
+            "freshness without the debounce time",
+            _where_different(_pair(best, "p50BeyondHoldMs", "p99BeyondHoldMs")),
+            NONE,
+        ),
+        ("p99 without debounce time and window", _where_different(_best(beyond)), NONE),
     ]
 
 
-def _kept() -> list[Said]:
+def _memory_and_storms() -> list[Row]:
     storm = " to ".join(f"{one:g} s" for one in NAKAMA["storm"]["allRightSeconds"])
-    memory = " to ".join(map(str, NAKAMA["memoryKiBPerOnlineUser"]))
+    memory_kib = " to ".join(map(str, NAKAMA["memoryKiBPerOnlineUser"]))
     return [
-        ("memory an online user after the arrival, KiB", _memory("afterArrival"), memory),
-        ("the same after the turns", _memory("afterTurns"), NONE),
-        ("everybody arrives: all views right", _storm(0), NONE),
+        ("memory per online user after all connected, KiB", _memory("afterArrival"), memory_kib),
+        ("the same after the transitions", _memory("afterTurns"), NONE),
+        ("all users connect: all views right", _storm(0), NONE),
         ("all connections break and return: all views right", _storm(1), storm),
-        ("all gone and told of, all return: all views right", _storm(2), NONE),
+        ("all left and friends notified, all return: all views right", _storm(2), NONE),
     ]
 
 
@@ -165,8 +174,8 @@ def _pair(step: Callable[[System], Mapping[str, Any] | None], low: str, high: st
     return cell
 
 
-def _ours(cell: Callable[[System], str]) -> Callable[[System], str]:
-    """Said of systems that have a hold or an origin; the others' figure is the row above."""
+def _where_different(cell: Callable[[System], str]) -> Callable[[System], str]:
+    """For systems with a debounce time or an origin; the others have the figure of the row above."""
     return lambda system: cell(system) if system["holdSeconds"] or system["windowSeconds"] else "the same"
 
 
@@ -185,7 +194,9 @@ def _storm(number: int) -> Callable[[System], str]:
         storm = system["storms"][number]
         wrong = f"; {storm['wrongViews']} never" if storm["wrongViews"] else ""
         aside = (
-            f" ({storm['allRightBeyondHoldSeconds']:.1f} s without the hold)" if system["holdSeconds"] else ""
+            f" ({storm['allRightBeyondHoldSeconds']:.1f} s without the debounce time)"
+            if system["holdSeconds"]
+            else ""
         )
         return f"{storm['allRightSeconds']:.1f} s{aside}{wrong}"
 
@@ -199,7 +210,7 @@ def _number(value: float | None) -> str:
 
 
 def charts(systems: Sequence[System]) -> dict[str, str]:
-    """SVGs by the end of their name."""
+    """SVGs by the ending of their name."""
     cpu = [
         (title(one), {"server": step["cpuMsPer1000"]} | _with_origin(one, step))
         for one in systems
@@ -215,7 +226,7 @@ def charts(systems: Sequence[System]) -> dict[str, str]:
     storms.append(("Nakama (quoted)", {"all views right": NAKAMA["storm"]["allRightSeconds"][1]}))
     return {
         "": bars.bars("CPU of the server for 1,000 deliveries, fastest step passed", "ms", cpu),
-        "-storm": bars.bars("900 people drop and return: until all views are right", "s", storms),
+        "-storm": bars.bars("900 users drop and return: until all views are right", "s", storms),
     }
 
 
@@ -223,19 +234,19 @@ def _with_origin(system: System, step: Mapping[str, Any]) -> dict[str, float]:
     return {"with the local origin": step["cpuMsPer1000WithOrigin"]} if "origin" in step["cores"] else {}
 
 
-def page(kept: Mapping[str, Any]) -> str:
-    """The document beside the figures."""
-    machine, parts = kept["machine"], kept["parts"]
+def page(document: Mapping[str, Any]) -> str:
+    """The page next to the figures."""
+    machine, parts = document["machine"], document["parts"]
     lines = [
-        "# Beside peers",
+        "# Compared with peers",
         "",
         (
-            f"Written by `{kept['command']}` on {kept['date']}: {machine['processor']}, {machine['cores']} cores, "
+            f"Written by `{document['command']}` on {document['date']}: {machine['processor']}, {machine['cores']} cores, "
             f"{machine['memoryGiB']} GiB, load before {machine['loadBefore']:.1f}. Ratios within one run are the claim."
         ),
         *(f"Skipped: {name}, {part['skipped']}." for name, part in parts.items() if "skipped" in part),
-        *_apart(kept),
-        "Figures: [peers.json](peers.json). What the words mean: [concepts](../concepts.md).",
+        *_apart(document),
+        "Figures: [peers.json](peers.json). Terms: [glossary](../glossary.md).",
         "",
         *_markdown(systems_table(systems(parts))),
         "",
@@ -244,20 +255,20 @@ def page(kept: Mapping[str, Any]) -> str:
         "![Storms](peers-storm.svg)",
     ]
     if "questions" in parts:
-        heading = ["", "## The graph's questions, same friends", ""]
+        heading = ["", "## Graph queries, same friendships", ""]
         lines += [*heading, *_markdown(questions_table(parts["questions"]))]
     for head, sentences in SECTIONS.items():
         lines += ["", f"## {head}", "", *(f"- {one}" for one in sentences)]
     return "\n".join([*lines, ""])
 
 
-def _apart(kept: Mapping[str, Any]) -> list[str]:
-    """The parts that are from another run, between which and these there is no ratio."""
-    dates = {name: part.get("run", {}).get("date") for name, part in kept["parts"].items()}
+def _apart(document: Mapping[str, Any]) -> list[str]:
+    """A line for each part from another run, with which figures must not be compared."""
+    dates = {name: part.get("run", {}).get("date") for name, part in document["parts"].items()}
     return [
         f"From another run: {name}, {date}."
         for name, date in dates.items()
-        if date not in {None, kept["date"]}
+        if date not in {None, document["date"]}
     ]
 
 

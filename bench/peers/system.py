@@ -1,4 +1,4 @@
-"""What a system under test is to whoever drives it, and what the kernel says it used. Knows none of them."""
+"""Interface of a system under test, and its resource use as the kernel reports it."""
 
 from __future__ import annotations
 
@@ -9,66 +9,66 @@ from pathlib import Path
 
 from bench.harness.http_load import cpu_s, memory_kb
 from bench.peers.arrivals import Arrivals
-from bench.peers.churn import Turn
+from bench.peers.churn import Transition
 from bench.peers.views import Views
 
-NOWHERE = -1
-"""The number of a coming or going that is no turn of the trace."""
+NOT_IN_TRACE = -1
+"""The number of a connect or disconnect that is not in the trace."""
 
 
 class System(ABC):
-    """One system, running, and its people's clients."""
+    """A running system and its clients."""
 
     name: str
-    hold_s: float = 0.0
-    """Seconds for which a change must last before friends are told, by its own settings."""
-    window_s: float = 0.0
-    """Seconds in which changes for one person are put together."""
+    debounce_seconds: float = 0.0
+    """Seconds that a change must last before friends are notified, by the system's settings."""
+    window_seconds: float = 0.0
+    """Batch window in seconds."""
 
     def __init__(self, arrivals: Arrivals) -> None:
         self.arrivals = arrivals
         self.views: Views | None = None
-        """Kept up to date while there is one; then no arrivals are counted."""
+        """While set, messages update the views and arrivals are not counted."""
 
     @abstractmethod
-    async def come(self, person: int, number: int = NOWHERE, fresh: bool = True) -> None:
-        """The person's client connects, tells its presence and has asked for what its protocol makes it ask for.
+    async def join(self, user: int, number: int = NOT_IN_TRACE, fresh: bool = True) -> None:
+        """Connect a user's client, including the presence and sync requests of its protocol.
 
         Raises an `OSError` where that fails.
         """
 
     @abstractmethod
-    async def go(self, person: int, number: int = NOWHERE) -> None:
-        """It says that it leaves, and disconnects."""
+    async def leave(self, user: int, number: int = NOT_IN_TRACE) -> None:
+        """Disconnect a client with a leave."""
 
     @abstractmethod
-    def drop(self, people: Iterable[int]) -> None:
-        """Their connections are gone, without a word."""
+    def drop(self, users: Iterable[int]) -> None:
+        """Close the connections of clients without a leave."""
 
     @abstractmethod
     def pids(self) -> Mapping[str, int]:
-        """Its processes."""
+        """Process ids by name."""
 
     async def still_online(self) -> int:
-        """How many it takes for present by what friends are told; 0 where it takes nobody's word for longer."""
+        """Users that friends still see online. 0 for a system that removes them at the disconnect."""
         return 0
 
-    async def turn(self, turn: Turn) -> None:
-        """Make one turn of the trace."""
-        self.arrivals.begin(turn)
-        await (self.come if turn.comes else self.go)(turn.person, turn.number)
+    async def make(self, transition: Transition) -> None:
+        """Make one transition of the trace."""
+        self.arrivals.begin(transition)
+        await (self.join if transition.joins else self.leave)(transition.user, transition.number)
 
-    def used(self) -> dict[str, float]:
-        """CPU seconds by process so far, its children included."""
+    def cpu_seconds(self) -> dict[str, float]:
+        """CPU seconds used so far by each process with its children."""
         return {name: sum(map(cpu_s, family(pid))) for name, pid in self.pids().items()}
 
-    def memory(self) -> dict[str, float]:
-        """Resident KiB by process."""
+    def memory_kib(self) -> dict[str, float]:
+        """Resident memory by process."""
         return {name: float(sum(map(memory_kb, family(pid)))) for name, pid in self.pids().items()}
 
 
 def family(pid: int) -> list[int]:
-    """A process and its children."""
+    """Process ids of a process and its descendants."""
     found = [pid]
     with suppress(OSError):
         for task in Path(f"/proc/{pid}/task").iterdir():

@@ -1,7 +1,7 @@
-"""What each person is shown of their friends, and when all of it was right. Pure; knows no wire.
+"""Friend views of all users, and when all of them became right. Pure.
 
-The rule is that of every client of ours: per friend the newest wins, and a sync is the floor for what is older. A
-system that sends no syncs and no stamps counts its messages instead.
+The rules are those of our clients: for each friend the newest change wins, and a sync is the floor for older ones. A
+system without syncs and time stamps changes `View.online` directly.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from collections.abc import Iterable, Mapping
 
 
 class View:
-    """One person's."""
+    """The view of one user."""
 
     def __init__(self) -> None:
         self.online: set[int] = set()
         self._floor = ""
         self._newest: dict[int, str] = {}
 
-    def tell(self, friend: int, online: bool, ts: str) -> None:
-        """One change; stamps sort as texts."""
+    def apply(self, friend: int, online: bool, ts: str) -> None:
+        """Apply one change. Time stamps are compared as texts."""
         if ts > max(self._floor, self._newest.get(friend, "")):
             self._newest[friend] = ts
             (self.online.add if online else self.online.discard)(friend)
 
     def sync(self, friends: Iterable[int], ts: str) -> None:
-        """All who are online as of `ts`."""
+        """Apply the list of all online friends as of `ts`."""
         if ts >= self._floor:
             self._floor = ts
             newer = {one for one, stamp in self._newest.items() if stamp > ts}
@@ -32,30 +32,30 @@ class View:
 
 
 class Views:
-    """Everybody's, against what would be right."""
+    """All views, compared with the right ones."""
 
     def __init__(self, right: Mapping[int, set[int]]) -> None:
         self._right = right
         self._views = {one: View() for one in right}
-        self._since: dict[int, float] = {}
+        self._right_since: dict[int, float] = {}
 
-    def look(self, person: int) -> View | None:
-        """Where to tell what this person heard; `judge` afterwards. None for somebody who is not watched."""
-        return self._views.get(person)
+    def view_of(self, user: int) -> View | None:
+        """The view to change, followed by `judge`. None for a user whose view is not checked."""
+        return self._views.get(user)
 
-    def judge(self, person: int, at: float) -> None:
-        """Whether this view is right as of now."""
-        if self._views[person].online == self._right[person]:
-            self._since.setdefault(person, at)
+    def judge(self, user: int, at: float) -> None:
+        """Compare a view with the right one, as of `at`."""
+        if self._views[user].online == self._right[user]:
+            self._right_since.setdefault(user, at)
         else:
-            self._since.pop(person, None)
+            self._right_since.pop(user, None)
 
     @property
     def wrong(self) -> int:
-        """How many views are not right."""
-        return len(self._right) - len(self._since)
+        """Number of views that are not right."""
+        return len(self._right) - len(self._right_since)
 
     @property
     def all_right_at(self) -> float:
-        """When the last of those that are right became so."""
-        return max(self._since.values(), default=0.0)
+        """When the last of the right views became right."""
+        return max(self._right_since.values(), default=0.0)

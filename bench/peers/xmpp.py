@@ -1,8 +1,7 @@
-"""One person's XMPP client, cheaply: log in, available, unavailable. Knows the stanzas; no XML parser, no server.
+"""A cheap XMPP client: log in, available, unavailable. Matches stanzas without an XML parser.
 
-A turn's number stands in the presence's status, so that each friend who gets the stanza tells which turn it is of. What
-a server sends to someone who just came about friends who were there before carries a delay (XEP-0203), and is told
-apart by it.
+The status of a presence contains the number of the transition, so that a recipient identifies it. Presences that a server
+sends to a newcomer about friends who were online before carry a delay (XEP-0203) and are counted separately.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import re
 from collections.abc import Callable
 
 from bench.peers.arrivals import Arrivals
-from bench.peers.system import NOWHERE
+from bench.peers.system import NOT_IN_TRACE
 from bench.peers.views import Views
 
 STREAM = (
@@ -30,48 +29,46 @@ PRESENCE = re.compile(rb"<presence[^>]*from='u(\d+)@localhost/g(\d+)'[^>]*>")
 
 
 def mark(number: int) -> bytes:
-    """What stands in the status."""
-    return b"-" if number == NOWHERE else b"~%d~" % number
+    """The status text for a transition."""
+    return b"-" if number == NOT_IN_TRACE else b"~%d~" % number
 
 
-class Ears:
-    """What all clients tell of what they hear."""
+class StanzaListener:
+    """Counts the stanzas of all clients."""
 
     def __init__(self, arrivals: Arrivals, now: Callable[[], float]) -> None:
         self.arrivals = arrivals
         self.views: Views | None = None
         self.now = now
         self.stanzas = self.replies = 0
-        """Presences heard, and those of them that told a newcomer what was so before."""
+        """Received presences, and those of them that a newcomer received about earlier joins."""
         self.lost = 0
-        """Connections that ended without being asked to."""
+        """Connections that the server closed."""
 
 
 class Client(asyncio.Protocol):
-    """One session. `generation` is its resource, other in each login of a storm."""
+    """One session. `generation` is its resource, which differs in each login of a storm."""
 
-    def __init__(self, ears: Ears, person: int, generation: int, number: int) -> None:
+    def __init__(self, listener: StanzaListener, user: int, generation: int, number: int) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._ears, self._person, self._generation, self._number = ears, person, generation, number
+        self._listener, self._user, self._generation, self._number = listener, user, generation, number
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
         self._step = 0
         self._over = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's call: the stream begins, with the password at once."""
+        """Open the stream and send the password at once."""
         self._transport = transport  # type: ignore[assignment]
-        self._write(STREAM + AUTH % base64.b64encode(b"\0u%d\0pw" % self._person))
+        self._write(STREAM + AUTH % base64.b64encode(b"\0u%d\0pw" % self._user))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Asyncio's call."""
         if not self.ready.done():
             self.ready.set_exception(ConnectionResetError(f"the login ended at step {self._step}: {exc}"))
         elif not self._over:
-            self._ears.lost += 1
+            self._listener.lost += 1
 
     def data_received(self, data: bytes) -> None:
-        """Asyncio's call."""
         self._buffer += data
         if self._step < 2:
             self._login()
@@ -93,41 +90,41 @@ class Client(asyncio.Protocol):
                 self.ready.set_result(None)
 
     def _listen(self) -> None:
-        at = self._ears.now()
-        if self._ears.views is not None:
+        at = self._listener.now()
+        if self._listener.views is not None:
             whole, end, self._buffer = self._buffer.rpartition(b">")
-            self._view(self._ears.views, whole + end, at)
+            self._view(self._listener.views, whole + end, at)
             return
         *parts, self._buffer = self._buffer.split(END)
-        heard = self._ears.arrivals.heard
-        self._ears.stanzas += len(parts)
+        delivered = self._listener.arrivals.delivered
+        self._listener.stanzas += len(parts)
         for part in parts:
             if b"<delay" in part:
-                self._ears.replies += 1
-            elif (found := MARK.search(part)) and b"from='u%d@" % self._person not in part:
-                heard(int(found[1]), self._person, at)
+                self._listener.replies += 1
+            elif (found := MARK.search(part)) and b"from='u%d@" % self._user not in part:
+                delivered(int(found[1]), self._user, at)
 
     def _view(self, views: Views, data: bytes, at: float) -> None:
-        view = views.look(self._person)
+        view = views.view_of(self._user)
         if view is None:
             return
         for found in PRESENCE.finditer(data):
-            self._ears.stanzas += 1
+            self._listener.stanzas += 1
             friend = int(found[1])
-            if int(found[2]) == self._generation and friend != self._person:
+            if int(found[2]) == self._generation and friend != self._user:
                 gone = b"type='unavailable'" in found[0]
                 (view.online.discard if gone else view.online.add)(friend)
-        views.judge(self._person, at)
+        views.judge(self._user, at)
 
-    def go(self, number: int = NOWHERE) -> None:
-        """Unavailable, the end of the stream, and closed."""
+    def leave(self, number: int = NOT_IN_TRACE) -> None:
+        """Send unavailable and the end of the stream, and close."""
         self._over = True
         if self._transport:
             self._write(GONE % mark(number))
             self._transport.close()
 
     def drop(self) -> None:
-        """The connection ends without a word."""
+        """Close the connection without a leave."""
         self._over = True
         if self._transport:
             self._transport.abort()

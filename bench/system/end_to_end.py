@@ -20,11 +20,11 @@ import typer
 import uvloop
 from rich.console import Console
 
-from bench.bridge.rig import HOLD_S as SINK_HOLD_S
+from bench.bridge.rig import DEBOUNCE_SECONDS as SINK_DEBOUNCE_SECONDS
 from bench.harness import measure, steps
-from bench.harness.steps import LIMIT_MS
+from bench.harness.steps import MAX_P99_MILLISECONDS
 from bench.system import into_sink, rising_rates
-from bench.system.rising_rates import HOLD_MS, Plan
+from bench.system.rising_rates import DEBOUNCE_MILLISECONDS, Plan
 
 RATES = "10,25,50,100,150,200,300,400,600,800"
 
@@ -55,22 +55,26 @@ def main(
     plan = Plan(people, low, high, seed, seconds, wanted, fresh, str(record or ""), str(replay or ""), speed)
     before, began = measure.machine(), time.monotonic()
     found, facts = uvloop.run(into_sink.run(plan) if sink else rising_rates.run(plan))
-    lines, started = steps.reckoned(found), [facts.pop("started")] if "started" in facts else []
+    lines, started = steps.full_load(found), [facts.pop("started")] if "started" in facts else []
     Console().print(steps.table(found), steps.arithmetic(lines))
     if out:
-        kept = {
+        document = {
             "command": " ".join(["python -m bench.system.end_to_end", *sys.argv[1:]]),
             "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "machine": before,
-            "plan": asdict(plan) | {"holdMs": SINK_HOLD_S * 1000 if sink else HOLD_MS, "limitMs": LIMIT_MS},
+            "plan": asdict(plan)
+            | {
+                "holdMs": SINK_DEBOUNCE_SECONDS * 1000 if sink else DEBOUNCE_MILLISECONDS,
+                "limitMs": MAX_P99_MILLISECONDS,
+            },
             **facts,
             "seconds": round(time.monotonic() - began),
             "results": [*steps.results(found, sink), *started],
             "steps": [one.figures() for one in found],
-            "arithmetic": [asdict(line) for line in lines],
+            "arithmetic": [line.row() for line in lines],
         }
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
         title = f"News beyond the hold, {people:,} people" + (", into a sink" if sink else "")
         out.with_suffix(".svg").write_text(steps.drawing(found, title), "utf-8")
 

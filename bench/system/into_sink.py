@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.bridge.rig import HOLD_S, TICK_S, Rig, bridge, rig
+from bench.bridge.rig import DEBOUNCE_SECONDS, TICK_SECONDS, Rig, bridge, rig
 from bench.harness import stacked
 from bench.harness.crowd import Freshness
 from bench.harness.http_load import cpu_s
-from bench.harness.steps import Step, said
+from bench.harness.steps import Step, report_step
 from bench.system.rising_rates import Plan
 from graph_service.graph.warmup import warm
 from local_stack.data.generate import generate
@@ -44,10 +44,10 @@ async def _rising(plan: Plan, made: Rig, window: str, pid: int) -> list[Step]:
     steps: list[Step] = []
     for rate in plan.rates:
         steps.append(await _step(plan, made, (window, rate), pid))
-        if not steps[-1].kept:
+        if not steps[-1].sustained:
             break
-    await asyncio.sleep(HOLD_S)
-    await made.until_done()
+    await asyncio.sleep(DEBOUNCE_SECONDS)
+    await made.until_drained()
     return steps
 
 
@@ -65,17 +65,17 @@ async def _step(plan: Plan, made: Rig, wanted: tuple[str, float], pid: int) -> S
         wanted=rate,
         transitions=round(changes / took, 1),
         failed=0,
-        deliveries=round(stub.news / took, 1),
+        deliveries=round(stub.notifications / took, 1),
         publishes=round(stub.publishes / took, 1),
-        told=Freshness.of(stub.late),
+        notified=Freshness.of(stub.late),
         beyond=Freshness.of(stub.beyond),
         acted=None,
         connect_p50=None,
         connect_p99=None,
-        cpu={name: round(1e6 * cpu / max(1, stub.news), 3) for name, cpu in spent.items()},
+        cpu={name: round(1e6 * cpu / max(1, stub.notifications), 3) for name, cpu in spent.items()},
         cores={name: round(cpu / took, 3) for name, cpu in spent.items()},
     )
-    said(step)
+    report_step(step)
     return step
 
 
@@ -91,5 +91,5 @@ async def _steady(made: Rig, rate: float, seconds: float) -> int:
         if due := int(rate * passed) - changes:
             await made.log.append(made.changes(due))
             changes += due
-        await asyncio.sleep(TICK_S)
+        await asyncio.sleep(TICK_SECONDS)
     return changes

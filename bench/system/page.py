@@ -170,8 +170,8 @@ async def _people(running: Stack, friends: int) -> list[str]:
     )
     ids = [f"f{number:04}" for number in range(friends)]
     async with connect(settings) as graph:
-        everybody = [UserProfile(ME, "Ann Lee"), *(UserProfile(user, f"Friend {user}") for user in ids)]
-        await Users(graph, ShardMap().shard).upsert_many(everybody)
+        all_users = [UserProfile(ME, "Ann Lee"), *(UserProfile(user, f"Friend {user}") for user in ids)]
+        await Users(graph, ShardMap().shard).upsert_many(all_users)
         await Bulk(graph).batch([Pair(ME, user) for user in ids], tell=False)
     return ids
 

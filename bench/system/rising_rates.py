@@ -15,14 +15,14 @@ from typing import Any
 from bench.harness import stacked, traces
 from bench.harness.crowd import Crowd, Freshness
 from bench.harness.loaded import ONLINE, load
-from bench.harness.steps import ADAPTIVE, FIXED, Step, console, said
-from bench.harness.traces import Turn
+from bench.harness.steps import ADAPTIVE, FIXED, Step, console, report_step
+from bench.harness.traces import Transition
 from graph_service.model.sharding import ShardMap
 from local_stack.data.generate import generate
 from local_stack.stack.up import Stack
 from pubnub_bridge.client.connection_info import read_connection_info
 
-HOLD_MS = 5000
+DEBOUNCE_MILLISECONDS = 5000
 WARM = 16.0
 """Seconds of a rate before it is measured: one hold, and one interval of PubNub's presence."""
 CALM = 12.0
@@ -54,16 +54,18 @@ class Plan:
 class Tape:
     """Turns as they were begun."""
 
-    turns: list[Turn] = field(default_factory=list)
+    transitions: list[Transition] = field(default_factory=list)
     _began: float | None = None
 
-    def taken(self, turns: Iterable[Turn]) -> Iterator[Turn]:
+    def taken(self, transitions: Iterable[Transition]) -> Iterator[Transition]:
         """The turns, each kept with its moment since the first of all."""
         now = time.monotonic()
         self._began = self._began or now
-        for turn in turns:
-            self.turns.append(Turn(round(now - self._began + turn.at, 3), turn.user, turn.comes))
-            yield turn
+        for transition in transitions:
+            self.transitions.append(
+                Transition(round(now - self._began + transition.at, 3), transition.user, transition.joins)
+            )
+            yield transition
 
 
 async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
@@ -75,15 +77,15 @@ async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
         began = time.monotonic()
         async with stacked.system(data, told) as made:
             facts = {"started": _started(time.monotonic() - began)}
-            crowd = Crowd(read_connection_info(told), HOLD_MS, plan.fresh)
+            crowd = Crowd(read_connection_info(told), DEBOUNCE_MILLISECONDS, plan.fresh)
             try:
                 walk = Walk(plan, made, crowd)
                 found = await (walk.replayed() if plan.replay else walk.both(population.ids))
             finally:
                 crowd.close()
-            facts |= {"memoryMiB": stacked.memory(made), "versions": stacked.versions(made)}
+            facts |= {"memoryMiB": stacked.memory_mib(made), "versions": stacked.versions(made)}
         if plan.record:
-            traces.write(Path(plan.record), asdict(plan), walk.tape.turns)
+            traces.write(Path(plan.record), asdict(plan), walk.tape.transitions)
         return found, facts
 
 
@@ -113,11 +115,11 @@ class Walk:
 
     async def replayed(self) -> list[Step]:
         """The trace, with the default window; who is there at its beginning comes first."""
-        turns = list(traces.read(Path(self.plan.replay)))
-        first = [turn.user for turn in turns if turn.at == 0.0 and turn.comes]
-        rest = turns[len(first) :]
+        transitions = list(traces.read(Path(self.plan.replay)))
+        first = [transition.user for transition in transitions if transition.at == 0.0 and transition.joins]
+        rest = transitions[len(first) :]
         await self.gathered(first)
-        rate = len(rest) / max(1.0, turns[-1].at) * self.plan.speed
+        rate = len(rest) / max(1.0, transitions[-1].at) * self.plan.speed
         return [await self.measured(ADAPTIVE, rate, rest)]
 
     async def gathered(self, online: list[str]) -> None:
@@ -128,7 +130,7 @@ class Walk:
         people came to in the course of a day.
         """
         began = time.monotonic()
-        for _ in self.tape.taken(Turn(0.0, user, True) for user in online):
+        for _ in self.tape.taken(Transition(0.0, user, True) for user in online):
             pass
         await self.crowd.gather(sorted(online, key=ShardMap().shard))
         took = time.monotonic() - began
@@ -137,47 +139,47 @@ class Walk:
 
     async def rising(self, window: tuple[str, float], queues: tuple[deque[str], deque[str]]) -> list[Step]:
         """Until the limit is passed."""
-        self.crowd.ear.window_ms = round(window[1] * 1000)
+        self.crowd.listener.window_ms = round(window[1] * 1000)
         found: list[Step] = []
         for rate in self.plan.rates:
             chance = random.Random(f"{self.plan.seed} {window[0]} {rate}")
             await self._play(traces.churn(rate, WARM, *queues, chance))
-            turns = traces.churn(rate, self.plan.seconds, *queues, chance)
-            found.append(await self.measured(window[0], rate, turns))
-            if not found[-1].kept:
+            transitions = traces.churn(rate, self.plan.seconds, *queues, chance)
+            found.append(await self.measured(window[0], rate, transitions))
+            if not found[-1].sustained:
                 break
         await asyncio.sleep(CALM)
         return found
 
-    async def measured(self, window: str, rate: float, turns: Iterable[Turn]) -> Step:
+    async def measured(self, window: str, rate: float, transitions: Iterable[Transition]) -> Step:
         """What these turns lead to."""
         self.crowd.begin()
-        used, began = stacked.used(self.made), time.monotonic()
-        await self._play(turns)
+        cpu_seconds, began = stacked.cpu_seconds(self.made), time.monotonic()
+        await self._play(transitions)
         took = time.monotonic() - began
-        spent = {name: now - used[name] for name, now in stacked.used(self.made).items()}
+        spent = {name: now - cpu_seconds[name] for name, now in stacked.cpu_seconds(self.made).items()}
         made = self._told(window, rate, took, spent)
-        said(made)
+        report_step(made)
         return made
 
-    async def _play(self, turns: Iterable[Turn]) -> None:
-        await self.crowd.play(self.tape.taken(turns), self.plan.speed if self.plan.replay else 1.0)
+    async def _play(self, transitions: Iterable[Transition]) -> None:
+        await self.crowd.play(self.tape.taken(transitions), self.plan.speed if self.plan.replay else 1.0)
 
     def _told(self, window: str, rate: float, took: float, spent: dict[str, float]) -> Step:
-        crowd, ear, connected = self.crowd, self.crowd.ear, self.crowd.connected
+        crowd, listener, connected = self.crowd, self.crowd.listener, self.crowd.connect_timing
         return Step(
             window=window,
             wanted=rate,
-            transitions=round(crowd.counted["done"] / took, 1),
-            failed=crowd.counted["failed"],
-            begun=round(crowd.counted["begun"] / took, 1),
-            deliveries=round(ear.news / took, 1),
-            publishes=round(ear.replies / took, 1),
-            told=Freshness.of(ear.told),
-            beyond=Freshness.of(ear.beyond),
-            acted=Freshness.of(ear.acted),
+            transitions=round(crowd.counters["done"] / took, 1),
+            failed=crowd.counters["failed"],
+            begun=round(crowd.counters["begun"] / took, 1),
+            deliveries=round(listener.notifications / took, 1),
+            publishes=round(listener.replies / took, 1),
+            notified=Freshness.of(listener.since_event),
+            beyond=Freshness.of(listener.beyond),
+            acted=Freshness.of(listener.since_due),
             connect_p50=connected.p50,
             connect_p99=connected.p99,
-            cpu={name: round(1e6 * cpu / max(1, ear.news), 3) for name, cpu in spent.items()},
+            cpu={name: round(1e6 * cpu / max(1, listener.notifications), 3) for name, cpu in spent.items()},
             cores={name: round(cpu / took, 3) for name, cpu in spent.items()},
         )

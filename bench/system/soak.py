@@ -139,7 +139,7 @@ def report(run: dict[str, Any]) -> tuple[dict[str, Any], Table]:
         made.add_row(one.process, one.measure, *figures, "flat" if one.flat else "[red]grows[/red]")
     verdict = {
         "verdict": "flat" if not not_flat else "grows: " + ", ".join(not_flat),
-        "warmUpShare": round(flat.WARM_UP, 3),
+        "warmUpShare": round(flat.WARM_UP_SHARE, 3),
         "cores": flat.cores(run["samples"]),
         "held": [{**asdict(one), "flat": one.flat} for one in held],
     }

@@ -208,7 +208,7 @@ def write(
 ) -> None:
     """The figures, and the chart beside them."""
     mine = [row["asideSeconds"] for row in rows if row["what"] == "drop, back at once"]
-    kept = {
+    document = {
         "command": " ".join(["python -m bench.system.storm", *sys.argv[1:]]),
         "date": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "machine": before,
@@ -228,7 +228,7 @@ def write(
         "results": list(rows),
     }
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")
+    out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     out.with_suffix(".svg").write_text(drawn(rows), encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from bench.harness.live_users import patience
+from bench.harness.live_users import retry_delay
 from bench.peers.friends import Friends
 from bench.peers.ours import Ours
 from bench.peers.views import View, Views
@@ -26,7 +26,7 @@ from pubnub_bridge.store import keys
 
 AT_ONCE = 80
 """Clients that act at one moment: below MAX_CONCURRENT_REQUESTS, above which the API sends callers away for some seconds."""
-AGAIN_S = (0.2, 1.0)
+RETRY_SECONDS = (0.2, 1.0)
 """Seconds, from and to, until a client that was sent away tries again."""
 LOOK_S = 0.05
 PATIENCE_S = 120.0
@@ -48,12 +48,12 @@ class Town(Friends):
         return self.whole or super().population()
 
 
-def town(people: int, online: float, seed: int) -> Town:
+def town(users: int, online: float, seed: int) -> Town:
     """People with 500 to 1,000 friends each, and who of them is online."""
-    whole = generate(people, 500, 1000, seed)
-    here = np.zeros(people, bool)
-    here[np.random.default_rng(seed).choice(people, int(people * online), replace=False)] = True
-    of: list[set[int]] = [set() for _ in range(people)]
+    whole = generate(users, 500, 1000, seed)
+    here = np.zeros(users, bool)
+    here[np.random.default_rng(seed).choice(users, int(users * online), replace=False)] = True
+    of: list[set[int]] = [set() for _ in range(users)]
     for a, b in whole.pairs[here[whole.pairs].all(axis=1)].tolist():
         of[a].add(b)
         of[b].add(a)
@@ -65,24 +65,24 @@ class Eyes(Views):
 
     def expect(self, right: dict[int, set[int]], now: float) -> None:
         """From now on this is right; views of others are not looked at."""
-        self._right, self._since = right, {}
-        for person in right:
-            self._views.setdefault(person, View())
-            self.judge(person, now)
+        self._right, self._right_since = right, {}
+        for user in right:
+            self._views.setdefault(user, View())
+            self.judge(user, now)
 
-    def look(self, person: int) -> View | None:
+    def view_of(self, user: int) -> View | None:
         """See `Views`; also of people who are not judged now."""
-        return self._views.setdefault(person, View())
+        return self._views.setdefault(user, View())
 
-    def judge(self, person: int, at: float) -> None:
+    def judge(self, user: int, at: float) -> None:
         """See `Views`."""
-        if person in self._right:
-            super().judge(person, at)
+        if user in self._right:
+            super().judge(user, at)
 
-    def fresh(self, person: int) -> None:
+    def fresh(self, user: int) -> None:
         """A new client, which knows nobody."""
-        self._views[person] = View()
-        self._since.pop(person, None)
+        self._views[user] = View()
+        self._right_since.pop(user, None)
 
 
 @dataclass
@@ -90,7 +90,7 @@ class Figures:
     """What one scene took."""
 
     what: str
-    people: int
+    users: int
     """Who left or came."""
     watchers: int
     right_s: float = 0.0
@@ -137,30 +137,30 @@ class Stage:
         self._heard: Counter[str] = Counter()
         self._reason: str | None = None
         self.eyes = ours.views = Eyes({})
-        self._before = ours.wire.heard
-        ours.wire.heard = self._hear
+        self._before = ours.backend.on_reply
+        ours.backend.on_reply = self._hear
 
     async def act(
-        self, what: str, leave: Collection[int], come: Collection[int], away_s: float = 0.0
+        self, what: str, leave: Collection[int], join: Collection[int], away_s: float = 0.0
     ) -> Figures:
         """Some leave; after `away_s` seconds from the first, some come; then it is waited until all views are right."""
-        acting = set(leave) | set(come)
+        acting = set(leave) | set(join)
         figures = Figures(what, len(acting), len(self.here - acting))
         async with self._measured(figures):
             began = time.monotonic()
-            await self._all(self._ours.go, leave)
-            if away_s or not come:
+            await self._all(self._ours.leave, leave)
+            if away_s or not join:
                 await asyncio.sleep(OVERTAKEN_S)
-                await self._all(self._ours.go, leave)
+                await self._all(self._ours.leave, leave)
             self.here -= set(leave)
             await asyncio.sleep(max(0.0, began + away_s - time.monotonic()))
-            for one in come:
+            for one in join:
                 self.eyes.fresh(one)
-            self.here |= set(come)
+            self.here |= set(join)
             right = {one: self._friends.of[one] & self.here for one in self.here}
             self.eyes.expect(right, time.monotonic())
-            begin = time.monotonic() if come and leave else began
-            await self._all(self._comes, come)
+            begin = time.monotonic() if join and leave else began
+            await self._all(self._comes, join)
             figures.acted_s = time.monotonic() - begin
             await self._until_right()
             figures.right_s = max(0.0, self.eyes.all_right_at - begin)
@@ -184,35 +184,35 @@ class Stage:
             if self.eyes.wrong or sum(await self._valkey.lengths(self._streams)):
                 quiet = time.monotonic()
 
-    async def _comes(self, person: int) -> None:
+    async def _comes(self, user: int) -> None:
         """As an app that was just started, the first time; afterwards it has a session."""
         try:
-            await self._ours.come(person, fresh=person not in self._came)
+            await self._ours.join(user, fresh=user not in self._came)
         except (OSError, TimeoutError):
-            self._ours.drop([person])  # else its poll would stay open beside that of the next try
+            self._ours.drop([user])  # else its poll would stay open beside that of the next try
             raise
-        self._came.add(person)
+        self._came.add(user)
 
-    async def _all(self, act: Callable[[int], Awaitable[None]], people: Collection[int]) -> None:
+    async def _all(self, act: Callable[[int], Awaitable[None]], users: Collection[int]) -> None:
         gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(person: int) -> None:
+        async def one(user: int) -> None:
             async with gate:
                 while True:
                     try:
-                        return await act(person)
-                    except (OSError, TimeoutError) as trouble:
-                        self.again[f"{type(trouble).__name__}: {trouble}"[:60]] += 1
-                        await asyncio.sleep(patience(trouble, AGAIN_S))
+                        return await act(user)
+                    except (OSError, TimeoutError) as failure:
+                        self.again[f"{type(failure).__name__}: {failure}"[:60]] += 1
+                        await asyncio.sleep(retry_delay(failure, RETRY_SECONDS))
 
-        await asyncio.gather(*map(one, people))
+        await asyncio.gather(*map(one, users))
 
     @asynccontextmanager
     async def _measured(self, figures: Figures) -> AsyncIterator[None]:
         self._heard.clear()
         self.again.clear()
         self._reason = None
-        used, counts = self._ours.used(), await self._counts()
+        cpu_seconds, counts = self._ours.cpu_seconds(), await self._counts()
         peak = asyncio.create_task(self._peak(figures))
         try:
             yield
@@ -227,7 +227,9 @@ class Stage:
         after = await self._counts()
         figures.publishes, figures.flags = (int(b - a) for a, b in zip(counts, after, strict=True))
         figures.degraded = self._reason
-        figures.cpu_s = {name: round(now - used[name], 2) for name, now in self._ours.used().items()}
+        figures.cpu_s = {
+            name: round(now - cpu_seconds[name], 2) for name, now in self._ours.cpu_seconds().items()
+        }
 
     async def _peak(self, figures: Figures) -> None:
         while True:
@@ -236,7 +238,9 @@ class Stage:
 
     async def _counts(self) -> tuple[float, float]:
         """Publishes sent and flags written so far, from the service's own metrics."""
-        text = (await self._ours.wire.api.ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")).decode()
+        text = (
+            await self._ours.backend.api.ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        ).decode()
         wanted = ('friends_publishes_total{outcome="sent"}', 'friends_flag_writes_total{outcome="changed"}')
         found = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith(wanted))
         publishes, flags = (float(found.get(name, 0)) for name in wanted)

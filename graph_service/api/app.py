@@ -13,8 +13,7 @@ import aiohttp
 from aiohttp import web
 
 from graph_service.api import concurrency_limits, jwks, middleware, openapi
-from graph_service.api.authentication import verifier
-from graph_service.api.callers import AUTHENTICATOR, Authenticator, build_authenticator
+from graph_service.api.authentication import AUTHENTICATOR, Authenticator, build_authenticator, verifier
 from graph_service.api.rate_limits import RateLimits
 from graph_service.api.routes import (
     blocks,
@@ -56,10 +55,10 @@ async def open_authenticator(settings: Settings, clustered: bool = False) -> Asy
 
     Calls are counted at REDIS_URL, which may be `clustered`.
     """
-    limits = RateLimits(settings, clustered=clustered)
+    limits = RateLimits(settings=settings, clustered=clustered)
     async with aiohttp.ClientSession() as session:
         address = settings.jwt_jwks_url
-        published = jwks.JwksCache(jwks.from_address(session, address)) if address else None
+        published = jwks.JwksCache(fetch=jwks.fetch_from(session, address)) if address else None
         try:
             yield build_authenticator(settings, verifier(settings, published), limits)
         finally:
@@ -80,7 +79,7 @@ def build_app(
     app[SERVICES], app[AUTHENTICATOR], app[concurrency_limits.CONCURRENCY_LIMITS] = (
         parts,
         build_authenticator,
-        concurrency_limits.ConcurrencyLimits(settings),
+        concurrency_limits.ConcurrencyLimits(settings=settings),
     )
     app[DOCUMENT] = json.dumps(openapi.document(tables), indent=1).encode()
     app.on_response_prepare.append(middleware.headers(settings))

@@ -1,7 +1,8 @@
-"""The address a call comes from. Pure; knows nothing of HTTP servers.
+"""The client's address behind trusted proxies (TRUSTED_PROXIES), and the address that rate limits count. Pure.
 
-``X-Forwarded-For`` is believed only as far as trusted proxies vouch for it: read from the right, the first address
-that is not one of ours is the client's. Anything before it may be invented.
+``X-Forwarded-For`` is read from the right: the first address that is not in a trusted network is the client's, and
+anything further left may be invented. Several headers, ports and brackets are accepted, and nonsense ends the search
+instead of the request. Why this is not aiohttp-remotes: docs/decisions/0017-kept-code.md.
 """
 
 from __future__ import annotations
@@ -13,24 +14,24 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """TRUSTED_PROXIES, read."""
+    """TRUSTED_PROXIES, parsed."""
     return tuple(ipaddress.ip_network(text) for text in texts)
 
 
 def client(peer: str, forwarded: Sequence[str], trusted: Sequence[Network]) -> str:
     """The client's address: `peer` is the socket's other end, `forwarded` the X-Forwarded-For headers in order."""
     hops = [hop.strip() for header in forwarded for hop in header.split(",")]
-    believed = peer
-    while hops and _within(believed, trusted):
+    address = peer
+    while hops and _within(address, trusted):
         hop = _plain(hops.pop())
         if hop is None:
             break
-        believed = hop
-    return believed
+        address = hop
+    return address
 
 
 def bucket(address: str) -> str:
-    """What rate limits count: an IPv4 address, or the /64 of an IPv6 address, which one customer owns."""
+    """What rate limits count: an IPv4 address, or the /64 network of an IPv6 address, which one customer owns."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -43,7 +44,7 @@ def bucket(address: str) -> str:
 
 
 def _plain(hop: str) -> str | None:
-    """An address without port or brackets; None when it is none."""
+    """An address without port or brackets; None for anything else."""
     host = hop[1:].partition("]")[0] if hop.startswith("[") else hop
     if host.count(":") == 1:
         host = host.partition(":")[0]

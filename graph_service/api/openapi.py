@@ -158,7 +158,7 @@ def _all_problems(route: Route) -> list[type[FriendsError]]:
     found += [BadId] if wants.path else []
     found += BY_BODY if wants.body else [problems.Invalid] if wants.query else []
     found += BEHIND if route.auth.name else []
-    found += [concurrency_limits.Overloaded] if route.extras.room else []
+    found += [concurrency_limits.Overloaded] if route.extras.limiter else []
     found += [concurrency_limits.BodyTooSlow] if route.wants.body else []
     return sorted(set(found), key=lambda one: (one.status, one.code))
 

@@ -1,8 +1,7 @@
-"""How often one caller may call. Counts in Valkey, so that all API processes agree; knows no tokens and no routes.
+"""Rate limits by caller: a sliding window, counted in Valkey so that all API processes agree (the `limits` library).
 
-Without Valkey the counting fails to local by default: every process counts for itself (RATE_LIMIT_WHEN_DOWN=local),
-so a caller is still limited, to at most as many times the rate as there are processes. With ``refuse`` the API
-answers 503 instead.
+Without Valkey every process counts locally (RATE_LIMIT_WHEN_DOWN=local, the default): a caller is still limited, to
+at most the rate times the number of processes. With ``refuse`` the API responds 503 instead.
 """
 
 from __future__ import annotations
@@ -30,9 +29,12 @@ RATE_LIMIT_CONSOLE = "20/second"
 RATE_LIMIT_ALL = ""
 """Calls with a valid token or key, of all callers together: no rate, since MAX_CONCURRENT_REQUESTS bounds them."""
 RETRY_SECONDS = 5.0
-"""Seconds of counting locally before Valkey is asked again."""
+"""Of counting locally before Valkey is tried again."""
 MAX_CONNECTIONS = 1000
-"""To Valkey at the most: beyond it calls are counted locally; the library's own 100 are fewer than calls at once."""
+"""To Valkey. Beyond it requests are counted locally; the library's default of 100 is less than requests at once."""
+
+TIMEOUT_SECONDS = 0.25
+"""For Valkey: a count that takes longer is made locally."""
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +43,7 @@ class RateLimits:
     """One rate for users, one for addresses without a caller, one for service keys, one for the console, one for all."""
 
     def __init__(
-        self, settings: Settings, clock: Callable[[], float] = time.monotonic, clustered: bool = False
+        self, *, settings: Settings, clustered: bool, clock: Callable[[], float] = time.monotonic
     ) -> None:
         rates = {
             "user": settings.rate_limit_user,
@@ -59,19 +61,19 @@ class RateLimits:
         self._clock = clock
         self._down_until = float("-inf")
 
-    async def count(self, kind: Kind, who: str) -> None:
-        """Count one call; raises `RateLimited` over the rate, `QueueUnavailable` when it cannot be known."""
+    async def count(self, kind: Kind, caller: str) -> None:
+        """Count one request. Raises `RateLimited` over the rate, `QueueUnavailable` where it cannot be counted."""
         rate = self._rates.get(kind)
         if rate is None:
             return
         try:
             limiter = self._limiter()
-            allowed = await limiter.hit(rate, kind, who)
+            allowed = await limiter.hit(rate, kind, caller)
         except StorageError as error:
             limiter = self._fall_back(error)
-            allowed = await limiter.hit(rate, kind, who)
+            allowed = await limiter.hit(rate, kind, caller)
         if not allowed:
-            await self._over(limiter, rate, kind, who)
+            await self._raise_limited(limiter, rate, kind, caller)
 
     def _limiter(self) -> SlidingWindowCounterRateLimiter:
         if self._clock() >= self._down_until:
@@ -81,18 +83,20 @@ class RateLimits:
         return self._local
 
     def _fall_back(self, error: StorageError) -> SlidingWindowCounterRateLimiter:
-        if self._clock() >= self._down_until:  # the first of all calls that were waiting
+        if self._clock() >= self._down_until:  # only the first of all requests that were waiting
             self._down_until = self._clock() + RETRY_SECONDS
             metrics.RATE_LIMIT_FALLBACK.inc()
-            log.warning("rate limits not shared", option="REDIS_URL", error=repr(error.storage_error))
+            log.warning(
+                "http.rate_limit.counting_locally", option="REDIS_URL", error=repr(error.storage_error)
+            )
         return self._limiter()
 
-    async def _over(
-        self, limiter: SlidingWindowCounterRateLimiter, rate: limits.RateLimitItem, kind: Kind, who: str
+    async def _raise_limited(
+        self, limiter: SlidingWindowCounterRateLimiter, rate: limits.RateLimitItem, kind: Kind, caller: str
     ) -> None:
         metrics.RATE_LIMITED.labels(kind).inc()
         try:
-            reset, _ = await limiter.get_window_stats(rate, kind, who)
+            reset, _ = await limiter.get_window_stats(rate, kind, caller)
         except StorageError:
             reset = 0.0
         raise RateLimited(retry_after=max(1, math.ceil(reset - time.time())))
@@ -106,7 +110,7 @@ class RateLimits:
 
 
 def _storage(address: str, clustered: bool) -> Storage:
-    """Storage at REDIS_URL. Timeouts are short: a limit that is not known within them is counted locally."""
+    """Counters at REDIS_URL."""
     scheme, _, where = address.partition("://")
     secure = {"ssl": True} if clustered and scheme == "rediss" else {}
     if clustered:
@@ -117,10 +121,10 @@ def _storage(address: str, clustered: bool) -> Storage:
         implementation="redispy",
         wrap_exceptions=True,
         key_prefix="fp:limit",
-        socket_timeout=0.25,
-        socket_connect_timeout=0.25,
+        socket_timeout=TIMEOUT_SECONDS,
+        socket_connect_timeout=TIMEOUT_SECONDS,
         max_connections=MAX_CONNECTIONS,
     )
     if not isinstance(found, Storage):
-        raise TypeError(f"no asynchronous storage: {type(found).__name__}")
+        raise TypeError(f"not an asynchronous storage: {type(found).__name__}")
     return found

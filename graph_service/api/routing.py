@@ -57,7 +57,7 @@ class Extras:
     problems: tuple[type[FriendsError], ...] = ()
     produces: str = "application/json"
     """The media type of a handler that makes its own response."""
-    room: str = "api"
+    limiter: str = "api"
     """Which room its calls are let into while much is asked; none when empty."""
 
 
@@ -75,9 +75,9 @@ class Route:
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         """Let the call in where there is room, then answer it."""
-        if not self.extras.room:
+        if not self.extras.limiter:
             return await self._answer(request)
-        async with request.app[CONCURRENCY_LIMITS].visit(self.extras.room) as request[SLOT]:
+        async with request.app[CONCURRENCY_LIMITS].slot(self.extras.limiter) as request[SLOT]:
             return await self._answer(request)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
@@ -116,9 +116,9 @@ class Wants:
 class TypedRoutes:
     """A table of typed routes; several tables make one application and one API document."""
 
-    def __init__(self, tag: str, room: str = "api") -> None:
+    def __init__(self, tag: str, limiter: str = "api") -> None:
         self.tag = tag
-        self.room = room
+        self.limiter = limiter
         self.routes: list[Route] = []
 
     def get(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
@@ -150,7 +150,7 @@ class TypedRoutes:
     def _extras(self, given: Mapping[str, Any]) -> Extras:
         """A stream stays for as long as it likes, so it takes up no place."""
         stream = given.get("produces") == "text/event-stream"
-        return Extras(**{"room": "" if stream else self.room, **given})
+        return Extras(**{"limiter": "" if stream else self.limiter, **given})
 
     def mount(self, app: web.Application) -> None:
         """Add every route to an application."""
@@ -200,5 +200,5 @@ async def _body(adapter: TypeAdapter[Any], request: web.Request) -> Any:
     """The body as its model, by JSON's own types: "1" is not a number."""
     if request.content_type != "application/json":
         raise WrongMediaType(given=request.headers.get("Content-Type", "nothing")[:100])
-    body = await request[SLOT].body(request, request.client_max_size)
+    body = await request[SLOT].read_body(request, request.client_max_size)
     return _checked(partial(adapter.validate_json, strict=True), body, "body")

@@ -1,7 +1,7 @@
-"""When Python looks for unreachable cycles: seldom, since each full look stops everything. Knows the collector only.
+"""Garbage collector tuning: rare full collections, since each stops the whole process.
 
-Full looks of the bridge stopped it for 0.1 s every four seconds (170,000 objects, most of them imported code), those of
-the local origin for 0.5 s: messages got late in bursts. Nearly everything of ours goes when its last reference does.
+Full collections stopped the bridge for 0.1 s every four seconds (170,000 objects, most of them imported code), and the
+local origin for 0.5 s: messages were late in bursts. Nearly all objects are freed by reference counting anyway.
 """
 
 from __future__ import annotations
@@ -9,13 +9,14 @@ from __future__ import annotations
 import gc
 
 THRESHOLDS = (5_000, 4, 100)
-"""Objects made and kept until the youngest are looked at; such looks until those that survived one are, and those until
-all are. Python's own are 700, 10 and 10. A full look comes after two million objects, then, not after 70,000; one that
-is not full sees 20,000 at most: with 100,000 (10,000, 10, 20) it stopped the local origin for 0.2 s."""
+"""New objects until a collection of the youngest generation; such collections until one of the middle generation; and
+those until a full one. Python's defaults are 700, 10 and 10. So a full collection comes after two million objects
+instead of 70,000, and any other examines at most 20,000: with 100,000 (10,000, 10, 20) it stopped the local origin
+for 0.2 s."""
 
 
 def tune_gc() -> None:
-    """Call it once a process, when everything is imported: that is not looked at again."""
+    """Call it once a process, after the imports: objects that exist by now are never examined again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

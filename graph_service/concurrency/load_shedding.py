@@ -1,10 +1,12 @@
-"""Who is let in and who is told to come back, while more is asked than can be done. Pure: takes `now`, does no I/O.
+"""Load shedding: an adaptive concurrency limit with a bounded wait queue and a budget for bytes of request bodies.
 
-A room has places for calls that are under way and space for the bodies they bring. Who finds none waits in a short
-line, so that a burst is answered a moment later; who finds the line full is sent away at once, which costs next to
-nothing. So what is let in is answered in time, and nothing waits without bound. While calls take longer than they
-should, there are fewer places (a third less each time) and a shorter line; as soon as they are fast again both come
-back, a little for every answer. So the bound fits an engine that is slow today as well as one that is fast.
+Pure: takes `now`, does no I/O. A request takes a slot while it is processed. One that finds no free slot waits in a
+short queue, so a burst is served a moment later; one that finds the queue full is rejected at once, which costs next
+to nothing. Whatever is accepted is therefore served in time, and nothing waits without bound.
+
+The limit is additive increase, multiplicative decrease (AIMD): while requests take longer than the target latency it
+shrinks by a third each time, and the queue with it; every fast request brings a little back. So one bound fits a
+database that is slow today as well as one that is fast.
 """
 
 from __future__ import annotations
@@ -12,88 +14,91 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 MIN_SLOTS = 8
-"""Places that are always left: enough to notice that calls are fast again."""
+"""Slots that are always left: enough to notice that requests are fast again."""
 DECREASE = 2 / 3
 INCREASE = 0.1
-"""Places that come back with each call that was fast: from the fewest to a hundred in a thousand answers."""
-SOONEST, LATEST = 1, 3
-"""Seconds in which who was sent away may come back, spread so that they do not come back together."""
+"""Slots that each fast request brings back: from the fewest to a hundred in a thousand responses."""
+MIN_RETRY_AFTER_SECONDS, MAX_RETRY_AFTER_SECONDS = 1, 3
+"""When a rejected client may retry, spread so that rejected clients do not all return at the same moment."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimiterBounds:
-    """What a room is built for."""
+    """What a limiter is built for; it never exceeds these."""
 
-    places: int
-    """Calls under way at once."""
-    size: int
-    """Bytes of bodies held at once."""
-    patience: float
-    """Seconds that a call should take at most, and wait for its place at most."""
-    line: int = 0
-    """Calls that wait for a place, while all places are there."""
+    max_slots: int
+    """Requests in progress at once."""
+    max_body_bytes: int
+    """Bytes of request bodies in memory at once."""
+    target_latency_seconds: float
+    """What a request should take at most, and wait for its slot at most."""
+    max_queued: int = 0
+    """Requests that wait for a slot, while the limit is at its maximum."""
 
 
 @dataclass(slots=True)
 class Limiter:
-    """One room: how much of it is taken, and how much there is at present."""
+    """One concurrency limit: what is in use, and how much there is at present."""
 
     bounds: LimiterBounds
-    taken: int = 0
-    waiting: int = 0
-    """Calls in the line."""
-    held: int = 0
-    """Bytes of bodies."""
-    _places: float = field(init=False)
-    _fewest: float = field(init=False)
-    _shrunk_at: float = float("-inf")
+    in_use: int = 0
+    """Slots."""
+    queued: int = 0
+    """Requests that wait for a slot."""
+    body_bytes: int = 0
+    """Reserved for bodies."""
+    _limit: float = field(init=False)
+    _min_limit: float = field(init=False)
+    _decreased_at: float = float("-inf")
 
     def __post_init__(self) -> None:
-        self._places = float(self.bounds.places)
-        self._fewest = float(min(MIN_SLOTS, self.bounds.places))
+        self._limit = float(self.bounds.max_slots)
+        self._min_limit = float(min(MIN_SLOTS, self.bounds.max_slots))
 
     @property
-    def places(self) -> int:
-        """Calls that may be under way at once now."""
-        return int(self._places)
+    def slots(self) -> int:
+        """Requests that may be in progress at once now."""
+        return int(self._limit)
 
-    def enter(self) -> bool:
-        """Take a place; False where none is free."""
-        if self.taken >= self.places:
+    def acquire(self) -> bool:
+        """Take a slot; False where none is free."""
+        if self.in_use >= self.slots:
             return False
-        self.taken += 1
+        self.in_use += 1
         return True
 
-    def line_up(self) -> bool:
-        """Wait for a place; False where the line is full."""
-        if self.waiting >= self.bounds.line * self._places / self.bounds.places:
+    def release(self) -> None:
+        """Give the slot back. Says nothing of how long the request took: see `record`."""
+        self.in_use -= 1
+
+    def enqueue(self) -> bool:
+        """Join the wait queue; False where it is full."""
+        # The queue shrinks with the limit: a full one would take longer than the target latency to drain.
+        if self.queued >= self.bounds.max_queued * self._limit / self.bounds.max_slots:
             return False
-        self.waiting += 1
+        self.queued += 1
         return True
 
-    def leave_line(self) -> None:
-        """Wait no more, with or without a place."""
-        self.waiting -= 1
+    def dequeue(self) -> None:
+        """Leave the wait queue, with or without a slot."""
+        self.queued -= 1
 
-    def leave(self) -> None:
-        """Give the place back, which says nothing of how long the call took."""
-        self.taken -= 1
+    def record(self, seconds: float, now: float) -> None:
+        """Adapt the limit to a request that finished `now`, after `seconds` in its slot."""
+        if seconds <= self.bounds.target_latency_seconds:
+            self._limit = min(float(self.bounds.max_slots), self._limit + INCREASE)
+        elif now - self._decreased_at >= self.bounds.target_latency_seconds:
+            # Once in a target latency: a burst of slow requests is one sign of a slow database, not a hundred.
+            self._limit = max(self._min_limit, self._limit * DECREASE)
+            self._decreased_at = now
 
-    def took(self, seconds: float, now: float) -> None:
-        """A call has been answered `now`, after so many seconds in its place."""
-        if seconds <= self.bounds.patience:
-            self._places = min(float(self.bounds.places), self._places + INCREASE)
-        elif now - self._shrunk_at >= self.bounds.patience:
-            self._places = max(self._fewest, self._places * DECREASE)
-            self._shrunk_at = now
-
-    def hold(self, size: int) -> bool:
-        """Keep space for a body; False where there is not enough. One body always fits in an empty room."""
-        if self.held and self.held + size > self.bounds.size:
+    def reserve_body(self, size: int) -> bool:
+        """Reserve bytes for a body; False where there are not enough. One body always fits while no other is there."""
+        if self.body_bytes and self.body_bytes + size > self.bounds.max_body_bytes:
             return False
-        self.held += size
+        self.body_bytes += size
         return True
 
-    def drop(self, size: int) -> None:
-        """The body is done with."""
-        self.held -= size
+    def free_body(self, size: int) -> None:
+        """Give the bytes of a body back."""
+        self.body_bytes -= size

@@ -20,8 +20,8 @@ class Flags:
     def __init__(self, graph: Graph, rounding: int = 0) -> None:
         self._graph = graph
         self._rounding = rounding
-        self._syncs = BatchLoader(self._read_syncs, distance=0.0)  # somebody waits for each
-        self._known = BatchLoader(self._read_known)
+        self._syncs = BatchLoader(read=self._read_syncs, min_interval_seconds=0.0)  # somebody waits for each
+        self._known = BatchLoader(read=self._read_known)
 
     async def write_flags(self, flags: Sequence[Flag]) -> CommitResult:
         """Writes flags where they are not older than the graph's, in one committed transaction.
@@ -30,13 +30,18 @@ class Flags:
         """
         ids = frozenset(flag.user for flag in flags)
         if not ids:
-            return CommitResult(ids, ids, ids, ids, ids, ids)
+            return CommitResult(changed=ids, duplicate=ids, stale=ids, unknown=ids, flipped=ids, hidden=ids)
         rows = [[flag.user, flag.online, flag.at, flag.shard] for flag in flags]
         answer = await self._graph.write("write_flags", rows=rows) or {}
-        changed, equal, older = (frozenset(answer[word]) for word in ("changed", "equal", "older"))
-        unknown = ids - changed - equal - older
-        flipped, hidden = frozenset(answer["flipped"]), frozenset(answer["hidden"])
-        return CommitResult(changed, equal, older, unknown, flipped, hidden)
+        changed, duplicate, stale = (frozenset(answer[word]) for word in ("changed", "equal", "older"))
+        return CommitResult(
+            changed=changed,
+            duplicate=duplicate,
+            stale=stale,
+            unknown=ids - changed - duplicate - stale,
+            flipped=frozenset(answer["flipped"]),
+            hidden=frozenset(answer["hidden"]),
+        )
 
     async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Own state, online friends and clock of each user, from one statement; unknown ids are left out."""
@@ -50,14 +55,14 @@ class Flags:
         Raises:
             UserNotFound: no such user.
         """
-        view = await self._syncs.ask(user)
+        view = await self._syncs.load(user)
         if view is None:
             raise UserNotFound(id=user)
         return view
 
     async def exists(self, user: str) -> bool:
         """Whether there is such a user; those asked for at one moment are looked up together."""
-        return bool(await self._known.ask(user))
+        return bool(await self._known.load(user))
 
     async def online_in_shards(self, shards: Sequence[int]) -> dict[str, int]:
         """Who is flagged online in these shards, with the `at` of the flag in milliseconds."""

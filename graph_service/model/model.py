@@ -23,22 +23,22 @@ class Flag:
     shard: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommitResult:
-    """What the graph did with a batch of flags."""
+    """What the graph did with a batch of flags, by user."""
 
     changed: frozenset[str]
-    """Users whose flag, or time, is new."""
-    equal: frozenset[str]
-    """Users that already had this very `at`: an earlier try got this far, so they are told again."""
-    older: frozenset[str]
-    """Users whose graph state is newer than the flag: nothing to do."""
+    """The flag, or its time, is new."""
+    duplicate: frozenset[str]
+    """Had this very `at`: an earlier attempt got this far, so friends are notified again."""
+    stale: frozenset[str]
+    """The graph's state is newer than the flag: nothing to do."""
     unknown: frozenset[str]
     """Ids without a user in the graph."""
     flipped: frozenset[str]
-    """Users whose flag itself is another now; the rest of `changed` only has a newer time."""
+    """The flag itself is another now; the rest of `changed` only has a newer time."""
     hidden: frozenset[str]
-    """Users who were invisible when it was committed: friends hear nothing of it. Who hides afterwards is not among them."""
+    """Invisible when it was committed: friends are not notified. Who hides afterwards is not among them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from local_stack.cli.engines import Data, told
+from local_stack.cli.engines import Data, report
 from local_stack.data import backup as copies
 from local_stack.engines.data_folder import default_data
 
@@ -31,7 +31,7 @@ def backup_command(
 ) -> None:
     """Copy the embedded graph into one file and check the copy. Stops what runs on the data, and says so first."""
     copies.refuse_elsewhere(os.environ, "dump")
-    done = asyncio.run(copies.backup(data or default_data(), file, told))
+    done = asyncio.run(copies.backup(data or default_data(), file, report))
     _show("copied", file, done, as_json)
 
 
@@ -43,13 +43,13 @@ def restore_command(
 ) -> None:
     """Make the embedded graph anew from a copy. Stops what runs on the data, and says so first."""
     copies.refuse_elsewhere(os.environ, "load")
-    done = asyncio.run(copies.restore(data or default_data(), file, told, replace=replace))
+    done = asyncio.run(copies.restore(data or default_data(), file, report, replace=replace))
     _show("restored", file, done, as_json)
 
 
-def _show(verb: str, file: Path, done: copies.Done, as_json: bool) -> None:
+def _show(verb: str, file: Path, done: copies.BackupResult, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(copies.shown(done, file)))
+        typer.echo(json.dumps(copies.as_json(done, file)))
         return
     note, took = done.note, sum(done.seconds.values())
     steps = ", ".join(f"{name} {seconds:.1f}" for name, seconds in done.seconds.items())

@@ -48,7 +48,7 @@ def generate_command(
     population = make(people, low, high, seed)
     with online.progress("friendships", len(population.pairs)) as advance:
         generated_csv.write(population, out, seed, advance)
-    told = {
+    summary = {
         "people": people,
         "friendships": len(population.pairs),
         "friends": f"{population.low}-{population.high}",
@@ -59,13 +59,13 @@ def generate_command(
         "seconds": round(time.monotonic() - began, 2),
     }
     if as_json:
-        typer.echo(json.dumps(told))
+        typer.echo(json.dumps(summary))
         return
     if (population.low, population.high) != (low, high):
-        typer.echo(f"{people:,} people cannot have {friends} friends each; they got {told['friends']}.")
+        typer.echo(f"{people:,} people cannot have {friends} friends each; they got {summary['friends']}.")
     typer.echo(
-        f"{people:,} people and {told['friendships']:,} friendships in {out}: {told['mean']} friends each, "
-        f"local clustering {told['clustering']} ({told['seconds']} s)"
+        f"{people:,} people and {summary['friendships']:,} friendships in {out}: {summary['mean']} friends each, "
+        f"local clustering {summary['clustering']} ({summary['seconds']} s)"
     )
 
 

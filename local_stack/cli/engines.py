@@ -44,7 +44,7 @@ PageCache = Annotated[
 _began = time.monotonic()
 
 
-def told(text: str) -> None:
+def report(text: str) -> None:
     """One step, with the seconds since the command began."""
     console.print(f"[dim]{time.monotonic() - _began:6.1f} s[/dim]  {text}", highlight=False, soft_wrap=True)
 
@@ -68,14 +68,14 @@ def start(data: Path, options: Options, *, detach: bool) -> None:
     if detach:
         _detached(DataFolder.at(data))
     else:
-        foreground.run(_stay(data, options), told)
+        foreground.run(_stay(data, options), report)
 
 
 async def _stay(data: Path, options: Options) -> None:
-    told(f"engines on {data}")
+    report(f"engines on {data}")
     async with running(data, options) as engines:
-        told(f"ready: {engines.neo4j.agent} at {engines.neo4j.uri}")
-        told(f"in another terminal: friends-presence engines status|env|logs|down --data {data}")
+        report(f"ready: {engines.neo4j.agent} at {engines.neo4j.uri}")
+        report(f"in another terminal: friends-presence engines status|env|logs|down --data {data}")
         await first_death(engines)
 
 
@@ -100,7 +100,7 @@ def _detached(folder: DataFolder) -> None:
             )
         state = folder.state()
         if state.get("pid") == child.pid and state.get("ready"):
-            told(f"ready, in the background (process {child.pid})")
+            report(f"ready, in the background (process {child.pid})")
             return
         time.sleep(0.1)
 
@@ -188,6 +188,6 @@ def lock(
     """Make the lock file for another Neo4j version: resolve, fetch, take the SHA-256 of every jar."""
     from local_stack.jars.resolve import resolve  # noqa: PLC0415 - the resolver takes half a second to import
 
-    jars = resolve(version, cache.jars_folder(), told)
+    jars = resolve(version, cache.jars_folder(), report)
     out.write_text(lockfile.dump(jars), encoding="utf-8")
-    told(f"{out}: {len(jars)} jars, {sum(jar.size for jar in jars) / 1e6:.0f} MB")
+    report(f"{out}: {len(jars)} jars, {sum(jar.size for jar in jars) / 1e6:.0f} MB")

@@ -56,4 +56,4 @@ def up(
         people=0 if no_demo else people,
         control=control,
     )
-    foreground.run(run_up(choice, engines.told), engines.told)
+    foreground.run(run_up(choice, engines.report), engines.report)

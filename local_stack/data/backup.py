@@ -29,7 +29,7 @@ from local_stack.engines.neo4j_server import Neo4jEngine
 DUMP = "neo4j.dump"
 """As the tool names the copy of the database neo4j."""
 KINDS = ("databases", "transactions")
-Step = Callable[[str], None]
+Report = Callable[[str], None]
 """Told of each step as it begins."""
 
 
@@ -95,23 +95,23 @@ class Note:
     sha256: str
 
     @classmethod
-    def beside(cls, file: Path) -> Note:
+    def read_for(cls, file: Path) -> Note:
         """The note of a copy. Raises `NoSuchBackup`."""
         try:
-            return cls(**json.loads(beside(file).read_text(encoding="utf-8")))
+            return cls(**json.loads(note_path(file).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise NoSuchBackup(path=file, reason=error) from error
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class BackupResult:
     """A finished run: the note, and seconds by step."""
 
     note: Note
     seconds: Mapping[str, float]
 
 
-def beside(file: Path) -> Path:
+def note_path(file: Path) -> Path:
     """Where the note of a copy stands."""
     return file.with_name(file.name + ".json")
 
@@ -128,7 +128,7 @@ def refuse_elsewhere(environ: Mapping[str, str], verb: str) -> None:
     raise BackupElsewhere(address=address, verb=verb, option=option, online=online)
 
 
-async def stop_running(folder: DataFolder, step: Step) -> None:
+async def stop_running(folder: DataFolder, step: Report) -> None:
     """Ends what runs on the folder, and says so before."""
     if pid := folder.running_pid():
         step(
@@ -138,7 +138,7 @@ async def stop_running(folder: DataFolder, step: Step) -> None:
         await folder.stop_running()
 
 
-async def backup(data: Path, file: Path, step: Step) -> Done:
+async def backup(data: Path, file: Path, step: Report) -> BackupResult:
     """Copies the graph of `data` into `file`, and checks the copy.
 
     Raises:
@@ -148,22 +148,22 @@ async def backup(data: Path, file: Path, step: Step) -> Done:
     folder = DataFolder.at(data)
     _refuse(folder, file)
     await stop_running(folder, step)
-    async with _engine(folder) as engine, _beside(file) as room:
-        clock = _Clock(step)
+    async with _owned_engine(folder) as engine, _workspace_for(file) as workspace:
+        timer = _StepTimer(step)
         # A start and a stop also finish what a crash left half written, which a dump would refuse.
-        clock.begins("counting", "people and friendships, on the server")
+        timer.begin("counting", "people and friendships, on the server")
         totals = await _totals(engine)
-        clock.begins("copying", "the database")
-        await _tool(engine, room, "copy the database", ("dump", "neo4j", f"--to-path={room}"))
-        clock.begins("checking", "the copy's consistency")
-        await _checked(engine, room)
-        note = await asyncio.to_thread(_note, engine, room / DUMP, totals)
-        (room / DUMP).replace(file)
-        write_private(beside(file), asdict(note))
-        return Done(note, clock.ends())
+        timer.begin("copying", "the database")
+        await _tool(engine, workspace, "copy the database", ("dump", "neo4j", f"--to-path={workspace}"))
+        timer.begin("checking", "the copy's consistency")
+        await _checked(engine, workspace)
+        note = await asyncio.to_thread(_note, engine, workspace / DUMP, totals)
+        (workspace / DUMP).replace(file)
+        write_private(note_path(file), asdict(note))
+        return BackupResult(note, timer.end())
 
 
-async def restore(data: Path, file: Path, step: Step, *, replace: bool = False) -> Done:
+async def restore(data: Path, file: Path, step: Report, *, replace: bool = False) -> BackupResult:
     """Makes the graph of `data` anew from `file`; until the new one is proved, the old one is kept beside it.
 
     Raises:
@@ -171,20 +171,20 @@ async def restore(data: Path, file: Path, step: Step, *, replace: bool = False) 
         ToolFailed, NotTheSame: the old graph is back.
     """
     folder = DataFolder.at(data)
-    note = await asyncio.to_thread(_proved, file)
+    note = await asyncio.to_thread(_verified_note, file)
     await stop_running(folder, step)
-    async with _engine(folder) as engine:
-        clock = _Clock(step)
-        clock.begins("looking", "at what is there")
+    async with _owned_engine(folder) as engine:
+        timer = _StepTimer(step)
+        timer.begin("looking", "at what is there")
         await _refuse_people(engine, replace)
-        clock.begins("loading", "the copy")
-        with _set_aside(engine), _named(file, folder) as room:
-            await _tool(engine, room, "load the copy", ("load", "neo4j", f"--from-path={room}"))
-            clock.begins("counting", "people and friendships, on the server")
+        timer.begin("loading", "the copy")
+        with _set_aside(engine), _renamed_copy(file, folder) as workspace:
+            await _tool(engine, workspace, "load the copy", ("load", "neo4j", f"--from-path={workspace}"))
+            timer.begin("counting", "people and friendships, on the server")
             totals = await _totals(engine)
             if totals != (note.people, note.friendships):
                 raise NotTheSame(found=totals, expected=(note.people, note.friendships), state=OLD_IS_BACK)
-        return Done(note, clock.ends())
+        return BackupResult(note, timer.end())
 
 
 OLD_IS_BACK = "the graph is as it was before"
@@ -198,50 +198,50 @@ def _refuse(folder: DataFolder, file: Path) -> None:
         raise FileExists(path=file)
 
 
-def _proved(file: Path) -> Note:
-    note = Note.beside(file)
+def _verified_note(file: Path) -> Note:
+    note = Note.read_for(file)
     if not file.is_file() or _sha256(file) != note.sha256:
         raise NoSuchBackup(path=file, reason="its SHA-256 is not the one in its note")
     return note
 
 
 @contextmanager
-def _named(file: Path, folder: DataFolder) -> Iterator[Path]:
+def _renamed_copy(file: Path, folder: DataFolder) -> Iterator[Path]:
     """A folder in which the copy has the name that the tool wants."""
     with TemporaryDirectory(prefix="restore-", dir=folder.root) as name:
         (Path(name) / DUMP).symlink_to(file.absolute())
         yield Path(name)
 
 
-class _Clock:
+class _StepTimer:
     """Seconds by step, each told as it begins."""
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Report) -> None:
         self._step, self._seconds = step, dict[str, float]()
         self._name, self._since = "", time.monotonic()
 
-    def begins(self, name: str, what: str) -> None:
-        self.ends()
+    def begin(self, name: str, what: str) -> None:
+        self.end()
         self._name, self._since = name, time.monotonic()
         self._step(f"{name} {what}")
 
-    def ends(self) -> dict[str, float]:
+    def end(self) -> dict[str, float]:
         if self._name:
             self._seconds[self._name] = round(time.monotonic() - self._since, 2)
         return self._seconds
 
 
 @asynccontextmanager
-async def _engine(folder: DataFolder) -> AsyncIterator[Neo4jEngine]:
+async def _owned_engine(folder: DataFolder) -> AsyncIterator[Neo4jEngine]:
     """The stopped engine of a folder that is ours meanwhile."""
     async with folder.owned() as lock:
-        engine = Neo4jEngine(folder, held=(lock.descriptor,))
+        engine = Neo4jEngine(folder, inherited_fds=(lock.descriptor,))
         await engine.prepare(0)
         yield engine
 
 
 @asynccontextmanager
-async def _beside(file: Path) -> AsyncIterator[Path]:
+async def _workspace_for(file: Path) -> AsyncIterator[Path]:
     """A folder on the file's own disk, so that the finished copy is put in place in one step."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".backup-", dir=file.parent.absolute()) as name:
@@ -262,17 +262,17 @@ async def _refuse_people(engine: Neo4jEngine, replace: bool) -> None:
         raise HoldsPeople(data=engine.data.root, people=people)
 
 
-async def _tool(engine: Neo4jEngine, room: Path, verb: str, words: tuple[str, ...]) -> None:
+async def _tool(engine: Neo4jEngine, workspace: Path, verb: str, words: tuple[str, ...]) -> None:
     state = OLD_IS_BACK if words[0] == "load" else NO_FILE
-    code, said = await admin_tool.run(engine, ("database", *words), room, admin_tool.BRIEF)
+    code, output = await admin_tool.run(engine, ("database", *words), workspace, admin_tool.BRIEF)
     if code:
-        raise ToolFailed(verb=verb, code=code, state=state, tail=said)
+        raise ToolFailed(verb=verb, code=code, state=state, tail=output)
 
 
-async def _checked(engine: Neo4jEngine, room: Path) -> None:
+async def _checked(engine: Neo4jEngine, workspace: Path) -> None:
     limit = f"--max-off-heap-memory={max(256, engine.memory.page_cache)}m"
-    words = ("check", "neo4j", f"--from-path={room}", f"--report-path={room}", limit)
-    await _tool(engine, room, "find the copy whole", words)
+    words = ("check", "neo4j", f"--from-path={workspace}", f"--report-path={workspace}", limit)
+    await _tool(engine, workspace, "find the copy whole", words)
 
 
 @contextmanager
@@ -284,18 +284,18 @@ def _set_aside(engine: Neo4jEngine) -> Iterator[None]:
     aside, gone = engine.home / "before-restore", engine.home / "before-restore.gone"
     shutil.rmtree(gone, ignore_errors=True)
     pairs = [(engine.home / "data" / kind / "neo4j", aside / kind) for kind in KINDS]
-    for now, kept in pairs:
-        if not kept.exists() and now.exists():
+    for now, saved in pairs:
+        if not saved.exists() and now.exists():
             aside.mkdir(exist_ok=True)
-            now.rename(kept)
+            now.rename(saved)
         shutil.rmtree(now, ignore_errors=True)
     try:
         yield
     except BaseException:
-        for now, kept in pairs:
+        for now, saved in pairs:
             shutil.rmtree(now, ignore_errors=True)
             with suppress(FileNotFoundError):
-                kept.rename(now)
+                saved.rename(now)
         shutil.rmtree(aside, ignore_errors=True)
         raise
     with suppress(FileNotFoundError):
@@ -313,6 +313,6 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 
-def shown(done: Done, file: Path) -> dict[str, Any]:
+def as_json(done: BackupResult, file: Path) -> dict[str, Any]:
     """For ``--json``."""
     return {"file": str(file), **asdict(done.note), "seconds": dict(done.seconds)}

@@ -15,9 +15,9 @@ from graph_service.errors import BadInput
 Ints = npt.NDArray[np.int64]
 Indices = Ints | npt.NDArray[np.int32]
 
-ROUNDS = 12
+MAX_PAIRING_ROUNDS = 12
 """Rounds of random pairing; each leaves less than half of what the one before left."""
-TRIES = 20_000
+MAX_TRIES_PER_REPAIR = 20_000
 """Random friendships looked at before one repair is given up; in a graph that is not nearly full a few suffice."""
 
 
@@ -113,7 +113,7 @@ def _rank(values: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
 def fill(keys: Ints, most: Ints, rng: np.random.Generator) -> Ints:
     """Adds random friendships until nearly everybody has `most`; nobody gets more."""
     people = len(most)
-    for _ in range(ROUNDS):
+    for _ in range(MAX_PAIRING_ROUNDS):
         open_ends = np.repeat(np.arange(people), most - counted(keys, people))
         rng.shuffle(open_ends)
         half = len(open_ends) // 2
@@ -174,7 +174,7 @@ class _Repair:
 
     def _some(self) -> Iterator[tuple[int, int]]:
         """Random friendships, either end first."""
-        for _ in range(TRIES):
+        for _ in range(MAX_TRIES_PER_REPAIR):
             pool = len(self._sorted) + len(self._added)
             place = int(self._rng.integers(pool))
             late = place - len(self._sorted)

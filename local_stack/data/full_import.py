@@ -20,7 +20,7 @@ from local_stack.engines import admin_tool
 from local_stack.engines.neo4j_server import Neo4jEngine
 
 PEOPLE = "people.csv"
-BLOCK = 1_000_000
+ROWS_PER_WRITE = 1_000_000
 
 
 class ImportFailed(SetupError):
@@ -54,8 +54,10 @@ def write_friendships(folder: Path, friendships: Friendships, people: int) -> li
         files.append(folder / name)
         with files[-1].open("wb") as file:
             file.write(heading)
-            for start in range(0, len(columns[0]), BLOCK):
-                part = [column[start : start + BLOCK] for column in columns[: heading.count(b",") + 1]]
+            for start in range(0, len(columns[0]), ROWS_PER_WRITE):
+                part = [
+                    column[start : start + ROWS_PER_WRITE] for column in columns[: heading.count(b",") + 1]
+                ]
                 file.write(lines_of(part))
     return files
 
@@ -73,6 +75,6 @@ async def run(engine: Neo4jEngine, folder: Path, relations: Sequence[Path]) -> N
         f"--nodes=User={folder / PEOPLE}",
         *(f"--relationships=FRIEND={path}" for path in relations),
     ]
-    code, said = await admin_tool.run(engine, words, folder)
+    code, output = await admin_tool.run(engine, words, folder)
     if code:
-        raise ImportFailed(code=code, tail=said)
+        raise ImportFailed(code=code, tail=output)

@@ -19,13 +19,13 @@ Ints = npt.NDArray[np.int64]
 
 ORDERS = 2
 """How many ways people are close to each other."""
-CLOSE = 0.85
+CLOSE_SHARE = 0.85
 """The share of friends that come from being close; the rest is random."""
-NEAR = 0.5
+NEIGHBOUR_CHANCE = 0.5
 """The chance of a friendship between next neighbours."""
-REACH = 4.0
+MAX_MEAN_DISTANCES = 4.0
 """Neighbours further than this many mean distances are not tried."""
-MOST_LIKELY = 0.95
+MAX_CHANCE = 0.95
 
 
 class BadNumbers(BadInput):
@@ -95,18 +95,20 @@ def friendships(people: int, low: int, high: int, rng: np.random.Generator) -> I
 def _close(order: Ints, wanted: Ints, rng: np.random.Generator) -> Ints:
     """Friendships between people who stand near each other in `order`, which is a circle."""
     people, mean = len(order), float(wanted.mean())
-    ahead = CLOSE * mean / 2 / ORDERS
-    distances = np.arange(1, min(int(REACH * ahead / NEAR) + 1, (people - 1) // 2) + 1)
+    ahead = CLOSE_SHARE * mean / 2 / ORDERS
+    distances = np.arange(
+        1, min(int(MAX_MEAN_DISTANCES * ahead / NEIGHBOUR_CHANCE) + 1, (people - 1) // 2) + 1
+    )
     if not len(distances):
         return np.empty(0, np.int64)
-    chances = np.exp(-distances * NEAR / ahead)
+    chances = np.exp(-distances * NEIGHBOUR_CHANCE / ahead)
     chances *= ahead / chances.sum()
     weights = (wanted[order] / mean).astype(np.float32)
     ring = np.concatenate([order, order[: len(distances)]])
     heavy = np.concatenate([weights, weights[: len(distances)]])
     found = []
     for distance, chance in zip(distances.tolist(), chances.tolist(), strict=True):
-        likely = np.minimum(chance * weights * heavy[distance : distance + people], MOST_LIKELY)
+        likely = np.minimum(chance * weights * heavy[distance : distance + people], MAX_CHANCE)
         hits = np.flatnonzero(rng.random(people, np.float32) < likely)
         found.append(degrees.keys_of(order[hits], ring[hits + distance], people))
     return np.concatenate(found)

@@ -17,7 +17,7 @@ from local_stack.data.generate import Ints, Population, id_digits
 PEOPLE, FRIENDSHIPS = "people.csv", "friendships.csv"
 FIRST_DAY, LAST_DAY = 1_262_304_000, 1_767_225_600
 """2010 and 2026, in seconds since the epoch: friendships began between the two. Always ten digits."""
-BLOCK = 1_000_000
+ROWS_PER_WRITE = 1_000_000
 
 Advance = Callable[[int], None]
 """Told how many friendships more are written."""
@@ -36,8 +36,8 @@ def write(population: Population, folder: Path, seed: int, advance: Advance = la
     rng = np.random.default_rng([seed, 1])
     with draft.open("wb") as binary:
         binary.write(b"a,b,since\n")
-        for start in range(0, len(population.pairs), BLOCK):
-            pairs = population.pairs[start : start + BLOCK]
+        for start in range(0, len(population.pairs), ROWS_PER_WRITE):
+            pairs = population.pairs[start : start + ROWS_PER_WRITE]
             binary.write(_lines(pairs, _sinces(len(pairs), rng), id_digits(len(population.ids))))
             advance(len(pairs))
     draft.replace(folder / FRIENDSHIPS)

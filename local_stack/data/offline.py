@@ -29,7 +29,7 @@ from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.neo4j_server import USER, Neo4jEngine
 from local_stack.engines.server import Server
 
-MARK = "import-under-way"
+MARKER = "import-under-way"
 """A file in the data folder while its database is being written: what is there is ours, and not whole."""
 
 
@@ -61,11 +61,11 @@ class Imported:
     tool_seconds: float
 
 
-Step = Callable[[str], None]
+Report = Callable[[str], None]
 """Told of each step as it begins."""
 
 
-async def load(data: Path, sources: Sources, step: Step = lambda _text: None) -> Imported:
+async def load(data: Path, sources: Sources, step: Report = lambda _text: None) -> Imported:
     """Imports both files into the embedded Neo4j of `data`, which must not run.
 
     Raises:
@@ -75,7 +75,7 @@ async def load(data: Path, sources: Sources, step: Step = lambda _text: None) ->
     folder = DataFolder.at(data)
     lock = await folder.acquire()
     try:
-        engine = Neo4jEngine(folder, held=(lock.descriptor,))
+        engine = Neo4jEngine(folder, inherited_fds=(lock.descriptor,))
         await _refuse_unless_empty(engine)
         step("checking lines")
         people, one = await asyncio.to_thread(_people, sources.people)
@@ -112,8 +112,8 @@ def _people(path: Path) -> tuple[list[tuple[str, str]], Tally]:
 async def _write(
     engine: Neo4jEngine, people: list[tuple[str, str]], read: csv_arrays.Friendships, shards: ShardMap
 ) -> None:
-    mark = engine.data.root / MARK
-    mark.touch()
+    marker = engine.data.root / MARKER
+    marker.touch()
     with TemporaryDirectory(prefix="import-", dir=engine.data.root) as name:
         folder = Path(name)
         await asyncio.to_thread(full_import.write_people, folder, people, shards)
@@ -124,12 +124,12 @@ async def _write(
             _clear(engine)
             raise
         finally:
-            mark.unlink(missing_ok=True)
+            marker.unlink(missing_ok=True)
 
 
 async def _refuse_unless_empty(engine: Neo4jEngine) -> None:
-    mark = engine.data.root / MARK
-    if mark.exists():
+    marker = engine.data.root / MARKER
+    if marker.exists():
         _clear(engine)
     if not (engine.home / "data" / "databases" / "neo4j").exists():
         return

@@ -19,37 +19,37 @@ from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
 from local_stack.data.generate import Population, generate
 
-LOW, HIGH = 500, 1000
+MIN_FRIENDS, MAX_FRIENDS = 500, 1000
 """Friends of one demo person, as far as there are enough people."""
 SEED = 1
-BATCH = 20_000
+FRIENDSHIPS_PER_TRANSACTION = 20_000
 """Friendships of one transaction: larger ones are no faster and take more of the server's heap."""
-PEOPLE_BATCH = 5_000
-NEWCOMERS = 3
+USERS_PER_TRANSACTION = 5_000
+MAX_NEWCOMERS = 3
 
-Told = Callable[[str], None]
+Report = Callable[[str], None]
 Rows = list[tuple[int, list[int]]]
 
 
 class DemoGraph:
-    """The demo people of one graph. `mark` is a file that is there while a load is under way."""
+    """The demo people of one graph. `marker` is a file that is there while a load is under way."""
 
-    def __init__(self, graph: Graph, shards: ShardMap, mark: Path) -> None:
+    def __init__(self, graph: Graph, shards: ShardMap, marker: Path) -> None:
         self._graph = graph
         self._people = Users(graph, shards.shard)
-        self._mark = mark
+        self._marker = marker
 
-    async def people(self, count: int, told: Told) -> list[str]:
+    async def people(self, count: int, report: Report) -> list[str]:
         """The ids of up to `count` people who can play the demo, in order of id; made up where there are none."""
         found = int((await self._graph.row("users_count") or {})["people"])
-        if found and not self._mark.exists():
+        if found and not self._marker.exists():
             return await self._present(count)
-        told(f"making up {count:,} people with {LOW} to {HIGH} friends each")
-        population = generate(count, LOW, HIGH, SEED)
-        self._mark.touch()
+        report(f"making up {count:,} people with {MIN_FRIENDS} to {MAX_FRIENDS} friends each")
+        population = generate(count, MIN_FRIENDS, MAX_FRIENDS, SEED)
+        self._marker.touch()
         await self._load(population, fast=not found)
-        self._mark.unlink()
-        told(f"{count:,} people and {len(population.pairs):,} friendships are in the graph")
+        self._marker.unlink()
+        report(f"{count:,} people and {len(population.pairs):,} friendships are in the graph")
         return population.ids
 
     async def newcomers(self, people: Sequence[str]) -> list[str]:
@@ -58,7 +58,7 @@ class DemoGraph:
             return []
         row = await self._graph.row("friends_page", me=people[0], after="", limit=50, online=None) or {}
         friends = [friend for friend in row.get("ids", []) if friend in set(people)]
-        return [people[0], *friends[: NEWCOMERS - 1]]
+        return [people[0], *friends[: MAX_NEWCOMERS - 1]]
 
     async def _present(self, count: int) -> list[str]:
         rows = await self._graph.rows("first_users", limit=count)
@@ -66,8 +66,8 @@ class DemoGraph:
 
     async def _load(self, population: Population, fast: bool) -> None:
         everybody = [UserProfile(*both) for both in zip(population.ids, population.names, strict=True)]
-        for at in range(0, len(everybody), PEOPLE_BATCH):
-            await self._people.upsert_many(everybody[at : at + PEOPLE_BATCH])
+        for at in range(0, len(everybody), USERS_PER_TRANSACTION):
+            await self._people.upsert_many(everybody[at : at + USERS_PER_TRANSACTION])
         if fast:
             for rows in batches(population):
                 await self._graph.write("first_friendships", ids=population.ids, rows=rows)
@@ -87,7 +87,7 @@ def batches(population: Population) -> Iterator[Rows]:
             continue
         rows.append((person, population.pairs[start:end, 1].tolist()))
         size += end - start
-        if size >= BATCH:
+        if size >= FRIENDSHIPS_PER_TRANSACTION:
             yield rows
             rows, size = [], 0
     if rows:

@@ -23,36 +23,36 @@ import typer
 from graph_service.errors import FriendsError
 from graph_service.graph.driver import connect
 from graph_service.model.sharding import ShardMap
-from local_stack.demo.clients import Light, Official, Person, Wire
+from local_stack.demo.clients import DemoClient, DemoConnections, LightClient, SdkClient
 from local_stack.demo.graph import DemoGraph
-from local_stack.demo.schedule import Act, Habits, Life, Step
+from local_stack.demo.schedule import Act, Habits, Schedule, Step
 from local_stack.engines.data_folder import write_private
 from local_stack.engines.ports import LOOPBACK
 from pubnub_bridge.client.api import ApiClient
 from pubnub_bridge.client.connection_info import ConnectionInfo, read_connection_info
 
-OFFICIALS = 3
+SDK_CLIENTS = 3
 """How many use PubNub's own SDK."""
-SPARE = 64
+SPARE_CONNECTIONS = 64
 """Connections beside the open polls: heartbeats, leaves."""
-LEAVING = 8.0
+LEAVE_TIMEOUT_SECONDS = 8.0
 """Seconds for all leaves at the end."""
-REPORT_EVERY = 60.0
-SHORTEST_HOLD = 0.2
+REPORT_INTERVAL_SECONDS = 60.0
+MIN_DEBOUNCE_SECONDS = 0.2
 """Seconds: without a hold flaps are told, however short."""
-MARK = "demo-load-under-way"
-WORDS = "demo.json"
+LOAD_MARKER = "demo-load-under-way"
+DEMO_FILE = "demo.json"
 """Beside the stack file: whom a newcomer can be."""
 
 
-class Crowd:
-    """Everybody who is present, by what `Life` says."""
+class DemoRunner:
+    """Everybody who is present, by what `Schedule` says."""
 
-    def __init__(self, life: Life, wire: Wire) -> None:
+    def __init__(self, life: Schedule, wire: DemoConnections) -> None:
         self.counted: Counter[Act] = Counter()
         self._life = life
         self._wire = wire
-        self._here: dict[str, tuple[Person, asyncio.Task[None]]] = {}
+        self._clients: dict[str, tuple[DemoClient, asyncio.Task[None]]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
         self._officials: set[str] = set()
 
@@ -62,13 +62,13 @@ class Crowd:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._live(), name="life")
-                tasks.create_task(self._beat(), name="heartbeats")
+                tasks.create_task(self._heartbeats(), name="heartbeats")
                 tasks.create_task(self._report(), name="report")
         finally:
-            for person in list(self._here):
-                self._end(person, goodbye=True)
+            for person in list(self._clients):
+                self._end(person, sends_leave=True)
             if self._leaving:
-                await asyncio.wait(self._leaving, timeout=LEAVING)
+                await asyncio.wait(self._leaving, timeout=LEAVE_TIMEOUT_SECONDS)
 
     async def _live(self) -> None:
         while True:
@@ -80,36 +80,38 @@ class Crowd:
     def _take(self, step: Step) -> None:
         self.counted[step.act] += 1
         if step.act in {Act.COME, Act.BACK}:
-            self._come(step.person)
+            self._come(step.user)
         else:
-            self._end(step.person, goodbye=step.act is not Act.VANISH)
+            self._end(step.user, sends_leave=step.act is not Act.VANISH)
 
     def _come(self, user: str) -> None:
-        if len(self._officials) < OFFICIALS:
+        if len(self._officials) < SDK_CLIENTS:
             self._officials.add(user)
-        person = (Official if user in self._officials else Light)(self._wire, user)
-        self._here[user] = person, asyncio.create_task(person.come(), name=user)
+        person = (SdkClient if user in self._officials else LightClient)(self._wire, user)
+        self._clients[user] = person, asyncio.create_task(person.run(), name=user)
 
-    def _end(self, user: str, goodbye: bool) -> None:
-        person, task = self._here.pop(user)
-        person.goodbye = goodbye
+    def _end(self, user: str, sends_leave: bool) -> None:
+        person, task = self._clients.pop(user)
+        person.sends_leave = sends_leave
         task.cancel()
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    async def _beat(self) -> None:
+    async def _heartbeats(self) -> None:
         while True:
             await asyncio.sleep(1.0)
             now = time.monotonic()
-            due = [person.beat() for person, _ in self._here.values() if person.beat_at <= now]
+            due = [
+                person.send_heartbeat() for person, _ in self._clients.values() if person.heartbeat_at <= now
+            ]
             await asyncio.gather(*due)
 
     async def _report(self) -> None:
         while True:
-            await asyncio.sleep(REPORT_EVERY)
+            await asyncio.sleep(REPORT_INTERVAL_SECONDS)
             told = [*self.counted.items(), *self._wire.counted.items()]
             acts = ", ".join(f"{count:,} {name}" for name, count in told)
-            typer.echo(f"{len(self._here):,} present; so far: {acts}")
+            typer.echo(f"{len(self._clients):,} present; so far: {acts}")
 
 
 async def play(stack: Path, count: int, minutes: float) -> None:
@@ -124,16 +126,17 @@ async def play(stack: Path, count: int, minutes: float) -> None:
         typer.echo(f"the demo people stay at home: {where.origin} is not a local origin")
         await asyncio.Event().wait()
     people, newcomers = await _people(where, stack, count)
-    _tell(stack, people, newcomers)
+    _write_demo_file(stack, people, newcomers)
     habits = Habits(
         median=minutes * 60,
-        hold=max(
-            min(where.settings.debounce_online_seconds, where.settings.debounce_leave_seconds), SHORTEST_HOLD
+        debounce=max(
+            min(where.settings.debounce_online_seconds, where.settings.debounce_leave_seconds),
+            MIN_DEBOUNCE_SECONDS,
         ),
     )
-    life = Life([one for one in people if one not in newcomers], habits, random.Random(time.time_ns()))
-    async with ApiClient.open(where) as api, _connections(life.most + SPARE) as http:
-        await Crowd(life, Wire(http, api)).run()
+    life = Schedule([one for one in people if one not in newcomers], habits, random.Random(time.time_ns()))
+    async with ApiClient.open(where) as api, _connections(life.max_present + SPARE_CONNECTIONS) as http:
+        await DemoRunner(life, DemoConnections(http, api)).run()
 
 
 def local(origin: str) -> bool:
@@ -146,16 +149,16 @@ async def _people(where: ConnectionInfo, stack: Path, count: int) -> tuple[list[
     settings = where.settings
     shards = ShardMap(settings.partitions, settings.presence_shards, settings.presence_shard_levels)
     async with connect(settings) as graph:
-        demo = DemoGraph(graph, shards, stack.with_name(MARK))
+        demo = DemoGraph(graph, shards, stack.with_name(LOAD_MARKER))
         began = time.monotonic()
         people = await demo.people(count, typer.echo)
         typer.echo(f"{len(people):,} people ready after {time.monotonic() - began:.1f} s")
         return people, await demo.newcomers(people)
 
 
-def _tell(stack: Path, people: Sequence[str], newcomers: Sequence[str]) -> None:
+def _write_demo_file(stack: Path, people: Sequence[str], newcomers: Sequence[str]) -> None:
     """Whom the reader can be, in the log and in a file."""
-    write_private(stack.with_name(WORDS), {"people": len(people), "newcomers": list(newcomers)})
+    write_private(stack.with_name(DEMO_FILE), {"people": len(people), "newcomers": list(newcomers)})
     if len(newcomers) > 1:
         me, friend = newcomers[:2]
         typer.echo(f"be one of them: {', '.join(newcomers)}; the demo leaves these alone")

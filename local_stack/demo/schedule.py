@@ -14,11 +14,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-HASTE = 0.8
+MAX_FLAP_SHARE = 0.8
 """The longest flap, as a share of the hold: a computer that is busy must not turn it into a real absence."""
-ROOM = 1.25
+MAX_PRESENT_SHARE = 1.25
 """How many may be present at once, as a share of how many usually are; who comes then waits."""
-QUEUE = 60.0
+FULL_RETRY_SECONDS = 60.0
 """Seconds, on average, that someone waits who found the place full."""
 
 
@@ -40,8 +40,8 @@ class Step:
     """One act of one person."""
 
     at: float
-    """Seconds, on the clock that `Life` was given."""
-    person: str
+    """Seconds, on the clock that `Schedule` was given."""
+    user: str
     act: Act
 
 
@@ -57,11 +57,11 @@ class Habits:
     """Sigma of the logarithm: 1 means that one visit in six is shorter than 0.37 of the median."""
     flap_every: float = 2700.0
     """Mean time between two flaps of someone present."""
-    hold: float = 5.0
+    debounce: float = 5.0
     """What a flap stays below."""
     silent: float = 0.05
     """The share of visits that end without a word."""
-    pace: float = 60.0
+    arrival_rate: float = 60.0
     """Arrivals a second at the very beginning, when everybody who is present comes."""
 
     @property
@@ -75,19 +75,19 @@ class Habits:
         return self.visit * (1 - self.share) / self.share
 
 
-class Life:
+class Schedule:
     """The steps of all people, in order of time."""
 
-    def __init__(self, people: Sequence[str], habits: Habits, chance: random.Random) -> None:
+    def __init__(self, people: Sequence[str], habits: Habits, rng: random.Random) -> None:
         self._habits = habits
-        self._chance = chance
+        self._rng = rng
         self._people = list(people)
         self._steps: list[Step] = []
         self._first: set[str] = set()
         """Whose visit had begun before the start."""
         self._ends: dict[str, float] = {}
         self._usual = round(len(self._people) * habits.share)
-        self.most = math.ceil(self._usual * ROOM) + 1
+        self.max_present = math.ceil(self._usual * MAX_PRESENT_SHARE) + 1
         """How many are present at once, at most."""
 
     @property
@@ -102,12 +102,12 @@ class Life:
 
     def start(self, now: float) -> None:
         """Those who are in a visit now come at the first pace; the others stay away for the rest of their pause."""
-        shuffled = self._chance.sample(self._people, len(self._people))
-        for place, person in enumerate(shuffled):
+        shuffled = self._rng.sample(self._people, len(self._people))
+        for place, user in enumerate(shuffled):
             if place < self._usual:
-                self._plan(now + place / self._habits.pace, person, Act.COME)
+                self._plan(now + place / self._habits.arrival_rate, user, Act.COME)
             else:
-                self._plan(now + self._exponential(self._habits.pause), person, Act.COME)
+                self._plan(now + self._exponential(self._habits.pause), user, Act.COME)
         self._first = set(shuffled[: self._usual])
 
     def due(self, now: float) -> list[Step]:
@@ -116,49 +116,49 @@ class Life:
         steps = []
         while self._steps and self._steps[0].at <= now:
             step = heapq.heappop(self._steps)
-            if step.act is Act.COME and len(self._ends) >= self.most:
-                self._plan(now + self._exponential(QUEUE), step.person, Act.COME)
+            if step.act is Act.COME and len(self._ends) >= self.max_present:
+                self._plan(now + self._exponential(FULL_RETRY_SECONDS), step.user, Act.COME)
                 continue
             steps.append(step)
             self._follow(step, now)
         return steps
 
     def _follow(self, step: Step, now: float) -> None:
-        person = step.person
+        user = step.user
         match step.act:
             case Act.COME:
-                self._ends[person] = now + self._length(person)
-                self._visit(now, person)
+                self._ends[user] = now + self._length(user)
+                self._visit(now, user)
             case Act.DROP:
-                longest = self._habits.hold * HASTE
-                self._plan(now + self._chance.uniform(longest / 10, longest), person, Act.BACK)
+                longest = self._habits.debounce * MAX_FLAP_SHARE
+                self._plan(now + self._rng.uniform(longest / 10, longest), user, Act.BACK)
             case Act.BACK:
-                self._visit(now, person)
+                self._visit(now, user)
             case Act.GO | Act.VANISH:
-                del self._ends[person]
-                away = self._habits.hold + self._exponential(self._habits.pause)
-                self._plan(now + away, person, Act.COME)
+                del self._ends[user]
+                away = self._habits.debounce + self._exponential(self._habits.pause)
+                self._plan(now + away, user, Act.COME)
 
-    def _visit(self, now: float, person: str) -> None:
+    def _visit(self, now: float, user: str) -> None:
         """Plans what ends this stretch of a visit: a flap, or its end."""
-        end, flap = self._ends[person], now + self._exponential(self._habits.flap_every)
-        if flap < end - self._habits.hold:
-            self._plan(flap, person, Act.DROP)
+        end, flap = self._ends[user], now + self._exponential(self._habits.flap_every)
+        if flap < end - self._habits.debounce:
+            self._plan(flap, user, Act.DROP)
         else:
-            last = Act.VANISH if self._chance.random() < self._habits.silent else Act.GO
-            self._plan(max(end, math.nextafter(now, math.inf)), person, last)
+            last = Act.VANISH if self._rng.random() < self._habits.silent else Act.GO
+            self._plan(max(end, math.nextafter(now, math.inf)), user, last)
 
-    def _length(self, person: str) -> float:
+    def _length(self, user: str) -> float:
         """Of a visit; at the start, of the rest of one. Longer visits are met more often, hence the other mean."""
         mean, spread = math.log(self._habits.median), self._habits.spread
-        if person in self._first:
-            self._first.discard(person)
-            whole = self._chance.lognormvariate(mean + spread**2, spread)
-            return whole * self._chance.random()
-        return self._chance.lognormvariate(mean, spread)
+        if user in self._first:
+            self._first.discard(user)
+            whole = self._rng.lognormvariate(mean + spread**2, spread)
+            return whole * self._rng.random()
+        return self._rng.lognormvariate(mean, spread)
 
     def _exponential(self, mean: float) -> float:
-        return max(self._chance.expovariate(1 / mean), 1e-3)
+        return max(self._rng.expovariate(1 / mean), 1e-3)
 
-    def _plan(self, at: float, person: str, act: Act) -> None:
-        heapq.heappush(self._steps, Step(at, person, act))
+    def _plan(self, at: float, user: str, act: Act) -> None:
+        heapq.heappush(self._steps, Step(at, user, act))

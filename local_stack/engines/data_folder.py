@@ -21,7 +21,7 @@ from typing import Any
 from local_stack.errors import AlreadyRunning, LostSecrets
 from local_stack.jars import cache
 
-PATIENCE = 40.0
+LOCK_TIMEOUT_SECONDS = 40.0
 """Seconds to wait for engines whose owner is gone to finish stopping."""
 
 
@@ -69,7 +69,7 @@ class DataFolder:
         """What the running process wrote, or nothing."""
         return self._read(self.state_file)
 
-    def tell(self, state: Mapping[str, Any]) -> None:
+    def write_state(self, state: Mapping[str, Any]) -> None:
         """Write down who runs here, for other terminals."""
         write_private(self.state_file, {"pid": os.getpid(), **state})
 
@@ -95,13 +95,13 @@ class DataFolder:
         """
         self.root.mkdir(parents=True, exist_ok=True)
         lock = Lock(self.root / ".lock")
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + LOCK_TIMEOUT_SECONDS
         while not lock.taken():
             if (pid := self.running_pid()) or time.monotonic() > until:
                 lock.close()
                 raise AlreadyRunning(data=self.root, pid=pid or "unknown", reach=self._reach())
             await asyncio.sleep(0.1)
-        self.tell({"ready": False})
+        self.write_state({"ready": False})
         return lock
 
     def _reach(self) -> str:

@@ -45,12 +45,12 @@ def find(version: str, environ: Mapping[str, str] = os.environ) -> Java:
             found = java.major if java else "not there"
             raise WrongJava(path=asked, found=found, version=version, wanted=numbers)
         return java
-    seen = [java for home in _homes(environ) if (java := _look(home))]
-    for java in seen:
+    installed = [java for home in _homes(environ) if (java := _look(home))]
+    for java in installed:
         if java.major in allowed:
             return java
-    told = "; ".join(f"{java.home} is Java {java.major}" for java in seen)
-    raise NoJava(version=version, wanted=numbers, seen=f"Seen: {told}." if told else "None is installed.")
+    listed = "; ".join(f"{java.home} is Java {java.major}" for java in installed)
+    raise NoJava(version=version, wanted=numbers, seen=f"Seen: {listed}." if listed else "None is installed.")
 
 
 def _homes(environ: Mapping[str, str]) -> Iterator[Path]:

@@ -53,10 +53,10 @@ def jvm_flags(environ: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _mebibytes(environ: Mapping[str, str], name: str) -> int | None:
-    given = environ.get(name)
-    if given and not given.isdecimal():
-        raise BadMemory(name=name, given=given)
-    return int(given) if given else None
+    value = environ.get(name)
+    if value and not value.isdecimal():
+        raise BadMemory(name=name, given=value)
+    return int(value) if value else None
 
 
 @dataclass(frozen=True)
@@ -96,23 +96,23 @@ class _Run:
     options: Options
     environ: Mapping[str, str]
     stack: AsyncExitStack
-    held: tuple[int, ...]
+    inherited_fds: tuple[int, ...]
 
     async def graph(self) -> Neo4jAddress:
         """Neo4j by NEO4J_URI, or our own."""
         if uri := self.environ.get("NEO4J_URI"):
-            return await self._given_graph(uri)
+            return await self._configured_graph(uri)
         memory = self.options.memory(self.environ)
         flags = jvm_flags(self.environ)
-        engine = Neo4jEngine(self.folder, memory=memory, held=self.held, jvm_flags=flags)
+        engine = Neo4jEngine(self.folder, memory=memory, inherited_fds=self.inherited_fds, jvm_flags=flags)
         server = await self._started(Server(engine, self.options.neo4j_port))
         return Neo4jAddress(engine.uri(server.port), USER, engine.password, server.agent, server)
 
     async def queue(self) -> tuple[str, Server | None]:
         """Valkey by REDIS_URL, or our own."""
         if url := self.environ.get("REDIS_URL"):
-            return await self._given_queue(url), None
-        engine = ValkeyEngine(self.folder, held=self.held)
+            return await self._configured_queue(url), None
+        engine = ValkeyEngine(self.folder, inherited_fds=self.inherited_fds)
         server = await self._started(Server(engine, self.options.redis_port))
         return engine.url(server.port), server
 
@@ -121,26 +121,26 @@ class _Run:
         await server.start()
         return server
 
-    async def _given_graph(self, uri: str) -> Neo4jAddress:
+    async def _configured_graph(self, uri: str) -> Neo4jAddress:
         from local_stack.engines import probe  # noqa: PLC0415 - imports the driver
 
         user, password = self.environ.get("NEO4J_USER", USER), self.environ.get("NEO4J_PASSWORD", "")
         try:
             return Neo4jAddress(uri, user, password, await probe.graph(uri, user, password))
         except Unavailable as error:
-            raise await _somebody_else("NEO4J_URI", uri, "Neo4j", error) from error
+            raise await _connection_problem("NEO4J_URI", uri, "Neo4j", error) from error
 
-    async def _given_queue(self, url: str) -> str:
+    async def _configured_queue(self, url: str) -> str:
         from local_stack.engines import probe  # noqa: PLC0415 - imports the client
 
         try:
             await probe.queue(url)
         except Unavailable as error:
-            raise await _somebody_else("REDIS_URL", url, "Valkey or Redis", error) from error
+            raise await _connection_problem("REDIS_URL", url, "Valkey or Redis", error) from error
         return url
 
 
-async def _somebody_else(variable: str, url: str, wanted: str, error: Unavailable) -> SetupError:
+async def _connection_problem(variable: str, url: str, wanted: str, error: Unavailable) -> SetupError:
     """Why an address did not work: nobody is there, somebody else is, or the right one did not serve us."""
     parts = urlsplit(url)
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -168,22 +168,22 @@ async def running(
             yield engines
         return
     async with folder.owned() as lock, started(folder, options, environ, (lock.descriptor,)) as engines:
-        folder.tell(state_of(engines.servers))
+        folder.write_state(state_of(engines.servers))
         yield engines
 
 
 @asynccontextmanager
 async def started(
-    folder: DataFolder, options: Options, environ: Mapping[str, str], held: tuple[int, ...] = ()
+    folder: DataFolder, options: Options, environ: Mapping[str, str], inherited_fds: tuple[int, ...] = ()
 ) -> AsyncIterator[Engines]:
-    """As `running`, for a caller that owns the folder already; `held` stays open until the engines are gone."""
+    """As `running`, for a caller that owns the folder already; `inherited_fds` stays open until the engines are gone."""
     async with AsyncExitStack() as stack:
-        yield await _both(_Run(folder, options, environ, stack, held))
+        yield await _both(_Run(folder, options, environ, stack, inherited_fds))
 
 
 def state_of(servers: list[Server]) -> dict[str, Any]:
     """What other terminals may know of these servers; no secrets."""
-    told = [
+    entries = [
         {
             "name": server.engine.name,
             "address": f"{LOOPBACK}:{server.port}",
@@ -192,7 +192,7 @@ def state_of(servers: list[Server]) -> dict[str, Any]:
         }
         for server in servers
     ]
-    return {"ready": True, "servers": told}
+    return {"ready": True, "servers": entries}
 
 
 async def _both(run: _Run) -> Engines:

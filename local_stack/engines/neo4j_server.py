@@ -21,7 +21,7 @@ from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.memory import MIB, Memory, of_machine, shared_out
 from local_stack.engines.ports import LOOPBACK
 from local_stack.engines.process import Program
-from local_stack.engines.server import NotYet
+from local_stack.engines.server import NotReadyYet
 from local_stack.errors import NoSpace, NotReady
 from local_stack.jars import jars, lockfile
 
@@ -29,7 +29,7 @@ USER = "neo4j"
 MAIN_CLASSES = ("org/neo4j/server/CommunityEntryPoint", "org/neo4j/server/Neo4jCommunity")
 """5.x and the calendar releases; which one a version has is read from its jar."""
 ADMIN_CLASS = "org.neo4j.cli.AdminTool"
-ROOM = 512 * MIB
+MIN_FREE_BYTES = 512 * MIB
 """Bytes that must be free to start: transaction logs are made in pieces of 256 MiB."""
 
 JVM_FLAGS = (
@@ -64,7 +64,7 @@ class Neo4jEngine:
     data: DataFolder
     lock: lockfile.Lock = field(default_factory=lockfile.read)
     memory: Memory = field(default_factory=lambda: shared_out(of_machine()))
-    held: tuple[int, ...] = ()
+    inherited_fds: tuple[int, ...] = ()
     jvm_flags: tuple[str, ...] = ()
     """After those of `JVM_FLAGS`, so that they win."""
 
@@ -109,19 +109,19 @@ class Neo4jEngine:
             command=[found.command, f"@{self._argument_file('start', arguments)}"],
             log=self.home / "logs" / "console.log",
             environ=self._environ(),
-            held=self.held,
+            inherited_fds=self.inherited_fds,
         )
 
     async def ask(self, port: int) -> str:
         """Whether Bolt answers a query; see `local_stack.engines.probe`."""
         if not await asyncio.to_thread(_listens, port):
-            raise NotYet("it does not listen yet")
+            raise NotReadyYet("it does not listen yet")
         from local_stack.engines import probe  # noqa: PLC0415 - imports the driver, 0.3 s, while the engine starts
 
         try:
             return await probe.graph(self.uri(port), USER, self.password)
         except FriendsError as error:
-            raise NotYet(str(error)) from error
+            raise NotReadyYet(str(error)) from error
 
     @staticmethod
     def uri(port: int) -> str:
@@ -132,8 +132,10 @@ class Neo4jEngine:
         for name in ("conf", "data", "logs", "run", "import", "plugins"):
             (self.home / name).mkdir(parents=True, exist_ok=True)
         self.home.chmod(0o700)
-        if (free := shutil.disk_usage(self.home).free) < ROOM:
-            raise NoSpace(path=self.home, needed_mb=ROOM // MIB, free_mb=free // MIB, option="--data")
+        if (free := shutil.disk_usage(self.home).free) < MIN_FREE_BYTES:
+            raise NoSpace(
+                path=self.home, needed_mb=MIN_FREE_BYTES // MIB, free_mb=free // MIB, option="--data"
+            )
         text = "".join(f"{key}={value}\n" for key, value in configuration(port, self.memory).items())
         (self.home / "conf" / "neo4j.conf").write_text(text, encoding="utf-8")
 
@@ -153,11 +155,11 @@ class Neo4jEngine:
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
             )
-            said, _ = await run.communicate()
+            output, _ = await run.communicate()
         finally:
             file.unlink()
         if run.returncode:
-            text = said.decode(errors="replace").replace(self.password, "…")
+            text = output.decode(errors="replace").replace(self.password, "…")
             reason = f"its password could not be set (exit code {run.returncode})"
             raise NotReady(engine=self.name, reason=reason, todo=self.todo, log="its output", tail=text)
 

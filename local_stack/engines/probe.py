@@ -10,7 +10,7 @@ from graph_service.graph.driver import check, connect
 from graph_service.settings import Settings
 from graph_service.valkey.cluster import open_valkey
 
-HTTP_SECONDS = 5.0
+HTTP_TIMEOUT_SECONDS = 5.0
 
 
 async def graph(uri: str, user: str, password: str) -> str:
@@ -35,7 +35,7 @@ async def queue(url: str) -> str:
 
 async def http(url: str) -> None:
     """Returns when a GET is answered with 200. Raises `Unavailable` with what came instead."""
-    timeout = aiohttp.ClientTimeout(total=HTTP_SECONDS)
+    timeout = aiohttp.ClientTimeout(total=HTTP_TIMEOUT_SECONDS)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
             if answer.status != 200:

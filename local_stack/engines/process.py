@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, cast
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
-MAX_LOG = 8 * 2**20
+MAX_LOG_BYTES = 8 * 2**20
 """Bytes; a longer log is begun anew at the next start."""
 
 
@@ -31,7 +31,7 @@ class Program:
     grace: float = 30.0
     """Seconds it may take to stop before it is killed."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-    held: tuple[int, ...] = ()
+    inherited_fds: tuple[int, ...] = ()
     """Descriptors that stay open until the program is gone."""
 
 
@@ -48,19 +48,19 @@ class Process:
     def start(cls, program: Program) -> Process:
         """Run it. Returns once its process is there, which is long before it is ready."""
         program.log.parent.mkdir(parents=True, exist_ok=True)
-        if program.log.exists() and program.log.stat().st_size > MAX_LOG:
+        if program.log.exists() and program.log.stat().st_size > MAX_LOG_BYTES:
             program.log.unlink()
         popen = subprocess.Popen(
             [sys.executable, "-I", "-S", SUPERVISOR, str(program.grace), program.log, *program.command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=dict(program.environ),
-            pass_fds=program.held,
+            pass_fds=program.inherited_fds,
             # Ctrl-C in a terminal reaches only this process, which then stops the programs in order.
             start_new_session=True,
         )
-        with cast("IO[bytes]", popen.stdout) as told:
-            line = told.readline()
+        with cast("IO[bytes]", popen.stdout) as stdout:
+            line = stdout.readline()
         if not line.strip():
             raise ChildProcessError(f"{program.name} could not be started: {program.command[0]}")
         return cls(program, popen, int(line))

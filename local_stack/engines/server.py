@@ -14,13 +14,13 @@ from local_stack.engines.ports import free_port, is_free
 from local_stack.engines.process import Process, Program, tail
 from local_stack.errors import NotReady, PortTaken
 
-READY_SECONDS = 120.0
+READY_TIMEOUT_SECONDS = 120.0
 """A slow machine needs 20; who needs more than this will not come."""
-PORT_TRIES = 3
+MAX_PORT_ATTEMPTS = 3
 """A free port may be taken between choosing and using it."""
 
 
-class NotYet(Exception):
+class NotReadyYet(Exception):
     """The engine does not answer yet; said with the reason, for the message if it never does."""
 
 
@@ -44,19 +44,21 @@ class Engine(Protocol):
         """Write its files; says what to run."""
 
     async def ask(self, port: int) -> str:
-        """Who answers, such as ``Neo4j/5.26.28``. Raises `NotYet` while it starts."""
+        """Who answers, such as ``Neo4j/5.26.28``. Raises `NotReadyYet` while it starts."""
 
 
 class Server:
     """One engine that may be started, stopped, killed and started again, always on the same port."""
 
-    def __init__(self, engine: Engine, port: int = 0, ready_seconds: float = READY_SECONDS) -> None:
+    def __init__(
+        self, engine: Engine, port: int = 0, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS
+    ) -> None:
         self.engine = engine
         self.port = port
         """0 until started, when a free one is wanted."""
         self.agent = ""
         """What the running engine calls itself."""
-        self._ready_seconds = ready_seconds
+        self._ready_timeout_seconds = ready_timeout_seconds
         self._process: Process | None = None
 
     @property
@@ -75,7 +77,7 @@ class Server:
         """Returns once it answers. Raises `PortTaken`, or `NotReady` with the last log lines."""
         if self.port and not is_free(self.port):
             raise PortTaken(port=self.port, engine=self.engine.name, option=self.engine.port_option)
-        for last in range(PORT_TRIES - 1, -1, -1):
+        for last in range(MAX_PORT_ATTEMPTS - 1, -1, -1):
             port = self.port or free_port()
             try:
                 await self._start_on(port)
@@ -90,22 +92,22 @@ class Server:
         program = await self.engine.prepare(port)
         self._process = await asyncio.to_thread(Process.start, program)
         try:
-            self.agent = await self._answer(port)
+            self.agent = await self._wait_until_ready(port)
         except BaseException:
             await self.stop()
             raise
 
-    async def _answer(self, port: int) -> str:
-        until, reason = time.monotonic() + self._ready_seconds, "it does not listen yet"
+    async def _wait_until_ready(self, port: int) -> str:
+        until, reason = time.monotonic() + self._ready_timeout_seconds, "it does not listen yet"
         while time.monotonic() < until:
             if (code := self.process.exit_code) is not None:
                 raise self._not_ready(f"ended with exit code {code}")
             try:
                 return await self.engine.ask(port)
-            except NotYet as error:
+            except NotReadyYet as error:
                 reason = str(error)
             await asyncio.sleep(0.1)
-        raise self._not_ready(f"does not answer after {self._ready_seconds:.0f} s ({reason})")
+        raise self._not_ready(f"does not answer after {self._ready_timeout_seconds:.0f} s ({reason})")
 
     def _not_ready(self, reason: str) -> NotReady:
         engine = self.engine

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 BOLT_HELLO = bytes.fromhex("6060b017 00000405 00000000 00000000 00000000")
 """The magic number, and version 5.4 as the only one offered."""
-SECONDS = 2.0
+REPLY_TIMEOUT_SECONDS = 2.0
 
 
 async def sniff(address: str, port: int) -> str | None:
@@ -36,12 +36,12 @@ def _named(reply: bytes) -> str | None:
 async def _reply(host: str, port: int, hello: bytes) -> bytes | None:
     """The first bytes that come back; empty when the server is silent, None when nobody listens."""
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(REPLY_TIMEOUT_SECONDS):
             reader, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError):
         return None
     try:
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(REPLY_TIMEOUT_SECONDS):
             writer.write(hello)
             return await reader.read(64)
     except (OSError, TimeoutError):

@@ -14,7 +14,7 @@ from graph_service.errors import FriendsError
 from local_stack.engines.data_folder import DataFolder
 from local_stack.engines.ports import LOOPBACK
 from local_stack.engines.process import Program
-from local_stack.engines.server import NotYet
+from local_stack.engines.server import NotReadyYet
 from local_stack.errors import NoValkey
 
 
@@ -23,7 +23,7 @@ class ValkeyEngine:
     """How to run one Valkey on a data folder."""
 
     data: DataFolder
-    held: tuple[int, ...] = ()
+    inherited_fds: tuple[int, ...] = ()
 
     name = "Valkey"
     port_option = "--redis-port"
@@ -50,7 +50,9 @@ class ValkeyEngine:
         file = self.home / "valkey.conf"
         file.touch(mode=0o600)
         file.write_text(configuration(port, self.home, self.password), encoding="utf-8")
-        return Program(name=self.name, command=[binary, file], log=self.log, grace=20.0, held=self.held)
+        return Program(
+            name=self.name, command=[binary, file], log=self.log, grace=20.0, inherited_fds=self.inherited_fds
+        )
 
     async def ask(self, port: int) -> str:
         """Whether it answers a PING, which it refuses while it reads its file."""
@@ -59,7 +61,7 @@ class ValkeyEngine:
         try:
             return await probe.queue(self.url(port))
         except FriendsError as error:
-            raise NotYet(str(error)) from error
+            raise NotReadyYet(str(error)) from error
 
     @property
     def password(self) -> str:

@@ -18,8 +18,8 @@ from local_stack.jars.lockfile import Jar
 
 def cache_folder() -> Path:
     """The user's cache of this project: XDG_CACHE_HOME, or what the system's manners say."""
-    if given := os.environ.get("XDG_CACHE_HOME"):
-        return Path(given) / "friends-presence"
+    if folder := os.environ.get("XDG_CACHE_HOME"):
+        return Path(folder) / "friends-presence"
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "friends-presence"
     return Path.home() / ".cache" / "friends-presence"

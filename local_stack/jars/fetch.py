@@ -24,14 +24,14 @@ from local_stack.errors import CannotDownload, ChecksumMismatch, NoSpace
 from local_stack.jars import cache
 from local_stack.jars.lockfile import Jar
 
-PARALLEL = 12
-ATTEMPTS = 5
-CHUNK = 64 * 1024
+MAX_CONCURRENT_DOWNLOADS = 12
+MAX_ATTEMPTS = 5
+CHUNK_BYTES = 64 * 1024
 CACHE_OPTION = "XDG_CACHE_HOME"
-SPARE = 64 * 2**20
+SPARE_BYTES = 64 * 2**20
 """Bytes that must stay free beside what is fetched."""
 
-Step = Callable[[int], None]
+Advance = Callable[[int], None]
 """Hears how many bytes more are there."""
 
 
@@ -41,7 +41,7 @@ class Source:
 
     base: str
     folder: Path
-    step: Step = lambda _: None
+    advance: Advance = lambda _: None
 
     @property
     def host(self) -> str:
@@ -49,7 +49,7 @@ class Source:
         return urlsplit(self.base).netloc
 
 
-class _Retry(Exception):
+class _TemporaryError(Exception):
     """The server or the way to it had a moment; the same request may work."""
 
 
@@ -69,14 +69,14 @@ async def fetch(jars: Iterable[Jar], source: Source) -> None:
     """
     todo = sorted(jars, key=lambda jar: -jar.size)
     _check_space(todo, source)
-    gate = asyncio.Semaphore(PARALLEL)
+    slots = asyncio.Semaphore(MAX_CONCURRENT_DOWNLOADS)
     timeout = aiohttp.ClientTimeout(total=None, sock_connect=15, sock_read=30)
-    connector = aiohttp.TCPConnector(limit=PARALLEL, ssl=_trust())
+    connector = aiohttp.TCPConnector(limit=MAX_CONCURRENT_DOWNLOADS, ssl=_tls_context())
     async with aiohttp.ClientSession(timeout=timeout, connector=connector, trust_env=True) as session:
 
         async def one(jar: Jar) -> None:
-            async with gate:
-                await _bring(session, jar, source)
+            async with slots:
+                await _fetch_jar(session, jar, source)
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -86,7 +86,7 @@ async def fetch(jars: Iterable[Jar], source: Source) -> None:
             raise failed.exceptions[0] from None
 
 
-def _trust() -> ssl.SSLContext:
+def _tls_context() -> ssl.SSLContext:
     """The system's certificates (SSL_CERT_FILE included) and the bundled ones: some Pythons come without any."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
@@ -95,25 +95,25 @@ def _trust() -> ssl.SSLContext:
 
 def _check_space(jars: list[Jar], source: Source) -> None:
     source.folder.mkdir(parents=True, exist_ok=True)
-    needed, free = sum(jar.size for jar in jars) + SPARE, shutil.disk_usage(source.folder).free
+    needed, free = sum(jar.size for jar in jars) + SPARE_BYTES, shutil.disk_usage(source.folder).free
     if free < needed:
         raise NoSpace(
             path=source.folder, needed_mb=needed // 2**20, free_mb=free // 2**20, option=CACHE_OPTION
         )
 
 
-async def _bring(session: aiohttp.ClientSession, jar: Jar, source: Source) -> None:
+async def _fetch_jar(session: aiohttp.ClientSession, jar: Jar, source: Source) -> None:
     """One jar: continue what is there; if that makes no whole file, once more from the beginning."""
     final = source.folder / jar.path
     part = final.with_name(final.name + ".part")
     final.parent.mkdir(parents=True, exist_ok=True)
     try:
-        continued = await _receive_patiently(session, jar, source, part)
+        continued = await _receive_with_retries(session, jar, source, part)
         if continued and await _digest(part) != jar.sha256:
             part.unlink()
-            await _receive_patiently(session, jar, source, part)
+            await _receive_with_retries(session, jar, source, part)
         found = await _digest(part)
-    except (_Retry, aiohttp.ClientError, TimeoutError) as error:
+    except (_TemporaryError, aiohttp.ClientError, TimeoutError) as error:
         reason = str(error) or "no answer in time"
         raise CannotDownload(file=jar.name, host=source.host, reason=reason, cache=source.folder) from error
     except OSError as error:
@@ -130,12 +130,12 @@ async def _digest(part: Path) -> str:
     return await asyncio.to_thread(cache.sha256, part)
 
 
-async def _receive_patiently(session: aiohttp.ClientSession, jar: Jar, source: Source, part: Path) -> bool:
+async def _receive_with_retries(session: aiohttp.ClientSession, jar: Jar, source: Source, part: Path) -> bool:
     """As `_receive`, again after what passes by itself; each attempt continues where the last one stopped."""
     continued = False
     async for attempt in stamina.retry_context(
-        on=(_Retry, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError),
-        attempts=ATTEMPTS,
+        on=(_TemporaryError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError),
+        attempts=MAX_ATTEMPTS,
         wait_initial=0.2,
         wait_max=5.0,
     ):
@@ -152,16 +152,16 @@ async def _receive(session: aiohttp.ClientSession, jar: Jar, source: Source, par
     headers = {"Range": f"bytes={have}-"} if have else {}
     async with session.get(f"{source.base}/{jar.path}", headers=headers) as answer:
         if answer.status == 429 or answer.status >= 500:
-            raise _Retry(f"HTTP status {answer.status}")
+            raise _TemporaryError(f"HTTP status {answer.status}")
         if answer.status not in (200, 206):
             reason = f"HTTP status {answer.status}"
             raise CannotDownload(file=jar.name, host=source.host, reason=reason, cache=source.folder)
         continued = answer.status == 206
-        source.step(have if continued else 0)
+        source.advance(have if continued else 0)
         with part.open("ab" if continued else "wb") as file:
-            async for chunk in answer.content.iter_chunked(CHUNK):
+            async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
                 file.write(chunk)
-                source.step(len(chunk))
+                source.advance(len(chunk))
                 if file.tell() > jar.size:
                     break
     return continued

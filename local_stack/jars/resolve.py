@@ -16,24 +16,24 @@ from jgo.maven import Dependency, MavenContext
 from local_stack.errors import CannotDownload
 from local_stack.jars.lockfile import PRODUCT, Jar
 
-PARALLEL = 12
+MAX_CONCURRENT_DOWNLOADS = 12
 
 
-def resolve(version: str, cache: Path, told: Callable[[str], None]) -> list[Jar]:
-    """Every jar of Neo4j `version`, fetched into `cache` and measured; `told` hears of each step.
+def resolve(version: str, cache: Path, report: Callable[[str], None]) -> list[Jar]:
+    """Every jar of Neo4j `version`, fetched into `cache` and measured; `report` hears of each step.
 
     The library checks each file against the SHA-1 that the registry publishes. Raises `CannotDownload`.
     """
     context = MavenContext(repo_cache=cache, timeout=30)
     group, _, artifact = PRODUCT.partition(":")
-    told(f"resolving {PRODUCT}:{version}")
+    report(f"resolving {PRODUCT}:{version}")
     try:
         product = context.project(group, artifact).at_version(version).artifact()
         # raw: taken as a plain dependency, as Maven would; otherwise jgo also imports its managed versions.
         _, nodes = context.resolver.get_dependency_list([Dependency(product, raw=True)])
         artifacts = [product, *(node.dep.artifact for node in nodes if node.dep.type == "jar")]
-        told(f"fetching {len(artifacts)} jars")
-        with ThreadPoolExecutor(PARALLEL) as pool:
+        report(f"fetching {len(artifacts)} jars")
+        with ThreadPoolExecutor(MAX_CONCURRENT_DOWNLOADS) as pool:
             return list(pool.map(_measure, artifacts))
     except (OSError, RuntimeError, ValueError) as error:
         raise CannotDownload(

@@ -47,23 +47,23 @@ class Access:
 
 def read(data: DataFolder, environ: Mapping[str, str]) -> Access:
     """The keys of this folder. PUBNUB_SUBSCRIBE_KEY in the environment means: no local origin."""
-    given = Given(environ)
-    own = "PUBNUB_SUBSCRIBE_KEY" not in environ
+    env = Environment(environ)
+    is_local = "PUBNUB_SUBSCRIBE_KEY" not in environ
     return Access(
-        jwt_secret=given.get("JWT_SECRET") or data.secret("jwtSecret"),
-        jwt_audience=given.get("JWT_AUDIENCE") or AUDIENCE,
-        jwt_issuer=given.get("JWT_ISSUER") or ISSUER,
-        service_key=given.get("SERVICE_KEY") or data.secret("serviceKey"),
-        console_key=given.get("CONSOLE_KEY") or data.secret("consoleKey"),
-        publish_key=f"pub-{data.secret('keyset')}" if own else given.get("PUBNUB_PUBLISH_KEY"),
-        subscribe_key=f"sub-{data.secret('keyset')}" if own else given.get("PUBNUB_SUBSCRIBE_KEY"),
-        secret_key=f"sec-{data.secret('keysetSecret')}" if own else given.get("PUBNUB_SECRET_KEY"),
-        origin="" if own else given.get("PUBNUB_ORIGIN") or PUBNUB,
+        jwt_secret=env.get("JWT_SECRET") or data.secret("jwtSecret"),
+        jwt_audience=env.get("JWT_AUDIENCE") or AUDIENCE,
+        jwt_issuer=env.get("JWT_ISSUER") or ISSUER,
+        service_key=env.get("SERVICE_KEY") or data.secret("serviceKey"),
+        console_key=env.get("CONSOLE_KEY") or data.secret("consoleKey"),
+        publish_key=f"pub-{data.secret('keyset')}" if is_local else env.get("PUBNUB_PUBLISH_KEY"),
+        subscribe_key=f"sub-{data.secret('keyset')}" if is_local else env.get("PUBNUB_SUBSCRIBE_KEY"),
+        secret_key=f"sec-{data.secret('keysetSecret')}" if is_local else env.get("PUBNUB_SECRET_KEY"),
+        origin="" if is_local else env.get("PUBNUB_ORIGIN") or PUBNUB,
     )
 
 
 @dataclass(frozen=True)
-class Given:
+class Environment:
     """The environment's options, each by value or by a file that holds it."""
 
     environ: Mapping[str, str]

@@ -11,15 +11,15 @@ from typing import Any
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run(main: Coroutine[Any, Any, None], told: Callable[[str], None]) -> None:
+def run(main: Coroutine[Any, Any, None], report: Callable[[str], None]) -> None:
     """Run `main`; a signal cancels it, and what it opened is closed in reverse order.
 
     A second signal ends this process at once: the programs it started then stop by themselves.
     """
-    asyncio.run(_until_signal(main, told))
+    asyncio.run(_until_signal(main, report))
 
 
-async def _until_signal(main: Coroutine[Any, Any, None], told: Callable[[str], None]) -> None:
+async def _until_signal(main: Coroutine[Any, Any, None], report: Callable[[str], None]) -> None:
     task = asyncio.ensure_future(main)
     asked = False
 
@@ -28,7 +28,7 @@ async def _until_signal(main: Coroutine[Any, Any, None], told: Callable[[str], N
         if asked:
             os._exit(128 + number)
         asked = True
-        told("stopping")
+        report("stopping")
         task.cancel()
 
     loop = asyncio.get_running_loop()

@@ -87,9 +87,12 @@ def texts(paths: list[Path], entry: str) -> dict[str, str]:
 def _libraries(home: Path) -> list[Path]:
     """Every shared library that the shell or the JDK loads, under the names they are loaded by."""
     programs = [Path("/bin/sh"), home / "bin" / "java", *home.rglob("*.so")]
-    said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
+    output = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
     words = {
-        word for line in said.splitlines() if "=>" in line or line.startswith("\t/") for word in line.split()
+        word
+        for line in output.splitlines()
+        if "=>" in line or line.startswith("\t/")
+        for word in line.split()
     }
     outside = {word for word in words if word.startswith("/") and not word.startswith(str(home))}
     return [Path(word) for word in sorted(outside) if Path(word).is_file()]

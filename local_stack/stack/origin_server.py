@@ -18,7 +18,7 @@ from graph_service.concurrency import gc_tuning
 from graph_service.errors import FriendsError
 from local_stack.engines.ports import LOOPBACK
 from local_stack.engines.process import Program
-from local_stack.engines.server import NotYet
+from local_stack.engines.server import NotReadyYet
 
 VARIABLE = "ORIGIN_OPTIONS"
 
@@ -48,13 +48,13 @@ class OriginEngine:
             "secret_key": self.secret_key,
             "control": self.control,
         }
-        given = json.dumps({"options": options, "settings": {"access_manager": self.access_manager}})
+        serialized = json.dumps({"options": options, "settings": {"access_manager": self.access_manager}})
         return Program(
             name=self.name,
             command=[sys.executable, "-m", __name__],
             log=self.log,
             grace=5.0,
-            environ={**os.environ, VARIABLE: given},
+            environ={**os.environ, VARIABLE: serialized},
         )
 
     async def ask(self, port: int) -> str:
@@ -64,16 +64,16 @@ class OriginEngine:
         try:
             await probe.http(f"http://{LOOPBACK}:{port}/time/0")
         except FriendsError as error:
-            raise NotYet(str(error)) from error
+            raise NotReadyYet(str(error)) from error
         return "local origin"
 
 
-async def serve(given: str) -> None:
+async def serve(serialized: str) -> None:
     """Serve the origin until SIGTERM."""
     from local_stack.origin.app import Options, start  # noqa: PLC0415 - not needed by who only starts the process
     from local_stack.origin.settings import KeysetSettings  # noqa: PLC0415
 
-    parsed = json.loads(given)
+    parsed = json.loads(serialized)
     settings = KeysetSettings.model_validate(parsed["settings"])
     running = await start(Options(settings=settings, **parsed["options"]))
     gc_tuning.tune_gc()

@@ -10,7 +10,7 @@ from pathlib import Path
 from graph_service.errors import FriendsError
 from local_stack.engines.ports import LOOPBACK
 from local_stack.engines.process import Program
-from local_stack.engines.server import NotYet
+from local_stack.engines.server import NotReadyYet
 
 
 @dataclass
@@ -38,7 +38,7 @@ class ServiceEngine:
         try:
             await probe.http(f"{self.url(port)}/readyz")
         except FriendsError as error:
-            raise NotYet(str(error)) from error
+            raise NotReadyYet(str(error)) from error
         return self.name
 
     @staticmethod

@@ -66,7 +66,7 @@ class Stack:
     pages: bool = True
     """Whether the pages have what they need."""
 
-    def told(self) -> dict[str, Any]:
+    def connection_info(self) -> dict[str, Any]:
         """How everything is reached, as written by ``up --json``."""
         keys, neo4j = self.access, self.engines.neo4j
         return {
@@ -85,17 +85,17 @@ class Stack:
         }
 
 
-Told = Callable[[str], None]
+Report = Callable[[str], None]
 """Hears of each step, for the person who waits."""
 
 
-async def up(choice: Choice, told: Told) -> None:
+async def up(choice: Choice, report: Report) -> None:
     """Start everything, say where it is, and stay until cancelled. Raises `ChildDied` when one part ends by itself."""
-    async with stack(choice, told) as running_stack:
-        told(f"ready: {running_stack.api}")
+    async with stack(choice, report) as running_stack:
+        report(f"ready: {running_stack.api}")
         if running_stack.pages:
-            told(f"friends page: {running_stack.api}/")
-            told(f"operator console: {console_address(running_stack, sys.stderr.isatty())}")
+            report(f"friends page: {running_stack.api}/")
+            report(f"operator console: {console_address(running_stack, sys.stderr.isatty())}")
         await first_death(running_stack)
 
 
@@ -110,7 +110,7 @@ def console_address(made: Stack, to_person: bool) -> str:
 
 
 @asynccontextmanager
-async def stack(choice: Choice, told: Told) -> AsyncIterator[Stack]:
+async def stack(choice: Choice, report: Report) -> AsyncIterator[Stack]:
     """Everything that `choice` wants, stopped in reverse at the end."""
     data = DataFolder.at(choice.data)
     files = [path for path in (data.root / "stack.json", choice.json) if path]
@@ -118,16 +118,16 @@ async def stack(choice: Choice, told: Told) -> AsyncIterator[Stack]:
         lock = await exits.enter_async_context(data.owned())
         _forget(files)
         exits.callback(_forget, files)
-        told(f"engines on {data.root}")
+        report(f"engines on {data.root}")
         engines = await exits.enter_async_context(
             started(data, choice.engines, choice.environ, (lock.descriptor,))
         )
         keys = credentials.read(data, choice.environ)
         run = _Run(choice, data, exits, engines, keys)
-        made = await run.start(told)
-        data.tell(_state(made))
+        made = await run.start(report)
+        data.write_state(_state(made))
         for file in files:
-            write_private(file, made.told())
+            write_private(file, made.connection_info())
         if choice.people:
             made.processes.extend(await run.demo(files[0]))
         yield made
@@ -143,23 +143,23 @@ class _Run:
     engines: Engines
     keys: Access
 
-    async def start(self, told: Told) -> Stack:
+    async def start(self, report: Report) -> Stack:
         """The steps after the engines, in order."""
         servers = list(self.engines.servers)
-        told(f"migrations on {self.engines.neo4j.agent} at {self.engines.neo4j.uri}")
+        report(f"migrations on {self.engines.neo4j.agent} at {self.engines.neo4j.uri}")
         await _migrate(self.engines)
         origin = self.keys.origin
         if not origin:
             servers.append(await self._origin())
             origin = f"{LOOPBACK}:{servers[-1].port}"
-        told(f"service, with the origin at {origin}")
-        options = self._options(origin) | await self._page_options(told)
+        report(f"service, with the origin at {origin}")
+        options = self._options(origin) | await self._page_options(report)
         service = await self._started(Server(ServiceEngine(self._log("service"), options), self.choice.port))
         servers.append(service)
         url = ServiceEngine.url(service.port)
         return Stack(self.engines, self.keys, origin, url, servers, [], "WEB_LIBRARIES" in options)
 
-    async def _page_options(self, told: Told) -> dict[str, str]:
+    async def _page_options(self, report: Report) -> dict[str, str]:
         """What the pages need; without a network everything else works, and the page says what is missing."""
         options = {"DEMO_LOGIN": "on"} if self.choice.people else {}
         if "WEB_LIBRARIES" in self.choice.environ:
@@ -167,7 +167,7 @@ class _Run:
         try:
             options["WEB_LIBRARIES"] = str(await web_libraries.ready())
         except SetupError as problem:
-            told(str(problem))
+            report(str(problem))
         return options
 
     async def demo(self, stack_file: Path) -> list[Process]:

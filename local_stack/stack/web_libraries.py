@@ -25,9 +25,9 @@ from local_stack.errors import BadWebLock, NoWebLibraries
 from local_stack.jars import cache
 
 LOCK_FILE = Path(__file__).with_name("web.lock")
-PATIENCE = 60.0
+NPM_TIMEOUT_SECONDS = 60.0
 """Seconds for npm; a machine without a network must not wait longer for its stack."""
-LARGEST = 16 * 2**20
+MAX_FILE_BYTES = 16 * 2**20
 """Bytes of one file taken out of an archive."""
 _LINE = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9.-]*) (?P<version>\d[\w.-]*) (?P<integrity>sha512-[\w+/=]+) (?P<files>\S.*)"
@@ -125,14 +125,14 @@ async def _run(command: list[str], folder: Path, environ: dict[str, str]) -> str
         *command, cwd=folder, env=environ, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
     try:
-        _, said = await asyncio.wait_for(process.communicate(), PATIENCE)
+        _, stderr = await asyncio.wait_for(process.communicate(), NPM_TIMEOUT_SECONDS)
     except TimeoutError:
-        return f"npm has not finished after {PATIENCE:.0f} s"
+        return f"npm has not finished after {NPM_TIMEOUT_SECONDS:.0f} s"
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    return "" if process.returncode == 0 else f"npm says: {said.decode(errors='replace').strip()[-300:]}"
+    return "" if process.returncode == 0 else f"npm says: {stderr.decode(errors='replace').strip()[-300:]}"
 
 
 def _laid_out(packages: list[Package], folder: Path) -> Path:
@@ -150,7 +150,7 @@ def _take(archive: tarfile.TarFile, member: str, target: Path, folder: Path) -> 
     found = archive.extractfile(member)
     if found is None:
         raise NoWebLibraries(names=member, reason="the archive has no such file", cache=folder)
-    body = found.read(LARGEST)
+    body = found.read(MAX_FILE_BYTES)
     if target.exists() and target.read_bytes() == body:
         return
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""Signing in as a demo person, without a password: for one machine only. Knows tokens; serves nothing unless asked.
+"""Sign in as a demo user without a password: for one machine only.
 
-The routes are there with DEMO_LOGIN=on alone, which production refuses. They answer only to pages that were opened by
-a loopback name, so that a page of somebody else's, by whatever name it makes a browser find this machine, gets no token.
+Invariants: the routes exist only with DEMO_LOGIN=on, which production refuses; they serve only pages that were opened
+by a loopback name, so a foreign page, by whatever name it makes a browser reach this machine, gets no token.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from pydantic import Field
 
-from graph_service.api.callers import PUBLIC
+from graph_service.api.authentication import PUBLIC
 from graph_service.api.dev_tokens import mint
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import RequestModel, ResponseModel
@@ -23,34 +23,31 @@ from graph_service.model.ids import UserId
 from pubnub_bridge.api.routes import CONTEXT
 
 TOKEN_SECONDS = 3600.0
-OFFERED = 12
-"""People to choose from."""
-LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+MAX_OFFERED_USERS = 12
+LOOPBACK_HOSTS = {"127.0.0.1", "localhost", "::1"}
 
 routes = TypedRoutes("demo")
 
 
 class NotFromHere(Forbidden):
-    """Demo people are for pages opened on this machine, by 127.0.0.1 or localhost."""
+    """Demo users are for pages opened on this machine, by 127.0.0.1 or localhost."""
 
     code = "not_from_here"
 
 
-class DemoPerson(ResponseModel):
-    """Somebody to be."""
-
+class DemoUser(ResponseModel):
     id: str
     name: str
 
 
-class DemoPeople(ResponseModel):
-    """Some demo people who are friends; none while they are still being made up."""
+class DemoUsers(ResponseModel):
+    """Some demo users who are friends; none while they are still being generated."""
 
-    people: list[DemoPerson]
+    people: list[DemoUser]
 
 
 class DemoRequest(RequestModel):
-    """Whom to be."""
+    """The user to sign in as."""
 
     user: UserId
 
@@ -64,24 +61,26 @@ class DemoSession(ResponseModel):
     expires_at: Annotated[int, Field(description="Unix seconds")]
 
 
-@routes.get("/demo/people", auth=PUBLIC, summary="Some people to be", problems=(NotFromHere,))
-async def people(request: web.Request) -> DemoPeople:
-    """The first person and some of their friends; the demo leaves the first three alone."""
-    _only_here(request)
+@routes.get("/demo/people", auth=PUBLIC, summary="Demo users to sign in as", problems=(NotFromHere,))
+async def people(request: web.Request) -> DemoUsers:
+    """The first user and some of their friends; the demo does not act for the first three."""
+    _require_loopback(request)
     graph = request.app[CONTEXT].backends.graph
     first = await graph.rows("first_users", limit=1)
     if not first:
-        return DemoPeople(people=[])
+        return DemoUsers(people=[])
     me = str(first[0]["id"])
-    page = await request.app[SERVICES].friends.page(me, "all", None, OFFERED - 1)
-    friends = [DemoPerson(id=one.id, name=one.name) for one in page.friends]
-    return DemoPeople(people=[DemoPerson(id=me, name=await _name(request, me) or me), *friends])
+    page = await request.app[SERVICES].friends.page(me, "all", None, MAX_OFFERED_USERS - 1)
+    friends = [DemoUser(id=one.id, name=one.name) for one in page.friends]
+    return DemoUsers(people=[DemoUser(id=me, name=await _name(request, me) or me), *friends])
 
 
-@routes.post("/demo/session", auth=PUBLIC, summary="Be a demo person", problems=(NotFromHere, UserNotFound))
+@routes.post(
+    "/demo/session", auth=PUBLIC, summary="Sign in as a demo user", problems=(NotFromHere, UserNotFound)
+)
 async def session(request: web.Request, body: DemoRequest) -> DemoSession:
-    """A token for an hour; with it, ask for ``/v1/session``."""
-    _only_here(request)
+    """A token for an hour, with which to request ``/v1/session``."""
+    _require_loopback(request)
     name = await _name(request, body.user)
     if name is None:
         raise UserNotFound(id=body.user)
@@ -91,11 +90,11 @@ async def session(request: web.Request, body: DemoRequest) -> DemoSession:
 
 
 async def _name(request: web.Request, user: str) -> str | None:
-    """What a user is shown as; None for nobody."""
+    """A user's display name; None where there is no such user."""
     row = await request.app[CONTEXT].backends.graph.row("suggestion_profiles", me=user, ids=[user])
     return str(row["names"][0]) if row else None
 
 
-def _only_here(request: web.Request) -> None:
-    if urlsplit(f"//{request.host}").hostname not in LOOPBACK:
+def _require_loopback(request: web.Request) -> None:
+    if urlsplit(f"//{request.host}").hostname not in LOOPBACK_HOSTS:
         raise NotFromHere

@@ -1,7 +1,7 @@
-"""Why a viewer sees what they see of a friend: what the graph, the streams and PubNub say, and a sentence of it.
+"""Explain why a viewer sees what they see of a friend: what graph, streams and PubNub say, and one sentence about it.
 
-Knows bodies and where each part is read; knows no route and no caller. What is shown is decided by the graph alone,
-as for the viewer's own client; everything else tells how it came to be so, or what is about to change it.
+Invariant: what is shown is decided by the graph alone, as for the viewer's own client. Everything else explains how it
+came to be, or what is about to change it.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from graph_service.model.timestamps import microseconds, milliseconds
 from graph_service.valkey.client import FIRST
 from pubnub_bridge.debounce.debouncer import DebounceTimes
 from pubnub_bridge.model.presence_event import PresenceEvent
-from pubnub_bridge.runtime.context import BridgeContext
+from pubnub_bridge.runtime.context import ApiContext
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.change_history import ChangeRecord
 
-MOST_PENDING = 500
-"""Entries of the seen stream that are looked through."""
+MAX_LOG_ENTRIES = 500
+"""Of the presence log, that are searched for one user."""
 
 
 class WhyQuery(RequestModel):
@@ -33,7 +33,7 @@ class WhyQuery(RequestModel):
 
 
 class ChangeNotification(ResponseModel):
-    """One settled change of the friend."""
+    """One committed change of the friend."""
 
     event_id: str
     online: bool
@@ -47,7 +47,7 @@ class ChangeNotification(ResponseModel):
 
 
 class Pending(ResponseModel):
-    """Something PubNub said of the friend that is not in the graph yet."""
+    """A presence event of the friend that is not committed yet."""
 
     online: bool
     at: Time | None
@@ -66,7 +66,7 @@ class Why(ResponseModel):
     """What the viewer should see."""
     because: str
     verdict: str
-    """The same in one or two sentences, with names, and what is about to change it."""
+    """The same in one or two sentences with names, and what is about to change it."""
     friends: bool
     viewer_blocked: bool
     friend_blocked: bool
@@ -75,15 +75,15 @@ class Why(ResponseModel):
     flag_at: Time | None
     last_seen: Time | None
     present_now: bool | None
-    """What Where Now says; null where PubNub does not answer."""
+    """What Where Now says; null where PubNub does not respond."""
     pending: list[Pending]
-    """What was seen and waits for the hold or for the graph, the oldest first."""
+    """Presence events that are debounced or not committed yet, the oldest first."""
     notices: list[ChangeNotification]
     ts: Time
 
 
-async def explained(context: BridgeContext, viewer: str, friend: str) -> Why:
-    """The whole answer.
+async def explain(context: ApiContext, viewer: str, friend: str) -> Why:
+    """The whole response.
 
     Raises:
         UserNotFound: one of the two does not exist.
@@ -91,51 +91,53 @@ async def explained(context: BridgeContext, viewer: str, friend: str) -> Why:
     row = await context.backends.graph.row("pair_state", viewer=viewer, friend=friend)
     if row is None:
         raise UserNotFound(id=f"{viewer}' or '{friend}")
-    found = await context.lookups.all([friend])
-    present = found[friend].online if friend in found else None
-    waiting = await pending(context, friend, row["presence_at"])
+    present_now = await context.presence_lookup.all([friend])
+    present = present_now[friend].online if friend in present_now else None
+    uncommitted = await pending(context, friend, row["presence_at"])
     shown, because = _shown(row)
     return Why(
         viewer=viewer,
         friend=friend,
         shown_online=shown,
         because=because,
-        verdict=verdict(row, present, waiting),
+        verdict=verdict(row, present, uncommitted),
         flag=row["present"],
         flag_at=milliseconds(row["presence_at"]),
         last_seen=milliseconds(row["last_seen"]),
         present_now=present,
-        pending=[_pending(seen, context.settings) for seen in waiting],
-        notices=[_notice(record) for record in await context.change_history.of(friend)],
+        pending=[_pending(event, context.settings) for event in uncommitted],
+        notices=[_notification(record) for record in await context.change_history.changes_of(friend)],
         ts=microseconds(row["ts"]),
-        **{name: row[name] for name in _AS_READ},
+        **{name: row[name] for name in _COPIED_COLUMNS},
     )
 
 
-_AS_READ = ("viewer_name", "friend_name", "friends", "viewer_blocked", "friend_blocked", "invisible")
+_COPIED_COLUMNS = ("viewer_name", "friend_name", "friends", "viewer_blocked", "friend_blocked", "invisible")
 
 
-async def pending(context: BridgeContext, user: str, written: int) -> list[PresenceEvent]:
-    """What stands of a user in the seen stream and is newer than `written`, the time of the flag in milliseconds."""
+async def pending(context: ApiContext, user: str, written: int) -> list[PresenceEvent]:
+    """A user's events in the presence log that are newer than `written`, the flag's time in milliseconds, oldest first."""
     key = keys.presence_log(context.shards.partition(user))
-    rows = (await context.backends.valkey.read({key: FIRST}, count=MOST_PENDING)).get(key, [])
-    seen = [
+    rows = (await context.backends.valkey.read({key: FIRST}, count=MAX_LOG_ENTRIES)).get(key, [])
+    events = [
         one for _, body in rows for one in presence_log.decode(body) if one.user == user and one.at > written
     ]
-    return sorted(seen, key=lambda one: one.at)
+    return sorted(events, key=lambda one: one.at)
 
 
-def verdict(row: Mapping[str, Any], present: bool | None, waiting: Sequence[PresenceEvent]) -> str:
-    """In plain words: what the viewer sees, why, and what does not fit it yet. Pure."""
+def verdict(row: Mapping[str, Any], present: bool | None, uncommitted: Sequence[PresenceEvent]) -> str:
+    """In plain words: what the viewer sees, why, and what differs from it for now. Pure."""
     shown, _ = _shown(row)
     viewer, friend = row["viewer_name"] or "The viewer", row["friend_name"] or "the friend"
     state = "online" if shown else "offline"
-    said = f"{viewer} sees {friend} {state} because {_in_words(row, friend)}."
-    related = row["friends"] and not row["invisible"]
-    return f"{said} {_not_yet(row, present, waiting)}".strip() if related else said
+    sentence = f"{viewer} sees {friend} {state} because {_reason(row, friend)}."
+    visible = row["friends"] and not row["invisible"]
+    return (
+        f"{sentence} {_about_to_change(row, friend, present, uncommitted)}".strip() if visible else sentence
+    )
 
 
-def _in_words(row: Mapping[str, Any], friend: str) -> str:
+def _reason(row: Mapping[str, Any], friend: str) -> str:
     viewer = row["viewer_name"] or "the viewer"
     if row["viewer_blocked"]:
         return f"{viewer} has blocked {friend}"
@@ -150,16 +152,18 @@ def _in_words(row: Mapping[str, Any], friend: str) -> str:
     return f"{friend} is settled online"
 
 
-def _not_yet(row: Mapping[str, Any], present: bool | None, waiting: Sequence[PresenceEvent]) -> str:
-    if waiting and waiting[-1].online != row["present"]:
-        state = "online" if waiting[-1].online else "offline"
-        return f"A newer {waiting[-1].reason} waits for its hold or for the graph: {state} is next."
+def _about_to_change(
+    row: Mapping[str, Any], friend: str, present: bool | None, uncommitted: Sequence[PresenceEvent]
+) -> str:
+    newest = uncommitted[-1] if uncommitted else None
+    if newest and newest.online != row["present"]:
+        state = "online" if newest.online else "offline"
+        return f"A newer {newest.reason} is not committed yet: {state} is next."
     if present is None:
-        return "PubNub does not answer, so what it says now is not known."
+        return "PubNub does not respond, so its current state is unknown."
     if present != row["present"]:
-        return (
-            f"PubNub says {'present' if present else 'absent'} now: the next event or repair puts it right."
-        )
+        state = "present" if present else "absent"
+        return f"PubNub reports {friend} {state} now: the next presence event or reconcile corrects this."
     return ""
 
 
@@ -174,7 +178,7 @@ def _shown(row: Mapping[str, Any]) -> tuple[bool, str]:
     return True, "the friend is settled online"
 
 
-def _pending(seen: PresenceEvent, settings: Settings) -> Pending:
+def _pending(event: PresenceEvent, settings: Settings) -> Pending:
     times = DebounceTimes(
         *(
             int(s * 1000)
@@ -186,14 +190,14 @@ def _pending(seen: PresenceEvent, settings: Settings) -> Pending:
         )
     )
     return Pending(
-        online=seen.online,
-        at=milliseconds(seen.at),
-        reason=seen.reason,
-        held_until=milliseconds(seen.at + times.of(seen)),
+        online=event.online,
+        at=milliseconds(event.at),
+        reason=event.reason,
+        held_until=milliseconds(event.at + times.of(event)),
     )
 
 
-def _notice(record: ChangeRecord) -> ChangeNotification:
+def _notification(record: ChangeRecord) -> ChangeNotification:
     return ChangeNotification(
         event_id=record.event_id,
         online=record.online,

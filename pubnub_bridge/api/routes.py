@@ -1,7 +1,7 @@
-"""The routes that need PubNub's side: sessions, pushed syncs, visibility, why, and the webhook. Knows bodies only.
+"""Routes that need PubNub: sessions, pushed syncs, visibility, why, and the presence webhook.
 
 They join the graph service's own routes: `build_app(..., extra=TABLES)` and ``app[CONTEXT] = context``. A process that
-serves the API alone leaves out `WEBHOOK`, since nobody there would settle what it accepts.
+serves the API alone leaves out `WEBHOOK`, since nothing in it would commit what the webhook accepts.
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field
 
-from graph_service.api.authentication import same_key
-from graph_service.api.callers import AUTHENTICATOR, SERVICE, USER, Anyone, Caller, Closed
+from graph_service.api.authentication import AUTHENTICATOR, SERVICE, USER, Anyone, Caller, Closed, same_key
 from graph_service.api.concurrency_limits import SLOT, BodyTooSlow
 from graph_service.api.problems import BodyTooLarge
 from graph_service.api.routing import Scheme, TypedRoutes
@@ -22,8 +21,8 @@ from graph_service.errors import BadInput, QueueUnavailable, RateLimited, Unauth
 from graph_service.model.ids import UserId
 from pubnub_bridge import metrics
 from pubnub_bridge.api import console
-from pubnub_bridge.api.erasure_check import Traces, traces
-from pubnub_bridge.api.explain import Why, WhyQuery, explained
+from pubnub_bridge.api.erasure_check import Traces, find_traces
+from pubnub_bridge.api.explain import Why, WhyQuery, explain
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.fanout.outbox_relay import set_visibility
 from pubnub_bridge.ingest import webhook
@@ -35,12 +34,12 @@ from pubnub_bridge.store import keys
 
 __all__ = ("API_ONLY", "CONTEXT", "TABLES", "WEBHOOK")
 
-LARGEST_WEBHOOK = 16 * 2**20
-"""Bytes: 10,000 items of about 500 bytes, three times over."""
+MAX_WEBHOOK_BYTES = 16 * 2**20
+"""10,000 items of about 500 bytes, three times over."""
 
-session_routes = TypedRoutes("session", room="session")
+session_routes = TypedRoutes("session", limiter="session")
 presence_routes = TypedRoutes("presence")
-webhook_routes = TypedRoutes("webhook", room="webhook")
+webhook_routes = TypedRoutes("webhook", limiter="webhook")
 WEBHOOK: tuple[TypedRoutes, ...] = (webhook_routes,)
 API_ONLY: tuple[TypedRoutes, ...] = (session_routes, presence_routes, console.routes)
 TABLES: tuple[TypedRoutes, ...] = (*API_ONLY, *WEBHOOK)
@@ -67,7 +66,7 @@ class Channels(ResponseModel):
     presence: str
     """Subscribing to it is being online."""
     global_: Annotated[str, Field(serialization_alias="global")]
-    """How many are online."""
+    """The number of users online."""
 
 
 class Session(ResponseModel):
@@ -85,13 +84,13 @@ class Session(ResponseModel):
     expires_at: int | None = None
     """Unix seconds."""
     renew_at: int | None = None
-    """Unix seconds: ask for another session from then on."""
+    """Unix seconds: request another session from then on."""
     heartbeat: int
     """Seconds of the presence timeout; send heartbeats at half of it."""
 
 
 class SyncRequested(ResponseModel):
-    """The sync is on its way to the inbox."""
+    """The sync will be published to the inbox."""
 
     user_id: str
 
@@ -110,7 +109,7 @@ class Visibility(ResponseModel):
 
 
 class Accepted(ResponseModel):
-    """What a webhook call brought."""
+    """How many events of a webhook call were accepted."""
 
     accepted: int
     ignored: int
@@ -123,11 +122,11 @@ class Accepted(ResponseModel):
     problems=(UserNotFound, PubNubUnavailable, PubNubRefused),
 )
 async def session(request: web.Request, caller: Caller) -> Session:
-    """Keys, channels and a token that allows exactly these channels; ask again when `renewAt` is reached."""
+    """Keys, channels and a token that allows exactly these channels; request another when `renewAt` is reached."""
     context, settings = request.app[CONTEXT], request.app[CONTEXT].settings
     if not await context.flags.exists(caller.id):
         raise UserNotFound(id=caller.id)
-    token = await context.tokens.client(caller.id, context.shards)
+    token = await context.tokens.client_token(caller.id, context.shards)
     shard = context.shards.shard(caller.id)
     return Session(
         user_id=caller.id,
@@ -151,7 +150,7 @@ async def push_sync(request: web.Request, caller: Caller) -> SyncRequested:
     """After every connect, and whenever messages may have been missed; at most one a second is sent."""
     context = request.app[CONTEXT]
     await context.backpressure.check([keys.inbox(context.shards.partition(caller.id))])
-    await context.inbox.ask(caller.id)
+    await context.inbox_streams.ask(caller.id)
     return SyncRequested(user_id=caller.id)
 
 
@@ -170,23 +169,23 @@ async def visibility(request: web.Request, caller: Caller, body: VisibilityReque
     auth=SERVICE,
     summary="Why a viewer sees what they see",
     problems=(UserNotFound,),
-    room="service",
+    limiter="service",
 )
 async def why(request: web.Request, query: WhyQuery) -> Why:
-    """The edge, the block, the flag, what PubNub says, and the last settled changes of the friend."""
-    return await explained(request.app[CONTEXT], query.viewer, query.friend)
+    """The edge, the block, the flag, what PubNub says, and the last committed changes of the friend."""
+    return await explain(request.app[CONTEXT], query.viewer, query.friend)
 
 
 @presence_routes.get(
-    "/v1/users/{id}/traces", auth=SERVICE, summary="Where a user is still named", room="service"
+    "/v1/users/{id}/traces", auth=SERVICE, summary="Where a user is still named", limiter="service"
 )
 async def user_traces(request: web.Request, id_: UserId) -> Traces:
-    """The proof of an erase: ask until it is clean. What friends still have to hear waits in the streams for moments."""
-    return await traces(request.app[CONTEXT], id_)
+    """The proof of an erase: repeat until it is clean. Notifications for friends stay in the streams for moments."""
+    return await find_traces(request.app[CONTEXT], id_)
 
 
 async def _by_secret(request: web.Request) -> Anyone:
-    """The keyset's webhooks, by their secret header, compared in constant time."""
+    """Authenticate the keyset's webhooks by their secret header, compared in constant time."""
     settings: Settings = request.app[CONTEXT].settings
     if settings.webhook_secret is None:
         raise Closed(option="WEBHOOK_SECRET")
@@ -197,13 +196,13 @@ async def _by_secret(request: web.Request) -> Anyone:
     return Anyone()
 
 
-HOOK = Scheme(
+WEBHOOK_SCHEME = Scheme(
     "webhook",
     {
         "type": "apiKey",
         "in": "header",
         "name": "X-Webhook-Secret",
-        "description": "What Events & Actions sends.",
+        "description": "The secret that Events & Actions sends.",
     },
     Anyone,
     _by_secret,
@@ -213,29 +212,32 @@ HOOK = Scheme(
 
 @webhook_routes.post(
     "/webhooks/presence",
-    auth=HOOK,
+    auth=WEBHOOK_SCHEME,
     summary="Presence events by PubNub Events & Actions",
     problems=(QueueUnavailable, TooManyEvents, BodyTooLarge, BodyTooSlow, BadInput),
 )
 async def presence_webhook(request: web.Request) -> Accepted:
-    """Answered only once the events stand in the log; with 503 they are sent again."""
+    """Accepted only once the events are in the presence log; after 503 PubNub sends them again."""
     context = request.app[CONTEXT]
     body = await _json(request)
-    heard = drop_misplaced(webhook.parse_webhook(body, context.shards, context.clock.now()), context.shards)
-    if len(heard.seen) > webhook.MAX_BATCH:
+    parsed = drop_misplaced(webhook.parse_webhook(body, context.shards, context.clock.now()), context.shards)
+    if len(parsed.events) > webhook.MAX_BATCH:
         raise TooManyEvents(field="data", reason=f"more than {webhook.MAX_BATCH} events in one call")
-    if heard.seen:
+    if parsed.events:
         await context.backpressure.check(
-            [keys.presence_log(one) for one in {context.shards.partition(s.user) for s in heard.seen}]
+            [
+                keys.presence_log(one)
+                for one in {context.shards.partition(event.user) for event in parsed.events}
+            ]
         )
-        await context.log.append(heard.seen)
-        metrics.PRESENCE_EVENTS.labels("webhook").inc(len(heard.seen))
-    return Accepted(accepted=len(heard.seen), ignored=len(heard.unknown))
+        await context.presence_log.append(parsed.events)
+        metrics.PRESENCE_EVENTS.labels("webhook").inc(len(parsed.events))
+    return Accepted(accepted=len(parsed.events), ignored=len(parsed.unknown))
 
 
 async def _json(request: web.Request) -> Any:
-    """Batches may be larger than what other callers send."""
-    body = await request[SLOT].body(request, LARGEST_WEBHOOK)
+    """With a larger limit than other requests have."""
+    body = await request[SLOT].read_body(request, MAX_WEBHOOK_BYTES)
     try:
         return json.loads(body)
     except (ValueError, RecursionError) as error:

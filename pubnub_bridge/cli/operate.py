@@ -45,7 +45,7 @@ def redrive_command(
     as_json: AsJson = False,
 ) -> None:
     """Show what PubNub or the graph refused for its own sake, and put it back to be tried again."""
-    letters, redriven = asyncio.run(_redrive(given_settings(stack), only_list))
+    letters, redriven = asyncio.run(_redrive(settings_from_stack(stack), only_list))
     if as_json:
         rows = [
             {"kind": one.kind, "inbox": one.inbox, "reason": one.reason, "eventIds": one.event_ids}
@@ -64,7 +64,7 @@ def doctor_command(
     as_json: AsJson = False,
 ) -> None:
     """Check options, engines and PubNub, and say what to switch on where. Exit code 1 where something fails."""
-    findings = asyncio.run(examine(given_settings(stack), deep))
+    findings = asyncio.run(examine(settings_from_stack(stack), deep))
     if as_json:
         typer.echo(json.dumps(report(findings), indent=1))
     else:
@@ -80,7 +80,7 @@ def _table(findings: list[Finding]) -> Table:
     return table
 
 
-def given_settings(stack: Path | None) -> Settings:
+def settings_from_stack(stack: Path | None) -> Settings:
     """The options: of the stack file that is named, or of the usual one where there is one, or the environment's.
 
     Raises:
@@ -92,7 +92,7 @@ def given_settings(stack: Path | None) -> Settings:
 
 async def _redrive(settings: Settings, only_list: bool) -> tuple[list[DeadLetter], int]:
     async with open_valkey(settings.redis_url.get_secret_value()) as valkey:
-        dead = DeadLetters(valkey, settings.partitions)
+        dead = DeadLetters(valkey=valkey, partitions=settings.partitions)
         letters = await dead.all(MOST_SHOWN)
         return letters, 0 if only_list else await dead.redrive()
 

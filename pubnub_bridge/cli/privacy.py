@@ -18,8 +18,8 @@ from graph_service.errors import UserNotFound
 from graph_service.graph.driver import connect
 from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.api.erasure import erasers
-from pubnub_bridge.api.erasure_check import Traces, traces
-from pubnub_bridge.cli.operate import PANEL, AsJson, Stack, given_settings
+from pubnub_bridge.api.erasure_check import Traces, find_traces
+from pubnub_bridge.cli.operate import PANEL, AsJson, Stack, settings_from_stack
 from pubnub_bridge.runtime.context import open_context
 from pubnub_bridge.settings import Settings
 
@@ -41,7 +41,7 @@ def erase_command(
     as_json: AsJson = False,
 ) -> None:
     """Erase a user everywhere, then look into every store. Exit code 1 while anything is left; ask again then."""
-    report, found = asyncio.run(_erase(given_settings(stack), user, wait))
+    report, found = asyncio.run(_erase(settings_from_stack(stack), user, wait))
     if as_json:
         told = {"erased": report, "traces": found.model_dump(mode="json", by_alias=True)}
         typer.echo(json.dumps(told, indent=1))
@@ -60,7 +60,7 @@ async def _erase(settings: Settings, user: str, wait: float) -> Done:
         with suppress(UserNotFound):  # erased before, and the proof is wanted again
             report = await build_services(settings, opened, erasers(context)).people.erase(user)
         until = time.monotonic() + wait
-        while not (found := await traces(context, user)).clean and time.monotonic() < until:  # noqa: ASYNC110
+        while not (found := await find_traces(context, user)).clean and time.monotonic() < until:  # noqa: ASYNC110
             await asyncio.sleep(STEP)
         return report, found
 

@@ -107,8 +107,8 @@ def _load(found: Prediction) -> Table:
         ("news for one inbox", load.news_an_inbox, "deliveries / online"),
         (
             "publishes",
-            found.letters.publishes,
-            f"window {product.window:g} s: {found.letters.news:.2f} news each",
+            found.messages.publishes,
+            f"window {product.window:g} s: {found.messages.news:.2f} news each",
         ),
         ("friends.sync", load.syncs, f"2 an arrival, {load.sizes.sync:,} bytes each"),
     )

@@ -95,7 +95,7 @@ class ApiClient:
         """A new session."""
         return Session.of(await self._call("POST", "/v1/session", user))
 
-    async def ask_sync(self, user: str) -> None:
+    async def request_sync(self, user: str) -> None:
         """Have friends.sync pushed to the user's inbox."""
         await self._call("POST", "/v1/sync", user)
 

@@ -73,7 +73,7 @@ class Device:
         )
         self._sdk.add_listener(self._ear)
         self._authorize()
-        self.says_goodbye = True
+        self.announces_leave = True
         """Whether leaving is told; without it PubNub finds out by the missing heartbeat."""
 
     def arrive(self) -> None:
@@ -110,7 +110,7 @@ class Device:
 
     async def close(self) -> None:
         """Leave, unless that is not wanted, and stop."""
-        if self.says_goodbye:
+        if self.announces_leave:
             self._ear.left.clear()
             self._sdk.unsubscribe_all()
             with suppress(TimeoutError):

@@ -137,7 +137,7 @@ class Watcher:
     async def _sync(self) -> None:
         await asyncio.sleep(random.uniform(0, JITTER_SECONDS))
         try:
-            await self.api.ask_sync(self.user)
+            await self.api.request_sync(self.user)
         except FriendsError as problem:
             self.screen.trouble(f"no sync was asked for: {problem}")
 

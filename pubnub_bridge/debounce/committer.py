@@ -1,7 +1,10 @@
-"""Settling (rows 5 to 8 of the walk): what is due goes into the graph, and what the graph then says is to be told.
+"""Flag committer: commits what is due in batches, reads the result, and enqueues the notifications.
 
-Knows holds, flags and streams. Three steps in this order, each of which may be repeated: commit the flags, read
-state and clock in a second transaction, append the notices; then the entries of the seen stream are deleted.
+For each batch, in this order: write the flags (one transaction), read the users' states (a second one), append the
+notifications to the inbox streams, resolve the changes; entries of the presence log are deleted only afterwards.
+Invariants: a batch that fails begins again with the commit, and its changes then count as redelivered; the read
+begins after the commit; notifications of batches are appended in the order of their reads; while one batch is
+notified the next is committed and read, and never a third; a change that the graph rejects is dead-lettered alone.
 """
 
 from __future__ import annotations
@@ -9,14 +12,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from graph_service import tracing
 from graph_service.concurrency import cancellation
+from graph_service.concurrency.retry import retry_forever
+from graph_service.concurrency.wait import wait_or_timeout
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.model.model import CommitResult, Flag, PresenceSnapshot
 from pubnub_bridge import metrics
@@ -33,321 +38,369 @@ from pubnub_bridge.store.watermark import Watermark
 
 MAX_BATCH = 500
 MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
-"""Seconds until a batch is tried again."""
+"""Until a batch is tried again."""
+MAX_STORE_BACKOFF_SECONDS = 1.0
+"""Until Valkey is tried again."""
 MAX_TRACED_IDS = 20
 """Event ids in the span of a batch."""
-NOBODY = "*"
+IMPOSSIBLE_USER = "*"
 """An id that no user can have."""
 LINGER_SECONDS = 0.02
-"""Seconds to wait for company once something is due."""
+"""How long a batch waits for more once something is due."""
 SMALL_BATCH = 50
-"""Changes up to which most of what a batch costs is its own."""
+"""Changes up to which most of what a batch costs does not depend on their number."""
 MIN_INTERVAL_SECONDS = 0.1
-"""Seconds from the beginning of a small batch to that of the next."""
+"""From the beginning of a small batch to that of the next."""
+MAX_WAIT_SECONDS = 1.0
+"""Between two looks for what is due."""
 _log = structlog.get_logger(__name__)
 Taken = tuple[Debouncer, Change]
 
 
-class Refusal:
-    """Why a batch could not be settled."""
-
-    def __init__(self, error: Exception) -> None:
-        self.temporary = isinstance(error, FriendsError) and error.temporary
-        self.reason = str(error)[:300] or type(error).__name__
-
-
 class FlagStore(Protocol):
-    """The part of `graph_service.friends.presence_flags.Flags` that settling needs."""
+    """The part of `graph_service.friends.presence_flags.Flags` that the committer needs."""
 
     async def write_flags(self, flags: Sequence[Flag]) -> CommitResult:
-        """Row 6: one committed transaction."""
+        """Write flags in one transaction that is committed on return."""
 
     async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
-        """Row 7: a read begun afterwards."""
+        """Own state, online friends and clock of each user."""
 
 
-def users_to_notify(changes: Sequence[Change], settled: CommitResult) -> list[str]:
-    """Who of a batch has news. A flap or repeat has none, unless the flag was not what it was thought to be."""
+@dataclass(slots=True)
+class Batch:
+    """What is still to do of the changes that were taken together."""
+
+    parts: list[Sequence[Taken]]
+    """The last one is worked on. There is one, unless the graph rejected it: then its halves."""
+    backoff_seconds: float = field(default_factory=lambda: MIN_BACKOFF_SECONDS)
+    began: float = field(default_factory=time.monotonic)
+
+    def done(self) -> None:
+        """The last part is notified, or dead-lettered."""
+        self.parts.pop()
+        self.backoff_seconds = MIN_BACKOFF_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed:
+    """One part of a batch, committed and read."""
+
+    taken: Sequence[Taken]
+    result: CommitResult
+    snapshots: Sequence[PresenceSnapshot]
+
+    @property
+    def changes(self) -> list[Change]:
+        """Without their debouncers."""
+        return [change for _, change in self.taken]
+
+
+def users_to_notify(changes: Sequence[Change], result: CommitResult) -> list[str]:
+    """Whose friends are notified: not those of a flap or repeat, unless the flag was not what it was thought to be."""
     return [
         change.user
         for change in changes
-        if change.user in settled.equal
-        or change.user in (settled.changed if change.tell or change.again else settled.flipped)
+        if change.user in result.duplicate
+        or change.user in (result.changed if change.notify or change.redelivered else result.flipped)
     ]
 
 
 def add_notifications(
-    told: Sequence[PresenceSnapshot], hidden: Set[str], notifications: NotificationBatch
+    snapshots: Sequence[PresenceSnapshot], hidden: Set[str], notifications: NotificationBatch
 ) -> None:
-    """Rows 7 to 8: what one read of these users leads to. Who changed while hidden is not talked of, but talked to.
+    """What one read leads to: friends are notified unless the user was `hidden` at the commit, present users get a sync.
 
-    Who was visible at the commit and hid before this read is told of as offline: the hiding may have found them gone.
+    Who was visible at the commit and hid before this read is shown offline: the relay's read of the hiding may have
+    found them offline already, and then it has notified nobody of this change.
     """
-    for one in told:
+    for one in snapshots:
         if one.user not in hidden:
             notifications.add(presence_event(one), one.online_friends)
         if one.present:
             notifications.sync(sync_of(one))
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
-    """What settling leans on."""
-
-    flags: FlagStore
-    log: PresenceLog
-    inbox: InboxStreams
-    watermark: Watermark
-    lookups: PresenceLookup
-    change_history: ChangeHistory
-    now: Callable[[], int]
-    """PubNub's time in milliseconds."""
-    events: Callable[[Sequence[Event]], Awaitable[None]]
-    """Keeps events for the product's own back end."""
-    refused: Callable[[PresenceEvent, str], Awaitable[None]]
-    """Keeps a change that the graph refuses, with its reason."""
-    verify_leaves: bool = True
-    """Whether someone who left is looked up first, since another device may still be there."""
-
-
 class FlagCommitter:
-    """Settles the users of all partitions this process owns."""
+    """Commits the changes of all partitions this process owns."""
 
-    def __init__(self, around: Around, debouncers: Mapping[int, Debouncer]) -> None:
-        self._around = around
-        self._holds = debouncers
-        self.woken = asyncio.Event()
-        """Set it when a hold has something new."""
-        self.told: Callable[[Sequence[PresenceSnapshot]], None] = lambda _told: None
-        """Told of everyone whose state was settled, for what is written behind."""
-        self.took: Callable[[float], None] = lambda _seconds: None
-        """Told how long each batch took."""
-        self.batches: list[asyncio.Task[None]] = []
-        """Those under way: at most one that is being told of, and one in the graph."""
-        self._telling = asyncio.Lock()
+    def __init__(
+        self,
+        *,
+        debouncers: Mapping[int, Debouncer],
+        wakeup: asyncio.Event,
+        flags: FlagStore,
+        log: PresenceLog,
+        inbox: InboxStreams,
+        watermark: Watermark,
+        lookups: PresenceLookup,
+        change_history: ChangeHistory,
+        append_events: Callable[[Sequence[Event]], Awaitable[None]],
+        dead_letter: Callable[[PresenceEvent, str], Awaitable[None]],
+        on_committed: Callable[[Sequence[PresenceSnapshot]], None],
+        on_batch_seconds: Callable[[float], None],
+        verify_leaves: bool,
+        now: Callable[[], int],
+    ) -> None:
+        self._debouncers = debouncers
+        self._wakeup = wakeup
+        self._flags = flags
+        self._log = log
+        self._inbox = inbox
+        self._watermark = watermark
+        self._lookups = lookups
+        self._change_history = change_history
+        self._append_events = append_events
+        self._dead_letter = dead_letter
+        self._on_committed = on_committed
+        self._on_batch_seconds = on_batch_seconds
+        self._verify_leaves = verify_leaves
+        self._now = now
+        self._stopping = False
+        self._step = asyncio.Lock()
+        self._appending = asyncio.Lock()
+        self._notifying: list[asyncio.Task[None]] = []
         self._turns = RoundRobin()
 
     async def run(self) -> None:
-        """Settle what is due, for ever."""
-        while True:
-            self.woken.clear()
-            await self._wait()
-            began = time.monotonic()
-            if 0 < await self.step() < SMALL_BATCH:
-                await asyncio.sleep(began + MIN_INTERVAL_SECONDS - time.monotonic())
+        """Commit what is due, without end."""
+        try:
+            while True:
+                self._wakeup.clear()
+                await self._wait_until_due()
+                began = time.monotonic()
+                if 0 < await self.step() < SMALL_BATCH:
+                    await asyncio.sleep(began + MIN_INTERVAL_SECONDS - time.monotonic())
+        finally:
+            await cancellation.cancel_and_wait(self._notifying)
 
     async def step(self) -> int:
-        """Delete what is done and settle one batch of what is due now; returns the number of users.
+        """Delete resolved entries, then commit and read one batch; returns its number of users.
 
-        It returns when the graph is done with the batch and the one before is told of, so that one is told of while
-        the next is in the graph.
+        The batch is notified after this returns, which is not before the previous one is notified: so one is
+        notified while the next is in the graph.
         """
-        await self._delete_finished()
-        taken = self._take()
-        if taken:
-            read = asyncio.Event()
-            self.batches.append(asyncio.create_task(self._batch(taken, read), name="settle"))
-            await read.wait()
-        await self._done(self.batches[:-1] if taken else [])
-        return len(taken)
+        async with self._step:
+            await self._delete_resolved()
+            taken = self._take()
+            previous = list(self._notifying)
+            if taken:
+                batch = Batch([taken])
+                await self._verify(taken)
+                committed = await self.commit_and_read(batch)
+                self._notifying.append(asyncio.create_task(self.notify(batch, committed), name="notify"))
+            await self._notified(previous if taken else [])
+            return len(taken)
 
     async def drained(self) -> None:
-        """Returns once no batch is under way; call it when nobody runs `run` any more."""
+        """Returns once no batch is in progress; none is begun any more, also by a `run` that goes on."""
+        self._stopping = True
         try:
-            await self._done(self.batches)
+            async with self._step:
+                await self._notified(self._notifying)
         finally:
-            await cancellation.cancel_and_wait(self.batches)
-        await self._delete_finished()
+            await cancellation.cancel_and_wait(self._notifying)
+        await self._delete_resolved()
 
-    async def _done(self, batches: Sequence[asyncio.Task[None]]) -> None:
-        """Wait for these, and raise what ended any of them or of those that have ended meanwhile."""
-        if batches:
-            await asyncio.wait(batches)
-        ended = [batch for batch in self.batches if batch.done()]
-        self.batches = [batch for batch in self.batches if batch not in ended]
-        for batch in ended:
-            batch.result()
+    async def commit_and_read(self, batch: Batch) -> Committed | None:
+        """Commit and read the last part of a batch, however long graph and Valkey are away.
 
-    async def _batch(self, taken: Sequence[Taken], read: asyncio.Event) -> None:
-        began = time.monotonic()
+        A part that the graph rejects is halved down to the change at fault, which is dead-lettered, so that the
+        others do not wait for it. None where nothing is left.
+        """
+        while batch.parts:
+            try:
+                return await self._committed(batch.parts[-1])
+            except Exception as error:  # noqa: BLE001 - whatever one row causes, the others must be committed
+                await self._failed(batch, error)
+        return None
+
+    async def notify(self, batch: Batch, committed: Committed | None) -> None:
+        """Append the notifications of what was read, then do the rest of the batch in the same way."""
         try:
-            with metrics.FLAG_WRITE_SECONDS.time():
-                await self._until_done(taken, read)
+            while committed is not None:
+                try:
+                    async with self._appending:  # a fair lock: in the order of the reads
+                        await self._append(committed)
+                except Exception as error:  # noqa: BLE001 - as in `commit_and_read`
+                    await self._failed(batch, error)
+                else:
+                    self._resolve(committed)  # last: what is resolved must not be tried again
+                    batch.done()
+                committed = await self.commit_and_read(batch)
         finally:
-            read.set()
-            self.woken.set()  # what it was needed for can be deleted
-        self.took(time.monotonic() - began)
+            metrics.FLAG_WRITE_SECONDS.observe(time.monotonic() - batch.began)
+            self._wakeup.set()  # its log entries can be deleted
+        self._on_batch_seconds(time.monotonic() - batch.began)
 
-    async def _wait(self) -> None:
+    async def _wait_until_due(self) -> None:
         due = min(
-            (due for debouncer in self._holds.values() if (due := debouncer.next_due()) is not None),
+            (due for debouncer in self._debouncers.values() if (due := debouncer.next_due()) is not None),
             default=None,
         )
-        pause = 1.0 if due is None else min(1.0, (due - self._around.now()) / 1000)
-        if pause > 0:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self.woken.wait()
+        seconds = MAX_WAIT_SECONDS if due is None else (due - self._now()) / 1000
+        if seconds > 0:
+            await wait_or_timeout(self._wakeup, seconds=min(MAX_WAIT_SECONDS, seconds))
         await asyncio.sleep(LINGER_SECONDS)
+
+    async def _notified(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """Wait for these, and raise what ended any of them, or another that has ended."""
+        if tasks:
+            await asyncio.wait(tasks)
+        ended = [task for task in self._notifying if task.done()]
+        self._notifying = [task for task in self._notifying if task not in ended]
+        for task in ended:
+            task.result()
 
     def _take(self) -> list[Taken]:
         taken: list[Taken] = []
-        now = self._around.now()
-        for number in self._turns.order(self._holds):
+        if self._stopping:
+            return taken
+        now = self._now()
+        for number in self._turns.order(self._debouncers):
             if len(taken) >= MAX_BATCH:
                 break
-            debouncer = self._holds[number]
+            debouncer = self._debouncers[number]
             if some := debouncer.take(now, MAX_BATCH - len(taken)):
                 self._turns.served(number)
                 taken += [(debouncer, change) for change in some]
         return taken
 
-    async def _until_done(self, taken: Sequence[Taken], read: asyncio.Event) -> None:
-        """The graph and the queue may be away for as long as they like: the batch waits for them.
-
-        Where the graph refuses a batch, its halves are tried, down to the change at fault, so that one bad row
-        keeps nobody else waiting.
-        """
-        await self._confirm(taken)
-        parts, wait = [taken], MIN_BACKOFF_SECONDS
-        while parts:
-            refusal = await self._tried(parts[-1], read)
-            if refusal is None:
-                parts.pop()
-            elif refusal.temporary or not await self._split(parts, refusal):
-                await asyncio.sleep(wait)
-                wait = min(MAX_BACKOFF_SECONDS, wait * 2)
-                continue
-            wait = MIN_BACKOFF_SECONDS
-
-    async def _confirm(self, taken: Sequence[Taken]) -> None:
-        """Who left one device may be there with another. Who cannot be looked up counts as gone."""
-        if not self._around.verify_leaves:
+    async def _verify(self, taken: Sequence[Taken]) -> None:
+        """Who left with one device may be present with another. Who cannot be looked up counts as gone."""
+        if not self._verify_leaves:
             return
         left = {
             change.user: (debouncer, change)
             for debouncer, change in taken
             if not change.online and change.reason == "leave"
         }
-        still = await self._around.lookups.still_there({user: one.at for user, (_, one) in left.items()})
-        for user, seen in still.items():
+        present = await self._lookups.still_there({user: change.at for user, (_, change) in left.items()})
+        for user, event in present.items():
             debouncer, change = left[user]
-            debouncer.confirmed(change, seen.at)
+            debouncer.still_present(change, event.at)
 
-    async def _tried(self, taken: Sequence[Taken], read: asyncio.Event) -> Refusal | None:
-        ids = [change.event_id for _, change in taken[:MAX_TRACED_IDS]] if tracing.on() else []
-        try:
-            with tracing.span("settle", users=len(taken), event_ids=ids):
-                await self._settle(taken, read)
-        except Exception as error:  # noqa: BLE001 - whatever one row causes, the others must be settled
-            refusal = Refusal(error)
-            for _, change in taken:
-                change.again = True
-            told = _log.warning if refusal.temporary else _log.error
-            told("settling waits", reason=refusal.reason, users=len(taken))
-            return refusal
-        return None
+    async def _failed(self, batch: Batch, error: Exception) -> None:
+        """Have the last part tried again: later, or in halves, or without the change at fault."""
+        part, reason = batch.parts[-1], str(error)[:300] or type(error).__name__
+        for _, change in part:
+            change.redelivered = True  # it may be committed: then its friends are notified in any case
+        if not (isinstance(error, FriendsError) and error.temporary):
+            _log.error("commit.batch.failed", users=len(part), exc_info=error)
+            if await self._isolated(batch, reason):
+                batch.backoff_seconds = MIN_BACKOFF_SECONDS
+                return
+        seconds = batch.backoff_seconds
+        batch.backoff_seconds = min(MAX_BACKOFF_SECONDS, seconds * 2)
+        _log.warning("commit.batch.retrying", users=len(part), reason=reason, seconds=seconds)
+        await asyncio.sleep(seconds)
 
-    async def _split(self, parts: list[Sequence[Taken]], refusal: Refusal) -> bool:
-        """Replace the last part by its halves, or bury it where it is one change at fault; False to wait instead."""
-        part = parts[-1]
+    async def _isolated(self, batch: Batch, reason: str) -> bool:
+        """Halve the last part, or dead-letter it where it is one change; False where no change is at fault."""
+        part = batch.parts[-1]
         if len(part) > 1:
-            parts[-1:] = [part[len(part) // 2 :], part[: len(part) // 2]]
+            batch.parts[-1:] = [part[len(part) // 2 :], part[: len(part) // 2]]
             return True
-        if not await self._others_settle():
+        if not await self._graph_accepts():
             return False
         debouncer, change = part[0]
         metrics.FLAG_WRITES_REFUSED.labels("change").inc()
-        _log.error("a change was refused", event_id=change.event_id, user=change.user, reason=refusal.reason)
-        await self._bury(change, refusal.reason)
+        _log.error("commit.change.rejected", event_id=change.event_id, user=change.user, reason=reason)
+        # Dead-lettered first, then resolved: the log entry goes only once the change is stored elsewhere.
+        event = PresenceEvent(change.user, change.online, change.at, change.shard, change.reason)
+        await retry_forever(
+            partial(self._dead_letter, event, reason),
+            on=QueueUnavailable,
+            event="commit.dead_letter",
+            max_seconds=MAX_STORE_BACKOFF_SECONDS,
+        )
         debouncer.resolved(change)
-        parts.pop()
+        batch.done()
         return True
 
-    async def _others_settle(self) -> bool:
-        """Whether rows 6 and 7 work for somebody who cannot exist: else no change is to blame, and all wait."""
+    async def _graph_accepts(self) -> bool:
+        """Whether commit and read work for a user who cannot exist: else no change is at fault, and all wait."""
         try:
-            await self._around.flags.write_flags([Flag(NOBODY, False, 0, 0)])
-            await self._around.flags.read_snapshots([NOBODY])
+            await self._flags.write_flags([Flag(IMPOSSIBLE_USER, False, 0, 0)])
+            await self._flags.read_snapshots([IMPOSSIBLE_USER])
         except Exception as error:  # noqa: BLE001 - any error says the same
             metrics.FLAG_WRITES_REFUSED.labels("graph").inc()
-            _log.error("the graph refuses every change", reason=Refusal(error).reason)
+            _log.error("commit.graph.rejects_everything", reason=str(error)[:300] or type(error).__name__)
             return False
         return True
 
-    async def _bury(self, change: Change, reason: str) -> None:
-        seen = PresenceEvent(change.user, change.online, change.at, change.shard, change.reason)
-        while True:
-            try:
-                return await self._around.refused(seen, reason)
-            except QueueUnavailable as error:
-                _log.warning("keeping a refused change waits", event_id=seen.event_id, reason=str(error))
-                await asyncio.sleep(1.0)
-
-    async def _settle(self, taken: Sequence[Taken], read: asyncio.Event) -> None:
+    async def _committed(self, taken: Sequence[Taken]) -> Committed:
+        """Commit and read, once."""
         changes = [change for _, change in taken]
-        around = self._around
-        settled = await around.flags.write_flags([Flag(c.user, c.online, c.at, c.shard) for c in changes])
-        await self._look_up_ties(settled.equal & settled.flipped)
-        asked = [*users_to_notify(changes, settled), *settled.older]
-        told = await around.watermark.read(lambda: around.flags.read_snapshots(asked)) if asked else []
-        read.set()
-        async with self._telling:  # in the order of the reads
-            await self._tell(changes, settled, told)
-        self._resolve(taken, settled, told)  # last: what is resolved must not be tried again
+        ids = [change.event_id for change in changes[:MAX_TRACED_IDS]] if tracing.on() else []
+        with tracing.span("settle", users=len(taken), event_ids=ids):
+            result = await self._flags.write_flags([Flag(c.user, c.online, c.at, c.shard) for c in changes])
+            await self._look_up_conflicts(result.duplicate & result.flipped)
+            users = [*users_to_notify(changes, result), *result.stale]
+            snapshots = await self._read(users) if users else []
+        return Committed(taken=taken, result=result, snapshots=snapshots)
 
-    async def _tell(
-        self, changes: Sequence[Change], settled: CommitResult, told: Sequence[PresenceSnapshot]
-    ) -> None:
-        around, notifications = self._around, self._around.inbox.notifications()
-        fresh = [one for one in told if one.user not in settled.older]
-        add_notifications(fresh, settled.hidden, notifications)
-        kept = records(changes, settled, told, around.now())
-        event_trace.committed(kept, told)  # before anybody can publish it
-        await around.inbox.append(notifications)
-        await around.events([presence_event(one) for one in fresh if one.user not in settled.hidden])
-        await around.change_history.keep(kept)
-        self.told(fresh)
-        count(settled, notifications)
+    async def _read(self, users: Sequence[str]) -> Sequence[PresenceSnapshot]:
+        # Begun after the commit: a read that began before it could miss a friend of the same batch.
+        return await self._watermark.read(partial(self._flags.read_snapshots, users))
 
-    async def _look_up_ties(self, users: frozenset[str]) -> None:
-        """The graph held the other state at the same time: Where Now says which is right, as a newer event."""
+    async def _append(self, committed: Committed) -> None:
+        result, notifications = committed.result, self._inbox.notifications()
+        newest = [one for one in committed.snapshots if one.user not in result.stale]
+        add_notifications(newest, result.hidden, notifications)
+        records = change_records(committed.changes, result, committed.snapshots, self._now())
+        event_trace.committed(records, committed.snapshots)  # before anything of it can be published
+        await self._inbox.append(notifications)
+        await self._append_events([presence_event(one) for one in newest if one.user not in result.hidden])
+        await self._change_history.add(records)
+        self._on_committed(newest)
+        count(result, notifications)
+
+    async def _look_up_conflicts(self, users: frozenset[str]) -> None:
+        """The graph held the other state with the same time: Where Now decides, as a newer event."""
         if users:
-            found = await self._around.lookups.all(sorted(users))
-            await self._around.log.append(list(found.values()))
+            found = await self._lookups.all(sorted(users))
+            await self._log.append(list(found.values()))
 
     @staticmethod
-    def _resolve(taken: Sequence[Taken], settled: CommitResult, told: Sequence[PresenceSnapshot]) -> None:
-        present = {one.user: (one.present, one.presence_at) for one in told if one.user in settled.older}
-        for debouncer, change in taken:
-            gone = (False, change.at) if change.user in settled.unknown else None
-            debouncer.resolved(change, present.get(change.user, gone))
+    def _resolve(committed: Committed) -> None:
+        result = committed.result
+        newer = {
+            one.user: (one.present, one.presence_at)
+            for one in committed.snapshots
+            if one.user in result.stale
+        }
+        for debouncer, change in committed.taken:
+            offline = (False, change.at) if change.user in result.unknown else None
+            debouncer.resolved(change, newer.get(change.user, offline))
 
-    async def _delete_finished(self) -> None:
+    async def _delete_resolved(self) -> None:
         entries = {
             partition: done
-            for partition, debouncer in list(self._holds.items())
+            for partition, debouncer in list(self._debouncers.items())
             if (done := debouncer.finished())
         }
-        while entries:
-            try:
-                await self._around.log.delete(entries)
-                break
-            except QueueUnavailable as error:
-                _log.warning("deleting waits", reason=str(error))
-                await asyncio.sleep(1.0)
+        if entries:
+            await retry_forever(
+                partial(self._log.delete, entries),
+                on=QueueUnavailable,
+                event="commit.delete_entries",
+                max_seconds=MAX_STORE_BACKOFF_SECONDS,
+            )
 
 
-def records(
-    changes: Sequence[Change], settled: CommitResult, told: Sequence[PresenceSnapshot], now: int
+def change_records(
+    changes: Sequence[Change], result: CommitResult, snapshots: Sequence[PresenceSnapshot], now: int
 ) -> list[ChangeRecord]:
-    """One record a change, for whoever asks why; none of ids without a user, who may have been erased."""
-    heard = {one.user: 0 if one.user in settled.hidden else len(one.online_friends) for one in told}
-    return [_record(change, settled, heard, now) for change in changes if change.user not in settled.unknown]
+    """One record a change for the change history; none of unknown users, who may have been erased."""
+    recipients = {one.user: 0 if one.user in result.hidden else len(one.online_friends) for one in snapshots}
+    return [
+        _record(change, result, recipients, now) for change in changes if change.user not in result.unknown
+    ]
 
 
-def _record(change: Change, settled: CommitResult, heard: Mapping[str, int], now: int) -> ChangeRecord:
-    outcome = "older" if change.user in settled.older else "told" if change.user in heard else "silent"
+def _record(change: Change, result: CommitResult, recipients: Mapping[str, int], now: int) -> ChangeRecord:
+    outcome = "older" if change.user in result.stale else "told" if change.user in recipients else "silent"
     return ChangeRecord(
         user=change.user,
         event_id=change.event_id,
@@ -357,13 +410,21 @@ def _record(change: Change, settled: CommitResult, heard: Mapping[str, int], now
         held_until=change.due,
         settled_at=now,
         outcome=outcome,
-        recipients=heard.get(change.user, 0) if outcome == "told" else 0,
+        recipients=recipients.get(change.user, 0) if outcome == "told" else 0,
     )
 
 
-def count(settled: CommitResult, notifications: NotificationBatch) -> None:
-    """Count a batch."""
-    for outcome in ("changed", "equal", "older", "unknown"):
-        metrics.FLAG_WRITES.labels(outcome).inc(len(getattr(settled, outcome)))
-    metrics.UNKNOWN_USERS.inc(len(settled.unknown))
-    metrics.NOTIFICATIONS.inc(notifications.recipients)
+def count(result: CommitResult, notifications: NotificationBatch) -> None:
+    """Count and log a batch that is committed and notified."""
+    outcomes = {
+        "changed": len(result.changed),
+        "equal": len(result.duplicate),
+        "older": len(result.stale),
+        "unknown": len(result.unknown),
+    }
+    for outcome, users in outcomes.items():
+        metrics.FLAG_WRITES.labels(outcome).inc(users)
+    metrics.UNKNOWN_USERS.inc(len(result.unknown))
+    recipients = notifications.recipients
+    metrics.NOTIFICATIONS.inc(recipients)
+    _log.debug("commit.batch.done", **outcomes, recipients=recipients)

@@ -1,16 +1,16 @@
-"""The hold (row 4 of the walk): what was seen becomes settled once it has lasted. Pure; one object a partition.
+"""Debounce presence per user: a change is committed only after it has lasted the debounce time.
 
-Knows who is settled online, what waits for its deadline, and which entries of the seen stream are still needed.
-Knows no clock, no stream and no graph. All times are milliseconds by PubNub's clock, so a replay of the same
-entries decides the same. The rules, each forced by a counterexample of the simulation:
+Pure: no clock, no I/O; times are PubNub milliseconds, so replaying the presence log reproduces every decision.
+Knows who is settled online, which changes are pending, and which log entries are still needed. Invariants, each
+forced by a counterexample of the simulation:
 
-- an older event than known is nothing new; its entry lives until the newer one is in the graph;
-- a deadline starts when the state first differs and is not moved by repeats;
-- a flap, or a repeat with a newer time, is written to the graph too, but friends are not told of it;
-- entries read again at a take-over are always written and told;
-- who is taken for settling counts as settled in the new state from that moment.
+- an event older than what is known decides nothing; its entry is needed until the newer one is in the graph;
+- the deadline starts at the first event that differs, and repeats do not move it;
+- a flap, or a repeat with a newer time, is committed too, but friends are not notified of it;
+- redelivered entries are always committed and announced;
+- a change that is taken counts as settled from that moment on.
 
-In a storm the leaves of some shards wait longer: only deadlines move, so none of these rules knows of storms.
+In a storm the leaves of some shards are debounced longer: only deadlines move, so no invariant depends on storms.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ MAX_REMEMBERED_LEAVES = 10_000
 
 @dataclass(frozen=True, slots=True)
 class DebounceTimes:
-    """Milliseconds that a new state must last, by what was seen."""
+    """Milliseconds that a new state must last, by the event that began it."""
 
     online: int = 5000
     leave: int = 5000
     timeout: int = 5000
 
     def of(self, one: PresenceEvent | Change) -> int:
-        """The hold of one event, or of the change that it began."""
+        """The debounce time of one event, or of the change that it began."""
         if one.online:
             return self.online
         return self.timeout if one.reason == "timeout" else self.leave
@@ -45,7 +45,7 @@ class DebounceTimes:
 
 @dataclass(slots=True)
 class Change:
-    """One user's state on its way into the graph, and the entries that are done once it is there."""
+    """One user's state on its way into the graph, and the log entries that are resolved once it is there."""
 
     user: str
     online: bool
@@ -55,15 +55,15 @@ class Change:
     """The presence action that began it."""
     due: int
     """The deadline; for a flap or repeat it is already past."""
-    tell: bool
-    """False for a flap or a repeat: friends are told only where the graph says that its flag flipped."""
-    again: bool = False
-    """An entry of it was read again at a take-over, or the write was tried before: told in any case."""
+    notify: bool
+    """False for a flap or a repeat: friends are notified only where the graph says that its flag flipped."""
+    redelivered: bool = False
+    """An entry of it was read again at a take-over, or the commit was tried before: announced in any case."""
     entries: list[str] = field(default_factory=list)
     began: int = 0
     """When the state first differed: a repeat moves `at`, never this."""
-    ready: int = 0
-    """Of a flap or a repeat: since when it, or what it includes, could have been written."""
+    ready_at: int = 0
+    """Of a flap or a repeat: since when it, or what it includes, could have been committed."""
 
     @property
     def event_id(self) -> str:
@@ -73,54 +73,65 @@ class Change:
 
 @dataclass(slots=True)
 class DebounceResult:
-    """What one entry led to, beside the deadlines."""
+    """What one log entry led to, apart from deadlines."""
 
-    arrived: list[str] = field(default_factory=list)
-    """Users whose join followed an absence, held or settled: they get friends.sync at once."""
-    doubtful: list[PresenceEvent] = field(default_factory=list)
-    """Same time, different states: to be looked up before anything is decided."""
+    joined: list[str] = field(default_factory=list)
+    """Users whose join followed an absence, pending or settled: they get friends.sync at once."""
+    conflicts: list[PresenceEvent] = field(default_factory=list)
+    """Same time, different states: looked up before anything is decided."""
     flaps: int = 0
     flapped: list[str] = field(default_factory=list)
-    """Whose change was undone inside the hold."""
+    """Users whose pending change was undone."""
     repeats: int = 0
-    moved: list[StateTransition] = field(default_factory=list)
-    """What began to differ from the settled state, and what was undone by a flap."""
+    transitions: list[StateTransition] = field(default_factory=list)
+    """What began to differ from the settled state, and what a flap undid."""
 
 
 class Debouncer:
     """The users of one partition."""
 
-    def __init__(self, times: DebounceTimes | None = None) -> None:
-        self._times = times or DebounceTimes()
+    #           differs             deadline passed              committed and enqueued
+    # settled ──────────► pending ───────────────────► in flight ──────────────────────► resolved
+    #    │                   │  │                          ▲
+    #    │ repeat            │  │ due, but the user has    │ next batch
+    #    │              flap │  │ one in flight or ready   │
+    #    └───────────────────┴──┴──────────► ready ────────┘
+    #
+    # A user can have one change in each of pending, ready and in flight. A flap replaces the pending change and takes
+    # over its entries; a second ready change takes over the first one's entries and its place in the queue.
+
+    def __init__(self, *, times: DebounceTimes) -> None:
+        self._times = times
         self._online: dict[str, int] = {}
-        self._gone: dict[str, int] = {}
-        self._waiting: dict[str, Change] = {}
+        self._offline: dict[str, int] = {}
+        self._pending: dict[str, Change] = {}
         self._ready: dict[str, Change] = {}
-        self._taken: dict[str, Change] = {}
+        self._in_flight: dict[str, Change] = {}
         self._deadlines: list[tuple[int, str]] = []
         self._needed: dict[str, int] = {}
-        self._patient: Collection[int] = ()
-        self._longest = 0
-        self.away: Counter[int] = Counter()
-        """Leaves that wait for their deadline, by shard."""
-        self.begins = 0
-        """Nothing is taken before this moment."""
+        """How many changes and conflicts need a log entry."""
         self._finished: deque[str] = deque()
+        self._extended_shards: Collection[int] = ()
+        self._extended_milliseconds = 0
+        self.pending_leaves: Counter[int] = Counter()
+        """Leaves that wait for their deadline, by shard."""
+        self.begins_at = 0
+        """Nothing is taken before this moment."""
 
     def __len__(self) -> int:
-        """How many users wait for a deadline or a write."""
-        return len(self._waiting) + len(self._ready) + len(self._taken)
+        """How many changes are not resolved."""
+        return len(self._pending) + len(self._ready) + len(self._in_flight)
 
     @property
     def online(self) -> Mapping[str, int]:
-        """Who counts as settled online, with the newest time known."""
+        """Who is settled online, with the newest time known."""
         return self._online
 
     @property
     def oldest_due(self) -> int | None:
-        """The deadline of the oldest change not yet in the graph."""
-        dues = [change.due for some in (self._ready, self._taken) for change in some.values()]
-        first = self._next_waiting()
+        """The deadline of the oldest change that is not in the graph."""
+        dues = [change.due for some in (self._ready, self._in_flight) for change in some.values()]
+        first = self._next_deadline()
         return min([*dues, *([] if first is None else [first])], default=None)
 
     def load(self, online: Mapping[str, int]) -> None:
@@ -128,202 +139,207 @@ class Debouncer:
         self._online = dict(online)
 
     def begin_at(self, moment: int) -> None:
-        """Take nothing before this moment: what PubNub told since the last owner's poll is awaited first."""
-        self.begins = moment
+        """Take nothing before this moment: what PubNub reported since the last owner's poll comes first."""
+        self.begins_at = moment
 
-    def extend(self, shards: Collection[int], hold: int) -> None:
-        """From now on leaves of these shards wait `hold` milliseconds, those waiting included; all others as ever."""
-        if (shards, hold) != (self._patient, self._longest):
-            self._patient, self._longest = shards, hold
-            for change in self._waiting.values():
-                self._plan(change)
+    def extend(self, shards: Collection[int], milliseconds: int) -> None:
+        """From now on debounce leaves of these shards for so long, the pending ones included; all others as usual."""
+        if (shards, milliseconds) != (self._extended_shards, self._extended_milliseconds):
+            self._extended_shards, self._extended_milliseconds = shards, milliseconds
+            for change in self._pending.values():
+                self._schedule(change)
 
-    def see(self, seen: Sequence[PresenceEvent], entry: str, again: bool = False) -> DebounceResult:
-        """Take one entry of the stream; `again` where it may have been acted on before a take-over."""
-        noticed = DebounceResult()
+    def add(
+        self, events: Sequence[PresenceEvent], entry: str, *, redelivered: bool = False
+    ) -> DebounceResult:
+        """Take one log entry; `redelivered` where it may have been acted on before a take-over."""
+        result = DebounceResult()
         self._needed[entry] = 1
-        for event in seen:
-            self._see(event, entry, again, noticed)
-        self._let_go([entry])
-        return noticed
+        for event in events:
+            self._add(event, entry, redelivered, result)
+        self._release([entry])
+        return result
 
     def observed(self, user: str) -> bool | None:
-        """What was seen of a user and is not in the graph yet; None where nothing is on its way."""
-        change = self._unwritten(user)
+        """What PubNub reported of a user and is not in the graph yet; None where nothing is."""
+        change = self._newest_change(user)
         return None if change is None else change.online
 
     def next_due(self) -> int | None:
         """The next moment at which `take` has something, maybe past; None for never."""
-        if any(user not in self._taken for user in self._ready):
-            return self.begins
-        due = self._next_waiting()
-        return None if due is None else max(due, self.begins)
+        if any(user not in self._in_flight for user in self._ready):
+            return self.begins_at
+        due = self._next_deadline()
+        return None if due is None else max(due, self.begins_at)
 
     def take(self, now: int, limit: int) -> list[Change]:
-        """Up to `limit` changes to be written now, longest due first. Each must be given back to `resolved`."""
+        """Up to `limit` changes to commit now, longest due first. Each must be given to `resolved` once."""
         taken: list[Change] = []
-        if now < self.begins:
+        if now < self.begins_at:
             return taken
-        free = (change for change in self._ready.values() if change.user not in self._taken)
+        free = (change for change in self._ready.values() if change.user not in self._in_flight)
         ready = deque(islice(free, limit))
         while len(taken) < limit:
-            due = self._next_waiting()
-            if ready and (due is None or ready[0].ready <= due):
+            due = self._next_deadline()
+            if ready and (due is None or ready[0].ready_at <= due):
                 change = self._ready.pop(ready.popleft().user)
             elif due is None or due > now:
                 break
-            elif (change := self._fallen_due()).user in self._taken or change.user in self._ready:
+            elif (change := self._pop_due()).user in self._in_flight or change.user in self._ready:
                 self._make_ready(change)
                 continue
             else:
-                self._set(change.user, change.online, change.at)
-            self._taken[change.user] = change
+                # Settled from here on: an event that comes during the commit is compared with the new state.
+                self._settle(change.user, change.online, change.at)
+            self._in_flight[change.user] = change
             taken.append(change)
         return taken
 
     def resolved(self, change: Change, present: tuple[bool, int] | None = None) -> None:
         """The graph holds a time not older than the change's; `present` is its state where that is another one."""
-        self._taken.pop(change.user, None)
+        del self._in_flight[change.user]
         if present is not None and change.user not in self._ready:
-            self._set(change.user, *present)
-        self._let_go(change.entries)
+            self._settle(change.user, *present)
+        self._release(change.entries)
 
     def finished(self) -> list[str]:
-        """Entries that nobody needs any more, each told once."""
+        """Entries that nothing needs any more, each returned once."""
         done = list(self._finished)
         self._finished.clear()
         return done
 
     def looked_up(self, entry: str) -> None:
-        """A doubt of this entry is settled: what was found out stands in the stream."""
-        self._let_go([entry])
+        """A conflict of this entry is resolved: the look-up's result is in the log."""
+        self._release([entry])
 
-    def confirmed(self, change: Change, at: int) -> None:
-        """A leave that was taken turned out to be one device of several: the user is present, as of `at`."""
-        change.online, change.tell, change.at = True, False, max(at, change.at + 1)
+    def still_present(self, change: Change, at: int) -> None:
+        """A leave that was taken was one device of several: the user is present, as of `at`."""
+        change.online, change.notify, change.at = True, False, max(at, change.at + 1)
         if change.user not in self._ready:
-            self._set(change.user, True, change.at)
+            self._settle(change.user, True, change.at)
 
-    def _see(self, event: PresenceEvent, entry: str, again: bool, noticed: DebounceResult) -> None:
-        known = self._unwritten(event.user)
-        newest = known.at if known else self._newest(event.user)
-        state = known.online if known else event.user in self._online
-        if event.at == newest and event.online != state:
+    def _add(self, event: PresenceEvent, entry: str, redelivered: bool, result: DebounceResult) -> None:
+        known = self._newest_change(event.user)
+        newest = known.at if known else self._settled_at(event.user)
+        online = known.online if known else event.user in self._online
+        if event.at == newest and event.online != online:
             self._needed[entry] += 1
-            noticed.doubtful.append(event)
-        elif event.at > newest or (event.at == newest and again and not known):
-            self._newer(event, entry, again, noticed)
+            result.conflicts.append(event)
+        # Read again at the last owner's `at`: it may have died between the commit and the notification.
+        elif event.at > newest or (event.at == newest and redelivered and not known):
+            self._add_newer(event, entry, redelivered, result)
         elif known:
-            self._need(known, entry, again)
+            self._need(known, entry, redelivered)
 
-    def _newer(self, event: PresenceEvent, entry: str, again: bool, noticed: DebounceResult) -> None:
-        waiting = self._waiting.get(event.user)
-        if waiting and waiting.online == event.online:
-            self._unwait(event.user)
-            waiting.at, waiting.shard = event.at, event.shard
-            self._wait(waiting)
-            self._need(waiting, entry, again)
-            noticed.repeats += 1
+    def _add_newer(self, event: PresenceEvent, entry: str, redelivered: bool, result: DebounceResult) -> None:
+        pending = self._pending.get(event.user)
+        if pending and pending.online == event.online:
+            # Only `at` moves: a deadline that a repeat moved would let a user that is repeated often wait without end.
+            self._remove_pending(event.user)
+            pending.at, pending.shard = event.at, event.shard
+            self._add_pending(pending)
+            self._need(pending, entry, redelivered)
+            result.repeats += 1
         elif event.online == (event.user in self._online):
-            self._back(event, entry, again, noticed)
+            self._add_settled_again(event, entry, redelivered, result)
         else:
-            change = Change(event.user, event.online, event.at, event.shard, event.reason, 0, tell=True)
+            change = Change(event.user, event.online, event.at, event.shard, event.reason, 0, notify=True)
             change.began = event.at
-            self._need(change, entry, again)
-            if waiting:  # the graph has overruled what it was compared with
-                _include(waiting, change)
-                self._unwait(event.user)
-            self._wait(change)
-            self._plan(change)
-            noticed.moved.append(StateTransition(event.shard, not event.online, event.at))
+            self._need(change, entry, redelivered)
+            if pending:  # the graph has overruled the state that it differed from
+                _include(pending, change)
+                self._remove_pending(event.user)
+            self._add_pending(change)
+            self._schedule(change)
+            result.transitions.append(StateTransition(event.shard, not event.online, event.at))
             if event.online:
-                noticed.arrived.append(event.user)
+                result.joined.append(event.user)
 
-    def _back(self, event: PresenceEvent, entry: str, again: bool, noticed: DebounceResult) -> None:
-        """The settled state once more: a flap where another waited, else a repeat. Written, not told."""
-        change = Change(event.user, event.online, event.at, event.shard, event.reason, event.at, tell=False)
-        self._need(change, entry, again)
-        if waiting := self._unwait(event.user):
-            noticed.moved.append(
-                StateTransition(waiting.shard, not waiting.online, waiting.began, undone=True)
+    def _add_settled_again(
+        self, event: PresenceEvent, entry: str, redelivered: bool, result: DebounceResult
+    ) -> None:
+        """A flap where another state was pending, else a repeat."""
+        change = Change(event.user, event.online, event.at, event.shard, event.reason, event.at, notify=False)
+        self._need(change, entry, redelivered)
+        if pending := self._remove_pending(event.user):
+            result.transitions.append(
+                StateTransition(pending.shard, not pending.online, pending.began, undone=True)
             )
-            noticed.flaps += 1
-            noticed.flapped.append(event.user)
+            result.flaps += 1
+            result.flapped.append(event.user)
             if event.online:
-                noticed.arrived.append(event.user)
-            _include(waiting, change)
+                result.joined.append(event.user)
+            _include(pending, change)
         else:
-            noticed.repeats += 1
+            result.repeats += 1
         self._make_ready(change)
 
     def _make_ready(self, change: Change) -> None:
-        """Write it at the next turn; what was ready before is included in it, and gives it its place in the row.
+        """Commit it with the next batch; what was ready before is included, and gives it its place in the queue.
 
-        At its end, who flaps faster than the row moves would never be written.
+        At the end of the queue, a user that flaps faster than the queue moves would never be committed.
         """
-        change.ready = change.due
+        change.ready_at = change.due
         if earlier := self._ready.get(change.user):
             _include(earlier, change)
-            change.tell |= earlier.tell
-            change.ready = earlier.ready
-        self._set(change.user, change.online, change.at)
+            change.notify |= earlier.notify
+            change.ready_at = earlier.ready_at
+        self._settle(change.user, change.online, change.at)
         self._ready[change.user] = change
 
-    def _plan(self, change: Change) -> None:
-        """Set the deadline of a change that waits; an earlier one of it is void."""
-        hold = self._times.of(change)
-        if not change.online and change.shard in self._patient:
-            hold = max(hold, self._longest)
-        if change.due != change.began + hold:
-            change.due = change.began + hold
+    def _schedule(self, change: Change) -> None:
+        milliseconds = self._times.of(change)
+        if not change.online and change.shard in self._extended_shards:
+            milliseconds = max(milliseconds, self._extended_milliseconds)
+        if change.due != change.began + milliseconds:
+            change.due = change.began + milliseconds
             heapq.heappush(self._deadlines, (change.due, change.user))
 
-    def _wait(self, change: Change) -> None:
-        self._waiting[change.user] = change
+    def _add_pending(self, change: Change) -> None:
+        self._pending[change.user] = change
         if not change.online:
-            self.away[change.shard] += 1
+            self.pending_leaves[change.shard] += 1
 
-    def _unwait(self, user: str) -> Change | None:
-        change = self._waiting.pop(user, None)
+    def _remove_pending(self, user: str) -> Change | None:
+        change = self._pending.pop(user, None)
         if change is not None and not change.online:
-            self.away[change.shard] -= 1
+            self.pending_leaves[change.shard] -= 1
         return change
 
-    def _fallen_due(self) -> Change:
-        """The change that `_next_waiting` told of; it waits no longer."""
-        change = self._waiting[heapq.heappop(self._deadlines)[1]]
-        self._unwait(change.user)
-        return change
-
-    def _unwritten(self, user: str) -> Change | None:
-        """The newest change of a user that is not in the graph yet."""
-        return self._waiting.get(user) or self._ready.get(user) or self._taken.get(user)
-
-    def _newest(self, user: str) -> int:
-        return self._online.get(user, self._gone.get(user, -1))
-
-    def _set(self, user: str, online: bool, at: int) -> None:
-        (self._gone if online else self._online).pop(user, None)
-        (self._online if online else self._gone)[user] = at
-        while len(self._gone) > MAX_REMEMBERED_LEAVES:
-            del self._gone[next(iter(self._gone))]
-
-    def _next_waiting(self) -> int | None:
+    def _next_deadline(self) -> int | None:
         while self._deadlines:
             due, user = self._deadlines[0]
-            change = self._waiting.get(user)
+            change = self._pending.get(user)
             if change is not None and change.due == due:
                 return due
-            heapq.heappop(self._deadlines)
+            heapq.heappop(self._deadlines)  # stale: the change flapped, or has another deadline by now
         return None
 
-    def _need(self, change: Change, entry: str, again: bool) -> None:
-        change.again |= again
+    def _pop_due(self) -> Change:
+        """The change whose deadline `_next_deadline` returned."""
+        change = self._pending[heapq.heappop(self._deadlines)[1]]
+        self._remove_pending(change.user)
+        return change
+
+    def _newest_change(self, user: str) -> Change | None:
+        return self._pending.get(user) or self._ready.get(user) or self._in_flight.get(user)
+
+    def _settled_at(self, user: str) -> int:
+        return self._online.get(user, self._offline.get(user, -1))
+
+    def _settle(self, user: str, online: bool, at: int) -> None:
+        (self._offline if online else self._online).pop(user, None)
+        (self._online if online else self._offline)[user] = at
+        while len(self._offline) > MAX_REMEMBERED_LEAVES:
+            del self._offline[next(iter(self._offline))]
+
+    def _need(self, change: Change, entry: str, redelivered: bool) -> None:
+        change.redelivered |= redelivered
         if not change.entries or change.entries[-1] != entry:
             change.entries.append(entry)
             self._needed[entry] += 1
 
-    def _let_go(self, entries: Sequence[str]) -> None:
+    def _release(self, entries: Sequence[str]) -> None:
         for entry in entries:
             self._needed[entry] -= 1
             if not self._needed[entry]:
@@ -334,4 +350,4 @@ class Debouncer:
 def _include(earlier: Change, change: Change) -> None:
     earlier.entries.extend(change.entries)
     change.entries = earlier.entries
-    change.again |= earlier.again
+    change.redelivered |= earlier.redelivered

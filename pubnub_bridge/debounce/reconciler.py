@@ -58,18 +58,23 @@ class Reconciler:
     """Compares shards when asked to, one after the other."""
 
     def __init__(
-        self, flags: OnlineRead, log: PresenceLog, lookups: PresenceLookup, shards: ShardMap
+        self,
+        *,
+        flags: OnlineRead,
+        log: PresenceLog,
+        lookups: PresenceLookup,
+        shards: ShardMap,
+        observed: Callable[[str], bool | None],
+        now: Callable[[], int],
     ) -> None:
+        self._observed = observed
+        self._now = now
         self._flags = flags
         self._log = log
         self._lookups = lookups
         self._shards = shards
         self._wanted: dict[int, None] = {}
         self._woken = asyncio.Event()
-        self.now: Callable[[], int] = lambda: 0
-        """PubNub's time in milliseconds."""
-        self.observed: Callable[[str], bool | None] = lambda _user: None
-        """What was seen of a user and is on its way into the graph already; None where nothing is."""
 
     def ask(self, shards: Collection[int]) -> None:
         """Have these shards compared soon; one that waits already is compared once."""
@@ -90,16 +95,16 @@ class Reconciler:
 
     async def shard(self, shard: int) -> int:
         """Compare one shard; returns the number of repairs."""
-        at = self.now() - CACHE_MILLISECONDS
+        at = self._now() - CACHE_MILLISECONDS
         here = await self._lookups.present(shard)
         flagged = await self._flags.online_in_shards([shard])
         partition = shard % self._shards.partitions
         found = compare(here, flagged, lambda user: self._shards.partition(user) == partition)
-        missing = [user for user in found.missing if self.observed(user) is not False]
+        missing = [user for user in found.missing if self._observed(user) is not False]
         repairs = [
             PresenceEvent(user, True, at, shard, "reconcile")
             for user in found.arrived
-            if self.observed(user) is not True and why_not(user) is None
+            if self._observed(user) is not True and why_not(user) is None
         ]
         gone = await self._lookups.all(missing[:1000], "reconcile")
         repairs += [

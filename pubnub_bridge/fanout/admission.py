@@ -1,22 +1,19 @@
-"""How many owed syncs may be read from the graph at once. Pure: it is told how long reads took."""
+"""Admission control: how many syncs may be read from the graph at once. Pure; it is given the durations."""
 
 from __future__ import annotations
 
 
 class Admission:
-    """How many owed syncs may be under way in a storm: as many as the graph bears.
+    """An adaptive concurrency limit: a duration above its target takes a quarter off, another adds one."""
 
-    Every read and every settling tells how long it took. Longer than it should: a quarter fewer; else one more.
-    """
+    def __init__(self, *, max_syncs: int, min_syncs: int = 10) -> None:
+        self._max_syncs = max_syncs
+        self._min_syncs = min(min_syncs, max_syncs)
+        self.limit = max_syncs
 
-    def __init__(self, most: int, least: int = 10) -> None:
-        self._most = most
-        self._least = min(least, most)
-        self.room = most
-
-    def felt(self, seconds: float, target: float) -> None:
-        """What the graph took for something that should take `target` seconds."""
-        if seconds > target:
-            self.room = max(self._least, self.room * 3 // 4)
+    def observe(self, seconds: float, *, target_seconds: float) -> None:
+        """What the graph took for a read or a batch of commits."""
+        if seconds > target_seconds:
+            self.limit = max(self._min_syncs, self.limit * 3 // 4)
         else:
-            self.room = min(self._most, self.room + 1)
+            self.limit = min(self._max_syncs, self.limit + 1)

@@ -44,6 +44,7 @@ class EventWebhook:
 
     def __init__(
         self,
+        *,
         valkey: Valkey,
         session: aiohttp.ClientSession,
         receiver: WebhookReceiver,
@@ -56,7 +57,7 @@ class EventWebhook:
         self._partition = partition
         self._leads = leads
 
-    async def keep(self, events: Sequence[Event]) -> None:
+    async def append(self, events: Sequence[Event]) -> None:
         """Append what is to be posted; nothing where nobody wants it."""
         if not self._receiver.url or not events:
             return

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -48,35 +47,33 @@ class FlagsRead(Protocol):
         """Own state, online friends and clock."""
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """What the relay reads."""
-
-    outbox: OutboxRead
-    flags: FlagsRead
-
-
 class OutboxRelay:
     """Tells both ends of every changed pair how it stands, and friends of who hides or shows up again."""
 
     def __init__(
-        self, graph: Graph, inbox: InboxStreams, watermark: Watermark, leads: Callable[[], bool]
+        self,
+        *,
+        outbox: OutboxRead,
+        flags: FlagsRead,
+        inbox: InboxStreams,
+        watermark: Watermark,
+        leads: Callable[[], bool],
+        append_events: Callable[[Sequence[Event]], Awaitable[None]],
+        on_relayed: Callable[[Sequence[ChangedPair]], None],
     ) -> None:
-        self._outbox = graph.outbox
-        self._flags = graph.flags
+        self._outbox = outbox
+        self._flags = flags
         self._inbox = inbox
-        self._water = watermark
+        self._watermark = watermark
         self._leads = leads
-        self._woken = asyncio.Event()
-        self.changed: Callable[[Sequence[ChangedPair]], None] = lambda _pairs: None
-        """Told of every pair that is on its way, for what is written behind."""
-        self.events: Callable[[Sequence[Event]], Awaitable[None]] = _nowhere
-        """Keeps events for the product's own back end."""
+        self._append_events = append_events
+        self._on_relayed = on_relayed
+        self._wakeup = asyncio.Event()
 
     async def run(self) -> None:
         """Relay for ever, while this process leads."""
         while True:
-            self._woken.clear()
+            self._wakeup.clear()
             if not self._leads() or not await self._stepped():
                 await self._rest()
 
@@ -85,14 +82,14 @@ class OutboxRelay:
         while True:
             try:
                 async for _ in valkey.listen(keys.WAKEUP_CHANNEL):
-                    self._woken.set()
+                    self._wakeup.set()
             except QueueUnavailable as error:
                 _log.warning("nudges are not heard", reason=str(error))
             await asyncio.sleep(1.0)
 
     async def step(self) -> int:
         """Tell one batch; returns the number of pairs."""
-        pairs = await self._water.read(self._outbox.read)
+        pairs = await self._watermark.read(self._outbox.read)
         if pairs:
             notifications = self._inbox.notifications()
             for pair in pairs:
@@ -101,15 +98,15 @@ class OutboxRelay:
             relations = notifications.events()
             await self._tell_of([pair.a.id for pair in pairs if pair.alone], notifications)
             await self._inbox.append(notifications)
-            await self.events(relations)
+            await self._append_events(relations)
             await self._outbox.done([pair.node for pair in pairs])
-            self.changed(pairs)
+            self._on_relayed(pairs)
         return len(pairs)
 
     async def _tell_of(self, users: Sequence[str], notifications: NotificationBatch) -> None:
         """Friends are told what they may see now, the flag lowered meanwhile or not: settling that may have been silent."""
         if users:
-            for one in await self._water.read(lambda: self._flags.read_snapshots(users)):
+            for one in await self._watermark.read(lambda: self._flags.read_snapshots(users)):
                 notifications.add(presence_event(one), one.online_friends)
 
     async def _stepped(self) -> bool:
@@ -125,13 +122,9 @@ class OutboxRelay:
     async def _rest(self) -> None:
         try:
             async with asyncio.timeout(POLL_SECONDS):
-                await self._woken.wait()
+                await self._wakeup.wait()
         except TimeoutError:
             pass
-
-
-async def _nowhere(_events: Sequence[Event]) -> None:
-    """Nobody wants them."""
 
 
 async def set_visibility(flags: Flags, valkey: Valkey, user: str, invisible: bool) -> bool:

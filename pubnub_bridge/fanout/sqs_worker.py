@@ -7,24 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import structlog
 
 from graph_service.errors import QueueUnavailable
-from pubnub_bridge.fanout.batcher import AdaptiveWindow, BatchWindow
-from pubnub_bridge.fanout.publisher import (
-    PartitionOutbox,
-    Publisher,
-    PublisherParts,
-    PublishLimits,
-    due_times,
-    set_windows,
-)
+from pubnub_bridge.fanout.batch_window import BatchWindowController
+from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher
 from pubnub_bridge.fanout.sqs_queue import WAIT_SECONDS, Received
-from pubnub_bridge.store.inbox_streams import InboxStreams
 
 MAX_PENDING_INBOXES = 50_000
 """Inboxes that may wait in memory; the rest stays in the queue."""
@@ -45,46 +36,45 @@ class SqsWorker:
 
     def __init__(
         self,
-        partitions: int,
-        ways: PublisherParts,
-        inbox: InboxStreams,
-        limits: PublishLimits,
-        pace: BatchWindow,
+        *,
+        outboxes: Mapping[int, PartitionOutbox],
+        wakeup: asyncio.Event,
+        publisher: Publisher,
+        windows: BatchWindowController,
     ) -> None:
-        self.outboxes = {number: PartitionOutbox(number, pace) for number in range(partitions)}
-        self.publish = Publisher(self.outboxes, replace(ways, inbox=inbox), limits)
-        self._window = AdaptiveWindow(pace)
+        self.outboxes = outboxes
+        self.publisher = publisher
+        self._wakeup = wakeup
+        self._windows = windows
         self.stopping = False
         """Nothing more is received."""
 
     def take(self, received: Sequence[Received]) -> None:
         """Entries to be published."""
+        self._windows.update()
         now = time.monotonic()
-        late = max([0.0, *(now - due for due in due_times(self.outboxes.values()))])
-        window = self._window.observe(late, now)
-        set_windows(self.outboxes.values(), window)
         some: dict[int, list[tuple[str, bytes]]] = {}
         for one in received:
             some.setdefault(one.partition, []).append((one.id, one.body))
         for partition, entries in some.items():
-            self.outboxes[partition].add(entries, now, window)
-        self.publish.woken.set()
+            self.outboxes[partition].add(entries, now, self._windows.seconds)
+        self._wakeup.set()
 
     async def run(self, source: Source) -> None:
         """Receive and publish for ever."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self.publish.run(), name="publish from SQS")
+            group.create_task(self.publisher.run(), name="publish from SQS")
             group.create_task(self._receive(source), name="receive from SQS")
 
     async def drained(self, seconds: float) -> None:
         """What was received goes out, for so long at most; the rest comes again, to somebody else."""
         self.stopping = True
-        await self.publish.drained(seconds)
-        await self.publish.clean_up()
+        await self.publisher.drained(seconds)
+        await self.publisher.clean_up()
 
     async def _receive(self, source: Source) -> None:
         while True:
-            if self.stopping or self.publish.stopped or self.waiting > MAX_PENDING_INBOXES:
+            if self.stopping or self.publisher.stopped or self.waiting > MAX_PENDING_INBOXES:
                 await asyncio.sleep(0.1)
                 continue
             try:

@@ -26,19 +26,20 @@ class SnapshotReader(Protocol):
 class SyncLoader:
     """Reads syncs that are owed, many at a time. Raises GraphUnavailable, QueueUnavailable and ClockBehind."""
 
-    def __init__(self, flags: SnapshotReader, watermark: Watermark) -> None:
+    def __init__(
+        self, *, flags: SnapshotReader, watermark: Watermark, on_read_seconds: Callable[[float], None]
+    ) -> None:
         self._flags = flags
-        self._water = watermark
-        self._together = BatchLoader(self._read)
-        self.took: Callable[[float], None] = lambda _seconds: None
-        """Told how long each read took."""
+        self._watermark = watermark
+        self._on_read_seconds = on_read_seconds
+        self._loader = BatchLoader(read=self._read)
 
     async def read(self, user: str) -> SyncNotification | None:
         """The friends.sync of a user, None for an unknown one. Those asked for at one moment are read together."""
-        return await self._together.ask(user)
+        return await self._loader.load(user)
 
     async def _read(self, users: list[str]) -> dict[str, SyncNotification]:
         began = time.monotonic()
-        told = await self._water.read(lambda: self._flags.read_snapshots(users))
-        self.took(time.monotonic() - began)
+        told = await self._watermark.read(lambda: self._flags.read_snapshots(users))
+        self._on_read_seconds(time.monotonic() - began)
         return {one.user: sync_of(one) for one in told}

@@ -11,7 +11,6 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -55,34 +54,33 @@ class SubscribeDenied(SubscribeFailed):
     code = "subscribe_denied"
 
 
-@dataclass(frozen=True, slots=True)
-class Hooks:
-    """What a loop tells of beside the log."""
-
-    token: Callable[[], str | None]
-    refused: Callable[[], None]
-    """The token was not accepted."""
-    caught_up: Callable[[int], None]
-    """A partition's first poll was answered."""
-    doubtful: Callable[[Collection[int]], None]
-    """Shards of which something may have been lost."""
-    now: Callable[[], int]
-    """PubNub's time in milliseconds."""
-    room: Callable[[int], Awaitable[None]]
-    """Raises QueueUnavailable while a partition can take nothing more in."""
-
-
 class Subscriber:
     """Polls and appends; `run` is one partition's loop."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, keyset: Keyset, shards: ShardMap, log: PresenceLog, hooks: Hooks
+        self,
+        *,
+        session: aiohttp.ClientSession,
+        keyset: Keyset,
+        shards: ShardMap,
+        log: PresenceLog,
+        token: Callable[[], str | None],
+        check_backpressure: Callable[[int], Awaitable[None]],
+        on_denied: Callable[[], None],
+        on_caught_up: Callable[[int], None],
+        on_gap: Callable[[Collection[int]], None],
+        now: Callable[[], int],
     ) -> None:
         self._session = session
         self._keyset = keyset
         self._shards = shards
         self._log = log
-        self._hooks = hooks
+        self._token = token
+        self._check_backpressure = check_backpressure
+        self._on_denied = on_denied
+        self._on_caught_up = on_caught_up
+        self._on_gap = on_gap
+        self._now = now
         self._counts = OccupancyTracker()
 
     async def run(self, partition: int) -> None:
@@ -93,9 +91,9 @@ class Subscriber:
                 cursor = cursor or await self._log.cursor(partition)
                 fresh = cursor == Cursor()
                 cursor, messages = await self.step(partition, cursor)
-                self._hooks.caught_up(partition)
+                self._on_caught_up(partition)
                 if fresh or (failures and time.monotonic() - answered > LONG_GAP_SECONDS):
-                    self._hooks.doubtful(self._shards.shards_of(partition))
+                    self._on_gap(self._shards.shards_of(partition))
                 failures, answered = 0, time.monotonic()
                 await asyncio.sleep(PAUSE_SECONDS if messages < MANY_MESSAGES else 0)
             except (*_WAITED_OUT, SubscribeFailed) as error:
@@ -104,18 +102,18 @@ class Subscriber:
 
     async def step(self, partition: int, cursor: Cursor) -> tuple[Cursor, int]:
         """One poll, appended; returns the cursor after it, and how many messages came."""
-        await self._hooks.room(partition)
+        await self._check_backpressure(partition)
         reply = await self._poll(partition, cursor)
         following = _cursor(reply)
         envelopes = reply.get("m") or []
         heard = self._heard(partition, envelopes)
-        with tracing.span("receive", partition=partition, events=len(heard.seen)):
-            await self._log.follow(partition, heard.seen, following)
-        metrics.PRESENCE_EVENTS.labels("subscribe").inc(len(heard.seen))
+        with tracing.span("receive", partition=partition, events=len(heard.events)):
+            await self._log.append_with_cursor(partition, heard.events, following)
+        metrics.PRESENCE_EVENTS.labels("subscribe").inc(len(heard.events))
         if len(envelopes) >= FULL_REPLY:
-            self._hooks.doubtful(self._shards.shards_of(partition))
-        elif doubtful := heard.refresh | self._counts.doubts(heard, self._hooks.now()):
-            self._hooks.doubtful(doubtful)
+            self._on_gap(self._shards.shards_of(partition))
+        elif doubtful := heard.refresh | self._counts.shards_to_compare(heard, self._now()):
+            self._on_gap(doubtful)
         return following, len(envelopes)
 
     async def _poll(self, partition: int, cursor: Cursor) -> Mapping[str, Any]:
@@ -127,7 +125,7 @@ class Subscriber:
         query = {"tt": cursor.timetoken, "uuid": self._keyset.uuid}
         if cursor.region:
             query["tr"] = str(cursor.region)
-        if token := self._hooks.token():
+        if token := self._token():
             query["auth"] = token
         url = f"{self._keyset.base}/v2/subscribe/{self._keyset.subscribe_key}/{quote(names, safe=',')}/0"
         async with self._session.get(url, params=query, timeout=_POLL_TIMEOUT) as reply:
@@ -140,14 +138,14 @@ class Subscriber:
         metrics.POLLS_FAILED.inc()
         if denied := isinstance(error, SubscribeDenied):
             metrics.DENIED.labels("subscribe").inc()
-            self._hooks.refused()
+            self._on_denied()
         told = _log.error if denied else _log.warning
         told("subscribe failed", partition=partition, reason=str(error) or type(error).__name__)
         await asyncio.sleep(min(10.0, random.uniform(0.05, 0.2) * 2 ** min(failures, 8)))
 
     def _heard(self, partition: int, envelopes: list[Any]) -> ParsedPresence:
         heard = ParsedPresence()
-        now = self._hooks.now()
+        now = self._now()
         for envelope in envelopes:
             if not isinstance(envelope, Mapping):
                 heard.unknown.append("an envelope that is no object")
@@ -155,21 +153,21 @@ class Subscriber:
             shard = self._shards.parse(str(envelope.get("c", "")).removesuffix(_PRESENCE))
             if shard is None or envelope.get("e") or shard % self._shards.partitions != partition:
                 continue
-            heard.take(shard, envelope.get("d"), _published(envelope) or now, now)
+            heard.add(shard, envelope.get("d"), _published(envelope) or now, now)
         return drop_misplaced(heard, self._shards)
 
 
 def drop_misplaced(heard: ParsedPresence, shards: ShardMap) -> ParsedPresence:
     """Without events on shards that are not the user's, and of ids no user can have; counted, and logged once each."""
     kept = []
-    for one in heard.seen:
+    for one in heard.events:
         if why_not(one.user) is not None:
             metrics.REFUSED.inc()
         elif shards.partition(one.user) != one.shard % shards.partitions:
             metrics.WRONG_SHARD.inc()
         else:
             kept.append(one)
-    heard.seen = kept
+    heard.events = kept
     for reason in heard.unknown:
         metrics.UNKNOWN.inc()
         if reason not in _told and len(_told) < 100:

@@ -34,7 +34,7 @@ class Flagged(Protocol):
         """The state of each known user."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Accuracy:
     """Samples one shard at a time."""
 

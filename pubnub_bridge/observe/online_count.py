@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
@@ -32,48 +31,50 @@ class OccupancyRead(Protocol):
         """How many are on each channel."""
 
 
-@dataclass(frozen=True, slots=True)
-class CountNeeds:
-    """What counting leans on."""
-
-    client: OccupancyRead
-    shards: ShardMap
-    valkey: Valkey
-    health: Health
-    post: Post
-    valid_for: int
-    """Seconds a client may trust a count."""
-
-
 class OnlineCount:
     """Counts and publishes, once a call."""
 
-    def __init__(self, needs: CountNeeds) -> None:
-        self._needs = needs
+    def __init__(
+        self,
+        *,
+        client: OccupancyRead,
+        shards: ShardMap,
+        valkey: Valkey,
+        health: Health,
+        publish_client: Post,
+        valid_for_seconds: int,
+    ) -> None:
+        self._client = client
+        self._shards = shards
+        self._valkey = valkey
+        self._health = health
+        self._publish_client = publish_client
+        self._valid_for_seconds = valid_for_seconds
         self.occupancy: list[int] = []
         """How many were on each shard at the last count."""
 
     async def step(self) -> StatusCount:
         """One count, published. Raises what PubNub or Valkey raise; then none is published."""
-        needs = self._needs
         online = await self._online()
-        reason = await needs.health.late()
-        before = json.loads(await needs.valkey.get(keys.COUNT) or b"null")
-        message = counted(online, before, reason, needs.valid_for, time.time_ns() // 1000)
-        answer = await needs.post.post(STATUS_CHANNEL, message.model_dump_json(by_alias=True).encode())
+        reason = await self._health.late()
+        before = json.loads(await self._valkey.get(keys.COUNT) or b"null")
+        message = counted(online, before, reason, self._valid_for_seconds, time.time_ns() // 1000)
+        answer = await self._publish_client.post(
+            STATUS_CHANNEL, message.model_dump_json(by_alias=True).encode()
+        )
         if answer.outcome is not Outcome.SENT:
             raise PubNubUnavailable(reason=answer.reason)
-        await needs.valkey.put(keys.OCCUPANCY, json.dumps(self.occupancy).encode())
-        await needs.valkey.put(keys.COUNT, json.dumps(online).encode())
+        await self._valkey.put(keys.OCCUPANCY, json.dumps(self.occupancy).encode())
+        await self._valkey.put(keys.COUNT, json.dumps(online).encode())
         metrics.ONLINE.set(online)
         return message
 
     async def _online(self) -> int:
-        shards = self._needs.shards
+        shards = self._shards
         names = [name for shard in range(shards.listened) for name in shards.channels(shard)]
         found: dict[str, int] = {}
         for start in range(0, len(names), MAX_CONCURRENT_CALLS):
-            found |= await self._needs.client.occupancy(names[start : start + MAX_CONCURRENT_CALLS])
+            found |= await self._client.occupancy(names[start : start + MAX_CONCURRENT_CALLS])
         self.occupancy = [found.get(name, 0) for name in names]
         return sum(found.values())
 

@@ -1,277 +1,141 @@
-"""The partitions this process owns: their holds, their letters, their places in the streams.
+"""Consumer: reads the streams of the owned partitions, and dispatches entries to debouncers and outboxes.
 
-Knows streams and the pure objects they feed; knows no lease. An owner reads from the first entry: what stands in
-the seen stream at that moment may have been acted on by an earlier owner, and is settled and told again.
+Invariants: an inbox stream is not read while nothing can be published or too much is pending in memory, the presence
+log always is; a join that asks for a sync is remembered until the inbox stream has accepted it, since its entry is
+not read again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
 
-import structlog
-
-from graph_service.concurrency import cancellation
-from graph_service.errors import FriendsError, QueueUnavailable
-from graph_service.model.sharding import ShardMap
-from graph_service.valkey.client import FIRST, Entry, Valkey
+from graph_service.concurrency.retry import retry_forever
+from graph_service.errors import QueueUnavailable
+from graph_service.valkey.client import Entry, Valkey
 from pubnub_bridge import metrics
-from pubnub_bridge.debounce.debouncer import Debouncer, DebounceResult, DebounceTimes
-from pubnub_bridge.debounce.storm_detector import StormChanges, StormDetector, StormThresholds
-from pubnub_bridge.fanout.batcher import AdaptiveWindow, BatchWindow
-from pubnub_bridge.fanout.publisher import PartitionOutbox, due_times, set_windows
-from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
+from pubnub_bridge.debounce.debouncer import Debouncer, DebounceResult
+from pubnub_bridge.fanout.batch_window import BatchWindowController
+from pubnub_bridge.partitions.conflicts import ConflictResolver
+from pubnub_bridge.partitions.registry import PartitionRegistry
+from pubnub_bridge.partitions.storm_controller import StormController
 from pubnub_bridge.store import keys, presence_log
-from pubnub_bridge.store.health import Ages, entry_age
 from pubnub_bridge.store.inbox_streams import InboxStreams
-from pubnub_bridge.store.presence_log import PresenceLog
 
 BLOCK_MILLISECONDS = 200
-"""Milliseconds that one read waits; a new partition is listened to no later."""
+"""How long one read waits; the streams of a new partition are read no later."""
 LINGER_SECONDS = 0.02
-"""Seconds between two reads: what comes meanwhile is read together."""
-FIRST_POLL_TIMEOUT_MILLISECONDS = 2000
-"""Milliseconds that a new owner waits for its first poll before it settles what the last one left."""
-STORM_CHECK_MILLISECONDS = 200
-"""Milliseconds between two looks for storms."""
+"""Between two reads, so that what comes in between is read together."""
+IDLE_SECONDS = 0.05
+"""Between two looks while there is nothing to read from."""
+MAX_ENTRIES = 500
+"""Entries of one stream and read."""
 MAX_PENDING_INBOXES = 50_000
-"""Inboxes that may wait in memory; the rest stays in the streams."""
-_log = structlog.get_logger(__name__)
+"""Inboxes with a pending batch in memory; the rest stays in the streams."""
+MAX_BACKOFF_SECONDS = 1.0
 
 
-class OnlineRead(Protocol):
-    """The part of `graph_service.friends.presence_flags.Flags` that a take-over needs."""
+class Consumer:
+    """Reads from the position after the last entry of each stream."""
 
-    async def online_in_shards(self, shards: Sequence[int]) -> Mapping[str, int]:
-        """Who is flagged online, with the time of the flag."""
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What partitions lean on."""
-
-    valkey: Valkey
-    shards: ShardMap
-    flags: OnlineRead
-    inbox: InboxStreams
-    log: PresenceLog
-    lookups: PresenceLookup
-    now: Callable[[], int]
-    """PubNub's time in milliseconds."""
-    times: DebounceTimes
-    pace: BatchWindow
-    marks: StormThresholds
-
-
-class Partitions:
-    """Reads the streams of the owned partitions into holds and letters."""
-
-    def __init__(self, needs: Needs) -> None:
-        self._needs = needs
+    def __init__(
+        self,
+        *,
+        registry: PartitionRegistry,
+        valkey: Valkey,
+        inbox: InboxStreams,
+        conflicts: ConflictResolver,
+        storms: StormController,
+        windows: BatchWindowController,
+        publishing_stopped: Callable[[], bool],
+        on_flaps: Callable[[Sequence[str]], None],
+        now: Callable[[], int],
+    ) -> None:
+        self._registry = registry
+        self._valkey = valkey
+        self._inbox = inbox
+        self._conflicts = conflicts
+        self._storms = storms
+        self._windows = windows
+        self._publishing_stopped = publishing_stopped
+        self._on_flaps = on_flaps
+        self._now = now
         self._positions: dict[str, str] = {}
-        self._followers: dict[int, asyncio.Task[None]] = {}
-        self._doubts: set[asyncio.Task[None]] = set()
-        self._arrived: dict[str, None] = {}
-        """Who is still to be promised a sync: the queue may be away when they arrive."""
+        self._joined: dict[str, None] = {}
+        """Users whose sync is not requested yet: the queue may be away when they join."""
         self.stopping = False
         """Nothing more is read."""
-        self.debouncers: dict[int, Debouncer] = {}
-        self.outboxes: dict[int, PartitionOutbox] = {}
-        self.settle_woken: Callable[[], None] = lambda: None
-        self.letters_woken: Callable[[], None] = lambda: None
-        self._window = AdaptiveWindow(needs.pace)
-        self._stopped_at = 0.0
-        self.storms = StormDetector(needs.marks, needs.shards)
-        self._judged = 0
-        self.publish_stopped: Callable[[], bool] = lambda: False
-        """Whether nothing can be published now: then nothing is taken from the inbox streams."""
-        self.follow: Callable[[int], Coroutine[None, None, None]] | None = None
-        """The subscribe loop of a partition."""
-        self.taken_over: Callable[[int], None] = lambda _partition: None
-        self.flapped: Callable[[Sequence[str]], None] = lambda _users: None
-        """Told of everyone who undid a change inside the hold."""
-        self.died: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Fails when a partition's loop did."""
 
-    async def take_over(self, partition: int) -> None:
-        """Begin to own a partition: flags, then all that stands in its seen stream, then what comes."""
-        needs = self._needs
-        debouncer = Debouncer(needs.times)
-        debouncer.load(await needs.flags.online_in_shards(list(needs.shards.shards_of(partition))))
-        debouncer.begin_at(needs.now() + FIRST_POLL_TIMEOUT_MILLISECONDS)
-        key, place = keys.presence_log(partition), FIRST
-        while entries := (await needs.valkey.read({key: place})).get(key):
-            for entry, body in entries:
-                self._noticed(debouncer, debouncer.see(presence_log.decode(body), entry, again=True), entry)
-            place = entries[-1][0]
-        self.debouncers[partition] = debouncer
-        debouncer.extend(self.storms.patient(partition), needs.marks.hold)
-        self.outboxes[partition] = PartitionOutbox(partition, needs.pace)
-        self._positions |= {key: place, keys.inbox(partition): FIRST}
-        if self.follow:
-            task = asyncio.create_task(self.follow(partition), name=f"subscribe-{partition}")
-            task.add_done_callback(self._follower_ended)
-            self._followers[partition] = task
-        self.taken_over(partition)
-        self.settle_woken()
+    def begin(self, positions: Mapping[str, str]) -> None:
+        """Read these streams, each after this entry."""
+        self._positions |= positions
 
-    def ages(self) -> dict[int, Ages]:
-        """How long the oldest change and the oldest notice of each owned partition have waited."""
-        now = self._needs.now()
-        found = {}
-        for partition, debouncer in self.debouncers.items():
-            due = debouncer.oldest_due
-            notice = entry_age(self.outboxes[partition].oldest) if partition in self.outboxes else 0.0
-            late = max(0.0, (now - due) / 1000) if due else 0.0
-            found[partition] = Ages(late, notice, self.storms.doubt)
-        return found
-
-    def observed(self, user: str) -> bool | None:
-        """What was seen of a user and is on its way into the graph; None for nothing, or where another owns them."""
-        debouncer = self.debouncers.get(self._needs.shards.partition(user))
-        return None if debouncer is None else debouncer.observed(user)
-
-    @property
-    def late(self) -> bool:
-        """Whether news goes out later than it should, so that it waits for more company than it must."""
-        return self._window.seconds > self._needs.pace.shortest
-
-    def caught_up(self, partition: int) -> None:
-        """What PubNub told since the last owner's poll stands in the log; it is read within moments."""
-        if debouncer := self.debouncers.get(partition):
-            debouncer.begin_at(min(debouncer.begins, self._needs.now() + BLOCK_MILLISECONDS))
-            self.settle_woken()
-
-    def let_go(self, partition: int) -> None:
-        """Stop owning a partition; what is not done stays in its streams."""
-        if follower := self._followers.pop(partition, None):
-            follower.cancel()
-        self.debouncers.pop(partition, None)
-        self.outboxes.pop(partition, None)
+    def end(self, partition: int) -> None:
+        """Read a partition's streams no longer."""
         for key in (keys.presence_log(partition), keys.inbox(partition)):
             self._positions.pop(key, None)
 
-    async def stop_following(self) -> None:
-        """End the subscribe loops; what they appended is kept."""
-        followers = list(self._followers.values())
-        self._followers.clear()
-        await cancellation.cancel_and_wait([*followers, *self._doubts])
+    def caught_up(self, partition: int) -> None:
+        """What PubNub reported since the last owner's poll is in the log, and is read within moments."""
+        if debouncer := self._registry.debouncers.get(partition):
+            debouncer.begin_at(min(debouncer.begins_at, self._now() + BLOCK_MILLISECONDS))
+            self._registry.commit_wakeup.set()
 
     async def run(self) -> None:
-        """Read for ever."""
+        """Read without end."""
         while True:
-            try:
-                await self._read()
-            except QueueUnavailable as error:
-                _log.warning("reading waits", reason=str(error))
-                await asyncio.sleep(1.0)
+            await retry_forever(
+                self.step, on=QueueUnavailable, event="consume.read", max_seconds=MAX_BACKOFF_SECONDS
+            )
 
-    async def _read(self) -> None:
-        busy = sum(len(outbox.batcher) for outbox in self.outboxes.values())
+    async def step(self) -> None:
+        """One read, dispatched. Raises QueueUnavailable."""
+        paused = self._publishing_stopped()
         wanted = self._positions
-        if stopped := self.publish_stopped():
-            self._stopped_at = time.monotonic()
-        if stopped or busy > MAX_PENDING_INBOXES:
-            wanted = {key: place for key, place in wanted.items() if key.endswith(":seen")}
+        if paused or self._registry.pending_inboxes > MAX_PENDING_INBOXES:
+            wanted = {key: entry for key, entry in wanted.items() if key.endswith(":seen")}
         if self.stopping or not wanted:
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(IDLE_SECONDS)
             return
-        await self._promise()
-        now = time.monotonic()
-        # A letter that waited for the origin to come back is no sign of a storm.
-        late = max([0.0, *(now - max(due, self._stopped_at) for due in due_times(self.outboxes.values()))])
-        before = self._window.seconds
-        set_windows(self.outboxes.values(), self._window.observe(late, now, self.storms.window))
-        if self._window.seconds < before:
-            self.letters_woken()
-        self._look_out()
-        found = await self._needs.valkey.read(wanted, count=500, block=BLOCK_MILLISECONDS)
+        await self._request_syncs()
+        self._windows.update(paused=paused, min_seconds=self._storms.batch_window_seconds)
+        self._storms.check()
+        found = await self._valkey.read(wanted, count=MAX_ENTRIES, block=BLOCK_MILLISECONDS)
         for key, entries in found.items():
+            # The partition may have been revoked during the read.
             if key in self._positions:
                 self._positions[key] = entries[-1][0]
-                await self._take(key, entries)
+                await self._dispatch(key, entries)
         await asyncio.sleep(LINGER_SECONDS)
 
-    def _look_out(self) -> None:
-        """Whether a storm begins or ends; then leaves wait longer, or no longer."""
-        now = self._needs.now()
-        if abs(now - self._judged) < STORM_CHECK_MILLISECONDS:
-            return
-        self._judged = now
-        online = {partition: len(debouncer.online) for partition, debouncer in self.debouncers.items()}
-        away: Counter[int] = Counter()
-        for debouncer in self.debouncers.values():
-            away.update(debouncer.away)
-        if turned := self.storms.judge(now, online, away):
-            for partition, debouncer in self.debouncers.items():
-                debouncer.extend(self.storms.patient(partition), self._needs.marks.hold)
-            _tell(turned, self.storms)
+    def debounce(
+        self, debouncer: Debouncer, entry: str, body: bytes, *, redelivered: bool = False
+    ) -> DebounceResult:
+        """Give one entry of the presence log to a debouncer, and report what it led to."""
+        result = debouncer.add(presence_log.decode(body), entry, redelivered=redelivered)
+        self._storms.observe(result.transitions)
+        metrics.FLAPS.inc(result.flaps)
+        metrics.REPEATS.inc(result.repeats)
+        self._on_flaps(result.flapped)
+        for conflict in result.conflicts:
+            self._conflicts.begin(debouncer, conflict.user, entry)
+        return result
 
-    async def _take(self, key: str, entries: Sequence[Entry]) -> None:
+    async def _dispatch(self, key: str, entries: Sequence[Entry]) -> None:
         partition = keys.partition_of(key)
         if key == keys.inbox(partition):
-            self.outboxes[partition].add(entries, time.monotonic(), self._window.seconds)
-            self.letters_woken()
-        else:
-            await self._events(self.debouncers[partition], entries)
-
-    async def _events(self, debouncer: Debouncer, entries: Sequence[Entry]) -> None:
+            self._registry.outboxes[partition].add(entries, time.monotonic(), self._windows.seconds)
+            self._registry.publish_wakeup.set()
+            return
         for entry, body in entries:
-            noticed = debouncer.see(presence_log.decode(body), entry)
-            self._arrived.update(dict.fromkeys(noticed.arrived))
-            self._noticed(debouncer, noticed, entry)
-        self._look_out()
-        self.settle_woken()
-        await self._promise()
+            result = self.debounce(self._registry.debouncers[partition], entry, body)
+            self._joined.update(dict.fromkeys(result.joined))
+        self._storms.check()
+        self._registry.commit_wakeup.set()
+        await self._request_syncs()
 
-    async def _promise(self) -> None:
-        if self._arrived:
-            await self._needs.inbox.request_sync(self._arrived, "join")
-            self._arrived.clear()
-
-    def _noticed(self, debouncer: Debouncer, noticed: DebounceResult, entry: str) -> None:
-        self.storms.saw(noticed.moved)
-        metrics.FLAPS.inc(noticed.flaps)
-        self.flapped(noticed.flapped)
-        metrics.REPEATS.inc(noticed.repeats)
-        for doubt in noticed.doubtful:
-            metrics.CONFLICTS.inc()
-            task = asyncio.create_task(
-                self._look_up(debouncer, doubt.user, entry), name=f"look up {doubt.user}"
-            )
-            self._doubts.add(task)
-            task.add_done_callback(self._doubts.discard)
-
-    async def _look_up(self, debouncer: Debouncer, user: str, entry: str) -> None:
-        """Where Now decides; its answer is appended before the entry may go. A crash before repeats the doubt."""
-        wait = 0.5
-        while not await self._looked_up(user):
-            await asyncio.sleep(wait)
-            wait = min(30.0, wait * 2)
-        debouncer.looked_up(entry)
-
-    async def _looked_up(self, user: str) -> bool:
-        try:
-            await self._needs.log.append([await self._needs.lookups.seen(user)])
-        except FriendsError as error:
-            _log.warning("a doubt stands", user=user, reason=str(error))
-            return False
-        return True
-
-    def _follower_ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) and not self.died.done():
-            self.died.set_exception(error)
-
-
-def _tell(turned: StormChanges, storms: StormDetector) -> None:
-    """Count and log what began and what is over."""
-    for storm in turned.began:
-        metrics.STORMS.labels(storm.where[1]).inc()
-        _log.warning("a storm begins", reason=str(storm))
-    for storm in turned.ended:
-        _log.info("a storm is over", reason=str(storm))
-    metrics.STORM.set(len(storms.on))
+    async def _request_syncs(self) -> None:
+        if self._joined:
+            await self._inbox.request_sync(self._joined, "join")
+            self._joined.clear()

@@ -33,25 +33,33 @@ def bridge_name() -> str:
 class PartitionOwner(Protocol):
     """What is done with a partition."""
 
-    async def take_over(self, partition: int) -> None:
+    async def assigned(self, partition: int) -> None:
         """Begin."""
 
-    def let_go(self, partition: int) -> None:
+    def revoked(self, partition: int) -> None:
         """Stop; what is not done stays in the streams."""
 
 
 class Leases:
     """The partitions of one process among all that are alive."""
 
-    def __init__(self, valkey: Valkey, name: str, partitions: int, owning: PartitionOwner) -> None:
+    def __init__(
+        self,
+        *,
+        valkey: Valkey,
+        name: str,
+        partitions: int,
+        owner: PartitionOwner,
+        lease_milliseconds: int = LEASE_MILLISECONDS,
+    ) -> None:
         self._valkey = valkey
         self._partitions = partitions
-        self._owning = owning
+        self._owner = owner
+        self._lease_milliseconds = lease_milliseconds
         self.name = name
         self.owned: set[int] = set()
         self.leads = False
         """Whether this process runs the jobs that only one may run."""
-        self.lease = LEASE_MILLISECONDS
 
     async def run(self) -> None:
         """Keep the leases for ever; while an engine is away everything stays as it is."""
@@ -62,18 +70,20 @@ class Leases:
                 if not error.temporary:
                     raise
                 _log.warning("leases wait", reason=str(error))
-            await asyncio.sleep(self.lease / 3000)
+            await asyncio.sleep(self._lease_milliseconds / 3000)
 
     async def step(self) -> None:
         """One round: say that we live, renew, take, let go."""
-        live = await self._valkey.alive(keys.BRIDGES, self.name, self.lease)
-        self.leads = await self._valkey.lease(keys.LEADER, self.name, self.lease)
+        live = await self._valkey.alive(keys.BRIDGES, self.name, self._lease_milliseconds)
+        self.leads = await self._valkey.lease(keys.LEADER, self.name, self._lease_milliseconds)
         for partition in range(self._partitions):
             mine = owner_of(partition, live) == self.name
             if partition in self.owned and not mine:
                 await self._stop(partition, "another should own it")
                 await self._valkey.release(keys.owner(partition), self.name)
-            elif mine and await self._valkey.lease(keys.owner(partition), self.name, self.lease):
+            elif mine and await self._valkey.lease(
+                keys.owner(partition), self.name, self._lease_milliseconds
+            ):
                 if partition not in self.owned:
                     await self._start(partition)
             elif partition in self.owned:
@@ -88,13 +98,13 @@ class Leases:
         await self._quietly(lambda: self._valkey.release(keys.LEADER, self.name))
 
     async def _start(self, partition: int) -> None:
-        await self._owning.take_over(partition)
+        await self._owner.assigned(partition)
         self.owned.add(partition)
         _log.info("partition owned", partition=partition)
 
     async def _stop(self, partition: int, reason: str) -> None:
         self.owned.discard(partition)
-        self._owning.let_go(partition)
+        self._owner.revoked(partition)
         _log.info("partition given up", partition=partition, reason=reason)
 
     @staticmethod

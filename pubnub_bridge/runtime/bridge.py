@@ -1,8 +1,8 @@
-"""Composition of the bridge: what is made of which parts, which tasks run, and how they stop. Decides nothing itself.
+"""Composition of the bridge: builds every part in the order of its dependencies, and decides nothing.
 
-Opening order: engines, PubNub's side, its time and token, then the tasks; a partition's loop begins when its lease
-is had. Stopping: no more polls and reads → the batch under way settles → letters under way go out → leases are given
-back → closed in reverse.
+Start: backends, context, PubNub's time and token, then the tasks; a partition's subscribe loop begins with its lease.
+Stop: no more polls and reads, then the batches in progress are committed and published, then the leases are given
+back, then everything is closed in reverse order.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-
-import structlog
 
 from graph_service.app import open_backends
 from graph_service.friends.outbox import Outbox
-from graph_service.model.model import PresenceSnapshot
+from graph_service.model.model import ChangedPair, PresenceSnapshot
 from pubnub_bridge import metrics
-from pubnub_bridge.debounce.committer import Around, FlagCommitter
+from pubnub_bridge.debounce.committer import FlagCommitter
 from pubnub_bridge.debounce.debouncer import DebounceTimes
 from pubnub_bridge.debounce.reconciler import Reconciler
 from pubnub_bridge.debounce.storm_detector import (
@@ -28,50 +26,48 @@ from pubnub_bridge.debounce.storm_detector import (
     STORM_MIN_SHARE,
     StormThresholds,
 )
-from pubnub_bridge.fanout import outbox_relay
 from pubnub_bridge.fanout.admission import Admission
+from pubnub_bridge.fanout.batch_window import BatchWindowController
 from pubnub_bridge.fanout.batcher import BATCH_WINDOW_MAX_SECONDS, BatchWindow
 from pubnub_bridge.fanout.event_webhook import EventWebhook, WebhookReceiver
-from pubnub_bridge.fanout.publisher import (
-    PUBLISH_MAX_ATTEMPTS,
-    PartitionOutbox,
-    Publisher,
-    PublisherParts,
-    PublishLimits,
-)
+from pubnub_bridge.fanout.outbox_relay import OutboxRelay
+from pubnub_bridge.fanout.publisher import PUBLISH_MAX_ATTEMPTS, PartitionOutbox, Publisher, PublishLimits
 from pubnub_bridge.fanout.sqs_worker import SqsWorker
 from pubnub_bridge.fanout.sync_loader import SyncLoader
-from pubnub_bridge.ingest.subscriber import Hooks, Subscriber
+from pubnub_bridge.ingest.subscriber import Subscriber
 from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.observe.accuracy import Accuracy, settling_seconds
 from pubnub_bridge.observe.console import report
 from pubnub_bridge.observe.cpu_load import BUSY_SHARE, CpuLoad
-from pubnub_bridge.observe.online_count import CountNeeds, OnlineCount
-from pubnub_bridge.partitions.consumer import Needs, Partitions
-from pubnub_bridge.partitions.leases import Leases, bridge_name
+from pubnub_bridge.observe.online_count import OnlineCount
+from pubnub_bridge.partitions.assignment import Assignment
+from pubnub_bridge.partitions.conflicts import ConflictResolver
+from pubnub_bridge.partitions.consumer import Consumer
+from pubnub_bridge.partitions.leases import LEASE_MILLISECONDS, Leases, bridge_name
+from pubnub_bridge.partitions.registry import PartitionRegistry
+from pubnub_bridge.partitions.storm_controller import StormController
 from pubnub_bridge.pubnub_api.publish_client import MAX_PIPELINED_PUBLISHES, PublishClient
 from pubnub_bridge.runtime import scheduler
 from pubnub_bridge.runtime.context import BridgeContext, open_context
-from pubnub_bridge.runtime.startup import until_prepared
-from pubnub_bridge.runtime.supervisor import run_until_one_ends
+from pubnub_bridge.runtime.startup import wait_until_prepared
+from pubnub_bridge.runtime.supervisor import supervise
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys
-from pubnub_bridge.store.health import Health
+from pubnub_bridge.store.health import Ages, Health
 from pubnub_bridge.store.inbox_streams import InboxStreams
 
-VERIFY_LEAVES = True
-"""Users who left are looked up before friends are notified: another device may still be connected."""
-SETTLES, READS = 1.0, 0.1
-"""Seconds that a batch of settling, or of owed syncs, takes at most while the graph bears more syncs."""
-_log = structlog.get_logger(__name__)
+TARGET_COMMIT_SECONDS, TARGET_READ_SECONDS = 1.0, 0.1
+"""What a batch of commits, or of syncs, takes at most while the graph sustains more syncs."""
+ACCURACY_INTERVAL_SECONDS = 60.0
+MAX_HEALTH_INTERVAL_SECONDS = 5.0
 
 
 async def run(settings: Settings) -> int:
-    """The bridge of one process with engines of its own, until it is cancelled.
+    """The bridge of one process with backends of its own, until it is cancelled.
 
     Raises:
         TaskDied: one of its tasks ended.
-        SetupError: an engine cannot be used.
+        SetupError: a backend cannot be used.
         PubNubRefused: PubNub does not accept our keys.
     """
     async with open_backends(settings) as opened, open_context(settings, opened) as context:
@@ -80,19 +76,328 @@ async def run(settings: Settings) -> int:
 
 
 async def on(context: BridgeContext) -> None:
-    """The bridge on a side that is open already, as beside an API; until it is cancelled. Raises as `run`."""
-    await until_prepared(context)
-    bridge = Bridge(context)
+    """The bridge on a context that is open already, as next to an API; until it is cancelled. Raises as `run`."""
+    await wait_until_prepared(context)
+    bridge = Bridge(context, name=bridge_name())
     try:
         async with scheduler.running(bridge.jobs()):
-            await run_until_one_ends(bridge.tasks(), bridge.drain)
+            await supervise(bridge.tasks(), drain=bridge.drain)
     finally:
-        await bridge.ownership.close()
-        bridge.pool.wires.close()
+        await bridge.close()
+
+
+class Bridge:
+    """The parts of a running bridge."""
+
+    def __init__(
+        self, context: BridgeContext, *, name: str, lease_milliseconds: int = LEASE_MILLISECONDS
+    ) -> None:
+        self.context = context
+        self.cpu_load = CpuLoad()
+        self.activity = report.UserActivity()
+        self.registry = PartitionRegistry(shards=context.shards)
+        self.storms = StormController(
+            registry=self.registry,
+            thresholds=storm_thresholds(context.settings),
+            shards=context.shards,
+            now=context.clock.now,
+        )
+        self._build_fanout()
+        self._build_consumer()
+        self._build_ingest()
+        self._build_partitions(name, lease_milliseconds)
+        self._build_debounce()
+        self._build_relay()
+        self._build_observers()
+        # Only after a fail-over of a Cluster: what its lost server alone had is found again.
+        context.backends.valkey.on_failover = self._reconcile_owned
+
+    def _build_fanout(self) -> None:
+        context, settings = self.context, self.context.settings
+        self.admission = Admission(max_syncs=settings.publish_in_flight)
+        self.publish_client = PublishClient(
+            keyset=context.keyset, token=context.tokens.server_token, pipeline_depth=MAX_PIPELINED_PUBLISHES
+        )
+        self.syncs = SyncLoader(
+            flags=context.flags,
+            watermark=context.watermark,
+            on_read_seconds=lambda seconds: self.admission.observe(
+                seconds, target_seconds=TARGET_READ_SECONDS
+            ),
+        )
+        self.publisher = build_publisher(
+            context,
+            outboxes=self.registry.outboxes,
+            wakeup=self.registry.publish_wakeup,
+            client=self.publish_client,
+            inbox=InboxStreams(valkey=context.backends.valkey, partition=context.shards.partition),
+            syncs=self.syncs,
+            max_syncs=self._max_syncs,
+        )
+        self.windows = BatchWindowController(
+            window=batch_window(settings),
+            outboxes=self.registry.outboxes,
+            wakeup=self.registry.publish_wakeup,
+        )
+        # With QUEUE_URL notifications go that way; the streams still bring what is redriven or was left in them.
+        self.sqs_worker = context.notification_queue and build_sqs_worker(
+            context, client=self.publish_client, inbox=context.inbox_streams, syncs=self.syncs
+        )
+
+    def _build_consumer(self) -> None:
+        context = self.context
+        self.conflicts = ConflictResolver(lookups=context.presence_lookup, log=context.presence_log)
+        self.consumer = Consumer(
+            registry=self.registry,
+            valkey=context.backends.valkey,
+            inbox=context.inbox_streams,
+            conflicts=self.conflicts,
+            storms=self.storms,
+            windows=self.windows,
+            publishing_stopped=lambda: self.publisher.stopped,
+            on_flaps=self.activity.flapped,
+            now=context.clock.now,
+        )
+
+    def _build_ingest(self) -> None:
+        context = self.context
+        self.reconciler = Reconciler(
+            flags=context.flags,
+            log=context.presence_log,
+            lookups=context.presence_lookup,
+            shards=context.shards,
+            observed=self.registry.observed,
+            now=context.clock.now,
+        )
+        self.subscriber = Subscriber(
+            session=context.http_session,
+            keyset=context.keyset,
+            shards=context.shards,
+            log=context.presence_log,
+            token=context.tokens.server_token,
+            check_backpressure=self._check_backpressure,
+            on_denied=context.tokens.refused,
+            on_caught_up=self.consumer.caught_up,
+            on_gap=self.reconciler.ask,
+            now=context.clock.now,
+        )
+
+    def _build_partitions(self, name: str, lease_milliseconds: int) -> None:
+        context, settings = self.context, self.context.settings
+        self.assignment = Assignment(
+            registry=self.registry,
+            consumer=self.consumer,
+            storms=self.storms,
+            valkey=context.backends.valkey,
+            flags=context.flags,
+            shards=context.shards,
+            times=debounce_times(settings),
+            window=batch_window(settings),
+            subscribe=self.subscriber.run,
+            on_assigned=lambda partition: self.reconciler.ask(context.shards.shards_of(partition)),
+            now=context.clock.now,
+        )
+        self.leases = Leases(
+            valkey=context.backends.valkey,
+            name=name,
+            partitions=settings.partitions,
+            owner=self.assignment,
+            lease_milliseconds=lease_milliseconds,
+        )
+
+    def _build_debounce(self) -> None:
+        context, settings = self.context, self.context.settings
+        secret = settings.events_secret
+        self.events = EventWebhook(
+            valkey=context.backends.valkey,
+            session=context.http_session,
+            receiver=WebhookReceiver(settings.events_url, secret.get_secret_value() if secret else ""),
+            partition=context.shards.partition,
+            leads=self._leads,
+        )
+        self.committer = FlagCommitter(
+            debouncers=self.registry.debouncers,
+            wakeup=self.registry.commit_wakeup,
+            flags=context.flags,
+            log=context.presence_log,
+            inbox=context.inbox_streams,
+            watermark=context.watermark,
+            lookups=context.presence_lookup,
+            change_history=context.change_history,
+            append_events=self.events.append,
+            dead_letter=self._dead_letter,
+            on_committed=self._committed,
+            on_batch_seconds=lambda seconds: self.admission.observe(
+                seconds, target_seconds=TARGET_COMMIT_SECONDS
+            ),
+            verify_leaves=settings.verify_leaves,
+            now=context.clock.now,
+        )
+
+    def _build_relay(self) -> None:
+        context = self.context
+        self.relay = OutboxRelay(
+            outbox=Outbox(context.backends.graph, context.settings.last_seen_rounding_seconds),
+            flags=context.flags,
+            inbox=context.inbox_streams,
+            watermark=context.watermark,
+            leads=self._leads,
+            append_events=self.events.append,
+            on_relayed=self._relayed,
+        )
+
+    def _build_observers(self) -> None:
+        context, settings = self.context, self.context.settings
+        valid_for_seconds = max(1, round(3 * settings.status_count_interval_seconds))
+        self.health = Health(
+            valkey=context.backends.valkey,
+            partitions=settings.partitions,
+            valid_for_seconds=valid_for_seconds,
+        )
+        self.online_count = OnlineCount(
+            client=context.pubnub,
+            shards=context.shards,
+            valkey=context.backends.valkey,
+            health=self.health,
+            publish_client=self.publish_client,
+            valid_for_seconds=valid_for_seconds,
+        )
+        self.accuracy = Accuracy(
+            flags=context.flags,
+            lookups=context.presence_lookup,
+            size=settings.accuracy_sample,
+            settling_seconds=settling_seconds(settings),
+        )
+        self.report = report.Report(
+            valkey=context.backends.valkey,
+            leases=self.leases,
+            registry=self.registry,
+            activity=self.activity,
+            ages=self._ages,
+            storms=lambda: self.storms.active,
+        )
+
+    def tasks(self) -> dict[str, Awaitable[object]]:
+        """All that runs, by name."""
+        context = self.context
+        tasks: dict[str, Awaitable[object]] = {
+            "read": self.consumer.run(),
+            "settle": self.committer.run(),
+            "publish": self.publisher.run(),
+            "own": self.leases.run(),
+            "reconcile": self.reconciler.run(),
+            "relay": self.relay.run(),
+            "nudges": self.relay.listen(context.backends.valkey),
+            "token": context.tokens.run(),
+            "clock": context.clock.run(context.http_session, context.keyset),
+            "subscribe": self.assignment.run(),
+            "app context": context.app_context.run(under_pressure=self._busy),
+            "events": self.events.run(context.settings.partitions),
+            "publish time-outs": self.publish_client.connections.watch(),
+        }
+        if self.sqs_worker and context.notification_queue:
+            tasks["notices"] = self.sqs_worker.run(context.notification_queue)
+        return tasks
+
+    def jobs(self) -> list[scheduler.Job]:
+        """All that happens at intervals; jobs that only one process may do check whether this one leads."""
+        settings = self.context.settings
+        count_seconds, reconcile_seconds = (
+            settings.status_count_interval_seconds,
+            settings.reconcile_interval_seconds,
+        )
+        return [
+            scheduler.Job("health", min(MAX_HEALTH_INTERVAL_SECONDS, count_seconds), self._write_health),
+            scheduler.Job("status.count", count_seconds, self._count),
+            scheduler.Job("reconcile", reconcile_seconds, self._reconcile, reconcile_seconds),
+            scheduler.Job("console report", report.INTERVAL_SECONDS, self.report.write),
+            scheduler.Job(
+                "accuracy", ACCURACY_INTERVAL_SECONDS, self._sample_accuracy, ACCURACY_INTERVAL_SECONDS
+            ),
+        ]
+
+    async def drain(self) -> None:
+        """Finish what is in progress, for GRACE_SECONDS at most; the rest stays in the streams."""
+        grace = self.context.settings.grace_seconds
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                self.consumer.stopping = True
+                await self.assignment.stop_subscribing()
+                await self.conflicts.stop()
+                await self.committer.drained()
+                await self.publisher.drained(grace)
+                if self.sqs_worker:
+                    await self.sqs_worker.drained(grace)
+                await self.publisher.clean_up()
+
+    async def close(self) -> None:
+        """Give the leases back, and end what the tasks began."""
+        await self.leases.close()
+        await self.assignment.stop_subscribing()
+        await self.conflicts.stop()
+        self.publish_client.connections.close()
+
+    def _leads(self) -> bool:
+        return self.leases.leads
+
+    def _ages(self) -> dict[int, Ages]:
+        return self.registry.ages(now=self.context.clock.now(), storm=self.storms.degraded)
+
+    def _max_syncs(self) -> int:
+        """How many batches may need a sync now: in a storm as many as the graph sustains, else as many as go out."""
+        return self.admission.limit if self.storms.active else self.publisher.limits.in_flight
+
+    def _busy(self) -> bool:
+        """Whether notifications need all there is: they are late, or this process is busy."""
+        share = self.cpu_load.share(time.monotonic(), time.process_time())
+        return self.windows.late or share > BUSY_SHARE
+
+    async def _check_backpressure(self, partition: int) -> None:
+        await self.context.backpressure.check([keys.presence_log(partition)])
+
+    async def _dead_letter(self, event: PresenceEvent, reason: str) -> None:
+        await self.context.dead_letters.add_change(self.context.shards.partition(event.user), event, reason)
+
+    def _committed(self, snapshots: Sequence[PresenceSnapshot]) -> None:
+        self.context.app_context.on_committed(snapshots)
+        self.activity.committed(snapshots)
+
+    def _relayed(self, pairs: Sequence[ChangedPair]) -> None:
+        self.context.app_context.touch([end.id for pair in pairs for end in (pair.a, pair.b)])
+
+    async def _write_health(self) -> None:
+        ages = self._ages()
+        await self.health.write(ages)
+        outboxes = [*self.registry.outboxes.values()]
+        if self.sqs_worker:
+            outboxes += self.sqs_worker.outboxes.values()
+        metrics.OWNED.set(len(self.leases.owned))
+        metrics.SYNC_CONCURRENCY_LIMIT.set(self._max_syncs())
+        metrics.DEBOUNCE_PENDING.set(sum(map(len, self.registry.debouncers.values())))
+        metrics.PUBLISH_PENDING.set(sum(outbox.batcher.busy for outbox in outboxes))
+        metrics.DEBOUNCE_LAG.set(max((age.debounce_lag_seconds for age in ages.values()), default=0.0))
+        for name, key in (("seen", keys.presence_log), ("inbox", keys.inbox), ("dead", keys.dead_letters)):
+            lengths = await self.context.backends.valkey.lengths([key(number) for number in ages])
+            metrics.STREAM.labels(name).set(sum(lengths))
+
+    async def _count(self) -> None:
+        if self.leases.leads:
+            await self.online_count.step()
+
+    async def _reconcile(self) -> None:
+        self._reconcile_owned()
+
+    def _reconcile_owned(self) -> None:
+        for partition in list(self.leases.owned):
+            self.reconciler.ask(self.context.shards.shards_of(partition))
+
+    async def _sample_accuracy(self) -> None:
+        if self.accuracy.size and self.leases.leads:
+            await self.accuracy.sample(random.randrange(self.context.shards.listened))
 
 
 def debounce_times(settings: Settings) -> DebounceTimes:
-    """The holds in milliseconds."""
+    """In milliseconds."""
     return DebounceTimes(
         int(settings.debounce_online_seconds * 1000),
         int(settings.debounce_leave_seconds * 1000),
@@ -101,259 +406,72 @@ def debounce_times(settings: Settings) -> DebounceTimes:
 
 
 def storm_thresholds(settings: Settings) -> StormThresholds:
-    """When there is a storm, and how long is waited then."""
+    """When there is a storm, and how long leaves and batches wait then."""
     return StormThresholds(
-        on=settings.storm_protection,
-        share=STORM_MIN_SHARE,
-        least=settings.storm_min_users,
-        span=int(STORM_DETECTION_SECONDS * 1000),
-        hold=int(settings.storm_debounce_seconds * 1000),
-        window=STORM_BATCH_WINDOW_SECONDS,
+        enabled=settings.storm_protection,
+        min_share=STORM_MIN_SHARE,
+        min_users=settings.storm_min_users,
+        span_milliseconds=int(STORM_DETECTION_SECONDS * 1000),
+        debounce_milliseconds=int(settings.storm_debounce_seconds * 1000),
+        batch_window_seconds=STORM_BATCH_WINDOW_SECONDS,
     )
-
-
-class Bridge:
-    """The parts of a running bridge, wired."""
-
-    def __init__(self, context: BridgeContext) -> None:
-        settings = context.settings
-        self.context = context
-        self.pool = PublishClient(context.keyset, context.tokens.own, MAX_PIPELINED_PUBLISHES)
-        self.partitions = Partitions(_needs(context))
-        self.events = _events(context, lambda: self.ownership.leads)
-        self.committer = FlagCommitter(_around(context, self.events), self.partitions.debouncers)
-        self.syncs = SyncLoader(context.flags, context.watermark)
-        self.publish = Publisher(
-            self.partitions.outboxes, ways(context, self.pool, self.syncs), limits(settings)
-        )
-        self.over_sqs = self._over_sqs()
-        self.admission = Admission(settings.publish_in_flight)
-        self.ownership = Leases(context.backends.valkey, bridge_name(), settings.partitions, self.partitions)
-        self.reconcile = Reconciler(context.flags, context.log, context.lookups, context.shards)
-        self.reconcile.now = context.clock.now
-        self.relay = outbox_relay.OutboxRelay(
-            _changes(context), context.inbox, context.watermark, lambda: self.ownership.leads
-        )
-        self.app_context = context.app_context
-        self.busy = CpuLoad()
-        self.valid_for = max(1, round(3 * settings.status_count_interval_seconds))
-        self.health = Health(context.backends.valkey, settings.partitions, self.valid_for)
-        self.counting = OnlineCount(self._count_needs())
-        self.report = report.Report(context.backends.valkey, self.ownership, self.partitions)
-        self.subscriber = Subscriber(
-            context.session, context.keyset, context.shards, context.log, self._hooks()
-        )
-        self._wire()
-
-    def tasks(self) -> dict[str, Awaitable[object]]:
-        """All that runs, by name."""
-        return {
-            "read": self.partitions.run(),
-            "settle": self.committer.run(),
-            "publish": self.publish.run(),
-            "own": self.ownership.run(),
-            "reconcile": self.reconcile.run(),
-            "relay": self.relay.run(),
-            "nudges": self.relay.listen(self.context.backends.valkey),
-            "token": self.context.tokens.run(),
-            "clock": self.context.clock.run(self.context.session, self.context.keyset),
-            "subscribe": self.partitions.died,
-            "app context": self.app_context.run(),
-            "events": self.events.run(self.context.settings.partitions),
-            "publish time-outs": self.pool.wires.watch(),
-        } | self._receiving()
-
-    def _outbounds(self) -> list[PartitionOutbox]:
-        over_sqs = self.over_sqs.outboxes if self.over_sqs else {}
-        return [*self.partitions.outboxes.values(), *over_sqs.values()]
-
-    def _receiving(self) -> dict[str, Awaitable[object]]:
-        notices = self.context.notices
-        return {"notices": self.over_sqs.run(notices)} if self.over_sqs and notices else {}
-
-    def jobs(self) -> list[scheduler.Job]:
-        """All that happens by the clock; those that only one may do look whether this process leads."""
-        settings = self.context.settings
-        return [
-            scheduler.Job("health", min(5.0, settings.status_count_interval_seconds), self._tell_health),
-            scheduler.Job("status.count", settings.status_count_interval_seconds, self._count),
-            scheduler.Job(
-                "reconcile",
-                settings.reconcile_interval_seconds,
-                self._reconcile_owned,
-                settings.reconcile_interval_seconds,
-            ),
-            scheduler.Job("console report", report.INTERVAL_SECONDS, self.report.write),
-            scheduler.Job("accuracy", 60.0, self._accuracy, 60.0),
-        ]
-
-    async def _tell_health(self) -> None:
-        ages = self.partitions.ages()
-        await self.health.write(ages)
-        metrics.OWNED.set(len(self.ownership.owned))
-        metrics.SYNC_CONCURRENCY_LIMIT.set(self._admitted())
-        metrics.DEBOUNCE_PENDING.set(sum(map(len, self.partitions.debouncers.values())))
-        metrics.PUBLISH_PENDING.set(sum(out.batcher.busy for out in self._outbounds()))
-        metrics.DEBOUNCE_LAG.set(max((age.settle for age in ages.values()), default=0.0))
-        for name, key in (("seen", keys.presence_log), ("inbox", keys.inbox), ("dead", keys.dead)):
-            lengths = await self.context.backends.valkey.lengths([key(number) for number in ages])
-            metrics.STREAM.labels(name).set(sum(lengths))
-
-    async def _count(self) -> None:
-        if self.ownership.leads:
-            await self.counting.step()
-
-    async def _reconcile_owned(self) -> None:
-        self._reconcile_all()
-
-    def _reconcile_all(self) -> None:
-        for partition in list(self.ownership.owned):
-            self.reconcile.ask(self.context.shards.shards_of(partition))
-
-    async def _accuracy(self) -> None:
-        context, size = self.context, self.context.settings.accuracy_sample
-        if size and self.ownership.leads:
-            shard = random.randrange(context.shards.listened)
-            sampling = Accuracy(context.flags, context.lookups, size, settling_seconds(context.settings))
-            await sampling.sample(shard)
-
-    async def drain(self) -> None:
-        """What is under way is finished, for GRACE_SECONDS at most; the rest stays in the streams."""
-        grace = self.context.settings.grace_seconds
-        with suppress(TimeoutError):
-            async with asyncio.timeout(grace):
-                self.partitions.stopping = True
-                await self.partitions.stop_following()
-                await self.committer.drained()
-                await self.publish.drained(grace)
-                if self.over_sqs:
-                    await self.over_sqs.drained(grace)
-                await self.publish.clean_up()
-
-    def _wire(self) -> None:
-        partitions, publish = self.partitions, self.publish
-        partitions.settle_woken = self.committer.woken.set
-        partitions.letters_woken = publish.woken.set
-        partitions.publish_stopped = lambda: publish.stopped
-        partitions.follow = self.subscriber.run
-        publish.admitted = self._admitted
-        self.committer.took = lambda seconds: self.admission.felt(seconds, SETTLES)
-        self.syncs.took = lambda seconds: self.admission.felt(seconds, READS)
-        self.relay.events = self.events.keep
-        self.committer.told = self._told
-        self.app_context.pressed = self._pressed
-        partitions.flapped = self.report.flapped
-        self.reconcile.observed = partitions.observed
-        self.relay.changed = lambda pairs: self.app_context.touch(
-            [end.id for p in pairs for end in (p.a, p.b)]
-        )
-        partitions.taken_over = lambda partition: self.reconcile.ask(self.context.shards.shards_of(partition))
-        # Only after a fail-over of a Cluster: what its lost server alone had is found again.
-        self.context.backends.valkey.on_failover = self._reconcile_all
-
-    def _admitted(self) -> int:
-        """How many letters may owe a sync now: in a storm as many as the graph bears, else as many as go out."""
-        calm = not self.partitions.storms.on
-        return self.publish.limits.in_flight if calm else self.admission.room
-
-    def _pressed(self) -> bool:
-        """Whether news needs all there is: it goes out late, or this process is busy."""
-        share = self.busy.share(time.monotonic(), time.process_time())
-        return self.partitions.late or share > BUSY_SHARE
-
-    def _told(self, told: Sequence[PresenceSnapshot]) -> None:
-        self.app_context.settled(told)
-        self.report.told(told)
-
-    def _count_needs(self) -> CountNeeds:
-        context = self.context
-        return CountNeeds(
-            context.client, context.shards, context.backends.valkey, self.health, self.pool, self.valid_for
-        )
-
-    def _over_sqs(self) -> SqsWorker | None:
-        """With QUEUE_URL notices go that way; the streams still bring what is redriven or was left in them."""
-        context, settings = self.context, self.context.settings
-        if context.notices is None:
-            return None
-        how = ways(context, self.pool, self.syncs)
-        return SqsWorker(settings.partitions, how, context.inbox, limits(settings), batch_window(settings))
-
-    def _hooks(self) -> Hooks:
-        context = self.context
-        return Hooks(
-            token=context.tokens.own,
-            refused=context.tokens.refused,
-            caught_up=self.partitions.caught_up,
-            doubtful=self.reconcile.ask,
-            now=context.clock.now,
-            room=lambda partition: context.backpressure.check([keys.presence_log(partition)]),
-        )
 
 
 def batch_window(settings: Settings) -> BatchWindow:
-    """How long news waits for company."""
+    """How long a batch waits for more notifications."""
     return BatchWindow(settings.batch_window_min_seconds, BATCH_WINDOW_MAX_SECONDS)
 
 
-def ways(context: BridgeContext, pool: PublishClient, syncs: SyncLoader) -> PublisherParts:
-    """What publishing from the streams leans on."""
-    streams = InboxStreams(context.backends.valkey, context.shards.partition)
-    return PublisherParts(
-        pool, streams, syncs, context.dead, context.tokens.refused, context.change_history.fail
-    )
-
-
-def _changes(context: BridgeContext) -> outbox_relay.Graph:
-    return outbox_relay.Graph(
-        Outbox(context.backends.graph, context.settings.last_seen_rounding_seconds), context.flags
-    )
-
-
-def _needs(context: BridgeContext) -> Needs:
-    settings = context.settings
-    return Needs(
-        valkey=context.backends.valkey,
-        shards=context.shards,
-        flags=context.flags,
-        inbox=context.inbox,
-        log=context.log,
-        lookups=context.lookups,
-        now=context.clock.now,
-        times=debounce_times(settings),
-        pace=batch_window(settings),
-        marks=storm_thresholds(settings),
-    )
-
-
-def _around(context: BridgeContext, events: EventWebhook) -> Around:
-    async def refused(seen: PresenceEvent, reason: str) -> None:
-        await context.dead.add_change(context.shards.partition(seen.user), seen, reason)
-
-    return Around(
-        flags=context.flags,
-        log=context.log,
-        inbox=context.inbox,
-        watermark=context.watermark,
-        lookups=context.lookups,
-        change_history=context.change_history,
-        now=context.clock.now,
-        events=events.keep,
-        refused=refused,
-        verify_leaves=VERIFY_LEAVES,
-    )
-
-
-def _events(context: BridgeContext, leads: Callable[[], bool]) -> EventWebhook:
-    settings, secret = context.settings, context.settings.events_secret
-    receiver = WebhookReceiver(settings.events_url, secret.get_secret_value() if secret else "")
-    return EventWebhook(context.backends.valkey, context.session, receiver, context.shards.partition, leads)
-
-
-def limits(settings: Settings) -> PublishLimits:
-    """How hard to push."""
+def publish_limits(settings: Settings) -> PublishLimits:
+    """How many publishes at once, and how often each is tried."""
     return PublishLimits(
         in_flight=settings.publish_in_flight,
         tries=PUBLISH_MAX_ATTEMPTS,
-        per_second=settings.publish_per_second,
     )
+
+
+def build_publisher(
+    context: BridgeContext,
+    *,
+    outboxes: Mapping[int, PartitionOutbox],
+    wakeup: asyncio.Event,
+    client: PublishClient,
+    inbox: InboxStreams,
+    syncs: SyncLoader,
+    max_syncs: Callable[[], int],
+) -> Publisher:
+    """A publisher of these outboxes; `inbox` is where their entries come from, and where what fails goes."""
+    return Publisher(
+        outboxes=outboxes,
+        wakeup=wakeup,
+        client=client,
+        inbox=inbox,
+        syncs=syncs,
+        dead_letters=context.dead_letters,
+        on_denied=context.tokens.refused,
+        add_failed=context.change_history.add_failed,
+        limits=publish_limits(context.settings),
+        max_syncs=max_syncs,
+    )
+
+
+def build_sqs_worker(
+    context: BridgeContext, *, client: PublishClient, inbox: InboxStreams, syncs: SyncLoader
+) -> SqsWorker:
+    """A worker for entries of all partitions, owned or not."""
+    settings, wakeup = context.settings, asyncio.Event()
+    window = batch_window(settings)
+    outboxes = {
+        number: PartitionOutbox(partition=number, window=window) for number in range(settings.partitions)
+    }
+    publisher = build_publisher(
+        context,
+        outboxes=outboxes,
+        wakeup=wakeup,
+        client=client,
+        inbox=inbox,
+        syncs=syncs,
+        max_syncs=lambda: settings.publish_in_flight,
+    )
+    windows = BatchWindowController(window=window, outboxes=outboxes, wakeup=wakeup)
+    return SqsWorker(outboxes=outboxes, wakeup=wakeup, publisher=publisher, windows=windows)

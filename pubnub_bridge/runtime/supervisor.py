@@ -1,4 +1,4 @@
-"""Named tasks that live as long as the process: the death of one ends them all. Knows no task of its own."""
+"""Supervisor: named tasks that live as long as the process; the end of one ends them all."""
 
 from __future__ import annotations
 
@@ -13,43 +13,35 @@ from pubnub_bridge.errors import TaskDied
 _log = structlog.get_logger(__name__)
 
 
-async def run_until_one_ends(
-    calls: Mapping[str, Awaitable[object]], drain: Callable[[], Awaitable[None]]
+async def supervise(
+    calls: Mapping[str, Awaitable[object]],
+    *,
+    stop: Awaitable[object] | None = None,
+    drain: Callable[[], Awaitable[None]] | None = None,
+    cancel_seconds: float = 1.0,
 ) -> None:
-    """Runs all until the caller is cancelled; then they may `drain`, and after that none of them runs any more.
+    """Run all until `stop` returns or the caller is cancelled; then none of them runs any more.
+
+    A caller that is cancelled may `drain` first, while all still run. A cancelled task that goes on for
+    `cancel_seconds` is cancelled again, so that one which drains itself needs more of them than it drains for.
 
     Raises:
         TaskDied: one of them ended, with or without an error.
     """
     tasks = {name: asyncio.ensure_future(call) for name, call in calls.items()}
+    stopping = [asyncio.ensure_future(stop)] if stop is not None else []
+    everything = [*tasks.values(), *stopping]
     try:
-        done, _ = await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
     except asyncio.CancelledError:
-        await drain()
+        if drain is not None:
+            await drain()
         raise
     finally:
-        await cancellation.cancel_and_wait(tasks.values())
+        await cancellation.cancel_and_wait(everything, every=cancel_seconds)
+    if done.intersection(stopping):
+        return
     name = next(name for name, task in tasks.items() if task in done)
     error = None if tasks[name].cancelled() else tasks[name].exception()
-    _log.error("task died", task=name, exc_info=error)
+    _log.error("process.task.died", task=name, exc_info=error)
     raise TaskDied(task=name, reason=repr(error) if error else "without an error") from error
-
-
-async def run_until_stopped(calls: dict[str, Awaitable[object]]) -> None:
-    """Waits for the call named "stop"; the end of anything else is a death.
-
-    Raises:
-        TaskDied: it was another.
-    """
-    tasks = {name: asyncio.ensure_future(call) for name, call in calls.items()}
-    await asyncio.wait(tasks.values(), return_when=asyncio.FIRST_COMPLETED)
-    ended = [name for name, task in tasks.items() if task.done()]
-    for task in tasks.values():
-        task.cancel()
-    results = await asyncio.gather(*tasks.values(), return_exceptions=True)
-    if "stop" not in ended:
-        reason = next(
-            (repr(result) for result in results if isinstance(result, Exception)), "without an error"
-        )
-        _log.error("task died", task=ended[0], reason=reason)
-        raise TaskDied(task=ended[0], reason=reason)

@@ -102,11 +102,11 @@ def ways(rates: Load, made: Messages, product: Product, prices: Prices) -> list[
 
 def push(rates: Load, made: Messages, prices: Prices) -> Line:
     """A day of inbox messages, as batched as the window makes them."""
-    units = DAY * made.publishes * letter_units(rates, made, prices.transaction.unit_bytes)
+    units = DAY * made.publishes * message_units(rates, made, prices.transaction.unit_bytes)
     return Line("batched inbox messages", units, units)
 
 
-def letter_units(rates: Load, made: Messages, unit: int) -> float:
+def message_units(rates: Load, made: Messages, unit: int) -> float:
     """Transactions of a mean letter: the first event and a Poisson number of others, rounded up to whole units."""
     others = made.news - 1
     if others <= 0:

@@ -17,8 +17,8 @@ from pubnub_bridge.sizing.product import Product
 
 STAMP = 1_764_000_000_000
 """A moment in milliseconds: all of this century have as many digits."""
-MIN_INTERVAL_SECONDS = BatchWindow().distance
-BATCH = 0.12
+MIN_INTERVAL_SECONDS = BatchWindow().min_interval_seconds
+BATCH_INTERVAL_SECONDS = 0.12
 """Seconds from one batch of settling to the next where changes never stop: `settle.DISTANCE` and `settle.LINGER`."""
 SYNCS = 2
 """Of an arrival: one at once, one when it settled."""
@@ -82,7 +82,7 @@ def load(product: Product) -> Load:
     )
 
 
-def letters(
+def messages(
     rates: Load, window: float, distance: float = MIN_INTERVAL_SECONDS, beat: float | None = None
 ) -> Messages:
     """What is published when news wait `window` seconds; `distance` is kept between two letters to one inbox.
@@ -101,7 +101,7 @@ def letters(
 def batches(transitions: float, bridges: int = 1) -> float:
     """How many a second settle so many changes: one for each while few come, and ever fewer for each the more there are."""
     each = transitions / bridges
-    return bridges * each / (1 + each * BATCH)
+    return bridges * each / (1 + each * BATCH_INTERVAL_SECONDS)
 
 
 def cycle(rate: float, window: float, distance: float, beat: float = 0.0) -> float:

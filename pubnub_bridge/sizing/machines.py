@@ -9,11 +9,11 @@ from pubnub_bridge.sizing.figures import UnitCosts
 from pubnub_bridge.sizing.load import Load, Messages, batches
 from pubnub_bridge.sizing.product import Product
 
-BUSY = 0.6
+PLANNED_CPU_SHARE = 0.6
 """The share of a core that is planned with, so that a storm has room."""
 LINGERS = 0.3
 """Seconds that an entry stands in a stream beyond hold and window: settling, publishing, deleting."""
-WHY_KEPT = 5
+MAX_CHANGES_PER_USER = 5
 """Changes of a user that are kept for GET /v1/why."""
 
 
@@ -33,7 +33,7 @@ class Cores:
     @property
     def planned(self) -> float:
         """With no core busier than it should be."""
-        return self.used / BUSY
+        return self.used / PLANNED_CPU_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Memory:
 def cores(rates: Load, made: Messages, friends: float, costs: UnitCosts) -> Cores:
     """Of each engine, with as many bridges as it takes; `friends` is how many a user has, online or not."""
     alone = cores_with(rates, made, friends, costs, bridges=1)
-    bridges = math.ceil(alone.bridge / BUSY)
+    bridges = math.ceil(alone.bridge / PLANNED_CPU_SHARE)
     return alone if bridges <= 1 else cores_with(rates, made, friends, costs, bridges)
 
 
@@ -85,7 +85,7 @@ def memory(product: Product, rates: Load, costs: UnitCosts) -> Memory:
     each = costs.bytes
     waiting = product.window + LINGERS
     streams = rates.transitions * (
-        (product.hold + LINGERS) * each.seen + waiting * notice_bytes(product, rates, costs)
+        (product.hold + LINGERS) * each.seen + waiting * notification_bytes(product, rates, costs)
     )
     changed = min(product.people, rates.transitions * product.why_hours * 3600)
     why = changed * each.why
@@ -99,7 +99,7 @@ def memory(product: Product, rates: Load, costs: UnitCosts) -> Memory:
     )
 
 
-def notice_bytes(product: Product, rates: Load, costs: UnitCosts) -> float:
+def notification_bytes(product: Product, rates: Load, costs: UnitCosts) -> float:
     """Of one change in the inbox streams: its event once a partition that has recipients, and each recipient's id."""
     told = product.friends_online
     reached: float = product.partitions * (1 - (1 - 1 / product.partitions) ** told)

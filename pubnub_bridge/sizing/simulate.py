@@ -9,7 +9,7 @@ from typing import Any
 from pubnub_bridge.sizing import cost
 from pubnub_bridge.sizing.cost import Line, Way
 from pubnub_bridge.sizing.figures import Prices, UnitCosts
-from pubnub_bridge.sizing.load import Load, Messages, letters, load
+from pubnub_bridge.sizing.load import Load, Messages, load, messages
 from pubnub_bridge.sizing.machines import Cores, Memory, cores, memory
 from pubnub_bridge.sizing.product import Product
 
@@ -27,7 +27,7 @@ class Prediction:
     load: Load
     windows: Sequence[tuple[Messages, Cores, Line]]
     """Rising, each with the cores and what inbox push costs; the product's own is among them."""
-    letters: Messages
+    messages: Messages
     cores: Cores
     memory: Memory
     shared: Sequence[Line]
@@ -49,8 +49,8 @@ class Prediction:
 def predict(product: Product, prices: Prices, costs: UnitCosts) -> Prediction:
     """Reckons everything."""
     rates = load(product)
-    made = letters(rates, product.window)
-    windows = [letters(rates, window) for window in sorted({*WINDOWS, product.window})]
+    made = messages(rates, product.window)
+    windows = [messages(rates, window) for window in sorted({*WINDOWS, product.window})]
     return Prediction(
         product=product,
         prices=prices,
@@ -59,7 +59,7 @@ def predict(product: Product, prices: Prices, costs: UnitCosts) -> Prediction:
         windows=[
             (one, cores(rates, one, product.friends, costs), cost.push(rates, one, prices)) for one in windows
         ],
-        letters=made,
+        messages=made,
         cores=cores(rates, made, product.friends, costs),
         memory=memory(product, rates, costs),
         shared=cost.shared(product, rates, prices),

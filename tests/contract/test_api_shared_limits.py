@@ -29,7 +29,7 @@ async def test_on_a_cluster_they_count_together_too(servers: Servers, tmp_path: 
 
 async def hold_together(settings: Settings, clustered: bool = False) -> None:
     """Two processes' worth of limits at one REDIS_URL."""
-    one, other = (RateLimits(settings, clustered=clustered) for _ in range(2))
+    one, other = (RateLimits(settings=settings, clustered=clustered) for _ in range(2))
     for turn in range(6):
         await (one if turn % 2 else other).count("user", "shared-limits")
     for limits in (one, other):

@@ -26,9 +26,9 @@ def demo(graph: Graph, tmp_path: Path) -> DemoGraph:
 @pytest.fixture(autouse=True)
 def few_friends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers that fit so few people, and several batches."""
-    monkeypatch.setattr(demo_graph, "LOW", 10)
-    monkeypatch.setattr(demo_graph, "HIGH", 40)
-    monkeypatch.setattr(demo_graph, "BATCH", 300)
+    monkeypatch.setattr(demo_graph, "MIN_FRIENDS", 10)
+    monkeypatch.setattr(demo_graph, "MAX_FRIENDS", 40)
+    monkeypatch.setattr(demo_graph, "FRIENDSHIPS_PER_TRANSACTION", 300)
 
 
 def quiet(_text: str) -> None:

@@ -31,7 +31,7 @@ async def test_a_newer_flag_changes_an_equal_one_is_told_again_an_older_one_is_n
     settled = await flags.write_flags(
         [flag("ann", True, 100), flag("ben", True, 100), flag("cat", False, 99), flag("ghost", True, 1)]
     )
-    assert (settled.changed, settled.equal, settled.older, settled.unknown) == (
+    assert (settled.changed, settled.duplicate, settled.stale, settled.unknown) == (
         {"ann"}, {"ben"}, {"cat"}, {"ghost"},
     )  # fmt: skip
     assert await flags.online_in_shards([7]) == {"ann": 100, "ben": 100, "cat": 100}
@@ -115,7 +115,7 @@ async def test_hiding_stands_in_the_outbox_where_it_shows(graph: Graph) -> None:
 async def test_nothing_to_settle_asks_nothing(graph: Graph) -> None:
     """An empty batch has an empty answer."""
     settled = await Flags(graph).write_flags([])
-    assert not settled.changed | settled.equal | settled.older | settled.unknown
+    assert not settled.changed | settled.duplicate | settled.stale | settled.unknown
 
 
 async def test_the_presence_of_nobody_known_is_an_empty_answer(graph: Graph) -> None:

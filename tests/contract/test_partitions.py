@@ -16,10 +16,15 @@ from graph_service.valkey.client import FIRST, Valkey
 from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.debounce.debouncer import DebounceTimes
 from pubnub_bridge.debounce.storm_detector import StormThresholds
+from pubnub_bridge.fanout.batch_window import BatchWindowController
 from pubnub_bridge.fanout.batcher import BatchWindow
 from pubnub_bridge.model.notification import SyncNotification, decode
 from pubnub_bridge.model.presence_event import PresenceEvent
-from pubnub_bridge.partitions.consumer import Needs, Partitions
+from pubnub_bridge.partitions.assignment import Assignment
+from pubnub_bridge.partitions.conflicts import ConflictResolver
+from pubnub_bridge.partitions.consumer import Consumer
+from pubnub_bridge.partitions.registry import PartitionRegistry
+from pubnub_bridge.partitions.storm_controller import StormController
 from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.pubnub_api.sdk import Occupants
 from pubnub_bridge.store import keys
@@ -35,7 +40,7 @@ class Away(ValkeyQueue):
     """Inbox streams that are away for their first calls."""
 
     def __init__(self, valkey: Valkey, calls: int) -> None:
-        super().__init__(valkey)
+        super().__init__(valkey=valkey)
         self.calls = calls
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
@@ -55,7 +60,7 @@ class Nobody:
 
     async def here_now(self, channel: str) -> Occupants:
         """No occupants."""
-        return Occupants(0, ())
+        return Occupants(occupancy=0, users=())
 
     async def where_now(self, user: str) -> frozenset[str]:
         """No channels."""
@@ -76,23 +81,46 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def partitions(valkey: Valkey, inbox: InboxStreams) -> Partitions:
+async def nothing(_partition: int) -> None:
+    """A subscribe loop that PubNub never answers."""
+    await asyncio.Event().wait()
+
+
+def partitions(valkey: Valkey, inbox: InboxStreams) -> tuple[Consumer, Assignment]:
     """Of a process that owns none yet."""
-    lookups, log = PresenceLookup(Nobody(), SHARDS, now), PresenceLog(valkey, SHARDS.partition)
-    return Partitions(
-        Needs(
-            valkey,
-            SHARDS,
-            Nobody(),
-            inbox,
-            log,
-            lookups,
-            now,
-            DebounceTimes(),
-            BatchWindow(),
-            StormThresholds(),
-        )
+    lookups, log = (
+        PresenceLookup(pubnub=Nobody(), shards=SHARDS, now=now),
+        PresenceLog(valkey=valkey, partition=SHARDS.partition),
     )
+    registry, window = PartitionRegistry(shards=SHARDS), BatchWindow()
+    storms = StormController(registry=registry, thresholds=StormThresholds(), shards=SHARDS, now=now)
+    consumer = Consumer(
+        registry=registry,
+        valkey=valkey,
+        inbox=inbox,
+        conflicts=ConflictResolver(lookups=lookups, log=log),
+        storms=storms,
+        windows=BatchWindowController(
+            window=window, outboxes=registry.outboxes, wakeup=registry.publish_wakeup
+        ),
+        publishing_stopped=lambda: False,
+        on_flaps=lambda _users: None,
+        now=now,
+    )
+    assignment = Assignment(
+        registry=registry,
+        consumer=consumer,
+        storms=storms,
+        valkey=valkey,
+        flags=Nobody(),
+        shards=SHARDS,
+        times=DebounceTimes(),
+        window=window,
+        subscribe=nothing,
+        on_assigned=lambda _partition: None,
+        now=now,
+    )
+    return consumer, assignment
 
 
 async def promised(valkey: Valkey) -> list[SyncNotification]:
@@ -107,14 +135,17 @@ async def promised(valkey: Valkey) -> list[SyncNotification]:
 async def test_who_arrives_while_the_queue_is_away_is_promised_a_sync_when_it_is_back(valkey: Valkey) -> None:
     """Nobody reads the entry again that told of the arrival."""
     away = Away(valkey, calls=2)
-    read = partitions(valkey, InboxStreams(valkey, SHARDS.partition, away))
-    await read.take_over(ANN)
-    running = asyncio.create_task(read.run())
+    consumer, assignment = partitions(
+        valkey, InboxStreams(valkey=valkey, partition=SHARDS.partition, queue=away)
+    )
+    await assignment.assigned(ANN)
+    running = asyncio.create_task(consumer.run())
     try:
-        await PresenceLog(valkey, SHARDS.partition).append(
+        await PresenceLog(valkey=valkey, partition=SHARDS.partition).append(
             [PresenceEvent("ann", True, now(), SHARDS.shard("ann"), "join")]
         )
         assert [(one.user, one.reason) for one in await promised(valkey)] == [("ann", "join")]
         assert away.calls == -1, "once, and no more often"
     finally:
         await cancellation.cancel_and_wait([running])
+        await assignment.stop_subscribing()

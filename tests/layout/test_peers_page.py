@@ -1,4 +1,4 @@
-"""What is said of peers is what was measured beside them."""
+"""The pages about peers are generated from the measured figures."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FIGURES = Path("docs/benchmarks/peers.json")
 
 
 @pytest.mark.skipif(not FIGURES.exists(), reason="make bench-peers was not run")
-def test_the_pages_say_what_the_figures_say() -> None:
-    """Both are written by the run; nobody improves a figure by hand."""
-    kept = json.loads(FIGURES.read_text("utf-8"))
+def test_the_pages_are_generated_from_the_figures() -> None:
+    """Both are written by the run, so no figure is edited by hand."""
+    document = json.loads(FIGURES.read_text("utf-8"))
     comparison = Path("docs/comparison.md").read_text("utf-8")
-    assert show.compared(comparison, kept["parts"]) == comparison
-    assert show.page(kept) == FIGURES.with_suffix(".md").read_text("utf-8")
+    assert show.compared(comparison, document["parts"]) == comparison
+    assert show.page(document) == FIGURES.with_suffix(".md").read_text("utf-8")

@@ -1,1 +1,1 @@
-"""What operators lean on, tried on the running system: alerts, dashboard, backup. Needs Debian's Prometheus."""
+"""Tests of what operators use, on the running system: alerts, dashboard, backup. Needs Debian's Prometheus."""

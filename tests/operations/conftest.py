@@ -1,4 +1,4 @@
-"""The whole stack with a few demo people, and Debian's Prometheus that scrapes it by our own configuration."""
+"""The whole stack with a few demo users, scraped by Debian's Prometheus with our own configuration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HOW = "on Debian as root: .ci/prometheus.sh"
 
 @dataclass(frozen=True)
 class Prometheus:
-    """A running one, and the service that it scrapes."""
+    """A running Prometheus and the service that it scrapes."""
 
     address: str
     service: str
@@ -36,9 +36,9 @@ class Prometheus:
     async def ask(self, path: str, **query: str) -> Any:
         """The data of one call of its HTTP API (Prometheus docs: HTTP API)."""
         async with self.http.get(f"{self.address}/api/v1/{path}", params=query) as reply:
-            answer = await reply.json()
-        assert answer["status"] == "success", answer
-        return answer["data"]
+            response = await reply.json()
+        assert response["status"] == "success", response
+        return response["data"]
 
     async def value(self, expression: str) -> list[Any]:
         """The series of an instant query."""
@@ -46,32 +46,32 @@ class Prometheus:
         return found
 
     async def metrics(self) -> str:
-        """What the service says itself."""
+        """The text of the service's /metrics."""
         async with self.http.get(f"{self.service}/metrics") as reply:
             return await reply.text()
 
 
 def program(name: str) -> str:
-    """Where a program is; without it the test is skipped, and says how to get it."""
+    """The path of a program. Skips the test where there is none, with the way to install it."""
     if not (found := shutil.which(name)):
         pytest.skip(f"no {name} on this machine; {HOW}")
     return found
 
 
 def configuration(service: str, folder: Path) -> Path:
-    """Our prometheus.yml with this service as target and a scrape every second."""
-    given = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text("utf-8"))
-    given["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
-    given["rule_files"] = [str(DEPLOYED / name) for name in given["rule_files"]]
-    given["scrape_configs"][0]["static_configs"][0]["targets"] = [service.removeprefix("http://")]
+    """Write our prometheus.yml with this service as the target, scraped every second."""
+    config = yaml.safe_load((DEPLOYED / "prometheus.yml").read_text("utf-8"))
+    config["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    config["rule_files"] = [str(DEPLOYED / name) for name in config["rule_files"]]
+    config["scrape_configs"][0]["static_configs"][0]["targets"] = [service.removeprefix("http://")]
     file = folder / "prometheus.yml"
-    file.write_text(yaml.safe_dump(given), "utf-8")
+    file.write_text(yaml.safe_dump(config), "utf-8")
     return file
 
 
 @pytest.fixture(scope="session")
 async def prometheus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Prometheus]:
-    """It has scraped five times when this begins."""
+    """Yields after five scrapes."""
     binary, folder = program("prometheus"), tmp_path_factory.mktemp("prometheus")
     environ = {name: value for name, value in os.environ.items() if name not in HIDDEN}
     choice = Choice(folder / "data", people=40, engines=Options(heap=512, page_cache=64), environ=environ)
@@ -105,5 +105,5 @@ async def _until_scraped(running: Prometheus, process: Process) -> None:
                 ) >= 5:
                     return
             except (aiohttp.ClientError, AssertionError):
-                pass  # it starts
+                pass  # still starting
             await asyncio.sleep(0.2)

@@ -1,4 +1,4 @@
-"""Every rule and every query of the dashboard, in a Prometheus that scrapes the running service."""
+"""Every rule and every dashboard query, evaluated in a Prometheus that scrapes the running service."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ QUIET = {
     "friends_http_rate_limited_total",
     "friends_http_shed_total",
 }
-"""Counters by label of what goes wrong: no series before the first time, and nothing goes wrong here."""
+"""Labelled counters of failures. They have no series before the first failure, and nothing fails here."""
 _METRIC = re.compile(r"\bfriends_[a-z_]+")
 
 
 def queries() -> dict[str, str]:
-    """Every expression of the dashboard by panel and letter, with the interval that Grafana would put in."""
+    """Every expression of the dashboard by panel and query letter, with a fixed rate interval."""
     panels = json.loads(DASHBOARD.read_text("utf-8"))["panels"]
     return {
         f"{panel['title']} {target['refId']}": target["expr"].replace("$__rate_interval", "10s")
@@ -36,7 +36,7 @@ def queries() -> dict[str, str]:
 
 
 async def promtool(*words: str) -> tuple[int, str]:
-    """Exit code and output of Prometheus' own checker."""
+    """Exit code and output of promtool."""
     process = await asyncio.create_subprocess_exec(
         program("promtool"),
         *words,
@@ -44,21 +44,21 @@ async def promtool(*words: str) -> tuple[int, str]:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    said, _ = await process.communicate()
-    return process.returncode or 0, said.decode()
+    output, _ = await process.communicate()
+    return process.returncode or 0, output.decode()
 
 
-async def test_promtool_accepts_the_configuration_and_every_alert_rings_when_it_should() -> None:
+async def test_promtool_accepts_the_configuration_and_every_alert_fires_when_it_should() -> None:
     """Syntax, then the cases of alerts_test.yaml."""
-    code, said = await promtool("check", "config", str(DEPLOYED / "prometheus.yml"))
-    assert code == 0, said
+    code, output = await promtool("check", "config", str(DEPLOYED / "prometheus.yml"))
+    assert code == 0, output
     cases = Path(__file__).with_name("alerts_test.yaml")
-    code, said = await promtool("test", "rules", str(cases.relative_to(ROOT)))
-    assert code == 0, said
+    code, output = await promtool("test", "rules", str(cases.relative_to(ROOT)))
+    assert code == 0, output
 
 
 async def test_every_rule_is_evaluated_on_the_real_metrics_without_an_error(prometheus: Prometheus) -> None:
-    """A rule that divides labels which do not fit would say so here."""
+    """A rule that divides series whose labels do not match fails here."""
     async with asyncio.timeout(60):
         while True:
             groups = (await prometheus.ask("rules"))["groups"]
@@ -68,34 +68,36 @@ async def test_every_rule_is_evaluated_on_the_real_metrics_without_an_error(prom
             await asyncio.sleep(0.2)
     assert len(rules) >= 20
     assert [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] != "ok"] == []
-    ringing = {rule["name"] for rule in rules if rule.get("state") == "firing"}
-    assert ringing == set()
+    firing = {rule["name"] for rule in rules if rule.get("state") == "firing"}
+    assert firing == set()
 
 
 async def test_every_query_of_the_dashboard_returns_data(
     prometheus: Prometheus, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Empty is right only for a counter by label that has not happened, and that is one of those stated."""
+    """Only a labelled counter of `QUIET` without a first failure may be empty."""
     waiting, asked = dict(queries()), len(queries())
-    said = await prometheus.metrics()
-    for _ in range(600):  # people come, settle after the hold, are told
+    metrics = await prometheus.metrics()
+    for _ in range(600):  # users come, are committed after the debounce time, and friends are notified
         waiting = {name: query for name, query in waiting.items() if not await prometheus.value(query)}
-        said = await prometheus.metrics()
-        if all(_may_be_empty(query, said) for query in waiting.values()):
+        metrics = await prometheus.metrics()
+        if all(_may_be_empty(query, metrics) for query in waiting.values()):
             break
         await asyncio.sleep(0.2)
     for name, query in waiting.items():
-        assert _may_be_empty(query, said), f"{name}: {query}"
+        assert _may_be_empty(query, metrics), f"{name}: {query}"
     with capfd.disabled():
         print(
-            f"\n{asked - len(waiting)} of {asked} queries returned data; not happened yet: {sorted(waiting)}"
+            f"\n{asked - len(waiting)} of {asked} queries returned data; no failure counted yet: {sorted(waiting)}"
         )
 
 
-def _may_be_empty(query: str, said: str) -> bool:
-    """Whether all its metrics are declared by the service, without a series, and stated above."""
+def _may_be_empty(query: str, metrics: str) -> bool:
+    """Whether all its metrics are in `QUIET`, declared by the service, and without a series."""
     names = set(_METRIC.findall(query))
     return bool(names) and all(
-        name in QUIET and f"# HELP {name} " in said and not re.search(rf"^{name}[{{ ]", said, re.MULTILINE)
+        name in QUIET
+        and f"# HELP {name} " in metrics
+        and not re.search(rf"^{name}[{{ ]", metrics, re.MULTILINE)
         for name in names
     )

@@ -110,7 +110,9 @@ class GraphModel:
             if person.invisible and change.at > person.hidden_from:
                 sets["hidden"].add(change.user)
         changed, equal, older, flipped, hidden = (frozenset(sets[word]) for word in words)
-        return CommitResult(changed, equal, older, frozenset(), flipped, hidden)
+        return CommitResult(
+            changed=changed, duplicate=equal, stale=older, unknown=frozenset(), flipped=flipped, hidden=hidden
+        )
 
     def begin(self, user: str) -> Reading:
         """Row 7 begins: its clock is taken."""

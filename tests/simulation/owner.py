@@ -225,7 +225,7 @@ class Owner:
 
     def _notify(self, batch: Batch) -> None:
         assert batch.settled is not None
-        notifications = NotificationBatch(lambda _user: 0)
+        notifications = NotificationBatch(partition=lambda _user: 0)
         news = [one for one in batch.told if one.user in batch.news]
         add_notifications(
             mutants.audible(self.rules, news), mutants.hidden(self.rules, batch.settled, news), notifications
@@ -256,9 +256,9 @@ class Owner:
         """Read one outbox node, then append, then delete it: three steps."""
         if self.relation is not None:
             node, notifications = self.relation
-            if notifications.notices:
+            if notifications.by_partition:
                 self._append_inbox(notifications)
-                notifications.notices.clear()
+                notifications.by_partition.clear()
             else:
                 self.out.graph.done(node)
                 self.relation = None
@@ -267,7 +267,7 @@ class Owner:
             return False
         node = min(self.out.graph.outbox)
         pair = self.out.graph.pair(node)
-        notifications = NotificationBatch(lambda _user: 0)
+        notifications = NotificationBatch(partition=lambda _user: 0)
         ts = self._tell_of(pair.a.id, notifications) if pair.alone else pair.ts
         if not self._clock_is_back([ts]):
             if not pair.alone:
@@ -387,7 +387,7 @@ class Owner:
             self.batch.step = "read"
         if self.sending is not None and self.sending.reading is not None:
             self.sending.reading = self.out.graph.begin(self.sending.letter.inbox)
-        if self.relation is not None and self.relation[1].notices:
+        if self.relation is not None and self.relation[1].by_partition:
             self.relation = None
 
     def _owe(self, user: str, reason: str) -> None:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from aiohttp import web
 
-from graph_service.api.callers import PUBLIC
+from graph_service.api.authentication import PUBLIC
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.services import DOCUMENT
 
-routes = TypedRoutes("document", room="")
+routes = TypedRoutes("document", limiter="")
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from graph_service.api.callers import SERVICE
+from graph_service.api.authentication import SERVICE
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import IdsRequest, Presence, Presences
 from graph_service.api.services import SERVICES
 
-routes = TypedRoutes("service", room="service")
+routes = TypedRoutes("service", limiter="service")
 
 
 @routes.post("/v1/presence:query", auth=SERVICE, summary="Who of up to 500 users is online")

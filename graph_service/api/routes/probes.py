@@ -8,13 +8,13 @@ import structlog
 from aiohttp import web
 
 from graph_service import metrics
-from graph_service.api.callers import PUBLIC
+from graph_service.api.authentication import PUBLIC
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import Status
 from graph_service.api.services import SERVICES, Check
 from graph_service.errors import FriendsError, Unavailable
 
-routes = TypedRoutes("probes", room="")
+routes = TypedRoutes("probes", limiter="")
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS = 2.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from graph_service.api.callers import USER, Caller
+from graph_service.api.authentication import USER, Caller
 from graph_service.api.routes.friends import CURSORS
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import Outcome, Relation, RequestPage, RequestsQuery

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from graph_service.api.callers import USER, Caller
+from graph_service.api.authentication import USER, Caller
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import Suggestion, SuggestionPage, SuggestionsQuery
 from graph_service.api.services import SERVICES
@@ -12,7 +12,7 @@ from graph_service.errors import UserNotFound
 from graph_service.friends.suggestions import SuggestionsBusy
 from graph_service.model.timestamps import microseconds
 
-routes = TypedRoutes("suggestions", room="suggestions")
+routes = TypedRoutes("suggestions", limiter="suggestions")
 
 
 @routes.get(

@@ -7,14 +7,14 @@ from typing import Any
 
 from aiohttp import web
 
-from graph_service.api.callers import SERVICE
+from graph_service.api.authentication import SERVICE
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.schemas import ProfileRequest, ResponseModel
 from graph_service.api.services import SERVICES
 from graph_service.errors import UserNotFound
 from graph_service.model.ids import UserId
 
-routes = TypedRoutes("service", room="service")
+routes = TypedRoutes("service", limiter="service")
 
 
 class Profile(ResponseModel):

@@ -1,4 +1,5 @@
-"""What the operator's console is told: figures of every bridge, put together, and who looked.
+"""What the operator console shows: one snapshot of all bridges, and the audit log of who looked at whom.
 
-Knows no route and no row of the walk; ``console_routes`` serves what is here.
+`report` and `top_users` are filled by each bridge; `feed` reads all reports and the streams, `snapshot` merges them.
+Knows no route: `api.console` serves what is here.
 """

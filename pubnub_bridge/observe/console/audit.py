@@ -1,6 +1,6 @@
-"""Who looked at whom: every look at people by an operator, in a capped stream and in the log. Knows streams.
+"""Audit log: every time an operator looks at a user, in a capped stream of Valkey and in the structured log.
 
-The entry is written before anything is read: where it cannot be written, nothing is shown.
+Invariant: the entry is written before anything is read, so where it cannot be written nothing is shown.
 """
 
 from __future__ import annotations
@@ -16,49 +16,49 @@ from graph_service.valkey.client import Valkey
 from pubnub_bridge.store import keys
 
 MAX_ENTRIES = 10_000
-"""Entries of the stream, at least; the log has all."""
+"""Of the stream, about; the structured log has all."""
 REPEAT_SECONDS = 600.0
-"""Seconds in which a picture that refreshes itself is the same look."""
+"""For this long a picture that refreshes itself counts as one entry."""
 _log = structlog.get_logger("pubnub_bridge.audit")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """One look."""
+    """One look of an operator."""
 
     what: str
     """why, ego, dead or redrive."""
     about: str
-    """Whom: ids, separated by spaces."""
+    """User ids, separated by spaces."""
     by: str
     """How the operator called themselves; the key says only that it is an operator."""
     address: str
-    """Where the call came from."""
+    """The caller's."""
 
 
 class Audit:
-    """Keeps looks, and shows the last ones."""
+    """Writes entries, and reads the last ones."""
 
-    def __init__(self, valkey: Valkey, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, *, valkey: Valkey, clock: Callable[[], float] = time.monotonic) -> None:
         self._valkey = valkey
         self._clock = clock
-        self._seen: dict[AuditEntry, float] = {}
+        self._written_at: dict[AuditEntry, float] = {}
 
-    async def keep(self, look: AuditEntry) -> None:
-        """Keep one. Raises QueueUnavailable, and then nothing may be shown."""
-        row = json.dumps(asdict(look)).encode()
+    async def write(self, entry: AuditEntry) -> None:
+        """Write one. Raises QueueUnavailable, and then nothing may be shown."""
+        row = json.dumps(asdict(entry)).encode()
         await self._valkey.append_capped(keys.AUDIT, row, MAX_ENTRIES)
-        _log.info("operator looked", **asdict(look))
+        _log.info("console.user.viewed", **asdict(entry))
 
-    async def keep_once(self, look: AuditEntry) -> None:
-        """Keep one, unless this process kept the same within `AGAIN`."""
+    async def write_once(self, entry: AuditEntry) -> None:
+        """Write one, unless this process wrote the same within `REPEAT_SECONDS`."""
         now = self._clock()
-        self._seen = {one: at for one, at in self._seen.items() if now - at < REPEAT_SECONDS}
-        if look not in self._seen:
-            await self.keep(look)
-            self._seen[look] = now
+        self._written_at = {one: at for one, at in self._written_at.items() if now - at < REPEAT_SECONDS}
+        if entry not in self._written_at:
+            await self.write(entry)
+            self._written_at[entry] = now
 
     async def last(self, count: int) -> list[tuple[int, AuditEntry]]:
-        """The newest, with the milliseconds since the epoch when each was kept."""
+        """The newest, each with the time it was written, in milliseconds since the epoch."""
         rows = await self._valkey.newest(keys.AUDIT, count)
         return [(int(entry.partition("-")[0]), AuditEntry(**json.loads(row))) for entry, row in rows]

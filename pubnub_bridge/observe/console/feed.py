@@ -1,7 +1,7 @@
-"""Snapshots for all open consoles of a process: made once, read by each. Knows Valkey's keys; knows no HTTP.
+"""Snapshots for all open consoles of one process: made once an interval, sent to each as server-sent events.
 
-While no console is open nothing is read. A console that is slow gets the newest snapshot when it is ready for one,
-so nothing piles up for it. While Valkey is away each is told so instead.
+Invariants: while no console is open nothing is read; a slow console gets the newest snapshot when it is ready for one,
+so nothing piles up for it; while Valkey is away each console gets the reason instead.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from contextlib import contextmanager
 
 from graph_service.errors import QueueUnavailable, RateLimited
 from graph_service.valkey.client import FIRST, Valkey
+from pubnub_bridge.observe.console.bridge_report import BridgeReport
 from pubnub_bridge.observe.console.schemas import Snapshot
-from pubnub_bridge.observe.console.snapshot import Read, snapshot
+from pubnub_bridge.observe.console.snapshot import StreamAges, SystemState, snapshot
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Health, entry_age
@@ -25,8 +26,11 @@ CONSOLE_INTERVAL_SECONDS = 2.0
 """Between two snapshots, which all consoles of a process share."""
 MAX_CONSOLES = 20
 """Consoles that one process serves at a time."""
-PAST = 300
-"""Snapshots whose figures are kept, so that a console that opens has a chart to begin with."""
+MAX_PAST_FIGURES = 300
+"""Snapshots whose figures are cached, so that a console that opens begins with a chart."""
+RETRY_AFTER_SECONDS = 5
+REUSE_SHARE = 0.9
+"""A snapshot younger than this share of the interval is sent again instead of a new one."""
 
 
 class TooManyConsoles(RateLimited):
@@ -36,29 +40,31 @@ class TooManyConsoles(RateLimited):
 
 
 class Feed:
-    """One process' snapshots."""
+    """Snapshots of one process."""
 
-    def __init__(self, valkey: Valkey, settings: Settings) -> None:
+    def __init__(self, *, valkey: Valkey, settings: Settings) -> None:
         self._valkey = valkey
         self._partitions = settings.partitions
-        self._seconds = CONSOLE_INTERVAL_SECONDS
-        self._most = MAX_CONSOLES
+        self._interval_seconds = CONSOLE_INTERVAL_SECONDS
+        self._max_consoles = MAX_CONSOLES
         self._health = Health(
-            valkey, settings.partitions, max(1, round(3 * settings.status_count_interval_seconds))
+            valkey=valkey,
+            partitions=settings.partitions,
+            valid_for_seconds=max(1, round(3 * settings.status_count_interval_seconds)),
         )
-        self._making = asyncio.Lock()
-        self._made = float("-inf")
-        self._newest: Snapshot | None = None
-        self._text = b""
-        self._past: deque[tuple[int, dict[str, object]]] = deque(maxlen=PAST)
+        self._snapshot_lock = asyncio.Lock()
+        self._snapshot_at = float("-inf")
+        self._snapshot: Snapshot | None = None
+        self._encoded = b""
+        self._past: deque[tuple[int, dict[str, object]]] = deque(maxlen=MAX_PAST_FIGURES)
         self.open = 0
-        """Consoles that follow now."""
+        """Consoles that are open now."""
 
     @contextmanager
     def console(self) -> Iterator[None]:
-        """One more console, while the block runs. Raises `TooManyConsoles`."""
-        if self.open >= self._most:
-            raise TooManyConsoles(most=self._most, retry_after=5)
+        """Counts one more console while the block runs. Raises `TooManyConsoles`."""
+        if self.open >= self._max_consoles:
+            raise TooManyConsoles(most=self._max_consoles, retry_after=RETRY_AFTER_SECONDS)
         self.open += 1
         try:
             yield
@@ -66,27 +72,30 @@ class Feed:
             self.open -= 1
 
     async def events(self) -> AsyncIterator[bytes]:
-        """Server-sent events for one console, for ever: `past` once, then `snapshot` or `trouble` every few seconds."""
+        """Server-sent events for one console, without end: `past` once, then a `snapshot` or `trouble` an interval."""
         yield _event("past", json.dumps([[at, figures] for at, figures in self._past]).encode())
         while True:
             try:
                 await self.current()
-                yield _event("snapshot", self._text)
+                yield _event("snapshot", self._encoded)
             except QueueUnavailable as error:
                 yield _event("trouble", json.dumps({"reason": str(error)}).encode())
-            await asyncio.sleep(self._seconds)
+            await asyncio.sleep(self._interval_seconds)
 
     async def current(self) -> Snapshot:
-        """The newest snapshot; a new one where it is as old as the interval. Raises QueueUnavailable."""
-        async with self._making:
-            if self._newest is None or time.monotonic() - self._made >= self._seconds * 0.9:
-                self._newest = snapshot(await self._read(), self.open)
-                self._text = self._newest.model_dump_json().encode()
-                self._made = time.monotonic()
-                self._past.append((int(time.time() * 1000), self._newest.figures.model_dump()))
-            return self._newest
+        """The newest snapshot, made again once it is as old as the interval. Raises QueueUnavailable."""
+        async with self._snapshot_lock:
+            if (
+                self._snapshot is None
+                or time.monotonic() - self._snapshot_at >= self._interval_seconds * REUSE_SHARE
+            ):
+                self._snapshot = snapshot(await self._read(), consoles=self.open)
+                self._encoded = self._snapshot.model_dump_json().encode()
+                self._snapshot_at = time.monotonic()
+                self._past.append((int(time.time() * 1000), self._snapshot.figures.model_dump()))
+            return self._snapshot
 
-    async def _read(self) -> Read:
+    async def _read(self) -> SystemState:
         numbers = range(self._partitions)
         bridges = await self._valkey.members(keys.BRIDGES)
         values = await self._valkey.values(
@@ -97,32 +106,34 @@ class Feed:
                 keys.OCCUPANCY,
             ]
         )
-        reports = [json.loads(row) for row in values[: len(bridges)] if row]
+        reports = [BridgeReport.decode(json.loads(row)) for row in values[: len(bridges)] if row]
         owners = [row.decode() if row else None for row in values[len(bridges) : -2]]
-        streams = [key(number) for key in (keys.presence_log, keys.inbox, keys.dead) for number in numbers]
+        streams = [
+            key(number) for key in (keys.presence_log, keys.inbox, keys.dead_letters) for number in numbers
+        ]
         lengths = await self._valkey.lengths(streams)
         count = self._partitions
-        return Read(
+        return SystemState(
             reports=reports,
             owners=owners,
-            seen=lengths[:count],
-            inbox=lengths[count : 2 * count],
-            dead=lengths[2 * count :],
-            oldest=await self._oldest(dict(zip(streams, lengths, strict=True))),
+            log_lengths=lengths[:count],
+            inbox_lengths=lengths[count : 2 * count],
+            dead_letters=lengths[2 * count :],
+            ages=await self._ages(dict(zip(streams, lengths, strict=True))),
             online=json.loads(values[-2] or b"null"),
             occupancy=json.loads(values[-1] or b"[]"),
-            late=await self._health.late(),
+            degraded_reason=await self._health.late(),
             now=time.time(),
         )
 
-    async def _oldest(self, lengths: dict[str, int]) -> list[tuple[float, float]]:
-        """Ages of the first entries; only streams that have one are read."""
+    async def _ages(self, lengths: dict[str, int]) -> list[StreamAges]:
+        """Of each partition; only streams that have an entry are read."""
         numbers = range(self._partitions)
         pairs = [(keys.presence_log(number), keys.inbox(number)) for number in numbers]
         full = {key: FIRST for pair in pairs for key in pair if lengths[key]}
         first = await self._valkey.read(full, count=1)
-        ages = {key: entry_age(rows[0][0]) for key, rows in first.items()}
-        return [(ages.get(seen, 0.0), ages.get(inbox, 0.0)) for seen, inbox in pairs]
+        age = {key: entry_age(rows[0][0]) for key, rows in first.items()}
+        return [StreamAges(log=age.get(log, 0.0), inbox=age.get(inbox, 0.0)) for log, inbox in pairs]
 
 
 def _event(name: str, data: bytes) -> bytes:

@@ -18,7 +18,7 @@ from graph_service.model.model import PresenceSnapshot
 from graph_service.valkey.client import Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.debounce.debouncer import Debouncer
-from pubnub_bridge.debounce.storm_detector import StormDetector
+from pubnub_bridge.debounce.storm_detector import Storm
 from pubnub_bridge.observe.console.top_users import Score, TopUsers
 from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Ages
@@ -57,75 +57,95 @@ class OwnedPartitions(Protocol):
 
 
 class PartitionState(Protocol):
-    """The part of `partitions.Partitions` that is told."""
+    """The part of `partitions.registry.PartitionRegistry` that is reported."""
 
     debouncers: dict[int, Debouncer]
     outboxes: dict[int, Any]
-    storms: StormDetector
-
-    def ages(self) -> dict[int, Ages]:
-        """How long the oldest change and notice of each owned partition have waited."""
 
 
-class Report:
-    """This bridge's report, and the leaders it counts meanwhile."""
+class UserActivity:
+    """Which users flap most, and which cost most notifications."""
 
-    def __init__(self, valkey: Valkey, owned: OwnedPartitions, kept: PartitionState) -> None:
-        self._valkey = valkey
-        self._owned = owned
-        self._kept = kept
-        self._past: deque[tuple[float, dict[str, float]]] = deque(maxlen=WINDOW_SECONDS)
+    def __init__(self) -> None:
         self._flaps = TopUsers()
         self._costly = TopUsers()
-        self._began = time.time()
 
     def flapped(self, users: Sequence[str]) -> None:
         """These users undid a change inside the hold."""
         if users:
             self._flaps.add(((user, 1.0, 0) for user in users), time.monotonic())
 
-    def told(self, told: Sequence[PresenceSnapshot]) -> None:
-        """These users were settled: each costs a notice for every friend who is online."""
-        costs = ((one.user, float(len(one.online_friends)), one.total_friends) for one in told)
+    def committed(self, snapshots: Sequence[PresenceSnapshot]) -> None:
+        """These users were committed: each costs a notification for every friend who is online."""
+        costs = ((one.user, float(len(one.online_friends)), one.total_friends) for one in snapshots)
         self._costly.add(costs, time.monotonic())
+
+    def rows(self, now: float) -> dict[str, list[list[object]]]:
+        """The top of both, for the report; `now` by the monotonic clock."""
+        return {
+            "flaps": _rows(self._flaps.top(TOP_COUNT, now)),
+            "costly": _rows(self._costly.top(TOP_COUNT, now)),
+        }
+
+
+class Report:
+    """This bridge's report."""
+
+    def __init__(
+        self,
+        *,
+        valkey: Valkey,
+        leases: OwnedPartitions,
+        registry: PartitionState,
+        activity: UserActivity,
+        ages: Callable[[], Mapping[int, Ages]],
+        storms: Callable[[], Iterable[Storm]],
+    ) -> None:
+        self._valkey = valkey
+        self._leases = leases
+        self._registry = registry
+        self._activity = activity
+        self._ages = ages
+        self._storms = storms
+        self._past: deque[tuple[float, dict[str, float]]] = deque(maxlen=WINDOW_SECONDS)
+        self._began = time.time()
 
     async def write(self) -> None:
         """Write the report."""
         row = json.dumps(self.row(time.monotonic()), separators=(",", ":")).encode()
-        await self._valkey.put(keys.report(self._owned.name), row, VALID_SECONDS)
+        await self._valkey.put(keys.report(self._leases.name), row, VALID_SECONDS)
 
     def row(self, now: float) -> dict[str, Any]:
         """The report as it is written; `now` by the monotonic clock."""
         counts = counted()
         self._past.append((now, counts))
         return {
-            "name": self._owned.name,
+            "name": self._leases.name,
             "at": time.time(),
             "began": self._began,
-            "leads": self._owned.leads,
+            "leads": self._leases.leads,
             "counts": counts,
             "rates": rates(self._past),
             "delay": grown(self._past, "delay."),
             "settle": grown(self._past, "settle."),
             "circuitOpen": _gauge(metrics.CIRCUIT_OPEN) > 0,
-            "storms": [str(storm) for storm in self._kept.storms.on.values()],
-            "accuracy": _gauge(metrics.ACCURACY) if self._owned.leads else None,
+            "storms": [str(storm) for storm in self._storms()],
+            "accuracy": _gauge(metrics.ACCURACY) if self._leases.leads else None,
             "partitions": self._partitions(),
-            "flaps": _rows(self._flaps.top(TOP_COUNT, now)),
-            "costly": _rows(self._costly.top(TOP_COUNT, now)),
+            **self._activity.rows(now),
         }
 
     def _partitions(self) -> dict[str, list[float]]:
         """By number: held users, waiting inboxes, ages of the oldest change and notice (s), users online."""
         found = {}
-        for number, age in self._kept.ages().items():
-            debouncer, outbox = self._kept.debouncers[number], self._kept.outboxes.get(number)
+        for number, age in self._ages().items():
+            debouncer, outbox = self._registry.debouncers[number], self._registry.outboxes.get(number)
             waiting = outbox.batcher.busy if outbox else 0
             found[str(number)] = [
                 len(debouncer),
                 waiting,
-                round(age.settle, 2),
-                round(age.notice, 2),
+                round(age.debounce_lag_seconds, 2),
+                round(age.publish_lag_seconds, 2),
                 len(debouncer.online),
             ]
         return found

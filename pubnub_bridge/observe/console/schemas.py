@@ -1,4 +1,4 @@
-"""What the console is shown, member by member. Knows shapes only; these become its part of the API document."""
+"""Request and response models of the console's routes; their docstrings become the API document."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from pydantic import Field
 from graph_service.api.schemas import RequestModel, ResponseModel, Time
 from graph_service.model.ids import UserId
 
-MOST_SHOWN = 150
-"""Friends of one picture."""
-MOST_EDGES = 1500
-"""Friendships among them."""
+MAX_FRIENDS_SHOWN = 150
+"""Of one circle."""
+MAX_EDGES = 1500
+"""Friendships among the friends of one circle."""
 
 
 class StageRow(ResponseModel):
-    """One row of the walk of a presence event, over all bridges."""
+    """One stage of the pipeline, over all bridges."""
 
     row: int
     name: str
     does: str
     rate: float | None
-    """A second, over the last ten; null until it is known."""
+    """A second, over the last ten seconds; null until it is known."""
     unit: str
     """What is counted."""
     lag: float | None
     """Seconds that the oldest waits, or that the slowest of a hundred took; null where nothing waits."""
     waiting: int | None
-    """How many wait here."""
+    """How many are pending here."""
     trouble: str | None
     """What is wrong here, in words."""
 
 
 class Figures(ResponseModel):
-    """What the charts draw: all a second, but the latencies (seconds) and the accuracy (0 to 1)."""
+    """What the charts draw: rates a second, latencies in seconds, accuracy from 0 to 1."""
 
     transitions: float | None
     flaps: float | None
@@ -48,22 +48,22 @@ class Figures(ResponseModel):
 
 
 class PartitionRow(ResponseModel):
-    """One partition: who owns it, and what waits."""
+    """One partition: who owns it, and what is pending."""
 
     number: int
     owner: str | None
-    """The bridge with the lease; null where nobody has it."""
+    """The bridge with the lease; null without an owner."""
     seen: int
-    """Entries of its stream of presence events."""
+    """Entries of its presence log."""
     inbox: int
-    """Entries of its stream of notices."""
+    """Entries of its inbox stream."""
     dead: int
     oldest: float
-    """Seconds that the oldest entry of both has stood there."""
+    """Age of the oldest entry of both, in seconds."""
     held: int | None
-    """Users who wait for the hold or for the graph; null without an owner."""
+    """Users whose change is debounced or not committed yet; null without an owner."""
     late: float | None
-    """Seconds that the oldest change or notice is overdue."""
+    """Seconds that the oldest change or notification is overdue."""
     online: int | None
 
 
@@ -75,7 +75,7 @@ class BridgeRow(ResponseModel):
     """Whether it runs the jobs that only one may run."""
     owned: int
     quiet: float
-    """Seconds since it last told of itself; its value ends after ten."""
+    """Seconds since its last report, which expires after ten."""
     heard: float | None
     settled: float | None
     published: float | None
@@ -83,7 +83,7 @@ class BridgeRow(ResponseModel):
 
 
 class Shards(ResponseModel):
-    """How many are on each presence channel."""
+    """How many users are on each presence channel."""
 
     occupancy: list[int]
     """By number; with more than 1,000 shards, sums of neighbours."""
@@ -94,7 +94,7 @@ class Shards(ResponseModel):
 
 
 class Leader(ResponseModel):
-    """One user who stands out."""
+    """One user with a high rate."""
 
     user: str
     per_minute: float
@@ -106,7 +106,7 @@ class Snapshot(ResponseModel):
 
     ts: Time
     online: int | None
-    """As counted last by Here Now."""
+    """As last counted by Here Now."""
     degraded: bool
     reason: str | None
     """Why presence cannot be trusted now."""
@@ -116,19 +116,19 @@ class Snapshot(ResponseModel):
     bridges: list[BridgeRow]
     shards: Shards
     flap_leaders: list[Leader]
-    """Changes undone inside the hold, a minute."""
+    """Changes undone within the debounce time, a minute."""
     costly: list[Leader]
-    """Notices for friends a minute: churn times the friends who are online."""
+    """Notifications of friends a minute: changes times the friends who are online."""
     dead: int
     consoles: int
-    """Consoles that this process feeds now."""
+    """Consoles that are open on this process."""
 
 
 class EgoQuery(RequestModel):
-    """Whose picture."""
+    """Whose circle."""
 
     user: UserId
-    limit: Annotated[int, Field(ge=1, le=MOST_SHOWN, description="Friends at most.")] = 100
+    limit: Annotated[int, Field(ge=1, le=MAX_FRIENDS_SHOWN, description="Friends at most.")] = 100
 
 
 class FlagsQuery(RequestModel):
@@ -138,7 +138,7 @@ class FlagsQuery(RequestModel):
 
 
 class EgoFriend(ResponseModel):
-    """One friend in the picture. The invisible are marked, not hidden: an operator sees the flags."""
+    """One friend in a circle. Invisible users are marked, not hidden: an operator sees the flags."""
 
     id: str
     name: str
@@ -147,7 +147,7 @@ class EgoFriend(ResponseModel):
 
 
 class Ego(ResponseModel):
-    """A person and those of their friends whose state changed last."""
+    """A user and those of their friends whose state changed last."""
 
     user: str
     name: str
@@ -162,7 +162,7 @@ class Ego(ResponseModel):
 
 
 class EgoFlags(ResponseModel):
-    """Who of a person's friends is flagged online now."""
+    """Which of a user's friends are flagged online now."""
 
     user: str
     online: bool
@@ -171,7 +171,7 @@ class EgoFlags(ResponseModel):
 
 
 class DeadRow(ResponseModel):
-    """One message that PubNub refused for its own sake."""
+    """One message that PubNub rejected as invalid; retrying cannot help."""
 
     entry: str
     inbox: str
@@ -185,20 +185,20 @@ class DeadRow(ResponseModel):
 
 
 class Dead(ResponseModel):
-    """The oldest of the dead letters."""
+    """The oldest dead letters."""
 
     letters: list[DeadRow]
     total: int
 
 
 class Redriven(ResponseModel):
-    """How many were put back into the inbox streams."""
+    """How many were put back into the streams they came from."""
 
     redriven: int
 
 
 class AuditRow(ResponseModel):
-    """One look of an operator."""
+    """One time an operator looked at users."""
 
     at: Time | None
     what: Literal["why", "ego", "dead", "redrive"]
@@ -208,6 +208,6 @@ class AuditRow(ResponseModel):
 
 
 class AuditLog(ResponseModel):
-    """The last looks, the newest first."""
+    """The last entries, the newest first."""
 
     looks: list[AuditRow]

@@ -100,7 +100,7 @@ async def test_a_server_token_that_becomes_invalid_is_replaced(
         await world.create_friends("ann", "bob")
         devices = [world.device(user) for user in ("ann", "bob")]
         for device in devices:
-            token = await context.tokens.client(device.user, context.shards)
+            token = await context.tokens.client_token(device.user, context.shards)
             assert token is not None
             device.client.set_token(token.token)
         ann, bob = devices
@@ -116,7 +116,7 @@ async def test_a_server_token_that_becomes_invalid_is_replaced(
         await ann.receives(lambda m: m["type"] == "friend.online", seconds=30)
         after = {call: metrics.DENIED.labels(call)._value.get() for call in before}
         assert sum(after.values()) > sum(before.values())
-        assert context.tokens.own() not in {None, "worth nothing"}
+        assert context.tokens.server_token() not in {None, "worth nothing"}
         for device in devices:
             await device.client.stop()
 
@@ -124,7 +124,7 @@ async def test_a_server_token_that_becomes_invalid_is_replaced(
 async def test_a_graph_whose_clock_is_behind_is_waited_for(quiet: World) -> None:
     """As after a move to another server: no state is published with an older `ts` than an earlier one."""
     await quiet.create_friends("ann")
-    flags, watermark = quiet.context.flags, Watermark(quiet.context.backends.valkey)
+    flags, watermark = quiet.context.flags, Watermark(valkey=quiet.context.backends.valkey)
     watermark.highest = await flags.clock() + 1_000_000
     before = metrics.CLOCK_BEHIND._value.get()
     with pytest.raises(ClockBehind, match="behind what was told"):

@@ -113,15 +113,8 @@ async def _nothing() -> None:
 def kill(bridge: Bridge, task: asyncio.Task[None]) -> None:
     """As kill -9 would: nothing is finished, no lease given back."""
     bridge.drain = _nothing  # type: ignore[method-assign]
-    bridge.ownership.close = _nothing  # type: ignore[method-assign]
-    bridge.committer.step = _no_batch  # type: ignore[method-assign]
-    for batch in bridge.committer.batches:
-        batch.cancel()
+    bridge.leases.close = _nothing  # type: ignore[method-assign]
     task.cancel()
-
-
-async def _no_batch() -> int:
-    return 0
 
 
 async def test_after_churn_and_two_killed_bridges_every_view_equals_the_graph(quiet: World) -> None:
@@ -133,7 +126,7 @@ async def test_after_churn_and_two_killed_bridges_every_view_equals_the_graph(qu
             owner(quiet.settings) as (first, first_task),
             owner(quiet.settings) as (second, second_task),
         ):
-            await until(lambda: len(first.ownership.owned | second.ownership.owned) == 4)
+            await until(lambda: len(first.leases.owned | second.leases.owned) == 4)
             await churn(quiet, people, random.Random(1))
             kill(first, first_task)
             await churn(quiet, people, random.Random(2))

@@ -25,15 +25,15 @@ async def test_friends_are_notified_before_and_after_a_primary_dies(
         async with api(settings) as (url, context), owner(settings) as (bridge, _):
             world = World(graph, origin, settings, url, context)
             await world.create_friends("ann", "bob")
-            await until(lambda: len(bridge.ownership.owned) == settings.partitions)
+            await until(lambda: len(bridge.leases.owned) == settings.partitions)
             ann, bob = world.device("ann"), world.device("bob")
             ann.appear()
             await until_flagged(world, "ann")
             bob.appear()
             await ann.receives(lambda m: m["type"] == "friend.online")
             reconciled: set[int] = set()
-            real = bridge.reconcile.ask
-            bridge.reconcile.ask = lambda shards: (reconciled.update(shards), real(shards))[1]  # type: ignore[method-assign]
+            real = bridge.reconciler.ask
+            bridge.reconciler.ask = lambda shards: (reconciled.update(shards), real(shards))[1]  # type: ignore[method-assign]
             key = keys.presence_log(world.shards.partition("bob"))
             async with redis.RedisCluster.from_url(cluster.url) as client:
                 dying, heir = client.nodes_manager.slots_cache[client.keyslot(key)]

@@ -113,7 +113,7 @@ async def test_the_stream_carries_a_true_circle_and_consoles_are_bounded(watched
             assert (status, problem["code"]) == (429, "too_many_consoles")
             await reported_once(first)
             await watched.online("ann", "bob", "cat")
-            missing = {"receive", "settle", "inbox", "publish", "partitions", "online", "latency", "costly"}
+            missing = {"ingest", "commit", "enqueue", "publish", "partitions", "online", "latency", "costly"}
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(30):
                     async for shown in snapshots(first):
@@ -185,7 +185,7 @@ async def test_dead_letters_are_shown_and_redriven(watched: World) -> None:
     (ann,) = await watched.online("ann")
     body = json.dumps({"type": "friends.sync", "payload": {}}).encode()
     partition = watched.shards.partition("ann")
-    await watched.context.dead.add_message(partition, "ann", body, f"{Outcome.REFUSED.name}: 400")
+    await watched.context.dead_letters.add_message(partition, "ann", body, f"{Outcome.REFUSED.name}: 400")
     _, found = await get(watched, READS[5], **OPERATOR)
     assert found["total"] == 1
     assert (found["letters"][0]["inbox"], found["letters"][0]["kind"]) == ("ann", "friends.sync")

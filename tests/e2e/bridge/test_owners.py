@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from graph_service.app import open_backends
+from pubnub_bridge.partitions.leases import bridge_name
 from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.bridge import Bridge
 from pubnub_bridge.runtime.context import open_context
 from pubnub_bridge.runtime.startup import prepare
-from pubnub_bridge.runtime.supervisor import run_until_one_ends
+from pubnub_bridge.runtime.supervisor import supervise
 from pubnub_bridge.settings import Settings
 from tests.e2e.bridge.conftest import DEBOUNCE_SECONDS, World, eventually, until
 
@@ -25,17 +26,18 @@ async def owner(settings: Settings) -> AsyncIterator[tuple[Bridge, asyncio.Task[
         opened = await stack.enter_async_context(open_backends(settings))
         context = await stack.enter_async_context(open_context(settings, opened))
         await prepare(context)
-        bridge = Bridge(context)
-        bridge.ownership.lease = LEASE
-        task = asyncio.create_task(run_until_one_ends(bridge.tasks(), bridge.drain))
+        bridge = Bridge(context, name=bridge_name(), lease_milliseconds=LEASE)
+
+        async def drain() -> None:  # looked up late: a killed bridge does not drain
+            await bridge.drain()
+
+        task = asyncio.create_task(supervise(bridge.tasks(), drain=drain))
         try:
             yield bridge, task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await bridge.ownership.close()
-            await bridge.partitions.stop_following()
-            bridge.pool.wires.close()
+            await bridge.close()
 
 
 async def flagged(world: World, user: str) -> bool:
@@ -57,11 +59,11 @@ async def test_two_bridges_share_all_partitions_and_the_last_one_gets_them_all(q
     """Each its own, none without; one that stops gives its leases back at once."""
     everything = set(range(quiet.settings.partitions))
     async with owner(quiet.settings) as (first, _):
-        await until(lambda: first.ownership.owned == everything)
+        await until(lambda: first.leases.owned == everything)
         async with owner(quiet.settings) as (second, _):
-            await until(lambda: first.ownership.owned | second.ownership.owned == everything)
-            await until(lambda: not first.ownership.owned & second.ownership.owned)
-        await until(lambda: first.ownership.owned == everything)
+            await until(lambda: first.leases.owned | second.leases.owned == everything)
+            await until(lambda: not first.leases.owned & second.leases.owned)
+        await until(lambda: first.leases.owned == everything)
 
 
 async def test_what_a_killed_bridge_had_seen_is_settled_by_the_next(quiet: World) -> None:
@@ -70,12 +72,12 @@ async def test_what_a_killed_bridge_had_seen_is_settled_by_the_next(quiet: World
     ann, bob = quiet.device("ann"), quiet.device("bob")
     slow = quiet.settings.model_copy(update={"debounce_online_seconds": 30.0})
     async with owner(slow) as (first, task):
-        await until(lambda: len(first.ownership.owned) == 4)
+        await until(lambda: len(first.leases.owned) == 4)
         ann.appear()
         bob.appear()
-        await until(lambda: sum(map(len, first.partitions.holds.values())) == 2)
+        await until(lambda: sum(map(len, first.registry.debouncers.values())) == 2)
         task.cancel()
-        first.partitions.holds.clear()
+        first.registry.debouncers.clear()
         await asyncio.gather(task, return_exceptions=True)
     async with owner(quiet.settings):
         await until_flagged(quiet, "ann")
@@ -89,15 +91,15 @@ async def test_a_paused_owner_that_wakes_up_late_does_no_harm(quiet: World) -> N
     await quiet.create_friends("ann", "bob")
     ann, bob = quiet.device("ann"), quiet.device("bob")
     async with owner(quiet.settings) as (first, _):
-        await until(lambda: len(first.ownership.owned) == 4)
+        await until(lambda: len(first.leases.owned) == 4)
         ann.appear()
         await until_flagged(quiet, "ann")
         asleep: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(3600)  # noqa: E731
-        step, first.ownership.step = first.ownership.step, asleep  # type: ignore[method-assign]
+        step, first.leases.step = first.leases.step, asleep  # type: ignore[method-assign]
         await asyncio.sleep(LEASE / 1000 + 0.5)
         async with owner(quiet.settings) as (second, _):
-            await until(lambda: len(second.ownership.owned) == 4)
-            assert len(first.partitions.holds) == 4
+            await until(lambda: len(second.leases.owned) == 4)
+            assert len(first.registry.debouncers) == 4
             bob.appear()
             await ann.receives(lambda m: m["type"] == "friend.online")
             await bob.leave()
@@ -119,4 +121,4 @@ async def test_a_stop_finishes_what_is_under_way(quiet: World) -> None:
     async with asyncio.timeout(quiet.settings.grace_seconds + 3):
         await asyncio.gather(task, return_exceptions=True)
     async with owner(quiet.settings) as (next_one, _):
-        await until(lambda: len(next_one.ownership.owned) == 4, seconds=5.0)
+        await until(lambda: len(next_one.leases.owned) == 4, seconds=5.0)

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
@@ -42,7 +41,7 @@ async def wrong(world: World) -> list[str]:
 
 def owned(bridge: Bridge, world: World) -> bool:
     """Whether it has everything."""
-    return len(bridge.ownership.owned) == world.settings.partitions
+    return len(bridge.leases.owned) == world.settings.partitions
 
 
 async def lost_with_the_process(world: World) -> None:
@@ -59,7 +58,7 @@ async def lost_with_the_process(world: World) -> None:
             stuck.set()
             await asyncio.Event().wait()
 
-        first.pool.post = post  # type: ignore[method-assign]
+        first.publish_client.post = post  # type: ignore[method-assign]
         bob.appear()
         await asyncio.wait_for(stuck.wait(), 20)
         await until_flagged(world, "bob")
@@ -80,7 +79,7 @@ async def arrived_together(world: World) -> None:
         # A partition begins to settle when its first poll is answered: both must have begun, or it is two batches.
         await until(
             lambda: all(
-                hold.begins <= bridge.context.clock.now() for hold in bridge.partitions.holds.values()
+                hold.begins_at <= bridge.context.clock.now() for hold in bridge.registry.debouncers.values()
             )
         )
         # Their own joins are lost, so that both can be said at one moment.
@@ -91,11 +90,11 @@ async def arrived_together(world: World) -> None:
         await until(lambda: all(d.user in presence.here(d.channel) for d in (ann, bob)))
         at = bridge.context.clock.now()
         shard = world.shards.shard
-        holds = bridge.partitions.holds.values()
+        holds = bridge.registry.debouncers.values()
         # One batch, however long a loaded machine takes between reading the two.
         for hold in holds:
             hold.begin_at(at + 3_600_000)
-        await bridge.context.log.append(
+        await bridge.context.presence_log.append(
             [PresenceEvent(u, True, at, shard(u), "join") for u in ("ann", "bob")]
         )
         await until(lambda: sum(map(len, holds)) == 2)
@@ -105,7 +104,7 @@ async def arrived_together(world: World) -> None:
         )
         for hold in holds:
             hold.begin_at(at)
-        bridge.committer.woken.set()
+        bridge.registry.commit_wakeup.set()
         await until_flagged(world, "ann")
         await until_flagged(world, "bob")
         await nothing_waits(world)
@@ -117,11 +116,10 @@ async def no_repairs(bridge: Bridge) -> None:
     async def nothing(_shard: int) -> int:
         return 0
 
-    bridge.reconcile.shard = nothing  # type: ignore[method-assign]
-    await until(lambda: not bridge.reconcile._woken.is_set())
+    bridge.reconciler.shard = nothing  # type: ignore[method-assign]
+    await until(lambda: not bridge.reconciler._woken.is_set())
 
 
-@patch("pubnub_bridge.runtime.bridge.VERIFY_LEAVES", new=False)
 async def a_flap_said_again(world: World) -> None:
     """Bob flaps; another bridge takes over; then PubNub repeats the leave of the flap, which is older than his return."""
     ann, bob = world.device("ann"), world.device("bob")
@@ -131,26 +129,29 @@ async def a_flap_said_again(world: World) -> None:
         ann.appear()
         bob.appear()
         await until_flagged(world, "bob")
-        real = first.context.log.follow
+        real = first.context.presence_log.append_with_cursor
 
         async def follow(partition: int, seen: Any, cursor: Any) -> None:
             leave.extend(one for one in seen if one.reason == "leave")
             await real(partition, seen, cursor)
 
-        first.context.log.follow = follow  # type: ignore[method-assign]
+        first.context.presence_log.append_with_cursor = follow  # type: ignore[method-assign]
         await bob.leave()
         await until(lambda: bool(leave))
         bob.appear()
         await until(
-            lambda: len(first.partitions.holds) == 4 and not any(map(len, first.partitions.holds.values()))
+            lambda: (
+                len(first.registry.debouncers) == 4 and not any(map(len, first.registry.debouncers.values()))
+            )
         )
         await nothing_waits(world)
-    async with owner(world.settings) as (second, _):
-        second.reconcile.ask = lambda _shards: None  # type: ignore[method-assign]
+    no_repairs = world.settings.model_copy(update={"verify_leaves": False})
+    async with owner(no_repairs) as (second, _):
+        second.reconciler.ask = lambda _shards: None  # type: ignore[method-assign]
         await until(lambda: owned(second, world))
-        await second.context.log.append(leave[:1])
+        await second.context.presence_log.append(leave[:1])
         await nothing_waits(world)
-        await until(lambda: not any(map(len, second.partitions.holds.values())))
+        await until(lambda: not any(map(len, second.registry.debouncers.values())))
         await nothing_waits(world)
 
 

@@ -102,12 +102,21 @@ async def test_last_seen_is_rounded_to_the_hour_everywhere_but_in_ones_own_expor
 async def test_the_change_history_ends_after_its_hours_and_stores_nothing_with_none(
     graph: Graph, servers: Servers, origin: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time to live is that of CHANGE_HISTORY_HOURS; 0 stores nothing. What is stored is in the user's export."""
-    record = ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)
-    monkeypatch.setattr("pubnub_bridge.runtime.context.CHANGE_HISTORY_HOURS", 2)
-    async with webhook_world(graph, servers, origin) as world:
-        await world.context.change_history.keep([record])
-        assert await world.context.change_history.of("ann") == [record]
+    """CHANGE_HISTORY_HOURS is the time to live; 0 stores nothing. What is stored is in the user's export."""
+    record = ChangeRecord(
+        user="ann",
+        event_id="evt_presence_ann_1",
+        online=True,
+        at=1,
+        reason="join",
+        held_until=2,
+        settled_at=3,
+        outcome="told",
+        recipients=1,
+    )
+    async with webhook_world(graph, servers, origin, change_history_hours=2) as world:
+        await world.context.change_history.add([record])
+        assert await world.context.change_history.changes_of("ann") == [record]
         await world.create_friends("ann")
         _, export = await world.call("GET", "/v1/users/ann")
         assert set(export["stores"]) == {"graph", "recent changes", "dead letters"}
@@ -115,10 +124,12 @@ async def test_the_change_history_ends_after_its_hours_and_stores_nothing_with_n
         key = keys.change_history(world.shards.partition("ann"), "ann")
         lives = await ttl(servers.redis_url, key)
         assert HOUR < lives <= 2 * HOUR
-        none = ChangeHistory(world.context.backends.valkey, world.shards.partition, 0)
-        await none.forget("ann")
-        await none.keep([record])
-        assert await none.of("ann") == []
+        none = ChangeHistory(
+            valkey=world.context.backends.valkey, partition=world.shards.partition, ttl_seconds=0
+        )
+        await none.erase("ann")
+        await none.add([record])
+        assert await none.changes_of("ann") == []
 
 
 async def ttl(url: str, key: str) -> int:

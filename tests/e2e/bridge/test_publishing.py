@@ -12,13 +12,13 @@ async def test_a_circuit_opened_by_the_only_batch_there_is_closes_again(quiet: W
     await quiet.create_friends("ann", "bob")
     ann, bob = quiet.device("ann"), quiet.device("bob")
     async with owner(quiet.settings) as (bridge, _):
-        await until(lambda: len(bridge.ownership.owned) == 4)
+        await until(lambda: len(bridge.leases.owned) == 4)
         ann.appear()
         await until_flagged(quiet, "ann")
-        bridge.publish.circuit.threshold = tries = bridge.publish.limits.quick_tries
+        bridge.publisher.circuit.threshold = tries = bridge.publisher.limits.quick_tries
         rules = quiet.origin.origin.keysets["demo"].faults.rules
         rules.append(Fault(kind="status", prefix="/publish/demo/demo/0/inbox.ann", times=tries))
         bob.appear()
         await ann.receives(lambda m: m["type"] == "friend.online", seconds=15.0)
         assert not rules
-        assert not bridge.publish.circuit.is_open
+        assert not bridge.publisher.circuit.is_open

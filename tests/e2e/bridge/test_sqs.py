@@ -51,8 +51,8 @@ async def test_friends_are_notified_over_sqs(sqs_world: World, server: SqsServer
     await ann.receives(lambda m: m["type"] == "friend.removed", 40)
     streams = [keys.inbox(number) for number in range(world.settings.partitions)]
     assert sum(await world.context.backends.valkey.lengths(streams)) == 0
-    await world.context.dead.add_message(world.shards.partition("ann"), "ann", message("zoe"), "400")
-    assert await world.context.dead.redrive() == 1
+    await world.context.dead_letters.add_message(world.shards.partition("ann"), "ann", message("zoe"), "400")
+    assert await world.context.dead_letters.redrive() == 1
     await ann.receives(lambda m: m["payload"].get("userId") == "zoe", 40)
 
     async def empty() -> bool:
@@ -90,7 +90,7 @@ async def listening(world: World, user: str) -> Device:
     """A device that is certainly subscribed: it has received a message."""
     device = world.device(user)
     device.appear()
-    pool = PublishClient(world.context.keyset, lambda: None)
+    pool = PublishClient(keyset=world.context.keyset, token=lambda: None)
 
     async def received() -> bool:
         result = await pool.post(f"inbox.{user}", b'{"type": "hello", "payload": {}}')
@@ -98,7 +98,7 @@ async def listening(world: World, user: str) -> Device:
         return bool(device.listener.messages)
 
     await eventually(received)
-    pool.wires.close()
+    pool.connections.close()
     return device
 
 
@@ -115,7 +115,9 @@ async def test_a_lambda_function_publishes_the_entries_it_gets(
         monkeypatch.setenv(name.upper(), str(text))
     monkeypatch.setattr(lambda_handler, "_warm", [])
     async with SqsQueue.open(url) as queue:
-        inbox = InboxStreams(quiet.context.backends.valkey, quiet.shards.partition, queue)
+        inbox = InboxStreams(
+            valkey=quiet.context.backends.valkey, partition=quiet.shards.partition, queue=queue
+        )
         await inbox.request_sync(["ann"], "asked")
         await inbox.request_sync(["bob"], "asked")
         batch = event(await queue.receive(0))

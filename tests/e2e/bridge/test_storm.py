@@ -79,13 +79,17 @@ async def flagged(world: World) -> int:
 
 async def calm(world: World) -> bool:
     """There is no storm, and health reports none."""
-    health = Health(world.context.backends.valkey, world.settings.partitions, 10)
+    health = Health(
+        valkey=world.context.backends.valkey, partitions=world.settings.partitions, valid_for_seconds=10
+    )
     return not REGISTRY.get_sample_value("friends_storm") and await health.late() is None
 
 
 async def degraded(world: World) -> bool:
     """Health reports that presence is unknown, and why."""
-    health = Health(world.context.backends.valkey, world.settings.partitions, 10)
+    health = Health(
+        valkey=world.context.backends.valkey, partitions=world.settings.partitions, valid_for_seconds=10
+    )
     return "left within" in str(await health.late())
 
 

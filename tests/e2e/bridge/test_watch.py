@@ -11,9 +11,9 @@ from typing import Any
 
 import aiohttp
 
-from local_stack.demo.clients import Light, Wire
-from local_stack.demo.main import OFFICIALS, Crowd, local
-from local_stack.demo.schedule import Habits, Life
+from local_stack.demo.clients import DemoConnections, LightClient
+from local_stack.demo.main import SDK_CLIENTS, DemoRunner, local
+from local_stack.demo.schedule import Habits, Schedule
 from local_stack.origin.envelope import Event
 from local_stack.origin.faults import Fault, Faults
 from local_stack.origin.keyset import Keyset
@@ -172,20 +172,20 @@ async def test_a_watcher_whose_token_is_revoked_requests_another(strict_world: W
 async def test_a_demo_crowd_is_present_and_all_leave_at_the_end(strict_world: World) -> None:
     """Some use the official SDK, the others a loop of this project; each has its own token."""
     world = strict_world
-    people = [f"p{number}" for number in range(OFFICIALS + 4)]
+    people = [f"p{number}" for number in range(SDK_CLIENTS + 4)]
     await world.create_friends(*people)
-    life = Life(people, Habits(share=1.0, median=900.0), random.Random(1))
+    schedule = Schedule(people, Habits(share=1.0, median=900.0), random.Random(1))
     async with (
         ApiClient.open(ConnectionInfo(world.api, world.settings, "")) as api,
         aiohttp.ClientSession() as http,
     ):
-        wire = Wire(http, api)
-        task = asyncio.create_task(Crowd(life, wire).run())
+        connections = DemoConnections(http, api)
+        task = asyncio.create_task(DemoRunner(schedule, connections).run())
         await until(lambda: present_users(world) == set(people))
         task.cancel()
         await asyncio.wait([task], timeout=10)
         assert present_users(world) == set()
-        assert wire.counted["troubles"] == 0
+        assert connections.counted["errors"] == 0
 
 
 async def test_a_light_client_sends_heartbeats_and_can_vanish(world: World) -> None:
@@ -195,17 +195,17 @@ async def test_a_light_client_sends_heartbeats_and_can_vanish(world: World) -> N
         ApiClient.open(ConnectionInfo(world.api, world.settings, "")) as api,
         aiohttp.ClientSession() as http,
     ):
-        wire = Wire(http, api)
-        ann = Light(wire, "ann")
-        task = asyncio.create_task(ann.come())
+        connections = DemoConnections(http, api)
+        ann = LightClient(connections, "ann")
+        task = asyncio.create_task(ann.run())
         await until(lambda: present_users(world) == {"ann"})
-        await ann.beat()
-        assert ann.beat_at > time.monotonic()
-        ann.goodbye = False
+        await ann.send_heartbeat()
+        assert ann.heartbeat_at > time.monotonic()
+        ann.sends_leave = False
         task.cancel()
         await asyncio.wait([task], timeout=10)
         assert present_users(world) == {"ann"}
-        assert wire.counted["troubles"] == 0
+        assert connections.counted["errors"] == 0
 
 
 def test_the_demo_plays_on_local_origins_only() -> None:

@@ -1,8 +1,8 @@
-"""The page of figures: budgets are judged by what was measured, and nothing measured is left out."""
+"""The page of figures judges budgets by measurements and shows every file."""
 
 from __future__ import annotations
 
-from bench.budgets import BUDGETS, judged
+from bench.budgets import BUDGETS, judge
 from bench.report import anchor, number, of_rows, readme
 
 NOTES = {"opening": "How to read this.", "memory": "Where the bytes are."}
@@ -11,29 +11,33 @@ BRIDGE = {
     "machine": {"cores": 2, "processor": "a chip", "loadBefore": 0.25},
     "results": [
         {"what": "memory of a user online", "value": 500.0, "unit": "bytes", "budget": "<= 400"},
-        {"what": "news to acked publish, window 0 s", "value": 90000.0, "unit": "recipients/s", "budget": ""},
+        {
+            "what": "notification to acknowledged publish, window 0 s",
+            "value": 90000.0,
+            "unit": "recipients/s",
+            "budget": "",
+        },
     ],
 }
 
 
-def test_a_budget_is_kept_or_missed_or_not_measured() -> None:
-    """Without a figure none is kept."""
-    verdicts = {one.budget.key: one.verdict for one in judged({"bridge": BRIDGE})}
+def test_a_budget_is_met_or_missed_or_not_measured() -> None:
+    """A budget without a figure is never met."""
+    verdicts = {one.budget.key: one.verdict for one in judge({"bridge": BRIDGE})}
     assert verdicts["memory"] == "missed"
-    assert verdicts["acked"] == "kept"
-    assert set(verdicts.values()) == {"missed", "kept", "not measured"}
-    assert all(one.verdict == "not measured" for one in judged({}))
+    assert verdicts["acked"] == "met"
+    assert set(verdicts.values()) == {"missed", "met", "not measured"}
+    assert all(one.verdict == "not measured" for one in judge({}))
     assert len(verdicts) == len(BUDGETS)
 
 
-def test_what_was_missed_is_followed_by_where_it_goes() -> None:
-    """Or by saying that nobody looked."""
+def test_a_missed_budget_is_followed_by_its_note_or_by_not_investigated() -> None:
     assert "Where the bytes are." in readme({"bridge": BRIDGE}, [], NOTES)
-    assert "not looked into yet" in readme({"bridge": BRIDGE}, [], {"opening": ""})
+    assert "not investigated yet" in readme({"bridge": BRIDGE}, [], {"opening": ""})
 
 
-def test_figures_that_nobody_gave_a_place_come_last() -> None:
-    """With their machine, and the chart beside them."""
+def test_files_that_are_not_in_the_catalogue_come_last() -> None:
+    """Each part shows its machine and its chart."""
     page = readme(
         {"bridge": BRIDGE, "brand-new": {"results": [{"what": "x", "value": 1}]}}, ["bridge.svg"], NOTES
     )
@@ -42,8 +46,8 @@ def test_figures_that_nobody_gave_a_place_come_last() -> None:
     assert "![The bridge against a stub](bridge.svg)" in page
 
 
-def test_a_table_shows_what_differs_and_leaves_out_what_nothing_has() -> None:
-    """Timings are shown by their percentiles."""
+def test_a_table_leaves_out_columns_without_values() -> None:
+    """Of timings only the percentiles are shown."""
     rows = [
         {"question": "a|b", "budget": "", "Neo4j": {"calls": 9, "p50": 1.23456, "p99": 1234.5}},
         {"question": "c", "budget": "", "Neo4j": {"calls": 9, "p50": 2.0, "p99": 3.0}},
@@ -56,12 +60,10 @@ def test_a_table_shows_what_differs_and_leaves_out_what_nothing_has() -> None:
     ]
 
 
-def test_numbers_are_short_and_words_are_left() -> None:
-    """Four digits, thousands apart."""
+def test_numbers_have_four_digits_and_texts_are_unchanged() -> None:
     figures = (True, 12345, 0.012345, "ten", None)
     assert [number(one) for one in figures] == ["yes", "12,345", "0.01235", "ten", ""]
 
 
-def test_a_part_is_linked_by_its_heading() -> None:
-    """As GitHub names it."""
-    assert anchor("graph") == "the-graphs-questions-beside-postgresql"
+def test_a_part_is_linked_by_the_fragment_of_its_heading() -> None:
+    assert anchor("graph") == "graph-queries-compared-with-postgresql"

@@ -1,4 +1,4 @@
-"""``make bench`` runs its parts one after the other and makes the page of what they wrote."""
+"""``make bench`` runs its parts one after the other and writes the page from their files."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from bench.parts import PARTS, Part
 
 
 def copying(file: str, source: Path) -> Part:
-    """A part that writes what stands in `source`; it fails where nothing does."""
+    """A part that writes the content of `source`; it fails where there is no such file."""
     return Part(file, file.capitalize(), f"make bench-{file}", "json.tool", written=str(source))
 
 
-def test_a_part_that_fails_keeps_nothing_from_the_page(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The others' figures are on it, and the run as a whole is told to have failed."""
+def test_a_failed_part_does_not_prevent_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other parts' figures are on the page, and the exit code reports the failure."""
     figures = tmp_path / "figures.json"
     figures.write_text(json.dumps({"results": [{"what": "speed", "value": 12345}]}))
     parts = (
@@ -38,14 +36,12 @@ def test_a_part_that_fails_keeps_nothing_from_the_page(
     run_all.main(only=["good"], folder=tmp_path / "out")
 
 
-def test_a_part_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    """By telling which are."""
+def test_an_unknown_part_is_refused_with_the_known_names(tmp_path: Path) -> None:
     with pytest.raises(typer.BadParameter, match="graph, "):
         run_all.main(only=["grpah"], folder=tmp_path)
 
 
-def test_every_part_is_a_module_or_runs_apart() -> None:
-    """And each file is written by one."""
+def test_every_part_has_its_own_file_and_an_existing_module() -> None:
     assert len({part.file for part in PARTS}) == len(PARTS)
     modules = {part.module.replace(".", "/") + ".py" for part in PARTS if part.module}
     assert all(Path(module).exists() for module in modules)

@@ -15,10 +15,9 @@ from graph_service.settings import FIXED, RENAMED, Settings, check_serving, load
 from pubnub_bridge.debounce import storm_detector
 from pubnub_bridge.fanout import batcher, publisher
 from pubnub_bridge.observe.console import feed
-from pubnub_bridge.pubnub_api import publish_client, tokens
-from pubnub_bridge.runtime import bridge, context
+from pubnub_bridge.pubnub_api import app_context, publish_client, tokens
+from pubnub_bridge.runtime import context
 from pubnub_bridge.settings import Settings as BridgeSettings
-from pubnub_bridge.store import change_history
 
 LONG = "x" * 32
 MAX_SETTINGS = 65
@@ -165,7 +164,7 @@ def test_a_setting_by_its_old_name_refuses_the_start_and_names_the_new_one(
 
 
 def test_every_new_name_of_a_renamed_setting_exists() -> None:
-    assert {name.lower() for name in RENAMED.values()} <= set(BridgeSettings.model_fields)
+    assert {name.lower() for name in set(RENAMED.values()) - set(FIXED)} <= set(BridgeSettings.model_fields)
     assert not {name.lower() for name in RENAMED} & set(BridgeSettings.model_fields)
 
 
@@ -206,14 +205,13 @@ CONSTANTS: dict[str, object] = {
     "NEO4J_DATABASE": driver.DATABASE,
     "PUBNUB_USER": context.PUBNUB_USER,
     "TOKEN_MINUTES": tokens.TOKEN_MINUTES,
-    "VERIFY_LEAVES": bridge.VERIFY_LEAVES,
     "STORM_MIN_SHARE": storm_detector.STORM_MIN_SHARE,
     "STORM_DETECTION_SECONDS": storm_detector.STORM_DETECTION_SECONDS,
     "STORM_BATCH_WINDOW_SECONDS": storm_detector.STORM_BATCH_WINDOW_SECONDS,
     "BATCH_WINDOW_MAX_SECONDS": batcher.BATCH_WINDOW_MAX_SECONDS,
     "PUBLISH_PIPELINE": publish_client.MAX_PIPELINED_PUBLISHES,
     "PUBLISH_MAX_ATTEMPTS": publisher.PUBLISH_MAX_ATTEMPTS,
-    "CHANGE_HISTORY_HOURS": change_history.CHANGE_HISTORY_HOURS,
+    "APP_CONTEXT_PER_SECOND": app_context.APP_CONTEXT_PER_SECOND,
     "CONSOLE_INTERVAL_SECONDS": feed.CONSOLE_INTERVAL_SECONDS,
     "MAX_CONSOLES": feed.MAX_CONSOLES,
 }

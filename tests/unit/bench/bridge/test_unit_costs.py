@@ -1,4 +1,4 @@
-"""From measured loads to unit costs and back: what is fitted to one run predicts it, and a wrong prediction is told."""
+"""Unit costs fitted to a run predict that run, and a wrong prediction is reported."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bench.bridge import check_sizing
 from bench.bridge.check_sizing import Pair, compared
 from bench.bridge.unit_costs import as_toml, fitted, unit_costs
 from pubnub_bridge.sizing.figures import UnitCosts
-from pubnub_bridge.sizing.load import letters, load
+from pubnub_bridge.sizing.load import load, messages
 
-PEOPLE, FRIENDS = 10_000, 200
+USERS, FRIENDS = 10_000, 200
 
 
 def made_up(transition: float = 1.0, role: str = "calibrate") -> dict[str, Any]:
@@ -29,20 +29,20 @@ def made_up(transition: float = 1.0, role: str = "calibrate") -> dict[str, Any]:
         (600, 1.0, 50.0),
         (600, 3.0, 90.0),
     ):
-        product = check_sizing._product(PEOPLE, friends, rate or 1.0, window)
+        product = check_sizing._product(USERS, friends, rate or 1.0, window)
         rates = load(product)
-        published = letters(rates, window).publishes
-        told = rates.deliveries if rate else 0.0
-        bridge = 2.0 + (transition * rate + 0.003 * told + 0.05 * published if rate else 0.0)
+        published = messages(rates, window).publishes
+        deliveries = rates.deliveries if rate else 0.0
+        bridge = 2.0 + (transition * rate + 0.003 * deliveries + 0.05 * published if rate else 0.0)
         steady.append(
             {
                 "role": role,
                 "group": "made up",
-                "people": PEOPLE,
+                "people": USERS,
                 "friends": float(friends),
                 "window": window,
                 "transitions": rate,
-                "deliveries": told,
+                "deliveries": deliveries,
                 "publishes": published + rate if rate else 0.0,
                 "cpu": {"bridge": bridge, "Neo4j": 20.0 + 0.5 * rate, "Valkey": 1.0 + 0.1 * rate},
             }
@@ -56,11 +56,11 @@ def made_up(transition: float = 1.0, role: str = "calibrate") -> dict[str, Any]:
 
 
 def weighed() -> dict[str, Any]:
-    """What stood in memory and on disk."""
+    """Sizes in memory and on disk."""
     return {
-        "people": PEOPLE,
-        "friendships": PEOPLE * FRIENDS // 2,
-        "storeBytes": 1_000_000 + PEOPLE * FRIENDS // 2 * 75 + PEOPLE * 179,
+        "people": USERS,
+        "friendships": USERS * FRIENDS // 2,
+        "storeBytes": 1_000_000 + USERS * FRIENDS // 2 * 75 + USERS * 179,
         "holdBytesAUser": 130.0,
         "valkeyEmptyBytes": 1_000_000,
         "changes": 100,
@@ -75,7 +75,7 @@ def weighed() -> dict[str, Any]:
 
 
 def test_known_costs_are_found_again() -> None:
-    """From the sums that they make."""
+    """From the sums that they add up to."""
     costs = unit_costs(made_up(), "docs/benchmarks/sizing.json")
     assert costs["bridge"]["second"] == pytest.approx(2)
     assert costs["bridge"]["transition"] == pytest.approx(1, rel=0.01)
@@ -85,29 +85,29 @@ def test_known_costs_are_found_again() -> None:
 
 
 def test_no_factor_is_below_zero() -> None:
-    """A cost that would be is left out, and the others are fitted again."""
+    """A cost that would be negative is left out, and the others are fitted again."""
     first, second = fitted([[1, 1], [1, 2], [1, 4]], [3, 2, 1])
     assert second == 0
     assert 1 <= first <= 3
 
 
 def test_the_file_that_is_written_is_read_as_unit_costs() -> None:
-    """Nothing missing, nothing more."""
+    """Without missing or additional fields."""
     text = as_toml(unit_costs(made_up(), "docs/benchmarks/sizing.json"))
     costs = UnitCosts.model_validate(tomllib.loads(text))
     assert str(costs.date) == "2026-11-24"
     assert costs.bytes.friendship == 75
 
 
-def test_a_cost_of_some_nanoseconds_is_not_written_as_nothing() -> None:
-    """Four digits, however small."""
+def test_a_cost_of_some_nanoseconds_is_not_written_as_zero() -> None:
+    """Four significant digits for any size."""
     costs = unit_costs(made_up(), "x")
     costs["valkey"]["delivery"] = 0.00002
     assert tomllib.loads(as_toml(costs))["valkey"]["delivery"] == pytest.approx(0.00002)
 
 
-def test_what_was_fitted_predicts_the_run_and_not_a_dearer_one() -> None:
-    """A change that costs twice as much is seen in the error."""
+def test_fitted_costs_predict_their_run_and_not_a_more_expensive_one() -> None:
+    """A change that costs three times as much shows in the error."""
     costs = UnitCosts.model_validate(tomllib.loads(as_toml(unit_costs(made_up(), "x"))))
     own = [
         one
@@ -127,20 +127,18 @@ def test_what_was_fitted_predicts_the_run_and_not_a_dearer_one() -> None:
 @pytest.mark.parametrize(
     ("predicted", "within"), [(80.0, True), (79.0, False), (120.0, True), (121.0, False)]
 )
-def test_a_fifth_is_the_limit(predicted: float, within: bool) -> None:
-    """Either way."""
+def test_an_error_of_a_fifth_is_the_limit(predicted: float, within: bool) -> None:
+    """In both directions."""
     assert Pair("file", "what", predicted, 100.0, "1/s").within is within
 
 
-@pytest.mark.parametrize(("friends_told", "code"), [(225.0, 0), (349.0, 1)])
-def test_the_exit_code_tells_of_a_prediction_that_is_off(
-    tmp_path: Path, friends_told: float, code: int
-) -> None:
-    """By a benchmark's own file."""
+@pytest.mark.parametrize(("friends_notified", "code"), [(225.0, 0), (349.0, 1)])
+def test_the_exit_code_reports_a_wrong_prediction(tmp_path: Path, friends_notified: float, code: int) -> None:
+    """With the file of a benchmark."""
     file = tmp_path / "bridge.json"
     results = [
         {"what": "changes a second, everything on this machine, window 0 s", "value": 100.0},
-        {"what": "deliveries a second, window 0 s", "value": 100.0 * friends_told},
+        {"what": "deliveries a second, window 0 s", "value": 100.0 * friends_notified},
     ]
     file.write_text(json.dumps({"population": {"people": 20_000, "friends": "500-1000"}, "results": results}))
     app = check_sizing.typer.Typer()
@@ -153,14 +151,14 @@ def test_the_exit_code_tells_of_a_prediction_that_is_off(
 @pytest.mark.parametrize(
     ("rate", "dead", "wanted"), [(5.0, 100.0, 1.0), (0.1, 100.0, 0.393), (5.0, 0.0, 25.0)]
 )
-def test_a_short_load_opens_as_many_letters_as_it_has_time_for(
+def test_a_short_load_begins_as_many_messages_as_it_has_time_for(
     rate: float, dead: float, wanted: float
 ) -> None:
-    """In five seconds: one where the first never goes out, seldom one where hardly anything comes, else each event."""
-    assert check_sizing.letters_begun(rate, dead, 5.0) == pytest.approx(wanted, rel=0.01)
+    """In five seconds: one if the first is never sent, less than one at a low rate, and one for each event without a wait."""
+    assert check_sizing.messages_begun(rate, dead, 5.0) == pytest.approx(wanted, rel=0.01)
 
 
-def test_a_long_load_comes_to_the_steady_pace() -> None:
-    """A letter every window and wait."""
-    begun = check_sizing.letters_begun(2.0, 1.0, 600.0)
+def test_a_long_load_reaches_the_steady_rate() -> None:
+    """One message in each window and wait."""
+    begun = check_sizing.messages_begun(2.0, 1.0, 600.0)
     assert begun / 600 == pytest.approx(1 / (1 + 1 / 2), rel=0.01)

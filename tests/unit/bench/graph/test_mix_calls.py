@@ -1,4 +1,4 @@
-"""The mix asks about people who are there, and about friendships that the population has."""
+"""The mix calls the API with users and friendships of the population."""
 
 from __future__ import annotations
 
@@ -7,34 +7,32 @@ from collections import Counter
 
 import pytest
 
-from bench.graph.mix_calls import Asker, Neighbours
+from bench.graph.mix_calls import Neighbours, RequestRunner
 from bench.graph.workload import Op
 from local_stack.data.generate import Population, generate
 
 
 @pytest.fixture(scope="module")
 def population() -> Population:
-    """A small one."""
     return generate(60, 10, 20, 1)
 
 
 def test_a_neighbour_is_a_friend_in_either_direction(population: Population) -> None:
-    """And every friend is some time."""
+    """And every friend is returned at some time."""
     friends = {frozenset((population.ids[a], population.ids[b])) for a, b in population.pairs.tolist()}
     neighbours, chance = Neighbours(population), random.Random(1)
     met = {neighbours.one(population.ids[7], chance) for _ in range(500)}
     assert met == {next(iter(pair - {population.ids[7]})) for pair in friends if population.ids[7] in pair}
 
 
-def test_those_with_most_friends_are_found(population: Population) -> None:
-    """So that a page of 1,000 is full."""
+def test_the_users_with_the_most_friends_are_found(population: Population) -> None:
     degrees = Counter(population.pairs.ravel().tolist())
     most = Neighbours(population).most(5)
     assert sorted(degrees[population.ids.index(user)] for user in most) == sorted(degrees.values())[-5:]
 
 
-async def test_an_acceptance_answers_a_request_that_was_asked(population: Population) -> None:
-    """In the asked one's name; nobody asks themselves."""
+async def test_an_acceptance_accepts_an_earlier_request(population: Population) -> None:
+    """In the name of the user who received it. No user sends a request to themselves."""
     sent: list[tuple[str, str, str]] = []
 
     class Recorder:
@@ -42,8 +40,8 @@ async def test_an_acceptance_answers_a_request_that_was_asked(population: Popula
             sent.append((method, path, user))
             return b"{}"
 
-    asker = Asker(Recorder(), population, seed=1)
-    asker._drawn = iter([Op.ASK, Op.ACCEPT, Op.PAGE, Op.BLOCK])
+    asker = RequestRunner(Recorder(), population, seed=1)
+    asker._operations = iter([Op.ASK, Op.ACCEPT, Op.PAGE, Op.BLOCK])
     for number in range(4):
         await asker.ask(number)
     (ask, accept, page, block) = sent
@@ -54,4 +52,4 @@ async def test_an_acceptance_answers_a_request_that_was_asked(population: Popula
     assert block[1].startswith("/v1/blocks/")
     assert not block[1].endswith(f"/{block[2]}")
     assert asker.ops == {0: Op.ASK, 1: Op.ACCEPT, 2: Op.PAGE, 3: Op.BLOCK}
-    assert not asker.refused
+    assert not asker.rejected

@@ -1,17 +1,21 @@
-"""A rate is kept when it was sustained and fresh, and the costs of the highest one kept are what is reckoned with."""
+"""A rate is sustained when it was reached in time; the estimate uses the costs of the highest sustained rate."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from bench.harness.crowd import Freshness
-from bench.harness.steps import ADAPTIVE, FIXED, Step, best, drawing, reckoned, results
+from bench.harness.steps import ADAPTIVE, FIXED, Step, best, drawing, full_load, results
 
 
 def step(
-    window: str = FIXED, rate: float = 100.0, done: float = 100.0, told: float = 50.0, beyond: float = 50.0
+    window: str = FIXED,
+    rate: float = 100.0,
+    done: float = 100.0,
+    notified: float = 50.0,
+    beyond: float = 50.0,
 ) -> Step:
-    """A rate at 4 CPU milliseconds of servers for 1,000 deliveries, and 10 of the origin."""
+    """A rate with 4 CPU milliseconds of the servers for 1,000 deliveries, and 10 of the origin."""
     return Step(
         window=window,
         wanted=rate,
@@ -19,7 +23,7 @@ def step(
         failed=0,
         deliveries=done * 225,
         publishes=done,
-        told=Freshness(1.0, told, told),
+        notified=Freshness(1.0, notified, notified),
         beyond=Freshness(1.0, beyond, beyond),
         acted=None,
         connect_p50=None,
@@ -29,34 +33,34 @@ def step(
     )
 
 
-def test_a_rate_is_kept_when_it_is_done_and_told_in_time() -> None:
-    """With a fixed window, the window is aside; an adaptive one is not."""
-    assert step(told=1500.0, beyond=500.0).kept
-    assert not step(ADAPTIVE, told=1500.0, beyond=500.0).kept
-    assert not step(done=90.0).kept
-    assert not step(done=0.0, rate=0.0).kept
-    assert replace(step(done=90.0), begun=91.0).kept, "no more were due"
-    assert not replace(step(done=90.0), begun=105.0).kept
+def test_a_rate_is_sustained_when_it_is_reached_and_notified_in_time() -> None:
+    """A fixed window is subtracted; an adaptive one is not."""
+    assert step(notified=1500.0, beyond=500.0).sustained
+    assert not step(ADAPTIVE, notified=1500.0, beyond=500.0).sustained
+    assert not step(done=90.0).sustained
+    assert not step(done=0.0, rate=0.0).sustained
+    assert replace(step(done=90.0), begun=91.0).sustained, "no more were due"
+    assert not replace(step(done=90.0), begun=105.0).sustained
 
 
-def test_the_origin_is_none_of_the_servers() -> None:
+def test_the_origin_is_not_counted_as_a_server() -> None:
     """It is PubNub's part."""
     assert step().servers == 4.0
 
 
-def test_the_highest_rate_that_was_kept_counts() -> None:
-    """Not the one that was too much."""
+def test_the_highest_sustained_rate_counts() -> None:
+    """And not a higher one that was not sustained."""
     steps = [step(rate=100.0), step(rate=200.0, done=200.0), step(rate=400.0, done=300.0)]
     found = best(steps, FIXED)
     assert found is not None
     assert found.wanted == 200.0
     assert best(steps, ADAPTIVE) is None
-    assert reckoned(steps)[2].value == 556 * 225 / 1e6 * 2.0
-    assert reckoned([step(done=0.0)]) == []
+    assert full_load(steps)[2].value == 556 * 225 / 1e6 * 2.0
+    assert full_load([step(done=0.0)]) == []
 
 
 def test_results_carry_their_budgets() -> None:
-    """Nothing sustained is a zero, not a row that is missing."""
+    """Without a sustained rate the row is zero and not missing."""
     rows = {row["what"]: row for row in results([step(done=0.0)], sink=True)}
     sustained = rows["transitions/s sustained, publishes into a sink, window 1 s"]
     assert (sustained["value"], sustained["budget"]) == (0.0, ">= 800")
@@ -67,5 +71,5 @@ def test_results_carry_their_budgets() -> None:
 
 
 def test_the_chart_has_a_bar_for_each_percentile() -> None:
-    """Also where news were faster than a millisecond."""
-    assert drawing([step(beyond=0.0), step(ADAPTIVE)], "News").count('font-size="10">1<') >= 2
+    """Also for ages below a millisecond."""
+    assert drawing([step(beyond=0.0), step(ADAPTIVE)], "Ages").count('font-size="10">1<') >= 2

@@ -25,9 +25,9 @@ def test_a_view_is_right_from_the_moment_it_stays_so() -> None:
     eyes.expect({1: {2}, 3: set()}, 10.0)
     assert eyes.wrong == 1
     for at, online in ((11.0, True), (12.0, False), (13.0, True)):
-        view = eyes.look(1)
+        view = eyes.view_of(1)
         assert view is not None
-        view.tell(2, online, f"{at}")
+        view.apply(2, online, f"{at}")
         eyes.judge(1, at)
     assert (eyes.wrong, eyes.all_right_at) == (0, 13.0)
     eyes.fresh(1)
@@ -39,9 +39,9 @@ def test_who_is_not_judged_keeps_the_view() -> None:
     """What somebody heard while away is not counted, and not forgotten."""
     eyes = Eyes({})
     eyes.expect({1: set()}, 1.0)
-    view = eyes.look(2)
+    view = eyes.view_of(2)
     assert view is not None
-    view.tell(1, True, "1")
+    view.apply(1, True, "1")
     eyes.judge(2, 2.0)
     assert eyes.wrong == 0
     eyes.expect({2: {1}}, 3.0)

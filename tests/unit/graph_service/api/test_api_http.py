@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from graph_service import errors
-from graph_service.api.callers import CONSOLE, PUBLIC, USER, Caller
+from graph_service.api.authentication import CONSOLE, PUBLIC, USER, Caller
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.services import Readiness
 from tests.support.serving import SERVICE_KEY, Served, options, serving

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from graph_service.api.authentication import MAX_TOKEN_BYTES, bearer, same_key, verifier
+from graph_service.api.authentication import MAX_TOKEN_CHARACTERS, bearer, same_key, verifier
 from graph_service.api.dev_tokens import mint
 from graph_service.api.jwks import (
     FRESH_SECONDS,
@@ -85,7 +85,7 @@ class Issuer:
 
     def published(self) -> JwksCache:
         """As the verifier uses it, on a hand-moved clock."""
-        return JwksCache(self.fetch, lambda: self.now)
+        return JwksCache(fetch=self.fetch, clock=lambda: self.now)
 
 
 def issued(key: Any, algorithm: str, kid: str | None = "r1", **more: Any) -> str:
@@ -115,10 +115,10 @@ BAD_CLAIMS: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("changed", "told"), BAD_CLAIMS)
-async def test_wrong_claims_are_refused_with_the_reason(changed: dict[str, Any], told: str) -> None:
+@pytest.mark.parametrize(("changed", "reason"), BAD_CLAIMS)
+async def test_wrong_claims_are_refused_with_the_reason(changed: dict[str, Any], reason: str) -> None:
     """Each claim that is checked."""
-    with pytest.raises(Unauthorized, match=told):
+    with pytest.raises(Unauthorized, match=reason):
         await verifier(SETTINGS, None).user(jwt.encode(claims(**changed), SECRET))
 
 
@@ -141,7 +141,7 @@ BAD_TOKENS = {
     "not JSON": f"{base64.urlsafe_b64encode(b'[').decode()}.{part(claims())}.AAAA",
     "critical extension": jwt.encode(claims(), SECRET, headers={"crit": ["x"], "x": 1}),
     "cut": jwt.encode(claims(), SECRET)[:-2],
-    "huge": jwt.encode(claims(more="x" * MAX_TOKEN_BYTES), SECRET),
+    "huge": jwt.encode(claims(more="x" * MAX_TOKEN_CHARACTERS), SECRET),
     "not ASCII": "é.é.é",
 }
 
@@ -193,7 +193,7 @@ def test_keys_that_are_weak_or_strange_are_left_out_of_a_set() -> None:
 
 
 async def test_a_new_key_is_found_at_its_first_token_and_invented_ids_fetch_once() -> None:
-    """One fetch in `PAUSE`, whatever callers send."""
+    """One fetch in `RETRY_SECONDS`, whatever callers send."""
     issuer = Issuer(public(RSA, "r1"))
     keys = issuer.published()
     assert await keys.find("r1")
@@ -206,33 +206,33 @@ async def test_a_new_key_is_found_at_its_first_token_and_invented_ids_fetch_once
 
 
 async def test_a_key_taken_out_of_the_set_is_gone_after_the_next_fetch() -> None:
-    """The fetch runs beside the call that found the set old; that call does not wait."""
+    """The fetch runs in the background; the call that found the set old does not wait."""
     issuer = Issuer(public(RSA, "r1"), public(EC, "e1"))
     keys = issuer.published()
     assert await keys.find("r1")
     issuer.keys.pop(0)
     issuer.now += FRESH_SECONDS + 1
     assert await keys.find("r1"), "served from the old set, without waiting"
-    await keys.settled()
+    await keys.wait_for_fetch()
     assert await keys.find("r1") is None
 
 
-async def test_known_keys_outlive_a_silent_issuer_for_a_day() -> None:
-    """After that nobody is let in, with 503: it is our side that fails."""
+async def test_known_keys_stay_valid_for_a_day_while_the_issuer_does_not_respond() -> None:
+    """After that every token is refused with 503: the failure is ours."""
     issuer = Issuer(public(RSA, "r1"))
     keys = issuer.published()
     assert await keys.find("r1")
     issuer.down = True
     issuer.now += STALE_SECONDS - 1
     assert await keys.find("r1")
-    await keys.settled()
+    await keys.wait_for_fetch()
     issuer.now += RETRY_SECONDS + 2
     with pytest.raises(KeysUnavailable):
         await keys.find("r1")
 
 
-async def test_an_issuer_that_never_answered_is_unavailable_not_unauthorized() -> None:
-    """The caller's token may be good; the set is asked for again after `PAUSE`."""
+async def test_an_issuer_that_never_responded_is_unavailable_not_unauthorized() -> None:
+    """The caller's token may be good; the set is fetched again after `RETRY_SECONDS`."""
     issuer = Issuer(public(RSA, "r1"))
     issuer.down = True
     keys = issuer.published()

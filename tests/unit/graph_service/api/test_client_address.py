@@ -1,4 +1,4 @@
-"""Which address a call is counted against."""
+"""Which address a request is counted against."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_header_is_believed_as_far_as_proxies_are_trusted(
 
 
 @given(st.lists(st.text(max_size=30), max_size=4))
-def test_a_stranger_cannot_choose_the_address(forwarded: list[str]) -> None:
+def test_an_untrusted_peer_cannot_choose_the_address(forwarded: list[str]) -> None:
     """Whatever the header says."""
     assert client("203.0.113.9", forwarded, OURS) == "203.0.113.9"
 

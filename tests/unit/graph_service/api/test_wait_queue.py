@@ -1,4 +1,4 @@
-"""The line before a room: places go to who came first, and none is lost, however somebody leaves the line."""
+"""The wait queue of a concurrency limit is first in, first out, and loses no slot when a request leaves it."""
 
 from __future__ import annotations
 
@@ -10,77 +10,82 @@ from graph_service.api.concurrency_limits import WaitQueue
 from graph_service.concurrency.load_shedding import Limiter, LimiterBounds
 
 
-def line(places: int = 1, long: int = 2, patience: float = 10.0) -> WaitQueue:
-    """Before a room that is empty."""
-    return WaitQueue(Limiter(LimiterBounds(places, 1000, patience, long)))
+def wait_queue(max_slots: int = 1, max_queued: int = 2, target_latency_seconds: float = 10.0) -> WaitQueue:
+    bounds = LimiterBounds(
+        max_slots=max_slots,
+        max_body_bytes=1000,
+        target_latency_seconds=target_latency_seconds,
+        max_queued=max_queued,
+    )
+    return WaitQueue(limiter=Limiter(bounds))
 
 
-def left(one: WaitQueue) -> None:
-    """Somebody in the room is done."""
-    one.room.leave()
-    one.move()
+def finish(queue: WaitQueue) -> None:
+    """A request that is being processed ends."""
+    queue.limiter.release()
+    queue.hand_over()
 
 
-async def asking(one: WaitQueue) -> asyncio.Task[bool]:
-    """Somebody who stands in the line by now, or has a place."""
-    task = asyncio.create_task(one.place())
+async def acquiring(queue: WaitQueue) -> asyncio.Task[bool]:
+    """A request that is in the queue by now, or has a slot."""
+    task = asyncio.create_task(queue.acquire())
     await asyncio.sleep(0)
     return task
 
 
-async def test_places_go_to_who_came_first() -> None:
-    """And nobody who comes later goes ahead of those who wait."""
-    before = line()
-    assert await before.place()
-    first, second = await asking(before), await asking(before)
-    left(before)
+async def test_slots_go_to_the_requests_that_wait_longest() -> None:
+    """A later request never overtakes one that waits."""
+    queue = wait_queue()
+    assert await queue.acquire()
+    first, second = await acquiring(queue), await acquiring(queue)
+    finish(queue)
     assert await first
     assert not second.done()
-    left(before)
+    finish(queue)
     assert await second
-    assert (before.room.taken, before.room.waiting) == (1, 0)
+    assert (queue.limiter.in_use, queue.limiter.queued) == (1, 0)
 
 
-async def test_who_finds_the_line_full_does_not_wait() -> None:
-    """A place and a line of two."""
-    before = line()
-    assert await before.place()
-    waiting = [await asking(before) for _ in range(2)]
-    assert not await before.place()
+async def test_a_request_that_finds_the_queue_full_does_not_wait() -> None:
+    """One slot and a queue of two."""
+    queue = wait_queue()
+    assert await queue.acquire()
+    waiting = [await acquiring(queue) for _ in range(2)]
+    assert not await queue.acquire()
     for one in waiting:
-        left(before)
+        finish(queue)
         assert await one
 
 
-async def test_nobody_waits_longer_than_the_patience() -> None:
-    """Then they are sent away, and the line is empty again."""
-    before = line(patience=0.01)
-    assert await before.place()
-    assert not await before.place()
-    assert (before.room.taken, before.room.waiting) == (1, 0)
+async def test_no_request_waits_longer_than_the_target_latency() -> None:
+    """Then it is rejected, and the queue is empty again."""
+    queue = wait_queue(target_latency_seconds=0.01)
+    assert await queue.acquire()
+    assert not await queue.acquire()
+    assert (queue.limiter.in_use, queue.limiter.queued) == (1, 0)
 
 
-@pytest.mark.parametrize("had", [True, False])
-async def test_who_hangs_up_in_the_line_takes_no_place_with_them(had: bool) -> None:
-    """Not even one that was theirs in that very moment."""
-    before = line()
-    assert await before.place()
-    gone, next_one = await asking(before), await asking(before)
-    if had:
-        left(before)
+@pytest.mark.parametrize("handed_over", [True, False])
+async def test_a_client_that_goes_away_while_it_waits_takes_no_slot_with_it(handed_over: bool) -> None:
+    """Not even one that was handed over in that very moment."""
+    queue = wait_queue()
+    assert await queue.acquire()
+    gone, following = await acquiring(queue), await acquiring(queue)
+    if handed_over:
+        finish(queue)
     gone.cancel()
     with pytest.raises(asyncio.CancelledError):
         await gone
-    if not had:
-        left(before)
-    assert await next_one
-    left(before)
-    assert (before.room.taken, before.room.waiting) == (0, 0)
+    if not handed_over:
+        finish(queue)
+    assert await following
+    finish(queue)
+    assert (queue.limiter.in_use, queue.limiter.queued) == (0, 0)
 
 
-async def test_while_calls_are_slow_fewer_wait() -> None:
-    """The line shrinks with the places."""
-    before = line(places=100, long=100, patience=0.5)
+async def test_fewer_requests_wait_while_requests_are_slow() -> None:
+    """The queue shrinks with the limit."""
+    queue = wait_queue(max_slots=100, max_queued=100, target_latency_seconds=0.5)
     for second in range(60):
-        before.room.took(5.0, float(second))
-    assert [before.room.line_up() for _ in range(9)] == [True] * 8 + [False]
+        queue.limiter.record(5.0, float(second))
+    assert [queue.limiter.enqueue() for _ in range(9)] == [True] * 8 + [False]

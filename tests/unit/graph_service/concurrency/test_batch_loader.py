@@ -1,4 +1,4 @@
-"""Many who ask at one moment are answered by one question; nobody's answer is older than their asking."""
+"""Callers of one moment share one read, and no result is older than its call."""
 
 from __future__ import annotations
 
@@ -10,100 +10,102 @@ from graph_service.concurrency.batch_loader import MAX_BATCH, BatchLoader
 from graph_service.errors import GraphUnavailable
 
 
-class Slow:
-    """A read that is answered by hand."""
+class SlowRead:
+    """A read that returns when the test says so."""
 
     def __init__(self) -> None:
-        self.asked: list[list[str]] = []
-        self.answer: asyncio.Event = asyncio.Event()
+        self.batches: list[list[str]] = []
+        self.may_return = asyncio.Event()
         self.error: Exception | None = None
 
     async def read(self, keys: list[str]) -> dict[str, str]:
-        """Each key in capitals; unknown is who begins with a minus."""
-        self.asked.append(keys)
-        await self.answer.wait()
+        """Each key in capitals; one that begins with a minus does not exist."""
+        self.batches.append(keys)
+        await self.may_return.wait()
         if self.error:
             raise self.error
         return {key: key.upper() for key in keys if not key.startswith("-")}
 
 
-async def _under_way(slow: Slow, questions: int) -> None:
-    """Until so many questions were asked."""
-    while len(slow.asked) < questions:  # noqa: ASYNC110 - another task's list
+def loader_of(slow: SlowRead) -> BatchLoader[str]:
+    return BatchLoader(read=slow.read, min_interval_seconds=0.0)
+
+
+async def _reads(slow: SlowRead, number: int) -> None:
+    """Until so many reads have begun."""
+    while len(slow.batches) < number:  # noqa: ASYNC110 - another task's list
         await asyncio.sleep(0)
 
 
-async def test_who_asks_in_one_moment_is_in_one_question_and_a_key_only_once() -> None:
-    """Each hears their own answer, and None where there is no such key."""
-    slow = Slow()
-    slow.answer.set()
-    together = BatchLoader(slow.read, distance=0.0)
-    found = await asyncio.gather(*map(together.ask, ("ann", "-bob", "ann", "cem")))
+async def test_calls_of_one_moment_share_one_read_that_has_each_key_once() -> None:
+    """Each gets its own result, and None where there is no such key."""
+    slow = SlowRead()
+    slow.may_return.set()
+    loader = loader_of(slow)
+    found = await asyncio.gather(*map(loader.load, ("ann", "-bob", "ann", "cem")))
     assert found == ["ANN", None, "ANN", "CEM"]
-    assert slow.asked == [["ann", "-bob", "cem"]]
+    assert slow.batches == [["ann", "-bob", "cem"]]
 
 
-async def test_who_asks_while_a_question_is_under_way_is_in_the_next_even_for_the_same_key() -> None:
-    """The answer under way may be older than their asking."""
-    slow = Slow()
-    together = BatchLoader(slow.read, distance=0.0)
-    first = asyncio.create_task(together.ask("ann"))
-    await _under_way(slow, 1)
-    later = [asyncio.create_task(together.ask(key)) for key in ("ann", "bob")]
+async def test_a_call_during_a_read_is_in_the_next_one_even_for_the_same_key() -> None:
+    """The result of the running read may be older than the call."""
+    slow = SlowRead()
+    loader = loader_of(slow)
+    first = asyncio.create_task(loader.load("ann"))
+    await _reads(slow, 1)
+    later = [asyncio.create_task(loader.load(key)) for key in ("ann", "bob")]
     await asyncio.sleep(0)
-    slow.answer.set()
+    slow.may_return.set()
     assert await asyncio.gather(first, *later) == ["ANN", "ANN", "BOB"]
-    assert slow.asked == [["ann"], ["ann", "bob"]]
+    assert slow.batches == [["ann"], ["ann", "bob"]]
 
 
-async def test_an_error_is_everybodys_in_the_question_and_nobodys_in_the_next() -> None:
-    """The next question is a new try."""
-    slow = Slow()
-    slow.answer.set()
+async def test_an_error_reaches_every_caller_of_its_read_and_none_of_the_next() -> None:
+    """The next read is a new attempt."""
+    slow = SlowRead()
+    slow.may_return.set()
     slow.error = GraphUnavailable(reason="away")
-    together = BatchLoader(slow.read, distance=0.0)
-    failed = await asyncio.gather(together.ask("ann"), together.ask("bob"), return_exceptions=True)
+    loader = loader_of(slow)
+    failed = await asyncio.gather(loader.load("ann"), loader.load("bob"), return_exceptions=True)
     assert [type(one) for one in failed] == [GraphUnavailable, GraphUnavailable]
     slow.error = None
-    assert await together.ask("ann") == "ANN"
+    assert await loader.load("ann") == "ANN"
 
 
-async def test_who_gives_up_takes_nobody_elses_answer_away() -> None:
-    """The question goes on for the others."""
-    slow = Slow()
-    together = BatchLoader(slow.read, distance=0.0)
-    leaving, staying = (asyncio.create_task(together.ask("ann")) for _ in range(2))
-    await _under_way(slow, 1)
+async def test_a_caller_that_gives_up_takes_no_result_from_the_others() -> None:
+    """The read goes on for them."""
+    slow = SlowRead()
+    loader = loader_of(slow)
+    leaving, staying = (asyncio.create_task(loader.load("ann")) for _ in range(2))
+    await _reads(slow, 1)
     leaving.cancel()
-    slow.answer.set()
+    slow.may_return.set()
     assert await staying == "ANN"
     with pytest.raises(asyncio.CancelledError):
         await leaving
 
 
-async def test_a_question_has_a_largest_size() -> None:
+async def test_a_read_has_a_maximum_of_keys() -> None:
     """The rest is in the one after."""
-    slow = Slow()
-    slow.answer.set()
-    together = BatchLoader(slow.read, distance=0.0)
-    await asyncio.gather(*(together.ask(str(number)) for number in range(MAX_BATCH + 1)))
-    assert [len(keys) for keys in slow.asked] == [MAX_BATCH, 1]
+    slow = SlowRead()
+    slow.may_return.set()
+    loader = loader_of(slow)
+    await asyncio.gather(*(loader.load(str(number)) for number in range(MAX_BATCH + 1)))
+    assert [len(keys) for keys in slow.batches] == [MAX_BATCH, 1]
 
 
-async def test_after_a_question_with_company_the_next_keeps_a_distance_and_who_asks_alone_does_not_wait() -> (
-    None
-):
-    """By the loop's own clock: a distance of an hour is not waited for by one who asks again and again."""
+async def test_only_after_a_read_of_several_keys_does_the_next_wait_for_the_minimum_interval() -> None:
+    """By the loop's own clock: a caller that is alone, again and again, does not wait for an interval of an hour."""
     began: list[float] = []
 
     async def read(keys: list[str]) -> dict[str, str]:
         began.append(asyncio.get_running_loop().time())
         return dict.fromkeys(keys, "")
 
-    patient = BatchLoader(read, distance=3600.0)
+    hourly = BatchLoader(read=read, min_interval_seconds=3600.0)
     for _ in range(3):
-        await patient.ask("ann")
-    together = BatchLoader(read, distance=0.05)
-    await asyncio.gather(together.ask("ann"), together.ask("bob"))
-    await together.ask("ann")
+        await hourly.load("ann")
+    loader = BatchLoader(read=read, min_interval_seconds=0.05)
+    await asyncio.gather(loader.load("ann"), loader.load("bob"))
+    await loader.load("ann")
     assert began[-1] - began[-2] >= 0.05

@@ -1,4 +1,4 @@
-"""How seldom a process looks for cycles, and that it still does. In a process of its own."""
+"""Full collections are rare and young cycles are still freed. Runs in a separate process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ print(json.dumps([gc.get_freeze_count() > 1000, gone() is None, gc.get_stats()[2
 """
 
 
-def test_what_is_imported_is_left_alone_young_cycles_go_and_full_looks_are_seldom() -> None:
-    """100,000 new objects made one full look after the other before."""
+def test_imported_objects_are_frozen_young_cycles_are_freed_and_full_collections_are_rare() -> None:
+    """With Python's thresholds 100,000 new objects cause one full collection after the other."""
     done = subprocess.run([sys.executable, "-c", CODE], check=True, capture_output=True, text=True)
     assert json.loads(done.stdout) == [True, True, 0]

@@ -1,4 +1,4 @@
-"""Places and space: what is let in is bounded, shrinks while calls are slow and comes back when they are fast."""
+"""Slots and bytes: what is accepted is bounded, shrinks while requests are slow and grows when they are fast."""
 
 from __future__ import annotations
 
@@ -8,100 +8,113 @@ from hypothesis import strategies as st
 from graph_service.concurrency.load_shedding import MIN_SLOTS, Limiter, LimiterBounds
 
 
-def room(places: int = 100, size: int = 1000, patience: float = 1.0) -> Limiter:
-    """A room of this size."""
-    return Limiter(LimiterBounds(places, size, patience))
+def limiter_of(
+    max_slots: int = 100, max_body_bytes: int = 1000, target_latency_seconds: float = 1.0
+) -> Limiter:
+    return Limiter(
+        LimiterBounds(
+            max_slots=max_slots, max_body_bytes=max_body_bytes, target_latency_seconds=target_latency_seconds
+        )
+    )
 
 
-def test_who_finds_no_place_is_sent_away_until_somebody_leaves() -> None:
-    """Exactly as many as there are places."""
-    small = room(places=2)
-    assert [small.enter(), small.enter(), small.enter()] == [True, True, False]
-    small.leave()
-    assert small.enter()
+def test_a_request_without_a_free_slot_is_rejected_until_another_releases_one() -> None:
+    """Exactly as many as there are slots."""
+    limiter = limiter_of(max_slots=2)
+    assert [limiter.acquire(), limiter.acquire(), limiter.acquire()] == [True, True, False]
+    limiter.release()
+    assert limiter.acquire()
 
 
-def test_bodies_beyond_the_space_are_refused_but_one_always_fits() -> None:
-    """Else a body larger than the space could never be sent."""
-    small = room(size=1000)
-    assert small.hold(5000)
-    assert not small.hold(1)
-    small.drop(5000)
-    assert small.hold(600)
-    assert not small.hold(500)
-    assert small.hold(400)
+def test_bodies_beyond_the_budget_are_rejected_but_one_always_fits() -> None:
+    """Else a body larger than the budget could never be sent."""
+    limiter = limiter_of(max_body_bytes=1000)
+    assert limiter.reserve_body(5000)
+    assert not limiter.reserve_body(1)
+    limiter.free_body(5000)
+    assert limiter.reserve_body(600)
+    assert not limiter.reserve_body(500)
+    assert limiter.reserve_body(400)
 
 
-def test_slow_calls_take_places_away_once_in_their_patience_and_fast_ones_bring_them_back() -> None:
-    """A burst of slow answers is one sign, not a hundred."""
-    here = room()
+def test_slow_requests_shrink_the_limit_once_in_a_target_latency_and_fast_ones_grow_it() -> None:
+    """A burst of slow responses is one sign, not a hundred."""
+    limiter = limiter_of()
     for _ in range(50):
-        here.took(2.0, now=10.0)
-    assert here.places == 66
-    here.took(2.0, now=11.0)
-    assert here.places == 44
+        limiter.record(2.0, now=10.0)
+    assert limiter.slots == 66
+    limiter.record(2.0, now=11.0)
+    assert limiter.slots == 44
     for _ in range(1000):
-        here.took(0.1, now=12.0)
-    assert here.places == 100
+        limiter.record(0.1, now=12.0)
+    assert limiter.slots == 100
 
 
-def test_some_places_are_always_left() -> None:
-    """To notice that the engines are well again."""
-    here = room()
+def test_some_slots_are_always_left() -> None:
+    """To notice that the databases are well again."""
+    limiter = limiter_of()
     for second in range(60):
-        here.took(5.0, now=float(second))
-    assert here.places == MIN_SLOTS
-    assert room(places=3).places == 3
+        limiter.record(5.0, now=float(second))
+    assert limiter.slots == MIN_SLOTS
+    assert limiter_of(max_slots=3).slots == 3
 
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from(["enter", "leave", "slow", "fast", "hold", "drop"]), st.integers(0, 2000))
+        st.tuples(
+            st.sampled_from(["acquire", "release", "slow", "fast", "reserve", "free"]), st.integers(0, 2000)
+        )
     )
 )
 def test_never_more_than_the_bounds_whatever_happens(steps: list[tuple[str, int]]) -> None:
-    """Places between the fewest and the most, nobody beyond them, bodies within the space but for a single one."""
-    here, inside, bodies = room(places=20), 0, []
+    """The limit stays between minimum and maximum, no slot is beyond it, and bodies fit but for a single one."""
+    limiter, in_use, bodies = limiter_of(max_slots=20), 0, []
     for number, (step, size) in enumerate(steps):
-        if step == "enter":
-            free = inside < here.places
-            assert here.enter() == free
-            inside += free
-        elif step == "leave" and inside:
-            here.leave()
-            inside -= 1
+        if step == "acquire":
+            free = in_use < limiter.slots
+            assert limiter.acquire() == free
+            in_use += free
+        elif step == "release" and in_use:
+            limiter.release()
+            in_use -= 1
         elif step in {"slow", "fast"}:
-            here.took(9.0 if step == "slow" else 0.0, float(number))
-        elif step == "hold" and here.hold(size):
+            limiter.record(9.0 if step == "slow" else 0.0, float(number))
+        elif step == "reserve" and limiter.reserve_body(size):
             bodies.append(size)
-        elif step == "drop" and bodies:
-            here.drop(bodies.pop())
-        assert MIN_SLOTS <= here.places <= 20
-        assert here.taken == inside <= 20
-        assert here.held == sum(bodies)
-        assert here.held <= 1000 or sum(1 for body in bodies if body) == 1
+        elif step == "free" and bodies:
+            limiter.free_body(bodies.pop())
+        assert MIN_SLOTS <= limiter.slots <= 20
+        assert limiter.in_use == in_use <= 20
+        assert limiter.body_bytes == sum(bodies)
+        assert limiter.body_bytes <= 1000 or sum(1 for body in bodies if body) == 1
 
 
-def test_twice_as_much_as_an_engine_can_do_is_answered_in_time_or_sent_away() -> None:
-    """Simulated: 400 calls a second arrive where 200 are done; the latency of those let in stays near the patience,
-    and a second after the flood is over everybody is let in."""
-    here, now, queue, late, away = room(places=1000, patience=0.5), 0.0, [], [], 0
+def test_at_twice_the_capacity_requests_are_served_in_time_or_rejected() -> None:
+    """Simulated: 400 requests a second arrive where 200 can be processed. The latency of those accepted stays near the
+    target, and a second after the flood is over all are accepted."""
+    limiter, now, queue, latencies, rejected = (
+        limiter_of(max_slots=1000, target_latency_seconds=0.5),
+        0.0,
+        [],
+        [],
+        0,
+    )
     done_at = 0.0
     for tick in range(400 * 30):
         now = tick / 400
         while queue and queue[0][1] <= now:
             began, ended = queue.pop(0)
-            here.leave()
-            here.took(ended - began, ended)
-            late.append(ended - began)
-        if here.enter():
+            limiter.release()
+            limiter.record(ended - began, ended)
+            latencies.append(ended - began)
+        if limiter.acquire():
             done_at = max(done_at, now) + 1 / 200
             queue.append((now, done_at))
         else:
-            away += 1
-    assert 0.4 < away / (400 * 30) < 0.6
-    settled = sorted(late[len(late) // 4 :])
-    assert settled[int(len(settled) * 0.99)] < 1.0
+            rejected += 1
+    assert 0.4 < rejected / (400 * 30) < 0.6
+    steady = sorted(latencies[len(latencies) // 4 :])
+    assert steady[int(len(steady) * 0.99)] < 1.0
     for _ in queue:
-        here.leave()
-    assert all(here.enter() for _ in range(here.places))
+        limiter.release()
+    assert all(limiter.acquire() for _ in range(limiter.slots))

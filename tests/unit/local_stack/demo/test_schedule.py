@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local_stack.demo.schedule import Act, Habits, Life, Step
+from local_stack.demo.schedule import Act, Habits, Schedule, Step
 
 HOUR = 3600.0
 AFTER = {
@@ -28,9 +28,9 @@ HABITS = st.builds(
     median=st.floats(5, 2000),
     spread=st.floats(0.1, 1.5),
     flap_every=st.floats(5, 5000),
-    hold=st.floats(0.2, 30),
+    debounce=st.floats(0.2, 30),
     silent=st.floats(0, 1),
-    pace=st.floats(1, 500),
+    arrival_rate=st.floats(1, 500),
 )
 
 
@@ -39,7 +39,7 @@ def people(count: int) -> list[str]:
     return [f"u{number}" for number in range(count)]
 
 
-def lived(life: Life, until: float) -> Iterator[Step]:
+def lived(life: Schedule, until: float) -> Iterator[Step]:
     """All steps until a moment, asked for as they are due."""
     life.start(0.0)
     while (now := life.next_at) <= until:
@@ -57,21 +57,21 @@ def test_a_life_makes_sense_however_late_it_is_asked(
     habits: Habits, count: int, seed: int, late: list[float]
 ) -> None:
     """Nobody goes who is not there or comes twice; nothing is early; nobody acts twice at once; the room is kept."""
-    life = Life(people(count), habits, random.Random(seed))
+    life = Schedule(people(count), habits, random.Random(seed))
     life.start(0.0)
     last: dict[str, Act] = {}
     now = 0.0
     for wait in [0.0, *late]:
         now += wait
         steps = life.due(now)
-        assert len({step.person for step in steps}) == len(steps)
+        assert len({step.user for step in steps}) == len(steps)
         for step in steps:
             assert step.at <= now
-            assert step.act in AFTER[last.get(step.person)]
-            last[step.person] = step.act
+            assert step.act in AFTER[last.get(step.user)]
+            last[step.user] = step.act
         inside = {person for person, act in last.items() if act in {Act.COME, Act.DROP, Act.BACK}}
         assert inside == set(life.present)
-        assert len(inside) <= life.most
+        assert len(inside) <= life.max_present
         assert life.next_at > now
 
 
@@ -80,12 +80,12 @@ def test_a_life_makes_sense_however_late_it_is_asked(
 def test_a_flap_ends_inside_the_hold_and_an_absence_outside(habits: Habits, seed: int) -> None:
     """So that friends never hear of the one and always hear of the other."""
     gone: dict[str, Step] = {}
-    for number, step in enumerate(lived(Life(people(12), habits, random.Random(seed)), 4 * HOUR)):
-        if step.act in {Act.COME, Act.BACK} and (before := gone.pop(step.person, None)):
+    for number, step in enumerate(lived(Schedule(people(12), habits, random.Random(seed)), 4 * HOUR)):
+        if step.act in {Act.COME, Act.BACK} and (before := gone.pop(step.user, None)):
             away = step.at - before.at
-            assert away < habits.hold if before.act is Act.DROP else away > habits.hold
+            assert away < habits.debounce if before.act is Act.DROP else away > habits.debounce
         if step.act in {Act.DROP, Act.GO, Act.VANISH}:
-            gone[step.person] = step
+            gone[step.user] = step
         if number > 2000:
             break
 
@@ -94,14 +94,14 @@ def test_a_flap_ends_inside_the_hold_and_an_absence_outside(habits: Habits, seed
 @settings(max_examples=20, deadline=None)
 def test_the_same_chance_makes_the_same_life(habits: Habits, seed: int) -> None:
     """A demo can be shown again."""
-    one, other = (list(lived(Life(people(10), habits, random.Random(seed)), 600.0)) for _ in range(2))
+    one, other = (list(lived(Schedule(people(10), habits, random.Random(seed)), 600.0)) for _ in range(2))
     assert one == other
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_the_share_of_people_present_is_kept_from_the_start_on(seed: int) -> None:
     """30 % of 1,000, looked at every ten minutes for twelve hours; chance alone moves it by 1.4 % (one sigma)."""
-    life = Life(people(1000), Habits(), random.Random(seed))
+    life = Schedule(people(1000), Habits(), random.Random(seed))
     life.start(0.0)
     shares = []
     for now in range(60, int(12 * HOUR)):
@@ -119,11 +119,11 @@ def test_visits_are_log_normal_and_some_end_without_a_word() -> None:
     began: dict[str, float] = {}
     lengths: list[float] = []
     ends: dict[Act, int] = defaultdict(int)
-    for step in lived(Life(people(300), Habits(share=0.5), random.Random(5)), 40 * HOUR):
+    for step in lived(Schedule(people(300), Habits(share=0.5), random.Random(5)), 40 * HOUR):
         if step.act is Act.COME and step.at > 60:
-            began[step.person] = step.at
-        elif step.act in {Act.GO, Act.VANISH} and step.person in began:
-            lengths.append(step.at - began.pop(step.person))
+            began[step.user] = step.at
+        elif step.act in {Act.GO, Act.VANISH} and step.user in began:
+            lengths.append(step.at - began.pop(step.user))
             ends[step.act] += 1
     assert statistics.median(lengths) == pytest.approx(1200, rel=0.1)
     assert sum(length < 1200 / 2.718 for length in lengths) / len(lengths) == pytest.approx(0.16, abs=0.03)
@@ -132,7 +132,7 @@ def test_visits_are_log_normal_and_some_end_without_a_word() -> None:
 
 def test_everybody_who_is_present_at_first_comes_at_the_first_pace() -> None:
     """900 at 60 a second are there within 15 seconds, and not at once."""
-    life = Life(people(3000), Habits(), random.Random(1))
+    life = Schedule(people(3000), Habits(), random.Random(1))
     life.start(0.0)
     assert len(life.due(1.0)) in range(55, 70)
     now = 1.0

@@ -57,7 +57,7 @@ async def test_a_second_owner_is_refused_with_the_first_ones_process(tmp_path: P
     """And told how to stop it."""
     folder = DataFolder(tmp_path)
     async with folder.owned():
-        folder.tell({"servers": [{"name": "Neo4j", "address": "127.0.0.1:1"}]})
+        folder.write_state({"servers": [{"name": "Neo4j", "address": "127.0.0.1:1"}]})
         assert folder.running_pid() == os.getpid()
         with pytest.raises(
             AlreadyRunning, match=rf"{os.getpid()}, Neo4j at 127.0.0.1:1.*engines down --data"
@@ -95,7 +95,7 @@ async def test_engines_that_never_go_are_not_waited_for_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message has no process to name then."""
-    monkeypatch.setattr(data_folder, "PATIENCE", 0.2)
+    monkeypatch.setattr(data_folder, "LOCK_TIMEOUT_SECONDS", 0.2)
     owner_that_crashed(tmp_path)
     with pytest.raises(AlreadyRunning, match="unknown"):
         await DataFolder(tmp_path).acquire()
@@ -105,6 +105,6 @@ async def test_a_state_file_without_a_lock_means_nothing_runs(tmp_path: Path) ->
     """It was left by a crash; its process id may be anybody's now."""
     folder = DataFolder(tmp_path)
     (await folder.acquire()).close()
-    folder.tell({"ready": True})
+    folder.write_state({"ready": True})
     assert folder.running_pid() is None
     assert await folder.stop_running() is None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from local_stack.engines.process import MAX_LOG, Process, Program, tail
+from local_stack.engines.process import MAX_LOG_BYTES, Process, Program, tail
 
 SLEEPER = (sys.executable, "-c", "import time; print('here', flush=True); time.sleep(60)")
 STUBBORN = (
@@ -134,7 +134,7 @@ async def test_a_descriptor_handed_down_is_held_until_the_program_is_gone(tmp_pa
     """The other end of a pipe sees its end only then."""
     read, write = os.pipe()
     os.set_blocking(read, False)
-    process = Process.start(program(tmp_path / "log", held=(write,)))
+    process = Process.start(program(tmp_path / "log", inherited_fds=(write,)))
     os.close(write)
     with pytest.raises(BlockingIOError):
         os.read(read, 1)
@@ -146,7 +146,7 @@ async def test_a_descriptor_handed_down_is_held_until_the_program_is_gone(tmp_pa
 def test_a_long_log_begins_anew(tmp_path: Path) -> None:
     """Otherwise it grows for ever."""
     log = tmp_path / "log"
-    log.write_bytes(b"x" * (MAX_LOG + 1))
+    log.write_bytes(b"x" * (MAX_LOG_BYTES + 1))
     asyncio.run(Process.start(program(log)).kill())
     assert log.stat().st_size < 1000
 

@@ -12,7 +12,7 @@ import pytest
 from local_stack.engines import server as servers
 from local_stack.engines.ports import free_port, is_free
 from local_stack.engines.process import Program
-from local_stack.engines.server import NotYet, Server
+from local_stack.engines.server import NotReadyYet, Server
 from local_stack.errors import NotReady, PortTaken
 
 LISTENER = """
@@ -45,7 +45,7 @@ class Listener:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError as error:
-            raise NotYet(error.strerror or "") from error
+            raise NotReadyYet(error.strerror or "") from error
         return "listener 1"
 
 
@@ -93,7 +93,7 @@ async def test_a_free_port_that_is_taken_meanwhile_is_replaced(
 
         async def ask(port: int) -> str:
             if port == other.getsockname()[1]:
-                raise NotYet("not ours")
+                raise NotReadyYet("not ours")
             return await Listener.ask(engine, port)
 
         engine.ask = ask  # type: ignore[method-assign]
@@ -112,7 +112,7 @@ async def test_a_server_that_ends_at_once_is_told_with_its_last_lines(tmp_path: 
 
 async def test_a_server_that_never_answers_is_told_with_its_last_lines_and_stopped(tmp_path: Path) -> None:
     """After its time, with the last reason."""
-    server = Server(Listener(tmp_path / "log", WAITS), ready_seconds=1.0)
+    server = Server(Listener(tmp_path / "log", WAITS), ready_timeout_seconds=1.0)
     with pytest.raises(NotReady, match=r"(?s)does not answer after 1 s.*refused.*still thinking"):
         await server.start()
     with pytest.raises(ProcessLookupError):

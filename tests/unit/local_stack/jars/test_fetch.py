@@ -169,7 +169,7 @@ async def test_without_a_network_the_message_says_what_to_do(
     tmp_path: Path, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which file, from where, into which folder, and three ways out."""
-    monkeypatch.setattr(fetch, "ATTEMPTS", 2)
+    monkeypatch.setattr(fetch, "MAX_ATTEMPTS", 2)
     with pytest.raises(CannotDownload) as caught:
         await fetch.fetch([jar_of(CONTENT)], fetch.Source(f"http://127.0.0.1:{unused_tcp_port}", tmp_path))
     for word in ("neo4j-1.jar", f"127.0.0.1:{unused_tcp_port}", str(tmp_path), "HTTPS_PROXY", "NEO4J_URI"):

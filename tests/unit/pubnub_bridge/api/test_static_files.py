@@ -1,4 +1,4 @@
-"""Pages and their files: what is served, under which policy, and that nothing else is."""
+"""Pages and their files: what is served, under which policy, and that nothing else is served."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MAP = '{"imports": {"friends-presence": "/web/friends-presence.js"}}'
 
 
 def options(**more: Any) -> Settings:
-    """What the pages are told."""
-    given = {"environment": "development", "jwt_secret": SECRET, "pubnub_origin": "ps.example.com"}
-    return load(Settings, **(given | more))
+    """Settings of the pages."""
+    defaults = {"environment": "development", "jwt_secret": SECRET, "pubnub_origin": "ps.example.com"}
+    return load(Settings, **(defaults | more))
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def served(tmp_path: Path) -> AsyncIterator[str]:
     (tmp_path / "secret.txt").write_text("no")
     (tmp_path / "outside.js").symlink_to("/etc/hostname")
     app = web.Application()
-    Pages(options(web_libraries=str(tmp_path))).mount(app)
+    Pages(settings=options(web_libraries=str(tmp_path))).mount(app)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -45,12 +45,12 @@ async def served(tmp_path: Path) -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def test_a_page_is_never_kept_and_says_what_it_may_do(served: str) -> None:
-    """Scripts from here and the import map by its hash; calls to here and PubNub's origin; nothing else."""
-    async with aiohttp.ClientSession() as http, http.get(f"{served}/") as answer:
-        body = await answer.text()
-        policy = answer.headers["Content-Security-Policy"]
-        assert answer.headers["Cache-Control"] == "no-store"
+async def test_a_page_is_never_cached_and_its_policy_says_what_it_may_load(served: str) -> None:
+    """Scripts from here and the import map by its hash; requests to here and PubNub's origin; nothing else."""
+    async with aiohttp.ClientSession() as http, http.get(f"{served}/") as response:
+        body = await response.text()
+        policy = response.headers["Content-Security-Policy"]
+        assert response.headers["Cache-Control"] == "no-store"
     assert MAP in body
     digest = base64.b64encode(hashlib.sha256(MAP.encode()).digest()).decode()
     assert f"script-src 'self' 'sha256-{digest}';" in policy
@@ -60,7 +60,7 @@ async def test_a_page_is_never_kept_and_says_what_it_may_do(served: str) -> None
     assert not re.search(r"<script(?![^>]*(src=|importmap))|\son\w+=|style=", body), "nothing inline"
 
 
-async def test_a_file_is_sent_once_and_then_known_by_its_tag(served: str) -> None:
+async def test_a_file_is_sent_once_and_then_revalidated_by_its_etag(served: str) -> None:
     """304 until it changes."""
     async with aiohttp.ClientSession() as http:
         async with http.get(f"{served}/web/state.js") as first:
@@ -94,25 +94,25 @@ async def test_nothing_else_is_served(served: str, path: str) -> None:
 
     async with (
         aiohttp.ClientSession() as http,
-        http.get(URL(f"{served}{path}", encoded=True)) as answer,
+        http.get(URL(f"{served}{path}", encoded=True)) as response,
     ):
-        assert answer.status == 404
+        assert response.status == 404
 
 
-async def test_a_page_learns_what_is_missing(served: str) -> None:
-    """So that it can say so in words."""
-    async with aiohttp.ClientSession() as http, http.get(f"{served}/web/page.json") as answer:
-        assert await answer.json() == {"demo": False, "missing": ["uplot", "cytoscape"]}
+async def test_a_page_learns_which_libraries_are_missing(served: str) -> None:
+    """So that it can report them to the user."""
+    async with aiohttp.ClientSession() as http, http.get(f"{served}/web/page.json") as response:
+        assert await response.json() == {"demo": False, "missing": ["uplot", "cytoscape"]}
 
 
-def test_an_origin_that_is_more_than_a_host_widens_no_policy() -> None:
-    """It comes from an option, and options are typed by people."""
+def test_an_origin_that_is_more_than_a_host_does_not_widen_the_policy() -> None:
+    """It comes from an option, and options can be mistyped."""
     assert origin_source("127.0.0.1:8090", tls=False) == "http://127.0.0.1:8090"
     assert origin_source("a.com; script-src *", tls=True) == ""
     assert "*" not in content_policy(b"", origin_source("*", tls=True))
 
 
-def test_libraries_are_files_of_the_lock() -> None:
+def test_libraries_are_files_of_the_lock_file() -> None:
     """What the pages load is what `up` fetches."""
     from local_stack.stack import web_libraries
 
@@ -121,7 +121,7 @@ def test_libraries_are_files_of_the_lock() -> None:
 
 
 def test_demo_sign_in_is_refused_in_production() -> None:
-    """Anybody could be anybody."""
+    """With it, any user could sign in as any other."""
     assert load(Settings).demo_login is False
     with pytest.raises(SetupError, match="DEMO_LOGIN"):
         load(Settings, environment="production", demo_login=True)

@@ -1,4 +1,4 @@
-"""Storms, moved by hand: when one begins, how far it goes, when it is over; and how many syncs the graph bears."""
+"""Storms, moved by hand: when one begins, how far it goes, when it is over, and which leaves it makes wait."""
 
 from __future__ import annotations
 
@@ -15,19 +15,24 @@ from pubnub_bridge.debounce.storm_detector import (
     StormDetector,
     StormThresholds,
 )
-from pubnub_bridge.fanout.admission import Admission
-from pubnub_bridge.fanout.batcher import AdaptiveWindow, Batcher, BatchWindow, PendingBatch
-from pubnub_bridge.model.notification import SyncNotification
 from pubnub_bridge.model.presence_event import PresenceEvent
 
 SHARDS = ShardMap(partitions=4, shards=8)
 ONLINE = {0: 1000, 1: 1000, 2: 1000, 3: 1000}
-MARKS = StormThresholds(share=0.1, least=20, span=10_000, hold=30_000, window=3.0)
+THRESHOLDS = StormThresholds(
+    min_share=0.1,
+    min_users=20,
+    span_milliseconds=10_000,
+    debounce_milliseconds=30_000,
+    batch_window_seconds=3.0,
+)
 
 
-def storms(**more: object) -> StormDetector:
+def detector(**more: object) -> StormDetector:
     """Four partitions of two shards, 1,000 online on each partition."""
-    return StormDetector(StormThresholds(**({"share": 0.1, "least": 20} | more)), SHARDS)  # type: ignore[arg-type]
+    return StormDetector(
+        thresholds=StormThresholds(**({"min_share": 0.1, "min_users": 20} | more)), shards=SHARDS
+    )  # type: ignore[arg-type]
 
 
 def leaves(number: int, shard: int, at: int) -> list[StateTransition]:
@@ -37,114 +42,118 @@ def leaves(number: int, shard: int, at: int) -> list[StateTransition]:
 
 def extents(made: StormDetector) -> list[tuple[str, int]]:
     """How far the storms that are on go."""
-    return [(extent, number) for _, extent, number in made.on]
+    return [(extent, number) for _, extent, number in made.active]
 
 
 def test_a_usual_evening_is_no_storm() -> None:
     """One in a hundred leaves and comes every ten seconds."""
-    made = storms()
+    made = detector()
     for second in range(60):
-        made.saw(
+        made.observe(
             [StateTransition(shard, left, second * 1000) for shard in range(8) for left in (True, False)]
         )
-        assert not made.judge(second * 1000, ONLINE, {})
-    assert made.window == 0.0
+        assert not made.update(second * 1000, ONLINE, {})
+    assert made.batch_window_seconds == 0.0
 
 
 def test_fast_coming_and_going_is_no_storm() -> None:
     """Every fourth person a second is exchanged for another one."""
-    made = storms()
+    made = detector()
     for second in range(30):
-        made.saw(
+        made.observe(
             [StateTransition(shard, left, second * 1000) for shard in range(8) for left in (True, False)]
             * 120
         )
-        assert not made.judge(second * 1000, ONLINE, {})
+        assert not made.update(second * 1000, ONLINE, {})
 
 
 def test_who_is_back_before_friends_were_told_has_not_moved() -> None:
     """A flap does not count, neither as a leave nor, later, as a join."""
-    hold, made = Debouncer(DebounceTimes(5000, 5000, 5000)), storms()
+    hold, made = Debouncer(times=DebounceTimes(5000, 5000, 5000)), detector()
     hold.load({str(number): 1 for number in range(100)})
     for start, online in ((1000, False), (4000, True)):
         for user in range(100):
-            made.saw(hold.see([PresenceEvent(str(user), online, start, 0, "")], f"{start}-{user}").moved)
+            made.observe(
+                hold.add([PresenceEvent(str(user), online, start, 0, "")], f"{start}-{user}").transitions
+            )
     for now in range(4000, 30_000, 500):
-        assert not made.judge(now, {0: 100}, hold.away)
+        assert not made.update(now, {0: 100}, hold.pending_leaves)
 
 
 def test_a_tenth_of_one_shard_is_a_storm_of_that_shard_alone() -> None:
     """Leaves elsewhere wait no longer than ever."""
-    made = storms()
-    made.saw(leaves(50, 5, 1000))
-    (storm,) = made.judge(1000, ONLINE, {5: 50}).began
+    made = detector()
+    made.observe(leaves(50, 5, 1000))
+    (storm,) = made.update(1000, ONLINE, {5: 50}).began
     assert str(storm) == "a storm: 50 of 500 left within 10 s on shard 5"
-    assert (made.patient(1), made.patient(0)) == (frozenset({5}), frozenset())
-    assert (made.window, made.doubt) == (3.0, None)
+    assert (made.extended_shards(1), made.extended_shards(0)) == (frozenset({5}), frozenset())
+    assert (made.batch_window_seconds, made.degraded) == (3.0, None)
 
 
 def test_two_shards_of_a_partition_are_a_storm_of_it() -> None:
     """And are told as one storm, not as three."""
-    made = storms()
-    made.saw([*leaves(60, 1, 1000), *leaves(60, 5, 1000)])
-    made.judge(1000, ONLINE, {})
+    made = detector()
+    made.observe([*leaves(60, 1, 1000), *leaves(60, 5, 1000)])
+    made.update(1000, ONLINE, {})
     assert extents(made) == [("partition", 1)]
-    assert made.patient(1) == frozenset({1, 5})
+    assert made.extended_shards(1) == frozenset({1, 5})
 
 
 def test_a_tenth_of_everybody_is_one_storm_and_a_reason_to_doubt() -> None:
     """All shards are covered; clients are told that presence is not known."""
-    made = storms()
-    made.saw([one for shard in range(8) for one in leaves(50, shard, 1000)])
-    made.judge(1000, ONLINE, {})
+    made = detector()
+    made.observe([one for shard in range(8) for one in leaves(50, shard, 1000)])
+    made.update(1000, ONLINE, {})
     assert extents(made) == [("whole", 0)]
-    assert all(made.patient(partition) == frozenset(SHARDS.shards_of(partition)) for partition in range(4))
-    assert made.doubt == "a storm: 400 of 4,000 left within 10 s"
+    assert all(
+        made.extended_shards(partition) == frozenset(SHARDS.shards_of(partition)) for partition in range(4)
+    )
+    assert made.degraded == "a storm: 400 of 4,000 left within 10 s"
 
 
 def test_a_mass_join_widens_the_window_and_holds_no_leave() -> None:
     """Even at a start with nobody online; what is shown is not in doubt."""
-    made = storms()
-    made.saw([StateTransition(3, False, 1000)] * 20)
-    made.judge(1000, dict.fromkeys(range(4), 0), {})
-    assert (made.window, made.patient(3), made.doubt) == (3.0, frozenset(), None)
+    made = detector()
+    made.observe([StateTransition(3, False, 1000)] * 20)
+    made.update(1000, dict.fromkeys(range(4), 0), {})
+    assert (made.batch_window_seconds, made.extended_shards(3), made.degraded) == (3.0, frozenset(), None)
 
 
 def test_a_few_people_are_no_storm_whatever_their_share() -> None:
     """A team of nineteen goes home."""
-    made = storms()
-    made.saw(leaves(19, 0, 1000))
-    assert not made.judge(1000, {0: 19}, {})
+    made = detector()
+    made.observe(leaves(19, 0, 1000))
+    assert not made.update(1000, {0: 19}, {})
 
 
 def test_a_storm_lasts_while_half_of_its_mark_is_held() -> None:
     """The wave is over after its span; who has not come back keeps it on."""
-    made = storms()
-    made.saw([one for shard in range(8) for one in leaves(50, shard, 1000)])
-    made.judge(1000, ONLINE, {0: 400})
-    made.judge(20_000, ONLINE, {0: 200})
-    assert WHOLE_LEAVES in made.on
-    assert [str(one) for one in made.judge(20_100, ONLINE, {0: 199}).ended] == [
+    made = detector()
+    made.observe([one for shard in range(8) for one in leaves(50, shard, 1000)])
+    made.update(1000, ONLINE, {0: 400})
+    made.update(20_000, ONLINE, {0: 200})
+    assert WHOLE_LEAVES in made.active
+    assert [str(one) for one in made.update(20_100, ONLINE, {0: 199}).ended] == [
         "a storm: 400 of 4,000 left within 10 s"
     ]
-    assert not made.on
+    assert not made.active
 
 
 def test_a_storm_of_a_partition_that_is_not_owned_any_more_is_over() -> None:
     """Its new owner sees for itself."""
-    made = storms()
-    made.saw(leaves(100, 1, 1000))
-    made.judge(1000, ONLINE, {1: 100})
-    assert made.judge(1000, {0: 1000}, {}).ended
-    assert not made.judge(1000, {0: 1000}, {})
+    made = detector()
+    made.observe(leaves(100, 1, 1000))
+    made.update(1000, ONLINE, {1: 100})
+    assert made.update(1000, {0: 1000}, {}).ended
+    assert not made.update(1000, {0: 1000}, {})
 
 
 def test_storm_mode_can_be_switched_off() -> None:
     """Then nothing is a storm."""
-    made = storms(on=False)
-    made.saw(leaves(4000, 0, 1000))
-    assert not made.judge(1000, ONLINE, {})
-    assert made.window == 0.0
+    made = detector(enabled=False)
+    made.observe(leaves(4000, 0, 1000))
+    assert not made.update(1000, ONLINE, {})
+    assert made.batch_window_seconds == 0.0
 
 
 waves = st.lists(
@@ -155,16 +164,16 @@ waves = st.lists(
 @given(waves)
 def test_every_storm_had_its_mark_and_ends_once_all_is_quiet(steps: list[tuple[int, bool, int, int]]) -> None:
     """Whatever comes: never below the mark, never for ever, and all covered shards are of storms that are on."""
-    made, now = storms(), 0
+    made, now = detector(), 0
     for shard, left, number, later in steps:
         now += later
-        made.saw([StateTransition(shard, left, now)] * number)
-        for storm in made.judge(now, ONLINE, {}).began:
-            assert storm.moved >= storm.mark >= 20
-        leaving = [where for where in made.on if where[0]]
-        assert any(made.patient(partition) for partition in range(4)) == bool(leaving)
-    made.judge(now + MARKS.span + 2000, ONLINE, {})
-    assert not made.on
+        made.observe([StateTransition(shard, left, now)] * number)
+        for storm in made.update(now, ONLINE, {}).began:
+            assert storm.moved >= storm.threshold >= 20
+        leaving = [where for where in made.active if where[0]]
+        assert any(made.extended_shards(partition) for partition in range(4)) == bool(leaving)
+    made.update(now + THRESHOLDS.span_milliseconds + 2000, ONLINE, {})
+    assert not made.active
 
 
 @given(
@@ -176,7 +185,7 @@ def test_a_leave_waits_its_hold_at_least_and_the_storm_hold_at_most(
     steps: list[tuple[str, bool, bool, int]],
 ) -> None:
     """However storms come and go meanwhile; and what is held by shard is counted right."""
-    hold, now, left = Debouncer(DebounceTimes(5000, 5000, 5000)), 1000, dict[str, int]()
+    hold, now, left = Debouncer(times=DebounceTimes(5000, 5000, 5000)), 1000, dict[str, int]()
     hold.load(dict.fromkeys("abc", 0))
     for number, (user, online, storm, later) in enumerate(steps):
         hold.extend(frozenset({0}) if storm else frozenset(), 20_000)
@@ -184,24 +193,24 @@ def test_a_leave_waits_its_hold_at_least_and_the_storm_hold_at_most(
             left.pop(user, None)
         else:
             left.setdefault(user, now)
-        hold.see([PresenceEvent(user, online, now, 0, "")], str(number))
+        hold.add([PresenceEvent(user, online, now, 0, "")], str(number))
         now += later
         for change in hold.take(now, 10):
-            if not change.online and change.tell:
+            if not change.online and change.notify:
                 assert now - left.pop(change.user) >= 5000
             hold.resolved(change)
         assert all(now - since < 20_000 for since in left.values())
-        assert +hold.away == (Counter({0: len(left)}) if left else Counter())
+        assert +hold.pending_leaves == (Counter({0: len(left)}) if left else Counter())
 
 
 def test_a_leave_that_waits_already_waits_longer_once_a_storm_is_seen() -> None:
     """And no longer than ever once the storm is over; a time-out counts like a leave, a join is not touched."""
-    hold = Debouncer(DebounceTimes(online=5000, leave=5000, timeout=1000))
+    hold = Debouncer(times=DebounceTimes(online=5000, leave=5000, timeout=1000))
     hold.load({"ann": 1, "bob": 1})
-    hold.see(
+    hold.add(
         [PresenceEvent("ann", False, 1000, 7, "leave"), PresenceEvent("bob", False, 1000, 7, "timeout")], "1"
     )
-    hold.see([PresenceEvent("cat", True, 1000, 7, "join")], "2")
+    hold.add([PresenceEvent("cat", True, 1000, 7, "join")], "2")
     hold.extend(frozenset({7}), 30_000)
     assert [change.user for change in hold.take(30_999, 10)] == ["cat"]
     hold.extend(frozenset(), 30_000)
@@ -212,65 +221,11 @@ def test_a_leave_that_waits_already_waits_longer_once_a_storm_is_seen() -> None:
 
 def test_who_is_back_within_the_storm_hold_was_never_gone() -> None:
     """Friends are told nothing, not two things."""
-    hold = Debouncer(DebounceTimes(5000, 5000, 5000))
+    hold = Debouncer(times=DebounceTimes(5000, 5000, 5000))
     hold.load({"ann": 1})
     hold.extend(frozenset({0}), 30_000)
-    hold.see([PresenceEvent("ann", False, 1000, 0, "leave")], "1")
+    hold.add([PresenceEvent("ann", False, 1000, 0, "leave")], "1")
     assert hold.take(20_000, 10) == []
-    assert hold.see([PresenceEvent("ann", True, 20_000, 0, "join")], "2").flaps == 1
+    assert hold.add([PresenceEvent("ann", True, 20_000, 0, "join")], "2").flaps == 1
     (change,) = hold.take(20_000, 10)
-    assert (change.online, change.tell) == (True, False)
-
-
-def test_news_waits_for_company_in_a_storm_and_the_window_closes_after_it() -> None:
-    """By half a second; lateness may open it wider."""
-    window = AdaptiveWindow(BatchWindow(shortest=0.0, longest=30.0))
-    assert window.observe(0.0, 1.0, least=3.0) == 3.0
-    assert window.observe(2.0, 1.1, least=3.0) == 4.0
-    assert window.observe(0.0, 2.1) == 2.0
-    assert window.observe(0.0, 9.0) == 0.0
-
-
-def test_the_graph_says_how_many_syncs_it_bears() -> None:
-    """A quarter fewer when it is late, one more when it is not; never none, never more than go out."""
-    made = Admission(100)
-    made.felt(0.2, 0.1)
-    assert made.room == 75
-    for _ in range(50):
-        made.felt(0.2, 0.1)
-    assert made.room == 10
-    for _ in range(500):
-        made.felt(0.05, 0.1)
-    assert made.room == 100
-
-
-@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 4)), max_size=40))
-def test_no_more_syncs_are_owed_at_once_than_admitted_and_none_is_forgotten(
-    steps: list[tuple[int, int, int]],
-) -> None:
-    """Letters that owe one are set aside, the others pass them; at the end all have gone out once."""
-    made, now = Batcher(BatchWindow(distance=0.0, sync_distance=0.0)), 0.0
-    under_way: list[PendingBatch] = []
-    owed: set[str] = set()
-    for user, limit, admitted in steps:
-        now += 1.0
-        made.add([SyncNotification(str(user), reason="lost")], now)
-        owed.add(str(user))
-        max_syncs = admitted - sum(batch.needs_sync for batch in under_way)
-        letters = made.take(now, limit, max_syncs)
-        assert sum(batch.needs_sync for batch in letters) <= max(0, max_syncs)
-        under_way += letters
-        if under_way and limit == 3:
-            batch = under_way.pop(0)
-            owed.discard(batch.inbox)
-            made.done(batch, now)
-            owed |= {batch.inbox} & made._waiting.keys()
-    for batch in under_way:
-        made.done(batch, now)
-        owed.discard(batch.inbox)
-    while letters := made.take(now + 1.0, 2, 1):
-        assert len(letters) == 1
-        owed.discard(letters[0].inbox)
-        made.done(letters[0], now + 1.0)
-    assert len(made) == 0
-    assert not owed
+    assert (change.online, change.notify) == (True, False)

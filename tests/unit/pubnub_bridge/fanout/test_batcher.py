@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from pubnub_bridge.fanout.batcher import AdaptiveWindow, Batcher, BatchWindow, PendingBatch
 from pubnub_bridge.model.notification import Event, Notification, SyncNotification
 
@@ -36,12 +39,12 @@ def test_in_a_window_everything_for_one_inbox_becomes_one_letter() -> None:
     assert one.take(0.9, 9) == []
     (batch,) = one.take(1.0, 9)
     assert told(batch) == ["ann offline 2", "cat online 3"]
-    assert one.saved == 1
+    assert one.coalesced == 1
 
 
 def test_what_waits_goes_out_as_soon_as_the_window_allows_it() -> None:
     """A storm's letters do not wait on when it is over; a window that opens moves none of them."""
-    one = Batcher(BatchWindow(distance=0.1))
+    one = Batcher(BatchWindow(min_interval_seconds=0.1))
     one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], 0.0, window=30.0)
     one.add([Notification(event("dan", "online", 2), ["eve"])], 5.0, window=30.0)
     assert one.next_due() == 30.0
@@ -81,7 +84,7 @@ def test_a_presence_older_than_the_queued_end_is_dropped() -> None:
 
 def test_letters_to_one_inbox_keep_a_distance_and_their_order() -> None:
     """The next one waits for the answer to the last, and a little longer."""
-    one = Batcher(BatchWindow(distance=0.1))
+    one = Batcher(BatchWindow(min_interval_seconds=0.1))
     one.add([Notification(event("ann", "online", 1), ["bob"])], 0.0)
     (first,) = one.take(0.0, 9)
     one.add([Notification(event("ann", "offline", 2), ["bob"])], 0.0)
@@ -151,10 +154,10 @@ def test_what_failed_too_often_becomes_an_owed_sync_but_a_relation_is_kept() -> 
     batch = PendingBatch("bob", 1, 0.0)
     batch.put(event("ann", "online", 1))
     batch.put(event("cat", "added", 2))
-    again = batch.again(tries=3)
+    again = batch.to_requeue(max_tries=3)
     assert [notice.tries for notice in again if isinstance(notice, Notification)] == [1, 1]
     batch.tries = 3
-    kept, owed = batch.again(tries=3)
+    kept, owed = batch.to_requeue(max_tries=3)
     assert isinstance(kept, Notification)
     assert kept.event.kind == "added"
     assert owed == SyncNotification("bob", reason="lost")
@@ -162,13 +165,13 @@ def test_what_failed_too_often_becomes_an_owed_sync_but_a_relation_is_kept() -> 
 
 def test_the_window_opens_with_the_delay_and_closes_by_and_by() -> None:
     """None when calm, twice the delay in a storm, never more than the longest."""
-    one = AdaptiveWindow(BatchWindow(shortest=0.0, longest=30.0, calm=0.05))
+    one = AdaptiveWindow(BatchWindow(min_seconds=0.0, max_seconds=30.0, calm_seconds=0.05))
     assert one.observe(0.04, 0.0) == 0.0
     assert one.observe(1.0, 1.0) == 2.0
     assert one.observe(0.0, 2.0) == 1.0
     assert one.observe(100.0, 2.5) == 30.0
     assert one.observe(0.0, 60.0) == 0.0
-    assert AdaptiveWindow(BatchWindow(shortest=1.0)).observe(0.0, 0.0) == 1.0
+    assert AdaptiveWindow(BatchWindow(min_seconds=1.0)).observe(0.0, 0.0) == 1.0
 
 
 def test_times_of_quiet_inboxes_are_forgotten() -> None:
@@ -179,3 +182,42 @@ def test_times_of_quiet_inboxes_are_forgotten() -> None:
     one.forget(before=1.0)
     one.add([SyncNotification("ann", reason="asked")], 0.1)
     assert one.next_due() == 0.1
+
+
+def test_the_window_is_wide_in_a_storm_and_closes_after_it() -> None:
+    """By half a second; lateness may open it wider."""
+    window = AdaptiveWindow(BatchWindow(min_seconds=0.0, max_seconds=30.0))
+    assert window.observe(0.0, 1.0, min_seconds=3.0) == 3.0
+    assert window.observe(2.0, 1.1, min_seconds=3.0) == 4.0
+    assert window.observe(0.0, 2.1) == 2.0
+    assert window.observe(0.0, 9.0) == 0.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 3), st.integers(0, 4)), max_size=40))
+def test_no_more_batches_need_a_sync_at_once_than_admitted_and_none_is_forgotten(
+    steps: list[tuple[int, int, int]],
+) -> None:
+    """Batches that need one are set aside, the others pass them; at the end all have gone out once."""
+    one, now = Batcher(BatchWindow(min_interval_seconds=0.0, min_sync_interval_seconds=0.0)), 0.0
+    in_flight: list[PendingBatch] = []
+    collecting: set[str] = set()
+    for user, limit, admitted in steps:
+        now += 1.0
+        one.add([SyncNotification(str(user), reason="lost")], now)
+        collecting.add(str(user))
+        max_syncs = admitted - sum(batch.needs_sync for batch in in_flight)
+        batches = one.take(now, limit, max_syncs)
+        assert sum(batch.needs_sync for batch in batches) <= max(0, max_syncs)
+        collecting -= {batch.inbox for batch in batches}
+        in_flight += batches
+        if in_flight and limit == 3:
+            one.done(in_flight.pop(0), now)
+        assert len(one) == len(collecting)
+    for batch in in_flight:
+        one.done(batch, now)
+    while batches := one.take(now + 1.0, 2, 1):
+        assert len(batches) == 1
+        collecting.remove(batches[0].inbox)
+        one.done(batches[0], now + 1.0)
+    assert not collecting
+    assert one.busy == 0

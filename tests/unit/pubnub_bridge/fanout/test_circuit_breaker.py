@@ -7,7 +7,7 @@ from pubnub_bridge.fanout.circuit_breaker import CircuitBreaker
 
 def opened() -> CircuitBreaker:
     """One that has just opened at 10."""
-    one = CircuitBreaker(threshold=3, pause=1.0, longest=8.0)
+    one = CircuitBreaker(threshold=3, min_seconds=1.0, max_seconds=8.0)
     assert [one.failed(10.0) for _ in range(3)] == [False, False, True]
     return one
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.ingest.subscriber import _WAITED_OUT, Hooks, Subscriber
+from pubnub_bridge.ingest.subscriber import _WAITED_OUT, Subscriber
 from pubnub_bridge.pubnub_api.publish_client import Keyset
 from pubnub_bridge.store.backpressure import StreamFull
 from pubnub_bridge.store.presence_log import Cursor, PresenceLog
@@ -30,17 +30,18 @@ async def test_a_full_stream_is_waited_for_before_the_poll() -> None:
         asked.append(partition)
         raise StreamFull(waiting=100, limit=100)
 
-    hooks = Hooks(
+    subscriber = Subscriber(
+        session=cast(aiohttp.ClientSession, Untouched()),
+        keyset=Keyset("127.0.0.1:1", "demo", "demo", False, "us"),
+        shards=ShardMap(4, 8),
+        log=cast(PresenceLog, None),
         token=lambda: None,
-        refused=lambda: None,
-        caught_up=lambda _partition: None,
-        doubtful=lambda _shards: None,
+        check_backpressure=room,
+        on_denied=lambda: None,
+        on_caught_up=lambda _partition: None,
+        on_gap=lambda _shards: None,
         now=lambda: 0,
-        room=room,
     )
-    keyset = Keyset("127.0.0.1:1", "demo", "demo", False, "us")
-    session = cast(aiohttp.ClientSession, Untouched())
-    subscriber = Subscriber(session, keyset, ShardMap(4, 8), cast(PresenceLog, None), hooks)
     with pytest.raises(StreamFull):
         await subscriber.step(3, Cursor("17", 1))
     assert asked == [3]

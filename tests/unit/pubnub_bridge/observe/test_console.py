@@ -1,4 +1,4 @@
-"""What the console is made of, as far as it is pure: counts that fade, the merged picture, the verdict of a look."""
+"""The pure parts of the console: decaying counts, the merged snapshot, the verdict of `why`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph_service.api.callers import CONSOLE
+from graph_service.api.authentication import CONSOLE
 from graph_service.api.routing import TypedRoutes
 from pubnub_bridge.api.explain import verdict
 from pubnub_bridge.model.presence_event import PresenceEvent
+from pubnub_bridge.observe.console.bridge_report import BridgeReport, TopUser
 from pubnub_bridge.observe.console.report import grown, quantile, rates
-from pubnub_bridge.observe.console.snapshot import Read, leaders, shards, snapshot
+from pubnub_bridge.observe.console.snapshot import (
+    STAGES,
+    StreamAges,
+    SystemState,
+    shards,
+    snapshot,
+    top_users,
+)
 from pubnub_bridge.observe.console.top_users import HALF_LIFE_SECONDS, MAX_USERS, TopUsers
 from tests.support.serving import options, serving
 
 
 def row(**more: Any) -> dict[str, Any]:
-    """How Ann and Ben stand."""
+    """What the graph says of Ann and Ben."""
     usual = {
         "viewer_name": "Ann", "friend_name": "Ben", "friends": True, "viewer_blocked": False, "friend_blocked": False,
         "present": True, "invisible": False, "presence_at": 1000,
@@ -29,7 +37,7 @@ def row(**more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("facts", "said"),
+    ("facts", "sentence"),
     [
         ({}, "Ann sees Ben online because Ben is settled online."),
         ({"friends": False}, "Ann sees Ben offline because they are not friends."),
@@ -39,34 +47,36 @@ def row(**more: Any) -> dict[str, Any]:
         ({"present": False, "presence_at": 0}, "Ann sees Ben offline because Ben was never seen online."),
     ],
 )
-def test_the_verdict_says_who_sees_whom_how_and_why(facts: dict[str, Any], said: str) -> None:
-    """In one sentence, where nothing is about to change it."""
-    assert verdict(row(**facts), bool(row(**facts)["present"]), []) == said
+def test_verdict_is_one_sentence_that_says_who_sees_whom_and_why(
+    facts: dict[str, Any], sentence: str
+) -> None:
+    """Where nothing is about to change it."""
+    assert verdict(row(**facts), bool(row(**facts)["present"]), []) == sentence
 
 
-def test_the_verdict_tells_what_is_about_to_change() -> None:
-    """A held change, a doubt and a silent PubNub are each said; a stranger's state is not."""
-    held = [PresenceEvent("ben", False, 2000, 1, "leave")]
-    assert verdict(row(), False, held).endswith("waits for its hold or for the graph: offline is next.")
-    assert "PubNub says absent now" in verdict(row(), False, [])
-    assert "PubNub does not answer" in verdict(row(), None, [])
-    assert "PubNub" not in verdict(row(friends=False), False, held)
+def test_verdict_names_what_is_about_to_change() -> None:
+    """A pending change, a difference from PubNub and an unreachable PubNub; nothing of it for users who are no friends."""
+    pending = [PresenceEvent("ben", False, 2000, 1, "leave")]
+    assert verdict(row(), False, pending).endswith("is not committed yet: offline is next.")
+    assert "PubNub reports Ben absent" in verdict(row(), False, [])
+    assert "PubNub does not respond" in verdict(row(), None, [])
+    assert "PubNub" not in verdict(row(friends=False), False, pending)
 
 
-def test_a_count_halves_and_a_steady_rate_is_told_as_itself() -> None:
-    """Six a minute for long is told as six a minute; nothing more for a half-life, and it is half."""
+def test_count_halves_after_a_half_life_and_a_steady_rate_is_reported_as_itself() -> None:
+    """Six a minute for long is reported as six a minute; without more it is half after a half-life."""
     counts = TopUsers()
     for second in range(0, 3600 * 3, 10):
         counts.add([("ann", 1.0, 7)], float(second))
     now = 3600.0 * 3
-    standing = counts.top(1, now)[0]
-    assert (standing.user, standing.note) == ("ann", 7)
-    assert standing.per_minute == pytest.approx(6.0, rel=0.05)
-    assert counts.top(1, now + HALF_LIFE_SECONDS)[0].per_minute == pytest.approx(standing.per_minute / 2)
+    score = counts.top(1, now)[0]
+    assert (score.user, score.note) == ("ann", 7)
+    assert score.per_minute == pytest.approx(6.0, rel=0.05)
+    assert counts.top(1, now + HALF_LIFE_SECONDS)[0].per_minute == pytest.approx(score.per_minute / 2)
 
 
-def test_counts_stay_finite_for_weeks_and_few_for_millions() -> None:
-    """The landmark moves; the lower half is forgotten, who stands out stays."""
+def test_counts_stay_finite_for_weeks_and_bounded_for_millions_of_users() -> None:
+    """The landmark moves; the lower half is dropped, the highest counts stay."""
     counts = TopUsers()
     for day in range(30):
         counts.add([("ann", 1.0, 0)], day * 86400.0)
@@ -77,8 +87,8 @@ def test_counts_stay_finite_for_weeks_and_few_for_millions() -> None:
     assert len(counts.top(10 * MAX_USERS, 29 * 86400.0)) <= 2 * MAX_USERS
 
 
-def test_rates_are_of_the_window_and_unknown_at_first() -> None:
-    """Growth by seconds; one reading says nothing."""
+def test_rates_cover_the_window_and_are_unknown_at_first() -> None:
+    """Growth a second; one reading is not enough."""
     past = [(0.0, {"heard": 10.0, "delay.1.0": 3.0}), (10.0, {"heard": 60.0, "delay.1.0": 7.0})]
     assert rates(past[:1]) == {}
     assert rates(past) == {"heard": 5.0}
@@ -99,44 +109,46 @@ def test_a_quantile_lies_in_the_bucket_of_the_value(values: list[float]) -> None
 
 
 def test_a_histogram_without_growth_has_no_quantile() -> None:
-    """Nothing happened, so nothing took any time."""
+    """Nothing was measured."""
     assert quantile({}, 0.5) is None
     assert quantile({"1.0": 0.0, "inf": 0.0}, 0.99) is None
 
 
-def report(name: str, partitions: dict[str, list[float]], **more: Any) -> dict[str, Any]:
-    """One bridge's report."""
+def report(name: str, partitions: dict[str, list[float]], **more: Any) -> BridgeReport:
+    """One bridge's report, as it is stored."""
     usual = {
         "name": name, "at": 100.0, "leads": False, "rates": {"heard": 2.0, "published": 30.0}, "delay": {}, "settle": {},
         "circuitOpen": False, "accuracy": None, "partitions": partitions, "flaps": [], "costly": [],
     }  # fmt: skip
-    return usual | more
+    return BridgeReport.decode(usual | more)
 
 
-def read(**more: Any) -> Read:
-    """Two bridges with two of three partitions; nobody has the third."""
+def state(**more: Any) -> SystemState:
+    """Two bridges with two of three partitions; the third has no owner."""
     usual: dict[str, Any] = {
         "reports": [
             report("a", {"0": [5, 7, 0.5, 0.0, 50]}, leads=True, accuracy=0.99, costly=[["ann", 90.0, 700]]),
             report("b", {"1": [1, 0, 0.0, 0.0, 20]}, flaps=[["ben", 3.0, 0], ["cat", 0.01, 0]]),
         ],
-        "owners": ["a", "b", None], "seen": [1, 2, 3], "inbox": [4, 0, 0], "dead": [0, 1, 0],
-        "oldest": [(0.2, 0.1), (0.0, 0.0), (40.0, 0.0)], "online": 70, "occupancy": [10, 20, 30, 0],
-        "late": "1 of 3 partitions have no bridge", "now": 101.0,
+        "owners": ["a", "b", None], "log_lengths": [1, 2, 3], "inbox_lengths": [4, 0, 0], "dead_letters": [0, 1, 0],
+        "ages": [StreamAges(log=0.2, inbox=0.1), StreamAges(), StreamAges(log=40.0)], "online": 70,
+        "occupancy": [10, 20, 30, 0], "degraded_reason": "1 of 3 partitions have no bridge", "now": 101.0,
     }  # fmt: skip
-    return Read(**(usual | more))
+    return SystemState(**(usual | more))
 
 
-def test_the_picture_adds_up_all_bridges() -> None:
-    """Rates are summed, partitions stand with their owners, an orphan is named."""
-    shown = snapshot(read(), consoles=2)
-    walk = {one.name: one for one in shown.walk}
-    assert [one.row for one in shown.walk] == list(range(1, 11))
-    assert (walk["receive"].rate, walk["publish"].rate) == (4.0, 60.0)
-    assert (walk["log"].waiting, walk["log"].lag, walk["inbox"].waiting) == (6, 40.0, 4)
-    assert (walk["hold"].waiting, walk["coalesce"].waiting, walk["settle"].lag) == (6, 7, 0.5)
-    assert walk["log"].trouble == "1 partitions have no bridge"
-    assert walk["publish"].trouble == "1 dead letters"
+def test_snapshot_adds_up_all_bridges() -> None:
+    """Rates are summed, partitions carry their owners, a partition without a bridge is named."""
+    shown = snapshot(state(), consoles=2)
+    stages = {one.name: one for one in shown.walk}
+    assert [(one.row, one.name) for one in shown.walk] == [
+        (1, "ingest"), (2, "debounce"), (3, "commit"), (4, "read"), (5, "enqueue"), (6, "batch"), (7, "publish"),
+    ]  # fmt: skip
+    assert (stages["ingest"].rate, stages["publish"].rate) == (4.0, 60.0)
+    assert (stages["ingest"].waiting, stages["ingest"].lag, stages["enqueue"].waiting) == (6, 40.0, 4)
+    assert (stages["debounce"].waiting, stages["batch"].waiting, stages["commit"].lag) == (6, 7, 0.5)
+    assert stages["ingest"].trouble == "1 partitions have no bridge"
+    assert stages["publish"].trouble == "1 dead letters"
     assert [one.owner for one in shown.partitions] == ["a", "b", None]
     assert [one.online for one in shown.partitions] == [50, 20, None]
     assert (shown.degraded, shown.figures.accuracy, shown.bridges[0].quiet) == (True, 0.99, 1.0)
@@ -144,44 +156,55 @@ def test_the_picture_adds_up_all_bridges() -> None:
     assert (shown.costly[0].user, shown.costly[0].friends) == ("ann", 700)
 
 
-def test_an_open_circuit_is_the_first_thing_said_of_publishing() -> None:
+def problem(stage: str, **more: Any) -> str | None:
+    """What the console says is wrong at a stage."""
+    numbers = {one.name: number for number, one in enumerate(STAGES)}
+    return snapshot(state(**more), consoles=1).walk[numbers[stage]].trouble
+
+
+def test_an_open_circuit_is_the_first_problem_shown_of_publishing() -> None:
     """Even with dead letters."""
-    walk = snapshot(read(reports=[report("a", {}, circuitOpen=True)]), 1).walk
-    assert walk[-1].trouble == "stopped until the origin answers"
+    opened = problem("publish", reports=[report("a", {}, circuitOpen=True)])
+    assert opened == "circuit open: PubNub does not respond"
 
 
-def test_a_storm_is_the_trouble_of_the_hold() -> None:
-    """With what began it; of several the first, and how many more."""
-    told = "a storm: 400 of 4,000 left within 10 s"
-    walk = snapshot(read(reports=[report("a", {}, storms=[told])]), 1).walk
-    assert walk[3].trouble == told
-    walk = snapshot(read(reports=[report("a", {}, storms=[told]), report("b", {}, storms=[told])]), 1).walk
-    assert walk[3].trouble == f"{told} (and 1 more)"
+def test_a_storm_is_shown_as_the_problem_of_debouncing() -> None:
+    """With its cause; of several the first, and how many more."""
+    storm = "a storm: 400 of 4,000 left within 10 s"
+    one, other = report("a", {}, storms=[storm]), report("b", {}, storms=[storm])
+    assert problem("debounce", reports=[one]) == storm
+    assert problem("debounce", reports=[one, other]) == f"{storm} (and 1 more)"
 
 
-def test_a_picture_before_the_first_report_is_a_picture() -> None:
+def test_of_several_problems_of_ingest_the_first_is_shown_and_the_others_counted() -> None:
+    """Failing subscribe calls come before bodies that cannot be parsed, both before partitions without a bridge."""
+    failing = report("a", {}, rates={"pollsFailed": 1.0, "unknown": 2.0})
+    assert problem("ingest", reports=[failing]) == "subscribe calls fail (and 2 more)"
+
+
+def test_snapshot_before_the_first_report_has_unknown_figures() -> None:
     """No bridge, no count, no occupancy: unknown, not an error."""
-    shown = snapshot(read(reports=[], online=None, occupancy=[], owners=[None] * 3), 1)
+    shown = snapshot(state(reports=[], online=None, occupancy=[], owners=[None] * 3), consoles=1)
     assert all(one.rate is None for one in shown.walk)
     assert (shown.online, shown.shards.skew) == (None, None)
 
 
 def test_many_shards_are_shown_as_sums_of_neighbours() -> None:
-    """At most a thousand cells, nobody lost; the skew is that of the shards themselves."""
+    """At most a thousand cells, no user lost; the skew is that of the shards themselves."""
     shown = shards([1] * 2999 + [4])
     assert len(shown.occupancy) <= 1000
     assert sum(shown.occupancy) == 3003
     assert shown.skew == pytest.approx(4 / (3003 / 3000), abs=0.01)
 
 
-def test_a_user_whose_partition_moved_stands_once() -> None:
-    """By the higher of both counts."""
+def test_a_user_whose_partition_moved_is_counted_once() -> None:
+    """By the higher of both rates."""
     moved = [report("a", {}, flaps=[["ben", 3.0, 0]]), report("b", {}, flaps=[["ben", 5.0, 0]])]
-    assert leaders(moved, "flaps") == [("ben", 5.0, 0)]
+    assert top_users(one.flapping for one in moved) == [TopUser(user="ben", per_minute=5.0, friends=0)]
 
 
-async def test_the_console_is_rate_limited_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that leaked cannot be used to read everybody."""
+async def test_console_routes_are_rate_limited_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A leaked key cannot be used to read all users."""
     more = TypedRoutes("console")
 
     @more.get("/v1/console/thing", auth=CONSOLE, summary="For the console")

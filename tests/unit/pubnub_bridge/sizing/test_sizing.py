@@ -18,7 +18,7 @@ from pubnub_bridge.observe import online_count
 from pubnub_bridge.pubnub_api import app_context
 from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
 from pubnub_bridge.sizing import cost, figures, machines
-from pubnub_bridge.sizing.load import BATCH, batches, letters, load
+from pubnub_bridge.sizing.load import BATCH_INTERVAL_SECONDS, batches, load, messages
 from pubnub_bridge.sizing.product import LIMITS, BadProduct, Product, seconds
 from pubnub_bridge.sizing.simulate import as_json, predict
 from pubnub_bridge.store import change_history
@@ -59,7 +59,7 @@ def test_a_lone_change_costs_what_the_price_list_works_out() -> None:
     """The worked example at 20 friends online: $0.00312 pushed, $0.00078 on a channel, $0.00016 as signals."""
     product = Product(500_000, friends=20, online_share=1.0, session=86_400, id_bytes=36)
     rates = load(product)
-    made = letters(rates, 0.0, distance=0.0, beat=0.0)
+    made = messages(rates, 0.0, distance=0.0, beat=0.0)
     changes = 86_400 * rates.transitions
     each = [way.dollars(PRICES) / changes for way in cost.ways(rates, made, product, PRICES)]
     assert each == pytest.approx([0.00312, 0.000783, 0.00016])
@@ -71,7 +71,7 @@ def test_more_people_never_need_less(product: Product, times: int) -> None:
     less = predict(product, PRICES, COSTS)
     more = predict(replace(product, online=min(50_000_000, product.online * times)), PRICES, COSTS)
     assert more.load.deliveries >= less.load.deliveries
-    assert more.letters.publishes >= less.letters.publishes * (1 - 1e-9)
+    assert more.messages.publishes >= less.messages.publishes * (1 - 1e-9)
     assert more.cores.used >= less.cores.used * (1 - 1e-9)
     assert more.memory.valkey >= less.memory.valkey * (1 - 1e-9)
     assert more.memory.page_cache >= less.memory.page_cache
@@ -113,9 +113,9 @@ def test_the_bill_adds_up(product: Product) -> None:
 def test_a_letter_is_billed_at_least_its_size(product: Product) -> None:
     """Whole units of 2 KiB: never less than the bytes, never a unit more."""
     rates = load(product)
-    made = letters(rates, product.window)
+    made = messages(rates, product.window)
     if made.news:
-        units = cost.letter_units(rates, made, 2048)
+        units = cost.message_units(rates, made, 2048)
         assert max(1.0, made.size / 2048) * (1 - 1e-6) <= units <= made.size / 2048 + 1 + 1e-6
 
 
@@ -137,13 +137,13 @@ def test_the_coalescing_itself_publishes_what_is_predicted(window: float, beat: 
         told += 1
     product = Product(inboxes, friends=100, online_share=1.0, session=2 * 100 / rate)
     assert load(product).news_an_inbox == pytest.approx(rate)
-    predicted = letters(load(product), window, beat=beat).publishes
+    predicted = messages(load(product), window, beat=beat).publishes
     assert published / lasts == pytest.approx(predicted, rel=0.05 if beat else 0.03)
 
 
 def test_the_beat_is_that_of_settling() -> None:
     """What is reckoned with is what is done."""
-    assert pytest.approx(committer.MIN_INTERVAL_SECONDS + committer.LINGER_SECONDS) == BATCH
+    assert pytest.approx(committer.MIN_INTERVAL_SECONDS + committer.LINGER_SECONDS) == BATCH_INTERVAL_SECONDS
 
 
 def test_sizes_are_those_of_messages_that_are_published() -> None:
@@ -159,7 +159,7 @@ def test_what_the_bill_copies_from_the_product_is_what_the_product_does() -> Non
     """Pure rules cannot import what does I/O, so these stand twice."""
     assert cost.MEMBERS == app_context.MAX_MEMBERS
     assert cost.CHANNELS_A_CALL == online_count.MAX_CONCURRENT_CALLS
-    assert machines.WHY_KEPT == change_history.MAX_CHANGES
+    assert machines.MAX_CHANGES_PER_USER == change_history.MAX_CHANGES
     told = online_count.counted(500_000, 499_000, None, 30, 1_764_000_000_000_000).model_dump_json(
         by_alias=True
     )
@@ -176,7 +176,7 @@ def test_shards_beyond_what_lists_may_hold_are_read_again() -> None:
 def test_a_signal_with_a_long_id_does_not_fit() -> None:
     """64 bytes hold an id of 29 with its ts."""
     assert cost.signal_bytes(29) == 64
-    rates, made = load(FULL), letters(load(FULL), 0.0)
+    rates, made = load(FULL), messages(load(FULL), 0.0)
     assert "71 bytes of 64" in cost.ways(rates, made, FULL, PRICES)[2].note
 
 
@@ -189,7 +189,7 @@ def test_the_store_of_the_full_size_run_is_predicted() -> None:
 def test_the_more_changes_come_the_more_share_a_batch(changes: float, bridges: int) -> None:
     """Never more batches than changes or than a process can do, and each process has its own."""
     begun = batches(changes, bridges)
-    assert 0 < begun <= min(changes, bridges / BATCH)
+    assert 0 < begun <= min(changes, bridges / BATCH_INTERVAL_SECONDS)
     assert batches(2 * changes, bridges) < 2 * begun
     assert batches(changes, bridges + 1) > begun
 
@@ -215,7 +215,7 @@ def replace_cost(costs: figures.UnitCosts, table: str, **values: float) -> figur
 def test_nobody_with_friends_means_nothing_to_tell() -> None:
     """No division by nothing."""
     found = predict(replace(FULL, friends=0), PRICES, COSTS)
-    assert found.letters.publishes == 0
+    assert found.messages.publishes == 0
     assert found.ways[0].dollars(PRICES) == 0
 
 
