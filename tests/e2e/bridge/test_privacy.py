@@ -102,7 +102,7 @@ async def test_last_seen_is_rounded_to_the_hour_everywhere_but_in_ones_own_expor
 async def test_the_change_history_ends_after_its_hours_and_stores_nothing_with_none(
     graph: Graph, servers: Servers, origin: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The time to live is that of CHANGE_HISTORY_HOURS; 0 stores nothing. What is stored is in the user's export."""
+    """CHANGE_HISTORY_HOURS is the time to live; 0 stores nothing. What is stored is in the user's export."""
     record = ChangeRecord(
         user="ann",
         event_id="evt_presence_ann_1",
@@ -114,10 +114,9 @@ async def test_the_change_history_ends_after_its_hours_and_stores_nothing_with_n
         outcome="told",
         recipients=1,
     )
-    monkeypatch.setattr("pubnub_bridge.runtime.context.CHANGE_HISTORY_HOURS", 2)
-    async with webhook_world(graph, servers, origin) as world:
-        await world.context.change_history.keep([record])
-        assert await world.context.change_history.of("ann") == [record]
+    async with webhook_world(graph, servers, origin, change_history_hours=2) as world:
+        await world.context.change_history.add([record])
+        assert await world.context.change_history.changes_of("ann") == [record]
         await world.create_friends("ann")
         _, export = await world.call("GET", "/v1/users/ann")
         assert set(export["stores"]) == {"graph", "recent changes", "dead letters"}

@@ -98,7 +98,7 @@ async def listening(world: World, user: str) -> Device:
         return bool(device.listener.messages)
 
     await eventually(received)
-    pool.wires.close()
+    pool.connections.close()
     return device
 
 

@@ -68,7 +68,7 @@ async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: Worl
     """Recent changes, dead letters to and about the user, App Context and the graph; other users' data stays."""
     context, partition = quiet.context, quiet.shards.partition
     await quiet.create_friends("ann", "bob")
-    await context.change_history.keep(
+    await context.change_history.add(
         [
             ChangeRecord(
                 user="ann",
@@ -95,7 +95,7 @@ async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: Worl
     assert set(stores) == {"graph", "kept answers", "recent changes", "dead letters", "App Context"}
     assert stores["dead letters"] == {"removed": 2}
     assert await context.change_history.changes_of("ann") == []
-    assert await context.change_history.failed("ann") == []
+    assert await context.change_history.failed_recipients("ann") == []
     assert [letter.about for letter in await context.dead_letters.all()] == [{"bob", "cid"}]
     response = await quiet.device("bob").client.get_uuid_metadata().uuid("ann").future()
     assert response.is_error()
