@@ -1,7 +1,7 @@
-"""Rows 8 to 10 of the walk as a process of their own: notices of the streams, coalesced, published. Prints its pid.
+"""The stages batch and publish in a separate process: notifications of the streams, batched, published. Prints its pid.
 
-Knows the bridge's own parts and what they are given here in place of a graph: nobody is online, no sync is owed.
-Ends with its standard input, and then prints how many events needed no message of their own.
+The bridge's own parts, over a stand-in for the graph: no user is online, no sync is pending. Ends with its standard
+input, and then prints how many events needed no separate message.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from pubnub_bridge.store.inbox_streams import InboxStreams
 from pubnub_bridge.store.presence_log import PresenceLog
 
 URL = "FANOUT_REDIS_URL"
-"""Holds a password, so it is no argument."""
+"""Contains a password, so it is no argument."""
 SHARDS = ShardMap()
 
 
-class Nobody:
-    """A graph where nobody is online."""
+class EmptyGraph:
+    """A graph where no user is online."""
 
     async def online_in_shards(self, shards: Sequence[int]) -> Mapping[str, int]:
-        """Nobody."""
+        """None."""
         return {}
 
     async def read(self, user: str) -> SyncNotification | None:
-        """No sync is owed here."""
+        """No sync is pending here."""
         return None
 
 
@@ -59,7 +59,7 @@ async def _failed(some: Sequence[FailedRecipient]) -> None:
     raise RuntimeError(f"{len(some)} recipients were not reached")
 
 
-async def rows(url: str, port: int, window_s: float) -> None:
+async def stages(url: str, port: int, window_s: float) -> None:
     """Owns every partition, until standard input ends."""
     depth = Settings.model_fields["publish_pipeline"].default
     async with open_valkey(url) as valkey:
@@ -85,7 +85,7 @@ def _publisher(valkey: Valkey, registry: PartitionRegistry, client: PublishClien
         wakeup=registry.publish_wakeup,
         client=client,
         inbox=InboxStreams(valkey, SHARDS.partition),
-        syncs=Nobody(),
+        syncs=EmptyGraph(),
         dead_letters=DeadLetters(valkey, SHARDS.partitions),
         on_denied=lambda: None,
         add_failed=_failed,
@@ -120,7 +120,7 @@ def _partitions(
         consumer=consumer,
         storms=storms,
         valkey=valkey,
-        flags=Nobody(),
+        flags=EmptyGraph(),
         shards=SHARDS,
         times=DebounceTimes(),
         window=window,
@@ -141,10 +141,10 @@ async def _never(_partition: int) -> None:
 
 def main(
     port: Annotated[int, typer.Option(help="Of the stub.")],
-    window: Annotated[float, typer.Option(help="Seconds that news waits for company.")] = 0.0,
+    window: Annotated[float, typer.Option(help="Seconds that a batch lingers.")] = 0.0,
 ) -> None:
-    """Runs the rows."""
-    on_loop(rows(os.environ[URL], port, window))
+    """Runs the stages."""
+    on_loop(stages(os.environ[URL], port, window))
 
 
 if __name__ == "__main__":

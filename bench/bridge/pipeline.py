@@ -1,7 +1,7 @@
-"""What the bridge takes: users settled a second, news published a second, lateness under load, memory of a user.
+"""What the bridge sustains: users committed a second, notifications published a second, lateness under load, memory.
 
-Knows what is measured and how it is shown. Everything runs on this machine, the stub for PubNub included. Run it with
-``make bench-bridge``; ``--json FILE`` keeps the figures.
+ Everything runs on this machine, the stub for PubNub included. Run it with
+``make bench-bridge``; ``--json FILE`` writes the figures.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ from pubnub_bridge.store.inbox_streams import InboxStreams
 console = Console(stderr=True)
 BATCH = 500
 BURST = 0.15
-"""The share of people who change at once, until all is told: what the whole walk takes. A share, so that as many news
-meet in one inbox whatever the population."""
+"""The share of users who change at once, until all is published: the whole pipeline. A share, so that as many
+notifications meet in one inbox whatever the population."""
 LOADS = (0.25, 0.5, 0.8)
-SETTLING_IN = 10.0
-"""Seconds of a load before it is measured: what the load before it left of the window halves every second."""
+SETTLING_IN_SECONDS = 10.0
+"""Of a load before it is measured: what the load before it left of the window halves every second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ async def _run(people: int, friends: tuple[int, int], seed: int, seconds: float)
 
 
 def bytes_a_user(users: int = 100_000) -> Figure:
-    """What the hold of one partition keeps for each user online, ids included."""
+    """What the debouncer of one partition stores for each user online, ids included."""
     rows = {f"u{number:07d}": 1_700_000_000_000 + number for number in range(users)}
     tracemalloc.start()
-    hold = Debouncer(times=DebounceTimes())
-    hold.load({str(user.encode(), "ascii"): at + 1 for user, at in rows.items()})
+    debouncer = Debouncer(times=DebounceTimes())
+    debouncer.load({str(user.encode(), "ascii"): at + 1 for user, at in rows.items()})
     used, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    del hold
+    del debouncer
     return Figure("memory of a user online", used / users, "bytes", "<= 400")
 
 
@@ -123,7 +123,7 @@ async def settling(rig: Rig, batches: int = 20, warm_up: int = 30) -> list[Figur
 
 
 async def fan_out(rig: Rig, window_s: float, batches: int = 20) -> list[Figure]:
-    """Notices that stand in the inbox streams, to their acked publishes."""
+    """From notifications in the inbox streams to their acked publishes."""
     told = [one for one in await _told(rig) if one.online_friends]
     inbox = InboxStreams(rig.valkey, SHARDS.partition)
     rig.stub.begin()
@@ -154,7 +154,7 @@ async def _told(rig: Rig) -> list[PresenceSnapshot]:
 
 
 async def whole_walk(rig: Rig, window_s: float, pid: int) -> list[Figure]:
-    """A burst of changes, until the last of their news is acked."""
+    """A burst of changes, until the last of their notifications is acked."""
     pids = {"bridge": pid, **{server.engine.name: server.pid for server in rig.engines.servers}}
     changes = int(BURST * (len(rig.there) + len(rig.away)))
     rig.stub.begin()
@@ -180,7 +180,7 @@ async def whole_walk(rig: Rig, window_s: float, pid: int) -> list[Figure]:
 
 
 async def under_load(rig: Rig, window_s: float, capacity: float, seconds: float) -> list[Figure]:
-    """Changes at a steady rate, however long the last ones take; lateness beyond the hold, and beyond a fixed window.
+    """Changes at a steady rate, however long the last ones take; lateness beyond the debounce time, and beyond a fixed window.
 
     Without one the window opens with the load, and is part of the lateness.
     """
@@ -188,7 +188,7 @@ async def under_load(rig: Rig, window_s: float, capacity: float, seconds: float)
     rig.stub.window_ms = round(window_s * 1000)
     for share in LOADS:
         rate = capacity * share
-        await steady(rig, rate, SETTLING_IN)
+        await steady(rig, rate, SETTLING_IN_SECONDS)
         rig.stub.begin()
         await steady(rig, rate, seconds)
         figures += _lateness(rig, window_s, f"at {share:.0%} load ({rate:,.0f} changes/s)", share)

@@ -1,4 +1,4 @@
-"""What the bridge's benchmark runs on: engines with people, a stub for PubNub, and a bridge as a process of its own.
+"""What the bridge's benchmark runs on: databases with users, a stub for PubNub, and a bridge in a separate process.
 
 Knows how they are started and how changes are put into the log; measures nothing.
 """
@@ -37,7 +37,7 @@ SHARDS = ShardMap()
 
 @dataclass
 class Rig:
-    """Everything that runs, and who is there and who is not by the changes made so far, longest first."""
+    """Everything that runs, and which users are present and which not by the changes made so far, longest first."""
 
     engines: Engines
     graph: Graph
@@ -54,7 +54,7 @@ class Rig:
         return PresenceLog(self.valkey, SHARDS.partition)
 
     def changes(self, number: int) -> list[PresenceEvent]:
-        """As many come as go, now, so that the share online stays; whoever did neither for longest has the turn."""
+        """As many come as go, now, so that the share online stays; the user who did neither for longest is next."""
         now = time.time_ns() // 1_000_000
         first, self.turned = self.turned, self.turned + number
         return [self._turned(turn % 2 == 0, now) for turn in range(first, self.turned)]
@@ -98,8 +98,8 @@ async def rig(folder: Path, population: Population, seed: int) -> AsyncIterator[
 
 @asynccontextmanager
 async def bridge(rig: Rig, window_s: float, log: Path) -> AsyncIterator[int]:
-    """A bridge as users run it, but for the hold; yields its process id once it owns every partition."""
-    given = options(rig.engines) | {
+    """A bridge as users run it, but for the debounce time; yields its process id once it owns every partition."""
+    settings = options(rig.engines) | {
         "pubnub_origin": f"127.0.0.1:{rig.port}",
         "pubnub_tls": "false",
         "pubnub_subscribe_key": "demo",
@@ -112,7 +112,7 @@ async def bridge(rig: Rig, window_s: float, log: Path) -> AsyncIterator[int]:
         "debounce_timeout_seconds": str(HOLD_S),
         "batch_window_min_seconds": str(window_s),
     }
-    environment = os.environ | {name.upper(): value for name, value in given.items()}
+    environment = os.environ | {name.upper(): value for name, value in settings.items()}
     command = (sys.executable, "-m", "pubnub_bridge", "--no-api")
     with log.open("ab") as out:
         process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=out, stderr=out)
@@ -132,4 +132,4 @@ async def _until_owned(rig: Rig, process: asyncio.subprocess.Process, log: Path)
             if process.returncode is not None:
                 raise RuntimeError(f"the bridge ended: {tail(log)}")
             await asyncio.sleep(0.1)
-    await asyncio.sleep(3.0)  # a new owner waits two seconds for its first poll before it settles
+    await asyncio.sleep(3.0)  # a new owner waits two seconds for its first poll before it commits

@@ -158,7 +158,7 @@ def test_sizes_are_those_of_messages_that_are_published() -> None:
 def test_what_the_bill_copies_from_the_product_is_what_the_product_does() -> None:
     """Pure rules cannot import what does I/O, so these stand twice."""
     assert cost.MEMBERS == app_context.MAX_MEMBERS
-    assert cost.CHANNELS_A_CALL == online_count.MAX_CONCURRENT_CALLS
+    assert cost.CHANNELS_A_CALL == online_count.MAX_CHANNELS
     assert machines.WHY_KEPT == change_history.MAX_CHANGES
     told = online_count.counted(500_000, 499_000, None, 30, 1_764_000_000_000_000).model_dump_json(
         by_alias=True
