@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from graph_service.app import open_backends
-from pubnub_bridge.partitions.leases import bridge_name
+from pubnub_bridge.partitions.leases import bridge_name, owner_of
 from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.bridge import Bridge
 from pubnub_bridge.runtime.context import open_context
@@ -20,13 +20,13 @@ LEASE_MILLISECONDS = 1500
 
 
 @asynccontextmanager
-async def owner(settings: Settings) -> AsyncIterator[tuple[Bridge, asyncio.Task[None]]]:
+async def owner(settings: Settings, name: str = "") -> AsyncIterator[tuple[Bridge, asyncio.Task[None]]]:
     """A bridge with a short lease, whose parts can be looked at; its task may be killed or paused."""
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_backends(settings))
         context = await stack.enter_async_context(open_context(settings, opened))
         await prepare(context)
-        bridge = Bridge(context, name=bridge_name(), lease_milliseconds=LEASE_MILLISECONDS)
+        bridge = Bridge(context, name=name or bridge_name(), lease_milliseconds=LEASE_MILLISECONDS)
 
         async def drain() -> None:  # looked up late: a killed bridge does not drain
             await bridge.drain()
@@ -58,11 +58,15 @@ async def until_flagged(world: World, user: str, online: bool = True) -> None:
 async def test_two_bridges_share_all_partitions_and_the_last_one_gets_them_all(quiet: World) -> None:
     """Each partition has one owner; a bridge that stops gives its leases back at once."""
     all_partitions = set(range(quiet.settings.partitions))
-    async with owner(quiet.settings) as (first, _):
+    shares = {
+        name: {one for one in all_partitions if owner_of(one, ("b1", "b2")) == name} for name in ("b1", "b2")
+    }
+    assert all(shares.values())
+    async with owner(quiet.settings, "b1") as (first, _):
         await until(lambda: first.leases.owned == all_partitions)
-        async with owner(quiet.settings) as (second, _):
-            await until(lambda: first.leases.owned | second.leases.owned == all_partitions)
-            await until(lambda: not first.leases.owned & second.leases.owned)
+        async with owner(quiet.settings, "b2") as (second, _):
+            await until(lambda: second.leases.owned == shares["b2"])
+            await until(lambda: first.leases.owned == shares["b1"])
         await until(lambda: first.leases.owned == all_partitions)
 
 
