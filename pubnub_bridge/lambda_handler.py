@@ -80,21 +80,21 @@ class Function:
     async def open(cls, settings: Settings) -> AsyncIterator[Function]:
         """Opens engines, PubNub's side and the queue. Raises as `pubnub_bridge.runtime.bridge.run`."""
         async with open_backends(settings) as opened, open_context(settings, opened) as context:
-            if context.notices is None:
+            if context.notification_queue is None:
                 raise BadQueue(url="", reason="a function needs the queue that Lambda reads for it")
             await prepare(context)
-            pool = PublishClient(context.keyset, context.tokens.own, settings.publish_pipeline)
-            handed = LambdaQueue(context.notices)
+            pool = PublishClient(context.keyset, context.tokens.server_token, settings.publish_pipeline)
+            handed = LambdaQueue(context.notification_queue)
             inbox = InboxStreams(opened.valkey, context.shards.partition, handed)
             how = ways(context, pool, SyncLoader(context.flags, context.watermark))
             worker = SqsWorker(settings.partitions, how, inbox, limits(settings), batch_window(settings))
-            running = (worker.publish.run(), context.tokens.run(), pool.wires.watch())
+            running = (worker.publish.run(), context.tokens.run(), pool.connections.watch())
             tasks = [asyncio.create_task(one) for one in running]
             try:
                 yield cls(worker, handed)
             finally:
                 await cancel_and_wait(tasks)
-                pool.wires.close()
+                pool.connections.close()
 
     async def handled(self, event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Publishes an event's records; names those that SQS must hand out again."""

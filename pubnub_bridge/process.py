@@ -25,7 +25,7 @@ from pubnub_bridge.api.routes import API_ONLY, CONTEXT, TABLES
 from pubnub_bridge.api.static_files import Pages
 from pubnub_bridge.runtime import bridge
 from pubnub_bridge.runtime.context import BridgeContext, open_context
-from pubnub_bridge.runtime.startup import keep_times, try_times
+from pubnub_bridge.runtime.startup import synchronize_periodically, try_synchronize
 from pubnub_bridge.runtime.supervisor import run_until_stopped
 from pubnub_bridge.settings import Settings
 
@@ -76,10 +76,10 @@ def refuse_incomplete(settings: Settings, roles: Roles) -> None:
 async def _api_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
         context = await _side(settings, stack)
-        await try_times(context)
+        await try_synchronize(context)
         readiness = await _http(context, stack, API_ONLY)
         stop = server.until_stopped(settings, readiness)
-        beside = {"PubNub's time": keep_times(context), "newcomers": context.new_users.run()}
+        beside = {"PubNub's time": synchronize_periodically(context), "newcomers": context.new_users.run()}
         await run_until_stopped({**beside, "stop": stop})
 
 
@@ -95,7 +95,7 @@ async def _both(settings: Settings) -> None:
     """PubNub may be away at the start: friends are served, and the bridge begins when it answers."""
     async with AsyncExitStack() as stack:
         context = await _side(settings, stack)
-        await try_times(context)
+        await try_synchronize(context)
         readiness = await _http(context, stack, TABLES)
         stop = server.until_stopped(settings, readiness)
         await run_until_stopped(

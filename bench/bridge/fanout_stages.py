@@ -84,7 +84,7 @@ async def rows(url: str, port: int, window_s: float) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        pool.wires.close()
+        pool.connections.close()
 
 
 def main(

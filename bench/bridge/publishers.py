@@ -94,7 +94,7 @@ async def ours(sink: Sink) -> AsyncIterator[Publish]:
         return await pool.post(message.channel, message.body) is SENT
 
     yield publish
-    pool.wires.close()
+    pool.connections.close()
 
 
 @asynccontextmanager

@@ -245,7 +245,7 @@ async def _explained(made: Rig, users: list[str]) -> int:
     for _ in range(2):
         before = await _used(made)
         for number in range(MAX_CHANGES):
-            await why.keep([_record(user, online=bool(number % 2)) for user in users])
+            await why.add([_record(user, online=bool(number % 2)) for user in users])
         taken = await _used(made) - before
         await made.valkey.forget(lists)
     return taken

@@ -49,7 +49,7 @@ routes = TypedRoutes("console", room="console")
 @routes.get("/v1/console", auth=CONSOLE, summary="The whole system at one moment")
 async def snapshot(request: web.Request) -> Snapshot:
     """What every event of the stream carries, once."""
-    return await request.app[CONTEXT].console.current()
+    return await request.app[CONTEXT].console_feed.current()
 
 
 @routes.get(
@@ -62,7 +62,7 @@ async def snapshot(request: web.Request) -> Snapshot:
 async def stream(request: web.Request) -> web.StreamResponse:
     """Events are `past` (figures of the last minutes), then `snapshot` (as GET /v1/console) or `trouble` ({reason}),
     every CONSOLE_INTERVAL_SECONDS. EventSource cannot send the key: read the stream with fetch."""
-    feed, readiness = request.app[CONTEXT].console, request.app[SERVICES].readiness
+    feed, readiness = request.app[CONTEXT].console_feed, request.app[SERVICES].readiness
     with feed.console(), suppress(ConnectionResetError):
         response = web.StreamResponse(headers=HEADERS | {"X-Accel-Buffering": "no"})
         response.content_type = "text/event-stream"
@@ -137,9 +137,9 @@ async def dead(request: web.Request) -> Dead:
     """The oldest hundred; the look is kept in the audit log, since messages name people."""
     context = request.app[CONTEXT]
     await context.audit.keep_once(look(request, "dead", ""))
-    letters = await context.dead.all(MOST_DEAD)
+    letters = await context.dead_letters.all(MOST_DEAD)
     lengths = await context.backends.valkey.lengths(
-        [keys.dead(n) for n in range(context.settings.partitions)]
+        [keys.dead_letters(n) for n in range(context.settings.partitions)]
     )
     return Dead(letters=[_dead(letter) for letter in letters], total=sum(lengths))
 
@@ -149,7 +149,7 @@ async def redrive(request: web.Request) -> Redriven:
     """Events are published as they were, old syncs anew. The console's key is not enough: this needs the service key."""
     context = request.app[CONTEXT]
     await context.audit.keep(look(request, "redrive", ""))
-    return Redriven(redriven=await context.dead.redrive())
+    return Redriven(redriven=await context.dead_letters.redrive())
 
 
 @routes.get("/v1/console/audit", auth=CONSOLE, summary="Who looked at whom")

@@ -18,10 +18,10 @@ def exporters(context: BridgeContext) -> Mapping[str, Eraser]:
     """What is kept of a user beside the graph. App Context holds nothing that the graph does not."""
 
     async def recent_changes(user: str) -> Mapping[str, Any]:
-        return {"changes": [asdict(one) for one in await context.change_history.of(user)]}
+        return {"changes": [asdict(one) for one in await context.change_history.changes_of(user)]}
 
     async def dead_letters(user: str) -> Mapping[str, Any]:
-        letters = [one for one in await context.dead.all() if user in one.about]
+        letters = [one for one in await context.dead_letters.all() if user in one.about]
         return {"letters": [{"kind": one.kind, "reason": one.reason} for one in letters]}
 
     return {"recent changes": recent_changes, "dead letters": dead_letters}
@@ -31,11 +31,11 @@ def erasers(context: BridgeContext) -> Mapping[str, Eraser]:
     """By the name that the report of an erase gives them. Each raises what its store raises; then ask again."""
 
     async def recent_changes(user: str) -> Mapping[str, Any]:
-        await context.change_history.forget(user)
+        await context.change_history.erase(user)
         return {"forgotten": True}
 
     async def dead_letters(user: str) -> Mapping[str, Any]:
-        return {"removed": await context.dead.forget(user)}
+        return {"removed": await context.dead_letters.erase(user)}
 
     return {
         "recent changes": recent_changes,

@@ -47,7 +47,7 @@ async def traces(context: BridgeContext, user: str) -> Traces:
         await _streams(context, user, "seen streams", keys.presence_log),
         await _streams(context, user, "inbox streams", keys.inbox),
         await _streams(context, user, "events streams", keys.events),
-        await _streams(context, user, "dead letters", keys.dead),
+        await _streams(context, user, "dead letters", keys.dead_letters),
     ]
     clean = all(one.complete and not one.left for one in found)
     return Traces(user_id=user, clean=clean, stores=[*found, await _audit(context, user)])
@@ -61,7 +61,7 @@ async def _graph(context: BridgeContext, user: str) -> Trace:
 async def _app_context(context: BridgeContext, user: str) -> Trace:
     if context.settings.app_context == "off":
         return Trace(store="App Context", left=0, complete=True, note="not written (APP_CONTEXT=off)")
-    left = await context.client.kept_of(user, f"friends.{user}")
+    left = await context.pubnub.metadata_count(user, f"friends.{user}")
     return Trace(store="App Context", left=left, complete=True)
 
 

@@ -91,7 +91,7 @@ async def explained(context: BridgeContext, viewer: str, friend: str) -> Why:
     row = await context.backends.graph.row("pair_state", viewer=viewer, friend=friend)
     if row is None:
         raise UserNotFound(id=f"{viewer}' or '{friend}")
-    found = await context.lookups.all([friend])
+    found = await context.presence_lookup.all([friend])
     present = found[friend].online if friend in found else None
     waiting = await pending(context, friend, row["presence_at"])
     shown, because = _shown(row)
@@ -106,7 +106,7 @@ async def explained(context: BridgeContext, viewer: str, friend: str) -> Why:
         last_seen=milliseconds(row["last_seen"]),
         present_now=present,
         pending=[_pending(seen, context.settings) for seen in waiting],
-        notices=[_notice(record) for record in await context.change_history.of(friend)],
+        notices=[_notice(record) for record in await context.change_history.changes_of(friend)],
         ts=microseconds(row["ts"]),
         **{name: row[name] for name in _AS_READ},
     )

@@ -127,7 +127,7 @@ async def session(request: web.Request, caller: Caller) -> Session:
     context, settings = request.app[CONTEXT], request.app[CONTEXT].settings
     if not await context.flags.exists(caller.id):
         raise UserNotFound(id=caller.id)
-    token = await context.tokens.client(caller.id, context.shards)
+    token = await context.tokens.client_token(caller.id, context.shards)
     shard = context.shards.shard(caller.id)
     return Session(
         user_id=caller.id,
@@ -151,7 +151,7 @@ async def push_sync(request: web.Request, caller: Caller) -> SyncRequested:
     """After every connect, and whenever messages may have been missed; at most one a second is sent."""
     context = request.app[CONTEXT]
     await context.backpressure.check([keys.inbox(context.shards.partition(caller.id))])
-    await context.inbox.ask(caller.id)
+    await context.inbox_streams.ask(caller.id)
     return SyncRequested(user_id=caller.id)
 
 
@@ -222,15 +222,15 @@ async def presence_webhook(request: web.Request) -> Accepted:
     context = request.app[CONTEXT]
     body = await _json(request)
     heard = drop_misplaced(webhook.parse_webhook(body, context.shards, context.clock.now()), context.shards)
-    if len(heard.seen) > webhook.MAX_BATCH:
+    if len(heard.events) > webhook.MAX_BATCH:
         raise TooManyEvents(field="data", reason=f"more than {webhook.MAX_BATCH} events in one call")
-    if heard.seen:
+    if heard.events:
         await context.backpressure.check(
-            [keys.presence_log(one) for one in {context.shards.partition(s.user) for s in heard.seen}]
+            [keys.presence_log(one) for one in {context.shards.partition(s.user) for s in heard.events}]
         )
-        await context.log.append(heard.seen)
-        metrics.PRESENCE_EVENTS.labels("webhook").inc(len(heard.seen))
-    return Accepted(accepted=len(heard.seen), ignored=len(heard.unknown))
+        await context.presence_log.append(heard.events)
+        metrics.PRESENCE_EVENTS.labels("webhook").inc(len(heard.events))
+    return Accepted(accepted=len(heard.events), ignored=len(heard.unknown))
 
 
 async def _json(request: web.Request) -> Any:

@@ -306,7 +306,7 @@ class FlagCommitter:
         event_trace.committed(kept, told)  # before anybody can publish it
         await around.inbox.append(notifications)
         await around.events([presence_event(one) for one in fresh if one.user not in settled.hidden])
-        await around.change_history.keep(kept)
+        await around.change_history.add(kept)
         self.told(fresh)
         count(settled, notifications)
 

@@ -95,19 +95,19 @@ class Probe:
         keyset = self._side.keyset
         url = f"{keyset.base}/v2/subscribe/{keyset.subscribe_key}/{quote(channel, safe='')}/0"
         query = {"tt": "0", "uuid": self.people[0]}
-        async with self._side.session.get(url, params=query, timeout=_TIMEOUT) as reply:
+        async with self._side.http_session.get(url, params=query, timeout=_TIMEOUT) as reply:
             return reply.status == 200
 
     async def _token(self, user: str) -> str | None:
         if not self._side.settings.access_manager:
             return None
-        return await self._side.client.grant(1, user, Grant(read=(self.channel,)))
+        return await self._side.pubnub.grant(1, user, Grant(read=(self.channel,)))
 
     async def _listen(self, cursor: str) -> Any:
         keyset = self._side.keyset
         query = {"tt": cursor, "uuid": keyset.uuid}
         path = f"v2/subscribe/{keyset.subscribe_key}/{quote(self.channel + '-pnpres', safe='')}/0"
-        return await self._get(path, query, self._side.tokens.own())
+        return await self._get(path, query, self._side.tokens.server_token())
 
     async def _visit(self, user: str, action: str) -> None:
         keyset = self._side.keyset
@@ -117,7 +117,7 @@ class Probe:
     async def _get(self, path: str, query: dict[str, str], token: str | None) -> Any:
         given = query | ({"auth": token} if token else {})
         url = f"{self._side.keyset.base}/{path}"
-        async with self._side.session.get(url, params=given, timeout=_TIMEOUT) as reply:
+        async with self._side.http_session.get(url, params=given, timeout=_TIMEOUT) as reply:
             text = await reply.text()
             if reply.status != 200:
                 raise ProbeRefused(f"{reply.status} {text[:200]}")

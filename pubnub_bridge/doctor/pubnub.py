@@ -27,13 +27,13 @@ _TROUBLE = (FriendsError, ProbeRefused, aiohttp.ClientError, OSError, TimeoutErr
 async def look(context: BridgeContext) -> list[Finding]:
     """All findings. Where PubNub does not answer, or refuses the keys, there is only that. Never raises that."""
     try:
-        await context.clock.set(context.session, context.keyset)
+        await context.clock.synchronize(context.http_session, context.keyset)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError, LookupError) as error:
         seen = f"{context.keyset.base} does not answer: {str(error) or type(error).__name__}"
         return [AREA.failure("origin", seen, "Check PUBNUB_ORIGIN, PUBNUB_TLS and the network")]
     found = [
         AREA.fine("origin", f"{context.keyset.base} answers"),
-        skew("PubNub", context.clock.offset / 1000),
+        skew("PubNub", context.clock.offset_milliseconds / 1000),
     ]
     try:
         await prepare(context)
@@ -65,11 +65,11 @@ async def _tried(
 
 
 async def _publish(context: BridgeContext, _probe: Probe) -> list[Finding]:
-    pool = PublishClient(context.keyset, context.tokens.own)
+    pool = PublishClient(context.keyset, context.tokens.server_token)
     try:
         answer = await pool.post("inbox.friends-presence-doctor", b'{"type":"doctor"}')
     finally:
-        pool.wires.close()
+        pool.connections.close()
     if answer.outcome is Outcome.SENT:
         return [AREA.fine("publish", "the keys are accepted")]
     return [AREA.failure("publish", answer.reason, "Check PUBNUB_PUBLISH_KEY and PUBNUB_SUBSCRIBE_KEY")]
@@ -93,8 +93,8 @@ async def _app_context(context: BridgeContext, _probe: Probe) -> list[Finding]:
     if context.settings.app_context == "off":
         return [AREA.fine("App Context", "not used (APP_CONTEXT=off)")]
     user = f"friends-presence-doctor-{secrets.token_hex(4)}"
-    await context.client.set_user(user, "Doctor", {"online": False})
-    await context.client.remove_user(user)
+    await context.pubnub.set_user(user, "Doctor", {"online": False})
+    await context.pubnub.remove_user(user)
     return [AREA.fine("App Context", "a user was written and removed")]
 
 
@@ -103,7 +103,7 @@ async def _presence(context: BridgeContext, probe: Probe) -> list[Finding]:
     listening = asyncio.create_task(probe.listen(cursor, heard, PEOPLE))
     try:
         await probe.join(probe.people)
-        here = await context.client.here_now(probe.channel)
+        here = await context.pubnub.here_now(probe.channel)
         await listening
     finally:
         listening.cancel()
@@ -130,7 +130,7 @@ def judged(heard: ProbeEvents, here: int) -> list[Finding]:
 
 
 async def _control(context: BridgeContext, _probe: Probe) -> list[Finding]:
-    async with context.session.get(f"{context.keyset.base}/_control/clock") as reply:
+    async with context.http_session.get(f"{context.keyset.base}/_control/clock") as reply:
         steerable = reply.status == 200
     if not steerable:
         return [AREA.fine("control API", "none")]

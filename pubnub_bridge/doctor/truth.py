@@ -73,7 +73,7 @@ async def _differences(context: BridgeContext, shards: Sequence[int]) -> list[Di
     found: list[Difference] = []
     for shard in shards:
         flagged = await context.flags.online_in_shards([shard])
-        found += await _of_shard(context, await context.lookups.present(shard), flagged)
+        found += await _of_shard(context, await context.presence_lookup.present(shard), flagged)
     return sorted(found, key=lambda one: one.user)
 
 
@@ -85,7 +85,7 @@ async def _of_shard(
         (await context.backends.graph.row("existing_ids", ids=unflagged) or {})["ids"] if unflagged else ()
     )
     found = [Difference(user, "present and not flagged online") for user in known]
-    gone = await context.lookups.all([user for user in flagged if user not in here], "doctor")
+    gone = await context.presence_lookup.all([user for user in flagged if user not in here], "doctor")
     return found + [
         Difference(user, "flagged online and not present") for user, seen in gone.items() if not seen.online
     ]
@@ -114,12 +114,12 @@ async def _copies(context: BridgeContext, users: Sequence[str]) -> dict[str, boo
     """`custom.online` of each user; None where App Context has none."""
     keyset, token = context.keyset, None
     if context.settings.access_manager:
-        token = await context.client.grant(5, keyset.uuid, Grant(get_uuids=tuple(users)))
+        token = await context.pubnub.grant(5, keyset.uuid, Grant(get_uuids=tuple(users)))
 
     async def one(user: str) -> bool | None:
         query = {"include": "custom", "uuid": keyset.uuid, **({"auth": token} if token else {})}
         url = f"{keyset.base}/v2/objects/{keyset.subscribe_key}/uuids/{quote(user, safe='')}"
-        async with context.session.get(url, params=query) as reply:
+        async with context.http_session.get(url, params=query) as reply:
             if reply.status != 200:
                 return None
             data = json.loads(await reply.text())["data"]

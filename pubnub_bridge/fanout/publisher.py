@@ -285,7 +285,7 @@ class Publisher:
             await asyncio.sleep(0.1)
 
     async def _bury(self, partition: int, inbox: str, body: bytes, answer: PublishResult) -> None:
-        events = encoding.opened(body)
+        events = encoding.unpack_events(body)
         ids = [event["eventId"] for event in events]
         _log.error("a message was refused", inbox=inbox, bytes=len(body), reason=answer.reason, event_ids=ids)
         await self._tell_failed(

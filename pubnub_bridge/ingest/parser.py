@@ -36,7 +36,7 @@ class Tally:
 class ParsedPresence:
     """All that one reply or webhook call said."""
 
-    seen: list[PresenceEvent] = field(default_factory=list)
+    events: list[PresenceEvent] = field(default_factory=list)
     refresh: set[int] = field(default_factory=set)
     """Shards whose event said that its arrays are incomplete."""
     occupancy: dict[int, int] = field(default_factory=dict)
@@ -46,7 +46,7 @@ class ParsedPresence:
     unknown: list[str] = field(default_factory=list)
     """Why a body was not understood, one text each."""
 
-    def take(self, shard: int, body: Any, published: int, now: int) -> None:
+    def add(self, shard: int, body: Any, published: int, now: int) -> None:
         """Add one presence body of a shard; `published` is its publish time and `now` PubNub's time, both in ms."""
         if not isinstance(body, Mapping):
             self.unknown.append(f"a presence body of type {type(body).__name__}")
@@ -61,7 +61,7 @@ class ParsedPresence:
             self._interval(shard, body, published, now)
         elif action in _STATES and isinstance(body.get("uuid"), str) and body["uuid"]:
             at = _at(body, published, now)
-            self.seen.append(PresenceEvent(body["uuid"], _STATES[action], at, shard, action))
+            self.events.append(PresenceEvent(body["uuid"], _STATES[action], at, shard, action))
             self.tallies.append(Tally(shard, 1 if _STATES[action] else -1, occupancy))
         elif action != "state-change":
             self.unknown.append(f"presence action {action!r}")
@@ -73,7 +73,7 @@ class ParsedPresence:
         at = max(_at(body, published, now), min(published, now + MAX_AHEAD_MILLISECONDS))
         # A user of two arrays is seen twice at one time, which the hold has looked up.
         seen = [PresenceEvent(user, _STATES[action], at, shard, action) for action, user in _deltas(body)]
-        self.seen += seen
+        self.events += seen
         change = sum(1 if one.online else -1 for one in seen)
         self.tallies.append(Tally(shard, change, _number(body.get("occupancy")), bool(seen)))
 
@@ -87,7 +87,7 @@ class OccupancyTracker:
         self._wrong: set[int] = set()
         self._deltas = False
 
-    def doubts(self, heard: ParsedPresence, now: int) -> set[int]:
+    def shards_to_compare(self, heard: ParsedPresence, now: int) -> set[int]:
         """Shards to be compared with Here Now; `now` in ms.
 
         Those whose number does not follow from the events, at most every `ASK_AGAIN` each. And where nobody was ever

@@ -109,12 +109,12 @@ class Subscriber:
         following = _cursor(reply)
         envelopes = reply.get("m") or []
         heard = self._heard(partition, envelopes)
-        with tracing.span("receive", partition=partition, events=len(heard.seen)):
-            await self._log.follow(partition, heard.seen, following)
-        metrics.PRESENCE_EVENTS.labels("subscribe").inc(len(heard.seen))
+        with tracing.span("receive", partition=partition, events=len(heard.events)):
+            await self._log.append_with_cursor(partition, heard.events, following)
+        metrics.PRESENCE_EVENTS.labels("subscribe").inc(len(heard.events))
         if len(envelopes) >= FULL_REPLY:
             self._hooks.doubtful(self._shards.shards_of(partition))
-        elif doubtful := heard.refresh | self._counts.doubts(heard, self._hooks.now()):
+        elif doubtful := heard.refresh | self._counts.shards_to_compare(heard, self._hooks.now()):
             self._hooks.doubtful(doubtful)
         return following, len(envelopes)
 
@@ -155,21 +155,21 @@ class Subscriber:
             shard = self._shards.parse(str(envelope.get("c", "")).removesuffix(_PRESENCE))
             if shard is None or envelope.get("e") or shard % self._shards.partitions != partition:
                 continue
-            heard.take(shard, envelope.get("d"), _published(envelope) or now, now)
+            heard.add(shard, envelope.get("d"), _published(envelope) or now, now)
         return drop_misplaced(heard, self._shards)
 
 
 def drop_misplaced(heard: ParsedPresence, shards: ShardMap) -> ParsedPresence:
     """Without events on shards that are not the user's, and of ids no user can have; counted, and logged once each."""
     kept = []
-    for one in heard.seen:
+    for one in heard.events:
         if why_not(one.user) is not None:
             metrics.REFUSED.inc()
         elif shards.partition(one.user) != one.shard % shards.partitions:
             metrics.WRONG_SHARD.inc()
         else:
             kept.append(one)
-    heard.seen = kept
+    heard.events = kept
     for reason in heard.unknown:
         metrics.UNKNOWN.inc()
         if reason not in _told and len(_told) < 100:

@@ -47,7 +47,7 @@ def parse_webhook(body: Any, shards: ShardMap, now: int) -> ParsedPresence:
         shard = shards.parse(str(item.get("channel") or item.get("channelId") or ""))
         if shard is not None:
             stamp = _milliseconds(item.get("timestamp"), now)
-            found.take(shard, _presence(action, item, stamp), stamp, now)
+            found.add(shard, _presence(action, item, stamp), stamp, now)
     return found
 
 

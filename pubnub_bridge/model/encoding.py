@@ -14,7 +14,7 @@ from graph_service.model.messages import MAX_MESSAGE_BYTES, VERSION
 from graph_service.model.timestamps import microseconds
 from pubnub_bridge.model.presence_event import event_id
 
-BUDGET = MAX_MESSAGE_BYTES - 1024
+MAX_BODY_BYTES = MAX_MESSAGE_BYTES - 1024
 """Bytes of a body: the rest is left for the request line, its token and headers."""
 
 
@@ -43,7 +43,7 @@ def offline(user: str, last_seen: int, at: int, ts: int) -> bytes:
     return message("friend.offline", event_id(user, at), ts, payload)
 
 
-def opened(body: bytes | str) -> list[dict[str, Any]]:
+def unpack_events(body: bytes | str) -> list[dict[str, Any]]:
     """The events of a message as objects, a batch's one by one; a sync or anything else as itself."""
     message = json.loads(body)
     return list(message["payload"]["events"]) if message["type"] == "friend.batch" else [message]
@@ -54,7 +54,7 @@ def batches(inbox: str, events: Sequence[tuple[int, bytes]]) -> list[bytes]:
     if len(events) == 1:
         return [events[0][1]]
     joined = b",".join([body for _, body in events])
-    if len(joined) <= BUDGET - 512:
+    if len(joined) <= MAX_BODY_BYTES - 512:
         return [_batch(inbox, events, joined)]
     return [
         group[0][1] if len(group) == 1 else _batch(inbox, group, b",".join([body for _, body in group]))
@@ -72,7 +72,7 @@ def _groups(events: Iterable[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]
     groups: list[list[tuple[int, bytes]]] = [[]]
     size = 0
     for event in events:
-        if groups[-1] and size + len(event[1]) + 1 > BUDGET - 512:
+        if groups[-1] and size + len(event[1]) + 1 > MAX_BODY_BYTES - 512:
             groups.append([])
             size = 0
         groups[-1].append(event)
@@ -80,7 +80,7 @@ def _groups(events: Iterable[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]
     return groups
 
 
-def sync(user: str, friends: Sequence[str], total: int, ts: int, budget: int = BUDGET) -> list[bytes]:
+def sync(user: str, friends: Sequence[str], total: int, ts: int, budget: int = MAX_BODY_BYTES) -> list[bytes]:
     """friends.sync, in as many parts of at most `budget` bytes as it needs."""
     whole = _list(friends)
     parts = [whole] if len(whole) <= budget - 512 else _parts(friends, budget - 512)

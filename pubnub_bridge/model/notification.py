@@ -69,7 +69,7 @@ class NotificationBatch:
     """Notices by recipient partition, on their way into the streams."""
 
     partition: Callable[[str], int]
-    notices: dict[int, list[Notification | SyncNotification]] = field(default_factory=dict)
+    by_partition: dict[int, list[Notification | SyncNotification]] = field(default_factory=dict)
 
     def add(self, event: Event, recipients: Iterable[str], tries: int = 0) -> None:
         """Add one event for these recipients."""
@@ -78,15 +78,17 @@ class NotificationBatch:
         for recipient in recipients:
             spread.setdefault(partition_of(recipient), []).append(recipient)
         for partition, some in spread.items():
-            self.notices.setdefault(partition, []).append(Notification(event, some, tries))
+            self.by_partition.setdefault(partition, []).append(Notification(event, some, tries))
 
     def sync(self, notice: SyncNotification) -> None:
         """Add a friends.sync."""
-        self.notices.setdefault(self.partition(notice.user), []).append(notice)
+        self.by_partition.setdefault(self.partition(notice.user), []).append(notice)
 
     def events(self) -> list[Event]:
         """Each event once, whoever hears of it."""
-        notices = (one for some in self.notices.values() for one in some if isinstance(one, Notification))
+        notices = (
+            one for some in self.by_partition.values() for one in some if isinstance(one, Notification)
+        )
         return list({one.event.body: one.event for one in notices}.values())
 
     @property
@@ -94,13 +96,13 @@ class NotificationBatch:
         """How many are to be told, each event counted."""
         return sum(
             len(one.recipients) if isinstance(one, Notification) else 1
-            for some in self.notices.values()
+            for some in self.by_partition.values()
             for one in some
         )
 
     def bodies(self) -> Mapping[int, bytes]:
         """One stream entry a partition."""
-        return {partition: encode(some) for partition, some in self.notices.items()}
+        return {partition: encode(some) for partition, some in self.by_partition.items()}
 
 
 def presence_event(told: PresenceSnapshot) -> Event:

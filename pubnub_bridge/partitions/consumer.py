@@ -256,7 +256,7 @@ class Partitions:
 
     async def _looked_up(self, user: str) -> bool:
         try:
-            await self._needs.log.append([await self._needs.lookups.seen(user)])
+            await self._needs.log.append([await self._needs.lookups.look_up(user)])
         except FriendsError as error:
             _log.warning("a doubt stands", user=user, reason=str(error))
             return False

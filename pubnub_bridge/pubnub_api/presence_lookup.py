@@ -75,7 +75,7 @@ class PresenceLookup:
         self._listed: dict[str, _Listed] = {}
         self._places = asyncio.Semaphore(MAX_LISTINGS)
 
-    async def seen(self, user: str, reason: str = "confirm") -> PresenceEvent:
+    async def look_up(self, user: str, reason: str = "confirm") -> PresenceEvent:
         """Whether a user is present on any of their shards. Raises what the client raises."""
         async with self._places:
             at = self._now()
@@ -87,7 +87,9 @@ class PresenceLookup:
 
     async def all(self, users: Sequence[str], reason: str = "confirm") -> dict[str, PresenceEvent]:
         """The same of many; who cannot be looked up is left out and logged."""
-        answers = await asyncio.gather(*(self.seen(user, reason) for user in users), return_exceptions=True)
+        answers = await asyncio.gather(
+            *(self.look_up(user, reason) for user in users), return_exceptions=True
+        )
         found: dict[str, PresenceEvent] = {}
         for user, answer in zip(users, answers, strict=True):
             if isinstance(answer, PresenceEvent):

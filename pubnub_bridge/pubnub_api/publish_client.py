@@ -95,7 +95,7 @@ class PublishClient:
     def __init__(self, keyset: Keyset, token: Callable[[], str | None], depth: int = 1) -> None:
         host, _, port = keyset.origin.partition(":")
         address = (host, int(port or (443 if keyset.tls else 80)))
-        self.wires = ConnectionPool(address, _tls() if keyset.tls else None, depth)
+        self.connections = ConnectionPool(address, _tls() if keyset.tls else None, depth)
         self._token = token
         self._before = f"POST /publish/{keyset.publish_key}/{keyset.subscribe_key}/0/".encode()
         self._query = f"/0?uuid={quote(keyset.uuid, safe='')}&store=0"
@@ -117,7 +117,7 @@ class PublishClient:
             body,
         )
         try:
-            answer = await self.wires.call(b"".join(parts))
+            answer = await self.connections.call(b"".join(parts))
         except (NoResponse, OSError, TimeoutError) as error:
             return PublishResult(Outcome.LATER, str(error) or type(error).__name__)
         if answer.status == 200 and answer.body.startswith(b"[1"):

@@ -147,7 +147,7 @@ class PubNubSdk:
         found = await self._call("members", self._sdk.get_channel_members().channel(channel).limit(100))
         return {str(row["uuid"]["id"]) for row in found.data}
 
-    async def kept_of(self, user: str, channel: str) -> int:
+    async def metadata_count(self, user: str, channel: str) -> int:
         """In how many places App Context knows a user: their metadata, their channel's, their memberships."""
         asked = (
             self._sdk.get_uuid_metadata().uuid(user),

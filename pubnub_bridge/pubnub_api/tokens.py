@@ -59,7 +59,7 @@ class Tokens:
         self._own: str | None = None
         self._wanted = asyncio.Event()
 
-    def own(self) -> str | None:
+    def server_token(self) -> str | None:
         """The server's token, or None without Access Manager."""
         return self._own
 
@@ -67,7 +67,7 @@ class Tokens:
         """PubNub did not accept the server's token: a new one is granted."""
         self._wanted.set()
 
-    async def begin(self) -> None:
+    async def grant_server_token(self) -> None:
         """Grant the server's first token. Raises what `PubNubSdk.grant` raises."""
         if self._enabled:
             self._own = await self._client.grant(SERVER_MINUTES, self._server, SERVER_GRANT)
@@ -82,12 +82,12 @@ class Tokens:
             except TimeoutError:
                 pass
             try:
-                await self.begin()
+                await self.grant_server_token()
             except FriendsError as error:
                 _log.error("the server's token was not renewed", reason=str(error))
             await asyncio.sleep(1.0)
 
-    async def client(self, user: str, shards: ShardMap) -> Token | None:
+    async def client_token(self, user: str, shards: ShardMap) -> Token | None:
         """A token for one user's client, or None without Access Manager."""
         if not self._enabled:
             return None

@@ -41,7 +41,7 @@ from pubnub_bridge.partitions.leases import Leases, bridge_name
 from pubnub_bridge.pubnub_api.publish_client import PublishClient
 from pubnub_bridge.runtime import scheduler
 from pubnub_bridge.runtime.context import BridgeContext, open_context
-from pubnub_bridge.runtime.startup import until_prepared
+from pubnub_bridge.runtime.startup import wait_until_prepared
 from pubnub_bridge.runtime.supervisor import run_until_one_ends
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys
@@ -68,14 +68,14 @@ async def run(settings: Settings) -> int:
 
 async def on(context: BridgeContext) -> None:
     """The bridge on a side that is open already, as beside an API; until it is cancelled. Raises as `run`."""
-    await until_prepared(context)
+    await wait_until_prepared(context)
     bridge = Bridge(context)
     try:
         async with scheduler.running(bridge.jobs()):
             await run_until_one_ends(bridge.tasks(), bridge.drain)
     finally:
         await bridge.ownership.close()
-        bridge.pool.wires.close()
+        bridge.pool.connections.close()
 
 
 def debounce_times(settings: Settings) -> DebounceTimes:
@@ -105,7 +105,7 @@ class Bridge:
     def __init__(self, context: BridgeContext) -> None:
         settings = context.settings
         self.context = context
-        self.pool = PublishClient(context.keyset, context.tokens.own, settings.publish_pipeline)
+        self.pool = PublishClient(context.keyset, context.tokens.server_token, settings.publish_pipeline)
         self.partitions = Partitions(_needs(context))
         self.events = _events(context, lambda: self.ownership.leads)
         self.committer = FlagCommitter(_around(context, self.events), self.partitions.debouncers)
@@ -116,10 +116,12 @@ class Bridge:
         self.over_sqs = self._over_sqs()
         self.admission = Admission(settings.publish_in_flight)
         self.ownership = Leases(context.backends.valkey, bridge_name(), settings.partitions, self.partitions)
-        self.reconcile = Reconciler(context.flags, context.log, context.lookups, context.shards)
+        self.reconcile = Reconciler(
+            context.flags, context.presence_log, context.presence_lookup, context.shards
+        )
         self.reconcile.now = context.clock.now
         self.relay = outbox_relay.OutboxRelay(
-            _changes(context), context.inbox, context.watermark, lambda: self.ownership.leads
+            _changes(context), context.inbox_streams, context.watermark, lambda: self.ownership.leads
         )
         self.app_context = context.app_context
         self.busy = CpuLoad()
@@ -128,7 +130,7 @@ class Bridge:
         self.counting = OnlineCount(self._count_needs())
         self.report = report.Report(context.backends.valkey, self.ownership, self.partitions)
         self.subscriber = Subscriber(
-            context.session, context.keyset, context.shards, context.log, self._hooks()
+            context.http_session, context.keyset, context.shards, context.presence_log, self._hooks()
         )
         self._wire()
 
@@ -143,11 +145,11 @@ class Bridge:
             "relay": self.relay.run(),
             "nudges": self.relay.listen(self.context.backends.valkey),
             "token": self.context.tokens.run(),
-            "clock": self.context.clock.run(self.context.session, self.context.keyset),
+            "clock": self.context.clock.run(self.context.http_session, self.context.keyset),
             "subscribe": self.partitions.died,
             "app context": self.app_context.run(),
             "events": self.events.run(self.context.settings.partitions),
-            "publish time-outs": self.pool.wires.watch(),
+            "publish time-outs": self.pool.connections.watch(),
         } | self._receiving()
 
     def _outbounds(self) -> list[PartitionOutbox]:
@@ -155,7 +157,7 @@ class Bridge:
         return [*self.partitions.outboxes.values(), *over_sqs.values()]
 
     def _receiving(self) -> dict[str, Awaitable[object]]:
-        notices = self.context.notices
+        notices = self.context.notification_queue
         return {"notices": self.over_sqs.run(notices)} if self.over_sqs and notices else {}
 
     def jobs(self) -> list[scheduler.Job]:
@@ -181,8 +183,8 @@ class Bridge:
         metrics.SYNC_CONCURRENCY_LIMIT.set(self._admitted())
         metrics.DEBOUNCE_PENDING.set(sum(map(len, self.partitions.debouncers.values())))
         metrics.PUBLISH_PENDING.set(sum(out.batcher.busy for out in self._outbounds()))
-        metrics.DEBOUNCE_LAG.set(max((age.settle for age in ages.values()), default=0.0))
-        for name, key in (("seen", keys.presence_log), ("inbox", keys.inbox), ("dead", keys.dead)):
+        metrics.DEBOUNCE_LAG.set(max((age.debounce_lag_seconds for age in ages.values()), default=0.0))
+        for name, key in (("seen", keys.presence_log), ("inbox", keys.inbox), ("dead", keys.dead_letters)):
             lengths = await self.context.backends.valkey.lengths([key(number) for number in ages])
             metrics.STREAM.labels(name).set(sum(lengths))
 
@@ -201,7 +203,9 @@ class Bridge:
         context, size = self.context, self.context.settings.accuracy_sample
         if size and self.ownership.leads:
             shard = random.randrange(context.shards.listened)
-            sampling = Accuracy(context.flags, context.lookups, size, settling_seconds(context.settings))
+            sampling = Accuracy(
+                context.flags, context.presence_lookup, size, settling_seconds(context.settings)
+            )
             await sampling.sample(shard)
 
     async def drain(self) -> None:
@@ -255,21 +259,23 @@ class Bridge:
     def _count_needs(self) -> CountNeeds:
         context = self.context
         return CountNeeds(
-            context.client, context.shards, context.backends.valkey, self.health, self.pool, self.valid_for
+            context.pubnub, context.shards, context.backends.valkey, self.health, self.pool, self.valid_for
         )
 
     def _over_sqs(self) -> SqsWorker | None:
         """With QUEUE_URL notices go that way; the streams still bring what is redriven or was left in them."""
         context, settings = self.context, self.context.settings
-        if context.notices is None:
+        if context.notification_queue is None:
             return None
         how = ways(context, self.pool, self.syncs)
-        return SqsWorker(settings.partitions, how, context.inbox, limits(settings), batch_window(settings))
+        return SqsWorker(
+            settings.partitions, how, context.inbox_streams, limits(settings), batch_window(settings)
+        )
 
     def _hooks(self) -> Hooks:
         context = self.context
         return Hooks(
-            token=context.tokens.own,
+            token=context.tokens.server_token,
             refused=context.tokens.refused,
             caught_up=self.partitions.caught_up,
             doubtful=self.reconcile.ask,
@@ -287,7 +293,7 @@ def ways(context: BridgeContext, pool: PublishClient, syncs: SyncLoader) -> Publ
     """What publishing from the streams leans on."""
     streams = InboxStreams(context.backends.valkey, context.shards.partition)
     return PublisherParts(
-        pool, streams, syncs, context.dead, context.tokens.refused, context.change_history.fail
+        pool, streams, syncs, context.dead_letters, context.tokens.refused, context.change_history.add_failed
     )
 
 
@@ -303,9 +309,9 @@ def _needs(context: BridgeContext) -> Needs:
         valkey=context.backends.valkey,
         shards=context.shards,
         flags=context.flags,
-        inbox=context.inbox,
-        log=context.log,
-        lookups=context.lookups,
+        inbox=context.inbox_streams,
+        log=context.presence_log,
+        lookups=context.presence_lookup,
         now=context.clock.now,
         times=debounce_times(settings),
         pace=batch_window(settings),
@@ -315,14 +321,14 @@ def _needs(context: BridgeContext) -> Needs:
 
 def _around(context: BridgeContext, events: EventWebhook) -> Around:
     async def refused(seen: PresenceEvent, reason: str) -> None:
-        await context.dead.add_change(context.shards.partition(seen.user), seen, reason)
+        await context.dead_letters.add_change(context.shards.partition(seen.user), seen, reason)
 
     return Around(
         flags=context.flags,
-        log=context.log,
-        inbox=context.inbox,
+        log=context.presence_log,
+        inbox=context.inbox_streams,
         watermark=context.watermark,
-        lookups=context.lookups,
+        lookups=context.presence_lookup,
         change_history=context.change_history,
         now=context.clock.now,
         events=events.keep,
@@ -334,7 +340,9 @@ def _around(context: BridgeContext, events: EventWebhook) -> Around:
 def _events(context: BridgeContext, leads: Callable[[], bool]) -> EventWebhook:
     settings, secret = context.settings, context.settings.events_secret
     receiver = WebhookReceiver(settings.events_url, secret.get_secret_value() if secret else "")
-    return EventWebhook(context.backends.valkey, context.session, receiver, context.shards.partition, leads)
+    return EventWebhook(
+        context.backends.valkey, context.http_session, receiver, context.shards.partition, leads
+    )
 
 
 def limits(settings: Settings) -> PublishLimits:

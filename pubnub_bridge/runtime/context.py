@@ -42,23 +42,23 @@ class BridgeContext:
     settings: Settings
     backends: Backends
     keyset: Keyset
-    session: aiohttp.ClientSession
-    client: PubNubSdk
+    http_session: aiohttp.ClientSession
+    pubnub: PubNubSdk
     clock: Clock
     shards: ShardMap
     flags: Flags
-    log: PresenceLog
-    inbox: InboxStreams
+    presence_log: PresenceLog
+    inbox_streams: InboxStreams
     backpressure: Backpressure
     watermark: Watermark
-    lookups: PresenceLookup
+    presence_lookup: PresenceLookup
     change_history: ChangeHistory
     tokens: Tokens
-    dead: DeadLetters
-    console: Feed
+    dead_letters: DeadLetters
+    console_feed: Feed
     audit: Audit
     app_context: AppContext
-    notices: SqsQueue | None = None
+    notification_queue: SqsQueue | None = None
     """Where notices wait instead of in Valkey's streams."""
 
     @cached_property
@@ -71,10 +71,10 @@ class BridgeContext:
 
         Returns those of whom PubNub said nothing. Raises QueueUnavailable, and then none is accepted.
         """
-        found = await self.lookups.all(users, "created")
+        found = await self.presence_lookup.all(users, "created")
         present = [seen for seen in found.values() if seen.online]
         if present:
-            await self.log.append(present)
+            await self.presence_log.append(present)
         return [user for user in users if user not in found]
 
 
@@ -112,22 +112,22 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
             settings=settings,
             backends=backends,
             keyset=keys,
-            session=session,
-            client=client,
+            http_session=session,
+            pubnub=client,
             clock=clock,
             shards=shards,
             flags=flags,
-            log=PresenceLog(backends.valkey, shards.partition),
-            inbox=InboxStreams(backends.valkey, shards.partition, notices),
+            presence_log=PresenceLog(backends.valkey, shards.partition),
+            inbox_streams=InboxStreams(backends.valkey, shards.partition, notices),
             backpressure=Backpressure(backends.valkey, settings.max_stream_entries),
             watermark=Watermark(backends.valkey),
-            lookups=PresenceLookup(client, shards, clock.now),
+            presence_lookup=PresenceLookup(client, shards, clock.now),
             change_history=ChangeHistory(
                 backends.valkey, shards.partition, settings.change_history_hours * 3600
             ),
             tokens=Tokens(client, settings.pubnub_user, settings.access_manager, settings.token_minutes),
-            dead=DeadLetters(backends.valkey, settings.partitions),
-            console=Feed(backends.valkey, settings),
+            dead_letters=DeadLetters(backends.valkey, settings.partitions),
+            console_feed=Feed(backends.valkey, settings),
             audit=Audit(backends.valkey),
             app_context=AppContext(
                 client,
@@ -136,5 +136,5 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
                 settings.app_context,
                 settings.app_context_per_second,
             ),
-            notices=notices,
+            notification_queue=notices,
         )

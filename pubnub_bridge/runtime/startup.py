@@ -31,10 +31,10 @@ async def prepare(context: BridgeContext) -> None:
         QueueUnavailable: Valkey does not answer.
     """
     await _times(context)
-    await context.tokens.begin()
+    await context.tokens.grant_server_token()
 
 
-async def until_prepared(context: BridgeContext) -> None:
+async def wait_until_prepared(context: BridgeContext) -> None:
     """The same, waited for as long as it takes.
 
     Raises:
@@ -52,7 +52,7 @@ async def until_prepared(context: BridgeContext) -> None:
         wait = min(10.0, wait * 2)
 
 
-async def try_times(context: BridgeContext) -> bool:
+async def try_synchronize(context: BridgeContext) -> bool:
     """Ask once for PubNub's time and the highest stamp told; False where one of them does not answer."""
     try:
         await _times(context)
@@ -62,21 +62,21 @@ async def try_times(context: BridgeContext) -> bool:
     return True
 
 
-async def keep_times(context: BridgeContext) -> None:
+async def synchronize_periodically(context: BridgeContext) -> None:
     """For an API without a bridge beside it: ask again and again, for ever."""
     wait = MIN_BACKOFF_SECONDS
     while True:
         await asyncio.sleep(wait)
-        wait = MAX_BACKOFF_SECONDS if await try_times(context) else min(MAX_BACKOFF_SECONDS, wait * 2)
+        wait = MAX_BACKOFF_SECONDS if await try_synchronize(context) else min(MAX_BACKOFF_SECONDS, wait * 2)
 
 
 async def _times(context: BridgeContext) -> None:
     try:
-        await context.clock.set(context.session, context.keyset)
+        await context.clock.synchronize(context.http_session, context.keyset)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, LookupError) as error:
         metrics.CLOCK_SYNCED.set(0)
         reason = f"{context.keyset.base}: {str(error) or type(error).__name__}"
         raise PubNubUnavailable(reason=reason) from error
     metrics.CLOCK_SYNCED.set(1)
-    metrics.CLOCK_AHEAD.set(context.clock.offset / 1000)
+    metrics.CLOCK_AHEAD.set(context.clock.offset_milliseconds / 1000)
     await context.watermark.load()

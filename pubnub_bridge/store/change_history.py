@@ -59,21 +59,21 @@ class ChangeHistory:
         self._seconds = seconds
         self._partition = partition
 
-    async def keep(self, records: Sequence[ChangeRecord]) -> None:
+    async def add(self, records: Sequence[ChangeRecord]) -> None:
         """Put records in front of their users' lists."""
         rows = [(self._key(one.user), to_json(one)) for one in records]
         if rows and self._seconds:
             await self._valkey.remember(rows, MAX_CHANGES, self._seconds)
 
-    async def of(self, user: str) -> list[ChangeRecord]:
+    async def changes_of(self, user: str) -> list[ChangeRecord]:
         """The last changes of a user, newest first, each with how many recipients it failed for."""
         records = [ChangeRecord(**json.loads(row)) for row in await self._valkey.remembered(self._key(user))]
-        failed = Counter(event_id for event_id, _, _ in await self.failed(user))
+        failed = Counter(event_id for event_id, _, _ in await self.failed_recipients(user))
         for record in records:
             record.failed = failed[record.event_id]
         return records
 
-    async def fail(self, some: Sequence[FailedRecipient]) -> None:
+    async def add_failed(self, some: Sequence[FailedRecipient]) -> None:
         """Keep that changes did not reach these recipients; only the newest of each user."""
         rows = [
             (self._failed_key(one.user), json.dumps([one.event_id, one.inbox, one.reason]).encode())
@@ -82,12 +82,12 @@ class ChangeHistory:
         if rows and self._seconds:
             await self._valkey.remember(rows, MAX_FAILED, self._seconds)
 
-    async def failed(self, user: str) -> list[tuple[str, str, str]]:
+    async def failed_recipients(self, user: str) -> list[tuple[str, str, str]]:
         """Event id, recipient and reason of those that are kept, newest first, each recipient once."""
         rows = [tuple(json.loads(row)) for row in await self._valkey.remembered(self._failed_key(user))]
         return list({(row[0], row[1]): row for row in rows}.values())
 
-    async def forget(self, user: str) -> None:
+    async def erase(self, user: str) -> None:
         """Erase what is kept of a user."""
         await self._valkey.forget([self._key(user), self._failed_key(user)])
 

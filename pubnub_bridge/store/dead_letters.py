@@ -10,7 +10,7 @@ from typing import Any, Literal
 from graph_service.model.timestamps import parse_microseconds
 from graph_service.valkey.client import FIRST, Entry, Valkey
 from pubnub_bridge import metrics
-from pubnub_bridge.model.encoding import opened
+from pubnub_bridge.model.encoding import unpack_events
 from pubnub_bridge.model.notification import Event, Notification, SyncNotification, encode
 from pubnub_bridge.model.presence_event import PresenceEvent
 from pubnub_bridge.store import keys, presence_log
@@ -33,14 +33,14 @@ class DeadLetter:
         """The users it names."""
         if self.kind == "change":
             return {self.inbox}
-        return {self.inbox, *(event["payload"].get("userId", "") for event in opened(self.body))}
+        return {self.inbox, *(event["payload"].get("userId", "") for event in unpack_events(self.body))}
 
     @property
     def event_ids(self) -> list[str]:
         """The ids of what it says, as they stand in the logs."""
         if self.kind == "change":
             return [PresenceEvent(*json.loads(self.body)).event_id]
-        return [str(event["eventId"]) for event in opened(self.body)]
+        return [str(event["eventId"]) for event in unpack_events(self.body)]
 
 
 class DeadLetters:
@@ -53,14 +53,14 @@ class DeadLetters:
     async def add_message(self, partition: int, inbox: str, body: bytes, reason: str) -> None:
         """Keep a message."""
         row = json.dumps({"inbox": inbox, "reason": reason, "body": body.decode()}).encode()
-        await self._valkey.append([(keys.dead(partition), row)])
+        await self._valkey.append([(keys.dead_letters(partition), row)])
         metrics.DEAD.inc()
 
     async def add_change(self, partition: int, seen: PresenceEvent, reason: str) -> None:
         """Keep a change that the graph refuses."""
         body = json.dumps([seen.user, seen.online, seen.at, seen.shard, seen.reason])
         row = {"inbox": seen.user, "reason": reason, "body": body, "kind": "change"}
-        await self._valkey.append([(keys.dead(partition), json.dumps(row).encode())])
+        await self._valkey.append([(keys.dead_letters(partition), json.dumps(row).encode())])
         metrics.DEAD.inc()
 
     async def all(self, most: int = 1000) -> list[DeadLetter]:
@@ -75,7 +75,9 @@ class DeadLetters:
 
     async def count(self) -> int:
         """How many are kept."""
-        return sum(await self._valkey.lengths([keys.dead(number) for number in range(self._partitions)]))
+        return sum(
+            await self._valkey.lengths([keys.dead_letters(number) for number in range(self._partitions)])
+        )
 
     async def redrive(self) -> int:
         """Put those that are there now back into the streams they came from; returns how many."""
@@ -83,23 +85,23 @@ class DeadLetters:
         for partition in range(self._partitions):
             async for rows in self._pages(partition):
                 await self._put_back(partition, [_letter(row) for row in rows])
-                await self._valkey.delete({keys.dead(partition): [entry for entry, _ in rows]})
+                await self._valkey.delete({keys.dead_letters(partition): [entry for entry, _ in rows]})
                 count += len(rows)
         return count
 
-    async def forget(self, user: str) -> int:
+    async def erase(self, user: str) -> int:
         """Remove what names a user; returns how many letters that was."""
         count = 0
         for partition in range(self._partitions):
             async for rows in self._pages(partition):
                 gone = [letter.entry for letter in map(_letter, rows) if user in letter.about]
-                await self._valkey.delete({keys.dead(partition): gone})
+                await self._valkey.delete({keys.dead_letters(partition): gone})
                 count += len(gone)
         return count
 
     async def _pages(self, partition: int) -> AsyncIterator[list[Entry]]:
         """The entries that stand in a stream, a page at a time; reading ends at a page that is not full."""
-        key, place = keys.dead(partition), FIRST
+        key, place = keys.dead_letters(partition), FIRST
         while rows := (await self._valkey.read({key: place}, count=PAGE)).get(key):
             place = rows[-1][0]
             yield rows
@@ -124,9 +126,9 @@ def _letter(row: Entry) -> DeadLetter:
 
 def revived(letter: DeadLetter) -> list[Notification | SyncNotification]:
     """What a message said, as notices: its events as they are, and a fresh sync for an old one."""
-    if opened(letter.body)[0]["type"] == "friends.sync":
+    if unpack_events(letter.body)[0]["type"] == "friends.sync":
         return [SyncNotification(letter.inbox, reason="lost")]
-    return [Notification(_event(event), [letter.inbox]) for event in opened(letter.body)]
+    return [Notification(_event(event), [letter.inbox]) for event in unpack_events(letter.body)]
 
 
 def _event(event: dict[str, Any]) -> Event:

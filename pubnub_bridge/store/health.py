@@ -19,8 +19,8 @@ from pubnub_bridge.store import keys
 class Ages:
     """How long the oldest of each kind has waited, in seconds."""
 
-    settle: float
-    notice: float
+    debounce_lag_seconds: float
+    publish_lag_seconds: float
     storm: str | None = None
     """Why many of those shown online may be gone."""
 
@@ -36,7 +36,9 @@ class Health:
     async def write(self, ages: Mapping[int, Ages]) -> None:
         """Write the rows of the owned partitions; they are good for as long as a count is."""
         for partition, age in ages.items():
-            row = json.dumps([round(age.settle, 1), round(age.notice, 1), age.storm]).encode()
+            row = json.dumps(
+                [round(age.debounce_lag_seconds, 1), round(age.publish_lag_seconds, 1), age.storm]
+            ).encode()
             await self._valkey.put(keys.health(partition), row, self._valid_for)
 
     async def late(self) -> str | None:

@@ -22,7 +22,7 @@ def cursor(partition: int) -> str:
     return f"fp:{{{partition}}}:cursor"
 
 
-def dead(partition: int) -> str:
+def dead_letters(partition: int) -> str:
     """Stream of messages that PubNub refused for their own sake."""
     return f"fp:{{{partition}}}:dead"
 
@@ -59,7 +59,7 @@ BRIDGES = "fp:bridges"
 """The bridges that are alive, by the end of their heartbeat."""
 LEADER = "fp:leader"
 """The lease of the one that runs the jobs."""
-HIGHEST = "fp:highest-ts"
+WATERMARK = "fp:highest-ts"
 """The highest `ts` that was ever told, microseconds by the graph's clock."""
 WAKEUP_CHANNEL = "fp:outbox:nudge"
 """The channel on which a change of friends is announced."""

@@ -56,7 +56,7 @@ class PresenceLog:
             )
         event_trace.accepted(seen)
 
-    async def follow(self, partition: int, seen: Sequence[PresenceEvent], cursor: Cursor) -> None:
+    async def append_with_cursor(self, partition: int, seen: Sequence[PresenceEvent], cursor: Cursor) -> None:
         """Accept what one poll of this partition's shards brought, with the cursor after it."""
         entries = [(keys.presence_log(partition), encode(seen, cursor))] if seen else []
         place = json.dumps([cursor.timetoken, cursor.region]).encode()

@@ -45,7 +45,7 @@ class Watermark:
 
     async def load(self) -> None:
         """Begin with what every process has told so far."""
-        self.highest = max(self.highest, int(await self._valkey.get(keys.HIGHEST) or 0))
+        self.highest = max(self.highest, int(await self._valkey.get(keys.WATERMARK) or 0))
 
     async def read(self, call: Callable[[], Awaitable[Sequence[Row]]]) -> Sequence[Row]:
         """Rows whose stamps may be told: the read began after `highest` was told, so it must be newer.
@@ -65,6 +65,6 @@ class Watermark:
             await asyncio.sleep(min(1.0, behind))
             raise ClockBehind(seconds=behind)
         if newest > self.highest:
-            await self._valkey.raise_to(keys.HIGHEST, newest)
+            await self._valkey.raise_to(keys.WATERMARK, newest)
             self.highest = max(self.highest, newest)
         return rows

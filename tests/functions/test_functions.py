@@ -47,7 +47,7 @@ async def test_the_functions_do_what_the_pattern_says_and_stay_inside_the_limits
     sent = next(line for line in out.splitlines() if "WEBHOOK " in line)
     found = parse_webhook(json.loads(sent.split("WEBHOOK ", 1)[1]), ShardMap(20, 100), AT + 1000)
     assert not found.unknown
-    assert [(one.user[:2], one.online, one.at) for one in found.seen] == [("me", True, AT)]
+    assert [(one.user[:2], one.online, one.at) for one in found.events] == [("me", True, AT)]
 
 
 @pytest.mark.skipif(NODE is None, reason="needs Node 20 or newer")

@@ -139,8 +139,10 @@ def hidden(rules: Rules, settled: CommitResult, rows: list[PresenceSnapshot]) ->
 def without_syncs(rules: Rules, notifications: NotificationBatch) -> None:
     """Take the syncs out of what settling tells."""
     if not rules.settle_syncs:
-        for partition, some in notifications.notices.items():
-            notifications.notices[partition] = [one for one in some if not isinstance(one, SyncNotification)]
+        for partition, some in notifications.by_partition.items():
+            notifications.by_partition[partition] = [
+                one for one in some if not isinstance(one, SyncNotification)
+            ]
 
 
 def add_friendship_events(rules: Rules, pair: ChangedPair, notifications: NotificationBatch) -> None:

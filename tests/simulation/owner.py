@@ -256,9 +256,9 @@ class Owner:
         """Read one outbox node, then append, then delete it: three steps."""
         if self.relation is not None:
             node, notifications = self.relation
-            if notifications.notices:
+            if notifications.by_partition:
                 self._append_inbox(notifications)
-                notifications.notices.clear()
+                notifications.by_partition.clear()
             else:
                 self.out.graph.done(node)
                 self.relation = None
@@ -387,7 +387,7 @@ class Owner:
             self.batch.step = "read"
         if self.sending is not None and self.sending.reading is not None:
             self.sending.reading = self.out.graph.begin(self.sending.letter.inbox)
-        if self.relation is not None and self.relation[1].notices:
+        if self.relation is not None and self.relation[1].by_partition:
             self.relation = None
 
     def _owe(self, user: str, reason: str) -> None:

@@ -95,7 +95,9 @@ class Feed:
         )
         reports = [json.loads(row) for row in values[: len(bridges)] if row]
         owners = [row.decode() if row else None for row in values[len(bridges) : -2]]
-        streams = [key(number) for key in (keys.presence_log, keys.inbox, keys.dead) for number in numbers]
+        streams = [
+            key(number) for key in (keys.presence_log, keys.inbox, keys.dead_letters) for number in numbers
+        ]
         lengths = await self._valkey.lengths(streams)
         count = self._partitions
         return Read(

@@ -124,8 +124,8 @@ class Report:
             found[str(number)] = [
                 len(debouncer),
                 waiting,
-                round(age.settle, 2),
-                round(age.notice, 2),
+                round(age.debounce_lag_seconds, 2),
+                round(age.publish_lag_seconds, 2),
                 len(debouncer.online),
             ]
         return found

@@ -100,7 +100,7 @@ async def test_a_token_refused_in_the_middle_is_replaced(
         await world.people("ann", "bob")
         devices = [world.device(user) for user in ("ann", "bob")]
         for device in devices:
-            token = await context.tokens.client(device.user, context.shards)
+            token = await context.tokens.client_token(device.user, context.shards)
             assert token is not None
             device.client.set_token(token.token)
         ann, bob = devices
@@ -116,7 +116,7 @@ async def test_a_token_refused_in_the_middle_is_replaced(
         await ann.hears(lambda m: m["type"] == "friend.online", seconds=30)
         after = {call: metrics.DENIED.labels(call)._value.get() for call in before}
         assert sum(after.values()) > sum(before.values())
-        assert context.tokens.own() not in {None, "worth nothing"}
+        assert context.tokens.server_token() not in {None, "worth nothing"}
         for device in devices:
             await device.client.stop()
 

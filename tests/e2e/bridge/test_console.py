@@ -186,7 +186,7 @@ async def test_dead_letters_are_shown_and_put_back(watched: World) -> None:
     (ann,) = await watched.online("ann")
     body = json.dumps({"type": "friends.sync", "payload": {}}).encode()
     partition = watched.shards.partition("ann")
-    await watched.context.dead.add_message(partition, "ann", body, f"{Outcome.REFUSED.name}: 400")
+    await watched.context.dead_letters.add_message(partition, "ann", body, f"{Outcome.REFUSED.name}: 400")
     _, found = await asked(watched, READS[5], **OPERATOR)
     assert found["total"] == 1
     assert (found["letters"][0]["inbox"], found["letters"][0]["kind"]) == ("ann", "friends.sync")

@@ -95,7 +95,7 @@ async def test_whatever_else_a_client_tries_with_its_token_is_refused(strict_wor
     """But for presence state, which comes with read (PubNub docs: permissions) and which the bridge never reads."""
     world = strict_world
     await world.people("eve", "bob")
-    await world.context.client.set_user("bob", "Bob", {"online": False})
+    await world.context.pubnub.set_user("bob", "Bob", {"online": False})
     device, session = await signed_in(world, "eve")
     let_through = []
     for what, endpoint in attempts(device.client, session["channels"]["presence"]).items():

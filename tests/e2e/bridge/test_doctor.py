@@ -71,7 +71,7 @@ async def test_what_is_broken_is_named(quiet: World) -> None:
     quiet.device("ann").appear()
 
     async def present() -> bool:
-        return (await quiet.context.lookups.seen("ann")).online
+        return (await quiet.context.presence_lookup.look_up("ann")).online
 
     await eventually(present)
     settings = quiet.settings.model_copy(update={"access_manager": True})

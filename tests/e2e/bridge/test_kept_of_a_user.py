@@ -68,21 +68,21 @@ async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: Worl
     """Recent changes, dead letters to and about the user, App Context and the graph; others' things stay."""
     context, partition = quiet.context, quiet.shards.partition
     await quiet.people("ann", "bob")
-    await context.change_history.keep(
+    await context.change_history.add(
         [ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)]
     )
-    await context.change_history.fail([FailedRecipient("ann", "evt_presence_ann_1", "bob", "400")])
-    await context.client.set_user("ann", "Ann", {})
+    await context.change_history.add_failed([FailedRecipient("ann", "evt_presence_ann_1", "bob", "400")])
+    await context.pubnub.set_user("ann", "Ann", {})
     for inbox, about in (("ann", "bob"), ("bob", "ann"), ("bob", "cid")):
-        await context.dead.add_message(partition(inbox), inbox, message(about), "400")
+        await context.dead_letters.add_message(partition(inbox), inbox, message(about), "400")
     status, answer = await quiet.call("DELETE", "/v1/users/ann")
     assert status == 200
     stores = answer["stores"]
     assert set(stores) == {"graph", "kept answers", "recent changes", "dead letters", "App Context"}
     assert stores["dead letters"] == {"removed": 2}
-    assert await context.change_history.of("ann") == []
-    assert await context.change_history.failed("ann") == []
-    assert [letter.about for letter in await context.dead.all()] == [{"bob", "cid"}]
+    assert await context.change_history.changes_of("ann") == []
+    assert await context.change_history.failed_recipients("ann") == []
+    assert [letter.about for letter in await context.dead_letters.all()] == [{"bob", "cid"}]
     reply = await quiet.device("bob").client.get_uuid_metadata().uuid("ann").future()
     assert reply.is_error()
 
@@ -91,8 +91,8 @@ async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tm
     """--list changes nothing; without it each goes back to the stream it came from, and is gone from here."""
     context, partition = quiet.context, quiet.shards.partition
     seen = PresenceEvent("ann", True, 1_700_000_000_000, quiet.shards.shard("ann"), "join")
-    await context.dead.add_message(partition("bob"), "bob", message("ann"), "400 too long")
-    await context.dead.add_change(partition("ann"), seen, "the graph refuses it")
+    await context.dead_letters.add_message(partition("bob"), "bob", message("ann"), "400 too long")
+    await context.dead_letters.add_change(partition("ann"), seen, "the graph refuses it")
     stack = stack_file(quiet, tmp_path / "stack.json")
     environment = ("--stack", stack)
     code, shown = await command("redrive", "--list", "--json", *environment)
@@ -102,11 +102,11 @@ async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tm
         ("message", "bob", "400 too long"),
         ("change", "ann", "the graph refuses it"),
     }
-    assert await context.dead.count() == 2
+    assert await context.dead_letters.count() == 2
     code, shown = await command("redrive", *environment)
     assert code == 0
     assert "2 put back" in shown
-    assert await context.dead.count() == 0
+    assert await context.dead_letters.count() == 0
     streams = [keys.inbox(partition("bob")), keys.presence_log(partition("ann"))]
     found = await context.backends.valkey.read(dict.fromkeys(streams, FIRST))
     assert decode(found[streams[0]][0][1])[0].recipients == ["bob"]  # type: ignore[union-attr]

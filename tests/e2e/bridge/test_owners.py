@@ -35,7 +35,7 @@ async def owner(settings: Settings) -> AsyncIterator[tuple[Bridge, asyncio.Task[
             await asyncio.gather(task, return_exceptions=True)
             await bridge.ownership.close()
             await bridge.partitions.stop_following()
-            bridge.pool.wires.close()
+            bridge.pool.connections.close()
 
 
 async def flagged(world: World, user: str) -> bool:

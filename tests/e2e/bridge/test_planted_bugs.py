@@ -94,7 +94,7 @@ async def arrived_together(world: World) -> None:
         # One batch, however long a loaded machine takes between reading the two.
         for hold in holds:
             hold.begin_at(at + 3_600_000)
-        await bridge.context.log.append(
+        await bridge.context.presence_log.append(
             [PresenceEvent(u, True, at, shard(u), "join") for u in ("ann", "bob")]
         )
         await until(lambda: sum(map(len, holds)) == 2)
@@ -127,13 +127,13 @@ async def a_flap_said_again(world: World) -> None:
         ann.appear()
         bob.appear()
         await until_flagged(world, "bob")
-        real = first.context.log.follow
+        real = first.context.presence_log.append_with_cursor
 
         async def follow(partition: int, seen: Any, cursor: Any) -> None:
             leave.extend(one for one in seen if one.reason == "leave")
             await real(partition, seen, cursor)
 
-        first.context.log.follow = follow  # type: ignore[method-assign]
+        first.context.presence_log.append_with_cursor = follow  # type: ignore[method-assign]
         await bob.leave()
         await until(lambda: bool(leave))
         bob.appear()
@@ -145,7 +145,7 @@ async def a_flap_said_again(world: World) -> None:
     async with owner(no_repairs) as (second, _):
         second.reconcile.ask = lambda _shards: None  # type: ignore[method-assign]
         await until(lambda: owned(second, world))
-        await second.context.log.append(leave[:1])
+        await second.context.presence_log.append(leave[:1])
         await nothing_waits(world)
         await until(lambda: not any(map(len, second.partitions.holds.values())))
         await nothing_waits(world)

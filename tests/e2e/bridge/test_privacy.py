@@ -103,8 +103,8 @@ async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_al
     """CHANGE_HISTORY_HOURS: the time to live of what is kept, and 0. What is kept is in the user's export."""
     record = ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)
     async with door(graph, servers, origin, change_history_hours=2) as world:
-        await world.context.change_history.keep([record])
-        assert await world.context.change_history.of("ann") == [record]
+        await world.context.change_history.add([record])
+        assert await world.context.change_history.changes_of("ann") == [record]
         await world.people("ann")
         _, export = await world.call("GET", "/v1/users/ann")
         assert set(export["stores"]) == {"graph", "recent changes", "dead letters"}
@@ -113,9 +113,9 @@ async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_al
         lives = await ttl(servers.redis_url, key)
         assert HOUR < lives <= 2 * HOUR
         none = ChangeHistory(world.context.backends.valkey, world.shards.partition, 0)
-        await none.forget("ann")
-        await none.keep([record])
-        assert await none.of("ann") == []
+        await none.erase("ann")
+        await none.add([record])
+        assert await none.changes_of("ann") == []
 
 
 async def ttl(url: str, key: str) -> int:

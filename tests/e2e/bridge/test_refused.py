@@ -30,15 +30,15 @@ async def test_a_change_that_the_graph_refuses_is_buried_alone(world: World) -> 
         PresenceEvent(u, True, now, TOO_LARGE if u == "bob" else context.shards.shard(u), "join")
         for u in users
     ]
-    await context.log.append(seen)
+    await context.presence_log.append(seen)
     for user in ("ann", "cid", "dan", "eve"):
         await until_flagged(world, user)
 
     async def buried() -> bool:
-        return await context.dead.count() == 1
+        return await context.dead_letters.count() == 1
 
     await eventually(buried)
-    (letter,) = await context.dead.all()
+    (letter,) = await context.dead_letters.all()
     assert (letter.kind, letter.inbox, letter.event_ids) == ("change", "bob", [f"evt_presence_bob_{now}"])
     assert not await flagged(world, "bob")
     assert metrics.FLAG_WRITES_REFUSED.labels("change")._value.get() == before + 1
@@ -57,7 +57,7 @@ async def test_a_graph_that_refuses_everything_is_waited_for_and_nobody_is_blame
         refusing = Refusing(bridge)
         before = metrics.FLAG_WRITES_REFUSED.labels("graph")._value.get()
         now = quiet.context.clock.now()
-        await quiet.context.log.append(
+        await quiet.context.presence_log.append(
             [PresenceEvent(user, True, now, quiet.shards.shard(user), "join") for user in ("ann", "bob")]
         )
 
@@ -65,11 +65,11 @@ async def test_a_graph_that_refuses_everything_is_waited_for_and_nobody_is_blame
             return metrics.FLAG_WRITES_REFUSED.labels("graph")._value.get() > before
 
         await eventually(noticed)
-        assert await quiet.context.dead.count() == 0
+        assert await quiet.context.dead_letters.count() == 0
         refusing.stop()
         for user in ("ann", "bob"):
             await until_flagged(quiet, user)
-        assert await quiet.context.dead.count() == 0
+        assert await quiet.context.dead_letters.count() == 0
 
 
 class Refusing:
@@ -100,9 +100,9 @@ async def test_who_a_change_did_not_reach_stands_in_why(world: World) -> None:
         return (1, 1) in [(one["recipients"], one["failed"]) for one in why["notices"]]
 
     await eventually(told)
-    (row,) = await world.context.change_history.failed("bob")
+    (row,) = await world.context.change_history.failed_recipients("bob")
     assert row[1] == "ann"
-    (letter,) = await world.context.dead.all()
+    (letter,) = await world.context.dead_letters.all()
     assert letter.event_ids == [row[0]]
 
 

@@ -186,7 +186,7 @@ async def test_someone_present_before_being_created_is_found(world: World) -> No
     early.appear()
 
     async def counted() -> bool:
-        return (await world.context.lookups.seen("zoe")).online
+        return (await world.context.presence_lookup.look_up("zoe")).online
 
     await eventually(counted)
     assert (await world.call("PUT", "/v1/users/zoe", json={"name": "Zoe"}))[0] == 200

@@ -52,8 +52,8 @@ async def test_friends_are_told_over_sqs(sqs_world: World, server: SqsServer) ->
     await ann.hears(lambda m: m["type"] == "friend.removed", 40)
     streams = [keys.inbox(number) for number in range(world.settings.partitions)]
     assert sum(await world.context.backends.valkey.lengths(streams)) == 0
-    await world.context.dead.add_message(world.shards.partition("ann"), "ann", message("zoe"), "400")
-    assert await world.context.dead.redrive() == 1
+    await world.context.dead_letters.add_message(world.shards.partition("ann"), "ann", message("zoe"), "400")
+    assert await world.context.dead_letters.redrive() == 1
     await ann.hears(lambda m: m["payload"].get("userId") == "zoe", 40)
 
     async def empty() -> bool:
@@ -100,7 +100,7 @@ async def listening(world: World, user: str) -> Device:
         return bool(device.ear.messages)
 
     await eventually(heard)
-    pool.wires.close()
+    pool.connections.close()
     return device
 
 

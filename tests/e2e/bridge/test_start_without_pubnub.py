@@ -88,17 +88,17 @@ async def test_friends_are_served_while_pubnub_is_away_and_presence_begins_when_
 async def test_an_api_alone_takes_pubnubs_time_and_the_highest_stamp(quiet: World) -> None:
     """Where there is no bridge beside it, the API itself asks, once PubNub answers."""
     context = quiet.context
-    context.clock.offset, context.watermark.highest = 0, 0
+    context.clock.offset_milliseconds, context.watermark.highest = 0, 0
     await quiet.origin.close()
-    assert await startup.try_times(context) is False
-    assert context.clock.offset == 0
+    assert await startup.try_synchronize(context) is False
+    assert context.clock.offset_milliseconds == 0
     port = quiet.origin.port
     again = await start(Options("127.0.0.1", port, "demo", "demo", "sec", KeysetSettings(), True, None))
     try:
         again.origin.clock.advance(3600.0)
         await context.backends.valkey.raise_to("fp:highest-ts", 1_700_000_000_000_000)
-        assert await startup.try_times(context) is True
-        assert abs(context.clock.offset - 3_600_000) < 5_000
+        assert await startup.try_synchronize(context) is True
+        assert abs(context.clock.offset_milliseconds - 3_600_000) < 5_000
         assert context.watermark.highest == 1_700_000_000_000_000
     finally:
         await again.close()

@@ -34,7 +34,7 @@ def added(user: str, ts: int, is_online: bool) -> dict[str, Any]:
     return json.loads(encoding.message("friend.added", "e", ts, json.dumps(payload)))  # type: ignore[no-any-return]
 
 
-def sync(ts: int, *friends: str, budget: int = encoding.BUDGET) -> list[dict[str, Any]]:
+def sync(ts: int, *friends: str, budget: int = encoding.MAX_BODY_BYTES) -> list[dict[str, Any]]:
     """friends.sync in its parts."""
     return [json.loads(part) for part in encoding.sync("me", friends, 9, ts, budget)]
 

@@ -17,7 +17,7 @@ NOW = 1_757_969_858_500
 def heard(body: Any, published: int = NOW, now: int = NOW) -> ParsedPresence:
     """What one body of shard 7 says."""
     found = ParsedPresence()
-    found.take(7, body, published, now)
+    found.add(7, body, published, now)
     return found
 
 
@@ -27,23 +27,23 @@ def test_a_join_is_seen_with_its_precise_time() -> None:
         "action": "join", "uuid": "david", "timestamp": 1757969858, "precise_timestamp": 1757969858405, "occupancy": 2,
     }  # fmt: skip
     found = heard(body)
-    assert found.seen == [PresenceEvent("david", True, 1757969858405, 7, "join")]
+    assert found.events == [PresenceEvent("david", True, 1757969858405, 7, "join")]
     assert found.occupancy == {7: 2}
-    assert found.seen[0].event_id == "evt_presence_david_1757969858405"
+    assert found.events[0].event_id == "evt_presence_david_1757969858405"
 
 
 @pytest.mark.parametrize(("action", "online"), [("leave", False), ("timeout", False), ("join", True)])
 def test_a_timeout_counts_as_a_leave(action: str, online: bool) -> None:
     """And keeps its reason, for its own hold."""
-    (seen,) = heard({"action": action, "uuid": "ann", "timestamp": 1757969858}).seen
+    (seen,) = heard({"action": action, "uuid": "ann", "timestamp": 1757969858}).events
     assert (seen.online, seen.reason) == (online, action)
 
 
 def test_whole_seconds_are_made_finer_by_the_publish_time() -> None:
     """Recordings of 2020 have no milliseconds; a publish far from the stamp does not count."""
     body = {"action": "join", "uuid": "ann", "timestamp": 1757969858}
-    assert heard(body, published=1757969858640).seen[0].at == 1757969858640
-    assert heard(body, published=1757969899000, now=1757969899000).seen[0].at == 1757969858000
+    assert heard(body, published=1757969858640).events[0].at == 1757969858640
+    assert heard(body, published=1757969899000, now=1757969899000).events[0].at == 1757969858000
 
 
 def test_an_interval_names_its_users_at_its_publish_time() -> None:
@@ -57,7 +57,7 @@ def test_an_interval_names_its_users_at_its_publish_time() -> None:
         "timeout": ["c"],
     }
     found = heard(body, published=1757969858700)
-    assert [(s.user, s.online, s.at) for s in found.seen] == [
+    assert [(s.user, s.online, s.at) for s in found.events] == [
         ("a", True, 1757969858700), ("b", False, 1757969858700), ("c", False, 1757969858700),
     ]  # fmt: skip
 
@@ -65,21 +65,21 @@ def test_an_interval_names_its_users_at_its_publish_time() -> None:
 def test_a_user_of_two_arrays_is_seen_twice_at_one_time() -> None:
     """The hold takes that for a doubt."""
     found = heard({"action": "interval", "timestamp": 1757969858, "join": ["a"], "leave": ["a"]})
-    assert [(s.user, s.online) for s in found.seen] == [("a", True), ("a", False)]
+    assert [(s.user, s.online) for s in found.events] == [("a", True), ("a", False)]
 
 
 def test_a_refresh_asks_for_here_now() -> None:
     """The arrays beside it are incomplete but true."""
     found = heard({"action": "interval", "timestamp": 1757969858, "here_now_refresh": True, "join": ["a"]})
     assert found.refresh == {7}
-    assert len(found.seen) == 1
+    assert len(found.events) == 1
 
 
 def test_a_time_far_ahead_is_pulled_back() -> None:
     """To the publish time, which is PubNub's own."""
     body = {"action": "join", "uuid": "ann", "precise_timestamp": NOW + 600_000}
-    assert heard(body, published=NOW - 5).seen[0].at == NOW - 5
-    assert heard(body, published=NOW + 700_000).seen[0].at == NOW
+    assert heard(body, published=NOW - 5).events[0].at == NOW - 5
+    assert heard(body, published=NOW + 700_000).events[0].at == NOW
 
 
 @pytest.mark.parametrize(
@@ -88,35 +88,35 @@ def test_a_time_far_ahead_is_pulled_back() -> None:
 def test_an_unknown_shape_is_told_and_nothing_more(body: Any) -> None:
     """Counted by its reason."""
     found = heard(body)
-    assert found.seen == []
+    assert found.events == []
     assert len(found.unknown) == 1
 
 
 def test_a_state_change_says_nothing_of_presence() -> None:
     """And is no surprise."""
     found = heard({"action": "state-change", "uuid": "ann", "data": {"mood": "good"}})
-    assert (found.seen, found.unknown) == ([], [])
+    assert (found.events, found.unknown) == ([], [])
 
 
 def test_a_number_that_does_not_follow_from_the_events_is_a_doubt_but_not_again_at_once() -> None:
     """One joined and nobody was told of another; once asked for, the shard has peace for a while."""
     counts = OccupancyTracker()
     join = {"action": "join", "uuid": "ann", "timestamp": 1757969858}
-    assert counts.doubts(heard(join | {"occupancy": 3}), NOW) == set()
-    assert counts.doubts(heard(join | {"occupancy": 4}), NOW) == set()
-    assert counts.doubts(heard(join | {"occupancy": 6}), NOW) == {7}
-    assert counts.doubts(heard(join | {"occupancy": 8}), NOW + 1) == set()
-    assert counts.doubts(ParsedPresence(), NOW + MIN_COMPARE_INTERVAL_MILLISECONDS) == {7}
-    assert counts.doubts(ParsedPresence(), NOW + 3 * MIN_COMPARE_INTERVAL_MILLISECONDS) == set()
+    assert counts.shards_to_compare(heard(join | {"occupancy": 3}), NOW) == set()
+    assert counts.shards_to_compare(heard(join | {"occupancy": 4}), NOW) == set()
+    assert counts.shards_to_compare(heard(join | {"occupancy": 6}), NOW) == {7}
+    assert counts.shards_to_compare(heard(join | {"occupancy": 8}), NOW + 1) == set()
+    assert counts.shards_to_compare(ParsedPresence(), NOW + MIN_COMPARE_INTERVAL_MILLISECONDS) == {7}
+    assert counts.shards_to_compare(ParsedPresence(), NOW + 3 * MIN_COMPARE_INTERVAL_MILLISECONDS) == set()
 
 
 def test_without_deltas_every_interval_is_a_doubt() -> None:
     """One who came and one who went leave the number as it is; with Deltas an empty interval says: no change."""
     counts = OccupancyTracker()
     bare = {"action": "interval", "timestamp": 1757969858, "occupancy": 30}
-    assert [counts.doubts(heard(bare), NOW + turn) for turn in range(3)] == [{7}] * 3
-    assert counts.doubts(heard(bare | {"join": ["ann"], "occupancy": 31}), NOW) == set()
-    assert counts.doubts(heard(bare | {"occupancy": 31}), NOW) == set()
+    assert [counts.shards_to_compare(heard(bare), NOW + turn) for turn in range(3)] == [{7}] * 3
+    assert counts.shards_to_compare(heard(bare | {"join": ["ann"], "occupancy": 31}), NOW) == set()
+    assert counts.shards_to_compare(heard(bare | {"occupancy": 31}), NOW) == set()
 
 
 JSON = st.recursive(
@@ -133,6 +133,6 @@ def test_no_body_is_a_crash(body: Any, action: str | None) -> None:
     """Whatever JSON it is."""
     if isinstance(body, dict) and action:
         body["action"] = action
-    for seen in heard(body).seen:
+    for seen in heard(body).events:
         assert isinstance(seen.user, str)
         assert seen.at <= NOW + 60_000

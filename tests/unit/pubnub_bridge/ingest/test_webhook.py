@@ -44,7 +44,7 @@ def item(**more: Any) -> dict[str, Any]:
 )
 def test_a_join_is_understood_in_every_envelope(body: Any) -> None:
     """With its time, which is in the item."""
-    (seen,) = parse_webhook(body, SHARDS, NOW).seen
+    (seen,) = parse_webhook(body, SHARDS, NOW).events
     assert (seen.user, seen.online, seen.shard, seen.reason) == ("ann", True, 7, "join")
     assert seen.at == 1_750_067_619_021
 
@@ -52,18 +52,18 @@ def test_a_join_is_understood_in_every_envelope(body: Any) -> None:
 def test_a_leave_without_occupancy_and_a_timeout_under_another_schema() -> None:
     """Both as captured."""
     left = {"schema": PREFIX + "presence.user.channel.left?v=1.0.0", "data": [item()]}
-    assert [seen.reason for seen in parse_webhook(left, SHARDS, NOW).seen] == ["leave"]
+    assert [seen.reason for seen in parse_webhook(left, SHARDS, NOW).events] == ["leave"]
     timed = {
         "schema": PREFIX + "presence.channel.occupancy.counted?v=1.0.0",
         "data": [item(data={"action": "timeout"})],
     }
-    assert [seen.reason for seen in parse_webhook(timed, SHARDS, NOW).seen] == ["timeout"]
+    assert [seen.reason for seen in parse_webhook(timed, SHARDS, NOW).events] == ["timeout"]
 
 
 def test_digits_in_text_are_numbers() -> None:
     """`data.data` repeats everything as strings."""
     body = {"schema": JOINED, "data": [item(data={"action": "join", "precise_timestamp": "1750067619055"})]}
-    assert parse_webhook(body, SHARDS, NOW).seen[0].at == 1_750_067_619_055
+    assert parse_webhook(body, SHARDS, NOW).events[0].at == 1_750_067_619_055
 
 
 @pytest.mark.parametrize("names", [("usersJoined", "usersLeft"), ("usersJoinedDelta", "usersLeftDelta")])
@@ -73,7 +73,7 @@ def test_an_interval_names_its_users(names: tuple[str, str]) -> None:
         "schema": PREFIX + "presence.channel.occupancy.counted?v=1.0.0",
         "data": [item(userId=None, occupancy="3", **{names[0]: ["a"], names[1]: ["b"]})],
     }
-    assert [(seen.user, seen.online) for seen in parse_webhook(body, SHARDS, NOW).seen] == [
+    assert [(seen.user, seen.online) for seen in parse_webhook(body, SHARDS, NOW).events] == [
         ("a", True),
         ("b", False),
     ]
@@ -85,7 +85,7 @@ def test_other_channels_and_quiet_events_are_passed_over() -> None:
     quiet = {"schema": PREFIX + "presence.channel.state.active?v=1.0.0", "data": [item()]}
     for body in (other, quiet):
         found = parse_webhook(body, SHARDS, NOW)
-        assert (found.seen, found.unknown) == ([], [])
+        assert (found.events, found.unknown) == ([], [])
 
 
 @pytest.mark.parametrize(

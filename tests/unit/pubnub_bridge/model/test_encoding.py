@@ -142,7 +142,7 @@ def heard(a: End, b: End, friends: bool = False) -> dict[str, dict[str, object]]
     notifications = NotificationBatch(lambda _user: 0)
     add_friendship_events(ChangedPair("n", a, b, friends, 0, 5), notifications)
     found = {}
-    for notice in notifications.notices.get(0, []):
+    for notice in notifications.by_partition.get(0, []):
         assert isinstance(notice, Notification)
         MESSAGE.validate_json(notice.event.body)
         found[notice.recipients[0]] = json.loads(notice.event.body)

@@ -116,6 +116,6 @@ async def test_however_many_are_in_doubt_only_so_many_are_looked_up_at_once() ->
     pubnub = PubNub({"u3"})
     crowd = [f"u{number}" for number in range(4 * MAX_LISTINGS)]
     shared = lookups(pubnub)
-    seen = await asyncio.gather(*map(shared.seen, crowd))
+    seen = await asyncio.gather(*map(shared.look_up, crowd))
     assert [one.user for one in seen if one.online] == ["u3"]
     assert pubnub.most_under_way == MAX_LISTINGS

@@ -32,7 +32,7 @@ INBOX_ENTRY = (
         (keys.presence_log(7), "fp:{7}:seen"),
         (keys.inbox(7), "fp:{7}:inbox"),
         (keys.cursor(7), "fp:{7}:cursor"),
-        (keys.dead(7), "fp:{7}:dead"),
+        (keys.dead_letters(7), "fp:{7}:dead"),
         (keys.events(7), "fp:{7}:events"),
         (keys.change_history(7, "ann"), "fp:{7}:why:ann"),
         (keys.failed_recipients(7, "ann"), "fp:{7}:failed:ann"),
@@ -41,7 +41,7 @@ INBOX_ENTRY = (
         (keys.report("one"), "fp:report:one"),
         (keys.BRIDGES, "fp:bridges"),
         (keys.LEADER, "fp:leader"),
-        (keys.HIGHEST, "fp:highest-ts"),
+        (keys.WATERMARK, "fp:highest-ts"),
         (keys.WAKEUP_CHANNEL, "fp:outbox:nudge"),
         (keys.COUNT, "fp:count"),
         (keys.AUDIT, "fp:audit"),
@@ -67,7 +67,7 @@ def test_a_presence_log_entry_is_its_cursor_and_a_row_for_each_event() -> None:
 async def test_the_subscribe_cursor_is_stored_in_the_transaction_of_its_entry() -> None:
     valkey: Any = AsyncMock()
     log = PresenceLog(valkey, lambda _user: 7)
-    await log.follow(7, EVENTS, Cursor("17000000000000000", 4))
+    await log.append_with_cursor(7, EVENTS, Cursor("17000000000000000", 4))
     assert valkey.mock_calls == [
         call.append([("fp:{7}:seen", LOG_ENTRY)], {"fp:{7}:cursor": b'["17000000000000000", 4]'})
     ]
@@ -116,8 +116,8 @@ async def test_a_change_and_its_failed_recipients_are_rows_of_two_lists() -> Non
     valkey: Any = AsyncMock()
     history = ChangeHistory(valkey, lambda _user: 7, 60)
     record = ChangeRecord("ann", "evt_presence_ann_17", True, 17, "join", 3017, 3020, "told", 2)
-    await history.keep([record])
-    await history.fail([FailedRecipient("ann", "evt_presence_ann_17", "bob", "400")])
+    await history.add([record])
+    await history.add_failed([FailedRecipient("ann", "evt_presence_ann_17", "bob", "400")])
     row = (
         b'{"user":"ann","event_id":"evt_presence_ann_17","online":true,"at":17,"reason":"join",'
         b'"held_until":3017,"settled_at":3020,"outcome":"told","recipients":2,"failed":0}'
