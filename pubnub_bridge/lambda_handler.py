@@ -83,9 +83,13 @@ class Function:
             if context.notification_queue is None:
                 raise BadQueue(url="", reason="a function needs the queue that Lambda reads for it")
             await prepare(context)
-            pool = PublishClient(context.keyset, context.tokens.server_token, settings.publish_pipeline)
-            handed = LambdaQueue(context.notification_queue)
-            inbox = InboxStreams(opened.valkey, context.shards.partition, handed)
+            pool = PublishClient(
+                keyset=context.keyset,
+                token=context.tokens.server_token,
+                pipeline_depth=settings.publish_pipeline,
+            )
+            handed = LambdaQueue(queue=context.notification_queue)
+            inbox = InboxStreams(valkey=opened.valkey, partition=context.shards.partition, queue=handed)
             how = ways(context, pool, SyncLoader(context.flags, context.watermark))
             worker = SqsWorker(settings.partitions, how, inbox, limits(settings), batch_window(settings))
             running = (worker.publish.run(), context.tokens.run(), pool.connections.watch())

@@ -125,7 +125,7 @@ class Scene:
 
     async def tell(self, changes: int) -> int:
         """Notices of so many changes; returns how many recipients they have."""
-        inbox = InboxStreams(self.valkey, SHARDS.partition)
+        inbox = InboxStreams(valkey=self.valkey, partition=SHARDS.partition)
         notifications = inbox.notifications()
         for _ in range(changes):
             notifications.add(*self.people.change())
@@ -268,7 +268,7 @@ def _figures(scene: Scene, load: tuple[float, float, int], cpu: float, took: flo
 async def _memory(scene: Scene, each: int) -> Memory:
     """Resident memory that grows while so many recipients wait, each for the same number of events."""
     async with _rows(scene, 60.0) as pid:
-        inbox, before = InboxStreams(scene.valkey, SHARDS.partition), memory_kb(pid)
+        inbox, before = InboxStreams(valkey=scene.valkey, partition=SHARDS.partition), memory_kb(pid)
         recipients = [f"w{at:07d}" for at in range(WAITING)]
         for number in range(each):
             notifications = inbox.notifications()

@@ -56,13 +56,13 @@ async def rows(url: str, port: int, window_s: float) -> None:
     """Owns every partition, until standard input ends."""
     depth = Settings.model_fields["publish_pipeline"].default
     async with open_valkey(url) as valkey:
-        inbox = InboxStreams(valkey, SHARDS.partition)
+        inbox = InboxStreams(valkey=valkey, partition=SHARDS.partition)
         needs = Needs(
             valkey=valkey,
             shards=SHARDS,
             flags=Nobody(),
             inbox=inbox,
-            log=PresenceLog(valkey, SHARDS.partition),
+            log=PresenceLog(valkey=valkey, partition=SHARDS.partition),
             lookups=None,  # type: ignore[arg-type]  # nobody is looked up where nobody leaves
             now=lambda: time.time_ns() // 1_000_000,
             times=DebounceTimes(),
@@ -70,8 +70,12 @@ async def rows(url: str, port: int, window_s: float) -> None:
             marks=StormThresholds(on=False),
         )
         partitions = Partitions(needs)
-        pool = PublishClient(Keyset(f"127.0.0.1:{port}", "demo", "demo", False), lambda: None, depth)
-        dead = DeadLetters(valkey, SHARDS.partitions)
+        pool = PublishClient(
+            keyset=Keyset(origin=f"127.0.0.1:{port}", subscribe_key="demo", publish_key="demo", tls=False),
+            token=lambda: None,
+            pipeline_depth=depth,
+        )
+        dead = DeadLetters(valkey=valkey, partitions=SHARDS.partitions)
         ways = PublisherParts(pool, inbox, Nobody(), dead, lambda: None, _failed)
         publish = Publisher(partitions.outboxes, ways, PublishLimits())
         partitions.letters_woken = publish.woken.set

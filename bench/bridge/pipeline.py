@@ -125,7 +125,7 @@ async def settling(rig: Rig, batches: int = 20, warm_up: int = 30) -> list[Figur
 async def fan_out(rig: Rig, window_s: float, batches: int = 20) -> list[Figure]:
     """Notices that stand in the inbox streams, to their acked publishes."""
     told = [one for one in await _told(rig) if one.online_friends]
-    inbox = InboxStreams(rig.valkey, SHARDS.partition)
+    inbox = InboxStreams(valkey=rig.valkey, partition=SHARDS.partition)
     rig.stub.begin()
     began, recipients = time.perf_counter(), 0
     for number in range(batches):

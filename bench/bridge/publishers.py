@@ -88,7 +88,11 @@ def messages(number: int = MESSAGES) -> list[Message]:
 async def ours(sink: Sink) -> AsyncIterator[Publish]:
     """The bridge's pool at its default depth."""
     depth = Settings.model_fields["publish_pipeline"].default
-    pool = PublishClient(Keyset(sink.origin, "demo", "demo", sink.tls), lambda: None, depth)
+    pool = PublishClient(
+        keyset=Keyset(origin=sink.origin, subscribe_key="demo", publish_key="demo", tls=sink.tls),
+        token=lambda: None,
+        pipeline_depth=depth,
+    )
 
     async def publish(message: Message) -> bool:
         return await pool.post(message.channel, message.body) is SENT

@@ -51,7 +51,7 @@ class Rig:
     @property
     def log(self) -> PresenceLog:
         """Where changes go."""
-        return PresenceLog(self.valkey, SHARDS.partition)
+        return PresenceLog(valkey=self.valkey, partition=SHARDS.partition)
 
     def changes(self, number: int) -> list[PresenceEvent]:
         """As many come as go, now, so that the share online stays; whoever did neither for longest has the turn."""

@@ -203,10 +203,10 @@ async def _weighed(made: Rig, group: Group, population: Population, folder: Path
     for start in range(0, len(changes), 50):
         await made.log.append(changes[start : start + 50])
     seen = await _used(made) - empty
-    notifications = InboxStreams(made.valkey, SHARDS.partition).notifications()
+    notifications = InboxStreams(valkey=made.valkey, partition=SHARDS.partition).notifications()
     for one in told:
         notifications.add(presence_event(one), one.online_friends)
-    await InboxStreams(made.valkey, SHARDS.partition).append(notifications)
+    await InboxStreams(valkey=made.valkey, partition=SHARDS.partition).append(notifications)
     inbox = await _used(made) - empty - seen
     text = sum(map(len, notifications.bodies().values()))
     partitions = range(SHARDS.partitions)
@@ -240,7 +240,7 @@ async def _explained(made: Rig, users: list[str]) -> int:
 
     Written twice: the first time grows the buffers of the connection, which would be counted as well.
     """
-    why, taken = ChangeHistory(made.valkey, SHARDS.partition), 0
+    why, taken = ChangeHistory(valkey=made.valkey, partition=SHARDS.partition), 0
     lists = [keys.change_history(SHARDS.partition(user), user) for user in users]
     for _ in range(2):
         before = await _used(made)
@@ -253,7 +253,17 @@ async def _explained(made: Rig, users: list[str]) -> int:
 
 def _record(user: str, online: bool) -> ChangeRecord:
     at = time.time_ns() // 1_000_000
-    return ChangeRecord(user, f"evt_presence_{user}_{at}", online, at, "timeout", at, at, "told", 225)
+    return ChangeRecord(
+        user=user,
+        event_id=f"evt_presence_{user}_{at}",
+        online=online,
+        at=at,
+        reason="timeout",
+        held_until=at,
+        settled_at=at,
+        outcome="told",
+        recipients=225,
+    )
 
 
 async def _used(made: Rig) -> int:

@@ -92,7 +92,7 @@ def given_settings(stack: Path | None) -> Settings:
 
 async def _redrive(settings: Settings, only_list: bool) -> tuple[list[DeadLetter], int]:
     async with open_valkey(settings.redis_url.get_secret_value()) as valkey:
-        dead = DeadLetters(valkey, settings.partitions)
+        dead = DeadLetters(valkey=valkey, partitions=settings.partitions)
         letters = await dead.all(MOST_SHOWN)
         return letters, 0 if only_list else await dead.redrive()
 

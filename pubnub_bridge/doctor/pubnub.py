@@ -65,7 +65,7 @@ async def _tried(
 
 
 async def _publish(context: BridgeContext, _probe: Probe) -> list[Finding]:
-    pool = PublishClient(context.keyset, context.tokens.server_token)
+    pool = PublishClient(keyset=context.keyset, token=context.tokens.server_token)
     try:
         answer = await pool.post("inbox.friends-presence-doctor", b'{"type":"doctor"}')
     finally:

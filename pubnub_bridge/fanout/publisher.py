@@ -230,7 +230,10 @@ class Publisher:
         if batch.tries >= self.limits.tries:
             lost = [
                 FailedRecipient(
-                    one.user, one.event_id, batch.inbox, f"not accepted in {batch.tries} tries; owed a sync"
+                    user=one.user,
+                    event_id=one.event_id,
+                    inbox=batch.inbox,
+                    reason=f"not accepted in {batch.tries} tries; owed a sync",
                 )
                 for one in batch.events()
                 if one.is_presence
@@ -290,7 +293,12 @@ class Publisher:
         _log.error("a message was refused", inbox=inbox, bytes=len(body), reason=answer.reason, event_ids=ids)
         await self._tell_failed(
             [
-                FailedRecipient(event["payload"]["userId"], event["eventId"], inbox, answer.reason)
+                FailedRecipient(
+                    user=event["payload"]["userId"],
+                    event_id=event["eventId"],
+                    inbox=inbox,
+                    reason=answer.reason,
+                )
                 for event in events
                 if event["type"] in {"friend.online", "friend.offline"}
             ]

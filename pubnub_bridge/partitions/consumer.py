@@ -127,7 +127,9 @@ class Partitions:
             due = debouncer.oldest_due
             notice = entry_age(self.outboxes[partition].oldest) if partition in self.outboxes else 0.0
             late = max(0.0, (now - due) / 1000) if due else 0.0
-            found[partition] = Ages(late, notice, self.storms.doubt)
+            found[partition] = Ages(
+                debounce_lag_seconds=late, publish_lag_seconds=notice, storm=self.storms.doubt
+            )
         return found
 
     def observed(self, user: str) -> bool | None:

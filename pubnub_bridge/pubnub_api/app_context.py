@@ -1,9 +1,9 @@
-"""App Context, written behind: each user's flags, and the friends' channel with its active members. A cache only.
+"""App Context, written behind: each user's flags, and the channel of their friends with its active members.
 
-The graph is the truth; App Context holds the last state it was told, merged per user, at a rate of its own. A write
-that fails is tried again later with what is true then, so it converges after any fault. Members of
-``friends.{user}`` are the friends who are online, at most 100: the active part, not the list. While news is late or
-the process busy, writing waits.
+A copy that is never read to decide anything; the graph is the truth. Writes are merged for each user and rate limited.
+What is written is read when it is the user's turn, and a failed write is repeated with what is true then, so the copy
+converges after any fault. Members of ``friends.{user}`` are the online friends, then the most recently online ones, at
+most 100: the active part, not the list. Writing waits while notifications are late or the process is busy.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ from pubnub_bridge import metrics
 
 SCHEMA = "1.0.0"
 MAX_MEMBERS = 100
-MAX_WAITING = 100_000
-"""Users that wait; beyond it the oldest is left to the next change or reconcile."""
+MAX_PENDING_USERS = 100_000
+"""Beyond it the oldest is dropped, until the next change or reconcile."""
 MAX_CONCURRENT_WRITES = 10
+MAX_MEMBERS_PER_CALL = 50
 RETRY_SECONDS = 1.0
-"""Seconds until what could not be written is tried again."""
-CALM_WAIT_SECONDS = 10.0
-"""Seconds that writing waits at most while news needs all there is."""
+MAX_PRESSURE_WAIT_SECONDS = 10.0
+"""How long writing waits at most under pressure; bounded, so the copy converges under any load."""
+PRESSURE_POLL_SECONDS = 0.1
 _log = structlog.get_logger(__name__)
 
 
 class Store(Protocol):
-    """The part of `client.Client` that is written to."""
+    """The part of `sdk.PubNubSdk` that is written to."""
 
     async def set_user(self, user: str, name: str, custom: Mapping[str, Any]) -> None:
         """Write a user's metadata."""
@@ -56,10 +57,10 @@ class Store(Protocol):
         """Add and remove members."""
 
     async def remove_user(self, user: str) -> None:
-        """Forget a user's metadata."""
+        """Delete a user's metadata."""
 
     async def remove_channel(self, channel: str) -> None:
-        """Forget a channel's metadata."""
+        """Delete a channel's metadata."""
 
 
 class Reads(Protocol):
@@ -75,7 +76,7 @@ class Reads(Protocol):
 class GraphReads:
     """Reads by named queries."""
 
-    def __init__(self, graph: Graph, flags: Flags) -> None:
+    def __init__(self, *, graph: Graph, flags: Flags) -> None:
         self._graph = graph
         self._flags = flags
 
@@ -84,28 +85,28 @@ class GraphReads:
         return await self._flags.read_snapshots(ids)
 
     async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]] | None:
-        """Online now first, then the most recently seen."""
+        """Online friends first, then the most recently online."""
         row = await self._graph.row("active_friends", me=user, limit=limit)
         return list(zip(row["ids"], row["sinces"], strict=True)) if row else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Members:
-    """What is to change on one friends' channel: who is added, with since when, and who is removed."""
+    """The change of one friends' channel: whom to add, each with the unix seconds since when, and whom to remove."""
 
     added: Mapping[str, int]
     removed: Sequence[str]
 
 
 def members(now: Collection[str], wanted: Sequence[tuple[str, int]]) -> Members:
-    """From who is a member to who should be."""
-    keep = dict(wanted[:MAX_MEMBERS])
-    added = {user: since for user, since in keep.items() if user not in now}
-    return Members(added, [user for user in now if user not in keep])
+    """The change from the present members to the wanted ones, of whom the first hundred count."""
+    target = dict(wanted[:MAX_MEMBERS])
+    added = {user: since for user, since in target.items() if user not in now}
+    return Members(added=added, removed=[user for user in now if user not in target])
 
 
 def member_custom(since: int) -> dict[str, Any]:
-    """`custom` of a membership; values must be scalars (PubNub docs: App Context limits)."""
+    """`custom` of a membership; values must be scalars (PubNub docs: App Context limits). `since` in unix seconds."""
     return {
         "schemaVersion": SCHEMA,
         "addedAt": timestamps.microseconds(since * 1_000_000),
@@ -113,134 +114,130 @@ def member_custom(since: int) -> dict[str, Any]:
     }
 
 
-def user_custom(told: PresenceSnapshot, shard: int) -> dict[str, Any]:
-    """`custom` of a user; the invisible are shown offline."""
+def user_custom(snapshot: PresenceSnapshot, shard: int) -> dict[str, Any]:
+    """`custom` of a user; invisible users are shown offline."""
     return {
         "schemaVersion": SCHEMA,
-        "online": told.online,
-        "lastSeen": timestamps.microseconds(told.last_seen * 1000),
+        "online": snapshot.online,
+        "lastSeen": timestamps.microseconds(snapshot.last_seen * 1000),
         "shardId": shard,
-        "friendCount": told.total_friends,
+        "friendCount": snapshot.total_friends,
     }
 
 
 class AppContext:
-    """The cache's writer."""
+    """The write-behind queue and its writer. `extent` says what is written: nothing, flags, or flags and members."""
 
     def __init__(
         self,
+        *,
         store: Store,
         reads: Reads,
         shards: ShardMap,
         extent: Literal["off", "flags", "full"],
-        rate: int,
+        writes_per_second: int,
     ) -> None:
         self._store = store
         self._reads = reads
         self._shards = shards
         self._extent = extent
-        self._limiter = AsyncLimiter(rate, 1.0)
-        self._waiting: dict[str, bool] = {}
-        """Who is to be written: with all that is kept of them, or only who their friends' channel holds."""
+        self._limiter = AsyncLimiter(writes_per_second, 1.0)
+        self._pending: dict[str, bool] = {}
+        """Users to be written, oldest first: True for everything, False for the members of their channel only."""
         self._woken = asyncio.Event()
-        self.pressed: Callable[[], bool] = lambda: False
-        """Whether news needs all there is now."""
 
     def touch(self, users: Collection[str], own: bool = True) -> None:
-        """These users have changed, or with `own` false only who of their friends is online.
-
-        What is written is read when it is their turn.
-        """
+        """These users have changed or, with `own` false, only which of their friends are online."""
         if self._extent == "off":
             return
         for user in users:
-            self._waiting[user] = own or self._waiting.get(user, False)
-        while len(self._waiting) > MAX_WAITING:
-            del self._waiting[next(iter(self._waiting))]
+            self._pending[user] = own or self._pending.get(user, False)
+        while len(self._pending) > MAX_PENDING_USERS:
+            del self._pending[next(iter(self._pending))]
         self._woken.set()
 
-    def settled(self, told: Sequence[PresenceSnapshot]) -> None:
-        """Users whose state was settled; with full extent their online friends' channels change as well."""
-        self.touch([one.user for one in told])
+    def on_committed(self, snapshots: Sequence[PresenceSnapshot]) -> None:
+        """Changes were committed; with full extent the channels of the users' online friends change as well."""
+        self.touch([one.user for one in snapshots])
         if self._extent == "full":
-            self.touch([friend for one in told for friend in one.online_friends[:MAX_MEMBERS]], own=False)
+            friends = [friend for one in snapshots for friend in one.online_friends[:MAX_MEMBERS]]
+            self.touch(friends, own=False)
 
-    async def run(self) -> None:
-        """Write for ever."""
+    async def run(self, *, under_pressure: Callable[[], bool]) -> None:
+        """Write until it is cancelled. While `under_pressure()`, notifications need everything there is."""
         while True:
             await self._woken.wait()
-            await self._calm()
-            batch = dict(islice(self._waiting.items(), MAX_CONCURRENT_WRITES))
+            await self._wait_for_calm(under_pressure)
+            batch = dict(islice(self._pending.items(), MAX_CONCURRENT_WRITES))
             if not batch:
                 self._woken.clear()
                 continue
+            # Taken out before the read: a change during the write makes the user pending again.
             for user in batch:
-                del self._waiting[user]
+                del self._pending[user]
             try:
-                await self._written(batch)
+                await self._write_batch(batch)
             except FriendsError as error:
-                _log.warning("App Context waits", reason=str(error))
+                _log.warning("app_context.read.retrying", users=len(batch), reason=str(error))
                 for user, own in batch.items():
                     self.touch([user], own)
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def _calm(self) -> None:
-        """A cache can wait while news cannot; not for ever, so that it converges under any load."""
-        until = time.monotonic() + CALM_WAIT_SECONDS
-        while self.pressed() and time.monotonic() < until:  # noqa: ASYNC110 - it is measured, nobody sets it
-            await asyncio.sleep(0.1)
+    async def _wait_for_calm(self, under_pressure: Callable[[], bool]) -> None:
+        until = time.monotonic() + MAX_PRESSURE_WAIT_SECONDS
+        while under_pressure() and time.monotonic() < until:  # noqa: ASYNC110 - it is measured, no event is set
+            await asyncio.sleep(PRESSURE_POLL_SECONDS)
 
-    async def _written(self, batch: Mapping[str, bool]) -> None:
-        """Users with all that is kept of them, and of the others their friends' channel."""
+    async def _write_batch(self, batch: Mapping[str, bool]) -> None:
+        """Everything of the changed users; of the others the members of their channel."""
         own = [user for user, changed in batch.items() if changed]
-        told = await self._reads.read_snapshots(own) if own else []
-        gone = set(own) - {one.user for one in told}
-        tries = [
-            *(self._tried(one.user, self._write(one)) for one in told),
-            *(self._tried(user, self._remove(user)) for user in gone),
-            *(self._tried(user, self._write_members(user), own=False) for user in batch.keys() - own),
+        snapshots = await self._reads.read_snapshots(own) if own else []
+        erased = set(own) - {one.user for one in snapshots}
+        writes = [
+            *(self._attempt(one.user, self._write(one)) for one in snapshots),
+            *(self._attempt(user, self._remove(user)) for user in erased),
+            *(self._attempt(user, self._write_members(user), own=False) for user in batch.keys() - own),
         ]
-        await asyncio.gather(*tries)
+        await asyncio.gather(*writes)
 
     async def _remove(self, user: str) -> None:
-        """Someone who was erased while a write of theirs was under way."""
+        """A user who was erased while a write was pending."""
         async with self._limiter:
             await self._store.remove_user(user)
         async with self._limiter:
             await self._store.remove_channel(f"friends.{user}")
 
     async def erase(self, user: str) -> Mapping[str, Any]:
-        """Forget a user and their friends' channel; for the report of an erase."""
-        self._waiting.pop(user, None)
+        """Delete the copy of a user and of their friends' channel; returns the lines of an erasure report."""
+        self._pending.pop(user, None)
         if self._extent == "off":
             return {"written": False}
         await self._store.remove_user(user)
         await self._store.remove_channel(f"friends.{user}")
         return {"user": "removed", "channel": f"friends.{user} removed"}
 
-    async def _tried(self, user: str, writing: Awaitable[None], own: bool = True) -> None:
-        """Do it, or have it done later with what is true then."""
+    async def _attempt(self, user: str, write: Awaitable[None], own: bool = True) -> None:
+        """Write; after a temporary error the user is pending again, with what is true then."""
         try:
-            await writing
+            await write
         except FriendsError as error:
             metrics.APP_CONTEXT.labels("failed").inc()
-            _log.warning("App Context was not written", user=user, reason=str(error))
+            _log.warning("app_context.write.failed", user=user, reason=str(error), retried=error.temporary)
             if error.temporary:
                 self.touch([user], own)
                 await asyncio.sleep(RETRY_SECONDS)
         else:
             metrics.APP_CONTEXT.labels("written").inc()
 
-    async def _write(self, told: PresenceSnapshot) -> None:
+    async def _write(self, snapshot: PresenceSnapshot) -> None:
+        user, name = snapshot.user, snapshot.name or snapshot.user
         async with self._limiter:
-            shard = self._shards.shard(told.user)
-            await self._store.set_user(told.user, told.name or told.user, user_custom(told, shard))
+            await self._store.set_user(user, name, user_custom(snapshot, self._shards.shard(user)))
         if self._extent == "full":
-            custom = {"schemaVersion": SCHEMA, "ownerId": told.user, "friendCount": told.total_friends}
+            custom = {"schemaVersion": SCHEMA, "ownerId": user, "friendCount": snapshot.total_friends}
             async with self._limiter:
-                name = f"{told.name or told.user}'s Friends"
-                await self._store.set_channel(f"friends.{told.user}", name, custom)
-            await self._write_members(told.user)
+                await self._store.set_channel(f"friends.{user}", f"{name}'s Friends", custom)
+            await self._write_members(user)
 
     async def _write_members(self, user: str) -> None:
         channel = f"friends.{user}"
@@ -250,8 +247,9 @@ class AppContext:
         async with self._limiter:
             change = members(await self._store.members(channel), wanted)
         added = list(change.added.items())
-        for start in range(0, max(len(added), len(change.removed)), 50):
-            customs = {user: member_custom(since) for user, since in added[start : start + 50]}
+        for start in range(0, max(len(added), len(change.removed)), MAX_MEMBERS_PER_CALL):
+            end = start + MAX_MEMBERS_PER_CALL
+            customs = {user: member_custom(since) for user, since in added[start:end]}
             async with self._limiter:
-                await self._store.change_members(channel, customs, change.removed[start : start + 50])
+                await self._store.change_members(channel, customs, change.removed[start:end])
         return None

@@ -1,7 +1,7 @@
-"""PubNub's SDK, and the only file that imports it: grants, Here Now, Where Now, App Context. Knows no friends.
+"""PubNub's SDK behind a few typed calls: grants, Here Now, Where Now, App Context. Knows no friends.
 
-The SDK returns errors as values and swallows cancellation; here errors are raised and cancellation goes on.
-Publishing and subscribing are not done here: they are hot paths of our own (`pool`, `subscriber`).
+The SDK returns errors as values and swallows cancellation; here errors are raised and cancellation is propagated.
+Publishing and subscribing are hot paths with code of our own (`publish_client`, `ingest/subscriber`).
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.pubnub_api.publish_client import Keyset
 
 PAGE_SIZE = 1000
-"""Most occupants of one Here Now answer (PubNub docs: here now limit)."""
+"""Users of one Here Now page (PubNub docs: here now limit)."""
 MAX_CONCURRENT_CALLS = 50
-"""Calls under way at once; the SDK's own pool has 100 connections."""
+"""The SDK's own pool has 100 connections."""
+MAX_REASON_CHARACTERS = 300
 _TEMPORARY = frozenset(
     {
         PNStatusCategory.PNTimeoutCategory,
@@ -40,15 +41,15 @@ _TEMPORARY = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Occupants:
-    """One answer of Here Now about one channel."""
+    """The Here Now response about one channel; `users` may be fewer than `occupancy`."""
 
     occupancy: int
     users: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """What a token allows, by exact names and by RE2 patterns."""
 
@@ -59,7 +60,7 @@ class Grant:
     get_uuids: Sequence[str] = ()
 
     def channels(self) -> list[Channel]:
-        """As the SDK wants them."""
+        """In the form of the SDK."""
         return [
             *(Channel.id(name).read() for name in self.read),
             *(Channel.id(name).get() for name in self.get),
@@ -71,9 +72,9 @@ class Grant:
 class PubNubSdk:
     """Calls signed with the secret key."""
 
-    def __init__(self, sdk: PubNubAsyncio) -> None:
+    def __init__(self, *, sdk: PubNubAsyncio) -> None:
         self._sdk = sdk
-        self._gate = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
+        self._slots = asyncio.Semaphore(MAX_CONCURRENT_CALLS)
 
     @classmethod
     @asynccontextmanager
@@ -87,7 +88,7 @@ class PubNubSdk:
         config.enable_subscribe = False
         sdk = PubNubAsyncio(config, custom_request_handler=AsyncAiohttpRequestHandler)
         try:
-            yield cls(sdk)
+            yield cls(sdk=sdk)
         finally:
             await sdk.close_session()
 
@@ -99,25 +100,26 @@ class PubNubSdk:
         return str((await self._call("grant", endpoint)).token)
 
     async def here_now(self, channel: str) -> Occupants:
-        """Who is on a channel, by all its pages. Paging is by offset over a moving set, so some may be missing."""
+        """The users on a channel, from all pages. Paging is by offset over a moving set, so some may be missing."""
         users: dict[str, None] = {}
         while True:
             endpoint = self._sdk.here_now().channels(channel).include_uuids(True).limit(PAGE_SIZE)
             if users:
                 endpoint = endpoint.offset(len(users))
             found = await self._call("here now", endpoint)
-            occupancy, page = _of_channel(found, channel)
+            occupancy, page = _occupants(found, channel)
             before = len(users)
             users.update(dict.fromkeys(page))
+            # A page without a new user ends it too: the set may move faster than the pages.
             if len(page) < PAGE_SIZE or len(users) == before:
-                return Occupants(occupancy, list(users))
+                return Occupants(occupancy=occupancy, users=list(users))
 
     async def occupancy(self, channels: Sequence[str]) -> dict[str, int]:
-        """How many are on each channel."""
+        """The number of users on each channel."""
         endpoint = self._sdk.here_now().channels(list(channels)).include_uuids(False).limit(0)
         found = await self._call("here now", endpoint)
-        counted = {one.channel_name: int(one.occupancy) for one in found.channels or ()}
-        return {channel: counted.get(channel, 0) for channel in channels}
+        counts = {one.channel_name: int(one.occupancy) for one in found.channels or ()}
+        return {channel: counts.get(channel, 0) for channel in channels}
 
     async def where_now(self, user: str) -> frozenset[str]:
         """The channels a user is on."""
@@ -130,7 +132,7 @@ class PubNubSdk:
         await self._call("set user", endpoint)
 
     async def remove_user(self, user: str) -> None:
-        """Forget a user's metadata; one that has none is no error."""
+        """Delete a user's metadata; a user without any is no error."""
         await self._call("remove user", self._sdk.remove_uuid_metadata().uuid(user))
 
     async def set_channel(self, channel: str, name: str, custom: Mapping[str, Any]) -> None:
@@ -139,7 +141,7 @@ class PubNubSdk:
         await self._call("set channel", endpoint)
 
     async def remove_channel(self, channel: str) -> None:
-        """Forget a channel's metadata; one that has none is no error."""
+        """Delete a channel's metadata; a channel without any is no error."""
         await self._call("remove channel", self._sdk.remove_channel_metadata().channel(channel))
 
     async def members(self, channel: str) -> set[str]:
@@ -148,17 +150,19 @@ class PubNubSdk:
         return {str(row["uuid"]["id"]) for row in found.data}
 
     async def metadata_count(self, user: str, channel: str) -> int:
-        """In how many places App Context knows a user: their metadata, their channel's, their memberships."""
-        asked = (
+        """How many entries App Context has about a user: their metadata, their channel's, their memberships."""
+        endpoints = (
             self._sdk.get_uuid_metadata().uuid(user),
             self._sdk.get_channel_metadata().channel(channel),
         )
-        known = [await self._known("get metadata", one) for one in asked]
-        member = await self._known("memberships", self._sdk.get_memberships().uuid(user).limit(100))
-        return sum(one is not None for one in known) + len(member.data if member else ())
+        found = [await self._call_or_none("get metadata", one) for one in endpoints]
+        memberships = await self._call_or_none(
+            "memberships", self._sdk.get_memberships().uuid(user).limit(100)
+        )
+        return sum(one is not None for one in found) + len(memberships.data if memberships else ())
 
-    async def _known(self, name: str, endpoint: Any) -> Any:
-        """The result of a call, None where there is no such thing."""
+    async def _call_or_none(self, name: str, endpoint: Any) -> Any:
+        """The result of a call, or None for a 404."""
         try:
             return await self._call(name, endpoint)
         except (PubNubRefused, PubNubUnavailable) as error:
@@ -183,23 +187,23 @@ class PubNubSdk:
         """The result of a call.
 
         Raises:
-            PubNubUnavailable: no answer, or one that may be another next time.
+            PubNubUnavailable: no response, or an error that may be gone next time.
             PubNubRefused: the call is not allowed, or not understood.
         """
-        async with self._gate:
+        async with self._slots:
             with cancellation.propagate_cancellation():
-                answer = await endpoint.future()
-        if not isinstance(answer, PubNubAsyncioException):
-            return answer.result
-        status = answer.status
+                outcome = await endpoint.future()
+        if not isinstance(outcome, PubNubAsyncioException):
+            return outcome.result
+        status = outcome.status
         code = status.status_code or 0
-        reason = str(answer)[:300]
+        reason = str(outcome)[:MAX_REASON_CHARACTERS]
         if status.category in _TEMPORARY or code == 429 or code >= 500 or not code:
             raise PubNubUnavailable(reason=reason, http=code)
         raise PubNubRefused(call=name, reason=reason, http=code)
 
 
-def _of_channel(found: Any, channel: str) -> tuple[int, list[str]]:
+def _occupants(found: Any, channel: str) -> tuple[int, list[str]]:
     for one in found.channels or ():
         if one.channel_name == channel:
             return int(one.occupancy), [str(occupant.uuid) for occupant in one.occupants or ()]

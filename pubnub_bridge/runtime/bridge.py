@@ -105,7 +105,9 @@ class Bridge:
     def __init__(self, context: BridgeContext) -> None:
         settings = context.settings
         self.context = context
-        self.pool = PublishClient(context.keyset, context.tokens.server_token, settings.publish_pipeline)
+        self.pool = PublishClient(
+            keyset=context.keyset, token=context.tokens.server_token, pipeline_depth=settings.publish_pipeline
+        )
         self.partitions = Partitions(_needs(context))
         self.events = _events(context, lambda: self.ownership.leads)
         self.committer = FlagCommitter(_around(context, self.events), self.partitions.debouncers)
@@ -126,7 +128,9 @@ class Bridge:
         self.app_context = context.app_context
         self.busy = CpuLoad()
         self.valid_for = max(1, round(3 * settings.status_count_interval_seconds))
-        self.health = Health(context.backends.valkey, settings.partitions, self.valid_for)
+        self.health = Health(
+            valkey=context.backends.valkey, partitions=settings.partitions, valid_for_seconds=self.valid_for
+        )
         self.counting = OnlineCount(self._count_needs())
         self.report = report.Report(context.backends.valkey, self.ownership, self.partitions)
         self.subscriber = Subscriber(
@@ -147,7 +151,7 @@ class Bridge:
             "token": self.context.tokens.run(),
             "clock": self.context.clock.run(self.context.http_session, self.context.keyset),
             "subscribe": self.partitions.died,
-            "app context": self.app_context.run(),
+            "app context": self.app_context.run(under_pressure=self._pressed),
             "events": self.events.run(self.context.settings.partitions),
             "publish time-outs": self.pool.connections.watch(),
         } | self._receiving()
@@ -232,7 +236,6 @@ class Bridge:
         self.syncs.took = lambda seconds: self.admission.felt(seconds, READS)
         self.relay.events = self.events.keep
         self.committer.told = self._told
-        self.app_context.pressed = self._pressed
         partitions.flapped = self.report.flapped
         self.reconcile.observed = partitions.observed
         self.relay.changed = lambda pairs: self.app_context.touch(
@@ -253,7 +256,7 @@ class Bridge:
         return self.partitions.late or share > BUSY_SHARE
 
     def _told(self, told: Sequence[PresenceSnapshot]) -> None:
-        self.app_context.settled(told)
+        self.app_context.on_committed(told)
         self.report.told(told)
 
     def _count_needs(self) -> CountNeeds:
@@ -291,7 +294,7 @@ def batch_window(settings: Settings) -> BatchWindow:
 
 def ways(context: BridgeContext, pool: PublishClient, syncs: SyncLoader) -> PublisherParts:
     """What publishing from the streams leans on."""
-    streams = InboxStreams(context.backends.valkey, context.shards.partition)
+    streams = InboxStreams(valkey=context.backends.valkey, partition=context.shards.partition)
     return PublisherParts(
         pool, streams, syncs, context.dead_letters, context.tokens.refused, context.change_history.add_failed
     )

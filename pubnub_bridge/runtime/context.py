@@ -85,11 +85,11 @@ CONTEXT = web.AppKey("context", BridgeContext)
 def keyset(settings: Settings) -> Keyset:
     """Where and as whom PubNub is called."""
     return Keyset(
-        settings.pubnub_origin,
-        settings.pubnub_subscribe_key,
-        settings.pubnub_publish_key,
-        settings.pubnub_tls,
-        settings.pubnub_user,
+        origin=settings.pubnub_origin,
+        subscribe_key=settings.pubnub_subscribe_key,
+        publish_key=settings.pubnub_publish_key,
+        tls=settings.pubnub_tls,
+        uuid=settings.pubnub_user,
     )
 
 
@@ -117,24 +117,31 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
             clock=clock,
             shards=shards,
             flags=flags,
-            presence_log=PresenceLog(backends.valkey, shards.partition),
-            inbox_streams=InboxStreams(backends.valkey, shards.partition, notices),
-            backpressure=Backpressure(backends.valkey, settings.max_stream_entries),
-            watermark=Watermark(backends.valkey),
-            presence_lookup=PresenceLookup(client, shards, clock.now),
+            presence_log=PresenceLog(valkey=backends.valkey, partition=shards.partition),
+            inbox_streams=InboxStreams(valkey=backends.valkey, partition=shards.partition, queue=notices),
+            backpressure=Backpressure(valkey=backends.valkey, max_entries=settings.max_stream_entries),
+            watermark=Watermark(valkey=backends.valkey),
+            presence_lookup=PresenceLookup(pubnub=client, shards=shards, now=clock.now),
             change_history=ChangeHistory(
-                backends.valkey, shards.partition, settings.change_history_hours * 3600
+                valkey=backends.valkey,
+                partition=shards.partition,
+                ttl_seconds=settings.change_history_hours * 3600,
             ),
-            tokens=Tokens(client, settings.pubnub_user, settings.access_manager, settings.token_minutes),
-            dead_letters=DeadLetters(backends.valkey, settings.partitions),
+            tokens=Tokens(
+                pubnub=client,
+                server_user=settings.pubnub_user,
+                enabled=settings.access_manager,
+                client_minutes=settings.token_minutes,
+            ),
+            dead_letters=DeadLetters(valkey=backends.valkey, partitions=settings.partitions),
             console_feed=Feed(backends.valkey, settings),
             audit=Audit(backends.valkey),
             app_context=AppContext(
-                client,
-                GraphReads(backends.graph, flags),
-                shards,
-                settings.app_context,
-                settings.app_context_per_second,
+                store=client,
+                reads=GraphReads(graph=backends.graph, flags=flags),
+                shards=shards,
+                extent=settings.app_context,
+                writes_per_second=settings.app_context_per_second,
             ),
             notification_queue=notices,
         )

@@ -1,7 +1,7 @@
-"""How much may wait: streams that are full take nothing more in, so that what stands in them can still be worked off.
+"""Backpressure: a stream that holds its maximum of entries accepts nothing more until some are deleted.
 
-Knows streams and their lengths. Without a bound of our own, intake would end where Valkey's memory ends, and there
-nothing could be written any more that is needed to delete. Lengths are looked at once a second and stream.
+Without this bound, ingest would end where Valkey's memory ends, and there nothing could be written any more that is
+needed to delete entries. Lengths are cached for a second; a stream can exceed the maximum by what arrives in it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,7 @@ from graph_service.errors import QueueUnavailable
 from graph_service.valkey.client import Valkey
 from pubnub_bridge import metrics
 
-FRESH_SECONDS = 1.0
-"""Seconds that a length is believed; what comes meanwhile is small beside the limit."""
+LENGTH_CACHE_SECONDS = 1.0
 
 
 class StreamFull(QueueUnavailable):
@@ -24,22 +23,24 @@ class StreamFull(QueueUnavailable):
 
 
 class Backpressure:
-    """Looks before anything is accepted."""
+    """Checked before anything is accepted."""
 
-    def __init__(self, valkey: Valkey, limit: int) -> None:
+    def __init__(self, *, valkey: Valkey, max_entries: int) -> None:
         self._valkey = valkey
-        self._limit = limit
-        self._known: dict[str, tuple[float, int]] = {}
+        self._max_entries = max_entries
+        self._lengths: dict[str, tuple[float, int]] = {}
+        """By stream: when the cached length expires (monotonic seconds), and the length."""
 
     async def check(self, streams: Sequence[str]) -> None:
-        """Raises `StreamFull` where one of these streams takes nothing more in, QueueUnavailable as Valkey does."""
+        """Raise `StreamFull` if one of these streams is full, and QueueUnavailable as Valkey does."""
         now = time.monotonic()
-        if old := [one for one in streams if self._known.get(one, (0.0, 0))[0] <= now]:
-            lengths = await self._valkey.lengths(old)
-            self._known |= {
-                key: (now + FRESH_SECONDS, waiting) for key, waiting in zip(old, lengths, strict=True)
+        if expired := [stream for stream in streams if self._lengths.get(stream, (0.0, 0))[0] <= now]:
+            lengths = await self._valkey.lengths(expired)
+            self._lengths |= {
+                stream: (now + LENGTH_CACHE_SECONDS, length)
+                for stream, length in zip(expired, lengths, strict=True)
             }
-        longest = max((self._known[one][1] for one in streams), default=0)
-        if longest >= self._limit:
+        longest = max((self._lengths[stream][1] for stream in streams), default=0)
+        if longest >= self._max_entries:
             metrics.BACKPRESSURE.inc()
-            raise StreamFull(waiting=longest, limit=self._limit)
+            raise StreamFull(waiting=longest, limit=self._max_entries)

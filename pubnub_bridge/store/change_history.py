@@ -1,4 +1,8 @@
-"""Why a viewer sees what they see: the last settled changes of a user, kept for CHANGE_HISTORY_HOURS. Never one row a recipient."""
+"""Change history: the last committed changes of a user, so that support can ask why one user sees another as offline.
+
+Stored for CHANGE_HISTORY_HOURS. One record for each change, never one for each recipient; only failed recipients
+have rows of their own.
+"""
 
 from __future__ import annotations
 
@@ -14,81 +18,81 @@ from pubnub_bridge.store import keys
 
 MAX_CHANGES = 5
 MAX_FAILED = 100
-"""Failed recipients of one user's changes that are kept; of more than these the count is "at least"."""
-FAILED_SECONDS = 24 * 3600
+"""Failed recipients that are stored for one user's changes; a count that reaches it means "at least"."""
+DEFAULT_TTL_SECONDS = 24 * 3600
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ChangeRecord:
-    """One settled change."""
+    """One committed change. The fields are the keys of the stored JSON."""
 
     user: str
     event_id: str
     online: bool
     at: int
-    """What PubNub said and when, milliseconds."""
+    """Milliseconds, as reported by PubNub."""
     reason: str
     held_until: int
+    """The debounce deadline, milliseconds by PubNub's clock."""
     settled_at: int
-    """Both by PubNub's clock, milliseconds."""
+    """The commit, milliseconds by PubNub's clock."""
     outcome: str
-    """told, silent (a flap or repeat) or older (the graph knew better)."""
+    """`told` (friends were notified), `silent` (a flap or a repeat) or `older` (the graph had a newer state)."""
     recipients: int = 0
     failed: int = 0
-    """Recipients whose message PubNub refused, or that got a sync instead after too many tries; at most 100."""
+    """Recipients whose message PubNub rejected, or that got a sync instead after too many attempts; at most 100."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FailedRecipient:
-    """One recipient who did not get the message of one change."""
+    """One recipient who did not get the message of one change of `user`."""
 
     user: str
-    """Whose change it was."""
     event_id: str
     inbox: str
     reason: str
 
 
 class ChangeHistory:
-    """Keeps records for so many seconds, and finds them; with 0 nothing is kept."""
+    """Stores and finds the records of a user. With a TTL of 0 nothing is stored."""
 
     def __init__(
-        self, valkey: Valkey, partition: Callable[[str], int], seconds: int = FAILED_SECONDS
+        self, *, valkey: Valkey, partition: Callable[[str], int], ttl_seconds: int = DEFAULT_TTL_SECONDS
     ) -> None:
         self._valkey = valkey
-        self._seconds = seconds
+        self._ttl_seconds = ttl_seconds
         self._partition = partition
 
     async def add(self, records: Sequence[ChangeRecord]) -> None:
-        """Put records in front of their users' lists."""
+        """Insert each record at the front of its user's list."""
         rows = [(self._key(one.user), to_json(one)) for one in records]
-        if rows and self._seconds:
-            await self._valkey.remember(rows, MAX_CHANGES, self._seconds)
+        if rows and self._ttl_seconds:
+            await self._valkey.remember(rows, MAX_CHANGES, self._ttl_seconds)
 
     async def changes_of(self, user: str) -> list[ChangeRecord]:
-        """The last changes of a user, newest first, each with how many recipients it failed for."""
+        """The last changes of a user, newest first, each with its number of failed recipients."""
         records = [ChangeRecord(**json.loads(row)) for row in await self._valkey.remembered(self._key(user))]
         failed = Counter(event_id for event_id, _, _ in await self.failed_recipients(user))
         for record in records:
             record.failed = failed[record.event_id]
         return records
 
-    async def add_failed(self, some: Sequence[FailedRecipient]) -> None:
-        """Keep that changes did not reach these recipients; only the newest of each user."""
+    async def add_failed(self, recipients: Sequence[FailedRecipient]) -> None:
+        """Store that changes did not reach these recipients; only the newest of each user remain."""
         rows = [
             (self._failed_key(one.user), json.dumps([one.event_id, one.inbox, one.reason]).encode())
-            for one in some
+            for one in recipients
         ]
-        if rows and self._seconds:
-            await self._valkey.remember(rows, MAX_FAILED, self._seconds)
+        if rows and self._ttl_seconds:
+            await self._valkey.remember(rows, MAX_FAILED, self._ttl_seconds)
 
     async def failed_recipients(self, user: str) -> list[tuple[str, str, str]]:
-        """Event id, recipient and reason of those that are kept, newest first, each recipient once."""
+        """Event id, recipient and reason of the stored failures, newest first, each recipient of an event once."""
         rows = [tuple(json.loads(row)) for row in await self._valkey.remembered(self._failed_key(user))]
         return list({(row[0], row[1]): row for row in rows}.values())
 
     async def erase(self, user: str) -> None:
-        """Erase what is kept of a user."""
+        """Delete everything that is stored of a user."""
         await self._valkey.forget([self._key(user), self._failed_key(user)])
 
     def _key(self, user: str) -> str:

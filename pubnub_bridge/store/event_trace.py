@@ -1,7 +1,7 @@
-"""The trail of one presence event in the logs, from being accepted (row 3) to the acknowledged publish (row 10).
+"""Event trace: one debug log line for each presence event and stage, all with the same `event_id`.
 
-A debug line an event and row, each with its `event_id`; with LOG_LEVEL=info it costs one check a batch. What goes
-wrong is logged with the same id at any level, where it goes wrong. Knows names of lines and fields only.
+The stages are ingest (accepted), commit (written, read and enqueued) and publish (acknowledged). With LOG_LEVEL=info
+a trace costs one check a batch. Failures are logged with the same id at any level, where they happen.
 """
 
 from __future__ import annotations
@@ -22,33 +22,39 @@ _log = structlog.get_logger(NAME)
 
 
 def enabled() -> bool:
-    """Whether anybody reads these lines."""
     return _level.isEnabledFor(logging.DEBUG)
 
 
-def accepted(seen: Sequence[PresenceEvent]) -> None:
-    """Rows 2 and 3: understood, and in the log of what was seen."""
+def accepted(events: Sequence[PresenceEvent]) -> None:
+    """Ingest: parsed and in the presence log."""
     if enabled():
-        for one in seen:
-            _log.debug("seen", event_id=one.event_id, online=one.online, shard=one.shard, reason=one.reason)
+        for one in events:
+            _log.debug(
+                "ingest.event.accepted",
+                event_id=one.event_id,
+                online=one.online,
+                shard=one.shard,
+                reason=one.reason,
+            )
 
 
-def committed(records: Sequence[ChangeRecord], told: Sequence[PresenceSnapshot]) -> None:
-    """Rows 5 to 8: written, read again, and on the way to friends. `event_id` is what was seen, `told_as` what is told."""
+def committed(records: Sequence[ChangeRecord], snapshots: Sequence[PresenceSnapshot]) -> None:
+    """Commit, read and enqueue. `event_id` is the presence event; `notified_event_id` is what friends receive."""
     if enabled():
-        ids = {one.user: event_id(one.user, one.presence_at) for one in told}
+        ids = {one.user: event_id(one.user, one.presence_at) for one in snapshots}
         for one in records:
             _log.debug(
-                "settled",
+                "commit.event.committed",
                 event_id=one.event_id,
                 outcome=one.outcome,
                 recipients=one.recipients,
-                told_as=ids.get(one.user),
+                notified_event_id=ids.get(one.user),
             )
 
 
 def published(inbox: str, events: Callable[[], Sequence[Event]], sent: bool) -> None:
-    """Row 10: acknowledged by PubNub, or on its way back into the stream."""
+    """Publish: acknowledged by PubNub, or about to be appended to the inbox stream again."""
     if enabled():
         for one in events():
-            _log.debug("published" if sent else "not published", event_id=one.event_id, inbox=inbox)
+            event = "publish.event.acknowledged" if sent else "publish.event.not_sent"
+            _log.debug(event, event_id=one.event_id, inbox=inbox)

@@ -1,6 +1,8 @@
-"""The inbox streams (row 8 of the walk): what is to be told, by recipient partition. Knows streams, not HTTP.
+"""Inbox streams: notifications between the commit and the publish, in order within a recipient's partition.
 
-The streams are Valkey's (`ValkeyQueue`), or another queue that keeps a partition's entries in their order (`NotificationQueue`).
+At least once: entries are accepted here before the presence log entries they came from are deleted, and deleted here
+only when all they contain is published or appended again. The streams are Valkey's (`ValkeyQueue`) or another
+`NotificationQueue`.
 """
 
 from __future__ import annotations
@@ -16,72 +18,72 @@ from pubnub_bridge.store import keys
 
 
 class NotificationQueue(Protocol):
-    """Where notices wait between settling and publishing, in order within a partition."""
+    """Where notifications wait, in order within a partition."""
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
         """Accept entries by partition. Raises QueueUnavailable; then the caller appends them again."""
 
     async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
-        """Forget entries by partition and id."""
+        """Delete entries by partition and id; an id that is not there is no error."""
 
 
 class ValkeyQueue:
     """Valkey's streams: one transaction appends all, so either all are accepted or none (on a Cluster: a partition's)."""
 
-    def __init__(self, valkey: Valkey) -> None:
+    def __init__(self, *, valkey: Valkey) -> None:
         self._valkey = valkey
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
-        """See `NotificationQueue`."""
         await self._valkey.append([(keys.inbox(number), body) for number, body in entries])
 
     async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
-        """See `NotificationQueue`."""
         await self._valkey.delete({keys.inbox(number): ids for number, ids in entries.items() if ids})
 
 
 class InboxStreams:
-    """Appends to, and deletes from, the inbox streams."""
+    """Appends to, and deletes from, the inbox streams; `queue` replaces Valkey's."""
 
     def __init__(
-        self, valkey: Valkey, partition: Callable[[str], int], queue: NotificationQueue | None = None
+        self, *, valkey: Valkey, partition: Callable[[str], int], queue: NotificationQueue | None = None
     ) -> None:
-        self._queue = queue or ValkeyQueue(valkey)
+        self._queue = queue or ValkeyQueue(valkey=valkey)
         self._partition = partition
-        self._asking = BatchLoader(self._asked, distance=0.0)
+        self._sync_requests = BatchLoader(self._request_syncs, distance=0.0)
 
     def notifications(self) -> NotificationBatch:
-        """An empty set of notices to be filled and appended."""
-        return NotificationBatch(self._partition)
+        """An empty batch, to be filled and appended."""
+        return NotificationBatch(partition=self._partition)
 
     async def append(self, notifications: NotificationBatch) -> None:
-        """Accept notices, one entry a partition. Raises QueueUnavailable, and then none is accepted."""
+        """Accept notifications, one entry a partition. Raises QueueUnavailable, and then none is accepted."""
         if bodies := notifications.bodies():
-            with tracing.span("append notices", partitions=len(bodies), recipients=notifications.recipients):
+            with tracing.span(
+                "append notifications", partitions=len(bodies), recipients=notifications.recipients
+            ):
                 await self._queue.append(list(bodies.items()))
 
     async def request_sync(self, users: Iterable[str], reason: str) -> None:
-        """Promise a friends.sync to each of these users; it is read when it is sent."""
+        """Append a pending resync for each of these users; its content is read when it is published."""
         notifications = self.notifications()
         for user in users:
             notifications.sync(SyncNotification(user, reason=reason))
         await self.append(notifications)
 
     async def ask(self, user: str) -> None:
-        """Promise a friends.sync that its user asked for; what is asked for at one moment is appended together.
+        """Append a pending resync that its user requested; requests of one moment are appended together.
 
-        Raises QueueUnavailable, and then nothing is promised.
+        Raises QueueUnavailable, and then nothing is pending.
         """
-        await self._asking.ask(user)
+        await self._sync_requests.ask(user)
 
-    async def _asked(self, users: list[str]) -> dict[str, None]:
+    async def _request_syncs(self, users: list[str]) -> dict[str, None]:
         await self.request_sync(users, "asked")
         return dict.fromkeys(users)
 
-    async def requeue(self, partition: int, notices: Sequence[Notification | SyncNotification]) -> None:
-        """Append what could not be published again, at the end."""
-        await self._queue.append([(partition, encode(notices))])
+    async def requeue(self, partition: int, notifications: Sequence[Notification | SyncNotification]) -> None:
+        """Append at the end what could not be published."""
+        await self._queue.append([(partition, encode(notifications))])
 
     async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
-        """Forget entries by partition: all they said is published or appended again."""
+        """Delete entries by partition: all they contain is published or appended again."""
         await self._queue.delete(entries)

@@ -1,6 +1,7 @@
-"""The highest `ts` that was ever told. A graph whose clock is behind it, as after a move to another server, waits.
+"""Watermark: the highest `ts` that was ever sent. A read of the graph whose clock is not above it is repeated.
 
-Knows Valkey's copy of it and reads of the graph; without it a newer state could carry an older stamp and be dropped.
+Without it, a newer state could carry an older stamp after the graph moved to another server, and clients would drop it.
+The watermark is raised, in Valkey and in memory, before anything with that stamp is sent.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from graph_service.valkey.client import Valkey
 from pubnub_bridge import metrics
 from pubnub_bridge.store import keys
 
+MAX_WAIT_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 
 class ClockBehind(Unavailable):
-    """The graph's clock is {seconds:.1f} s behind what was told already; its reads are repeated until it is not."""
+    """The graph's clock is {seconds:.1f} s behind the newest message; its reads are repeated until it is not."""
 
     code = "clock_behind"
 
@@ -37,22 +39,23 @@ Row = TypeVar("Row", bound=Stamped)
 
 
 class Watermark:
-    """Kept in memory and in Valkey; raised before anything so stamped leaves."""
+    """`highest` is in microseconds by the graph's clock."""
 
-    def __init__(self, valkey: Valkey) -> None:
+    def __init__(self, *, valkey: Valkey) -> None:
         self._valkey = valkey
         self.highest = 0
 
     async def load(self) -> None:
-        """Begin with what every process has told so far."""
+        """Begin at the highest `ts` that any process has sent."""
         self.highest = max(self.highest, int(await self._valkey.get(keys.WATERMARK) or 0))
 
     async def read(self, call: Callable[[], Awaitable[Sequence[Row]]]) -> Sequence[Row]:
-        """Rows whose stamps may be told: the read began after `highest` was told, so it must be newer.
+        """Rows whose stamps may be sent.
 
         Raises:
-            ClockBehind: it is; read again.
+            ClockBehind: a stamp is not above the watermark; read again.
         """
+        # Taken before the call: the read begins after `floor` was sent, so a correct clock is above it.
         floor = self.highest
         rows = await call()
         if not rows:
@@ -61,10 +64,11 @@ class Watermark:
         if lowest <= floor:
             behind = (floor - lowest) / 1e6
             metrics.CLOCK_BEHIND.inc()
-            _log.error("the graph's clock is behind", seconds=behind)
-            await asyncio.sleep(min(1.0, behind))
+            _log.error("read.graph_clock.behind", seconds=behind)
+            await asyncio.sleep(min(MAX_WAIT_SECONDS, behind))
             raise ClockBehind(seconds=behind)
         if newest > self.highest:
+            # Valkey first: after a crash between the two, another process must not begin below what was sent.
             await self._valkey.raise_to(keys.WATERMARK, newest)
             self.highest = max(self.highest, newest)
         return rows

@@ -168,7 +168,7 @@ async def test_no_name_is_refused(queue: Queue) -> None:
 async def test_the_inbox_speaks_to_either(queue: Queue, servers: Servers) -> None:
     """Appending, owing and putting back end in the recipient's partition."""
     async with open_valkey(servers.redis_url) as valkey:
-        inbox = InboxStreams(valkey, SHARDS.partition, queue)
+        inbox = InboxStreams(valkey=valkey, partition=SHARDS.partition, queue=queue)
         notifications = inbox.notifications()
         notifications.add(Event("ann", "online", 1, 2, b"{}"), ["ben"])
         await inbox.append(notifications)

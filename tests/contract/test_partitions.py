@@ -55,7 +55,7 @@ class Nobody:
 
     async def here_now(self, channel: str) -> Occupants:
         """No occupants."""
-        return Occupants(0, ())
+        return Occupants(occupancy=0, users=())
 
     async def where_now(self, user: str) -> frozenset[str]:
         """No channels."""
@@ -78,7 +78,10 @@ def now() -> int:
 
 def partitions(valkey: Valkey, inbox: InboxStreams) -> Partitions:
     """Of a process that owns none yet."""
-    lookups, log = PresenceLookup(Nobody(), SHARDS, now), PresenceLog(valkey, SHARDS.partition)
+    lookups, log = (
+        PresenceLookup(pubnub=Nobody(), shards=SHARDS, now=now),
+        PresenceLog(valkey=valkey, partition=SHARDS.partition),
+    )
     return Partitions(
         Needs(
             valkey,
@@ -107,11 +110,11 @@ async def promised(valkey: Valkey) -> list[SyncNotification]:
 async def test_who_arrives_while_the_queue_is_away_is_promised_a_sync_when_it_is_back(valkey: Valkey) -> None:
     """Nobody reads the entry again that told of the arrival."""
     away = Away(valkey, calls=2)
-    read = partitions(valkey, InboxStreams(valkey, SHARDS.partition, away))
+    read = partitions(valkey, InboxStreams(valkey=valkey, partition=SHARDS.partition, queue=away))
     await read.take_over(ANN)
     running = asyncio.create_task(read.run())
     try:
-        await PresenceLog(valkey, SHARDS.partition).append(
+        await PresenceLog(valkey=valkey, partition=SHARDS.partition).append(
             [PresenceEvent("ann", True, now(), SHARDS.shard("ann"), "join")]
         )
         assert [(one.user, one.reason) for one in await promised(valkey)] == [("ann", "join")]

@@ -225,7 +225,7 @@ class Owner:
 
     def _notify(self, batch: Batch) -> None:
         assert batch.settled is not None
-        notifications = NotificationBatch(lambda _user: 0)
+        notifications = NotificationBatch(partition=lambda _user: 0)
         news = [one for one in batch.told if one.user in batch.news]
         add_notifications(
             mutants.audible(self.rules, news), mutants.hidden(self.rules, batch.settled, news), notifications
@@ -267,7 +267,7 @@ class Owner:
             return False
         node = min(self.out.graph.outbox)
         pair = self.out.graph.pair(node)
-        notifications = NotificationBatch(lambda _user: 0)
+        notifications = NotificationBatch(partition=lambda _user: 0)
         ts = self._tell_of(pair.a.id, notifications) if pair.alone else pair.ts
         if not self._clock_is_back([ts]):
             if not pair.alone:

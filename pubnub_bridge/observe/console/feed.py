@@ -40,7 +40,9 @@ class Feed:
         self._seconds = settings.console_interval_seconds
         self._most = settings.max_consoles
         self._health = Health(
-            valkey, settings.partitions, max(1, round(3 * settings.status_count_interval_seconds))
+            valkey=valkey,
+            partitions=settings.partitions,
+            valid_for_seconds=max(1, round(3 * settings.status_count_interval_seconds)),
         )
         self._making = asyncio.Lock()
         self._made = float("-inf")

@@ -124,7 +124,7 @@ async def test_a_token_refused_in_the_middle_is_replaced(
 async def test_a_graph_whose_clock_is_behind_is_waited_for(quiet: World) -> None:
     """As after a move to another server: no state is told with an older stamp than one that was told before."""
     await quiet.people("ann")
-    flags, watermark = quiet.context.flags, Watermark(quiet.context.backends.valkey)
+    flags, watermark = quiet.context.flags, Watermark(valkey=quiet.context.backends.valkey)
     watermark.highest = await flags.clock() + 1_000_000
     before = metrics.CLOCK_BEHIND._value.get()
     with pytest.raises(ClockBehind, match="behind what was told"):

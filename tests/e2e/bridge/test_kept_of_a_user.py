@@ -69,9 +69,23 @@ async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: Worl
     context, partition = quiet.context, quiet.shards.partition
     await quiet.people("ann", "bob")
     await context.change_history.add(
-        [ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)]
+        [
+            ChangeRecord(
+                user="ann",
+                event_id="evt_presence_ann_1",
+                online=True,
+                at=1,
+                reason="join",
+                held_until=2,
+                settled_at=3,
+                outcome="told",
+                recipients=1,
+            )
+        ]
     )
-    await context.change_history.add_failed([FailedRecipient("ann", "evt_presence_ann_1", "bob", "400")])
+    await context.change_history.add_failed(
+        [FailedRecipient(user="ann", event_id="evt_presence_ann_1", inbox="bob", reason="400")]
+    )
     await context.pubnub.set_user("ann", "Ann", {})
     for inbox, about in (("ann", "bob"), ("bob", "ann"), ("bob", "cid")):
         await context.dead_letters.add_message(partition(inbox), inbox, message(about), "400")

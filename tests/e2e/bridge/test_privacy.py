@@ -101,7 +101,17 @@ async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_al
     graph: Graph, servers: Servers, origin: Running
 ) -> None:
     """CHANGE_HISTORY_HOURS: the time to live of what is kept, and 0. What is kept is in the user's export."""
-    record = ChangeRecord("ann", "evt_presence_ann_1", True, 1, "join", 2, 3, "told", 1)
+    record = ChangeRecord(
+        user="ann",
+        event_id="evt_presence_ann_1",
+        online=True,
+        at=1,
+        reason="join",
+        held_until=2,
+        settled_at=3,
+        outcome="told",
+        recipients=1,
+    )
     async with door(graph, servers, origin, change_history_hours=2) as world:
         await world.context.change_history.add([record])
         assert await world.context.change_history.changes_of("ann") == [record]
@@ -112,7 +122,9 @@ async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_al
         key = keys.change_history(world.shards.partition("ann"), "ann")
         lives = await ttl(servers.redis_url, key)
         assert HOUR < lives <= 2 * HOUR
-        none = ChangeHistory(world.context.backends.valkey, world.shards.partition, 0)
+        none = ChangeHistory(
+            valkey=world.context.backends.valkey, partition=world.shards.partition, ttl_seconds=0
+        )
         await none.erase("ann")
         await none.add([record])
         assert await none.changes_of("ann") == []

@@ -92,7 +92,7 @@ async def listening(world: World, user: str) -> Device:
     """A device that hears its inbox for certain: it has heard something."""
     device = world.device(user)
     device.appear()
-    pool = PublishClient(world.context.keyset, lambda: None)
+    pool = PublishClient(keyset=world.context.keyset, token=lambda: None)
 
     async def heard() -> bool:
         said = await pool.post(f"inbox.{user}", b'{"type": "hello", "payload": {}}')
@@ -117,7 +117,9 @@ async def test_a_lambda_function_publishes_what_it_is_handed(
         monkeypatch.setenv(name.upper(), str(said))
     monkeypatch.setattr(lambda_handler, "_warm", [])
     async with SqsQueue.open(url) as queue:
-        inbox = InboxStreams(quiet.context.backends.valkey, quiet.shards.partition, queue)
+        inbox = InboxStreams(
+            valkey=quiet.context.backends.valkey, partition=quiet.shards.partition, queue=queue
+        )
         await inbox.request_sync(["ann"], "asked")
         await inbox.request_sync(["bob"], "asked")
         handed = event(await queue.receive(0))

@@ -81,13 +81,17 @@ async def flagged(world: World) -> int:
 
 async def calm(world: World) -> bool:
     """No storm is on, and nobody is told of one."""
-    health = Health(world.context.backends.valkey, world.settings.partitions, 10)
+    health = Health(
+        valkey=world.context.backends.valkey, partitions=world.settings.partitions, valid_for_seconds=10
+    )
     return not REGISTRY.get_sample_value("friends_storm") and await health.late() is None
 
 
 async def doubt(world: World) -> bool:
     """Clients are told that presence is not known, and why."""
-    health = Health(world.context.backends.valkey, world.settings.partitions, 10)
+    health = Health(
+        valkey=world.context.backends.valkey, partitions=world.settings.partitions, valid_for_seconds=10
+    )
     return "left within" in str(await health.late())
 
 

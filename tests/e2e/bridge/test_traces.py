@@ -55,7 +55,7 @@ async def test_a_change_can_be_traced_from_the_poll_to_the_publish(
     inside = {
         one.name for one in found if one.parent is not None and one.parent.span_id == settle.context.span_id
     }
-    assert {"graph write_flags", "graph read_online_friends", "append notices"} <= inside
+    assert {"graph write_flags", "graph read_online_friends", "append notifications"} <= inside
     receive = {one.context.span_id for one in found if one.name == "receive"}
     assert any(one.name == "accept" and one.parent and one.parent.span_id in receive for one in found)
     (request,) = [one for one in found if one.name == "PUT /v1/users/{id}"]

@@ -196,7 +196,9 @@ async def test_dead_letters_go_back_by_the_service_key_alone(world: World) -> No
     (ann,) = await world.people("Ann")
     async with open_valkey(world.stack.engines.redis_url) as valkey:
         body = b'{"type": "friends.sync", "payload": {}}'
-        await DeadLetters(valkey, PARTITIONS).add_message(0, ann, body, "400 Message Too Large")
+        await DeadLetters(valkey=valkey, partitions=PARTITIONS).add_message(
+            0, ann, body, "400 Message Too Large"
+        )
     async with console(world, *OFFLINE_NOISE) as window:
         page = window.page
         await expect(page.locator("#dead-badge")).to_have_text("1")

@@ -39,7 +39,7 @@ async def test_a_partition_with_more_than_a_batch_due_leaves_the_next_one_to_the
     debouncers = {number: Debouncer() for number in range(3)}
     flags, inbox = (
         Flags(),
-        MagicMock(notifications=lambda: NotificationBatch(lambda _user: 0), append=AsyncMock()),
+        MagicMock(notifications=lambda: NotificationBatch(partition=lambda _user: 0), append=AsyncMock()),
     )
     one = committer.FlagCommitter(around(flags, inbox), debouncers)
     for turn in range(6):

@@ -49,7 +49,7 @@ class Queue:
 
     def notifications(self) -> NotificationBatch:
         """An empty one."""
-        return NotificationBatch(lambda _user: 0)
+        return NotificationBatch(partition=lambda _user: 0)
 
     async def append(self, notifications: NotificationBatch) -> None:
         """Accepted, once open."""

@@ -38,7 +38,7 @@ async def test_a_full_stream_is_waited_for_before_the_poll() -> None:
         now=lambda: 0,
         room=room,
     )
-    keyset = Keyset("127.0.0.1:1", "demo", "demo", False, "us")
+    keyset = Keyset(origin="127.0.0.1:1", subscribe_key="demo", publish_key="demo", tls=False, uuid="us")
     session = cast(aiohttp.ClientSession, Untouched())
     subscriber = Subscriber(session, keyset, ShardMap(4, 8), cast(PresenceLog, None), hooks)
     with pytest.raises(StreamFull):

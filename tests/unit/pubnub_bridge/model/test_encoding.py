@@ -112,7 +112,7 @@ def test_a_stream_entry_says_what_was_put_in(user: str, recipients: list[str], t
 
 def test_notices_are_spread_by_the_recipients_partition() -> None:
     """One entry a partition, whatever the number of events."""
-    notifications = NotificationBatch(lambda user: len(user) % 2)
+    notifications = NotificationBatch(partition=lambda user: len(user) % 2)
     notifications.add(presence_event(told()), ["a", "bb", "c"])
     notifications.sync(sync_of(told()))
     assert set(notifications.bodies()) == {0, 1}
@@ -139,7 +139,7 @@ def end(user: str, **more: object) -> End:
 
 def heard(a: End, b: End, friends: bool = False) -> dict[str, dict[str, object]]:
     """What each inbox gets."""
-    notifications = NotificationBatch(lambda _user: 0)
+    notifications = NotificationBatch(partition=lambda _user: 0)
     add_friendship_events(ChangedPair("n", a, b, friends, 0, 5), notifications)
     found = {}
     for notice in notifications.by_partition.get(0, []):

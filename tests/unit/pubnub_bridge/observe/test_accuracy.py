@@ -35,7 +35,7 @@ class World:
 
     async def here_now(self, channel: str) -> Occupants:
         """Presence."""
-        return Occupants(len(self.present), sorted(self.present))
+        return Occupants(occupancy=len(self.present), users=sorted(self.present))
 
     async def where_now(self, user: str) -> frozenset[str]:
         """Presence of one."""
@@ -52,7 +52,7 @@ class World:
 
     async def sample(self) -> float | None:
         """One sample of everybody."""
-        lookups = PresenceLookup(self, SHARDS, lambda: 0)
+        lookups = PresenceLookup(pubnub=self, shards=SHARDS, now=lambda: 0)
         return await Accuracy(self, lookups, 20, 10.0, self.sleep).sample(0)
 
 

@@ -1,9 +1,9 @@
-"""What is written behind, and when: all that is kept of who changed, only the members of who did not."""
+"""Write-behind: everything of a user who changed, and only the members of a user whose friends did."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -12,11 +12,11 @@ import pytest
 from graph_service.errors import GraphUnavailable, QueueUnavailable
 from graph_service.model.model import PresenceSnapshot
 from graph_service.model.sharding import ShardMap
-from pubnub_bridge.pubnub_api.app_context import AppContext
+from pubnub_bridge.pubnub_api.app_context import AppContext, members
 
 
-class Kept:
-    """What was written, in order."""
+class RecordingStore:
+    """Records what is written, in order."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str]] = []
@@ -30,7 +30,7 @@ class Kept:
         self.calls.append(("channel", channel))
 
     async def members(self, channel: str) -> set[str]:
-        """Nobody is one yet."""
+        """None yet."""
         return set()
 
     async def change_members(
@@ -40,47 +40,46 @@ class Kept:
         self.calls.append(("members", channel))
 
     async def remove_user(self, user: str) -> None:
-        """A user is forgotten."""
+        """A user is erased."""
         self.calls.append(("no user", user))
 
     async def remove_channel(self, channel: str) -> None:
-        """A channel is forgotten."""
+        """A channel is erased."""
         self.calls.append(("no channel", channel))
 
 
 class Reads:
-    """Everybody exists but those erased, and has one friend."""
+    """Every user exists but those erased, and has one friend."""
 
     erased = frozenset({"zoe"})
 
     def __init__(self) -> None:
-        self.away: list[Exception] = []
-        """What the next calls raise, one each."""
+        self.errors: list[Exception] = []
+        """Raised by the next calls, one each."""
 
-    def _answers(self) -> None:
-        if self.away:
-            raise self.away.pop(0)
+    def _raise_next(self) -> None:
+        if self.errors:
+            raise self.errors.pop(0)
 
     async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
-        """All that is known."""
-        self._answers()
-        return [told(user) for user in ids if user not in self.erased]
+        """Of the users who exist."""
+        self._raise_next()
+        return [snapshot(user) for user in ids if user not in self.erased]
 
     async def active(self, user: str, limit: int) -> Sequence[tuple[str, int]] | None:
         """The friend."""
-        self._answers()
+        self._raise_next()
         return None if user in self.erased else [("fay", 0)]
 
 
-def told(user: str, friends: Sequence[str] = ()) -> PresenceSnapshot:
+def snapshot(user: str, friends: Sequence[str] = ()) -> PresenceSnapshot:
     """A user who is online, with these friends online."""
     return PresenceSnapshot(user, user, True, False, True, 1, 1, friends, friends, len(friends), 1)
 
 
 @asynccontextmanager
-async def running(context: AppContext) -> Any:
-    """While it writes."""
-    task = asyncio.create_task(context.run())
+async def running(context: AppContext, under_pressure: Callable[[], bool] = lambda: False) -> Any:
+    task = asyncio.create_task(context.run(under_pressure=under_pressure))
     try:
         yield
     finally:
@@ -98,74 +97,81 @@ ANN_CHANGED = [
 """What is written when ann has changed, and bob is her friend who is online."""
 
 
-def made(kept: Kept, reads: Reads | None = None) -> AppContext:
-    """One without a limit worth mentioning."""
-    return AppContext(kept, reads or Reads(), ShardMap(), "full", 10_000)
+def app_context(store: RecordingStore, reads: Reads | None = None) -> AppContext:
+    """With a rate that no test reaches."""
+    return AppContext(
+        store=store, reads=reads or Reads(), shards=ShardMap(), extent="full", writes_per_second=10_000
+    )
 
 
-async def written(kept: Kept, calls: int) -> list[tuple[str, str]]:
-    """Until so many calls were made."""
+async def written(store: RecordingStore, calls: int) -> list[tuple[str, str]]:
+    """Wait until so many calls were made."""
     async with asyncio.timeout(5):
-        while len(kept.calls) < calls:  # noqa: ASYNC110 - another task's list
+        while len(store.calls) < calls:  # noqa: ASYNC110 - another task's list
             await asyncio.sleep(0)
-    return sorted(kept.calls)
+    return sorted(store.calls)
 
 
-async def test_of_who_changed_all_is_written_and_of_their_friends_only_who_is_a_member() -> None:
+async def test_everything_of_a_changed_user_is_written_and_only_the_members_of_their_friends() -> None:
     """A friend's own flags are as they were: writing them again would be half of all calls."""
-    kept = Kept()
-    context = made(kept)
-    context.settled([told("ann", ["bob"])])
+    store = RecordingStore()
+    context = app_context(store)
+    context.on_committed([snapshot("ann", ["bob"])])
     async with running(context):
-        assert await written(kept, 4) == ANN_CHANGED
+        assert await written(store, 4) == ANN_CHANGED
 
 
-async def test_who_changed_is_written_whole_though_a_friend_changed_afterwards() -> None:
-    """What waits is merged, and nothing of it gets lost."""
-    kept = Kept()
-    context = made(kept)
-    context.settled([told("ann", ["bob"]), told("bob", ["ann"])])
+async def test_a_changed_user_is_written_whole_though_a_friend_changed_afterwards() -> None:
+    """Pending writes are merged, and none is lost."""
+    store = RecordingStore()
+    context = app_context(store)
+    context.on_committed([snapshot("ann", ["bob"]), snapshot("bob", ["ann"])])
     async with running(context):
-        assert ("user", "bob") in await written(kept, 6)
+        assert ("user", "bob") in await written(store, 6)
 
 
-async def test_who_was_erased_meanwhile_is_forgotten_whoever_changed() -> None:
-    """By an own change, or by a friend's."""
+async def test_a_user_erased_while_a_write_was_pending_is_removed() -> None:
+    """After a change of their own, or of a friend."""
     for own in (True, False):
-        kept = Kept()
-        context = made(kept)
+        store = RecordingStore()
+        context = app_context(store)
         context.touch(["zoe"], own=own)
         async with running(context):
-            assert await written(kept, 2) == [("no channel", "friends.zoe"), ("no user", "zoe")]
+            assert await written(store, 2) == [("no channel", "friends.zoe"), ("no user", "zoe")]
 
 
-async def test_what_failed_is_tried_again_with_no_more_than_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether the graph was away for the whole batch, or PubNub for one of them."""
+async def test_a_failed_write_is_retried_with_the_same_extent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether the graph failed for the whole batch, or one user's write did."""
     monkeypatch.setattr("pubnub_bridge.pubnub_api.app_context.RETRY_SECONDS", 0.0)
-    kept, reads = Kept(), Reads()
-    reads.away = [GraphUnavailable(reason="away"), QueueUnavailable(reason="away")]
-    context = made(kept, reads)
-    context.settled([told("ann", ["bob"])])
+    store, reads = RecordingStore(), Reads()
+    reads.errors = [GraphUnavailable(reason="away"), QueueUnavailable(reason="away")]
+    context = app_context(store, reads)
+    context.on_committed([snapshot("ann", ["bob"])])
     async with running(context):
-        assert await written(kept, 4) == ANN_CHANGED
-    assert not reads.away
+        assert await written(store, 4) == ANN_CHANGED
+    assert not reads.errors
     context.touch(["bob"], own=False)
-    reads.away = [GraphUnavailable(reason="away")]
-    kept.calls.clear()
+    reads.errors = [GraphUnavailable(reason="away")]
+    store.calls.clear()
     async with running(context):
-        assert await written(kept, 1) == [("members", "friends.bob")]
+        assert await written(store, 1) == [("members", "friends.bob")]
 
 
-async def test_while_news_needs_all_there_is_a_cache_waits() -> None:
-    """And goes on as soon as it is not."""
-    kept = Kept()
-    context = made(kept)
-    pressed = True
-    context.pressed = lambda: pressed
+async def test_writing_waits_under_pressure_and_continues_after_it() -> None:
+    store = RecordingStore()
+    context = app_context(store)
+    under_pressure = True
     context.touch(["ann"])
-    async with running(context):
+    async with running(context, lambda: under_pressure):
         for _ in range(100):
             await asyncio.sleep(0)
-        assert not kept.calls
-        pressed = False
-        assert await written(kept, 3)
+        assert not store.calls
+        under_pressure = False
+        assert await written(store, 3)
+
+
+def test_members_become_the_active_friends_at_most_a_hundred() -> None:
+    change = members({"ann", "bob"}, [("bob", 1), ("cat", 2)])
+    assert (change.added, change.removed) == ({"cat": 2}, ["ann"])
+    many = members(set(), [(str(number), 1) for number in range(200)])
+    assert len(many.added) == 100

@@ -66,7 +66,7 @@ def test_a_presence_log_entry_is_its_cursor_and_a_row_for_each_event() -> None:
 
 async def test_the_subscribe_cursor_is_stored_in_the_transaction_of_its_entry() -> None:
     valkey: Any = AsyncMock()
-    log = PresenceLog(valkey, lambda _user: 7)
+    log = PresenceLog(valkey=valkey, partition=lambda _user: 7)
     await log.append_with_cursor(7, EVENTS, Cursor("17000000000000000", 4))
     assert valkey.mock_calls == [
         call.append([("fp:{7}:seen", LOG_ENTRY)], {"fp:{7}:cursor": b'["17000000000000000", 4]'})
@@ -94,7 +94,7 @@ CHANGE_LETTER = (
 
 async def test_a_dead_letter_is_an_object_and_a_change_says_that_it_is_one() -> None:
     valkey: Any = AsyncMock()
-    dead_letters = DeadLetters(valkey, 8)
+    dead_letters = DeadLetters(valkey=valkey, partitions=8)
     await dead_letters.add_message(7, "bob", b'{"type":"x"}', "413 Too Large")
     await dead_letters.add_change(7, EVENTS[0], "no such user")
     assert valkey.mock_calls == [
@@ -106,18 +106,36 @@ async def test_a_dead_letter_is_an_object_and_a_change_says_that_it_is_one() -> 
 async def test_stored_dead_letters_are_read_back_with_their_kind() -> None:
     valkey: Any = AsyncMock()
     valkey.read.return_value = {"fp:{0}:dead": [("1-0", MESSAGE_LETTER), ("2-0", CHANGE_LETTER)]}
-    assert await DeadLetters(valkey, 1).all() == [
-        DeadLetter("1-0", "bob", "413 Too Large", '{"type":"x"}'),
-        DeadLetter("2-0", "ann", "no such user", '["ann", true, 17, 3, "join"]', "change"),
+    assert await DeadLetters(valkey=valkey, partitions=1).all() == [
+        DeadLetter(entry="1-0", inbox="bob", reason="413 Too Large", body='{"type":"x"}'),
+        DeadLetter(
+            entry="2-0",
+            inbox="ann",
+            reason="no such user",
+            body='["ann", true, 17, 3, "join"]',
+            kind="change",
+        ),
     ]
 
 
 async def test_a_change_and_its_failed_recipients_are_rows_of_two_lists() -> None:
     valkey: Any = AsyncMock()
-    history = ChangeHistory(valkey, lambda _user: 7, 60)
-    record = ChangeRecord("ann", "evt_presence_ann_17", True, 17, "join", 3017, 3020, "told", 2)
+    history = ChangeHistory(valkey=valkey, partition=lambda _user: 7, ttl_seconds=60)
+    record = ChangeRecord(
+        user="ann",
+        event_id="evt_presence_ann_17",
+        online=True,
+        at=17,
+        reason="join",
+        held_until=3017,
+        settled_at=3020,
+        outcome="told",
+        recipients=2,
+    )
     await history.add([record])
-    await history.add_failed([FailedRecipient("ann", "evt_presence_ann_17", "bob", "400")])
+    await history.add_failed(
+        [FailedRecipient(user="ann", event_id="evt_presence_ann_17", inbox="bob", reason="400")]
+    )
     row = (
         b'{"user":"ann","event_id":"evt_presence_ann_17","online":true,"at":17,"reason":"join",'
         b'"held_until":3017,"settled_at":3020,"outcome":"told","recipients":2,"failed":0}'
@@ -130,7 +148,12 @@ async def test_a_change_and_its_failed_recipients_are_rows_of_two_lists() -> Non
 
 async def test_a_health_row_has_two_ages_and_the_storm() -> None:
     valkey: Any = AsyncMock()
-    await Health(valkey, 8, 30).write({7: Ages(1.26, 0.0, "storm"), 6: Ages(0.0, 2.0)})
+    await Health(valkey=valkey, partitions=8, valid_for_seconds=30).write(
+        {
+            7: Ages(debounce_lag_seconds=1.26, publish_lag_seconds=0.0, storm="storm"),
+            6: Ages(debounce_lag_seconds=0.0, publish_lag_seconds=2.0),
+        }
+    )
     assert valkey.mock_calls == [
         call.put("fp:{7}:health", b'[1.3, 0.0, "storm"]', 30),
         call.put("fp:{6}:health", b"[0.0, 2.0, null]", 30),
@@ -140,7 +163,7 @@ async def test_a_health_row_has_two_ages_and_the_storm() -> None:
 async def test_the_watermark_is_a_number_in_microseconds() -> None:
     valkey: Any = AsyncMock()
     valkey.get.return_value = b"1757969858405124"
-    watermark = Watermark(valkey)
+    watermark = Watermark(valkey=valkey)
     await watermark.load()
     assert watermark.highest == 1_757_969_858_405_124
     assert valkey.mock_calls == [call.get("fp:highest-ts")]
