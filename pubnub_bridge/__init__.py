@@ -1,1 +1,1 @@
-"""Presence in, inbox messages out. Knows PubNub; uses graph_service, never the reverse."""
+"""The bridge: PubNub presence in, inbox messages out. Imports graph_service, never the reverse."""

@@ -1,4 +1,4 @@
-"""``python -m pubnub_bridge``: the same as ``friends-presence serve``. Knows only where to start."""
+"""``python -m pubnub_bridge``: the same as ``friends-presence serve``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors of the bridge. The docstring is the message; `code`, `status` and `temporary` are as in the graph service."""
+"""Errors of the bridge. A docstring is the message; `code`, `status` and `temporary` are as in `graph_service.errors`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from graph_service.errors import FriendsError, Unavailable
 
 
 class PubNubUnavailable(Unavailable):
-    """PubNub does not answer: {reason}. Try again in a moment."""
+    """PubNub does not respond: {reason}. Try again in a moment."""
 
     code = "pubnub_unavailable"
 

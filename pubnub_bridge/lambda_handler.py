@@ -1,7 +1,8 @@
-"""Rows 9 and 10 of the walk as an AWS Lambda function on the SQS queue of notices; the bridge does the rows before.
+"""Stage 3 as an AWS Lambda function: batches and publishes the notifications of an SQS queue, which a bridge fills.
 
-Options come from the environment as everywhere, QUEUE_URL among them. Set on the event source: batch size 10, no batch
-window, *report batch item failures*. A function that stays warm keeps its connections. Knows Lambda's shapes only.
+Settings come from the environment as everywhere, QUEUE_URL among them. Set on the event source: batch size 10, no batch
+window, *report batch item failures*. A warm function reuses its connections. Records that are not published before
+Lambda's deadline are reported as failed, and SQS delivers them again.
 """
 
 from __future__ import annotations
@@ -26,59 +27,59 @@ from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.inbox_streams import InboxStreams
 
 MARGIN_SECONDS = 2.0
-"""Seconds before Lambda's deadline at which what is not finished is given back."""
+"""Before Lambda's deadline: what is not published by then is reported as failed."""
 
 
 class Context(Protocol):
-    """What this reads of Lambda's context."""
+    """The part of Lambda's context that is used."""
 
     def get_remaining_time_in_millis(self) -> int:
-        """Until Lambda ends the function."""
+        """Time until Lambda stops the function."""
 
 
 class LambdaQueue:
-    """A `NotificationQueue` of what Lambda handed over: Lambda itself deletes what is not reported as failed."""
+    """A `NotificationQueue` over one Lambda event: SQS deletes the records that are not reported as failed."""
 
-    def __init__(self, queue: SqsQueue) -> None:
+    def __init__(self, *, queue: SqsQueue) -> None:
         self._queue = queue
-        self._open: set[str] = set()
+        self._unfinished: set[str] = set()
         self._changed = asyncio.Event()
 
     def expect(self, ids: Sequence[str]) -> None:
-        """These are to be finished."""
-        self._open.update(ids)
+        """Records with these ids are to be published."""
+        self._unfinished.update(ids)
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
-        """What could not be published goes to the end of the queue itself."""
+        """What could not be published goes to the end of the SQS queue."""
         await self._queue.append(entries)
 
     async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
-        """Finished."""
+        """Published, or appended again."""
         for ids in entries.values():
-            self._open.difference_update(ids)
+            self._unfinished.difference_update(ids)
         self._changed.set()
 
     async def unfinished(self, ids: Sequence[str], seconds: float) -> list[str]:
-        """Which of these are not finished after so long, in their order."""
+        """The ids that are not finished after `seconds`, in their order."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, seconds)):
-                while self._open.intersection(ids):
+                while self._unfinished.intersection(ids):
                     self._changed.clear()
                     await self._changed.wait()
-        return [one for one in ids if one in self._open]
+        return [one for one in ids if one in self._unfinished]
 
 
 class Function:
-    """One warm function."""
+    """One warm function: backends, PubNub clients and a worker that runs during its events."""
 
-    def __init__(self, worker: SqsWorker, handed: LambdaQueue) -> None:
+    def __init__(self, *, worker: SqsWorker, queue: LambdaQueue) -> None:
         self._worker = worker
-        self._handed = handed
+        self._queue = queue
 
     @classmethod
     @asynccontextmanager
     async def open(cls, settings: Settings) -> AsyncIterator[Function]:
-        """Opens engines, PubNub's side and the queue. Raises as `pubnub_bridge.runtime.bridge.run`."""
+        """Opens backends, context and queue. Raises as `pubnub_bridge.runtime.bridge.run`."""
         async with open_backends(settings) as opened, open_context(settings, opened) as context:
             if context.notification_queue is None:
                 raise BadQueue(url="", reason="a function needs the queue that Lambda reads for it")
@@ -88,32 +89,32 @@ class Function:
                 token=context.tokens.server_token,
                 pipeline_depth=settings.publish_pipeline,
             )
-            handed = LambdaQueue(queue=context.notification_queue)
-            inbox = InboxStreams(valkey=opened.valkey, partition=context.shards.partition, queue=handed)
+            queue = LambdaQueue(queue=context.notification_queue)
+            inbox = InboxStreams(valkey=opened.valkey, partition=context.shards.partition, queue=queue)
             how = ways(context, pool, SyncLoader(context.flags, context.watermark))
             worker = SqsWorker(settings.partitions, how, inbox, limits(settings), batch_window(settings))
             running = (worker.publish.run(), context.tokens.run(), pool.connections.watch())
             tasks = [asyncio.create_task(one) for one in running]
             try:
-                yield cls(worker, handed)
+                yield cls(worker=worker, queue=queue)
             finally:
                 await cancel_and_wait(tasks)
                 pool.connections.close()
 
-    async def handled(self, event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """Publishes an event's records; names those that SQS must hand out again."""
+    async def handle(self, event: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Publish an event's records for at most `seconds`; returns those that SQS must deliver again."""
         received = [
             Received(int(one["attributes"]["MessageGroupId"]), one["messageId"], one["body"].encode())
             for one in event["Records"]
         ]
         ids = [one.id for one in received]
-        self._handed.expect(ids)
+        self._queue.expect(ids)
         self._worker.take(received)
-        failed = await self._handed.unfinished(ids, seconds)
+        failed = await self._queue.unfinished(ids, seconds)
         return {"batchItemFailures": [{"itemIdentifier": one} for one in failed]}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Warm:
     runner: asyncio.Runner
     function: Function
@@ -126,21 +127,22 @@ _warm: list[_Warm] = []
 def handler(event: Mapping[str, Any], context: Context) -> dict[str, Any]:
     """Lambda's entry: ``pubnub_bridge.lambda_handler.handler``."""
     if not _warm:
-        _warm.append(_started())
+        _warm.append(_start())
     one = _warm[0]
     return one.runner.run(
-        one.function.handled(event, context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS)
+        one.function.handle(event, context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS)
     )
 
 
 def close() -> None:
-    """Ends a warm function; Lambda itself freezes and ends processes without a word."""
+    """Close a warm function, for tests; Lambda freezes and stops processes without notice."""
     while _warm:
         one = _warm.pop()
         one.runner.run(one.exits.aclose())
         one.runner.close()
 
 
-def _started() -> _Warm:
+def _start() -> _Warm:
     runner, exits = asyncio.Runner(), AsyncExitStack()
-    return _Warm(runner, runner.run(exits.enter_async_context(Function.open(load(Settings)))), exits)
+    function = runner.run(exits.enter_async_context(Function.open(load(Settings))))
+    return _Warm(runner=runner, function=function, exits=exits)

@@ -11,10 +11,10 @@ from dataclasses import asdict
 from typing import Any
 
 from graph_service.friends.users import Eraser
-from pubnub_bridge.runtime.context import BridgeContext
+from pubnub_bridge.runtime.context import ApiContext
 
 
-def exporters(context: BridgeContext) -> Mapping[str, Eraser]:
+def exporters(context: ApiContext) -> Mapping[str, Eraser]:
     """What is kept of a user beside the graph. App Context holds nothing that the graph does not."""
 
     async def recent_changes(user: str) -> Mapping[str, Any]:
@@ -27,7 +27,7 @@ def exporters(context: BridgeContext) -> Mapping[str, Eraser]:
     return {"recent changes": recent_changes, "dead letters": dead_letters}
 
 
-def erasers(context: BridgeContext) -> Mapping[str, Eraser]:
+def erasers(context: ApiContext) -> Mapping[str, Eraser]:
     """By the name that the report of an erase gives them. Each raises what its store raises; then ask again."""
 
     async def recent_changes(user: str) -> Mapping[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from graph_service.api.schemas import ResponseModel
 from graph_service.valkey.client import FIRST
-from pubnub_bridge.runtime.context import BridgeContext
+from pubnub_bridge.runtime.context import ApiContext
 from pubnub_bridge.store import keys
 
 MOST = 20_000
@@ -38,7 +38,7 @@ class Traces(ResponseModel):
     stores: list[Trace]
 
 
-async def traces(context: BridgeContext, user: str) -> Traces:
+async def traces(context: ApiContext, user: str) -> Traces:
     """Looks into every store. Raises what the stores raise when they are away."""
     found = [
         await _graph(context, user),
@@ -53,19 +53,19 @@ async def traces(context: BridgeContext, user: str) -> Traces:
     return Traces(user_id=user, clean=clean, stores=[*found, await _audit(context, user)])
 
 
-async def _graph(context: BridgeContext, user: str) -> Trace:
+async def _graph(context: ApiContext, user: str) -> Trace:
     known = (await context.backends.graph.row("existing_ids", ids=[user]) or {})["ids"]
     return Trace(store="graph", left=len(known), complete=True)
 
 
-async def _app_context(context: BridgeContext, user: str) -> Trace:
+async def _app_context(context: ApiContext, user: str) -> Trace:
     if context.settings.app_context == "off":
         return Trace(store="App Context", left=0, complete=True, note="not written (APP_CONTEXT=off)")
     left = await context.pubnub.metadata_count(user, f"friends.{user}")
     return Trace(store="App Context", left=left, complete=True)
 
 
-async def _values(context: BridgeContext, user: str) -> Trace:
+async def _values(context: ApiContext, user: str) -> Trace:
     """What is kept under the user's own keys."""
     partition = context.shards.partition(user)
     lists = [keys.change_history(partition, user), keys.failed_recipients(partition, user)]
@@ -75,7 +75,7 @@ async def _values(context: BridgeContext, user: str) -> Trace:
     return Trace(store="kept answers and recent changes", left=left, complete=True, note=note)
 
 
-async def _streams(context: BridgeContext, user: str, name: str, key: Callable[[int], str]) -> Trace:
+async def _streams(context: ApiContext, user: str, name: str, key: Callable[[int], str]) -> Trace:
     quoted, left, complete = f'"{user}"'.encode(), 0, True
     escaped = f'\\"{user}\\"'.encode()  # inside a message that is itself a text
     for partition in range(context.settings.partitions):
@@ -93,7 +93,7 @@ async def _streams(context: BridgeContext, user: str, name: str, key: Callable[[
     return Trace(store=name, left=left, complete=complete)
 
 
-async def _audit(context: BridgeContext, user: str) -> Trace:
+async def _audit(context: ApiContext, user: str) -> Trace:
     looks = await context.audit.last(10_000)
     left = sum(user in look.about.split() for _, look in looks)
     note = "kept on purpose: who looked at whom must not be erased by being looked at; capped"

@@ -16,7 +16,7 @@ from graph_service.model.timestamps import microseconds, milliseconds
 from graph_service.valkey.client import FIRST
 from pubnub_bridge.debounce.debouncer import DebounceTimes
 from pubnub_bridge.model.presence_event import PresenceEvent
-from pubnub_bridge.runtime.context import BridgeContext
+from pubnub_bridge.runtime.context import ApiContext
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store import keys, presence_log
 from pubnub_bridge.store.change_history import ChangeRecord
@@ -82,7 +82,7 @@ class Why(ResponseModel):
     ts: Time
 
 
-async def explained(context: BridgeContext, viewer: str, friend: str) -> Why:
+async def explained(context: ApiContext, viewer: str, friend: str) -> Why:
     """The whole answer.
 
     Raises:
@@ -115,7 +115,7 @@ async def explained(context: BridgeContext, viewer: str, friend: str) -> Why:
 _AS_READ = ("viewer_name", "friend_name", "friends", "viewer_blocked", "friend_blocked", "invisible")
 
 
-async def pending(context: BridgeContext, user: str, written: int) -> list[PresenceEvent]:
+async def pending(context: ApiContext, user: str, written: int) -> list[PresenceEvent]:
     """What stands of a user in the seen stream and is newer than `written`, the time of the flag in milliseconds."""
     key = keys.presence_log(context.shards.partition(user))
     rows = (await context.backends.valkey.read({key: FIRST}, count=MOST_PENDING)).get(key, [])

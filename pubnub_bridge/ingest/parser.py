@@ -1,7 +1,7 @@
-"""Presence bodies as PubNub sends them, turned into `PresenceEvent` (row 2 of the walk). Pure; knows no network.
+"""Parses presence bodies into `PresenceEvent`. Pure. No input raises: what is not understood is in `unknown`.
 
 Field shapes are those of recorded announce and interval events (PubNub docs: Presence Events); `precise_timestamp`
-is optional since older replies lack it, and arrays beside ``here_now_refresh`` are incomplete.
+is optional since older responses lack it, and arrays next to ``here_now_refresh`` are incomplete.
 """
 
 from __future__ import annotations
@@ -13,41 +13,41 @@ from typing import Any
 from pubnub_bridge.model.presence_event import PresenceEvent
 
 MAX_AHEAD_MILLISECONDS = 60_000
-"""Milliseconds that an event may lie ahead of PubNub's own time before it is pulled back to it."""
+"""An event further ahead of PubNub's time gets its publish time, or PubNub's time."""
 
 MIN_COMPARE_INTERVAL_MILLISECONDS = 30_000
-"""Milliseconds between two comparisons of one shard whose number seems wrong: a second device may be one more join."""
+"""Between two comparisons of one shard whose occupancy seems wrong: a second device may be one more join."""
 
 _STATES = {"join": True, "leave": False, "timeout": False}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """One body's number of occupants, and by how many those it names change it."""
+    """The occupancy that one body reports, and by how much the users it names change it."""
 
     shard: int
     change: int
     occupancy: int | None
     deltas: bool | None = None
-    """Of an interval: whether it named anybody. It does not where nothing changed, nor where Deltas are off."""
+    """Of an interval: whether it names any user. It does not where nothing changed, nor where Deltas are off."""
 
 
 @dataclass(slots=True)
 class ParsedPresence:
-    """All that one reply or webhook call said."""
+    """Everything in one subscribe response or webhook call."""
 
     events: list[PresenceEvent] = field(default_factory=list)
     refresh: set[int] = field(default_factory=set)
-    """Shards whose event said that its arrays are incomplete."""
+    """Shards whose interval reports that its arrays are incomplete."""
     occupancy: dict[int, int] = field(default_factory=dict)
-    """The last number of occupants that each shard told of itself."""
+    """The last occupancy reported for each shard."""
     tallies: list[Tally] = field(default_factory=list)
-    """What each body said of a shard's number, in order."""
+    """One for each body that changes an occupancy, in order."""
     unknown: list[str] = field(default_factory=list)
-    """Why a body was not understood, one text each."""
+    """Why a body was not understood, one text for each."""
 
     def add(self, shard: int, body: Any, published: int, now: int) -> None:
-        """Add one presence body of a shard; `published` is its publish time and `now` PubNub's time, both in ms."""
+        """Add one presence body of a shard; `published` is its publish time, `now` PubNub's time, in milliseconds."""
         if not isinstance(body, Mapping):
             self.unknown.append(f"a presence body of type {type(body).__name__}")
             return
@@ -62,39 +62,42 @@ class ParsedPresence:
         elif action in _STATES and isinstance(body.get("uuid"), str) and body["uuid"]:
             at = _at(body, published, now)
             self.events.append(PresenceEvent(body["uuid"], _STATES[action], at, shard, action))
-            self.tallies.append(Tally(shard, 1 if _STATES[action] else -1, occupancy))
+            change = 1 if _STATES[action] else -1
+            self.tallies.append(Tally(shard=shard, change=change, occupancy=occupancy))
         elif action != "state-change":
             self.unknown.append(f"presence action {action!r}")
 
     def _interval(self, shard: int, body: Mapping[str, Any], published: int, now: int) -> None:
         if body.get("here_now_refresh"):
             self.refresh.add(shard)
-        # The stamp of an interval has whole seconds only and may lie before an announced event it follows.
+        # The timestamp of an interval has whole seconds only and may lie before an announced event that it follows.
         at = max(_at(body, published, now), min(published, now + MAX_AHEAD_MILLISECONDS))
-        # A user of two arrays is seen twice at one time, which the hold has looked up.
-        seen = [PresenceEvent(user, _STATES[action], at, shard, action) for action, user in _deltas(body)]
-        self.events += seen
-        change = sum(1 if one.online else -1 for one in seen)
-        self.tallies.append(Tally(shard, change, _number(body.get("occupancy")), bool(seen)))
+        # A user of two arrays gets two events at one time: a conflict, which the debouncer has looked up.
+        events = [PresenceEvent(user, _STATES[action], at, shard, action) for action, user in _deltas(body)]
+        self.events += events
+        change = sum(1 if one.online else -1 for one in events)
+        occupancy = _number(body.get("occupancy"))
+        self.tallies.append(Tally(shard=shard, change=change, occupancy=occupancy, deltas=bool(events)))
 
 
 class OccupancyTracker:
-    """How many are on each shard by what was told, to notice what was not told. One object a subscribe loop."""
+    """Follows the occupancy of each shard by its events, to detect lost ones. One object for each subscribe loop."""
 
     def __init__(self) -> None:
         self._expected: dict[int, int] = {}
-        self._asked: dict[int, int] = {}
+        self._compared_at: dict[int, int] = {}
         self._wrong: set[int] = set()
         self._deltas = False
 
-    def shards_to_compare(self, heard: ParsedPresence, now: int) -> set[int]:
-        """Shards to be compared with Here Now; `now` in ms.
+    def shards_to_compare(self, parsed: ParsedPresence, now: int) -> set[int]:
+        """Shards to be compared with Here Now; `now` in milliseconds.
 
-        Those whose number does not follow from the events, at most every `ASK_AGAIN` each. And where nobody was ever
-        named in an interval, Deltas are off: then every interval may hide changes.
+        Those whose occupancy does not follow from the events, each at most once in
+        `MIN_COMPARE_INTERVAL_MILLISECONDS`. Where no interval has ever named a user, Deltas are off, and then every
+        interval may hide changes.
         """
         found = set()
-        for tally in heard.tallies:
+        for tally in parsed.tallies:
             self._deltas |= tally.deltas is True
             if tally.deltas is False and not self._deltas:
                 found.add(tally.shard)
@@ -106,11 +109,11 @@ class OccupancyTracker:
         due = {
             shard
             for shard in self._wrong
-            if now - self._asked.get(shard, -MIN_COMPARE_INTERVAL_MILLISECONDS)
+            if now - self._compared_at.get(shard, -MIN_COMPARE_INTERVAL_MILLISECONDS)
             >= MIN_COMPARE_INTERVAL_MILLISECONDS
         }
         self._wrong -= due
-        self._asked.update(dict.fromkeys(due, now))
+        self._compared_at.update(dict.fromkeys(due, now))
         return found | due
 
 
@@ -123,7 +126,7 @@ def _deltas(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _at(body: Mapping[str, Any], published: int, now: int) -> int:
-    """When it happened: the precise stamp, else the second's stamp made finer by the publish time."""
+    """When it happened, in milliseconds: the precise timestamp, else whole seconds refined by the publish time."""
     precise = _number(body.get("precise_timestamp"))
     seconds = _number(body.get("timestamp"))
     if precise is None and seconds is not None:

@@ -1,7 +1,7 @@
-"""Events & Actions webhooks, the other way in (row 1 of the walk). Pure: bodies to presence bodies.
+"""Parses Events & Actions webhooks, the alternative to subscribing. Pure; what is not understood is in `unknown`.
 
 Lenient as the captures demand (PubNub docs: Events & Actions payloads): ``schema`` or ``dataSchema``, its prefix
-maybe doubled; the items bare or inside ``event.payload``; ``channel`` or ``channelId``; numbers as digits in text;
+sometimes twice; items bare or inside ``event.payload``; ``channel`` or ``channelId``; numbers as digits in text;
 ``occupancy`` missing; user lists of an interval under either name.
 """
 
@@ -23,7 +23,7 @@ _ACTIONS = (
     ("presence.user.timedout.in.channel", "timeout"),
     ("presence.channel.occupancy.counted", "interval"),
 )
-_SILENT = (
+_IGNORED = (
     "presence.channel.user.state.in.changed",
     "presence.channel.state.active",
     "presence.channel.state.inactive",
@@ -36,12 +36,12 @@ _DELTAS = {
 
 
 def parse_webhook(body: Any, shards: ShardMap, now: int) -> ParsedPresence:
-    """All that one call said; what is not understood is in `unknown`."""
+    """Everything in one call; `now` is PubNub's time in milliseconds."""
     found = ParsedPresence()
     for schema, item in _items(body, found):
         action = _action(schema, item)
         if action is None:
-            if not any(word in schema for word in _SILENT):
+            if not any(word in schema for word in _IGNORED):
                 found.unknown.append(f"webhook schema {schema[-80:]!r}")
             continue
         shard = shards.parse(str(item.get("channel") or item.get("channelId") or ""))
@@ -52,7 +52,7 @@ def parse_webhook(body: Any, shards: ShardMap, now: int) -> ParsedPresence:
 
 
 def _items(body: Any, found: ParsedPresence) -> list[tuple[str, Mapping[str, Any]]]:
-    """The (schema, item) pairs of a call, whatever the envelope."""
+    """The (schema, item) pairs of a call in any envelope."""
     if isinstance(body, list):
         return [pair for one in body for pair in _items(one, found)]
     if not isinstance(body, Mapping):
@@ -73,20 +73,20 @@ def _items(body: Any, found: ParsedPresence) -> list[tuple[str, Mapping[str, Any
 
 
 def _action(schema: str, item: Mapping[str, Any]) -> str | None:
-    """By the schema's name; a timeout was captured under the interval's schema, so the item's own action counts first."""
-    own = item.get("data")
-    said = own.get("action") if isinstance(own, Mapping) else None
-    said = said or item.get("action")
-    if isinstance(said, str) and said in {"join", "leave", "timeout", "interval"}:
-        return said
-    return next((action for word, action in _ACTIONS if word in schema), None)
+    """From the item, else from the name of the schema: a timeout was captured under the interval's schema."""
+    data = item.get("data")
+    action = data.get("action") if isinstance(data, Mapping) else None
+    action = action or item.get("action")
+    if isinstance(action, str) and action in {"join", "leave", "timeout", "interval"}:
+        return action
+    return next((name for word, name in _ACTIONS if word in schema), None)
 
 
 def _presence(action: str, item: Mapping[str, Any], stamp: int) -> dict[str, Any]:
-    """The same as a presence body of the subscribe loop."""
-    own = item.get("data") if isinstance(item.get("data"), Mapping) else {}
+    """The same item in the form of the subscribe loop's presence bodies."""
+    data = item.get("data")
     body: dict[str, Any] = {"action": action, "precise_timestamp": stamp}
-    precise = own.get("precise_timestamp") if isinstance(own, Mapping) else None
+    precise = data.get("precise_timestamp") if isinstance(data, Mapping) else None
     if precise is not None:
         body["precise_timestamp"] = precise
     if action == "interval":
@@ -99,7 +99,7 @@ def _presence(action: str, item: Mapping[str, Any], stamp: int) -> dict[str, Any
 
 
 def _milliseconds(stamp: Any, now: int) -> int:
-    """When it happened; now, where that is not readable."""
+    """When it happened; `now` where that cannot be parsed."""
     try:
         return int(datetime.fromisoformat(str(stamp)).timestamp() * 1000)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Messages as bytes (for rows 8 to 10 of the walk). Pure. The contracts themselves are `graph_service.model.messages`.
+"""Encodes messages as JSON bytes. Pure. The contracts themselves are `graph_service.model.messages`.
 
-An event is encoded once, whoever receives it, and pasted into batches as it is.
+An event is encoded once, however many users receive it, and is inserted into batches as it is.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ from graph_service.model.timestamps import microseconds
 from pubnub_bridge.model.presence_event import event_id
 
 MAX_BODY_BYTES = MAX_MESSAGE_BYTES - 1024
-"""Bytes of a body: the rest is left for the request line, its token and headers."""
+"""The rest of the limit is for the request line, its token and the headers."""
+BATCH_HEAD_BYTES = 512
+"""Reserved in a body for everything but the list of events or friends."""
 
 
 def text(value: str | None) -> str:
-    """A JSON string, in ASCII: PubNub counts bytes."""
+    """A JSON string or null, in ASCII, so that its length is its number of bytes: PubNub counts those."""
     return "null" if value is None else encode_basestring_ascii(value)
 
 
 def message(kind: str, event_id: str, ts: int, payload: str) -> bytes:
-    """One message; `payload` is JSON already, `ts` microseconds."""
+    """One message; `payload` is JSON, `ts` in microseconds."""
     head = (
         f'{{"type":"{kind}","schemaVersion":"{VERSION}","eventId":{text(event_id)},"ts":"{microseconds(ts)}"'
     )
@@ -32,29 +34,29 @@ def message(kind: str, event_id: str, ts: int, payload: str) -> bytes:
 
 
 def online(user: str, name: str, at: int, ts: int) -> bytes:
-    """friend.online"""
+    """friend.online; `at` in milliseconds, `ts` in microseconds."""
     payload = f'{{"userId":{text(user)},"name":{text(name)},"at":{at}}}'
     return message("friend.online", event_id(user, at), ts, payload)
 
 
 def offline(user: str, last_seen: int, at: int, ts: int) -> bytes:
-    """friend.offline; `last_seen` in milliseconds."""
+    """friend.offline; `last_seen` and `at` in milliseconds, `ts` in microseconds."""
     payload = f'{{"userId":{text(user)},"lastSeen":"{microseconds(last_seen * 1000)}","at":{at}}}'
     return message("friend.offline", event_id(user, at), ts, payload)
 
 
 def unpack_events(body: bytes | str) -> list[dict[str, Any]]:
-    """The events of a message as objects, a batch's one by one; a sync or anything else as itself."""
+    """The events of a message as objects: those of a batch, or any other message itself."""
     message = json.loads(body)
     return list(message["payload"]["events"]) if message["type"] == "friend.batch" else [message]
 
 
 def batches(inbox: str, events: Sequence[tuple[int, bytes]]) -> list[bytes]:
-    """Events as (ts, body) in as few messages as fit: a lone one as itself, more as friend.batch."""
+    """Events as (ts, body) in as few messages as fit: a single one as itself, several as friend.batch."""
     if len(events) == 1:
         return [events[0][1]]
     joined = b",".join([body for _, body in events])
-    if len(joined) <= MAX_BODY_BYTES - 512:
+    if len(joined) <= MAX_BODY_BYTES - BATCH_HEAD_BYTES:
         return [_batch(inbox, events, joined)]
     return [
         group[0][1] if len(group) == 1 else _batch(inbox, group, b",".join([body for _, body in group]))
@@ -72,7 +74,7 @@ def _groups(events: Iterable[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]
     groups: list[list[tuple[int, bytes]]] = [[]]
     size = 0
     for event in events:
-        if groups[-1] and size + len(event[1]) + 1 > MAX_BODY_BYTES - 512:
+        if groups[-1] and size + len(event[1]) + 1 > MAX_BODY_BYTES - BATCH_HEAD_BYTES:
             groups.append([])
             size = 0
         groups[-1].append(event)
@@ -80,10 +82,16 @@ def _groups(events: Iterable[tuple[int, bytes]]) -> list[list[tuple[int, bytes]]
     return groups
 
 
-def sync(user: str, friends: Sequence[str], total: int, ts: int, budget: int = MAX_BODY_BYTES) -> list[bytes]:
-    """friends.sync, in as many parts of at most `budget` bytes as it needs."""
+def sync(
+    user: str, friends: Sequence[str], total: int, ts: int, max_bytes: int = MAX_BODY_BYTES
+) -> list[bytes]:
+    """friends.sync, in as many parts of at most `max_bytes` as it needs."""
     whole = _list(friends)
-    parts = [whole] if len(whole) <= budget - 512 else _parts(friends, budget - 512)
+    parts = (
+        [whole]
+        if len(whole) <= max_bytes - BATCH_HEAD_BYTES
+        else _parts(friends, max_bytes - BATCH_HEAD_BYTES)
+    )
     event_id = f"evt_sync_{user}_{ts // 1000}"
     return [
         message(
@@ -98,22 +106,22 @@ def sync(user: str, friends: Sequence[str], total: int, ts: int, budget: int = M
 
 
 def _list(friends: Sequence[str]) -> str:
-    """Ids in JSON. Nearly all need no escapes, and then a list is made in a third of the time."""
+    """Ids as a JSON array. Nearly all need no escapes, and then it is encoded in a third of the time."""
     plain = "".join(friends)
     if friends and plain.isascii() and plain.isprintable() and '"' not in plain and "\\" not in plain:
         return '["' + '","'.join(friends) + '"]'
     return f"[{','.join(map(text, friends))}]"
 
 
-def _parts(friends: Sequence[str], room: int) -> list[str]:
-    """Lists of at most `room` bytes, or of one friend, in JSON."""
+def _parts(friends: Sequence[str], max_bytes: int) -> list[str]:
+    """JSON arrays of at most `max_bytes`, or of one friend."""
     parts: list[list[str]] = [[]]
     size = 0
     for friend in friends:
-        written = text(friend)
-        if parts[-1] and size + len(written) + 1 > room:
+        encoded = text(friend)
+        if parts[-1] and size + len(encoded) + 1 > max_bytes:
             parts.append([])
             size = 0
-        parts[-1].append(written)
-        size += len(written) + 1
+        parts[-1].append(encoded)
+        size += len(encoded) + 1
     return [f"[{','.join(part)}]" for part in parts]

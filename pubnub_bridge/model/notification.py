@@ -1,7 +1,7 @@
-"""Notices: what waits in the inbox streams between settling and publishing (rows 7 to 9). Pure: values and codec.
+"""Notifications: the values in the inbox streams, between the read and the publish, and their codec. Pure.
 
-A notice is about one user and for many recipients of one partition. It carries only what one read of the graph
-said, stamped with that read's clock.
+A notification is one event about one user for many recipients of one partition. It contains only what one read of the
+graph returned, stamped with the clock of that read.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from graph_service.model.model import PresenceSnapshot
 from pubnub_bridge.model import encoding
 
 
-# Not frozen, though never changed: many are made for each change, and a frozen one takes three times as long.
+# Not frozen, though never modified: many are created for each change, and a frozen one takes three times as long.
 @dataclass(slots=True)
 class Event:
-    """One thing to be told about one friend, encoded once."""
+    """One message about one friend, encoded once. `at` in milliseconds, `ts` in microseconds."""
 
     user: str
     kind: str
@@ -29,71 +29,70 @@ class Event:
 
     @property
     def key(self) -> tuple[int, int]:
-        """Of two events about one friend, the one with the higher key is told."""
+        """Of two events about one friend, the one with the higher key wins."""
         return self.ts, self.at
 
     @property
     def event_id(self) -> str:
-        """As it stands in the body; read from there, so only for logs and errors."""
+        """Parsed from the body, so only for logs and errors."""
         return str(from_json(self.body)["eventId"])
 
     @property
     def is_presence(self) -> bool:
-        """Whether it tells a state rather than a relation."""
+        """Whether it is about presence and not about the friendship."""
         return self.kind in {"online", "offline"}
 
 
 @dataclass(frozen=True, slots=True)
 class SyncNotification:
-    """friends.sync for one user: read already, or only owed (`friends` is None) and read when it is sent."""
+    """friends.sync for one user: already read, or a pending resync (`friends` is None) that is read when it is sent."""
 
     user: str
     ts: int = 0
     total: int = 0
     friends: Sequence[str] | None = None
     reason: str = ""
-    """Why it is owed: join, asked, lost."""
+    """Why a resync is pending: join, asked, lost."""
 
 
 @dataclass(slots=True)
 class Notification:
-    """One event and who is to be told of it."""
+    """One event and the users to notify of it."""
 
     event: Event
     recipients: Sequence[str]
     tries: int = 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class NotificationBatch:
-    """Notices by recipient partition, on their way into the streams."""
+    """Notifications by the partition of their recipients, to be appended to the inbox streams."""
 
     partition: Callable[[str], int]
     by_partition: dict[int, list[Notification | SyncNotification]] = field(default_factory=dict)
 
     def add(self, event: Event, recipients: Iterable[str], tries: int = 0) -> None:
-        """Add one event for these recipients."""
-        spread: dict[int, list[str]] = {}
+        by_partition: dict[int, list[str]] = {}
         partition_of = self.partition
         for recipient in recipients:
-            spread.setdefault(partition_of(recipient), []).append(recipient)
-        for partition, some in spread.items():
+            by_partition.setdefault(partition_of(recipient), []).append(recipient)
+        for partition, some in by_partition.items():
             self.by_partition.setdefault(partition, []).append(Notification(event, some, tries))
 
-    def sync(self, notice: SyncNotification) -> None:
+    def sync(self, sync: SyncNotification) -> None:
         """Add a friends.sync."""
-        self.by_partition.setdefault(self.partition(notice.user), []).append(notice)
+        self.by_partition.setdefault(self.partition(sync.user), []).append(sync)
 
     def events(self) -> list[Event]:
-        """Each event once, whoever hears of it."""
-        notices = (
+        """Each event once, however many recipients it has."""
+        notifications = (
             one for some in self.by_partition.values() for one in some if isinstance(one, Notification)
         )
-        return list({one.event.body: one.event for one in notices}.values())
+        return list({one.event.body: one.event for one in notifications}.values())
 
     @property
     def recipients(self) -> int:
-        """How many are to be told, each event counted."""
+        """The number of recipients, counted for each event."""
         return sum(
             len(one.recipients) if isinstance(one, Notification) else 1
             for some in self.by_partition.values()
@@ -105,63 +104,79 @@ class NotificationBatch:
         return {partition: encode(some) for partition, some in self.by_partition.items()}
 
 
-def presence_event(told: PresenceSnapshot) -> Event:
-    """What friends are told of a user, from row 7's read alone. The invisible look like any offline one."""
-    if told.online:
-        body = encoding.online(told.user, told.name, told.presence_at, told.ts)
-        return Event(told.user, "online", told.presence_at, told.ts, body)
-    at = told.last_seen if told.invisible else told.presence_at
-    return Event(told.user, "offline", at, told.ts, encoding.offline(told.user, told.last_seen, at, told.ts))
+def presence_event(snapshot: PresenceSnapshot) -> Event:
+    """What friends receive about a user, from the read alone. An invisible user looks like any offline one."""
+    if snapshot.online:
+        body = encoding.online(snapshot.user, snapshot.name, snapshot.presence_at, snapshot.ts)
+        return Event(snapshot.user, "online", snapshot.presence_at, snapshot.ts, body)
+    at = snapshot.last_seen if snapshot.invisible else snapshot.presence_at
+    return Event(
+        snapshot.user,
+        "offline",
+        at,
+        snapshot.ts,
+        encoding.offline(snapshot.user, snapshot.last_seen, at, snapshot.ts),
+    )
 
 
-def sync_of(told: PresenceSnapshot, reason: str = "") -> SyncNotification:
+def sync_of(snapshot: PresenceSnapshot, reason: str = "") -> SyncNotification:
     """The friends.sync of a user from the same read."""
-    return SyncNotification(told.user, told.ts, told.total_friends, told.visible_friends, reason)
+    return SyncNotification(
+        snapshot.user, snapshot.ts, snapshot.total_friends, snapshot.visible_friends, reason
+    )
 
 
-def encode(notices: Iterable[Notification | SyncNotification]) -> bytes:
+def encode(notifications: Iterable[Notification | SyncNotification]) -> bytes:
     """One stream entry."""
-    return to_json([_row(notice) for notice in notices])
+    return to_json([_row(one) for one in notifications])
 
 
 def decode(entry: bytes) -> list[Notification | SyncNotification]:
     """The reverse of `encode`."""
-    return [_notice(row) for row in from_json(entry)]
+    return [_decode_row(row) for row in from_json(entry)]
 
 
-def split(entry: bytes, most: int) -> list[bytes]:
-    """The same notices in their order, in entries of at most `most` bytes.
+def split(entry: bytes, max_bytes: int) -> list[bytes]:
+    """The same notifications in their order, in entries of at most `max_bytes`.
 
-    A friends.sync that is larger alone becomes one that is owed, and is read when it is sent.
+    A friends.sync that is larger on its own becomes a pending resync, and is read when it is sent.
     """
-    if len(entry) <= most:
+    if len(entry) <= max_bytes:
         return [entry]
-    notices = decode(entry)
-    if len(notices) == 1:
-        notices = _halves(notices[0])
-    half = len(notices) // 2
-    parts = (notices[:half], notices[half:]) if half else (notices,)
-    return [body for part in parts for body in split(encode(part), most)]
+    notifications = decode(entry)
+    if len(notifications) == 1:
+        notifications = _halves(notifications[0])
+    half = len(notifications) // 2
+    parts = (notifications[:half], notifications[half:]) if half else (notifications,)
+    return [body for part in parts for body in split(encode(part), max_bytes)]
 
 
-def _halves(notice: Notification | SyncNotification) -> list[Notification | SyncNotification]:
-    if isinstance(notice, SyncNotification):
-        return [SyncNotification(notice.user, reason=notice.reason)]
-    half = len(notice.recipients) // 2
-    parts = (notice.recipients[:half], notice.recipients[half:])
-    return [Notification(notice.event, part, notice.tries) for part in parts if part]
+def _halves(notification: Notification | SyncNotification) -> list[Notification | SyncNotification]:
+    if isinstance(notification, SyncNotification):
+        return [SyncNotification(notification.user, reason=notification.reason)]
+    half = len(notification.recipients) // 2
+    parts = (notification.recipients[:half], notification.recipients[half:])
+    return [Notification(notification.event, part, notification.tries) for part in parts if part]
 
 
-def _row(notice: Notification | SyncNotification) -> list[object]:
-    if isinstance(notice, SyncNotification):
-        friends = None if notice.friends is None else list(notice.friends)
-        return ["sync", notice.user, notice.ts, notice.total, friends, notice.reason]
-    event = notice.event
+def _row(notification: Notification | SyncNotification) -> list[object]:
+    if isinstance(notification, SyncNotification):
+        friends = None if notification.friends is None else list(notification.friends)
+        return ["sync", notification.user, notification.ts, notification.total, friends, notification.reason]
+    event = notification.event
     body = event.body.decode()
-    return [event.kind, event.user, event.at, event.ts, body, list(notice.recipients), notice.tries]
+    return [
+        event.kind,
+        event.user,
+        event.at,
+        event.ts,
+        body,
+        list(notification.recipients),
+        notification.tries,
+    ]
 
 
-def _notice(row: list[object]) -> Notification | SyncNotification:
+def _decode_row(row: list[object]) -> Notification | SyncNotification:
     if row[0] == "sync":
         return SyncNotification(*row[1:])  # type: ignore[arg-type]
     kind, user, at, ts, body, recipients, tries = row

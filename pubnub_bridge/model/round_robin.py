@@ -1,7 +1,7 @@
-"""Whose turn it is where many share one bounded room. Pure.
+"""Round robin: in which order partitions share a bounded resource. Pure.
 
-Served in the same order every time, the first ones would fill the room for as long as more comes than goes, and the
-last ones would wait for ever.
+Served in the same order every time, the first ones would use all of it for as long as more arrives than leaves, and
+the last ones would starve.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from collections.abc import Iterable
 
 
 class RoundRobin:
-    """Numbered parts that take turns: whoever comes after the one served last begins."""
+    """Numbers take turns, beginning after the one served last."""
 
     def __init__(self) -> None:
         self._last = -1
 
     def order(self, numbers: Iterable[int]) -> list[int]:
-        """In which order to serve them now."""
+        """The order in which to serve them now."""
         ordered = sorted(numbers)
         begin = bisect_right(ordered, self._last)
         return ordered[begin:] + ordered[:begin]
 
     def served(self, number: int) -> None:
-        """This one had its turn."""
+        """The next order begins after this number."""
         self._last = number

@@ -1,6 +1,7 @@
-"""PubNub's side of a process, as far as HTTP routes and the bridge share it: what writes to streams, what asks PubNub.
+"""Composition of what HTTP routes and the bridge share: clients of PubNub, stores in Valkey, readers of the graph.
 
-Opened in both, so that the API alone can answer for sessions, syncs and visibility. Knows composition only.
+`open_context` builds all of it, so that an API without a bridge can serve sessions, syncs and visibility. Routes see
+an `ApiContext`; the bridge and its tools see the whole `BridgeContext`.
 """
 
 from __future__ import annotations
@@ -34,15 +35,15 @@ from pubnub_bridge.store.inbox_streams import InboxStreams
 from pubnub_bridge.store.presence_log import PresenceLog
 from pubnub_bridge.store.watermark import Watermark
 
+KEEP_ALIVE_SECONDS = 60
 
-@dataclass(frozen=True)
-class BridgeContext:
-    """The parts."""
+
+@dataclass(frozen=True, kw_only=True)
+class ApiContext:
+    """What the HTTP routes use."""
 
     settings: Settings
     backends: Backends
-    keyset: Keyset
-    http_session: aiohttp.ClientSession
     pubnub: PubNubSdk
     clock: Clock
     shards: ShardMap
@@ -50,36 +51,43 @@ class BridgeContext:
     presence_log: PresenceLog
     inbox_streams: InboxStreams
     backpressure: Backpressure
-    watermark: Watermark
     presence_lookup: PresenceLookup
     change_history: ChangeHistory
-    tokens: Tokens
     dead_letters: DeadLetters
+    tokens: Tokens
     console_feed: Feed
     audit: Audit
     app_context: AppContext
-    notification_queue: SqsQueue | None = None
-    """Where notices wait instead of in Valkey's streams."""
 
     @cached_property
     def new_users(self) -> NewUsers:
-        """Who was created and waits to be looked up; somebody must `run` it."""
+        """Users who were created and wait to be looked up; its `run` does the look-ups."""
         return NewUsers(self.look_up)
 
     async def look_up(self, users: Sequence[str]) -> list[str]:
-        """Users who were just created may have been present for long: what Where Now says is accepted as seen.
+        """Look up users who were just created and may have been connected for long; accept what PubNub reports.
 
-        Returns those of whom PubNub said nothing. Raises QueueUnavailable, and then none is accepted.
+        Returns those whose look-up failed. Raises QueueUnavailable, and then no event is accepted.
         """
         found = await self.presence_lookup.all(users, "created")
-        present = [seen for seen in found.values() if seen.online]
+        present = [event for event in found.values() if event.online]
         if present:
             await self.presence_log.append(present)
         return [user for user in users if user not in found]
 
 
-CONTEXT = web.AppKey("context", BridgeContext)
-"""Where the routes find it."""
+@dataclass(frozen=True, kw_only=True)
+class BridgeContext(ApiContext):
+    """What the bridge, the Lambda function and the doctor use in addition."""
+
+    keyset: Keyset
+    http_session: aiohttp.ClientSession
+    watermark: Watermark
+    notification_queue: SqsQueue | None
+    """Where notifications wait instead of in Valkey's streams (QUEUE_URL), or None."""
+
+
+CONTEXT = web.AppKey("context", ApiContext)
 
 
 def keyset(settings: Settings) -> Keyset:
@@ -95,53 +103,66 @@ def keyset(settings: Settings) -> Keyset:
 
 @asynccontextmanager
 async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[BridgeContext]:
-    """Everything but the bridge's own loops; closed in reverse. Nothing is asked of PubNub yet."""
+    """Open everything but the bridge's own tasks; closed in reverse order. No call to PubNub is made yet."""
     async with AsyncExitStack() as stack:
         keys = keyset(settings)
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS)
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=connector))
         secret = settings.pubnub_secret_key
-        client = await stack.enter_async_context(
+        pubnub = await stack.enter_async_context(
             PubNubSdk.open(keys, secret.get_secret_value() if secret else None)
         )
-        shards = settings.shard_map()
-        clock, flags = Clock(), Flags(backends.graph, settings.last_seen_rounding_seconds)
         url = settings.queue_url
-        notices = await stack.enter_async_context(SqsQueue.open(url)) if url else None
-        yield BridgeContext(
-            settings=settings,
-            backends=backends,
-            keyset=keys,
-            http_session=session,
-            pubnub=client,
-            clock=clock,
-            shards=shards,
-            flags=flags,
-            presence_log=PresenceLog(valkey=backends.valkey, partition=shards.partition),
-            inbox_streams=InboxStreams(valkey=backends.valkey, partition=shards.partition, queue=notices),
-            backpressure=Backpressure(valkey=backends.valkey, max_entries=settings.max_stream_entries),
-            watermark=Watermark(valkey=backends.valkey),
-            presence_lookup=PresenceLookup(pubnub=client, shards=shards, now=clock.now),
-            change_history=ChangeHistory(
-                valkey=backends.valkey,
-                partition=shards.partition,
-                ttl_seconds=settings.change_history_hours * 3600,
-            ),
-            tokens=Tokens(
-                pubnub=client,
-                server_user=settings.pubnub_user,
-                enabled=settings.access_manager,
-                client_minutes=settings.token_minutes,
-            ),
-            dead_letters=DeadLetters(valkey=backends.valkey, partitions=settings.partitions),
-            console_feed=Feed(backends.valkey, settings),
-            audit=Audit(backends.valkey),
-            app_context=AppContext(
-                store=client,
-                reads=GraphReads(graph=backends.graph, flags=flags),
-                shards=shards,
-                extent=settings.app_context,
-                writes_per_second=settings.app_context_per_second,
-            ),
-            notification_queue=notices,
+        queue = await stack.enter_async_context(SqsQueue.open(url)) if url else None
+        yield _context(
+            settings=settings, backends=backends, keys=keys, session=session, pubnub=pubnub, queue=queue
         )
+
+
+def _context(
+    *,
+    settings: Settings,
+    backends: Backends,
+    keys: Keyset,
+    session: aiohttp.ClientSession,
+    pubnub: PubNubSdk,
+    queue: SqsQueue | None,
+) -> BridgeContext:
+    valkey, graph = backends.valkey, backends.graph
+    shards, clock = settings.shard_map(), Clock()
+    flags = Flags(graph, settings.last_seen_rounding_seconds)
+    return BridgeContext(
+        settings=settings,
+        backends=backends,
+        keyset=keys,
+        http_session=session,
+        pubnub=pubnub,
+        clock=clock,
+        shards=shards,
+        flags=flags,
+        presence_log=PresenceLog(valkey=valkey, partition=shards.partition),
+        inbox_streams=InboxStreams(valkey=valkey, partition=shards.partition, queue=queue),
+        backpressure=Backpressure(valkey=valkey, max_entries=settings.max_stream_entries),
+        watermark=Watermark(valkey=valkey),
+        presence_lookup=PresenceLookup(pubnub=pubnub, shards=shards, now=clock.now),
+        change_history=ChangeHistory(
+            valkey=valkey, partition=shards.partition, ttl_seconds=settings.change_history_hours * 3600
+        ),
+        tokens=Tokens(
+            pubnub=pubnub,
+            server_user=settings.pubnub_user,
+            enabled=settings.access_manager,
+            client_minutes=settings.token_minutes,
+        ),
+        dead_letters=DeadLetters(valkey=valkey, partitions=settings.partitions),
+        console_feed=Feed(valkey, settings),
+        audit=Audit(valkey),
+        app_context=AppContext(
+            store=pubnub,
+            reads=GraphReads(graph=graph, flags=flags),
+            shards=shards,
+            extent=settings.app_context,
+            writes_per_second=settings.app_context_per_second,
+        ),
+        notification_queue=queue,
+    )

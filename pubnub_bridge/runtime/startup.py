@@ -1,7 +1,7 @@
-"""Getting ready to talk to PubNub: its time, the server's token, the highest stamp told. Knows when to wait for it.
+"""Startup: PubNub's time, the server's token and the watermark, before anything is read or published.
 
-A bridge can do nothing without PubNub, so it waits until PubNub answers. An API alone serves friends meanwhile: its
-own clock stands in for PubNub's, and what needs PubNub (sessions) answers 503 by itself.
+A bridge can do nothing without PubNub, so it waits until PubNub responds. An API alone serves friends during an outage
+of PubNub: its own clock replaces PubNub's, and what needs PubNub (sessions) returns 503.
 """
 
 from __future__ import annotations
@@ -11,66 +11,71 @@ import asyncio
 import aiohttp
 import structlog
 
+from graph_service.concurrency.retry import retry_forever
 from graph_service.errors import FriendsError
 from pubnub_bridge import metrics
 from pubnub_bridge.errors import PubNubUnavailable
 from pubnub_bridge.runtime.context import BridgeContext
 
-MIN_BACKOFF_SECONDS = 0.5
-MAX_BACKOFF_SECONDS = 60.0
-"""Seconds between two tries; the longest is also how often an API alone asks for PubNub's time."""
+MAX_PREPARE_BACKOFF_SECONDS = 10.0
+SYNCHRONIZE_INTERVAL_SECONDS = 60.0
+"""How often an API alone reads PubNub's time; also its longest backoff."""
 _log = structlog.get_logger(__name__)
 
 
 async def prepare(context: BridgeContext) -> None:
-    """Ask PubNub for its time and for our token, and Valkey for the highest stamp told.
+    """Read PubNub's time, grant the server's token and load the watermark.
 
     Raises:
-        PubNubUnavailable: no answer, or one that may be another next time.
+        PubNubUnavailable: no response, or an error that may be gone next time.
         PubNubRefused: the keys are wrong, or Access Manager is not switched on.
-        QueueUnavailable: Valkey does not answer.
+        QueueUnavailable: Valkey does not respond.
     """
-    await _times(context)
+    await _synchronize(context)
     await context.tokens.grant_server_token()
 
 
 async def wait_until_prepared(context: BridgeContext) -> None:
-    """The same, waited for as long as it takes.
+    """Prepare, for as many attempts as it takes.
 
     Raises:
         PubNubRefused: waiting would not help.
     """
-    wait = MIN_BACKOFF_SECONDS
-    while True:
-        try:
-            return await prepare(context)
-        except FriendsError as error:
-            if not error.temporary:
-                raise
-            _log.warning("the bridge waits for PubNub", reason=str(error), seconds=wait)
-        await asyncio.sleep(wait)
-        wait = min(10.0, wait * 2)
+    await retry_forever(
+        lambda: prepare(context),
+        on=_is_temporary,
+        event="startup.prepare",
+        max_seconds=MAX_PREPARE_BACKOFF_SECONDS,
+    )
 
 
 async def try_synchronize(context: BridgeContext) -> bool:
-    """Ask once for PubNub's time and the highest stamp told; False where one of them does not answer."""
+    """Read PubNub's time and the watermark once; False where PubNub or Valkey does not respond."""
     try:
-        await _times(context)
+        await _synchronize(context)
     except FriendsError as error:
-        _log.warning("served without PubNub's time for now", reason=str(error))
+        _log.warning("startup.synchronize.failed", reason=str(error))
         return False
     return True
 
 
 async def synchronize_periodically(context: BridgeContext) -> None:
-    """For an API without a bridge beside it: ask again and again, for ever."""
-    wait = MIN_BACKOFF_SECONDS
+    """For an API without a bridge: read PubNub's time once a minute, until it is cancelled."""
     while True:
-        await asyncio.sleep(wait)
-        wait = MAX_BACKOFF_SECONDS if await try_synchronize(context) else min(MAX_BACKOFF_SECONDS, wait * 2)
+        await retry_forever(
+            lambda: _synchronize(context),
+            on=FriendsError,
+            event="startup.synchronize",
+            max_seconds=SYNCHRONIZE_INTERVAL_SECONDS,
+        )
+        await asyncio.sleep(SYNCHRONIZE_INTERVAL_SECONDS)
 
 
-async def _times(context: BridgeContext) -> None:
+def _is_temporary(error: Exception) -> bool:
+    return isinstance(error, FriendsError) and error.temporary
+
+
+async def _synchronize(context: BridgeContext) -> None:
     try:
         await context.clock.synchronize(context.http_session, context.keyset)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError, TypeError, LookupError) as error:
