@@ -1,4 +1,4 @@
-"""Where notices wait between settling and publishing: Valkey's streams and SQS FIFO are held to the same rules."""
+"""Queues of notifications between the commit and the publish: one contract for Valkey's streams and SQS FIFO."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHARDS = ShardMap(4, 8)
 
 
 class Queue(Protocol):
-    """What the bridge uses, and a look at what stands there."""
+    """What the bridge uses, and a way to read."""
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:
         """See `NotificationQueue`."""
@@ -36,19 +36,19 @@ class Queue(Protocol):
         """See `NotificationQueue`."""
 
     async def read(self) -> dict[int, list[tuple[str, bytes]]]:
-        """What the next reader gets, by partition."""
+        """The entries that the next reader receives, by partition."""
 
 
 class ReadStreams(ValkeyQueue):
-    """Streams, read as `Partitions` does at a take-over."""
+    """Streams, read from the first entry as at a take-over."""
 
     def __init__(self, valkey: Valkey) -> None:
-        super().__init__(valkey)
-        self._all = valkey
+        super().__init__(valkey=valkey)
+        self._streams = valkey
 
     async def read(self) -> dict[int, list[tuple[str, bytes]]]:
         """See `Queue`."""
-        found = await self._all.read({keys.inbox(number): FIRST for number in PARTITIONS})
+        found = await self._streams.read({keys.inbox(number): FIRST for number in PARTITIONS})
         return {keys.partition_of(key): rows for key, rows in found.items()}
 
 
@@ -93,14 +93,14 @@ def bodies(found: Mapping[int, Sequence[tuple[str, bytes]]]) -> dict[int, list[b
 
 
 async def test_a_partitions_entries_come_in_their_order(queue: Queue) -> None:
-    """Over one append and over several; partitions do not mix."""
+    """Over one append and over several, and no partition's entries come under another."""
     await queue.append([(1, b"[1]"), (2, b"[2]"), (1, b"[3]")])
     await queue.append([(1, b"[4]")])
     assert bodies(await queue.read()) == {1: [b"[1]", b"[3]", b"[4]"], 2: [b"[2]"]}
 
 
-async def test_what_is_deleted_does_not_come_again(queue: Queue) -> None:
-    """And what follows it does; deleting twice is no error."""
+async def test_a_deleted_entry_does_not_come_again(queue: Queue) -> None:
+    """The entries after it do; deleting twice is no error."""
     await queue.append([(1, b"[1]")])
     ((first, _),) = (await queue.read())[1]
     for _ in range(2):
@@ -110,14 +110,14 @@ async def test_what_is_deleted_does_not_come_again(queue: Queue) -> None:
 
 
 async def test_the_same_body_twice_is_two_entries(queue: Queue) -> None:
-    """What is put back looks as it did, and must not be swallowed as a repeat."""
+    """A requeued entry has the body it had, and must not be dropped as a duplicate."""
     await queue.append([(1, b"[1]")])
     await queue.append([(1, b"[1]"), (1, b"[1]")])
     assert bodies(await queue.read()) == {1: [b"[1]"] * 3}
 
 
 async def test_more_entries_than_a_call_takes_are_all_accepted(queue: Queue) -> None:
-    """In their order still."""
+    """In their order."""
     await queue.append([(number % 4, b"[%d]" % number) for number in range(37)])
     assert await drained(queue) == {
         part: [b"[%d]" % number for number in range(part, 37, 4)] for part in PARTITIONS
@@ -125,7 +125,7 @@ async def test_more_entries_than_a_call_takes_are_all_accepted(queue: Queue) -> 
 
 
 async def drained(queue: Queue) -> dict[int, list[bytes]]:
-    """Everything, as a reader gets it who finishes what it has before it asks for more."""
+    """Everything, as received by a reader that deletes what it has before it reads on."""
     found: dict[int, list[bytes]] = {}
     while rows := await queue.read():
         for number, some in bodies(rows).items():
@@ -134,39 +134,41 @@ async def drained(queue: Queue) -> dict[int, list[bytes]]:
     return found
 
 
-async def test_no_notice_is_too_large(queue: Queue) -> None:
-    """Everyone who is to be told is in some entry, once; a sync that does not fit is owed instead."""
+async def test_no_notification_is_too_large(queue: Queue) -> None:
+    """Every recipient is in one entry, once; a sync that does not fit becomes a pending resync."""
     event = Event("ann", "online", 1, 2, b'{"say":"' + "é".encode() * 9000 + b'"}')
-    crowd = [f"user-{number:070d}" for number in range(9000)]
-    notices: list[Notification | SyncNotification] = [
-        Notification(event, crowd),
-        SyncNotification("ben", 5, 9000, crowd, "join"),
+    users = [f"user-{number:070d}" for number in range(9000)]
+    notifications: list[Notification | SyncNotification] = [
+        Notification(event, users),
+        SyncNotification("ben", 5, 9000, users, "join"),
         Notification(event, ["cleo"]),
     ]
-    await queue.append([(1, encode(notices))])
-    got = [notice for body in (await drained(queue))[1] for notice in decode(body)]
-    told = [recipient for one in got if isinstance(one, Notification) for recipient in one.recipients]
-    assert told == [*crowd, "cleo"]
-    (sync,) = [one for one in got if isinstance(one, SyncNotification)]
+    await queue.append([(1, encode(notifications))])
+    received = [one for body in (await drained(queue))[1] for one in decode(body)]
+    recipients = [
+        recipient for one in received if isinstance(one, Notification) for recipient in one.recipients
+    ]
+    assert recipients == [*users, "cleo"]
+    (sync,) = [one for one in received if isinstance(one, SyncNotification)]
     assert sync.user == "ben"
-    assert list(sync.friends) == crowd if isinstance(queue, ReadStreams) else sync.friends is None  # type: ignore[arg-type]
+    assert list(sync.friends) == users if isinstance(queue, ReadStreams) else sync.friends is None  # type: ignore[arg-type]
 
 
-async def test_no_name_is_refused(queue: Queue) -> None:
-    """Two characters may stand in JSON and not in SQS; whatever is in a name, it arrives as it was."""
+async def test_a_name_with_any_characters_arrives_as_it_was(queue: Queue) -> None:
+    """Two characters are valid in JSON and not in SQS."""
     name = 'Ann \ufffe\uffff \U0001f600 \x00\x1f é \\ "'
     body = json.dumps({"name": name}, ensure_ascii=False).encode()
     entry = encode([Notification(Event("ann", "online", 1, 2, body), ["ben"])])
     await queue.append([(1, entry)])
     ((got,),) = (await drained(queue)).values()
     assert not isinstance(queue, ReadSqs) or not set("\ufffe\uffff") & set(got.decode())
-    (notice,) = decode(got)
-    assert isinstance(notice, Notification)
-    assert json.loads(notice.event.body)["name"] == name
+    (notification,) = decode(got)
+    assert isinstance(notification, Notification)
+    assert json.loads(notification.event.body)["name"] == name
 
 
-async def test_the_inbox_speaks_to_either(queue: Queue, servers: Servers) -> None:
-    """Appending, owing and putting back end in the recipient's partition."""
+async def test_inbox_streams_work_with_either_queue(queue: Queue, servers: Servers) -> None:
+    """Notifications, pending resyncs and requeued entries arrive in the recipient's partition."""
     async with open_valkey(servers.redis_url) as valkey:
         inbox = InboxStreams(valkey=valkey, partition=SHARDS.partition, queue=queue)
         notifications = inbox.notifications()
@@ -180,22 +182,22 @@ async def test_the_inbox_speaks_to_either(queue: Queue, servers: Servers) -> Non
     assert kinds == [Notification, SyncNotification, SyncNotification]
 
 
-async def test_a_partition_is_with_one_reader_at_a_time(server: SqsServer) -> None:
-    """SQS alone: while one reader has entries of a partition, another gets none of it, and gets the others'."""
+async def test_a_partition_is_read_by_one_reader_at_a_time(server: SqsServer) -> None:
+    """SQS only: while one reader has entries of a partition, another receives those of other partitions alone."""
     url = server.queue()
     async with SqsQueue.open(url) as one, SqsQueue.open(url) as other:
         await one.append([(1, b"[1]")])
-        (held,) = await one.receive(0)
+        (received,) = await one.receive(0)
         await one.append([(1, b"[2]"), (2, b"[3]")])
         assert [got.partition for got in await other.receive(0)] == [2]
-        await one.delete({1: [held.id]})
+        await one.delete({1: [received.id]})
         assert [got.body for got in await other.receive(0)] == [b"[2]"]
 
 
-async def test_what_a_reader_did_not_finish_comes_again(
+async def test_an_entry_that_a_reader_did_not_delete_comes_again(
     server: SqsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SQS alone: to another one, when the visibility time-out is over; streams are simply read again."""
+    """SQS only: to another reader, after the visibility timeout; streams are read again anyway."""
     monkeypatch.setattr("pubnub_bridge.fanout.sqs_queue.VISIBILITY_TIMEOUT_SECONDS", 1)
     url = server.queue()
     async with SqsQueue.open(url) as died, SqsQueue.open(url) as other:
@@ -208,8 +210,8 @@ async def test_what_a_reader_did_not_finish_comes_again(
         assert found == [b"[1]"]
 
 
-async def test_a_queue_that_cannot_be_used_is_named(server: SqsServer) -> None:
-    """A wrong form, a queue that keeps no order, one that is not there, a server that is away."""
+async def test_an_unusable_queue_is_reported_with_its_fault(server: SqsServer) -> None:
+    """A malformed URL, a queue that is not FIFO, one that does not exist, a server that does not respond."""
     for url in ("https://127.0.0.1/1/a.fifo", server.queue(fifo=False)):
         with pytest.raises(BadQueue, match=r"QUEUE_URL=.*FIFO|must be like"):
             async with SqsQueue.open(url):

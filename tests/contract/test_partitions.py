@@ -35,7 +35,7 @@ class Away(ValkeyQueue):
     """Inbox streams that are away for their first calls."""
 
     def __init__(self, valkey: Valkey, calls: int) -> None:
-        super().__init__(valkey)
+        super().__init__(valkey=valkey)
         self.calls = calls
 
     async def append(self, entries: Sequence[tuple[int, bytes]]) -> None:

@@ -1,4 +1,4 @@
-"""Streams, leases and kept values, on a real server and on a real Cluster: what the bridge relies on."""
+"""Streams, leases and values on a real Valkey server and a real Cluster: the properties that the bridge relies on."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_entries_are_read_in_their_order_from_any_position(valkey: Valkey)
 
 
 async def test_a_read_waits_for_the_next_entry(valkey: Valkey) -> None:
-    """And returns nothing when its time is over."""
+    """And returns nothing after its timeout."""
     assert await valkey.read({"fp:{1}:seen": FIRST}, block=20) == {}
     reading = asyncio.create_task(valkey.read({"fp:{1}:seen": FIRST}, block=5000))
     await asyncio.sleep(0.02)
@@ -60,7 +60,7 @@ async def test_a_read_waits_for_the_next_entry(valkey: Valkey) -> None:
     assert len((await reading)["fp:{1}:seen"]) == 1
 
 
-async def test_a_deleted_entry_is_gone_and_its_place_is_still_one(valkey: Valkey) -> None:
+async def test_a_deleted_entry_is_gone_and_its_id_is_still_a_position(valkey: Valkey) -> None:
     """Deleting twice is no error."""
     await valkey.append([("fp:{1}:seen", b"a"), ("fp:{1}:seen", b"b")])
     (first, _), _ = (await valkey.read({"fp:{1}:seen": FIRST}))["fp:{1}:seen"]
@@ -70,14 +70,14 @@ async def test_a_deleted_entry_is_gone_and_its_place_is_still_one(valkey: Valkey
     assert [body for _, body in (await valkey.read({"fp:{1}:seen": first}))["fp:{1}:seen"]] == [b"b"]
 
 
-async def test_an_entry_and_its_cursor_are_set_together(valkey: Valkey) -> None:
-    """The mark outlives the entry."""
+async def test_an_entry_and_its_cursor_are_stored_together(valkey: Valkey) -> None:
+    """Under a key that outlives the entry."""
     await valkey.append([("fp:{1}:seen", b"a")], {"fp:{1}:cursor": b"17"})
     assert await valkey.get("fp:{1}:cursor") == b"17"
 
 
-async def test_a_lease_has_one_holder_until_it_ends(valkey: Valkey) -> None:
-    """Its holder renews it, others wait; given back, it is free at once."""
+async def test_a_lease_has_one_holder_until_it_expires(valkey: Valkey) -> None:
+    """Its holder renews it, others wait; released, it is free at once."""
     assert await valkey.lease("l", "a", 60_000)
     assert not await valkey.lease("l", "b", 60_000)
     assert await valkey.lease("l", "a", 30)
@@ -89,8 +89,8 @@ async def test_a_lease_has_one_holder_until_it_ends(valkey: Valkey) -> None:
     assert await valkey.lease("l", "a", 60_000)
 
 
-async def test_the_living_are_those_who_said_so_lately(valkey: Valkey) -> None:
-    """By the server's clock, so theirs may differ."""
+async def test_live_bridges_are_those_with_a_recent_heartbeat(valkey: Valkey) -> None:
+    """By the server's clock, so the bridges' clocks may differ."""
     assert await valkey.alive("b", "one", 60_000) == ["one"]
     assert await valkey.alive("b", "two", 30) == ["one", "two"]
     await asyncio.sleep(0.05)
@@ -99,15 +99,15 @@ async def test_the_living_are_those_who_said_so_lately(valkey: Valkey) -> None:
     assert await valkey.alive("b", "three", 60_000) == ["three"]
 
 
-async def test_the_highest_number_stays(valkey: Valkey) -> None:
-    """Microseconds have sixteen digits, more than Lua's numbers keep."""
+async def test_the_watermark_never_falls(valkey: Valkey) -> None:
+    """Microseconds have sixteen digits, more than a number in Lua has exactly."""
     for number in (1_757_969_858_405_123, 999, 1_757_969_858_405_122, 1_757_969_858_405_124):
         await valkey.raise_to("h", number)
     assert await valkey.get("h") == b"1757969858405124"
 
 
-async def test_only_the_newest_rows_of_a_list_are_remembered(valkey: Valkey) -> None:
-    """The newest first."""
+async def test_only_the_newest_rows_of_a_list_are_stored(valkey: Valkey) -> None:
+    """Newest first."""
     await valkey.remember([("w", str(number).encode()) for number in range(8)], most=3, seconds=60)
     assert await valkey.remembered("w") == [b"7", b"6", b"5"]
     keys = [f"{{{number}}}:w" for number in range(20)]
@@ -116,25 +116,25 @@ async def test_only_the_newest_rows_of_a_list_are_remembered(valkey: Valkey) -> 
     await valkey.remember([], most=3, seconds=60)
 
 
-async def test_a_nudge_is_heard(valkey: Valkey) -> None:
-    """By whoever listens at that moment."""
-    heard = asyncio.Event()
+async def test_a_wake_up_reaches_listeners(valkey: Valkey) -> None:
+    """Those that listen at that moment."""
+    woken = asyncio.Event()
 
     async def listen() -> None:
         async for _ in valkey.listen("n"):
-            heard.set()
+            woken.set()
 
     task = asyncio.create_task(listen())
     async with asyncio.timeout(5):
-        while not heard.is_set():
+        while not woken.is_set():
             await valkey.publish_wakeup("n")
             await asyncio.sleep(0.02)
     task.cancel()
 
 
 @pytest.mark.parametrize("valkey", ["one server"], indirect=True)
-async def test_a_full_server_refuses_loudly(servers: Servers, valkey: Valkey) -> None:
-    """An append that is not kept is an error, temporary, with the server's reason."""
+async def test_a_full_server_rejects_an_append_with_an_error(servers: Servers, valkey: Valkey) -> None:
+    """An append that is not stored is a temporary error with the server's reason."""
     async with redis.Redis.from_url(servers.redis_url) as admin:
         before = (await admin.config_get("maxmemory"))["maxmemory"]
         await admin.config_set("maxmemory", "1")
@@ -147,8 +147,8 @@ async def test_a_full_server_refuses_loudly(servers: Servers, valkey: Valkey) ->
     assert await valkey.lengths(["fp:{1}:seen"]) == [0]
 
 
-async def test_a_server_that_is_not_there_is_told_at_once() -> None:
-    """Within the connect time-out."""
+async def test_a_server_that_is_not_there_is_reported_at_once() -> None:
+    """Within the connect timeout."""
     began = time.monotonic()
     with pytest.raises(QueueUnavailable):
         async with open_valkey("redis://127.0.0.1:1/0"):
@@ -161,7 +161,7 @@ KEYS = [f"fp:{{{partition}}}:seen" for partition in range(20)]
 
 @pytest.mark.parametrize("valkey", ["cluster"], indirect=True)
 async def test_one_append_and_one_read_reach_all_servers(valkey: Valkey, cluster: ValkeyCluster) -> None:
-    """Each partition is one server's, and the partitions are spread."""
+    """Each partition is on one server, and the partitions are spread over all."""
     await valkey.append([(key, b"a") for key in KEYS])
     found = await valkey.read(dict.fromkeys(KEYS, FIRST))
     assert set(found) == set(KEYS)
@@ -170,8 +170,8 @@ async def test_one_append_and_one_read_reach_all_servers(valkey: Valkey, cluster
 
 
 @pytest.mark.parametrize("valkey", ["cluster"], indirect=True)
-async def test_an_append_that_no_replica_has_is_refused(valkey: Valkey, cluster: ValkeyCluster) -> None:
-    """It may stand and is repeated; accepted it is not, since a fail-over would lose it."""
+async def test_an_append_that_no_replica_has_is_not_accepted(valkey: Valkey, cluster: ValkeyCluster) -> None:
+    """The entry may exist and the append is repeated; it is not accepted, since a fail-over would lose it."""
     _, stopped = await pair(cluster)
     stopped.process.send_signal(signal.SIGSTOP)
     try:
@@ -184,30 +184,30 @@ async def test_an_append_that_no_replica_has_is_refused(valkey: Valkey, cluster:
 
 @pytest.mark.parametrize("valkey", ["cluster"], indirect=True)
 async def test_no_accepted_entry_is_lost_when_a_primary_dies(valkey: Valkey, cluster: ValkeyCluster) -> None:
-    """Its replica takes over with all that was accepted; the owner is told, so that it compares all shards."""
-    told = asyncio.Event()
-    valkey.on_failover = told.set
+    """Its replica takes over with all accepted entries; the owner is notified, so that it compares all shards."""
+    notified = asyncio.Event()
+    valkey.on_failover = notified.set
     for number in range(50):
         await valkey.append([(key, str(number).encode()) for key in KEYS])
-    dying, heir = await pair(cluster)
+    dying, replica = await pair(cluster)
     cluster.kill(dying)
-    await cluster.promoted(heir)
-    with pytest.raises(QueueUnavailable):  # the heir has no replica of its own yet
+    await cluster.promoted(replica)
+    with pytest.raises(QueueUnavailable):  # the new primary has no replica yet
         await valkey.append([(KEYS[0], b"too early")])
     cluster.start_again(dying)
     await accepted(valkey, KEYS[0], b"after")
     found = await valkey.read(dict.fromkeys(KEYS, FIRST))
-    assert told.is_set()
+    assert notified.is_set()
     wanted = [str(number).encode() for number in range(50)]
     for key in KEYS:
         assert [body for _, body in found[key] if body.isdigit()] == wanted
 
 
 @pytest.mark.parametrize("valkey", ["cluster"], indirect=True)
-async def test_calls_under_way_while_the_servers_are_learnt_again_fail_as_unavailable_only(
+async def test_calls_in_flight_during_a_topology_refresh_fail_as_unavailable_only(
     valkey: Valkey, cluster: ValkeyCluster
 ) -> None:
-    """Their connections are closed beneath them; any other error would end the task that called."""
+    """Their connections are closed; any other error would stop the calling task."""
 
     async def renew(number: int) -> None:
         for _ in range(20):
@@ -215,7 +215,7 @@ async def test_calls_under_way_while_the_servers_are_learnt_again_fail_as_unavai
                 await valkey.lease(f"fp:{{{number}}}:owner", "me", 9000)
 
     async def close() -> None:
-        while True:  # as redis-py does at every call that a server does not answer
+        while True:  # as redis-py does at every call without a response
             await valkey._client.aclose()
             await asyncio.sleep(0)
 
@@ -234,7 +234,7 @@ async def pair(cluster: ValkeyCluster) -> tuple[Node, Node]:
 
 
 async def accepted(valkey: Valkey, key: str, body: bytes) -> None:
-    """Appended, tried again as every caller does."""
+    """Append, retried as every caller does."""
     async with asyncio.timeout(30):
         while True:
             try:

@@ -1,4 +1,4 @@
-"""What must hold of the pure files whatever they are given: replay equals live, coalescing keeps the final view."""
+"""Properties of the pure modules for any input: a replay decides like the live run, coalescing keeps the final view."""
 
 from __future__ import annotations
 
@@ -27,59 +27,58 @@ EVENTS = st.lists(
 )
 
 
-def settled(hold: Debouncer, now: int) -> None:
-    """Settle all that is due, as a graph that takes everything would."""
-    while taken := hold.take(now, 100):
+def commit_due(debouncer: Debouncer, now: int) -> None:
+    """Commit all changes that are due, as a graph that accepts all of them does."""
+    while taken := debouncer.take(now, 100):
         for change in taken:
-            hold.resolved(change)
+            debouncer.resolved(change)
 
 
 @given(EVENTS)
-def test_who_is_online_in_the_end_is_the_same_live_and_replayed(events: list[PresenceEvent]) -> None:
-    """Live: each event settles as its time goes by. Replayed: all are read at once, long after."""
+def test_a_replay_ends_with_the_same_users_online_as_the_live_run(events: list[PresenceEvent]) -> None:
+    """Live: changes are committed as time passes. Replayed: all events are read at once, long after."""
     ordered = sorted({(e.user, e.at): e for e in events}.values(), key=lambda event: event.at)
     live, replayed = Debouncer(DebounceTimes()), Debouncer(DebounceTimes())
     for number, event in enumerate(ordered):
-        settled(live, event.at)
+        commit_due(live, event.at)
         live.see([event], str(number))
     for number, event in enumerate(ordered):
         replayed.see([event], str(number), again=True)
-    for hold in (live, replayed):
-        settled(hold, 1_000_000)
+    for debouncer in (live, replayed):
+        commit_due(debouncer, 1_000_000)
     assert set(live.online) == set(replayed.online)
 
 
 @given(EVENTS, st.lists(st.integers(0, 25_000), max_size=6), st.booleans())
-def test_every_entry_is_finished_exactly_once(
-    events: list[PresenceEvent], turns: list[int], again: bool
+def test_every_entry_is_resolved_exactly_once(
+    events: list[PresenceEvent], times: list[int], again: bool
 ) -> None:
-    """However events and turns are mixed, once doubts are looked up and all is settled."""
-    hold, doubts, done = Debouncer(DebounceTimes()), [], []
+    """For any interleaving of events and commits, once conflicts are looked up and all changes are committed."""
+    debouncer, conflicts, done = Debouncer(DebounceTimes()), [], []
     for number, event in enumerate(events):
-        doubts += [str(number) for _ in hold.see([event], str(number), again).doubtful]
-        if turns:
-            for change in hold.take(turns[number % len(turns)], 1):
-                hold.resolved(change, (not change.online, change.at + 1) if number % 3 == 0 else None)
-    settled(hold, 1_000_000)
-    for entry in doubts:
-        hold.looked_up(entry)
-    done += hold.finished()
+        conflicts += [str(number) for _ in debouncer.see([event], str(number), again).doubtful]
+        if times:
+            for change in debouncer.take(times[number % len(times)], 1):
+                debouncer.resolved(change, (not change.online, change.at + 1) if number % 3 == 0 else None)
+    commit_due(debouncer, 1_000_000)
+    for entry in conflicts:
+        debouncer.looked_up(entry)
+    done += debouncer.finished()
     assert sorted(done) == sorted(str(number) for number in range(len(events)))
-    assert len(hold) == 0
+    assert len(debouncer) == 0
 
 
 @given(EVENTS)
-def test_nothing_settles_before_its_hold(events: list[PresenceEvent]) -> None:
-    """What is told of has lasted."""
-    hold = Debouncer(DebounceTimes(online=5000, leave=3000, timeout=3000))
+def test_no_friend_is_notified_before_the_debounce_time(events: list[PresenceEvent]) -> None:
+    debouncer = Debouncer(DebounceTimes(online=5000, leave=3000, timeout=3000))
     for number, event in enumerate(events):
-        hold.see([event], str(number))
-    for change in hold.take(1_000_000, 100):
+        debouncer.see([event], str(number))
+    for change in debouncer.take(1_000_000, 100):
         if change.tell:
             assert change.due >= 3000
 
 
-NOTICES = st.lists(
+NOTIFICATIONS = st.lists(
     st.tuples(
         st.sampled_from(["online", "offline", "removed", "added", "sync"]),
         st.sampled_from("ab"),
@@ -91,8 +90,8 @@ NOTICES = st.lists(
 )
 
 
-def notice(kind: str, user: str, ts: int, at: int) -> Notification | SyncNotification:
-    """One notice for the inbox of m."""
+def notification(kind: str, user: str, ts: int, at: int) -> Notification | SyncNotification:
+    """One notification for the inbox of m."""
     if kind == "sync":
         return SyncNotification("m", ts, 2, [user])
     if kind == "online":
@@ -108,38 +107,40 @@ def notice(kind: str, user: str, ts: int, at: int) -> Notification | SyncNotific
 
 
 def shown(messages: list[bytes]) -> set[str]:
-    """Who is online after these messages."""
+    """The users online in the view after these messages."""
     view = FriendList()
     for message in messages:
         view.apply(json.loads(message))
     return view.online
 
 
-@given(NOTICES)
-def test_coalescing_never_changes_the_final_view(notices: list[tuple[str, str, int, int, float]]) -> None:
-    """Whatever the windows: the same picture as when everything is sent by itself."""
+@given(NOTIFICATIONS)
+def test_coalescing_never_changes_the_final_view(
+    notifications: list[tuple[str, str, int, int, float]],
+) -> None:
+    """For any batch windows: the same view as when every event is a message of one."""
     # One state has one body: a graph has one state at a time and stamp.
-    unique = {(user, ts, at): (kind, user, ts, at, wait) for kind, user, ts, at, wait in notices}
+    unique = {(user, ts, at): (kind, user, ts, at, wait) for kind, user, ts, at, wait in notifications}
     known = {(kind == "sync", ts): (kind, user, ts, at, wait) for kind, user, ts, at, wait in unique.values()}
     rows = list(known.values())
-    one, plain, coalesced = Batcher(BatchWindow(distance=0.0, sync_distance=0.0)), [], []
+    batcher, plain, coalesced = Batcher(BatchWindow(distance=0.0, sync_distance=0.0)), [], []
     now = 0.0
     for kind, user, ts, at, wait in rows:
         single = Batcher(BatchWindow(distance=0.0, sync_distance=0.0))
-        single.add([notice(kind, user, ts, at)], 0.0)
+        single.add([notification(kind, user, ts, at)], 0.0)
         plain += [body for batch in single.take(0.0, 9) for body in bodies(batch, batch.sync)]
-        one.add([notice(kind, user, ts, at)], now, wait)
+        batcher.add([notification(kind, user, ts, at)], now, wait)
         now += 0.5
-        for batch in one.take(now, 9):
+        for batch in batcher.take(now, 9):
             coalesced += bodies(batch, batch.sync)
-            one.done(batch, now)
-    for batch in one.take(1e9, 9):
+            batcher.done(batch, now)
+    for batch in batcher.take(1e9, 9):
         coalesced += bodies(batch, batch.sync)
     assert shown(coalesced) == shown(plain)
 
 
 @given(st.text(min_size=1, max_size=20).filter(lambda text: max(text) < "\ud800"))
-def test_every_shard_of_a_user_is_among_those_its_partition_listens_to(user: str) -> None:
+def test_every_shard_of_a_user_is_subscribed_by_the_users_partition(user: str) -> None:
     """With the old number of shards and the new one."""
     for shards in (ShardMap(20, 100), ShardMap(20, 400)):
         assert shards.shard(user) in ShardMap(20, 400).shards_of(shards.partition(user))

@@ -1,4 +1,4 @@
-"""Presence bodies become what was seen; nothing that PubNub sends is a crash."""
+"""Presence bodies become presence events; nothing that PubNub sends raises."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pubnub_bridge.model.presence_event import PresenceEvent
 NOW = 1_757_969_858_500
 
 
-def heard(body: Any, published: int = NOW, now: int = NOW) -> ParsedPresence:
-    """What one body of shard 7 says."""
+def parsed(body: Any, published: int = NOW, now: int = NOW) -> ParsedPresence:
+    """One body of shard 7."""
     found = ParsedPresence()
     found.add(7, body, published, now)
     return found
 
 
-def test_a_join_is_seen_with_its_precise_time() -> None:
+def test_a_join_has_its_precise_time() -> None:
     """As recorded in 2025."""
     body = {
         "action": "join", "uuid": "david", "timestamp": 1757969858, "precise_timestamp": 1757969858405, "occupancy": 2,
     }  # fmt: skip
-    found = heard(body)
+    found = parsed(body)
     assert found.events == [PresenceEvent("david", True, 1757969858405, 7, "join")]
     assert found.occupancy == {7: 2}
     assert found.events[0].event_id == "evt_presence_david_1757969858405"
@@ -34,20 +34,20 @@ def test_a_join_is_seen_with_its_precise_time() -> None:
 
 @pytest.mark.parametrize(("action", "online"), [("leave", False), ("timeout", False), ("join", True)])
 def test_a_timeout_counts_as_a_leave(action: str, online: bool) -> None:
-    """And keeps its reason, for its own hold."""
-    (seen,) = heard({"action": action, "uuid": "ann", "timestamp": 1757969858}).events
-    assert (seen.online, seen.reason) == (online, action)
+    """And has its own reason, for its own debounce time."""
+    (event,) = parsed({"action": action, "uuid": "ann", "timestamp": 1757969858}).events
+    assert (event.online, event.reason) == (online, action)
 
 
-def test_whole_seconds_are_made_finer_by_the_publish_time() -> None:
+def test_whole_seconds_are_refined_by_the_publish_time() -> None:
     """Recordings of 2020 have no milliseconds; a publish far from the stamp does not count."""
     body = {"action": "join", "uuid": "ann", "timestamp": 1757969858}
-    assert heard(body, published=1757969858640).events[0].at == 1757969858640
-    assert heard(body, published=1757969899000, now=1757969899000).events[0].at == 1757969858000
+    assert parsed(body, published=1757969858640).events[0].at == 1757969858640
+    assert parsed(body, published=1757969899000, now=1757969899000).events[0].at == 1757969858000
 
 
 def test_an_interval_names_its_users_at_its_publish_time() -> None:
-    """Its own stamp has whole seconds and could lie before an announced event."""
+    """Its timestamp has whole seconds and could lie before an announced event."""
     body = {
         "action": "interval",
         "timestamp": 1757969858,
@@ -56,67 +56,67 @@ def test_an_interval_names_its_users_at_its_publish_time() -> None:
         "leave": ["b"],
         "timeout": ["c"],
     }
-    found = heard(body, published=1757969858700)
+    found = parsed(body, published=1757969858700)
     assert [(s.user, s.online, s.at) for s in found.events] == [
         ("a", True, 1757969858700), ("b", False, 1757969858700), ("c", False, 1757969858700),
     ]  # fmt: skip
 
 
-def test_a_user_of_two_arrays_is_seen_twice_at_one_time() -> None:
-    """The hold takes that for a doubt."""
-    found = heard({"action": "interval", "timestamp": 1757969858, "join": ["a"], "leave": ["a"]})
+def test_a_user_of_two_arrays_has_two_events_at_one_time() -> None:
+    """Which the debouncer takes for a conflict."""
+    found = parsed({"action": "interval", "timestamp": 1757969858, "join": ["a"], "leave": ["a"]})
     assert [(s.user, s.online) for s in found.events] == [("a", True), ("a", False)]
 
 
-def test_a_refresh_asks_for_here_now() -> None:
-    """The arrays beside it are incomplete but true."""
-    found = heard({"action": "interval", "timestamp": 1757969858, "here_now_refresh": True, "join": ["a"]})
+def test_a_refresh_requests_here_now() -> None:
+    """The arrays next to it are incomplete but correct."""
+    found = parsed({"action": "interval", "timestamp": 1757969858, "here_now_refresh": True, "join": ["a"]})
     assert found.refresh == {7}
     assert len(found.events) == 1
 
 
-def test_a_time_far_ahead_is_pulled_back() -> None:
-    """To the publish time, which is PubNub's own."""
+def test_a_time_far_ahead_is_replaced() -> None:
+    """By the publish time, which PubNub sets, or by PubNub's time."""
     body = {"action": "join", "uuid": "ann", "precise_timestamp": NOW + 600_000}
-    assert heard(body, published=NOW - 5).events[0].at == NOW - 5
-    assert heard(body, published=NOW + 700_000).events[0].at == NOW
+    assert parsed(body, published=NOW - 5).events[0].at == NOW - 5
+    assert parsed(body, published=NOW + 700_000).events[0].at == NOW
 
 
 @pytest.mark.parametrize(
     "body", [None, [], "x", 1, {"action": "dance"}, {"action": "join"}, {"action": "join", "uuid": 5}]
 )
-def test_an_unknown_shape_is_told_and_nothing_more(body: Any) -> None:
-    """Counted by its reason."""
-    found = heard(body)
+def test_an_unknown_shape_is_reported_and_nothing_more(body: Any) -> None:
+    """With one reason."""
+    found = parsed(body)
     assert found.events == []
     assert len(found.unknown) == 1
 
 
-def test_a_state_change_says_nothing_of_presence() -> None:
-    """And is no surprise."""
-    found = heard({"action": "state-change", "uuid": "ann", "data": {"mood": "good"}})
+def test_a_state_change_is_no_presence_event() -> None:
+    """Nor an unknown shape."""
+    found = parsed({"action": "state-change", "uuid": "ann", "data": {"mood": "good"}})
     assert (found.events, found.unknown) == ([], [])
 
 
-def test_a_number_that_does_not_follow_from_the_events_is_a_doubt_but_not_again_at_once() -> None:
-    """One joined and nobody was told of another; once asked for, the shard has peace for a while."""
-    counts = OccupancyTracker()
+def test_an_occupancy_that_does_not_follow_from_the_events_is_compared_but_not_again_at_once() -> None:
+    """One user joined without an event; after a comparison the shard is left alone for a while."""
+    tracker = OccupancyTracker()
     join = {"action": "join", "uuid": "ann", "timestamp": 1757969858}
-    assert counts.shards_to_compare(heard(join | {"occupancy": 3}), NOW) == set()
-    assert counts.shards_to_compare(heard(join | {"occupancy": 4}), NOW) == set()
-    assert counts.shards_to_compare(heard(join | {"occupancy": 6}), NOW) == {7}
-    assert counts.shards_to_compare(heard(join | {"occupancy": 8}), NOW + 1) == set()
-    assert counts.shards_to_compare(ParsedPresence(), NOW + MIN_COMPARE_INTERVAL_MILLISECONDS) == {7}
-    assert counts.shards_to_compare(ParsedPresence(), NOW + 3 * MIN_COMPARE_INTERVAL_MILLISECONDS) == set()
+    assert tracker.shards_to_compare(parsed(join | {"occupancy": 3}), NOW) == set()
+    assert tracker.shards_to_compare(parsed(join | {"occupancy": 4}), NOW) == set()
+    assert tracker.shards_to_compare(parsed(join | {"occupancy": 6}), NOW) == {7}
+    assert tracker.shards_to_compare(parsed(join | {"occupancy": 8}), NOW + 1) == set()
+    assert tracker.shards_to_compare(ParsedPresence(), NOW + MIN_COMPARE_INTERVAL_MILLISECONDS) == {7}
+    assert tracker.shards_to_compare(ParsedPresence(), NOW + 3 * MIN_COMPARE_INTERVAL_MILLISECONDS) == set()
 
 
-def test_without_deltas_every_interval_is_a_doubt() -> None:
-    """One who came and one who went leave the number as it is; with Deltas an empty interval says: no change."""
-    counts = OccupancyTracker()
+def test_without_deltas_every_interval_leads_to_a_comparison() -> None:
+    """A join and a leave leave the occupancy as it is; with Deltas an empty interval means no change."""
+    tracker = OccupancyTracker()
     bare = {"action": "interval", "timestamp": 1757969858, "occupancy": 30}
-    assert [counts.shards_to_compare(heard(bare), NOW + turn) for turn in range(3)] == [{7}] * 3
-    assert counts.shards_to_compare(heard(bare | {"join": ["ann"], "occupancy": 31}), NOW) == set()
-    assert counts.shards_to_compare(heard(bare | {"occupancy": 31}), NOW) == set()
+    assert [tracker.shards_to_compare(parsed(bare), NOW + turn) for turn in range(3)] == [{7}] * 3
+    assert tracker.shards_to_compare(parsed(bare | {"join": ["ann"], "occupancy": 31}), NOW) == set()
+    assert tracker.shards_to_compare(parsed(bare | {"occupancy": 31}), NOW) == set()
 
 
 JSON = st.recursive(
@@ -129,10 +129,10 @@ JSON = st.recursive(
 
 
 @given(JSON, st.sampled_from(["join", "leave", "timeout", "interval", None]))
-def test_no_body_is_a_crash(body: Any, action: str | None) -> None:
-    """Whatever JSON it is."""
+def test_no_body_raises(body: Any, action: str | None) -> None:
+    """For any JSON."""
     if isinstance(body, dict) and action:
         body["action"] = action
-    for seen in heard(body).events:
-        assert isinstance(seen.user, str)
-        assert seen.at <= NOW + 60_000
+    for event in parsed(body).events:
+        assert isinstance(event.user, str)
+        assert event.at <= NOW + 60_000

@@ -1,4 +1,4 @@
-"""Events & Actions in all the shapes that were captured or documented."""
+"""Events & Actions webhooks in all shapes that were captured or documented."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ def item(**more: Any) -> dict[str, Any]:
     ],
     ids=lambda body: str(sorted(body) if isinstance(body, dict) else "list"),
 )
-def test_a_join_is_understood_in_every_envelope(body: Any) -> None:
-    """With its time, which is in the item."""
-    (seen,) = parse_webhook(body, SHARDS, NOW).events
-    assert (seen.user, seen.online, seen.shard, seen.reason) == ("ann", True, 7, "join")
-    assert seen.at == 1_750_067_619_021
+def test_a_join_is_parsed_in_every_envelope(body: Any) -> None:
+    """With the time of the item."""
+    (event,) = parse_webhook(body, SHARDS, NOW).events
+    assert (event.user, event.online, event.shard, event.reason) == ("ann", True, 7, "join")
+    assert event.at == 1_750_067_619_021
 
 
 def test_a_leave_without_occupancy_and_a_timeout_under_another_schema() -> None:
     """Both as captured."""
     left = {"schema": PREFIX + "presence.user.channel.left?v=1.0.0", "data": [item()]}
-    assert [seen.reason for seen in parse_webhook(left, SHARDS, NOW).events] == ["leave"]
+    assert [event.reason for event in parse_webhook(left, SHARDS, NOW).events] == ["leave"]
     timed = {
         "schema": PREFIX + "presence.channel.occupancy.counted?v=1.0.0",
         "data": [item(data={"action": "timeout"})],
     }
-    assert [seen.reason for seen in parse_webhook(timed, SHARDS, NOW).events] == ["timeout"]
+    assert [event.reason for event in parse_webhook(timed, SHARDS, NOW).events] == ["timeout"]
 
 
 def test_digits_in_text_are_numbers() -> None:
@@ -73,14 +73,14 @@ def test_an_interval_names_its_users(names: tuple[str, str]) -> None:
         "schema": PREFIX + "presence.channel.occupancy.counted?v=1.0.0",
         "data": [item(userId=None, occupancy="3", **{names[0]: ["a"], names[1]: ["b"]})],
     }
-    assert [(seen.user, seen.online) for seen in parse_webhook(body, SHARDS, NOW).events] == [
+    assert [(event.user, event.online) for event in parse_webhook(body, SHARDS, NOW).events] == [
         ("a", True),
         ("b", False),
     ]
 
 
-def test_other_channels_and_quiet_events_are_passed_over() -> None:
-    """They are no surprise."""
+def test_other_channels_and_events_without_presence_are_ignored() -> None:
+    """They are not reported as unknown."""
     other = {"schema": JOINED, "data": [item(channel="inbox.ann")]}
     quiet = {"schema": PREFIX + "presence.channel.state.active?v=1.0.0", "data": [item()]}
     for body in (other, quiet):
@@ -91,14 +91,13 @@ def test_other_channels_and_quiet_events_are_passed_over() -> None:
 @pytest.mark.parametrize(
     "body", [None, 1, "x", {}, {"schema": "x", "data": 5}, {"schema": "x", "data": [item()]}]
 )
-def test_an_unknown_shape_is_told(body: Any) -> None:
-    """Not a crash, not silence."""
+def test_an_unknown_shape_is_reported(body: Any) -> None:
     assert parse_webhook(body, SHARDS, NOW).unknown
 
 
 @given(st.recursive(st.none() | st.text() | st.integers(), lambda c: st.lists(c) | st.dictionaries(
     st.sampled_from(["schema", "data", "event", "payload", "channel", "userId", "timestamp", "action", "usersJoined"]), c
 ), max_leaves=10))  # fmt: skip
-def test_no_body_is_a_crash(body: Any) -> None:
-    """Whatever JSON it is."""
+def test_no_body_raises(body: Any) -> None:
+    """For any JSON."""
     parse_webhook(body, SHARDS, NOW)

@@ -1,4 +1,4 @@
-"""Entries for a queue with a limit: split anywhere, they tell the same people the same, in the same order."""
+"""Entries for a queue with a size limit: split anywhere, they notify the same users of the same, in the same order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pubnub_bridge.model.notification import Event, Notification, SyncNotificati
 
 USERS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=12)
 EVENT = Event("ann", "online", 1, 2, b'{"eventId":"e"}')
-NOTICES = st.lists(
+NOTIFICATIONS = st.lists(
     st.one_of(
         st.builds(Notification, st.just(EVENT), st.lists(USERS, min_size=1, max_size=30), st.integers(0, 5)),
         st.builds(
@@ -22,39 +22,38 @@ NOTICES = st.lists(
 )
 
 
-def told(entries: list[bytes]) -> list[tuple[object, ...]]:
-    """Who is told of what, one after the other; of a sync only whose it is, since it may have become an owed one."""
+def contents(entries: list[bytes]) -> list[tuple[object, ...]]:
+    """Events and recipients in their order; of a sync only its user, since it may have become a pending resync."""
     rows: list[tuple[object, ...]] = []
-    for notice in (one for entry in entries for one in decode(entry)):
-        if isinstance(notice, SyncNotification):
-            rows.append(("sync", notice.user, notice.reason))
+    for one in (one for entry in entries for one in decode(entry)):
+        if isinstance(one, SyncNotification):
+            rows.append(("sync", one.user, one.reason))
         else:
-            rows += [(notice.event, recipient, notice.tries) for recipient in notice.recipients]
+            rows += [(one.event, recipient, one.tries) for recipient in one.recipients]
     return rows
 
 
-@given(NOTICES, st.integers(300, 3000))
-def test_a_split_entry_tells_the_same_in_entries_that_fit(
-    notices: list[Notification | SyncNotification], most: int
+@given(NOTIFICATIONS, st.integers(300, 3000))
+def test_a_split_entry_contains_the_same_in_entries_that_fit(
+    notifications: list[Notification | SyncNotification], max_bytes: int
 ) -> None:
-    """Everybody once, in order."""
-    entry = encode(notices)
-    parts = split(entry, most)
-    assert told(parts) == told([entry])
-    assert all(len(part) <= most for part in parts)
+    entry = encode(notifications)
+    parts = split(entry, max_bytes)
+    assert contents(parts) == contents([entry])
+    assert all(len(part) <= max_bytes for part in parts)
 
 
-@given(NOTICES)
-def test_what_sqs_is_sent_says_the_same(notices: list[Notification | SyncNotification]) -> None:
-    """And has none of the characters it refuses (AWS docs: SendMessage)."""
-    entry = encode(notices)
+@given(NOTIFICATIONS)
+def test_what_is_sent_to_sqs_contains_the_same(notifications: list[Notification | SyncNotification]) -> None:
+    """And none of the characters it rejects (AWS docs: SendMessage)."""
+    entry = encode(notifications)
     parts = sendable(entry)
-    assert told(parts) == told([entry])
+    assert contents(parts) == contents([entry])
     for part in parts:
         assert all(one in "\t\n\r" or " " <= one < "\ufffe" or one > "\uffff" for one in part.decode())
 
 
-def test_a_queues_address_says_its_server_its_name_and_its_region() -> None:
+def test_the_address_of_a_queue_has_server_name_and_region() -> None:
     """Where the host does not name a region, AWS's own settings do."""
     there = Address.of("sqs://sqs.eu-central-1.amazonaws.com/123456789012/notices.fifo")
     assert there.queue == "https://sqs.eu-central-1.amazonaws.com/123456789012/notices.fifo"
