@@ -102,6 +102,7 @@ class OccupancyTracker:
             if tally.deltas is False and not self._deltas:
                 found.add(tally.shard)
             if tally.occupancy is not None:
+                # The first occupancy of a shard has nothing to be compared with, so it is believed.
                 expected = self._expected.get(tally.shard, tally.occupancy - tally.change) + tally.change
                 if expected != tally.occupancy:
                     self._wrong.add(tally.shard)
@@ -132,6 +133,7 @@ def _at(body: Mapping[str, Any], published: int, now: int) -> int:
     if precise is None and seconds is not None:
         precise = published if 0 <= published - seconds * 1000 < 1000 else seconds * 1000
     at = published if precise is None else precise
+    # An event from the future would win against every later one until that time comes.
     if at <= now + MAX_AHEAD_MILLISECONDS:
         return at
     return published if published <= now + MAX_AHEAD_MILLISECONDS else now

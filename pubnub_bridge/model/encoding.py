@@ -56,6 +56,7 @@ def batches(inbox: str, events: Sequence[tuple[int, bytes]]) -> list[bytes]:
     if len(events) == 1:
         return [events[0][1]]
     joined = b",".join([body for _, body in events])
+    # Nearly always: one join of bytes, and no loop over the events.
     if len(joined) <= MAX_BODY_BYTES - BATCH_HEAD_BYTES:
         return [_batch(inbox, events, joined)]
     return [
@@ -67,6 +68,7 @@ def batches(inbox: str, events: Sequence[tuple[int, bytes]]) -> list[bytes]:
 def _batch(inbox: str, group: Sequence[tuple[int, bytes]], joined: bytes) -> bytes:
     newest = max([ts for ts, _ in group])
     head = message("friend.batch", f"evt_batch_{inbox}_{newest}_{len(group)}", newest, '{"events":[')
+    # The last brace of the head closes the message, so it comes after the events.
     return b"%b%b]}}" % (head[:-1], joined)
 
 
@@ -86,12 +88,8 @@ def sync(
     user: str, friends: Sequence[str], total: int, ts: int, max_bytes: int = MAX_BODY_BYTES
 ) -> list[bytes]:
     """friends.sync, in as many parts of at most `max_bytes` as it needs."""
-    whole = _list(friends)
-    parts = (
-        [whole]
-        if len(whole) <= max_bytes - BATCH_HEAD_BYTES
-        else _parts(friends, max_bytes - BATCH_HEAD_BYTES)
-    )
+    whole, list_bytes = _list(friends), max_bytes - BATCH_HEAD_BYTES
+    parts = [whole] if len(whole) <= list_bytes else _parts(friends, list_bytes)
     event_id = f"evt_sync_{user}_{ts // 1000}"
     return [
         message(

@@ -33,6 +33,7 @@ def _event(pair: ChangedPair, me: End, other: End, event_id: str) -> Event:
         return Event(
             other.id, "added", at, pair.ts, encoding.message("friend.added", event_id, pair.ts, payload)
         )
+    # The other user's block is not read: what it causes must look like an ended friendship.
     if me.asked or (other.asked and not me.blocked):
         payload = f'{{{identity},"requestedBy":{encoding.text(me.id if me.asked else other.id)}}}'
         body = encoding.message("friend.requested", event_id, pair.ts, payload)

@@ -109,6 +109,7 @@ def presence_event(snapshot: PresenceSnapshot) -> Event:
     if snapshot.online:
         body = encoding.online(snapshot.user, snapshot.name, snapshot.presence_at, snapshot.ts)
         return Event(snapshot.user, "online", snapshot.presence_at, snapshot.ts, body)
+    # The presence of an invisible user continues; its time must not show in `at` or in the event id.
     at = snapshot.last_seen if snapshot.invisible else snapshot.presence_at
     return Event(
         snapshot.user,
@@ -153,6 +154,7 @@ def split(entry: bytes, max_bytes: int) -> list[bytes]:
 
 def _halves(notification: Notification | SyncNotification) -> list[Notification | SyncNotification]:
     if isinstance(notification, SyncNotification):
+        # Without its friends it is a pending resync, whose size does not depend on their number.
         return [SyncNotification(notification.user, reason=notification.reason)]
     half = len(notification.recipients) // 2
     parts = (notification.recipients[:half], notification.recipients[half:])

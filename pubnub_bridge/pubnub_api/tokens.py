@@ -81,6 +81,7 @@ class Tokens:
     async def run(self) -> None:
         """Renew the server's token at half its life, or when it was refused; runs until it is cancelled."""
         while True:
+            # Refusals up to here were of the token that has just been replaced.
             self._refused.clear()
             await wait_or_timeout(self._refused, seconds=SERVER_RENEWAL_SECONDS)
             try:

@@ -87,6 +87,7 @@ class DeadLetters:
         count = 0
         for partition in range(self._partitions):
             async for rows in self._pages(partition):
+                # Append before delete: a crash in between repeats messages and loses none.
                 await self._requeue(partition, [_decode(row) for row in rows])
                 await self._valkey.delete({keys.dead_letters(partition): [entry for entry, _ in rows]})
                 count += len(rows)

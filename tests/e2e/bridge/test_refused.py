@@ -107,7 +107,7 @@ async def test_who_a_change_did_not_reach_stands_in_why(world: World) -> None:
 
 
 async def test_one_event_can_be_followed_from_the_poll_to_the_publish(world: World) -> None:
-    """With LOG_LEVEL=debug the id that PubNub's event got stands in a line of each row."""
+    """With LOG_LEVEL=debug the id that PubNub's event got is in one line of each stage."""
     await world.people("ann", "bob")
     (ann,) = await world.online("ann")
     logger = logging.getLogger(event_trace.NAME)
@@ -121,13 +121,19 @@ async def test_one_event_can_be_followed_from_the_poll_to_the_publish(world: Wor
             told = await ann.hears(lambda m: m["type"] == "friend.online")
 
             async def acknowledged() -> bool:
-                return any(line["event"] == "published" and line["inbox"] == "ann" for line in lines)
+                return any(
+                    line["event"] == "publish.event.acknowledged" and line["inbox"] == "ann" for line in lines
+                )
 
             await eventually(acknowledged)
     finally:
         logger.setLevel(logging.NOTSET)
         structlog.configure(**before)
     mine = [line for line in lines if line.get("event_id") == told["eventId"]]
-    assert [line["event"] for line in mine] == ["seen", "settled", "published"]
-    assert mine[1]["told_as"] == told["eventId"]
+    assert [line["event"] for line in mine] == [
+        "ingest.event.accepted",
+        "commit.event.committed",
+        "publish.event.acknowledged",
+    ]
+    assert mine[1]["notified_event_id"] == told["eventId"]
     assert mine[2]["inbox"] == "ann"
