@@ -42,7 +42,7 @@ class ParsedPresence:
     occupancy: dict[int, int] = field(default_factory=dict)
     """The last occupancy reported for each shard."""
     tallies: list[Tally] = field(default_factory=list)
-    """One for each body that changes an occupancy, in order."""
+    """One for each join, leave, timeout and interval, in order."""
     unknown: list[str] = field(default_factory=list)
     """Why a body was not understood, one text for each."""
 

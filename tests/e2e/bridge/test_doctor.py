@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from local_stack.backends.ports import free_port
 
+from local_stack.engines.ports import free_port
 from local_stack.origin.app import Running
 from pubnub_bridge.doctor.examine import examine
 from pubnub_bridge.doctor.finding import Finding, State

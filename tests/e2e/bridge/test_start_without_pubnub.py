@@ -12,9 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from local_stack.backends.ports import free_port
 
 from graph_service.graph.driver import Graph
+from local_stack.engines.ports import free_port
 from local_stack.origin.app import Options, start
 from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge.runtime import startup
