@@ -1,5 +1,5 @@
-# Every target is one step a person takes; `make` alone lists them.
-# PYTHON chooses the interpreter (3.11 or newer) that the virtual environment is made with.
+# Every target is one step of a maintainer; `make` alone lists them.
+# PYTHON is the interpreter (3.11 or newer) for the virtual environment.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -14,7 +14,7 @@ ARGS ?=
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
-setup: $(VENV)/.run ## make .venv with everything that runs, and .venv/bin/friends-presence
+setup: $(VENV)/.run ## create .venv with everything that runs, and .venv/bin/friends-presence
 
 dev: $(VENV)/.dev ## the same, with the tools that test and check
 
@@ -34,10 +34,10 @@ $(VENV)/.dev: $(VENV)/.run requirements/dev.txt
 	@$(UV) pip install --python $(BIN)/python --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
-run: setup ## start the engines, the API, the bridge and the demo people; prints the address
+run: setup ## start the databases, the API, the bridge and the demo users; prints the address
 	@$(BIN)/friends-presence up $(ARGS)
 
-test: dev ## set everything up and pass the tests, three files at a time (ARGS="-n 0": one)
+test: dev ## set up and run the tests, three files at a time (ARGS="-n 0": one)
 	@$(BIN)/python -m pytest -m "not containers and not browser and not packaging and not operations" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 mutants: dev ## break the code in more than a hundred ways, one at a time; a fast test must fail each (ARGS="NAME…": some)
@@ -47,7 +47,7 @@ test-containers: dev ## the service's image and deploy/ in containers, manifests
 	@$(UV) pip install --python $(BIN)/python --quiet --require-hashes -r requirements/kubernetes.txt
 	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
 
-test-operations: dev ## alerts and dashboard in Debian's Prometheus that scrapes the running service; backup
+test-operations: dev ## alerts and dashboard in a Prometheus that scrapes the running service; refused backups
 	@$(BIN)/python -m pytest -m operations tests/operations $(ARGS)
 
 test-packaging: dev ## build sdist and wheel, install the wheel alone, start everything from it
@@ -65,71 +65,71 @@ e2e: dev ## the whole system through official clients and, where there is one, a
 browser: dev ## the pages in the machine's own Chromium
 	@$(BIN)/python -m pytest -m browser tests/e2e/web --durations=10 $(ARGS)
 
-screenshots: dev ## take the pictures of docs/images again
+screenshots: dev ## take the screenshots of docs/images
 	@$(BIN)/python -m tests.e2e.web.screenshots $(ARGS)
 
-chaos: dev ## kill and disturb every part under load; prints what survived, fails on a loss
+chaos: dev ## kill and disturb every part under load; prints a table, fails on a loss
 	@$(BIN)/python -m chaos $(ARGS)
 
-bench-recovery: dev ## how long a copy of the graph takes, and a restore (JSON and table)
+bench-recovery: dev ## duration of a backup of the graph and of a restore (JSON and table)
 	@$(BIN)/python -m bench.graph.recovery $(ARGS)
 
-soak: dev ## an hour of everything under a living population: memory, sockets, files (JSON, table, chart)
+soak: dev ## soak test, an hour of the whole system with demo users: memory, sockets, files (JSON, table, chart)
 	@$(BIN)/python -m bench.system.soak $(ARGS)
 
-bench: dev ## all parts that fit into 15 minutes on two cores, and docs/benchmarks/README.md made of their figures
+bench: dev ## the benchmarks that fit into 15 minutes on two cores, then docs/benchmarks/README.md
 	@$(BIN)/python -m bench $(ARGS)
 
-bench-report: dev ## make docs/benchmarks/README.md again from the figures beside it
+bench-report: dev ## generate docs/benchmarks/README.md from the figures next to it
 	@$(BIN)/python -m bench.report $(ARGS)
 
 bench-mix: dev ## LinkBench's mix of reads and writes against the API at rising rates (JSON and table)
 	@$(BIN)/python -m bench.graph.mix $(ARGS)
 
-bench-whole: dev ## the whole system through the wire at rising churn, up to its limit; ARGS="--sink": publishes into a sink
+bench-whole: dev ## the whole system end to end at rising churn, up to its limit (ARGS="--sink": publishes into a sink)
 	@$(BIN)/python -m bench.system.end_to_end $(ARGS)
 
-bench-graph: dev ## the graph's queries beside PostgreSQL's, on 20,000 people (JSON and table)
+bench-graph: dev ## graph queries on Neo4j and PostgreSQL, 20,000 users (JSON and table)
 	@$(BIN)/python -m bench.graph.queries $(ARGS)
 
-bench-bridge: dev ## the bridge against a stub: settling, fan-out, the whole walk, lateness under load (JSON and table)
+bench-bridge: dev ## the bridge against a stub: commits, fan-out, the whole pipeline, lateness under load (JSON and table)
 	@$(BIN)/python -m bench.bridge.pipeline $(ARGS)
 
-bench-settling: dev ## settling by batch and by number of friends, and syncs over HTTP: whose time it is (JSON and table)
+bench-settling: dev ## commits by batch size and number of friends, and syncs over HTTP (JSON and table)
 	@$(BIN)/python -m bench.bridge.commit $(ARGS)
 
-bench-fanout: dev ## notices to acked publishes by churn and window, and memory of who waits (JSON and table)
+bench-fanout: dev ## notifications to acknowledged publishes by churn and batch window, memory of pending batches (JSON and table)
 	@$(BIN)/python -m bench.bridge.fanout $(ARGS)
 
-bench-publish: dev ## our publish path beside the official SDK's and aiohttp's, near and far, with TLS (JSON and table)
+bench-publish: dev ## our publish path, the official SDK and aiohttp, near and far, with TLS (JSON and table)
 	@$(BIN)/python -m bench.bridge.publish $(ARGS)
 
 bench-origin: dev ## the local origin: open polls, publishes, here-now (JSON and table)
 	@$(BIN)/python -m bench.system.origin $(ARGS)
 
-bench-pure: dev ## where the pure-PubNub variant ends: friends by churn, in the Functions runtime (JSON and chart)
+bench-pure: dev ## limits of the pure-PubNub variant: friends by churn, in the Functions runtime (JSON and chart)
 	@$(BIN)/python -m bench.system.pure_variant $(ARGS)
 
 bench-page: dev ## the friends page: 1,000 friends, 100 changes/s, frames and memory (JSON and table)
 	@$(BIN)/python -m bench.system.page $(ARGS)
 
-bench-overload: dev ## twice as much as can be done for 5 minutes on every entry (about 17 min; ARGS="--seconds 30": shorter)
+bench-overload: dev ## twice the capacity for 5 minutes on every entry point (about 17 min; ARGS="--seconds 30": shorter)
 	@$(BIN)/python -m bench.system.overload $(ARGS)
 
-bench-growth: dev ## 20,000 and 100,000 people: import, store, sync, settling, suggestions must stay flat (about 6 min)
+bench-growth: dev ## 20,000 and 100,000 users: import, store, sync, commits, suggestions must stay flat (about 6 min)
 	@$(BIN)/python -m bench.bridge.growth $(ARGS)
 
-bench-large: dev ## the same with 500,000 people and 183 million friendships: 13 GB of disk, 24 GB of memory, about 30 min
+bench-large: dev ## the same with 500,000 users and 183 million friendships: 13 GB of disk, 24 GB of memory, about 30 min
 	@$(BIN)/python -m bench.bridge.growth --people 20000 --people 500000 --heap 3072 --page-cache 9216 $(ARGS)
 
-bench-storm: dev ## everybody drops and returns, with storm mode and without: views, publishes, queues (about 4 min)
+bench-storm: dev ## all users drop and return, with storm mode and without: views, publishes, streams (about 4 min)
 	@$(BIN)/python -m bench.system.storm $(ARGS)
 
-bench-sizing: dev ## what simulate reckons with, measured, written down, and held against every other benchmark (within 20 %, about 6 min)
+bench-sizing: dev ## measure the unit costs of simulate, write them, and compare predictions with all benchmarks (within 20 %, about 6 min)
 	@$(BIN)/python -m bench.bridge.sizing --json docs/benchmarks/sizing.json $(ARGS)
 	@$(BIN)/python -m bench.bridge.check_sizing --write
 
-bench-peers: dev ## beside ejabberd (installed when this is root) and PostgreSQL, same people and turns; Nakama quoted (about 10 min)
+bench-peers: dev ## compare with ejabberd (installed when this is root) and PostgreSQL, same users and transitions; Nakama quoted (about 10 min)
 	@$(BIN)/python -m bench.peers $(ARGS)
 
 lint: dev ## ruff, formatting included
@@ -142,10 +142,10 @@ lint-cypher: dev ## Neo4j's own language support over every query and migration
 types: dev ## mypy --strict
 	@$(BIN)/mypy
 
-layers: dev ## the import contracts of the design
+layers: dev ## the import contracts between rooms
 	@$(BIN)/lint-imports
 
-requirements: $(VENV)/.base ## compile the hashed requirement files again
+requirements: $(VENV)/.base ## compile the hashed requirement files
 	@$(UV) pip compile requirements/tools.in $(COMPILE) -o requirements/tools.txt
 	@$(UV) pip compile pyproject.toml --group dev --extra local --extra speed --extra otel --extra sqs $(COMPILE) -o requirements/dev.txt
 	@$(UV) pip compile pyproject.toml --extra local --extra speed $(COMPILE) -c requirements/dev.txt -o requirements/run.txt
@@ -154,5 +154,5 @@ requirements: $(VENV)/.base ## compile the hashed requirement files again
 
 COMPILE := --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 
-clean: ## remove .venv and what the tests left behind
+clean: ## remove .venv and the caches of tests and tools
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings a Chromium for the tests of the pages, where the machine has none: on Debian and Ubuntu, as root.
-# Elsewhere it says so and goes on: those tests are then skipped, with the reason.
+# Installs Chromium for the tests of the pages if there is none: on Debian and Ubuntu, as root.
+# Elsewhere it prints why not and exits with 0: those tests are then skipped, with the reason.
 set -euo pipefail
 
 if command -v chromium >/dev/null || [ -n "${CHROMIUM:-}" ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A Docker engine for the container tests, on Debian as root: installed when missing, started when none answers.
-# Usage: .ci/docker.sh start   exit code 0: an engine answers; 1: none can be had, the reason is on stderr
+# A Docker engine for the container tests, on Debian as root: installed if missing, started if none responds.
+# Usage: .ci/docker.sh start   exit code 0: an engine responds; 1: there is none, the reason is on stderr
 #        .ci/docker.sh stop    ends the engine that `start` started, and no other
 set -euo pipefail
 
@@ -9,7 +9,7 @@ pidfile=$state/dockerd.pid
 log=$state/dockerd.log
 data=/var/lib/friends-presence-docker
 
-answers() { docker info >/dev/null 2>&1; }
+responds() { docker info >/dev/null 2>&1; }
 
 cannot() {
   echo "no Docker engine: $1" >&2
@@ -25,13 +25,13 @@ install_engine() {
     cannot "it could not be installed: $(tail -n 3 "$state/install.log")"
 }
 
-launch() { # launch OPTIONS…: true once it answers
+launch() { # launch OPTIONS…: true once it responds
   rm -f "$pidfile"
   setsid nohup dockerd --pidfile "$pidfile" --data-root "$data" --exec-root "$state/exec" "$@" \
     >>"$log" 2>&1 </dev/null &
   local child=$!
   for _ in $(seq 150); do
-    answers && return 0
+    responds && return 0
     kill -0 "$child" 2>/dev/null || return 1
     sleep 0.2
   done
@@ -40,7 +40,7 @@ launch() { # launch OPTIONS…: true once it answers
   return 1
 }
 
-# Compose, for the test that runs deploy/compose.yaml; without it that test is skipped.
+# For the test that runs deploy/compose.yaml, which is skipped without it.
 install_compose() {
   command -v docker-compose >/dev/null && return 0
   [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 0
@@ -50,12 +50,12 @@ install_compose() {
 
 start() {
   install_compose
-  answers && return 0
+  responds && return 0
   command -v dockerd >/dev/null || install_engine
   [ "$(id -u)" = 0 ] || cannot "dockerd is installed and not running, and only root can start it"
   mkdir -p "$state"
   : >"$log"
-  # Inside a container the overlay file system, or the packet filter, may be out of reach: the next line does without.
+  # Inside a container the overlay file system or the packet filter may be unavailable; each retry needs less.
   launch || launch --storage-driver vfs || launch --storage-driver vfs --iptables=false --ip6tables=false ||
     cannot "dockerd does not start: $(grep -iE 'fail|error|fatal' "$log" | tail -n 3)"
 }
@@ -64,7 +64,7 @@ stop() {
   [ -f "$pidfile" ] || return 0
   local pid
   pid=$(cat "$pidfile")
-  # The id may be somebody else's by now.
+  # Another process may have the id by now.
   if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ]; then
     kill "$pid"
     for _ in $(seq 100); do

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings Debian's Prometheus for the tests of alerts and dashboard, where the machine has none: as root. Its own service
-# is not started. Elsewhere it says so and goes on: those tests are then skipped, with the reason.
+# Installs Debian's Prometheus for the tests of alerts and dashboard if there is none: as root, without starting its
+# service. Elsewhere it prints why not and exits with 0: those tests are then skipped, with the reason.
 set -euo pipefail
 
 if command -v prometheus >/dev/null && command -v promtool >/dev/null; then
@@ -10,7 +10,7 @@ if ! command -v apt-get >/dev/null || [ "$(id -u)" -ne 0 ]; then
   echo "no Prometheus, and no way to install one here: its tests will be skipped"
   exit 0
 fi
-# Debian asks this file before it starts a service.
+# Debian runs this file before it starts a service.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then
   printf '#!/bin/sh\nexit 101\n' >"$policy"

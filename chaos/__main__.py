@@ -1,4 +1,4 @@
-"""``python -m chaos``: the command. Knows options and how to show a run; decides only when it is over."""
+"""Command ``python -m chaos``: options, progress and the report of a run."""
 
 from __future__ import annotations
 
@@ -27,32 +27,32 @@ from chaos.run import Cycle, acts_of, populated, write_trace
 from chaos.stack import running
 
 out = Console()
-for name in ("pubnub", "neo4j"):  # what they say of a part that is down on purpose
+for name in ("pubnub", "neo4j"):  # they log errors of parts that are down on purpose
     logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def main(  # noqa: PLR0917 - a command line has as many options as it has
-    minutes: Annotated[float, typer.Option(help="How long new faults are begun.")] = 10.0,
-    seed: Annotated[int, typer.Option(help="The same seed does the same things in the same order.")] = 1,
-    people: Annotated[int, typer.Option(help="How many are in the population.")] = 36,
-    officials: Annotated[int, typer.Option(help="How many of them use PubNub's SDK.")] = 3,
-    report: Annotated[Path, typer.Option(help="Where the figures go, as JSON.")] = Path("chaos-report.json"),
-    trace: Annotated[Path, typer.Option(help="Where all that happened goes.")] = Path("chaos-trace.jsonl"),
-    replay: Annotated[
-        Path | None, typer.Option(help="A trace whose faults and acts are played again.")
-    ] = None,
-    fault: Annotated[str, typer.Option(help="Only faults whose name has these letters.")] = "",
+    minutes: Annotated[float, typer.Option(help="Minutes in which new faults begin.")] = 10.0,
+    seed: Annotated[
+        int, typer.Option(help="The same seed gives the same faults and acts in the same order.")
+    ] = 1,
+    people: Annotated[int, typer.Option(help="Number of users.")] = 36,
+    officials: Annotated[int, typer.Option(help="Number of users with PubNub's SDK.")] = 3,
+    report: Annotated[Path, typer.Option(help="File for the figures, as JSON.")] = Path("chaos-report.json"),
+    trace: Annotated[Path, typer.Option(help="File for the trace of the run.")] = Path("chaos-trace.jsonl"),
+    replay: Annotated[Path | None, typer.Option(help="Repeat the faults and acts of this trace.")] = None,
+    fault: Annotated[str, typer.Option(help="Only faults whose name contains this text.")] = "",
     cluster: Annotated[
-        bool, typer.Option("--cluster", help="The queue is a Valkey Cluster, and its primaries fail over.")
+        bool, typer.Option("--cluster", help="Use a Valkey Cluster, and let its primaries fail over.")
     ] = False,
     reshard: Annotated[
         bool,
         typer.Option("--reshard", help="No faults: 100 shards become 128, then 2,048 on two levels, live."),
     ] = False,
 ) -> None:
-    """Kill and disturb every part of the system under load; exit 1 when anything was lost."""
+    """Kill and disturb every part of the system under load. Exit code 1 when anything was lost."""
     with tempfile.TemporaryDirectory(prefix="chaos-", ignore_cleanup_errors=True) as folder:
-        plan = Plan(minutes, seed, replay, fault, clustered=cluster)
+        plan = Plan(minutes=minutes, seed=seed, replay=replay, wanted=fault, clustered=cluster)
         if reshard:
             plan.only(RESHARD)
         cycles = asyncio.run(_run(Path(folder), plan, (people, officials), trace))
@@ -62,14 +62,16 @@ def main(  # noqa: PLR0917 - a command line has as many options as it has
         for lost in cycle.lost[:10]:
             out.print(f"[red]{cycle.fault}: {lost}")
     if any(cycle.lost for cycle in cycles):
-        out.print(f"losses; play it again with: make chaos ARGS='--seed {seed} --replay {trace}'")
+        out.print(f"losses; repeat the run with: make chaos ARGS='--seed {seed} --replay {trace}'")
         sys.exit(1)
 
 
 class Plan:
-    """Which faults come, with which acts, and until when."""
+    """The sequence of faults and acts, and its end."""
 
-    def __init__(self, minutes: float, seed: int, replay: Path | None, wanted: str, clustered: bool) -> None:
+    def __init__(
+        self, *, minutes: float, seed: int, replay: Path | None, wanted: str, clustered: bool
+    ) -> None:
         self.seed = seed
         self.chance = random.Random(seed)
         self._seconds = self._until = minutes * 60
@@ -80,16 +82,16 @@ class Plan:
         self._round: list[Fault] = []
 
     def only(self, faults: Sequence[Fault]) -> None:
-        """These, once each in this order."""
+        """Run only these faults, once each in this order."""
         self._recorded = [(fault, None) for fault in faults]
         self.options = START
 
     def begin(self) -> None:
-        """The minutes count from now."""
+        """Start the clock of the run."""
         self._until = time.monotonic() + self._seconds
 
     def next(self) -> tuple[Fault, list[Act] | None] | None:
-        """The next fault, with its acts where they are recorded; None at the end."""
+        """The next fault, with its acts in a replay. None at the end."""
         if self._recorded is not None:
             return self._recorded.pop(0) if self._recorded else None
         if time.monotonic() > self._until:
@@ -126,13 +128,15 @@ async def _run(folder: Path, plan: Plan, size: tuple[int, int], trace: Path) -> 
             )
             write_trace(trace, plan.seed, cycles, run)
         for part in stack.parts.values():
-            if part.respawned:
-                out.print(f"{part.name} ended by itself {part.respawned} times, last: {part.last_words}")
+            if part.restarts:
+                out.print(
+                    f"{part.name} ended unexpectedly {part.restarts} times, last log line: {part.last_words}"
+                )
     return cycles
 
 
 def summary(cycles: list[Cycle]) -> list[dict[str, object]]:
-    """One row a fault."""
+    """One row for each fault."""
     by_fault: dict[str, list[Cycle]] = defaultdict(list)
     for cycle in cycles:
         by_fault[cycle.fault].append(cycle)
@@ -151,8 +155,7 @@ def summary(cycles: list[Cycle]) -> list[dict[str, object]]:
 
 
 def table(cycles: list[Cycle]) -> Table:
-    """For people."""
-    made = Table(title="What survived; seconds of quiet until everything was right")
+    made = Table(title="Results; seconds without churn until everything was right")
     made.add_column("fault", no_wrap=True)
     for column in ("times", "p50 s", "max s", "settled", "repeats", "losses"):
         made.add_column(column, justify="right", no_wrap=True)

@@ -1,6 +1,6 @@
-"""A bridge of the harness: ``python -m chaos.bridge``. Knows how to jump its clock and to plant a bug, then serves.
+"""A bridge of the harness: ``python -m chaos.bridge``. Its clock can be set by a signal, and it can have a planted bug.
 
-SIGUSR1 puts its clock forward and SIGUSR2 back, by `JUMP` seconds, as a bad time server would: only what the bridge
+SIGUSR1 puts its clock forward and SIGUSR2 back, by `JUMP_SECONDS`, as a bad time server would: only what the bridge
 reads for its decisions; the machine's clock stays. CHAOS_PLANTED names a bug of `chaos.planted`.
 """
 
@@ -16,8 +16,8 @@ from chaos.planted import planted
 from pubnub_bridge.cli import main as command
 from pubnub_bridge.pubnub_api import clock
 
-JUMP = 10
-"""Seconds; less than the minute after which the bridge asks for PubNub's time again."""
+JUMP_SECONDS = 10
+"""Less than the minute after which the bridge asks for PubNub's time again."""
 
 
 class Clock:
@@ -32,7 +32,7 @@ class Clock:
 
     def jump(self, number: int, _frame: FrameType | None) -> None:
         """By a signal."""
-        self.shift += (JUMP if number == signal.SIGUSR1 else -JUMP) * 1_000_000_000
+        self.shift += (JUMP_SECONDS if number == signal.SIGUSR1 else -JUMP_SECONDS) * 1_000_000_000
 
 
 def main() -> None:

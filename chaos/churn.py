@@ -1,4 +1,4 @@
-"""What the population does meanwhile: a list of acts by seed, so that a run can be played again, and how each is done."""
+"""Churn during faults: a list of acts from a seed, so that a run can be repeated, and their execution."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from chaos.graph import Onlooker
+from chaos.graph import GraphObserver
 from chaos.judge import End
-from chaos.people import Client, Net
+from chaos.people import Client, HttpClient
 
-ACTS = {"toggle": 12, "flap": 4, "vanish": 2, "befriend": 2, "unfriend": 1, "block": 1, "hide": 1}
-RELATIONS = {"befriend", "unfriend", "block"}
+ACT_WEIGHTS = {"toggle": 12, "flap": 4, "vanish": 2, "befriend": 2, "unfriend": 1, "block": 1, "hide": 1}
+FRIENDSHIP_ACTS = {"befriend", "unfriend", "block"}
 
 
 @dataclass(frozen=True)
 class Act:
-    """One thing somebody does, `at` seconds after the beginning."""
+    """One action of a user, `at` seconds after the beginning."""
 
     at: float
     what: str
@@ -26,10 +26,10 @@ class Act:
 
 
 def script(chance: random.Random, people: Sequence[str], seconds: float, a_second: float) -> list[Act]:
-    """Acts for so long. Nobody vanishes in the second half: PubNub's timeout is no recovery of ours."""
+    """Acts for `seconds`. No user vanishes in the second half, since PubNub's timeout would count as our recovery."""
     acts = []
     for number in range(int(seconds * a_second)):
-        what = chance.choices(list(ACTS), list(ACTS.values()))[0]
+        what = chance.choices(list(ACT_WEIGHTS), list(ACT_WEIGHTS.values()))[0]
         at = number / a_second
         if what == "vanish" and at > seconds / 2:
             what = "toggle"
@@ -40,18 +40,18 @@ def script(chance: random.Random, people: Sequence[str], seconds: float, a_secon
 
 @dataclass
 class Churn:
-    """Does acts, and remembers what the judge must know of them."""
+    """Executes acts, and records what the judge needs."""
 
     clients: dict[str, Client]
-    net: Net
-    graph: Onlooker
+    http_client: HttpClient
+    graph: GraphObserver
     ends: list[End] = field(default_factory=list)
     changed: set[frozenset[str]] = field(default_factory=set)
-    hid: set[str] = field(default_factory=set)
+    hidden: set[str] = field(default_factory=set)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     async def play(self, acts: Sequence[Act]) -> None:
-        """All of them at their times; returns once each was answered."""
+        """Execute all acts at their times; returns when every response has arrived."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         async with asyncio.TaskGroup() as group:
@@ -60,29 +60,29 @@ class Churn:
                 group.create_task(self._done(act))
 
     async def _done(self, act: Act) -> None:
-        # Friendships one at a time, so that what is known of each end is exact.
-        name = "relations" if act.what in RELATIONS else act.who
+        # Friendship changes run one at a time, so that the time of each end is exact.
+        name = "relations" if act.what in FRIENDSHIP_ACTS else act.who
         async with self._locks.setdefault(name, asyncio.Lock()):
             await getattr(self, f"_{act.what}")(act)
 
     async def _toggle(self, act: Act) -> None:
         client = self.clients[act.who]
-        client.heard.synced = None
-        await (client.go() if client.heard.here else client.come())
+        client.record.synced_at = None
+        await (client.disconnect() if client.record.connected else client.connect())
 
     async def _flap(self, act: Act) -> None:
         client = self.clients[act.who]
-        if client.heard.here:
-            client.heard.synced = None
-            await client.go()
+        if client.record.connected:
+            client.record.synced_at = None
+            await client.disconnect()
             await asyncio.sleep(0.2)
-            await client.come()
+            await client.connect()
 
     async def _vanish(self, act: Act) -> None:
         client = self.clients[act.who]
-        client.heard.synced = None
-        if client.heard.here:
-            await client.go(goodbye=False)
+        client.record.synced_at = None
+        if client.record.connected:
+            await client.disconnect(send_leave=False)
 
     async def _befriend(self, act: Act) -> None:
         pair = self._touched(act)
@@ -92,9 +92,9 @@ class Churn:
             for e in self.ends
         ]
         for one, other in ((act.who, act.other), (act.other, act.who)):
-            await self.net.done("DELETE", f"/v1/blocks/{other}", one)
+            await self.http_client.until_done("DELETE", f"/v1/blocks/{other}", one)
         for one, other in ((act.who, act.other), (act.other, act.who)):
-            await self.net.done("PUT", f"/v1/friends/{other}", one)
+            await self.http_client.until_done("PUT", f"/v1/friends/{other}", one)
 
     async def _unfriend(self, act: Act) -> None:
         await self._end(act, "DELETE", f"/v1/friends/{act.other}")
@@ -104,13 +104,13 @@ class Churn:
 
     async def _end(self, act: Act, method: str, path: str) -> None:
         self._touched(act)
-        await self.net.done(method, path, act.who)
+        await self.http_client.until_done(method, path, act.who)
         self.ends.append(End(act.who, act.other, await self.graph.clock()))
 
     async def _hide(self, act: Act) -> None:
-        self.hid.add(act.who)
-        hidden = {"invisible": act.at * 10 % 2 < 1}
-        await self.net.done("PUT", "/v1/me/visibility", act.who, hidden)
+        self.hidden.add(act.who)
+        visibility = {"invisible": act.at * 10 % 2 < 1}
+        await self.http_client.until_done("PUT", "/v1/me/visibility", act.who, visibility)
 
     def _touched(self, act: Act) -> frozenset[str]:
         pair = frozenset((act.who, act.other))

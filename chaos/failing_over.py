@@ -1,7 +1,7 @@
-"""Primaries of a Valkey Cluster that die or freeze while their replicas take over. Knows servers; leases live there too.
+"""Faults of a Valkey Cluster: primaries that die or freeze while their replicas take over.
 
-Only with ``--cluster``. Each fault ends with every primary having a replica in step again, since the next one may
-hit any of them.
+Only with ``--cluster``. The leases are in the Cluster too. Each fault ends when every primary has a replica in sync again,
+since the next fault may affect any of them.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from chaos.valkey_cluster import Node, ValkeyCluster
 Done = Callable[[ValkeyCluster, Node], None]
 
 
-def _befalls_a_primary(name: str, hurt: Done, heal: Done) -> Fault:
+def _primary_fault(name: str, hurt: Done, heal: Done) -> Fault:
     @asynccontextmanager
-    async def inflicted(stack: Stack, chance: random.Random) -> AsyncIterator[None]:
+    async def inflict(stack: Stack, chance: random.Random) -> AsyncIterator[None]:
         cluster = stack.cluster
         if cluster is None:
             raise LookupError("only with --cluster")
@@ -30,15 +30,15 @@ def _befalls_a_primary(name: str, hurt: Done, heal: Done) -> Fault:
             yield
         finally:
             heal(cluster, node)
-            await cluster.whole()
+            await cluster.until_replicated()
 
-    return Fault(f"{name} a primary of the Cluster", inflicted, lambda stack: stack.cluster is not None)
+    return Fault(f"{name} a primary of the Cluster", inflict, lambda stack: stack.cluster is not None)
 
 
-FAILED_OVER = [
-    _befalls_a_primary("kill -9", ValkeyCluster.kill, ValkeyCluster.start_again),
-    # It wakes up thinking that it still is a primary.
-    _befalls_a_primary(
+PRIMARY_FAULTS = [
+    _primary_fault("kill -9", ValkeyCluster.kill, ValkeyCluster.start_again),
+    # It resumes with the belief that it is still a primary.
+    _primary_fault(
         "SIGSTOP",
         lambda _, node: node.process.send_signal(signal.SIGSTOP),
         lambda _, node: node.process.send_signal(signal.SIGCONT),

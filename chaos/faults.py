@@ -1,11 +1,11 @@
-"""All that a run does to the system, and in which order. Knows names; how each is done is elsewhere."""
+"""Catalogue of the faults, and the order of a run."""
 
 from __future__ import annotations
 
 import random
 
 from chaos import full_disks
-from chaos.failing_over import FAILED_OVER
+from chaos.failing_over import PRIMARY_FAULTS
 from chaos.nemesis import Fault, clock_jumps, disturbed, frozen, killed, leases_lost
 from chaos.rolling import rolled
 
@@ -33,13 +33,13 @@ FAULTS = [
     rolled("bridges and API replaced one by one"),
     killed("Neo4j", "a bridge"),
     killed("Valkey", "all bridges"),
-    *FAILED_OVER,
+    *PRIMARY_FAULTS,
     disturbed("publishes refused", {"kind": "status", "prefix": "/publish", "status": 503, "rate": 0.9}),
 ]  # fmt: skip
-"""Those first that a short run must not miss."""
+"""The first five are those that a short run must include."""
 
 
 def rounds(chance: random.Random) -> list[Fault]:
-    """One round of all, the first five first, each group in an order of its own."""
+    """One round of all faults: the first five, then the others, each group in random order."""
     first, rest = FAULTS[:5], FAULTS[5:]
     return chance.sample(first, len(first)) + chance.sample(rest, len(rest))

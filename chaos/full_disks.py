@@ -1,4 +1,4 @@
-"""Disks that run full under an engine, and have room again. Knows files; what the engine then does is its own affair."""
+"""Faults of disks: a database's disk becomes full, and has space again."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from local_stack.engines.neo4j_server import Neo4jEngine
 from local_stack.engines.process import Program
 
 SMALL_LOGS = "db.tx_log.preallocate=false\ndb.tx_log.rotation.size=1m\n"
-"""By default a log file of 256 MiB is laid out in advance, and a full disk would be noticed after hours."""
-NEO4J_TAKES = 12.0
+"""By default a log file of 256 MiB is allocated in advance, and a full disk would have an effect only after hours."""
+NEO4J_SETUP_SECONDS = 12.0
 
 
 class SmallLogs(Neo4jEngine):
-    """Neo4j that soon needs room."""
+    """Neo4j with small transaction logs, which soon needs space."""
 
     async def prepare(self, port: int) -> Program:
         """See `Engine`."""
@@ -49,7 +49,7 @@ async def _valkey_full(stack: Stack, _chance: random.Random) -> AsyncIterator[No
 
 @asynccontextmanager
 async def _neo4j_full(stack: Stack, _chance: random.Random) -> AsyncIterator[None]:
-    """Neo4j does not write again by itself once it had no room, so it is started again when there is some."""
+    """Neo4j does not write again after a full disk, so it is restarted when there is space."""
     part, server = stack.parts["Neo4j"], stack.engines.neo4j.server
     if server is not None and type(server.engine) is Neo4jEngine:
         engine = server.engine
@@ -65,4 +65,4 @@ async def _neo4j_full(stack: Stack, _chance: random.Random) -> AsyncIterator[Non
 
 
 VALKEY = Fault("Valkey's disk full", _valkey_full, lambda stack: "Valkey" in stack.disks)
-NEO4J = Fault("Neo4j's disk full", _neo4j_full, lambda stack: "Neo4j" in stack.disks, NEO4J_TAKES)
+NEO4J = Fault("Neo4j's disk full", _neo4j_full, lambda stack: "Neo4j" in stack.disks, NEO4J_SETUP_SECONDS)

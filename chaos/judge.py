@@ -1,7 +1,7 @@
-"""The judge: what must be true of inboxes, graph and Here Now, whatever was killed. Pure; knows no engine and no bridge.
+"""Judge of a run: invariants of inboxes, graph and Here Now that must hold whatever was killed. Pure.
 
-Each function returns what is wrong, a sentence each; nothing where all is well. The rules are those that never bend
-(docs/architecture.md): nothing lost, views equal the graph and the graph Here Now, no disclosure after an end.
+Each function returns the violations, one sentence each. Invariants: nothing is lost, views equal the graph and the graph
+equals Here Now, nothing is disclosed after the end of a friendship.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Flip:
-    """A settled change as the graph showed it to somebody who kept looking."""
+class CommittedChange:
+    """A committed change as the observer of the graph saw it."""
 
     user: str
     online: bool
     at: int
     before: int
-    """The graph's clock, in microseconds, when the last look before began: it was not written yet."""
+    """The graph's clock in microseconds when the previous poll began: the change was not written yet."""
     after: int
-    """The same when the look that saw it was over."""
+    """The graph's clock when the poll that saw the change ended."""
 
 
 @dataclass(frozen=True)
 class End:
-    """The end of a friendship whose commit was over at `from_`; `to` where it may have begun again."""
+    """The end of a friendship, committed before `from_`; from `to` on it may exist again."""
 
     one: str
     other: str
@@ -47,31 +47,31 @@ class End:
 
 
 @dataclass
-class Heard:
-    """One client: who it is, whether it is connected, all it ever heard, and since when by connection."""
+class ClientRecord:
+    """One client: its user, whether it is connected, and all messages it ever received."""
 
     user: str
-    here: bool
+    connected: bool
     messages: list[Message] = field(default_factory=list)
-    since: int = 0
-    """The first message of the present connection."""
-    synced: int | None = None
-    """The graph's clock at which it was connected and surely flagged online; None where it is not."""
+    connection_start: int = 0
+    """Index of the first message of the present connection."""
+    synced_at: int | None = None
+    """The graph's clock at which it was connected and flagged online. None where it is not."""
 
 
 Graph = Mapping[str, Row]
 
 
-def wrong_now(clients: Sequence[Heard], graph: Graph, here_now: set[str]) -> list[str]:
-    """Flags against Here Now, and each connected client's view against the graph."""
+def wrong_now(clients: Sequence[ClientRecord], graph: Graph, here_now: set[str]) -> list[str]:
+    """Compare flags with Here Now, and each connected client's view with the graph."""
     found = [
         f"{user}: the graph says online={row.online}, Here Now says {user in here_now}"
         for user, row in graph.items()
         if row.online != (user in here_now)
     ]
     for client in clients:
-        if client.here:
-            shown = online(client.messages[client.since :])
+        if client.connected:
+            shown = online(client.messages[client.connection_start :])
             right = {
                 user
                 for user in graph[client.user].friends
@@ -82,26 +82,32 @@ def wrong_now(clients: Sequence[Heard], graph: Graph, here_now: set[str]) -> lis
     return found
 
 
-def untold(
-    clients: Sequence[Heard], graph: Graph, flips: Sequence[Flip], changed: set[frozenset[str]], hid: set[str]
+def missing_changes(
+    clients: Sequence[ClientRecord],
+    graph: Graph,
+    committed_changes: Sequence[CommittedChange],
+    changed: set[frozenset[str]],
+    hidden: set[str],
 ) -> list[str]:
-    """Settled changes that an online friend's inbox misses: neither the change, nor a newer one, nor a newer sync.
+    """Committed changes that an online friend's inbox misses: neither the change, nor a newer one, nor a newer sync.
 
-    Left out: pairs whose friendship was `changed` meanwhile, and users who `hid`; others watch over those.
+    Ignores pairs whose friendship `changed` during the cycle, and `hidden` users; other rules cover these.
     """
     found = []
     for client in clients:
-        if client.synced is None or client.user not in graph:
+        if client.synced_at is None or client.user not in graph:
             continue
         newest = _newest(client.messages)
         newest_sync = max((sync.ts for sync in syncs(client.messages)), default=-1)
-        for flip in flips:
-            friends = flip.user in graph[client.user].friends
-            settled_before = frozenset((client.user, flip.user)) not in changed and flip.user not in hid
-            told = max(newest.get(flip.user, -1), newest_sync) >= flip.before
-            if friends and settled_before and client.synced < flip.before and not told:
-                state = "online" if flip.online else "offline"
-                found.append(f"{client.user} was never told that {flip.user} was {state} at {flip.at}")
+        for change in committed_changes:
+            friends = change.user in graph[client.user].friends
+            comparable = frozenset((client.user, change.user)) not in changed and change.user not in hidden
+            received = max(newest.get(change.user, -1), newest_sync) >= change.before
+            if friends and comparable and client.synced_at < change.before and not received:
+                state = "online" if change.online else "offline"
+                found.append(
+                    f"{client.user} was never notified that {change.user} was {state} at {change.at}"
+                )
     return found
 
 
@@ -114,29 +120,29 @@ def _newest(messages: Sequence[Message]) -> dict[str, int]:
     return newest
 
 
-def disordered(clients: Sequence[Heard], hid: set[str]) -> list[str]:
+def disordered(clients: Sequence[ClientRecord], hidden: set[str]) -> list[str]:
     """An older state under a newer `ts`, or one event id for two different things.
 
-    Those who `hid` are left out: they look like one who has been gone since then (docs/decisions/0003).
+    Ignores `hidden` users, who appear to be offline since they hid (docs/decisions/0003).
     """
     found = []
     for client in clients:
-        said: dict[str, set[tuple[int, int]]] = defaultdict(set)
+        states: dict[str, set[tuple[int, int]]] = defaultdict(set)
         kinds: dict[str, set[str]] = defaultdict(set)
         for event in _presence(client.messages):
             user = event["payload"]["userId"]
-            if user not in hid:
-                said[user].add((micros(event["ts"]), event["payload"]["at"]))
+            if user not in hidden:
+                states[user].add((micros(event["ts"]), event["payload"]["at"]))
                 kinds[event["eventId"]].add(event["type"])
-        for user, pairs in said.items():
+        for user, pairs in states.items():
             ats = [at for _, at in sorted(pairs)]
             if ats != sorted(ats):
-                found.append(f"{client.user} was told an older state of {user} under a newer time")
+                found.append(f"{client.user} received an older state of {user} under a newer time")
         found += [f"{client.user}: {one} names {sorted(two)}" for one, two in kinds.items() if len(two) > 1]
     return found
 
 
-def disclosed(clients: Sequence[Heard], ends: Sequence[End]) -> list[str]:
+def disclosed(clients: Sequence[ClientRecord], ends: Sequence[End]) -> list[str]:
     """Presence that was read after the end of a friendship had been committed."""
     spans: dict[tuple[str, str], list[End]] = defaultdict(list)
     for end in ends:
@@ -147,7 +153,7 @@ def disclosed(clients: Sequence[Heard], ends: Sequence[End]) -> list[str]:
         for user, ts in _named(client.messages):
             ended = spans.get((client.user, user), ())
             if any(end.from_ < ts and (end.to is None or ts < end.to) for end in ended):
-                found.append(f"{client.user} was told of {user} after the end of their friendship")
+                found.append(f"{client.user} was notified of {user} after the end of their friendship")
     return found
 
 
@@ -160,8 +166,8 @@ def _named(messages: Sequence[Message]) -> Iterator[tuple[str, int]]:
             yield event["payload"]["userId"], ts
 
 
-def repeats(clients: Sequence[Heard]) -> int:
-    """Presence events that an inbox got more than once: allowed, and counted."""
+def repeats(clients: Sequence[ClientRecord]) -> int:
+    """Number of presence events that an inbox received more than once, which is allowed."""
     counts: Counter[tuple[str, str]] = Counter()
     for client in clients:
         counts.update((client.user, event["eventId"]) for event in _presence(client.messages))

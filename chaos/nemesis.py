@@ -1,4 +1,4 @@
-"""The nemesis: what is done to the system, and undone. Knows processes, signals, leases and the origin's control API."""
+"""Fault injection: kill, freeze and disturb parts of the system, and undo it."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ import redis.asyncio as redis
 
 from chaos.stack import Part, Stack
 
-Inflicted = AbstractAsyncContextManager[None]
+FaultContext = AbstractAsyncContextManager[None]
 ANY, ALL = "a bridge", "all bridges"
-"""Names of parts that are chosen when the fault comes."""
+"""Names that stand for bridges chosen when the fault begins."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault; its block is as long as it lasts."""
+    """One kind of fault. It lasts as long as the block of `inflict`."""
 
     name: str
-    inflicted: Callable[[Stack, random.Random], Inflicted]
+    inflict: Callable[[Stack, random.Random], FaultContext]
     possible: Callable[[Stack], bool] = lambda _stack: True
-    takes: float = 0.0
-    """Seconds that it takes until it is there."""
+    setup_seconds: float = 0.0
+    """Seconds until the fault has begun."""
 
 
 @asynccontextmanager
@@ -37,7 +37,7 @@ async def _killed(parts: list[Part]) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for part in parts:  # engines stand first: what needs them would end at once without them
+        for part in parts:  # databases come first: processes that need them would end at once
             await part.start()
 
 
@@ -53,28 +53,28 @@ async def _frozen(parts: list[Part]) -> AsyncIterator[None]:
 
 
 def killed(*names: str) -> Fault:
-    """kill -9, and a start a few seconds later."""
+    """kill -9, and a start some seconds later."""
     return Fault(
         f"kill -9 {', '.join(names)}",
         lambda stack, chance: _killed(_chosen(stack, chance, names)),
-        _there(names),
+        _exists(names),
     )
 
 
 def frozen(name: str) -> Fault:
-    """SIGSTOP, and SIGCONT a few seconds later."""
+    """SIGSTOP, and SIGCONT some seconds later."""
     return Fault(
-        f"SIGSTOP {name}", lambda stack, chance: _frozen(_chosen(stack, chance, (name,))), _there((name,))
+        f"SIGSTOP {name}", lambda stack, chance: _frozen(_chosen(stack, chance, (name,))), _exists((name,))
     )
 
 
-def _there(names: tuple[str, ...]) -> Callable[[Stack], bool]:
-    """Whether all of them are parts of a stack; a Cluster's servers are none."""
+def _exists(names: tuple[str, ...]) -> Callable[[Stack], bool]:
+    """Whether all names are parts of a stack. The servers of a Cluster are not."""
     return lambda stack: all(name in stack.parts or name in {ANY, ALL} for name in names)
 
 
 def _chosen(stack: Stack, chance: random.Random, names: tuple[str, ...]) -> list[Part]:
-    """Parts by name."""
+    """The parts with these names."""
     found = []
     for name in names:
         if name == ALL:
@@ -87,17 +87,17 @@ def _chosen(stack: Stack, chance: random.Random, names: tuple[str, ...]) -> list
 
 
 def disturbed(name: str, *rules: dict[str, Any]) -> Fault:
-    """Rules of the origin (docs/origin.md, faults)."""
+    """Fault rules of the origin (docs/origin.md, faults)."""
 
     @asynccontextmanager
-    async def inflicted(stack: Stack, _chance: random.Random) -> AsyncIterator[None]:
+    async def inflict(stack: Stack, _chance: random.Random) -> AsyncIterator[None]:
         await _rules(stack, list(rules))
         try:
             yield
         finally:
             await _rules(stack, [])
 
-    return Fault(name, inflicted)
+    return Fault(name, inflict)
 
 
 async def _rules(stack: Stack, rules: list[dict[str, Any]]) -> None:
@@ -108,7 +108,7 @@ async def _rules(stack: Stack, rules: list[dict[str, Any]]) -> None:
 
 @asynccontextmanager
 async def clock_jumps(stack: Stack, chance: random.Random) -> AsyncIterator[None]:
-    """A bridge's clock, there and back (see `chaos.bridge`)."""
+    """Move a bridge's clock, and move it back (see `chaos.bridge`)."""
     part = chance.choice(stack.bridges)
     there, back = chance.sample((signal.SIGUSR1, signal.SIGUSR2), 2)
     part.signal(there)
@@ -120,7 +120,7 @@ async def clock_jumps(stack: Stack, chance: random.Random) -> AsyncIterator[None
 
 @asynccontextmanager
 async def leases_lost(stack: Stack, _chance: random.Random) -> AsyncIterator[None]:
-    """All leases, again and again: the store forgot them."""
+    """Delete all leases once a second, as if the store had lost them."""
     async with redis.Redis.from_url(stack.engines.redis_url) as valkey:
 
         async def lose() -> None:

@@ -1,7 +1,7 @@
-"""The population: clients on the wire, each keeping all it hears. Knows PubNub's calls and our HTTP API, nothing inside.
+"""Clients of the population, each of which records all messages. They use PubNub's calls and our HTTP API only.
 
-A light client keeps the contract of every client: a session first, explicit heartbeats, a sync asked for after each
-connect and after each poll that failed. The official one leaves polls and heartbeats to PubNub's SDK.
+A light client follows the contract of every client: a session first, explicit heartbeats, a sync request after each
+connect and after each failed poll. The SDK client leaves polls and heartbeats to PubNub's SDK.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 from yarl import URL
 
-from chaos.judge import Heard
+from chaos.judge import ClientRecord
 
-TIMEOUT = 8
-"""Seconds without a sign of life after which PubNub tells of a timeout. Apps use minutes; a test has none."""
-BEAT = 2.0
-CALL = aiohttp.ClientTimeout(total=5)
-POLL = aiohttp.ClientTimeout(total=30, sock_connect=5)
-"""A poll of a frozen origin is given up, and begun again with the same cursor."""
-TROUBLES = (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError)
+PRESENCE_TIMEOUT_SECONDS = 8
+"""Seconds without a heartbeat after which PubNub reports a timeout. Apps use minutes; a test cannot wait so long."""
+HEARTBEAT_SECONDS = 2.0
+REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=5)
+POLL_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+"""A poll of a frozen origin ends, and is repeated with the same cursor."""
+FAILURES = (aiohttp.ClientError, OSError, TimeoutError, ValueError, KeyError)
 
 
 @dataclass(frozen=True)
 class Address:
-    """How the system is reached from outside."""
+    """Addresses and keys of the system for clients."""
 
     api: str
     origin: str
@@ -48,135 +48,141 @@ class Address:
     jwt_issuer: str
 
 
-class Net:
-    """Calls to the API as any user."""
+class HttpClient:
+    """Requests to the API and the origin as any user."""
 
     def __init__(self, http: aiohttp.ClientSession, address: Address) -> None:
         self.http = http
         self.address = address
 
     async def call(self, method: str, path: str, user: str, body: Any = None) -> tuple[int, Any]:
-        """One call; raises `TROUBLES` where nobody answers."""
+        """One API request. Raises one of `FAILURES` without a response."""
         at = self.address
         claims = {"sub": user, "aud": at.jwt_audience, "iss": at.jwt_issuer, "exp": int(time.time()) + 60}
         claims["iat"] = int(time.time())
         headers = {"Authorization": f"Bearer {jwt.encode(claims, at.jwt_secret, 'HS256')}"}
         async with self.http.request(
-            method, at.api + path, headers=headers, json=body, timeout=CALL
+            method, at.api + path, headers=headers, json=body, timeout=REQUEST_TIMEOUT
         ) as reply:
             return reply.status, await reply.json(content_type=None)
 
-    async def done(self, method: str, path: str, user: str, body: Any = None) -> int:
-        """The same until it was answered with something else than: try again."""
+    async def until_done(self, method: str, path: str, user: str, body: Any = None) -> int:
+        """Repeat a request until its status is neither 429 nor 5xx; returns the status."""
         while True:
-            with suppress(*TROUBLES):
+            with suppress(*FAILURES):
                 status, _ = await self.call(method, path, user, body)
                 if status < 500 and status != 429:
                     return status
             await asyncio.sleep(random.uniform(0.2, 0.5))
 
     async def session(self, user: str) -> dict[str, Any]:
-        """A session, asked for until there is one."""
+        """A new session. Repeats the request until it succeeds."""
         while True:
-            with suppress(*TROUBLES):
+            with suppress(*FAILURES):
                 status, session = await self.call("POST", "/v1/session", user)
                 if status == 200:
                     return dict(session)
             await asyncio.sleep(random.uniform(0.2, 0.5))
 
     async def get(
-        self, path: str, session: dict[str, Any], patience: aiohttp.ClientTimeout, **query: str
+        self, path: str, session: dict[str, Any], limits: aiohttp.ClientTimeout, **query: str
     ) -> Any:
-        """One call of the origin as a user. Raises `Refused` or another of `TROUBLES`."""
+        """One request to the origin as a user. Raises `ErrorResponse` or another of `FAILURES`."""
         query |= {"uuid": session["userId"]} | ({"auth": session["token"]} if session["token"] else {})
         url = URL(f"http://{self.address.origin}{path}?{urlencode(query)}", encoded=True)
-        async with self.http.get(url, timeout=patience) as reply:
+        async with self.http.get(url, timeout=limits) as reply:
             if reply.status != 200:
-                raise Refused(reply.status)
+                raise ErrorResponse(reply.status)
             return json.loads(await reply.read())
 
 
-class Refused(ValueError):
-    """The origin answered with an error."""
+class ErrorResponse(ValueError):
+    """The origin responded with an error status."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"the origin answered {status}")
+        super().__init__(f"the origin responded with {status}")
         self.status = status
 
 
 class Client(Protocol):
-    """One person's device."""
+    """One user's device."""
 
-    heard: Heard
+    record: ClientRecord
     connected_at: float | None
-    """When it was connected and had asked for its sync, by the wall clock; None before."""
+    """When it was connected and had requested a sync, by the wall clock. None before."""
 
-    async def come(self) -> None:
-        """Be there."""
+    async def connect(self) -> None:
+        """Connect, and stay connected."""
 
-    async def go(self, goodbye: bool = True) -> None:
-        """Be gone; without a goodbye PubNub finds out by its timeout."""
+    async def disconnect(self, send_leave: bool = True) -> None:
+        """Disconnect. Without a leave PubNub notices by its timeout."""
 
 
-class Light:
-    """A client of our own."""
+class LightClient:
+    """A client without PubNub's SDK."""
 
-    def __init__(self, user: str, net: Net) -> None:
-        self.heard = Heard(user, here=False)
+    def __init__(self, user: str, http_client: HttpClient) -> None:
+        self.record = ClientRecord(user, connected=False)
         self.connected_at: float | None = None
-        self._net = net
+        self._http_client = http_client
         self._session: dict[str, Any] | None = None
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def come(self) -> None:
-        """See `PubNubSdk`."""
-        self.heard.here, self.heard.since, self.connected_at = True, len(self.heard.messages), None
+    async def connect(self) -> None:
+        """See `Client`."""
+        self.record.connected, self.record.connection_start, self.connected_at = (
+            True,
+            len(self.record.messages),
+            None,
+        )
         self._session = None
-        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._beat())]
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._heartbeats())]
 
-    async def go(self, goodbye: bool = True) -> None:
-        """See `PubNubSdk`."""
-        self.heard.here, self.connected_at = False, None
+    async def disconnect(self, send_leave: bool = True) -> None:
+        """See `Client`."""
+        self.record.connected, self.connected_at = False, None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if goodbye:
-            with suppress(*TROUBLES):
+        if send_leave:
+            with suppress(*FAILURES):
                 await self._presence("leave")
 
     async def _listen(self) -> None:
-        place, sure = {"tt": "0"}, False
+        cursor, synced = {"tt": "0"}, False
         while True:
             session = self._session or await self._renewed()
             names = ",".join(sorted((session["channels"]["inbox"], session["channels"]["presence"])))
             path = f"/v2/subscribe/{session['subscribeKey']}/{names}/0"
             try:
-                reply = await self._net.get(path, session, POLL, heartbeat=str(TIMEOUT), **place)
-                place = {"tt": str(reply["t"]["t"]), "tr": str(reply["t"]["r"])}
-                self.heard.messages += [envelope["d"] for envelope in reply["m"]]
-            except TROUBLES as trouble:
-                sure = False
-                if isinstance(trouble, Refused) and trouble.status in {401, 403}:
+                reply = await self._http_client.get(
+                    path, session, POLL_TIMEOUT, heartbeat=str(PRESENCE_TIMEOUT_SECONDS), **cursor
+                )
+                cursor = {"tt": str(reply["t"]["t"]), "tr": str(reply["t"]["r"])}
+                self.record.messages += [envelope["d"] for envelope in reply["m"]]
+            except FAILURES as failure:
+                synced = False
+                if isinstance(failure, ErrorResponse) and failure.status in {401, 403}:
                     self._session = None
                 await asyncio.sleep(random.uniform(0.1, 0.5))
                 continue
-            if not sure or len(reply["m"]) >= 100:
-                sure = await self._asked_for_sync()
+            if not synced or len(reply["m"]) >= 100:
+                synced = await self._request_sync()
 
     async def _renewed(self) -> dict[str, Any]:
-        self._session = await self._net.session(self.heard.user)
+        self._session = await self._http_client.session(self.record.user)
         return self._session
 
-    async def _asked_for_sync(self) -> bool:
-        await self._net.done("POST", "/v1/sync", self.heard.user)
+    async def _request_sync(self) -> bool:
+        await self._http_client.until_done("POST", "/v1/sync", self.record.user)
         self.connected_at = self.connected_at or time.time()
         return True
 
-    async def _beat(self) -> None:
+    async def _heartbeats(self) -> None:
         while True:
-            await asyncio.sleep(BEAT)
-            with suppress(*TROUBLES):
-                await self._presence("heartbeat", heartbeat=str(TIMEOUT))
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+            with suppress(*FAILURES):
+                await self._presence("heartbeat", heartbeat=str(PRESENCE_TIMEOUT_SECONDS))
 
     async def _presence(self, verb: str, **query: str) -> None:
         if (session := self._session) is None:
@@ -184,46 +190,50 @@ class Light:
         path = (
             f"/v2/presence/sub-key/{session['subscribeKey']}/channel/{session['channels']['presence']}/{verb}"
         )
-        await self._net.get(path, session, CALL, **query)
+        await self._http_client.get(path, session, REQUEST_TIMEOUT, **query)
 
 
-class _Ear(SubscribeCallback):  # type: ignore[misc]  # the SDK has no types
-    def __init__(self, heard: Heard, again: Callable[[], Awaitable[None]]) -> None:
-        self._heard, self._again = heard, again
-        self._asking: set[asyncio.Task[None]] = set()
+class _MessageListener(SubscribeCallback):  # type: ignore[misc]  # the SDK has no types
+    def __init__(self, record: ClientRecord, request_sync: Callable[[], Awaitable[None]]) -> None:
+        self._record, self._request_sync = record, request_sync
+        self._requests: set[asyncio.Task[None]] = set()
 
     def message(self, pubnub: Any, message: Any) -> None:
-        """Kept."""
-        self._heard.messages.append(message.message)
+        """Record a message."""
+        self._record.messages.append(message.message)
 
     def presence(self, pubnub: Any, presence: Any) -> None:
         """Not subscribed to."""
 
     def status(self, pubnub: Any, status: Any) -> None:
-        """Connected, again, or in trouble: a sync is asked for."""
-        task = asyncio.ensure_future(self._again())
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        """Request a sync after every change of the connection."""
+        task = asyncio.ensure_future(self._request_sync())
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
 
 
-class Official:
-    """PubNub's own SDK."""
+class SdkClient:
+    """A client with PubNub's SDK."""
 
-    def __init__(self, user: str, net: Net) -> None:
-        self.heard = Heard(user, here=False)
+    def __init__(self, user: str, http_client: HttpClient) -> None:
+        self.record = ClientRecord(user, connected=False)
         self.connected_at: float | None = None
-        self._net = net
+        self._http_client = http_client
         self._sdk: PubNubAsyncio | None = None
         self._channels: list[str] = []
 
-    async def come(self) -> None:
-        """See `PubNubSdk`."""
-        self.heard.here, self.heard.since, self.connected_at = True, len(self.heard.messages), None
-        session = await self._net.session(self.heard.user)
+    async def connect(self) -> None:
+        """See `Client`."""
+        self.record.connected, self.record.connection_start, self.connected_at = (
+            True,
+            len(self.record.messages),
+            None,
+        )
+        session = await self._http_client.session(self.record.user)
         config = PNConfiguration()
         config.subscribe_key, config.publish_key = session["subscribeKey"], session["publishKey"]
-        config.user_id, config.origin, config.ssl = self.heard.user, session["origin"], False
-        config.set_presence_timeout_with_custom_interval(20, int(BEAT))
+        config.user_id, config.origin, config.ssl = self.record.user, session["origin"], False
+        config.set_presence_timeout_with_custom_interval(20, int(HEARTBEAT_SECONDS))
         config.reconnect_policy, config.reconnection_interval = PNReconnectionPolicy.LINEAR, 1
         config.maximum_reconnection_retries = -1
         self._sdk = PubNubAsyncio(
@@ -233,21 +243,21 @@ class Official:
         )
         if session["token"]:
             self._sdk.set_token(session["token"])
-        self._sdk.add_listener(_Ear(self.heard, self._ask))
+        self._sdk.add_listener(_MessageListener(self.record, self._request_sync))
         self._channels = [session["channels"]["presence"], session["channels"]["inbox"]]
         self._sdk.subscribe().channels(self._channels).execute()
 
-    async def go(self, goodbye: bool = True) -> None:
-        """See `PubNubSdk`."""
-        self.heard.here, self.connected_at = False, None
+    async def disconnect(self, send_leave: bool = True) -> None:
+        """See `Client`."""
+        self.record.connected, self.connected_at = False, None
         if self._sdk:
-            if goodbye:
+            if send_leave:
                 self._sdk.unsubscribe().channels(self._channels).execute()
                 await asyncio.sleep(0.2)
             await self._sdk.stop()
             self._sdk = None
 
-    async def _ask(self) -> None:
-        if self.heard.here:
-            await self._net.done("POST", "/v1/sync", self.heard.user)
+    async def _request_sync(self) -> None:
+        if self.record.connected:
+            await self._http_client.until_done("POST", "/v1/sync", self.record.user)
             self.connected_at = self.connected_at or time.time()

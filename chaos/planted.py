@@ -1,6 +1,6 @@
-"""Bugs planted on purpose, to prove that the judge sees them. Knows the bridge's inside; nothing of it is used otherwise.
+"""Planted bugs, to prove that the judge finds them; the only code that reaches into the bridge.
 
-They live here and not behind a switch of the product: an installed bridge cannot be told to have them.
+They are here and not behind a switch of the product, so that an installed bridge cannot have them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Plant = Callable[[ExitStack], None]
 
 
 def _delete_before_publish(stack: ExitStack) -> None:
-    """Row 10: entries of the inbox stream are deleted as soon as they are read."""
+    """Entries of the inbox stream are deleted as soon as they are read."""
 
     def finished(self: PartitionOutbox) -> list[str]:
         for generation in self.batcher.finished():
@@ -34,30 +34,30 @@ def _delete_before_publish(stack: ExitStack) -> None:
 
 
 def _read_before_commit(stack: ExitStack) -> None:
-    """Rows 6 and 7 the other way round: what is told was read before the flags were written."""
-    real_settle, real_tell = Flags.write_flags, Flags.read_snapshots
+    """Commit and read the other way round: what is announced was read before the flags were written."""
+    real_write, real_read = Flags.write_flags, Flags.read_snapshots
     read: dict[str, PresenceSnapshot] = {}
 
-    async def settle(self: Flags, flags: Sequence[Flag]) -> CommitResult:
-        rows = {one.user: one for one in await real_tell(self, [flag.user for flag in flags])}
+    async def write_flags(self: Flags, flags: Sequence[Flag]) -> CommitResult:
+        rows = {one.user: one for one in await real_read(self, [flag.user for flag in flags])}
         for flag in flags:
             if flag.user in rows:
                 row = rows[flag.user]
                 read[flag.user] = replace(row, online=flag.online, present=flag.online, presence_at=flag.at)
-        return await real_settle(self, flags)
+        return await real_write(self, flags)
 
-    async def tell(self: Flags, ids: Sequence[str]) -> list[PresenceSnapshot]:
-        now = {one.user: one for one in await real_tell(self, ids)}
+    async def read_snapshots(self: Flags, ids: Sequence[str]) -> list[PresenceSnapshot]:
+        now = {one.user: one for one in await real_read(self, ids)}
         return [
             replace(read.pop(user), ts=row.ts) if user in read else row for user, row in now.items()
         ]  # fmt: skip
 
-    stack.enter_context(patch.object(Flags, "write_flags", settle))
-    stack.enter_context(patch.object(Flags, "read_snapshots", tell))
+    stack.enter_context(patch.object(Flags, "write_flags", write_flags))
+    stack.enter_context(patch.object(Flags, "read_snapshots", read_snapshots))
 
 
 def _flap_not_written(stack: ExitStack) -> None:
-    """Row 4: a flap is forgotten without being written to the graph."""
+    """A flap is resolved without being committed."""
     real = Debouncer._make_ready
 
     def make_ready(self: Debouncer, change: Change) -> None:
@@ -70,19 +70,19 @@ def _flap_not_written(stack: ExitStack) -> None:
 
 
 def _state_of_the_event(stack: ExitStack) -> None:
-    """Row 7: the state that was decided is told, with the read's clock, whatever the read said."""
-    real_commit, real_tell = FlagCommitter.commit_and_read, Flags.read_snapshots
+    """The state that was decided is announced, with the read's clock, whatever the read returned."""
+    real_commit, real_read = FlagCommitter.commit_and_read, Flags.read_snapshots
     decided: dict[str, Any] = {}
 
     async def commit_and_read(self: FlagCommitter, batch: Batch) -> Committed | None:
         decided.update({change.user: change for part in batch.parts for _, change in part})
         return await real_commit(self, batch)
 
-    async def tell(self: Flags, ids: Sequence[str]) -> list[PresenceSnapshot]:
-        return [_as(row, decided.pop(row.user, None)) for row in await real_tell(self, ids)]
+    async def read_snapshots(self: Flags, ids: Sequence[str]) -> list[PresenceSnapshot]:
+        return [_as(row, decided.pop(row.user, None)) for row in await real_read(self, ids)]
 
     stack.enter_context(patch.object(FlagCommitter, "commit_and_read", commit_and_read))
-    stack.enter_context(patch.object(Flags, "read_snapshots", tell))
+    stack.enter_context(patch.object(Flags, "read_snapshots", read_snapshots))
 
 
 def _as(row: PresenceSnapshot, change: Change | None) -> PresenceSnapshot:

@@ -1,4 +1,4 @@
-"""Disks in memory that are soon full. Only root can have them. Knows mounts; knows no engine but by its folder."""
+"""Small disks in memory (tmpfs) for the databases, so that they can be filled. Only root can mount them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 FOLDERS = {"Valkey": ("valkey", 64), "Neo4j": ("neo4j/data", 1024)}
-"""What an engine writes to, under the data folder, and the size of its disk in MiB."""
+"""The folder that a database writes to, below the data folder, and the size of its disk in MiB."""
 
 
 @asynccontextmanager
 async def small_disks(root: Path) -> AsyncIterator[Mapping[str, Path]]:
-    """A disk each, by engine, until the block ends; those that cannot be had are left out."""
+    """Mount a disk for each database until the block ends. Disks that cannot be mounted are left out."""
     found = {}
     async with AsyncExitStack() as exits:
         for name, (folder, size) in FOLDERS.items():

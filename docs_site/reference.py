@@ -1,4 +1,4 @@
-"""Reference pages written from the code: the HTTP API from its OpenAPI document, the messages from their schemas. Pure."""
+"""Reference pages generated from the code: the HTTP API from its OpenAPI document, messages from their schemas. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CALLERS = {"user": "a user's JWT", "service": "the service key", "console": "the
 
 
 def api_page(document: Json) -> str:
-    """Every route with who may call it, what it takes and what it answers; then every schema."""
+    """Every route with its authentication, request and responses; then every schema."""
     info = document["info"]
     parts = [f"# HTTP API\n\n{info['description']} Version {info['version']}.\n"]
     parts.append("The same is at `/docs` of a running service, and as a document at `/openapi.json`.\n")
@@ -27,7 +27,7 @@ def api_page(document: Json) -> str:
 def messages_page(schemas: Path) -> str:
     """Every message with its members and the whole schema."""
     parts = [
-        "# Messages\n\nWhat clients receive. The rules for reading them: [pattern](pattern.md#message-contracts).\n"
+        "# Messages\n\nThe messages that clients receive. The rules for applying them: [pattern](pattern.md#message-contracts).\n"
     ]
     for path in sorted(schemas.glob("*.*.json")):
         schema = json.loads(path.read_text("utf-8"))
@@ -40,8 +40,8 @@ def messages_page(schemas: Path) -> str:
 
 def _route(path: str, method: str, route: Json) -> str:
     callers = sorted({name for one in route.get("security", ()) for name in one})
-    who = ", ".join(CALLERS.get(name, name) for name in callers) or "anybody"
-    lines = [f"## {method.upper()} {path}\n", f"{_sentence(route['summary'])} Called with {who}.\n"]
+    auth = ", ".join(CALLERS.get(name, name) for name in callers) or "no key"
+    lines = [f"## {method.upper()} {path}\n", f"{_sentence(route['summary'])} Called with {auth}.\n"]
     if route.get("description"):
         lines.append(f"{route['description']}\n")
     if parameters := route.get("parameters"):
@@ -50,8 +50,8 @@ def _route(path: str, method: str, route: Json) -> str:
         lines.append("")
     if body := route.get("requestBody"):
         lines.append(f"Takes {_content(body)}.\n")
-    lines.append("| answer | |\n|---|---|")
-    lines += [f"| {code} | {_answer(one)} |" for code, one in route["responses"].items()]
+    lines.append("| response | |\n|---|---|")
+    lines += [f"| {code} | {_response(one)} |" for code, one in route["responses"].items()]
     return "\n".join(lines) + "\n"
 
 
@@ -64,7 +64,7 @@ def _parameter(one: Json) -> str:
     return f"| `{one['name']}` | {one['in']} | {_cell(one.get('description', ''))} | {must} |"
 
 
-def _answer(one: Json) -> str:
+def _response(one: Json) -> str:
     return " ".join(part for part in (_cell(one["description"]), _content(one)) if part)
 
 
@@ -113,5 +113,5 @@ def _words(schema: Json) -> Iterator[str]:
 
 
 def _cell(text: str) -> str:
-    """In one line, for a table."""
+    """As one line, for a table."""
     return " ".join(text.split()).replace("|", "\\|")

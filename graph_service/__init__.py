@@ -1,4 +1,4 @@
-"""Friends: model, rules, graph and HTTP API. Knows nothing of PubNub."""
+"""The graph service: model, rules of friendship, graph and HTTP API. Knows nothing of PubNub."""
 
 from __future__ import annotations
 

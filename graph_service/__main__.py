@@ -1,4 +1,4 @@
-"""``python -m graph_service``: the API alone, without PubNub's side. Knows only where to start."""
+"""``python -m graph_service``: serves the API alone, without the bridge."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graph_service.settings import load
 
 
 def main() -> int:
-    """Runs until stopped; a set-up error is one line that says what to do."""
+    """Run until stopped. A setup error is printed as one line that says what to do."""
     try:
         return app.run(load())
     except FriendsError as problem:

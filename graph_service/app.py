@@ -1,7 +1,7 @@
-"""Composition of the graph service: which engine is opened when, and what is made of them. Decides nothing itself.
+"""Composition root of the graph service: opens databases, builds services, serves the API.
 
-Opening order: graph (its schema version is checked; serving is refused when it is behind), Valkey, the gate, the
-port; closing is the reverse. The bridge opens the same parts and adds its own.
+Opened in this order and closed in the reverse: graph (refused where its schema is behind), Valkey, authenticator, port.
+The bridge opens the same and adds its own.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from graph_service.valkey.cluster import open_valkey
 log = structlog.get_logger(__name__)
 
 RELAY_WAKEUP_CHANNEL = "fp:outbox:nudge"
-"""The channel on which a change of friends is announced, so that its relay need not wait for the next look."""
+"""The channel that wakes up the outbox relay after a change, so that it need not wait for its next poll."""
 
 Wakeup = Callable[[], Awaitable[None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Backends:
-    """The two engines, open and checked."""
+    """Both databases, open and checked."""
 
     graph: Graph
     valkey: Valkey
@@ -48,72 +48,82 @@ class Backends:
 
 @asynccontextmanager
 async def open_backends(settings: Settings) -> AsyncIterator[Backends]:
-    """Opens and checks both.
+    """Open and check both databases.
 
     Raises:
         MigrationsBehind, EditedMigration, MissingMigration: the graph's schema is not this version's.
-        GraphRefused, NotNeo4j, GraphUnavailable, QueueUnavailable: an engine cannot be used.
+        GraphRefused, NotNeo4j, GraphUnavailable, QueueUnavailable: a database cannot be used.
     """
     async with AsyncExitStack() as stack:
         graph = await stack.enter_async_context(connect(settings, metrics.query_observed))
         agent = await check(graph, settings)
         await migrations.refuse_when_behind(graph, migrations.folder())
         valkey = await stack.enter_async_context(open_valkey(settings.redis_url.get_secret_value()))
-        log.info("engines answer", graph=agent)
-        yield Backends(graph, valkey)
+        log.info("startup.backends.connected", graph=agent)
+        yield Backends(graph=graph, valkey=valkey)
 
 
 def build_services(
     settings: Settings,
-    opened: Backends,
+    backends: Backends,
     erasers: Mapping[str, Eraser] | None = None,
     created: Created = ignore_created,
     exporters: Mapping[str, Eraser] | None = None,
 ) -> Services:
-    """The use cases over open engines, with the checks of readiness.
+    """The use cases over open databases, with readiness checks.
 
-    Another package adds its `erasers` and `exporters` by store, and hears of users that are `created`.
+    Another package adds its `erasers` and `exporters` by store, and a callback for users that are `created`.
     """
-    graph, shards = opened.graph, settings.shard_map()
-    suggestions = SuggestionsFor(graph, Cache(opened.valkey))
+    graph, shards = backends.graph, settings.shard_map()
+    suggestions = SuggestionsFor(graph=graph, cache=Cache(valkey=backends.valkey))
 
     async def changed(a: str, b: str) -> None:
         await suggestions.forget(a, b)
-        with suppress(QueueUnavailable):  # the change is committed, and its relay looks by itself
-            await opened.valkey.publish_wakeup(RELAY_WAKEUP_CHANNEL)
+        with suppress(QueueUnavailable):  # the change is committed, and the relay polls anyway
+            await backends.valkey.publish_wakeup(RELAY_WAKEUP_CHANNEL)
 
     return Services(
         friends=Friends(
-            graph, settings.friend_limit, settings.pending_limit, changed, settings.last_seen_rounding_seconds
+            graph=graph,
+            friend_limit=settings.friend_limit,
+            pending_limit=settings.pending_limit,
+            changed=changed,
+            last_seen_rounding_seconds=settings.last_seen_rounding_seconds,
         ),
-        bulk=Bulk(graph, settings.friend_limit, changed),
+        bulk=Bulk(graph=graph, friend_limit=settings.friend_limit, changed=changed),
         suggestions=suggestions,
-        people=Users(
-            graph, shards.shard, changed, {"kept answers": suggestions.erase, **(erasers or {})}, created
+        users=Users(
+            graph=graph,
+            shard_of=shards.shard,
+            changed=changed,
+            erasers={"kept answers": suggestions.erase, **(erasers or {})},
+            created=created,
         ),
-        flags=Flags(graph, settings.last_seen_rounding_seconds),
+        flags=Flags(graph=graph, last_seen_rounding_seconds=settings.last_seen_rounding_seconds),
         exporters=exporters or {},
-        readiness=Readiness({"graph": lambda: graph.row("clock"), "queue": opened.valkey.ping}),
+        readiness=Readiness(checks={"graph": lambda: graph.row("clock"), "queue": backends.valkey.ping}),
     )
 
 
 async def serve_api(settings: Settings, extra: Sequence[TypedRoutes] = ()) -> None:
-    """Serves the API until SIGTERM or SIGINT."""
+    """Serve the API until SIGTERM or SIGINT."""
     async with AsyncExitStack() as stack:
-        opened = await stack.enter_async_context(open_backends(settings))
-        made = build_services(settings, opened)
-        gate = await stack.enter_async_context(open_authenticator(settings, opened.valkey.clustered))
-        app = build_app(settings, made, gate, extra)
+        backends = await stack.enter_async_context(open_backends(settings))
+        services = build_services(settings, backends)
+        authenticator = await stack.enter_async_context(
+            open_authenticator(settings, backends.valkey.clustered)
+        )
+        app = build_app(settings, services, authenticator, extra)
         address = await stack.enter_async_context(server.listening(app, settings))
-        log.info("listening", address=address.url)
-        await server.until_stopped(settings, made.readiness)
+        log.info("startup.api.listening", address=address.url)
+        await server.until_stopped(settings, services.readiness)
 
 
 def run(settings: Settings) -> int:
-    """The whole life of a process that serves the API alone; its exit code.
+    """Run a process that serves the API alone; returns its exit code.
 
     Raises:
-        SetupError: an option is missing, or an engine cannot be used.
+        SetupError: an setting is missing, or a database cannot be used.
     """
     logging.setup(settings.log_level, settings.log_format)
     tracing.setup(settings.traces)
@@ -121,5 +131,5 @@ def run(settings: Settings) -> int:
         raise SetupError(what="; ".join(missing), todo="Set it and start again")
     began = time.monotonic()
     code = prefork.run(settings, serve_api)
-    log.info("stopped", seconds=round(time.monotonic() - began, 1), exit_code=code)
+    log.info("shutdown.process.finished", seconds=round(time.monotonic() - began, 1), exit_code=code)
     return code

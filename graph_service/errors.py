@@ -1,6 +1,6 @@
-"""Every error this service raises on purpose. Knows words, codes and HTTP statuses; does no I/O.
+"""Every error this service raises on purpose, each with its code and HTTP status.
 
-The docstring of a class is its message; fields given to the constructor fill its braces::
+The docstring of a class is its message; keyword arguments of the constructor fill its braces::
 
     FriendsError
     ├── BadInput (400)            ├── Forbidden (403)      ├── NotFound (404)
@@ -18,11 +18,11 @@ class FriendsError(Exception):
     """Something went wrong."""
 
     code: ClassVar[str] = "internal"
-    """Stable name that callers may switch on; never changes once published."""
+    """Stable: callers may switch on it; never changes once published."""
     status: ClassVar[int] = 500
-    """HTTP status of the problem that tells of it."""
+    """HTTP status of its problem response."""
     temporary: ClassVar[bool] = False
-    """Whether the same call may succeed later without being changed."""
+    """Whether the same call may succeed later, unchanged: retries go by it."""
 
     def __init__(self, **fields: object) -> None:
         self.fields = fields

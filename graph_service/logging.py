@@ -1,7 +1,7 @@
-"""Structured logs, without secrets. Knows structlog and the standard logging; knows nothing of what is logged.
+"""Structured logging on stderr, with secrets redacted: JSON lines, or coloured text with LOG_FORMAT=console.
 
-JSON lines on stderr, or coloured text on a terminal with ENVIRONMENT=development. Libraries that use the standard logging come out the
-same way. Values under telling names, tokens, and passwords in addresses are replaced before anything is written.
+Records of libraries that use the standard `logging` are rendered the same way. Values under names of secrets, tokens,
+and passwords in URLs are replaced before anything is written.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ SECRET_NAMES = re.compile(
 TOKEN = re.compile(r"eyJ[\w-]{4,}\.[\w-]{4,}\.[\w-]*")
 CREDENTIALS = re.compile(r"(?<=://)([^/\s:@]*):([^/\s@]+)@")
 SECRET_PARAMETER = re.compile(r"(?i)\b(auth|token|signature|secret|password)=[^&\s\"']+")
-HIDDEN = "[hidden]"
+REDACTED = "[hidden]"
 LIBRARIES = ("neo4j", "pubnub", "aiohttp", "redis", "asyncio", "limits", "botocore", "urllib3")
-"""At debug they write what they send, people's names among it; LOG_LEVEL=debug is for our own lines."""
+"""At debug level they log what they send, users' names included; LOG_LEVEL=debug applies to our own lines only."""
 
 Event = MutableMapping[str, Any]
 
 
 def scrub(_logger: object, _method: str, event: Event) -> Event:
-    """A structlog processor that hides what must not be written."""
+    """A structlog processor that redacts secrets."""
     return {
-        name: HIDDEN if SECRET_NAMES.search(name) and value else hidden(value)
+        name: REDACTED if SECRET_NAMES.search(name) and value else redact(value)
         for name, value in event.items()
     }
 
 
-def hidden(value: object) -> object:
-    """The value without tokens, passwords in addresses and secret query parameters; nested ones too."""
+def redact(value: object) -> object:
+    """The value without tokens, passwords in URLs and secret query parameters, nested ones included."""
     if isinstance(value, str):
-        text = CREDENTIALS.sub(rf"\1:{HIDDEN}@", value) if "@" in value else value
-        text = TOKEN.sub(HIDDEN, text) if "eyJ" in text else text
-        return SECRET_PARAMETER.sub(rf"\1={HIDDEN}", text) if "=" in text else text
+        text = CREDENTIALS.sub(rf"\1:{REDACTED}@", value) if "@" in value else value
+        text = TOKEN.sub(REDACTED, text) if "eyJ" in text else text
+        return SECRET_PARAMETER.sub(rf"\1={REDACTED}", text) if "=" in text else text
     if isinstance(value, dict):
         return scrub(None, "", value)
     if isinstance(value, list | tuple):
-        return [hidden(one) for one in value]
+        return [redact(one) for one in value]
     return value
 
 
@@ -73,7 +73,7 @@ def setup(level: str = "info", style: str = "json") -> None:
         logging.getLogger(library).setLevel(max(root.level, logging.INFO))
     for chatty in ("aiohttp.access", "neo4j.notifications", "apscheduler.executors.default"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    # Its own line for each retry holds the arguments of the call; ours says what is repeated and why.
+    # stamina's own line for each retry contains the arguments of the call; ours names the operation and the reason.
     stamina.instrumentation.set_on_retry_hooks([])
     structlog.configure(
         processors=[

@@ -1,13 +1,12 @@
-"""An application on a port, by one process, until it is told to stop. Knows sockets and signals.
+"""Serves an application on a port in one process, with a graceful shutdown.
 
-Stopping: SIGTERM or SIGINT → not ready, while calls are still answered, for DRAIN_SECONDS → no new connections,
-running calls get GRACE_SECONDS → closed.
+Shutdown: SIGTERM or SIGINT -> unready but still serving for DRAIN_SECONDS -> no new connections, running requests get
+GRACE_SECONDS -> closed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import importlib.util
 import os
@@ -23,19 +22,20 @@ from aiohttp import web
 from graph_service.api.connection import Runner
 from graph_service.api.services import Readiness
 from graph_service.concurrency import gc_tuning
+from graph_service.concurrency.wait import wait_or_timeout
 from graph_service.errors import SetupError
 from graph_service.settings import Settings
 
 Main = Callable[[Settings], Coroutine[object, object, None]]
-"""What one process does, from opening its engines to closing them."""
+"""What one process does, from opening its databases to closing them."""
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 ACCEPTS_PER_TICK = 16
-"""Connections accepted in one turn of the loop: uvloop accepts one for each handle that listens, and with a single one the
-newcomers of a burst wait in line for seconds while those who are in are answered at once."""
+"""Connections accepted in one iteration of the event loop: uvloop accepts one for each listening handle, and with a
+single handle new connections of a burst wait for seconds while established ones are served at once."""
 BACKLOG = 4096
-"""Connections that wait to be accepted, as many as Linux allows by itself. With the library's 128 a burst of clients lost
-the opening of theirs and tried again after 1, 3, 7 and 15 seconds (RFC 6298), however soon there was room."""
+"""Connections that wait to be accepted: Linux's default maximum. With the library's 128, SYN packets of a burst of
+clients were lost and sent again after 1, 3, 7 and 15 seconds (RFC 6298), however soon there was room."""
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,7 @@ class PortTaken(SetupError):
     code = "port_taken"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Address:
     """Where an application listens."""
 
@@ -55,7 +55,7 @@ class Address:
 
     @property
     def url(self) -> str:
-        """As callers on this machine write it."""
+        """For clients on this machine."""
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - it is read, not bound
         return f"http://{host}:{self.port}"
 
@@ -63,19 +63,19 @@ class Address:
 @asynccontextmanager
 async def listening(app: web.Application, settings: Settings) -> AsyncIterator[Address]:
     """Serve `app` on HOST and PORT while the block runs. Raises `PortTaken`."""
-    runner = Runner(app, settings)
+    runner = Runner(app=app, settings=settings)
     await runner.setup()
     try:
-        with _listened(settings) as here:
+        with _listening_socket(settings) as listener:
             for _ in range(ACCEPTS_PER_TICK):
-                await web.SockSite(runner, here.dup(), backlog=BACKLOG).start()
-        yield Address(settings.host, runner.addresses[0][1])
+                await web.SockSite(runner, listener.dup(), backlog=BACKLOG).start()
+        yield Address(host=settings.host, port=runner.addresses[0][1])
     finally:
         await runner.cleanup()
 
 
-def _listened(settings: Settings) -> socket.socket:
-    """The port, listened on, alone or together with the other workers."""
+def _listening_socket(settings: Settings) -> socket.socket:
+    """A socket that listens on HOST and PORT; with several workers each has one on the same port."""
     try:
         return socket.create_server(
             (settings.host, settings.port),
@@ -88,32 +88,30 @@ def _listened(settings: Settings) -> socket.socket:
 
 
 def family(settings: Settings) -> socket.AddressFamily:
-    """IPv6 where HOST is such an address."""
+    """IPv6 where HOST is an IPv6 address."""
     return socket.AF_INET6 if ":" in settings.host else socket.AF_INET
 
 
 async def until_stopped(settings: Settings, readiness: Readiness) -> None:
-    """Wait for SIGTERM or SIGINT, then be unready for DRAIN_SECONDS. A second signal ends the waiting."""
+    """Wait for SIGTERM or SIGINT, then be unready for DRAIN_SECONDS. A second signal ends the drain."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for one in STOP_SIGNALS:
-        loop.add_signal_handler(one, stop.set)
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.set)
     await stop.wait()
     readiness.stopping = True
     stop.clear()
-    log.info("stopping", drain_seconds=settings.drain_seconds)
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(settings.drain_seconds):
-            await stop.wait()
+    log.info("shutdown.drain.started", drain_seconds=settings.drain_seconds)
+    await wait_or_timeout(stop, seconds=settings.drain_seconds)
 
 
 def on_loop(main: Coroutine[object, object, None]) -> None:
-    """As `asyncio.run`, on uvloop's loop where it is installed (the extra `speed`): it takes less CPU a call."""
+    """As `asyncio.run`, on uvloop where it is installed (the extra `speed`): less CPU for each request."""
     gc_tuning.tune_gc()
     name = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
     importlib.import_module(name).run(main)
 
 
 def port_taken(settings: Settings, error: OSError) -> PortTaken:
-    """The refusal of a port, with the system's reason."""
+    """The error for a port that cannot be bound, with the system's reason."""
     return PortTaken(port=settings.port, host=settings.host, reason=os.strerror(error.errno or 0))

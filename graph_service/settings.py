@@ -127,12 +127,12 @@ class Settings(BaseSettings):
     neo4j_uri: str = "bolt://127.0.0.1:7687"
     """Address of Neo4j. Use bolt+s:// or neo4j+s:// for TLS, neo4j:// for a cluster."""
     neo4j_user: str = "neo4j"
-    """User of Neo4j. Change it where the service has a user of its own there."""
+    """User of Neo4j. Change it where Neo4j has a separate user for the service."""
     neo4j_password: SecretStr = SecretStr("")
     """Password of that user. Production refuses well-known ones."""
     redis_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
-    """Address of Valkey or Redis; secret because it may hold a password. Use rediss:// for TLS, and commas between the
-    nodes of a cluster."""
+    """Address of Valkey or Redis, or of one node of a cluster; secret because it may contain a password. Use rediss:// for
+    TLS."""
 
     host: str = "127.0.0.1"
     """Address to listen on. Use 0.0.0.0 in a container or behind a load balancer on another machine."""
@@ -209,8 +209,8 @@ class Settings(BaseSettings):
     presence_shards: Annotated[int, Field(ge=1, le=65536)] = 100
     """Presence channels; a multiple of PARTITIONS. Raise it where a shard has more users than PubNub counts well."""
     presence_shard_levels: Annotated[int, Field(ge=1, le=2)] = 1
-    """Levels of the channels' names: 2 writes shard numbers as two, for one wildcard subscription for each first number.
-    Use 2 above a million users."""
+    """Levels of the channel names: 2 writes `presence.shard-{a}.{b}`, so that one wildcard rule covers many shards. Use 2
+    above a million users."""
     presence_shards_previous: Annotated[int, Field(ge=0, le=65536)] = 0
     """Second number of shards that is listened to; 0 for none. Set it to the other number while PRESENCE_SHARDS
     changes."""

@@ -1,7 +1,7 @@
-"""Traces, for whoever wants them, and the only file that knows OpenTelemetry (the extra `otel`). Off by default.
+"""OpenTelemetry traces (the extra `otel`), off by default; the only module that imports OpenTelemetry.
 
-A span's name is a row of the walk or a route's template, never a path, so ids of people reach no span's name. Where
-nobody traces, `span` costs one comparison; OpenTelemetry is not even imported then.
+A span is named by a pipeline stage or a route's template, never by a path, so no span name contains a user id. While
+tracing is off, `span` costs one comparison and OpenTelemetry is not even imported.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 from graph_service.errors import SetupError
 
 EXPORTERS = "opentelemetry_traces_exporter"
-"""The entry points by which OpenTelemetry's exporters make themselves known, `console` among them."""
-_NOTHING: AbstractContextManager[Any] = nullcontext()
+"""The entry point group in which OpenTelemetry's exporters register, `console` among them."""
+_NO_SPAN: AbstractContextManager[Any] = nullcontext()
 _state: dict[str, Any] = {}
 
 
@@ -26,7 +26,7 @@ class NoTracing(SetupError):
 
 
 def setup(wanted: str) -> None:
-    """Send spans to the exporter of this name, as OTEL_* variables say; to nobody where it is empty.
+    """Send spans to the exporter of this name, as OTEL_* variables say; trace nothing where it is empty.
 
     Raises:
         NoTracing: OpenTelemetry or the exporter is not installed.
@@ -48,29 +48,29 @@ def setup(wanted: str) -> None:
 
 
 def use(provider: Any) -> None:
-    """Trace with this provider from now on; None ends it."""
+    """Trace with this provider from now on; None turns tracing off."""
     _state["tracer"] = provider.get_tracer("friends-presence") if provider is not None else None
 
 
 def on() -> bool:
-    """Whether anybody traces: to be asked before attributes are computed that cost something."""
+    """Whether tracing is on: check it before computing expensive attributes."""
     return _state.get("tracer") is not None
 
 
 def span(name: str, **attributes: Any) -> AbstractContextManager[Any]:
-    """A span for a with block, inside the one that is open in this task; an error in the block is kept in it."""
+    """A span for a with block, a child of this task's current one; it records an error in the block."""
     tracer = _state.get("tracer")
     if tracer is None:
-        return _NOTHING
+        return _NO_SPAN
     found: AbstractContextManager[Any] = tracer.start_as_current_span(name, attributes=attributes)
     return found
 
 
 def serving(headers: Mapping[str, str]) -> AbstractContextManager[Any]:
-    """The span of an HTTP request, inside the caller's trace where a traceparent header names one."""
+    """The span of an HTTP request, in the caller's trace where a traceparent header names one."""
     tracer = _state.get("tracer")
     if tracer is None:
-        return _NOTHING
+        return _NO_SPAN
     from opentelemetry.propagate import extract
     from opentelemetry.trace import SpanKind
 
@@ -80,15 +80,15 @@ def serving(headers: Mapping[str, str]) -> AbstractContextManager[Any]:
     return found
 
 
-def served(one: Any, method: str, route: str, status: int) -> None:
-    """Name the span of a request by what was found out about it."""
-    if one is None:
+def served(request_span: Any, method: str, route: str, status: int) -> None:
+    """Name the span of a request by its route, and record its status."""
+    if request_span is None:
         return
     from opentelemetry.trace import StatusCode
 
-    one.update_name(f"{method} {route}")
-    one.set_attributes(
+    request_span.update_name(f"{method} {route}")
+    request_span.set_attributes(
         {"http.request.method": method, "http.route": route, "http.response.status_code": status}
     )
     if status >= 500:
-        one.set_status(StatusCode.ERROR)
+        request_span.set_status(StatusCode.ERROR)

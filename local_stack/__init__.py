@@ -1,1 +1,1 @@
-"""The whole system on one machine: engines, origin, demo people. The product never imports it."""
+"""The whole system on one machine: Neo4j, Valkey, PubNub origin, demo users. The product never imports it."""

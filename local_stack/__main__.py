@@ -1,4 +1,4 @@
-"""``python -m local_stack``: the same as ``friends-presence``, for whoever has no script of it. Knows only where to start."""
+"""``python -m local_stack``: the same command line as ``friends-presence``, where that script is not on the path."""
 
 from __future__ import annotations
 

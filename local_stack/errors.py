@@ -1,7 +1,7 @@
-"""What can go wrong while the engines start, each with what to do about it. Knows words only; does no I/O.
+"""Errors of the local stack; each docstring is the message and says what to do.
 
-Every one is a `SetupError`: the operator must act, nothing is half-done. Ports, files and addresses are named;
-passwords never.
+Every class is a `SetupError`: the operator must act, and nothing is left half-done. Messages name ports, files and
+addresses, never passwords.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from graph_service.errors import SetupError
 
 
 class BadLockFile(SetupError):
-    """{path}, line {line}: {reason}. Make it again: friends-presence engines lock --version {version}."""
+    """{path}, line {line}: {reason}. Regenerate it: friends-presence engines lock --version {version}."""
 
 
 class ChecksumMismatch(SetupError):
@@ -72,11 +72,11 @@ class OtherServer(SetupError):
 
 
 class LostSecrets(SetupError):
-    """{data} holds a database but not its passwords ({path} is missing). Put that file back, or move {data} away to begin anew."""
+    """{data} holds a database but not its passwords ({path} is missing). Put that file back, or move {data} away to start over."""
 
 
 class ChildDied(SetupError):
-    """{name} ended by itself (exit code {code}); everything else was stopped. Its last lines, from {log}:
+    """{name} ended unexpectedly (exit code {code}); everything else was stopped. Its last lines, from {log}:
     {tail}
     """
 

@@ -1,6 +1,6 @@
-"""One process: the HTTP side and the bridge, either or both. Knows how they start and stop together.
+"""One process: the API and the bridge, either or both, and how they start and stop together.
 
-A task that dies stops the process with its name and exit code 1, so that whoever watches the process starts it again.
+A task that dies stops the process with its name and exit code 1, so that its supervisor starts it again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from pubnub_bridge.settings import Settings
 
 CLOSE_SECONDS = 60.0
 """What a bridge may take to give its leases back, after its grace."""
-log = structlog.get_logger(__name__)
+_log = structlog.get_logger(__name__)
 
 
 class Roles(StrEnum):
@@ -46,7 +46,7 @@ def run(settings: Settings, roles: Roles) -> int:
     """The whole life of a process; its exit code.
 
     Raises:
-        SetupError: an option is missing, an engine cannot be used, or a task died.
+        SetupError: an option is missing, a backend cannot be used, or a task died.
     """
     logging.setup(settings.log_level, settings.log_format)
     tracing.setup(settings.traces)
@@ -77,18 +77,18 @@ def refuse_incomplete(settings: Settings, roles: Roles) -> None:
 
 async def _api_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
-        context = await _side(settings, stack)
+        context = await _context(settings, stack)
         await try_synchronize(context)
         readiness = await _http(context, stack, API_ONLY)
         await supervise(
-            {"PubNub's time": synchronize_periodically(context), "newcomers": context.new_users.run()},
+            {"PubNub's time": synchronize_periodically(context), "new users": context.new_users.run()},
             stop=server.until_stopped(settings, readiness),
         )
 
 
 async def _bridge_alone(settings: Settings) -> None:
     async with AsyncExitStack() as stack:
-        context = await _side(settings, stack)
+        context = await _context(settings, stack)
         await supervise(
             {"bridge": bridge.on(context)},
             stop=server.until_stopped(settings, Readiness()),
@@ -97,36 +97,38 @@ async def _bridge_alone(settings: Settings) -> None:
 
 
 async def _both(settings: Settings) -> None:
-    """PubNub may be away at the start: friends are served, and the bridge begins when it answers."""
+    """PubNub may be away at the start: the API serves, and the bridge begins when PubNub answers."""
     async with AsyncExitStack() as stack:
-        context = await _side(settings, stack)
+        context = await _context(settings, stack)
         await try_synchronize(context)
         readiness = await _http(context, stack, TABLES)
         await supervise(
-            {"bridge": bridge.on(context), "newcomers": context.new_users.run()},
+            {"bridge": bridge.on(context), "new users": context.new_users.run()},
             stop=server.until_stopped(settings, readiness),
             cancel_seconds=settings.grace_seconds + CLOSE_SECONDS,
         )
 
 
-async def _side(settings: Settings, stack: AsyncExitStack) -> BridgeContext:
-    """Opens the engines and PubNub's side, which routes and bridge share."""
+async def _context(settings: Settings, stack: AsyncExitStack) -> BridgeContext:
+    """Opens backends and context, which routes and bridge share."""
     opened = await stack.enter_async_context(open_backends(settings))
     return await stack.enter_async_context(open_context(settings, opened))
 
 
 async def _http(context: BridgeContext, stack: AsyncExitStack, tables: Sequence[TypedRoutes]) -> Readiness:
-    """Opens the gate and the port."""
+    """Opens the authenticator and the port."""
     settings = context.settings
-    made = build_services(
+    services = build_services(
         settings, context.backends, erasers(context), context.new_users.created, exporters(context)
     )
-    gate = await stack.enter_async_context(open_authenticator(settings, context.backends.valkey.clustered))
+    authenticator = await stack.enter_async_context(
+        open_authenticator(settings, context.backends.valkey.clustered)
+    )
     demo = (demo_login.routes,) if settings.demo_login else ()
-    app = build_app(settings, made, gate, (*tables, *demo))
+    app = build_app(settings, services, authenticator, (*tables, *demo))
     app[CONTEXT] = context
     app[CONCURRENCY_LIMITS].build("webhook", settings.max_concurrent_webhooks)
     Pages(settings=settings).mount(app)
     address = await stack.enter_async_context(server.listening(app, settings))
-    log.info("listening", address=address.url)
-    return made.readiness
+    _log.info("process.http.listening", address=address.url)
+    return services.readiness

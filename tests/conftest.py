@@ -1,7 +1,6 @@
-"""The engines that every test shares: one real Neo4j and one real Valkey a run, started from the same files as `up`.
+"""The databases that all tests share: one real Neo4j and one real Valkey a run, from the same files as `up`.
 
-NEO4J_URI and REDIS_URL in the environment replace them. Each test gets an empty graph: the rows of other tests are
-gone, the schema stays.
+NEO4J_URI and REDIS_URL in the environment replace them. Each test gets a graph without users; the schema stays.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ from graph_service.graph.driver import Graph, connect
 from graph_service.settings import Settings
 from tests.support.api import OPTIONS, Api, running_api
 
-# A server of a test lives for seconds: its start costs half the processor time without the second compiler.
+# A test's server lives for seconds, and without the second compiler its start costs half the CPU time.
 os.environ.setdefault("NEO4J_JVM_FLAGS", "-XX:TieredStopAtLevel=1")
 
 
 @dataclass(frozen=True)
 class Servers:
-    """Where the engines of this run answer."""
+    """The addresses of this run's databases."""
 
     neo4j_uri: str
     neo4j_user: str
@@ -33,11 +32,11 @@ class Servers:
     redis_url: str
 
     def settings(self, **more: object) -> Settings:
-        """Options that reach these engines."""
+        """Settings for these databases."""
         return Settings(**(self.options() | more))  # type: ignore[arg-type]
 
     def options(self) -> dict[str, object]:
-        """The engines as options, for settings of other kinds."""
+        """The same as a dict, for other settings classes."""
         return {
             "environment": "development",
             "neo4j_uri": self.neo4j_uri,
@@ -49,7 +48,7 @@ class Servers:
 
 @pytest.fixture(scope="session")
 async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
-    """Real engines, once a run."""
+    """Real databases, started once a run."""
     if "NEO4J_URI" in os.environ and "REDIS_URL" in os.environ:
         env = os.environ
         yield Servers(
@@ -80,7 +79,7 @@ async def graph(migrated: Graph) -> Graph:
 
 @pytest.fixture(scope="session")
 async def shared_api(servers: Servers, migrated: Graph) -> AsyncIterator[Api]:
-    """One running API a run; `api` gives it with an empty graph."""
+    """One running API a run; `api` combines it with an empty graph."""
     async with running_api(servers.settings(**OPTIONS)) as api:
         yield api
 
@@ -100,13 +99,13 @@ async def wipe(graph: Graph) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def quiet() -> None:
-    """A failing test shows its own words, not a line for every request before it."""
+    """Keep log lines of requests out of the output of failing tests."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.getLogger("neo4j").setLevel(logging.ERROR)
 
 
 def pytest_report_header() -> list[str]:
-    """Says which engines this run uses, so that a figure can be believed."""
+    """Name the databases of this run."""
     return [
         f"graph: {os.environ.get('NEO4J_URI', 'Neo4j 5.26 from its jars')}",
         f"queue: {os.environ.get('REDIS_URL', 'Valkey from its wheel')}",

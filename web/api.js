@@ -1,33 +1,33 @@
 /**
- * The service's HTTP API as one person calls it. Knows addresses, tokens and problems; keeps no friend.
+ * Client of the service's HTTP API for one user: addresses, tokens, problems, retries. Stores no friends.
  *
- * The token is asked for at every call and never kept: where it is a function, it is called again with `true` when the
- * service refused the one before, and the call is repeated once.
+ * The token is read at every request and never stored: where it is a function, it is called again with `true` after
+ * the service rejected the token before, and the request is repeated once.
  */
 
-/** Problems that say: too much at this moment, nothing was done. */
-const SENT_AWAY = new Set(["overloaded", "rate_limited"]);
+/** Codes of load shedding and rate limits: the request was rejected before anything was done. */
+const REJECTED_CODES = new Set(["overloaded", "rate_limited"]);
 
-/** The service answered and said no. `code` is stable; `message` is for people. */
+/** The service responded with a problem. `code` is stable; `message` is for users. */
 export class Refused extends Error {
   constructor(status, problem) {
-    super(problem.detail || problem.title || `the service answered ${status}`);
+    super(problem.detail || problem.title || `the service responded with ${status}`);
     this.name = "Refused";
     this.status = status;
     this.code = problem.code || "refused";
-    /** Whether the same call may work in a moment. */
+    /** Whether the same request may succeed later. */
     this.temporary = status === 429 || status >= 500;
     /** Whether another token is needed. */
     this.signedOut = status === 401;
-    /** Seconds after which to come back, where the call was sent away undone; else undefined. */
-    this.comeBackAfter = SENT_AWAY.has(problem.code) ? problem.retryAfter : undefined;
+    /** Seconds until a retry, where the request was rejected and nothing was done; else undefined. */
+    this.comeBackAfter = REJECTED_CODES.has(problem.code) ? problem.retryAfter : undefined;
   }
 }
 
-/** Nobody answered. */
+/** There was no response. */
 export class Unreachable extends Error {
   constructor(reason) {
-    super(`the service does not answer (${reason})`);
+    super(`the service does not respond (${reason})`);
     this.name = "Unreachable";
     this.code = "unreachable";
     this.temporary = true;
@@ -35,96 +35,96 @@ export class Unreachable extends Error {
   }
 }
 
-/** Milliseconds that a person is kept waiting: for an answer, or for a place where too many call at once. */
-const PATIENCE = 15_000;
-/** The same for a session, which everybody wants at once after an outage. */
-const SESSION_PATIENCE = 60_000;
-const MOST_PAGES = 20;
+/** For one response, and for all retries of a rejected request together. */
+const REQUEST_TIMEOUT_MILLISECONDS = 15_000;
+/** The same for a session, which all clients request at once after an outage. */
+const SESSION_TIMEOUT_MILLISECONDS = 60_000;
+const MAX_PAGES = 20;
 
-export class Calls {
+export class ApiClient {
   /** `session`: `{api, token}` as given to `connect`. `fetch` is the platform's. */
   constructor(session, fetch) {
     this.api = (session.api ?? "").replace(/\/$/, "");
     this.token = typeof session.token === "function" ? session.token : () => session.token;
     this.fetch = fetch;
     /** Milliseconds that the service's clock is ahead of this device's. */
-    this.ahead = 0;
+    this.clockOffset = 0;
   }
 
-  /** What `/v1/session` says: keys, channels, a PubNub token. */
+  /** A session of `/v1/session`: keys, channels, a PubNub token. */
   session() {
-    return this.call("POST", "/v1/session", undefined, SESSION_PATIENCE);
+    return this.request("POST", "/v1/session", undefined, SESSION_TIMEOUT_MILLISECONDS);
   }
 
-  /** Asks for a `friends.sync` on the inbox. */
+  /** Requests a `friends.sync` on the inbox. */
   sync() {
-    return this.call("POST", "/v1/sync");
+    return this.request("POST", "/v1/sync");
   }
 
-  /** All pages of a list, each handed to `each(page)`. */
+  /** Reads all pages of a list and calls `each(page)` for each. */
   async pages(path, each) {
     let after = "";
-    for (let number = 0; number < MOST_PAGES; number += 1) {
-      const page = await this.call("GET", `${path}${path.includes("?") ? "&" : "?"}limit=1000${after}`);
+    for (let number = 0; number < MAX_PAGES; number += 1) {
+      const page = await this.request("GET", `${path}${path.includes("?") ? "&" : "?"}limit=1000${after}`);
       each(page);
       if (!page.next) return;
       after = `&after=${encodeURIComponent(page.next)}`;
     }
   }
 
-  /** One call; its JSON. Who is sent away comes back as told, within `patience`. Throws `Refused` or `Unreachable`. */
-  async call(method, path, body, patience = PATIENCE) {
-    const until = performance.now() + patience;
+  /** The JSON of one response. A rejected request is retried within `timeout` ms. Throws `Refused` or `Unreachable`. */
+  async request(method, path, body, timeout = REQUEST_TIMEOUT_MILLISECONDS) {
+    const deadline = performance.now() + timeout;
     for (;;) {
       try {
-        return await this.signed(method, path, body);
+        return await this.authenticated(method, path, body);
       } catch (problem) {
-        // Spread, so that all who were sent away together do not come back together.
+        // With jitter, so that clients that were rejected together do not retry together.
         const pause = problem.comeBackAfter * 1000 * (1 + Math.random() / 2);
-        if (!(performance.now() + pause < until)) throw problem;
-        await new Promise((over) => setTimeout(over, pause));
+        if (!(performance.now() + pause < deadline)) throw problem;
+        await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
   }
 
-  async signed(method, path, body) {
+  async authenticated(method, path, body) {
     try {
-      return await this.once(method, path, body, false);
+      return await this.send(method, path, body, false);
     } catch (problem) {
       if (!problem.signedOut) throw problem;
-      return this.once(method, path, body, true);
+      return this.send(method, path, body, true);
     }
   }
 
-  async once(method, path, body, afresh) {
+  async send(method, path, body, afresh) {
     const headers = { Authorization: `Bearer ${await this.token(afresh)}` };
     if (body !== undefined) headers["Content-Type"] = "application/json";
-    const answer = await this.answered(this.api + path, {
+    const response = await this.fetched(this.api + path, {
       method,
       headers,
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: "no-store",
       credentials: "omit",
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MILLISECONDS),
     });
-    const read = await answer.json().catch(() => ({}));
-    if (!answer.ok) throw new Refused(answer.status, read);
-    return read;
+    const json = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Refused(response.status, json);
+    return json;
   }
 
-  async answered(address, request) {
+  async fetched(address, options) {
     try {
-      const answer = await this.fetch(address, request);
-      const date = Date.parse(answer.headers.get("Date") ?? "");
-      if (!Number.isNaN(date)) this.ahead = date - Date.now();
-      return answer;
+      const response = await this.fetch(address, options);
+      const date = Date.parse(response.headers.get("Date") ?? "");
+      if (!Number.isNaN(date)) this.clockOffset = date - Date.now();
+      return response;
     } catch (problem) {
-      throw new Unreachable(problem.name === "TimeoutError" ? "no answer in time" : "no connection");
+      throw new Unreachable(problem.name === "TimeoutError" ? "timeout" : "no connection");
     }
   }
 }
 
-/** The path of one person below a list, such as `/v1/friends/ann`. */
-export function of(list, id) {
+/** The path of one user below a list, such as `/v1/friends/ann`. */
+export function pathOf(list, id) {
   return `/v1/${list}/${encodeURIComponent(id)}`;
 }

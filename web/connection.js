@@ -1,23 +1,23 @@
 /**
- * One device's connection through PubNub's official SDK. Knows channels, tokens and attempts; what a message means is
- * decided elsewhere.
+ * One device's connection through PubNub's official SDK: channels, tokens, reconnects with backoff and jitter. What a
+ * message means is decided elsewhere.
  *
- * Attempts are ours (the SDK's own are switched off), so that trouble is known at once and said in words. The SDK ends
- * its heartbeats at the first that fails, and its event engine says nothing of a full reply: both are seen to here.
+ * The SDK's own retries are switched off, so that a failure is known at once and has a reason. The SDK stops its
+ * heartbeats at the first that fails, and its event engine does not report a full reply: both are handled here.
  */
 
-/** Messages of one reply that mean that others may have been lost (PubNub docs: subscriber queue). */
-export const FULL_REPLY = 100;
-const FIRST_PAUSE = 500;
-const LONGEST_PAUSE = 15_000;
+/** A reply of this many messages means that others may have been lost (PubNub docs: subscriber queue). */
+export const FULL_REPLY_MESSAGES = 100;
+const MIN_BACKOFF_MILLISECONDS = 500;
+const MAX_BACKOFF_MILLISECONDS = 15_000;
 
-export class Link {
-  /** `hears`: functions `message(body)`, `connected()`, `flooded()`, `trouble(reason)` and `refused()`. */
-  constructor(PubNub, session, hears) {
+export class Connection {
+  /** `handlers`: functions `message(body)`, `connected()`, `flooded()`, `trouble(reason)` and `refused()`. */
+  constructor({ PubNub, session, handlers }) {
     this.session = session;
-    this.hears = hears;
+    this.handlers = handlers;
     this.attempts = 0;
-    this.burst = 0;
+    this.repliedMessages = 0;
     this.closed = false;
     this.sdk = new PubNub({
       subscribeKey: session.subscribeKey,
@@ -30,7 +30,7 @@ export class Link {
       retryConfiguration: PubNub.NoneRetryPolicy?.(),
     });
     if (session.token) this.sdk.setToken(session.token);
-    this.sdk.addListener({ message: (event) => this.heard(event), status: (event) => this.status(event) });
+    this.sdk.addListener({ message: (event) => this.onMessage(event), status: (event) => this.onStatus(event) });
   }
 
   /** Subscribes: from here on the user is present. */
@@ -39,7 +39,7 @@ export class Link {
     this.sdk.subscribe({ channels: [inbox, presence, global] });
   }
 
-  /** Goes on with another session: its token, and its presence channel where the number of shards has changed. */
+  /** Switches to another session: its token, and its presence channel where the number of shards has changed. */
   renew(session) {
     const before = this.session.channels.presence;
     const { presence } = session.channels;
@@ -50,13 +50,13 @@ export class Link {
     this.sdk.unsubscribe({ channels: [before] });
   }
 
-  /** Tries now, whatever pause there is. */
-  again() {
+  /** Reconnects now instead of after the backoff. */
+  reconnect() {
     clearTimeout(this.timer);
     if (!this.closed) this.sdk.reconnect();
   }
 
-  /** Leaves and ends. With `unloading` the leave outlives the page, which the SDK's own would not. */
+  /** Leaves and closes. With `unloading` the leave outlives the page, which the SDK's own would not. */
   close(unloading = false) {
     if (this.closed) return;
     this.closed = true;
@@ -73,49 +73,49 @@ export class Link {
     fetch(address, { keepalive: true, credentials: "omit" }).catch(() => {});
   }
 
-  heard(event) {
+  onMessage(event) {
     const { inbox, global } = this.session.channels;
-    const counts = event.message?.type === "status.count";
-    if (event.channel !== (counts ? global : inbox)) return;
-    if (this.burst === 0) setTimeout(() => this.ended(), 0);
-    this.burst += 1;
-    this.hears.message(event.message);
+    const isCount = event.message?.type === "status.count";
+    if (event.channel !== (isCount ? global : inbox)) return;
+    if (this.repliedMessages === 0) setTimeout(() => this.onReplyEnd(), 0);
+    this.repliedMessages += 1;
+    this.handlers.message(event.message);
   }
 
-  /** All messages of a reply come in one turn of the event loop. */
-  ended() {
-    if (this.burst >= FULL_REPLY) this.hears.flooded();
-    this.burst = 0;
+  /** All messages of a reply arrive in one turn of the event loop. */
+  onReplyEnd() {
+    if (this.repliedMessages >= FULL_REPLY_MESSAGES) this.handlers.flooded();
+    this.repliedMessages = 0;
   }
 
-  status(event) {
+  onStatus(event) {
     if (this.closed) return;
     if (event.category === "PNConnectedCategory") {
       this.attempts = 0;
-      this.hears.connected();
+      this.handlers.connected();
     } else if (event.operation === "PNHeartbeatOperation") {
-      if (event.error) this.later(event);
+      if (event.error) this.reconnectLater(event);
     } else if (event.error || event.category === "PNDisconnectedUnexpectedlyCategory" || event.category === "PNConnectionErrorCategory") {
-      this.hears.trouble(reason(event));
-      this.later(event);
+      this.handlers.trouble(reason(event));
+      this.reconnectLater(event);
     }
   }
 
-  later(event) {
+  reconnectLater(event) {
     const refused = [event.error, event.category].includes("PNAccessDeniedCategory") || event.statusCode === 403;
-    const pause = Math.min(FIRST_PAUSE * 2 ** this.attempts, LONGEST_PAUSE) * (0.5 + Math.random() / 2);
+    const pause = Math.min(MIN_BACKOFF_MILLISECONDS * 2 ** this.attempts, MAX_BACKOFF_MILLISECONDS) * (0.5 + Math.random() / 2);
     this.attempts += 1;
     clearTimeout(this.timer);
     this.timer = setTimeout(async () => {
-      if (refused) await this.hears.refused();
-      this.again();
+      if (refused) await this.handlers.refused();
+      this.reconnect();
     }, pause);
   }
 }
 
 function reason(event) {
-  const said = [event.error, event.category].find((one) => typeof one === "string") ?? "";
-  if (said.includes("AccessDenied")) return "refused";
-  if (said.includes("Timeout")) return "timeout";
+  const category = [event.error, event.category].find((one) => typeof one === "string") ?? "";
+  if (category.includes("AccessDenied")) return "refused";
+  if (category.includes("Timeout")) return "timeout";
   return "unreachable";
 }

@@ -1,12 +1,12 @@
 /** Friends with live presence. The rules of what is shown are in `state.js`. */
 
-/** How a person is known to the service. */
+/** How a user is identified to the service. */
 export interface SessionOptions {
   /** Address of the service, such as `https://friends.example.com`; the page's own by default. */
   api?: string;
   /**
-   * The product's token (JWT) of this person, or a function that gives it. The function is called with `true` when
-   * the service refused the token before. It is asked at every call and never kept.
+   * The product's token (JWT) of this user, or a function that returns it. The function is called at every request,
+   * with `true` after the service rejected the token before; the token is never stored.
    */
   token: string | ((afresh: boolean) => string | Promise<string>);
 }
@@ -20,11 +20,11 @@ export interface ConnectOptions {
 
 export interface Friend {
   id: string;
-  /** What the service knows; show it as text, it may hold anything a person can type. */
+  /** As stored by the service; show it as text, it may contain anything a user can type. */
   name: string;
   /** null while presence is unknown. */
   online: boolean | null;
-  /** ISO 8601; null when never seen. */
+  /** ISO 8601; null when never online. */
   lastSeen: string | null;
   /** ISO 8601; null when not known. */
   since: string | null;
@@ -57,14 +57,14 @@ export interface Suggestion {
 
 export interface Outcome {
   user: string;
-  /** What stands between the two now. */
+  /** The relation of the two users now. */
   state: string;
   changed: boolean;
 }
 
 export interface Connection {
   state: "connecting" | "connected" | "reconnecting" | "signedOut" | "closed";
-  /** For `reconnecting`: unreachable, timeout or refused. For `signedOut`: words of the service. */
+  /** For `reconnecting`: unreachable, timeout or refused. For `signedOut`: the service's message. */
   reason: string | null;
 }
 
@@ -74,7 +74,7 @@ export interface Notice {
   name: string;
 }
 
-/** The service said no. */
+/** The service responded with a problem. */
 export declare class Refused extends Error {
   readonly status: number;
   /** Stable; see the service's API document. */
@@ -82,11 +82,11 @@ export declare class Refused extends Error {
   readonly temporary: boolean;
   /** Another token is needed. */
   readonly signedOut: boolean;
-  /** Seconds until the call may be repeated, where it was sent away undone and the wait is longer than a person's. */
+  /** Seconds until a retry, where the request was rejected undone and the wait is longer than the client retries for. */
   readonly comeBackAfter?: number;
 }
 
-/** Nobody answered. */
+/** There was no response. */
 export declare class Unreachable extends Error {
   readonly code: "unreachable";
   readonly temporary: true;
@@ -100,8 +100,8 @@ export interface Client {
   readonly requests: { incoming: Request[]; outgoing: Request[] };
   readonly everyone: Everyone | null;
   /**
-   * Why presence cannot be told: nothing was heard of the service in time, or it said itself that it is degraded.
-   * Nobody stays shown as online because a server died.
+   * Why presence is unknown: no count arrived from the service in time, or it reported that it is degraded. No friend
+   * stays shown as online because a server died.
    */
   readonly unknown: "silence" | "degraded" | null;
   /** The service's time in milliseconds since the epoch, whatever this device's clock says. */
@@ -121,15 +121,15 @@ export interface Client {
   blocks(): Promise<{ id: string; name: string; at: string | null }[]>;
   friend(id: string): Promise<Friend & { mutualCount: number; ts: string }>;
   mutual(id: string, limit?: number): Promise<Friend[]>;
-  /** Call it when the device wakes up or the page is looked at again: tries now instead of after a pause. */
+  /** Call it when the device wakes up or the page becomes visible: reconnects now instead of after the backoff. */
   wake(): void;
-  /** Leaves and ends. Call it with true on `pagehide`: the leave then outlives the page. */
+  /** Leaves and closes. Call it with true on `pagehide`: the leave then outlives the page. */
   close(unloading?: boolean): void;
 }
 
 /**
- * Connects one person: they are present from then on.
+ * Connects one user, who is present from then on.
  *
- * @throws Refused — `signedOut` where the token is wrong or has ended. Unreachable — nobody answered.
+ * @throws Refused — `signedOut` where the token is wrong or has expired. Unreachable — there was no response.
  */
 export declare function connect(options: ConnectOptions): Promise<Client>;

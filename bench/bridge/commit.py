@@ -157,7 +157,7 @@ async def _measure_commits(
     pid = server.pid if server else None
     assert pid
     for friends, users in groups.items():
-        writer = Writer(Flags(graph), itertools.cycle(users), pid)
+        writer = Writer(Flags(graph=graph), itertools.cycle(users), pid)
         await writer.batches(50, 1, seconds)  # plans, caches and the JVM warm up
         for size, clients in [*((size, 1) for size in BATCH_SIZES), (1, CONCURRENT_WRITERS)]:
             if size <= len(users):

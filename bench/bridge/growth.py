@@ -184,7 +184,10 @@ async def _warm(grown: PopulationFigures, graph: Graph, ids: Sequence[str]) -> N
 
 
 async def _questions(grown: PopulationFigures, graph: Graph, subjects: Subjects) -> None:
-    flags, users = Flags(graph), random.Random(3).sample(list(subjects.ids), min(4000, len(subjects.ids)))
+    flags, users = (
+        Flags(graph=graph),
+        random.Random(3).sample(list(subjects.ids), min(4000, len(subjects.ids))),
+    )
     sync = Question("sync of a random user", lambda n: flags.sync(users[n % len(users)]), None, warm=300)
     wanted = [one for one in questions(graph, None, subjects) if one.name in QUESTIONS]
     for question in [sync, *wanted]:

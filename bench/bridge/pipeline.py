@@ -112,7 +112,7 @@ def bytes_a_user(users: int = 100_000) -> Figure:
 
 async def measure_commits(rig: Rig, batches: int = 20, warm_up: int = 30) -> list[Figure]:
     """Commit and read, batch by batch, after `warm_up` batches in which Neo4j's JVM compiles the queries."""
-    flags, took = Flags(rig.graph), 0.0
+    flags, took = Flags(graph=rig.graph), 0.0
     for number in range(warm_up + batches):
         changes = rig.changes(BATCH_USERS)
         began = time.perf_counter()
@@ -153,7 +153,7 @@ async def measure_fan_out(rig: Rig, window_s: float, batches: int = 20) -> list[
 async def _snapshots(rig: Rig) -> list[PresenceSnapshot]:
     found: list[PresenceSnapshot] = []
     for start in (0, BATCH_USERS):
-        found += await Flags(rig.graph).read_snapshots(
+        found += await Flags(graph=rig.graph).read_snapshots(
             list(itertools.islice(rig.online, start, start + BATCH_USERS))
         )
     return found

@@ -147,7 +147,7 @@ async def _run(
 
 async def _compile_queries(made: Rig) -> None:
     """Commit small batches until Neo4j has compiled the queries. No user's state changes."""
-    flags = Flags(made.graph)
+    flags = Flags(graph=made.graph)
     for user in itertools.islice(itertools.cycle(list(made.online)), SMALL_BATCHES):
         now = time.time_ns() // 1_000_000
         await flags.write_flags([Flag(user, True, now, SHARDS.shard(user))])
@@ -198,7 +198,7 @@ async def _loads(
 async def _weigh(made: Rig, group: Group, population: Population, folder: Path) -> dict[str, Any]:
     """Bytes of each kind of entry in Valkey, of a user in the debouncer, and of the store on disk."""
     store = folder / "data" / "neo4j" / "data" / "databases" / "neo4j"
-    snapshots = await Flags(made.graph).read_snapshots(list(made.online)[:WEIGHED_USERS])
+    snapshots = await Flags(graph=made.graph).read_snapshots(list(made.online)[:WEIGHED_USERS])
     empty = await _used(made)
     now = time.time_ns() // 1_000_000
     changes = [

@@ -26,17 +26,17 @@ Step = Mapping[str, Any]
 
 def fitted(rows: Sequence[Sequence[float]], values: Sequence[float]) -> list[float]:
     """The factors, none below zero, that predict `values` with the least relative error."""
-    factors, kept = [0.0] * len(rows[0]), list(range(len(rows[0])))
+    factors, remaining = [0.0] * len(rows[0]), list(range(len(rows[0])))
     weights = 1 / np.maximum(np.array(values), 1e-9)
     matrix, target = np.array(rows) * weights[:, None], np.array(values) * weights
-    while kept:
-        found = np.linalg.lstsq(matrix[:, kept], target, rcond=None)[0]
+    while remaining:
+        found = np.linalg.lstsq(matrix[:, remaining], target, rcond=None)[0]
         lowest = int(found.argmin())
         if found[lowest] >= 0:
-            for at, value in zip(kept, found.tolist(), strict=True):
+            for at, value in zip(remaining, found.tolist(), strict=True):
                 factors[at] = value
             break
-        del kept[lowest]
+        del remaining[lowest]
     return factors
 
 

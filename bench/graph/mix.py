@@ -164,8 +164,8 @@ async def run(population: Population, seed: int, rates: Sequence[float], seconds
             async with connect(where.settings) as graph:
                 online = random.Random(seed).sample(population.ids, int(ONLINE * len(population.ids)))
                 await flag(graph, online)
-            backend = Backend(where, lambda _user, _body, _at: None)
-            runner, steps = RequestRunner(backend, population, seed), []
+            backend = Backend(connection_info=where, on_reply=lambda _user, _body, _at: None)
+            runner, steps = RequestRunner(backend=backend, population=population, seed=seed), []
             single = await alone(runner)
             for rate in rates:
                 steps.append(await step(runner, made, rate, seconds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -40,15 +41,22 @@ class Neighbours:
 
 
 class RequestRunner:
-    """Sends operations drawn from the mix to the API."""
+    """Sends operations to the API, by default drawn from the mix."""
 
-    def __init__(self, backend: Backend, population: Population, seed: int) -> None:
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        population: Population,
+        seed: int,
+        operations: Iterator[Op] | None = None,
+    ) -> None:
         chance = self._chance = random.Random(seed)
         self._backend = backend
         self._popular = Popular(population.ids, chance)
         self._neighbours = Neighbours(population)
         self._busiest = self._neighbours.most(BUSIEST)
-        self._operations = workload.operations(chance, workload.mix())
+        self._operations = operations or workload.operations(chance, workload.mix())
         self._pending_requests: deque[tuple[str, str]] = deque(maxlen=10_000)
         self.ops: dict[int, Op] = {}
         """The operation of each request, by its number."""

@@ -29,7 +29,7 @@ from bench.graph.questions import Question, Subjects, questions
 from bench.harness import measure
 from bench.harness.loaded import ONLINE, flag, load, options
 from bench.harness.measure import Round, Timing
-from graph_service.friends.bulk import MOST_PAIRS, Bulk
+from graph_service.friends.bulk import MAX_PAIRS, Bulk
 from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph, connect
 from graph_service.model.model import Pair
@@ -143,13 +143,13 @@ async def _make_capped(graph: Graph, population: Population) -> list[int]:
     """Create a user with the maximum of friends; returns the indices of these friends."""
     count = min(MAX_FRIENDS, len(population.ids))
     friends = random.Random(4).sample(range(len(population.ids)), count)
-    await Users(graph, ShardMap().shard).upsert_many([UserProfile(CAPPED_USER, "At the Cap")])
-    for start in range(0, count, MOST_PAIRS):
+    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many([UserProfile(CAPPED_USER, "At the Cap")])
+    for start in range(0, count, MAX_PAIRS):
         pairs = [
             Pair(CAPPED_USER, population.ids[one], 1_700_000_000)
-            for one in friends[start : start + MOST_PAIRS]
+            for one in friends[start : start + MAX_PAIRS]
         ]
-        await Bulk(graph, MAX_FRIENDS).batch(pairs, tell=False)
+        await Bulk(graph=graph, friend_limit=MAX_FRIENDS).batch(pairs, notify=False)
     return friends
 
 
@@ -185,13 +185,13 @@ def _busiest(population: Population) -> str:
 
 
 def _non_friends(population: Population) -> list[tuple[str, str]]:
-    people, draw = len(population.ids), np.random.default_rng(6)
-    pairs = draw.integers(people, size=(4 * NON_FRIEND_PAIRS, 2))
-    known = set((population.pairs[:, 0] * people + population.pairs[:, 1]).tolist())
+    users, draw = len(population.ids), np.random.default_rng(6)
+    pairs = draw.integers(users, size=(4 * NON_FRIEND_PAIRS, 2))
+    known = set((population.pairs[:, 0] * users + population.pairs[:, 1]).tolist())
     wanted = {
         (int(min(pair)), int(max(pair))): None
         for pair in pairs.tolist()
-        if pair[0] != pair[1] and min(pair) * people + max(pair) not in known
+        if pair[0] != pair[1] and min(pair) * users + max(pair) not in known
     }
     return [(population.ids[a], population.ids[b]) for a, b in list(wanted)[:NON_FRIEND_PAIRS]]
 

@@ -90,7 +90,7 @@ def questions(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iterato
 
 
 def _reads(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iterator[Question]:
-    friends, flags = Friends(graph), Flags(graph)
+    friends, flags = Friends(graph=graph), Flags(graph=graph)
     users = _chosen(subjects.ids)
 
     def page(limit: int, who: Callable[[int], str]) -> tuple[Call, Call | None]:
@@ -136,7 +136,7 @@ def _reads(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iterator[Q
 
 def _suggestions(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iterator[Question]:
     users = _chosen(subjects.ids)[:40]
-    suggestions = SuggestionsFor(graph, MemoryCache())
+    suggestions = SuggestionsFor(graph=graph, cache=MemoryCache())
 
     async def first(n: int) -> object:
         await suggestions.forget(users[n % 40])
@@ -157,7 +157,7 @@ def _suggestions(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iter
 
 
 def _commit(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
-    flags, shards = Flags(graph), ShardMap()
+    flags, shards = Flags(graph=graph), ShardMap()
     draw = random.Random(5)
 
     async def in_graph(n: int) -> object:
@@ -189,7 +189,7 @@ def _commit(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
 
 def _friend_requests(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
     """Request and accept: every second call creates a friendship."""
-    friends = Friends(graph)
+    friends = Friends(graph=graph)
 
     def ends(n: int) -> tuple[str, str]:
         a, b = subjects.non_friends[n // 2 % len(subjects.non_friends)]

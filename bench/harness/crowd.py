@@ -93,9 +93,9 @@ def _within(ms: int) -> int:
 class Crowd:
     """The clients of all users in a trace."""
 
-    def __init__(self, connection_info: ConnectionInfo, debounce_ms: int, fresh: bool) -> None:
+    def __init__(self, *, connection_info: ConnectionInfo, debounce_ms: int, fresh: bool) -> None:
         self.listener = MessageListener(debounce_ms)
-        self.backend = Backend(connection_info, self.listener.on_reply)
+        self.backend = Backend(connection_info=connection_info, on_reply=self.listener.on_reply)
         self.counters: Counter[str] = Counter()
         """Transitions begun, done and failed."""
         self.clients: dict[str, UserClient] = {}
@@ -165,7 +165,7 @@ class Crowd:
 
     @property
     def under_way(self) -> int:
-        """Turns that are begun and not done."""
+        """Transitions that are begun and not done."""
         return len(self._under_way)
 
     def close(self) -> None:

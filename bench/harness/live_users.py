@@ -81,7 +81,7 @@ class Pool:
 class Backend:
     """Shared by all clients: connections to the origin and the API, sessions by user, and the callback for replies."""
 
-    def __init__(self, connection_info: ConnectionInfo, on_reply: OnReply) -> None:
+    def __init__(self, *, connection_info: ConnectionInfo, on_reply: OnReply) -> None:
         gc_tuning.tune_gc()  # thousands of clients are many objects: a full collection would delay all of them at once
         self.on_reply = on_reply
         self.counters: Counter[str] = Counter()
@@ -152,14 +152,14 @@ class Poll(Connection):
         self._requests = requests
 
     def listen(self, cursor: bytes) -> None:
-        answer = self.ask(self._requests.poll + cursor + self._requests.after)
-        answer.add_done_callback(self._answered)
+        response = self.ask(self._requests.poll + cursor + self._requests.after)
+        response.add_done_callback(self._on_response)
 
-    def _answered(self, answer: asyncio.Future[bytes]) -> None:
-        if answer.cancelled() or answer.exception() or self.closed or self.status != 200:
+    def _on_response(self, response: asyncio.Future[bytes]) -> None:
+        if response.cancelled() or response.exception() or self.closed or self.status != 200:
             self._client.on_closed(self)
             return
-        body = answer.result()
+        body = response.result()
         if not body.endswith(EMPTY):
             self._client.on_body(body)
         if not self.closed:

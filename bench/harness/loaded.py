@@ -74,4 +74,4 @@ async def flag(graph: Graph, users: list[str]) -> None:
             Flag(user, True, _FLAGGED_AT_MILLISECONDS, shards.shard(user))
             for user in users[start : start + BATCH_USERS]
         ]
-        await Flags(graph).write_flags(rows)
+        await Flags(graph=graph).write_flags(rows)

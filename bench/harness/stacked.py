@@ -56,12 +56,10 @@ def memory_mib(made: Stack) -> dict[str, int]:
 
 def versions(made: Stack | Engines) -> dict[str, str]:
     """Versions of the databases and of the main libraries."""
-    connection_file = {
+    found = {
         server.engine.name: server.agent for server in made.servers if server.agent != server.engine.name
     }
-    return connection_file | {
-        name: version(name) for name in ("aiohttp", "neo4j", "pubnub", "redis", "uvloop")
-    }
+    return found | {name: version(name) for name in ("aiohttp", "neo4j", "pubnub", "redis", "uvloop")}
 
 
 async def until_idle(made: Stack) -> None:

@@ -57,7 +57,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Seed of the friendships.")] = 1,
     out: Annotated[Path, typer.Option("--json", help="Where the figures, charts and page go.")] = RESULT,
 ) -> None:
-    """Friend presence beside ejabberd, the graph beside PostgreSQL, on this machine."""
+    """Compare friend presence with ejabberd, and the graph with PostgreSQL, on this machine."""
     wanted = parts or list(PARTS)
     if unknown := set(wanted) - set(PARTS):
         raise typer.BadParameter(f"no such part: {', '.join(sorted(unknown))}")
@@ -120,13 +120,13 @@ async def _ejabberd(folder: Path, friends: Friends) -> Figures:
     try:
         async with ejabberd.running(place, friends) as node:
             console.print(f"ejabberd {ejabberd.version()} is ready")
-            figures = await Show(node, friends, console.print).run(Plan(RATES))
-            heard = {
+            figures = await Show(system=node, friends=friends, report=console.print).run(Plan(RATES))
+            received = {
                 "stanzas": node.listener.stanzas,
                 "probeReplies": node.listener.replies,
                 "lost": node.listener.lost,
             }
-            return figures | {"version": ejabberd.version(), "heard": heard}
+            return figures | {"version": ejabberd.version(), "heard": received}
     except ejabberd.EjabberdUnavailable as problem:
         console.print(f"without ejabberd: {problem}")
         return {"skipped": str(problem)}
@@ -134,7 +134,7 @@ async def _ejabberd(folder: Path, friends: Friends) -> Figures:
 
 async def _ours(data: Path, friends: Friends, options: Mapping[str, str], plan: Plan) -> Figures:
     async with ours.running(data, friends, options) as system:
-        figures = await Show(system, friends, console.print).run(plan)
+        figures = await Show(system=system, friends=friends, report=console.print).run(plan)
         engines = {server.engine.name: server.agent for server in system.made.servers}
         return figures | {
             "options": dict(options),

@@ -32,7 +32,7 @@ class Transition:
 class Churn:
     """The trace, and when each user was online."""
 
-    def __init__(self, users: int, online: Sequence[int], seed: int) -> None:
+    def __init__(self, *, users: int, online: Sequence[int], seed: int) -> None:
         self._chance, at_start, names = random.Random(seed), set(online), ids(users)
         online_names = [names[one] for one in online]
         offline = [names[one] for one in range(users) if one not in at_start]

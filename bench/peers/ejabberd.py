@@ -58,7 +58,7 @@ class Ejabberd(System):
 
     name = "ejabberd"
 
-    def __init__(self, pid: int, port: int, users: int) -> None:
+    def __init__(self, *, pid: int, port: int, users: int) -> None:
         super().__init__(Arrivals(users))
         self.listener = StanzaListener(self.arrivals, time.monotonic)
         self._pid, self._port = pid, port
@@ -72,7 +72,7 @@ class Ejabberd(System):
         async with self._login_slots:
             loop, client = (
                 asyncio.get_running_loop(),
-                Client(self.listener, user, self._generation, number),
+                Client(listener=self.listener, user=user, generation=self._generation, number=number),
             )
             async with asyncio.timeout(LOGIN_TIMEOUT_SECONDS):
                 await loop.create_connection(lambda: client, "127.0.0.1", self._port)
@@ -106,7 +106,7 @@ async def running(folder: Path, friends: Friends) -> AsyncIterator[Ejabberd]:
     node = await asyncio.to_thread(_start, folder, libraries)
     try:
         await _ready(folder, node)
-        made = Ejabberd(node.pid, port, len(friends.of))
+        made = Ejabberd(pid=node.pid, port=port, users=len(friends.of))
         yield made
         made.drop(range(len(friends.of)))
     finally:

@@ -39,12 +39,12 @@ class Ours(System):
 
     name = "friends-presence"
 
-    def __init__(self, made: Stack, file: Path, friends: Friends) -> None:
+    def __init__(self, *, made: Stack, file: Path, friends: Friends) -> None:
         super().__init__(Arrivals(len(friends.of)))
         found = read_connection_info(file)
         self.made = made
         self._settings = found.settings
-        self.backend = Backend(found, self._on_reply)
+        self.backend = Backend(connection_info=found, on_reply=self._on_reply)
         self._ids = friends.population().ids
         self._clients = {one: UserClient(self.backend, id_) for one, id_ in enumerate(self._ids)}
         self._heartbeats = asyncio.create_task(send_heartbeats(self._clients))
@@ -115,7 +115,7 @@ async def running(data: Path, friends: Friends, more: Mapping[str, str] | None =
     environ |= dict(more or {})
     try:
         async with stack(Choice(copy, json=file, people=0, environ=environ), lambda _said: None) as made:
-            ours = Ours(made, file, friends)
+            ours = Ours(made=made, file=file, friends=friends)
             settings = read_connection_info(file).settings
             ours.debounce_seconds = float(
                 environ.get("DEBOUNCE_LEAVE_SECONDS", settings.debounce_leave_seconds)

@@ -53,9 +53,9 @@ class Plan:
 class Show:
     """One system under test, and the trace."""
 
-    def __init__(self, system: System, friends: Friends, report: Report) -> None:
+    def __init__(self, *, system: System, friends: Friends, report: Report) -> None:
         self._system, self._friends, self._report = system, friends, report
-        self._churn = Churn(len(friends.of), friends.online, SEED)
+        self._churn = Churn(users=len(friends.of), online=friends.online, seed=SEED)
         self._rejected: Counter[str] = Counter()
         self._latest_transition: dict[int, int] = {}
 

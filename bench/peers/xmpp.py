@@ -49,7 +49,7 @@ class StanzaListener:
 class Client(asyncio.Protocol):
     """One session. `generation` is its resource, which differs in each login of a storm."""
 
-    def __init__(self, listener: StanzaListener, user: int, generation: int, number: int) -> None:
+    def __init__(self, *, listener: StanzaListener, user: int, generation: int, number: int) -> None:
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._listener, self._user, self._generation, self._number = listener, user, generation, number
         self._transport: asyncio.Transport | None = None

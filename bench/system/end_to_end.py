@@ -1,9 +1,8 @@
-"""The whole system as a user gets it, at rising churn: how fresh news are, and what each process takes for them.
+"""End-to-end benchmark: the whole system at rising churn. Ages of notifications, and CPU of each process.
 
-Engines, origin, API and bridge are started as ``friends-presence up`` starts them, people are clients on the wire.
-Rates rise until the 99th percentile of freshness passes its limit; once by default, once with a fixed window. Or a
-trace is played, such as an evening's. Everything runs on this machine, the clients included. Knows what is kept of a
-run and how it is shown. Run it with ``make bench-whole``.
+Databases, origin, API and bridge are started as ``friends-presence up`` starts them. Rates rise until p99 of the age exceeds
+its limit, once with the default window and once with a fixed one. Or a trace is played, such as an evening's. Everything
+runs on this machine, the clients included. Run it with ``make bench-whole``.
 """
 
 from __future__ import annotations
@@ -30,21 +29,21 @@ RATES = "10,25,50,100,150,200,300,400,600,800"
 
 
 def main(
-    people: Annotated[int, typer.Option(help="How many people; three in ten are online.")] = 20_000,
-    friends: Annotated[str, typer.Option(help="Fewest and most friends.")] = "500-1000",
-    seed: Annotated[int, typer.Option(help="Of population and churn.")] = 1,
-    seconds: Annotated[float, typer.Option(help="How long each rate is measured.")] = 20.0,
+    people: Annotated[int, typer.Option(help="How many users; three in ten are online.")] = 20_000,
+    friends: Annotated[str, typer.Option(help="Fewest and most friends of a user.")] = "500-1000",
+    seed: Annotated[int, typer.Option(help="Seed of population and churn.")] = 1,
+    seconds: Annotated[float, typer.Option(help="Seconds that each rate is measured.")] = 20.0,
     rates: Annotated[str, typer.Option(help="Transitions a second, rising.")] = RATES,
-    fresh: Annotated[bool, typer.Option(help="Everybody who comes asks for a new session.")] = False,
-    record: Annotated[Path | None, typer.Option(help="Write everybody's comings and goings here.")] = None,
+    fresh: Annotated[bool, typer.Option(help="Each user who joins requests a new session.")] = False,
+    record: Annotated[Path | None, typer.Option(help="Write the transitions of all users here.")] = None,
     replay: Annotated[
         Path | None,
         typer.Option(help="Play this trace instead of rising rates; see python -m bench.harness.traces."),
     ] = None,
-    speed: Annotated[float, typer.Option(help="Of a replay.")] = 1.0,
-    sink: Annotated[bool, typer.Option(help="Publish into a sink; presence comes by the log.")] = False,
+    speed: Annotated[float, typer.Option(help="Speed of a replay.")] = 1.0,
+    sink: Annotated[bool, typer.Option(help="Publish into a sink; presence comes from the log.")] = False,
     out: Annotated[
-        Path | None, typer.Option("--json", help="Write the figures here, and a chart beside.")
+        Path | None, typer.Option("--json", help="Write the figures here, and a chart next to them.")
     ] = None,
 ) -> None:
     """Measure the whole system at rising churn."""
@@ -75,7 +74,7 @@ def main(
         }
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        title = f"News beyond the hold, {people:,} people" + (", into a sink" if sink else "")
+        title = f"Ages beyond the debounce time, {people:,} users" + (", into a sink" if sink else "")
         out.with_suffix(".svg").write_text(steps.drawing(found, title), "utf-8")
 
 

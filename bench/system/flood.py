@@ -1,8 +1,7 @@
-"""More calls than a server can answer, second by second: how each was answered, how late, and what that cost.
+"""Overload generator: more requests than a server can process, with outcomes and latencies second by second.
 
-Open loop: calls begin when they are due, whether or not earlier ones are answered, each on a kept connection of its
-own; a call that finds all `MOST` connections busy waits, and its wait counts. Knows connections and statuses; nothing
-of what is asked.
+Open loop: requests begin when they are due, whether or not earlier ones are done, each on its own open connection. A
+request that finds all `MAX_CONNECTIONS` connections busy waits, and the wait counts.
 """
 
 from __future__ import annotations
@@ -12,52 +11,61 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from bench.harness.http_load import Connection, memory_kb
 from bench.harness.measure import Stopwatch
 
-MOST = 1500
-"""Connections at once."""
-PATIENCE = 30.0
-"""Seconds after which a caller gives up."""
-TICK = 0.005
+MAX_CONNECTIONS = 1500
+"""Concurrent connections."""
+TIMEOUT_SECONDS = 30.0
+"""Seconds after which a request is given up."""
+TICK_SECONDS = 0.005
 
 Request = Callable[[int], bytes]
-"""The whole n-th request."""
+"""Returns the encoded n-th request."""
 
 
 @dataclass(slots=True)
 class Second:
-    """What one second brought."""
+    """Figures of one second."""
 
     at: int
     offered: int = 0
     answered: int = 0
-    """With 200."""
-    sent_away: int = 0
-    """With 429 or 503, and told when to come back."""
+    """Responses with 200."""
+    rejected: int = 0
+    """Responses with 429 or 503 and `retryAfter`."""
     failed: int = 0
-    """Everything else: another status, no Retry-After, no answer within `PATIENCE`, a connection lost."""
+    """All others: another status, no `retryAfter`, no response within `TIMEOUT_SECONDS`, a lost connection."""
     p50_ms: float = 0.0
     p99_ms: float = 0.0
-    """Of those answered."""
-    away_p99_ms: float = 0.0
-    """Of those sent away."""
+    """Latency of the answered requests."""
+    rejected_p99_ms: float = 0.0
+    """Latency of the rejected requests."""
     memory_mib: float = 0.0
-    """Of the server, at its end."""
+    """Memory of the server at the end of the second."""
+
+    def row(self) -> dict[str, Any]:
+        """As in the file."""
+        found = asdict(self)
+        return found | {
+            "sent_away": found.pop("rejected"),
+            "away_p99_ms": found.pop("rejected_p99_ms"),
+        }
 
 
 @dataclass(slots=True)
-class Watches:
-    """Latencies of one second, or of all."""
+class Stopwatches:
+    """Latencies of one second, or of the whole flood."""
 
-    well: Stopwatch = field(default_factory=Stopwatch)
-    away: Stopwatch = field(default_factory=Stopwatch)
+    answered: Stopwatch = field(default_factory=Stopwatch)
+    rejected: Stopwatch = field(default_factory=Stopwatch)
 
 
 class Flood:
-    """Callers of one server."""
+    """Open-loop callers of one server."""
 
     def __init__(self, port: int, pid: int) -> None:
         self._port = port
@@ -65,29 +73,29 @@ class Flood:
         self._free: list[Connection] = []
         self._made = 0
         self._returned = asyncio.Event()
-        self.how: Counter[str] = Counter()
-        """Answers by status, or how they failed."""
-        self.total = Watches()
-        self._now = Watches()
+        self.outcomes: Counter[str] = Counter()
+        """Number of requests by status, error code or exception."""
+        self.total = Stopwatches()
+        self._now = Stopwatches()
         self._second = Second(0)
 
     async def calm(self, request: Request, seconds: float, clients: int) -> float:
-        """Calls answered well a second by so many callers, each of whom asks again as soon as answered."""
-        end, number, before = time.monotonic() + seconds, iter(range(10**9)), self.how["200"]
+        """Successful requests a second in a closed loop of `clients` callers."""
+        end, number, before = time.monotonic() + seconds, iter(range(10**9)), self.outcomes["200"]
 
         async def client() -> None:
             while time.monotonic() < end:
                 await self.call(request(next(number)), time.monotonic())
 
         await asyncio.gather(*(client() for _ in range(clients)))
-        return (self.how["200"] - before) / seconds
+        return (self.outcomes["200"] - before) / seconds
 
     async def at(self, request: Request, rate: float, seconds: int) -> list[Second]:
-        """So many calls a second for so long, second by second; returns when the last one is answered or given up."""
-        told: list[Second] = []
+        """Send `rate` requests a second; returns the figures of each second after the last request is done."""
+        seconds_done: list[Second] = []
         began, sent, tasks = time.monotonic(), 0, set[asyncio.Task[str]]()
         for number in range(seconds):
-            self._second, self._now = Second(number), Watches()
+            self._second, self._now = Second(number), Stopwatches()
             while (now := time.monotonic() - began) < number + 1:
                 for _ in range(int(now * rate) - sent):
                     task = asyncio.create_task(self.call(request(sent), began + sent / rate))
@@ -95,57 +103,57 @@ class Flood:
                     task.add_done_callback(tasks.discard)
                     sent += 1
                     self._second.offered += 1
-                await asyncio.sleep(TICK)
-            told.append(self._ended())
+                await asyncio.sleep(TICK_SECONDS)
+            seconds_done.append(self._ended())
         await asyncio.gather(*tasks)
-        return told
+        return seconds_done
 
     def _ended(self) -> Second:
-        second, well, away = self._second, self._now.well.timing(), self._now.away.timing()
-        second.p50_ms, second.p99_ms, second.away_p99_ms = well.p50, well.p99, away.p99
+        second, answered, rejected = self._second, self._now.answered.timing(), self._now.rejected.timing()
+        second.p50_ms, second.p99_ms, second.rejected_p99_ms = answered.p50, answered.p99, rejected.p99
         second.memory_mib = round(memory_kb(self._pid) / 1024, 1)
         return second
 
     async def call(self, request: bytes, due: float) -> str:
-        """One call; how it was answered."""
+        """Send one request; returns its outcome."""
         connection = None
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
                 connection = await self._connection()
                 body = await connection.ask(request)
-            how = self._judged(connection.status, body)
+            outcome = self._outcome(connection.status, body)
         except (OSError, TimeoutError, ValueError) as error:
-            how = type(error).__name__
+            outcome = type(error).__name__
             if connection is not None:
                 connection.close()
-        self._give_back(connection)
-        self._count(how, time.monotonic() - due)
-        return how
+        self._release(connection)
+        self._count(outcome, time.monotonic() - due)
+        return outcome
 
     @staticmethod
-    def _judged(status: int, body: bytes) -> str:
+    def _outcome(status: int, body: bytes) -> str:
         if status not in {429, 503}:
             return str(status)
-        told = json.loads(body or b"{}")
-        return f"{status} {told.get('code')}" if "retryAfter" in told else f"{status} without a time"
+        problem = json.loads(body or b"{}")
+        return f"{status} {problem.get('code')}" if "retryAfter" in problem else f"{status} without a time"
 
-    def _count(self, how: str, seconds: float) -> None:
-        self.how[how] += 1
+    def _count(self, outcome: str, seconds: float) -> None:
+        self.outcomes[outcome] += 1
         second = self._second
-        if how == "200":
+        if outcome == "200":
             second.answered += 1
-            self.total.well.took(seconds)
-            self._now.well.took(seconds)
-        elif how.startswith(("429 ", "503 ")) and not how.endswith("a time"):
-            second.sent_away += 1
-            self.total.away.took(seconds)
-            self._now.away.took(seconds)
+            self.total.answered.took(seconds)
+            self._now.answered.took(seconds)
+        elif outcome.startswith(("429 ", "503 ")) and not outcome.endswith("a time"):
+            second.rejected += 1
+            self.total.rejected.took(seconds)
+            self._now.rejected.took(seconds)
         else:
             second.failed += 1
 
     async def _connection(self) -> Connection:
         while not self._free:
-            if self._made < MOST:
+            if self._made < MAX_CONNECTIONS:
                 self._made += 1
                 try:
                     return await Connection.to(self._port)
@@ -156,7 +164,7 @@ class Flood:
             await self._returned.wait()
         return self._free.pop()
 
-    def _give_back(self, connection: Connection | None) -> None:
+    def _release(self, connection: Connection | None) -> None:
         if connection is None:
             return
         if connection.closed:
@@ -166,6 +174,5 @@ class Flood:
         self._returned.set()
 
     def close(self) -> None:
-        """Ends all connections."""
         for connection in self._free:
             connection.close()

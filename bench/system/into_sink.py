@@ -1,7 +1,7 @@
-"""The same rising churn as `bench.system.end_to_end`, with publishes into a sink: what the servers do when nobody else is in the way.
+"""The rising churn of `bench.system.end_to_end` with publishes into a sink, to measure the servers alone.
 
-Presence comes by the log and publishes are only answered, so neither the origin nor six thousand clients take their
-share of this machine. Knows the rig of the bridge's benchmark; the steps have the shape of `bench.system.end_to_end`'s.
+Presence comes from the log and publishes are only acknowledged, so neither the origin nor six thousand clients use this
+machine. Uses the rig of the bridge benchmarks.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from bench.system.rising_rates import Plan
 from graph_service.graph.warmup import warm
 from local_stack.data.generate import generate
 
-WARM = 6.0
+WARM_UP_SECONDS = 6.0
 SERVICE = "friends-presence"
 
 
 async def run(plan: Plan) -> tuple[list[Step], dict[str, Any]]:
-    """Both windows, each with a bridge of its own; and the versions."""
+    """Measure both windows, each with a new bridge; returns steps and versions."""
     steps: list[Step] = []
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as name:
         population = generate(plan.people, plan.low, plan.high, plan.seed)
@@ -53,7 +53,7 @@ async def _rising(plan: Plan, made: Rig, window: str, pid: int) -> list[Step]:
 
 async def _step(plan: Plan, made: Rig, wanted: tuple[str, float], pid: int) -> Step:
     window, rate = wanted
-    await _steady(made, rate, WARM)
+    await _steady(made, rate, WARM_UP_SECONDS)
     made.stub.begin()
     before, began = _used(made, pid), time.monotonic()
     changes = await _steady(made, rate, plan.seconds)

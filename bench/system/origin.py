@@ -1,7 +1,7 @@
-"""What the local origin takes: open polls, publishes delivered, Here Now pages, and the memory of an idle subscriber.
+"""Origin benchmark: open polls, delivered publishes, Here Now pages, and memory of an idle subscriber of the local origin.
 
-Knows the origin's wire and its command; starts it as a process of its own and loads it from this one over loopback.
-On a machine that does something else as well, the figures per CPU second are the ones to compare.
+The origin runs in its own process and is loaded from this one over loopback. On a machine with other load, compare the
+figures per CPU second.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RESULT = Path("docs/benchmarks/origin.json")
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured number and the budget it is held against; `budget` None where there is none."""
+    """One measured number with its budget, None where there is none."""
 
     what: str
     value: float
@@ -43,7 +43,7 @@ class Figure:
 
     @property
     def within(self) -> bool:
-        """Whether the budget is kept."""
+        """Whether the budget is met."""
         if self.budget is None:
             return True
         return self.value <= self.budget if self.at_most else self.value >= self.budget
@@ -59,7 +59,7 @@ class Server:
 
 @asynccontextmanager
 async def serving(*options: str) -> AsyncIterator[Server]:
-    """An origin of its own, ended afterwards."""
+    """A private origin, ended afterwards."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "local_stack.origin", "--port", "0", *options, stdout=asyncio.subprocess.PIPE
     )
@@ -83,21 +83,21 @@ def poll(channel: str, user: str, tt: str) -> str:
 
 
 async def idle(number: int) -> list[Figure]:
-    """`number` subscribers with an open poll each; then one message to every one of them."""
+    """`number` subscribers with one open poll each; then one message to each of them."""
     async with serving() as server:
         before = memory_kb(server.pid)
         connections: list[Connection] = []
-        answers = []
+        responses = []
         for at in range(number):
             connection = await Connection.to(server.port)
             first = await connection.get(poll(f"inbox.u{at}", f"u{at}", "0"))
-            answers.append(connection.get(poll(f"inbox.u{at}", f"u{at}", cursor(first))))
+            responses.append(connection.get(poll(f"inbox.u{at}", f"u{at}", cursor(first))))
             connections.append(connection)
         await asyncio.sleep(1.0)
         each_kb = (memory_kb(server.pid) - before) / number
         begun, used = time.perf_counter(), cpu_s(server.pid)
         await _publish_all(server, number)
-        await asyncio.gather(*answers)
+        await asyncio.gather(*responses)
         took, cpu = time.perf_counter() - begun, cpu_s(server.pid) - used
         for connection in connections:
             connection.close()
@@ -120,8 +120,8 @@ async def _publish_all(server: Server, number: int) -> None:
 
 
 async def delivered(seconds: float, subscribers: int = 256) -> list[Figure]:
-    """As many publishes as it takes, each delivered to one subscriber who polls again."""
-    counts = {"published": 0, "heard": 0}
+    """Publishes as fast as possible, each delivered to one subscriber who polls again."""
+    counts = {"published": 0, "received": 0}
     async with serving() as server:
         tasks = [asyncio.create_task(_subscriber(server, at, counts)) for at in range(subscribers)]
         await asyncio.sleep(0.5)
@@ -132,14 +132,14 @@ async def delivered(seconds: float, subscribers: int = 256) -> list[Figure]:
         begun, used, first = time.perf_counter(), cpu_s(server.pid), dict(counts)
         await asyncio.sleep(seconds)
         took, cpu = time.perf_counter() - begun, cpu_s(server.pid) - used
-        heard = counts["heard"] - first["heard"]
+        received = counts["received"] - first["received"]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
     return [
-        Figure("publishes delivered to one subscriber each", heard / took, "1/s", 4000, at_most=False),
-        Figure("the same a CPU second of the origin", heard / cpu, "1/s"),
-        Figure("the origin's share of a core meanwhile", cpu / took, "cores"),
+        Figure("publishes delivered to one subscriber each", received / took, "1/s", 4000, at_most=False),
+        Figure("the same a CPU second of the origin", received / cpu, "1/s"),
+        Figure("the origin's share of a core", cpu / took, "cores"),
     ]
 
 
@@ -148,7 +148,7 @@ async def _subscriber(server: Server, at: int, counts: dict[str, int]) -> None:
     body = await connection.get(poll(f"inbox.u{at}", f"u{at}", "0"))
     while True:
         body = await connection.get(poll(f"inbox.u{at}", f"u{at}", cursor(body)))
-        counts["heard"] += body.count(b'"d":')
+        counts["received"] += body.count(b'"d":')
 
 
 async def _publisher(server: Server, at: int, subscribers: int, counts: dict[str, int]) -> None:
@@ -160,14 +160,14 @@ async def _publisher(server: Server, at: int, subscribers: int, counts: dict[str
 
 
 def _publish(connection: Connection, channel: str) -> asyncio.Future[bytes]:
-    """As the bridge does it: posted."""
+    """A POST, as the bridge publishes."""
     head = f"POST /publish/demo/demo/0/{channel}/0?uuid=bench&store=0 HTTP/1.1\r\nHost: localhost\r\n"
     kind = f"Content-Type: application/json\r\nContent-Length: {len(MESSAGE)}\r\n\r\n"
     return connection.ask((head + kind).encode() + MESSAGE)
 
 
 async def sunk(seconds: float) -> list[Figure]:
-    """Publishes that are only answered."""
+    """Publishes that are only acknowledged."""
     counts = {"published": 0}
     async with serving("--sink") as server:
         tasks = [asyncio.create_task(_publisher(server, at, 1000, counts)) for at in range(PUBLISHERS)]
@@ -186,7 +186,7 @@ async def sunk(seconds: float) -> list[Figure]:
 
 
 async def here_now(occupants: int = 5000, pages: int = 200) -> list[Figure]:
-    """Pages of 1000 of one crowded channel."""
+    """Pages of 1,000 of one large channel."""
     async with serving() as server:
         connection = await Connection.to(server.port)
         for at in range(occupants):
@@ -210,12 +210,11 @@ async def here_now(occupants: int = 5000, pages: int = 200) -> list[Figure]:
 
 
 async def measured(polls: int, seconds: float) -> list[Figure]:
-    """All of it, one after the other."""
+    """All measurements, one after the other."""
     return [*await idle(polls), *await delivered(seconds), *await sunk(seconds), *await here_now()]
 
 
 def table(figures: Iterable[Figure]) -> Table:
-    """The figures for people."""
     shown = Table("figure", "value", "unit", "budget", title="local origin")
     for figure in figures:
         budget = "" if figure.budget is None else f"{'≤' if figure.at_most else '≥'} {figure.budget:g}"
@@ -225,19 +224,19 @@ def table(figures: Iterable[Figure]) -> Table:
 
 
 def machine() -> dict[str, object]:
-    """Where the figures come from, and how busy it was with other things."""
+    """The machine, and its load from other processes."""
     cores, load = os.cpu_count(), os.getloadavg()[0]
     return {"python": platform.python_version(), "system": platform.platform(), "cores": cores, "load": load}
 
 
 def main(
     polls: Annotated[int, typer.Option(help="Open polls.")] = 10_000,
-    seconds: Annotated[float, typer.Option(help="Length of each load.")] = 5.0,
-    output: Annotated[Path, typer.Option("--json", help="Where the figures go.")] = Path(
+    seconds: Annotated[float, typer.Option(help="Seconds that each load lasts.")] = 5.0,
+    output: Annotated[Path, typer.Option("--json", help="File for the figures.")] = Path(
         "bench/results/origin.json"
     ),
 ) -> None:
-    """Measures the local origin on this machine."""
+    """Measure the local origin on this machine."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     figures = uvloop.run(measured(polls, seconds))

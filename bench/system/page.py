@@ -1,8 +1,7 @@
-"""What a friends page of a thousand friends costs under a hundred changes a second: frames, and memory over minutes.
+"""Page benchmark: frame times and memory of a friends page with 1,000 friends under 100 changes a second.
 
-The page is the real one in the machine's Chromium, signed in on a stack of its own; the changes are published on its
-inbox as the bridge writes them, so what is measured is the page and PubNub's JavaScript SDK, not the bridge. Knows
-the page's address and PubNub's official client.
+The real page runs in the machine's Chromium, signed in on a private stack. Changes are published to its inbox as the
+bridge encodes them, so the page and PubNub's JavaScript SDK are measured, and not the bridge.
 """
 
 from __future__ import annotations
@@ -41,8 +40,8 @@ from local_stack.stack.up import Choice, Stack, stack
 from pubnub_bridge.model import encoding
 
 ME = "ann"
-STEP = 0.1
-"""Seconds between two handfuls of changes."""
+STEP_SECONDS = 0.1
+"""Seconds between two groups of changes."""
 RESULT = Path("docs/benchmarks/page.json")
 RECORD = """() => {
   globalThis.frames = [];
@@ -57,7 +56,7 @@ RECORD = """() => {
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the page holds after its garbage was collected."""
+    """Memory of the page after a garbage collection."""
 
     seconds: float
     heap_mb: float
@@ -67,12 +66,12 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Everything measured, with the machine it is from."""
+    """The figures of a run, with its machine."""
 
     friends: int
     changes_a_second: float
     shown: int
-    """Changes that the page counted, of those published."""
+    """Published changes that the page counted."""
     published: int
     frames: int
     frame_p50_ms: float
@@ -84,23 +83,23 @@ class Result:
 
 
 async def measure(friends: int, rate: float, minutes: float) -> Result:
-    """One run."""
+    """Run the benchmark once."""
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "DEMO_LOGIN": "on", "RATE_LIMIT_ADDRESS": ""}
         choice = Choice(data=Path(folder) / "data", people=0, environ=environ)
         async with stack(choice, typer.echo) as running:
-            people = await _people(running, friends)
+            users = await _create_users(running, friends)
             async with _page(running) as page, _server(running) as sdk:
-                return await _run(page, sdk, people, (rate, minutes * 60))
+                return await _run(page, sdk, users, (rate, minutes * 60))
 
 
-async def _run(page: Page, sdk: PubNubAsyncio, people: list[str], wanted: tuple[float, float]) -> Result:
+async def _run(page: Page, sdk: PubNubAsyncio, users: list[str], wanted: tuple[float, float]) -> Result:
     rate, seconds = wanted
     cdp = await page.context.new_cdp_session(page)
-    before = await page.evaluate("friendsPresence.state.heard")
+    before = await page.evaluate("friendsPresence.state.received")
     await page.evaluate(RECORD)
     began, memory = time.monotonic(), [await _memory(cdp, 0.0)]
-    changing = asyncio.create_task(_change(sdk, people, rate))
+    changing = asyncio.create_task(_change(sdk, users, rate))
     while (spent := time.monotonic() - began) < seconds:
         await asyncio.sleep(min(60.0, seconds - spent))
         memory.append(await _memory(cdp, time.monotonic() - began))
@@ -109,10 +108,10 @@ async def _run(page: Page, sdk: PubNubAsyncio, people: list[str], wanted: tuple[
     took = time.monotonic() - began
     await asyncio.sleep(1.0)
     frames = sorted(await page.evaluate("frames"))
-    shown = await page.evaluate("friendsPresence.state.heard") - before
+    shown = await page.evaluate("friendsPresence.state.received") - before
     p50, p95, p99 = (round(frames[int(len(frames) * share)], 1) for share in (0.5, 0.95, 0.99))
     return Result(
-        friends=len(people),
+        friends=len(users),
         changes_a_second=round(published / took, 1),
         shown=shown,
         published=published,
@@ -126,23 +125,23 @@ async def _run(page: Page, sdk: PubNubAsyncio, people: list[str], wanted: tuple[
     )
 
 
-async def _change(sdk: PubNubAsyncio, people: list[str], rate: float) -> int:
-    """Comings and goings until cancelled; how many were published."""
-    online = dict.fromkeys(people, False)
+async def _change(sdk: PubNubAsyncio, users: list[str], rate: float) -> int:
+    """Publish changes until cancelled; returns their number."""
+    online = dict.fromkeys(users, False)
     published, due, began = 0, 0.0, time.monotonic()
     try:
-        for turn in itertools.count(1):
-            due += rate * STEP
-            some = random.sample(people, int(due) - published)
-            await asyncio.gather(*(_tell(sdk, user, online) for user in some))
+        for number in itertools.count(1):
+            due += rate * STEP_SECONDS
+            some = random.sample(users, int(due) - published)
+            await asyncio.gather(*(_publish(sdk, user, online) for user in some))
             published += len(some)
-            await asyncio.sleep(max(0.0, began + turn * STEP - time.monotonic()))
+            await asyncio.sleep(max(0.0, began + number * STEP_SECONDS - time.monotonic()))
     except asyncio.CancelledError:
         pass
     return published
 
 
-async def _tell(sdk: PubNubAsyncio, user: str, online: dict[str, bool]) -> None:
+async def _publish(sdk: PubNubAsyncio, user: str, online: dict[str, bool]) -> None:
     now = time.time_ns() // 1000
     online[user] = not online[user]
     body = (
@@ -160,7 +159,7 @@ async def _memory(cdp: CDPSession, at: float) -> Memory:
     return Memory(round(at), round(heap["usedSize"] / 2**20, 2), dom["nodes"], dom["jsEventListeners"])
 
 
-async def _people(running: Stack, friends: int) -> list[str]:
+async def _create_users(running: Stack, friends: int) -> list[str]:
     neo4j = running.engines.neo4j
     settings = Settings(
         environment="development",
@@ -171,8 +170,8 @@ async def _people(running: Stack, friends: int) -> list[str]:
     ids = [f"f{number:04}" for number in range(friends)]
     async with connect(settings) as graph:
         all_users = [UserProfile(ME, "Ann Lee"), *(UserProfile(user, f"Friend {user}") for user in ids)]
-        await Users(graph, ShardMap().shard).upsert_many(all_users)
-        await Bulk(graph).batch([Pair(ME, user) for user in ids], tell=False)
+        await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(all_users)
+        await Bulk(graph=graph).batch([Pair(ME, user) for user in ids], notify=False)
     return ids
 
 
@@ -185,7 +184,7 @@ async def _page(running: Stack) -> AsyncIterator[Page]:
         )
         page = await browser.new_page(viewport={"width": 1280, "height": 820})
         await page.goto(f"{running.api}/?as={ME}")
-        await page.locator("#link[data-state=connected]").wait_for()
+        await page.locator("#connection[data-state=connected]").wait_for()
         yield page
         await browser.close()
 
@@ -202,7 +201,6 @@ async def _server(running: Stack) -> AsyncIterator[PubNubAsyncio]:
 
 
 def table(result: Result) -> Table:
-    """For people."""
     made = Table(title=f"Friends page, {result.friends:,} friends, {result.changes_a_second} changes/s")
     for heading in ("what", "measured", "budget"):
         made.add_column(heading)
@@ -223,12 +221,12 @@ def table(result: Result) -> Table:
 
 
 def main(
-    friends: Annotated[int, typer.Option(help="Friends on the page.")] = 1000,
+    friends: Annotated[int, typer.Option(help="Number of friends.")] = 1000,
     rate: Annotated[float, typer.Option(help="Changes a second.")] = 100.0,
-    minutes: Annotated[float, typer.Option(help="How long.")] = 1.0,
-    result: Annotated[Path, typer.Option(help="Where the figures go.")] = RESULT,
+    minutes: Annotated[float, typer.Option(help="Length in minutes.")] = 1.0,
+    result: Annotated[Path, typer.Option(help="File for the figures.")] = RESULT,
 ) -> None:
-    """Measure, show, write; exit code 1 when the page does not keep its budget."""
+    """Measure, print and write. Exit code 1 when the page misses its budget."""
     measured = asyncio.run(measure(friends, rate, minutes))
     Console().print(table(measured))
     result.write_text(json.dumps(asdict(measured), indent=1) + "\n", encoding="utf-8")

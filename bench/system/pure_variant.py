@@ -1,7 +1,7 @@
-"""Where the pure-PubNub variant ends: friends by churn, in our Functions runtime at the platform's documented limits.
+"""Limits of the pure-PubNub variant: friends by churn, in our Functions runtime at the platform's documented limits.
 
-Knows the cell that Node runs (`pure_variant.mjs`) and reads the bridge's figure from its own benchmark. The clock is
-virtual, so nothing here depends on the machine; PubNub itself was never asked. ``python -m bench.system.pure_variant``.
+Node runs one cell of the grid (`pure_variant.mjs`); the bridge's figure is read from its benchmark. The clock is virtual, so
+no result depends on the machine. PubNub itself was never called. ``python -m bench.system.pure_variant``.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ SUSTAINED = "changes a second, everything on this machine, window 1 s"
 Json = dict[str, Any]
 
 
-async def cell(**given: object) -> Json:
-    """One cell's figures."""
+async def cell(**parameters: object) -> Json:
+    """The figures of one cell."""
     node = shutil.which("node", path=f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin")
     if node is None:
         raise typer.BadParameter("node is not installed; it comes with the extra 'local'")
     process = await asyncio.create_subprocess_exec(
-        node, str(CELL), json.dumps(given), stdout=asyncio.subprocess.PIPE
+        node, str(CELL), json.dumps(parameters), stdout=asyncio.subprocess.PIPE
     )
     out, _ = await process.communicate()
     if process.returncode:
-        raise RuntimeError(f"the cell {given} failed")
+        raise RuntimeError(f"the cell {parameters} failed")
     found: Json = json.loads(out)
     return found
 
 
 async def measured(seconds: int) -> Json:
-    """All cells: the grid, the original batch of 20, and the way into the bridge."""
+    """All cells: the grid, the original batch of 20, and forwarding into the bridge."""
     same: Json = {"online": 0.3, "seconds": seconds, "hold": 5, "interval": 1, "late": 10}
     grid = [
         {"friends": friends, "changes": changes}
@@ -66,7 +66,7 @@ async def measured(seconds: int) -> Json:
 
 
 def bridge_sustains() -> float | None:
-    """Changes a second that the bridge sustained at 750 friends, from its own benchmark; None without one."""
+    """Changes a second that the bridge sustained at 750 friends, from its benchmark. None where it was not run."""
     if not BRIDGE.exists():
         return None
     results = json.loads(BRIDGE.read_text("utf-8"))["results"]
@@ -74,7 +74,7 @@ def bridge_sustains() -> float | None:
 
 
 def chart(found: Json) -> str:
-    """The pure variant's grid, the bridge's under it, and the Function that forwards."""
+    """Grids of the pure variant, of the bridge, and of the Function that forwards."""
     rows, columns = [f"{friends} friends" for friends in FRIENDS], [f"{changes}/s" for changes in CHANGES]
     at = {friends: row for row, friends in enumerate(FRIENDS)}, {c: col for col, c in enumerate(CHANGES)}
     pure = {(at[0][one["friends"]], at[1][one["changes"]]): one["told"] for one in found["grid"]}
@@ -87,28 +87,27 @@ def chart(found: Json) -> str:
         Grid("after-presence.js", ["forwarded"], [f"{changes}/s" for changes in FORWARDED], forward),
     )
     note = (
-        "30 % of friends online; in time: 10 s beyond the hold. Pure: our runtime at the documented limits, virtual clock. "
-        f"Bridge: what its own benchmark sustained ({sustained:.0f}/s)."
+        "30 % of friends online; in time: 10 s beyond the debounce time. Pure: our runtime at the documented limits, virtual clock. "
+        f"Bridge: what its benchmark sustained ({sustained:.0f}/s)."
     )
-    return heatmaps(
-        "Share of what friends were owed that they were told in time", "changes a second", grids, note
-    )
+    return heatmaps("Share of notifications delivered in time", "changes a second", grids, note)
 
 
 def table(found: Json) -> Table:
-    """For the person who waits."""
-    shown = Table("friends", *(f"{changes}/s" for changes in CHANGES), title="told in time, pure PubNub")
+    shown = Table("friends", *(f"{changes}/s" for changes in CHANGES), title="delivered in time, pure PubNub")
     for friends in FRIENDS:
-        told = [one["told"] for one in found["grid"] if one["friends"] == friends]
-        shown.add_row(str(friends), *(f"{share:.1%}" for share in told))
+        shares = [one["told"] for one in found["grid"] if one["friends"] == friends]
+        shown.add_row(str(friends), *(f"{share:.1%}" for share in shares))
     return shown
 
 
 def main(
-    to: Annotated[Path, typer.Option("--json", help="Where the figures go; the chart goes beside.")] = RESULT,
-    seconds: Annotated[int, typer.Option(min=10, help="Virtual seconds of churn a cell.")] = 60,
+    to: Annotated[
+        Path, typer.Option("--json", help="File for the figures; the chart is written next to it.")
+    ] = RESULT,
+    seconds: Annotated[int, typer.Option(min=10, help="Virtual seconds of churn in each cell.")] = 60,
 ) -> None:
-    """Where the pure-PubNub variant ends, beside the bridge."""
+    """Measure the limits of the pure-PubNub variant, compared with the bridge."""
     began = time.time()
     found = {
         "command": f"python -m bench.system.pure_variant --json {to} --seconds {seconds}",

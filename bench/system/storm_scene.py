@@ -1,7 +1,7 @@
-"""One scene of a storm: people leave, some of them watch, people return; and what that cost. Knows our stack's wire.
+"""One scene of a storm: users leave and return while others watch, and its cost.
 
-Who returns does so as a new client, whose view is empty; who watches keeps the view. A view is right when it shows
-exactly the friends who are there.
+A user who returns is a new client with an empty view; a user who watches keeps the view. A view is right when it shows
+exactly the friends who are online.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -24,22 +25,22 @@ from graph_service.valkey.client import Valkey
 from local_stack.data.generate import Population, generate
 from pubnub_bridge.store import keys
 
-AT_ONCE = 80
-"""Clients that act at one moment: below MAX_CONCURRENT_REQUESTS, above which the API sends callers away for some seconds."""
+MAX_CONCURRENT_ACTS = 80
+"""Below MAX_CONCURRENT_REQUESTS, above which the API rejects requests for some seconds."""
 RETRY_SECONDS = (0.2, 1.0)
-"""Seconds, from and to, until a client that was sent away tries again."""
-LOOK_S = 0.05
-PATIENCE_S = 120.0
-OVERTAKEN_S = 0.5
-"""Seconds until a goodbye is said again: the first may have overtaken the last poll, which makes present once more."""
-CALM_S = 8.0
-SURE_S = 2.0
-"""Seconds for which all views must have stayed right."""
+"""Range of the delay before a rejected client retries."""
+POLL_SECONDS = 0.05
+TIMEOUT_SECONDS = 120.0
+REPEAT_LEAVE_SECONDS = 0.5
+"""Seconds until leaves are repeated: the first may have overtaken the last poll, which makes the user present again."""
+QUIET_SECONDS = 8.0
+STAY_RIGHT_SECONDS = 2.0
+"""Seconds for which all views must stay right."""
 
 
 @dataclass(frozen=True)
 class Town(Friends):
-    """Many people; of their friends only those who are online are kept here."""
+    """A large population. Only friendships between online users are stored here."""
 
     whole: Population | None = None
 
@@ -49,29 +50,29 @@ class Town(Friends):
 
 
 def town(users: int, online: float, seed: int) -> Town:
-    """People with 500 to 1,000 friends each, and who of them is online."""
+    """Users with 500 to 1,000 friends each; `online` is the share of them that is online."""
     whole = generate(users, 500, 1000, seed)
-    here = np.zeros(users, bool)
-    here[np.random.default_rng(seed).choice(users, int(users * online), replace=False)] = True
+    flagged = np.zeros(users, bool)
+    flagged[np.random.default_rng(seed).choice(users, int(users * online), replace=False)] = True
     of: list[set[int]] = [set() for _ in range(users)]
-    for a, b in whole.pairs[here[whole.pairs].all(axis=1)].tolist():
+    for a, b in whole.pairs[flagged[whole.pairs].all(axis=1)].tolist():
         of[a].add(b)
         of[b].add(a)
-    return Town(of, np.flatnonzero(here).tolist(), seed, whole)
+    return Town(of, np.flatnonzero(flagged).tolist(), seed, whole)
 
 
-class Eyes(Views):
-    """Everybody's view, kept from scene to scene."""
+class SceneViews(Views):
+    """The views of all users, which stay from scene to scene."""
 
     def expect(self, right: dict[int, set[int]], now: float) -> None:
-        """From now on this is right; views of others are not looked at."""
+        """Set the right views. Views of other users are not judged."""
         self._right, self._right_since = right, {}
         for user in right:
             self._views.setdefault(user, View())
             self.judge(user, now)
 
     def view_of(self, user: int) -> View | None:
-        """See `Views`; also of people who are not judged now."""
+        """See `Views`; also for users who are not judged now."""
         return self._views.setdefault(user, View())
 
     def judge(self, user: int, at: float) -> None:
@@ -80,137 +81,142 @@ class Eyes(Views):
             super().judge(user, at)
 
     def fresh(self, user: int) -> None:
-        """A new client, which knows nobody."""
+        """A new client with an empty view."""
         self._views[user] = View()
         self._right_since.pop(user, None)
 
 
 @dataclass
 class Figures:
-    """What one scene took."""
+    """Figures of one scene."""
 
     what: str
     users: int
-    """Who left or came."""
+    """Users who left or joined."""
     watchers: int
     right_s: float = 0.0
-    """From the first act on until every view was right, for good."""
+    """Seconds from the first act until every view was right and stayed right."""
     acted_s: float = 0.0
-    """Until the last client had done its act."""
-    hold_s: float = 0.0
+    """Seconds until the last client had acted."""
+    debounce_s: float = 0.0
     window_s: float = 0.0
-    """What of it had to be waited for by the settings."""
+    """Debounce time and batch window by the settings, which are part of `right_s`."""
     wrong: int = 0
     """Views that never became right."""
     offlines: int = 0
-    """Offlines that somebody heard."""
+    """Received friend.offline events."""
     onlines: int = 0
     syncs: int = 0
-    again: dict[str, int] = field(default_factory=dict)
-    """Acts that failed and were done again, by reason."""
+    retries: dict[str, int] = field(default_factory=dict)
+    """Retried acts by error."""
     publishes: int = 0
     flags: int = 0
-    """Users whose state was written to the graph."""
+    """Flags written to the graph."""
     peak_entries: int = 0
-    """Entries of all streams, at the most."""
+    """Maximum of the entries in all streams."""
     degraded: str | None = None
-    """What clients were told meanwhile, by status.count."""
+    """The reason in status.count while it reported `degraded`."""
     cpu_s: dict[str, float] = field(default_factory=dict)
 
     @property
     def aside_s(self) -> float:
-        """The same without hold and window."""
-        return max(0.0, self.right_s - self.hold_s - self.window_s)
+        """`right_s` without debounce time and window."""
+        return max(0.0, self.right_s - self.debounce_s - self.window_s)
+
+    def row(self) -> dict[str, Any]:
+        """As in the file."""
+        found = asdict(self)
+        return found | {"hold_s": found.pop("debounce_s"), "again": found.pop("retries")}
 
 
 class Stage:
-    """The people of one running stack."""
+    """The users of one running stack."""
 
-    def __init__(self, ours: Ours, friends: Friends, valkey: Valkey, shards: ShardMap) -> None:
-        self.here: set[int] = set()
-        self._came: set[int] = set()
-        self.again: Counter[str] = Counter()
+    def __init__(self, *, ours: Ours, friends: Friends, valkey: Valkey, shards: ShardMap) -> None:
+        self.online: set[int] = set()
+        self._sessions: set[int] = set()
+        self.retries: Counter[str] = Counter()
         self._ours, self._friends, self._valkey = ours, friends, valkey
         self._streams = [
             key(one) for one in range(shards.partitions) for key in (keys.presence_log, keys.inbox)
         ]
-        self._heard: Counter[str] = Counter()
+        self._received: Counter[str] = Counter()
         self._reason: str | None = None
-        self.eyes = ours.views = Eyes({})
-        self._before = ours.backend.on_reply
-        ours.backend.on_reply = self._hear
+        self.views = ours.views = SceneViews({})
+        self._next_callback = ours.backend.on_reply
+        ours.backend.on_reply = self._on_reply
 
     async def act(
         self, what: str, leave: Collection[int], join: Collection[int], away_s: float = 0.0
     ) -> Figures:
-        """Some leave; after `away_s` seconds from the first, some come; then it is waited until all views are right."""
+        """Some users leave; `away_s` seconds after the first, some join. Then wait until all views are right."""
         acting = set(leave) | set(join)
-        figures = Figures(what, len(acting), len(self.here - acting))
+        figures = Figures(what, len(acting), len(self.online - acting))
         async with self._measured(figures):
             began = time.monotonic()
             await self._all(self._ours.leave, leave)
             if away_s or not join:
-                await asyncio.sleep(OVERTAKEN_S)
+                await asyncio.sleep(REPEAT_LEAVE_SECONDS)
                 await self._all(self._ours.leave, leave)
-            self.here -= set(leave)
+            self.online -= set(leave)
             await asyncio.sleep(max(0.0, began + away_s - time.monotonic()))
             for one in join:
-                self.eyes.fresh(one)
-            self.here |= set(join)
-            right = {one: self._friends.of[one] & self.here for one in self.here}
-            self.eyes.expect(right, time.monotonic())
+                self.views.fresh(one)
+            self.online |= set(join)
+            right = {one: self._friends.of[one] & self.online for one in self.online}
+            self.views.expect(right, time.monotonic())
             begin = time.monotonic() if join and leave else began
-            await self._all(self._comes, join)
+            await self._all(self._join, join)
             figures.acted_s = time.monotonic() - begin
             await self._until_right()
-            figures.right_s = max(0.0, self.eyes.all_right_at - begin)
-            figures.wrong = self.eyes.wrong
+            figures.right_s = max(0.0, self.views.all_right_at - begin)
+            figures.wrong = self.views.wrong
         return figures
 
     async def until_calm(self) -> None:
-        """Until no stream has anything and the window of the last scene has closed."""
+        """Wait until all streams are empty and the window of the last scene has closed."""
         quiet = time.monotonic()
-        async with asyncio.timeout(PATIENCE_S):
-            while time.monotonic() - quiet < CALM_S:
-                await asyncio.sleep(LOOK_S)
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while time.monotonic() - quiet < QUIET_SECONDS:
+                await asyncio.sleep(POLL_SECONDS)
                 if sum(await self._valkey.lengths(self._streams)):
                     quiet = time.monotonic()
 
     async def _until_right(self) -> None:
-        """Until all views were right and all streams empty for a moment, or for as long as patience lasts."""
+        """Wait until all views are right and all streams empty for `STAY_RIGHT_SECONDS`, or until the timeout."""
         began = quiet = time.monotonic()
-        while time.monotonic() - began < PATIENCE_S and time.monotonic() - quiet < SURE_S:
-            await asyncio.sleep(LOOK_S)
-            if self.eyes.wrong or sum(await self._valkey.lengths(self._streams)):
+        while time.monotonic() - began < TIMEOUT_SECONDS and time.monotonic() - quiet < STAY_RIGHT_SECONDS:
+            await asyncio.sleep(POLL_SECONDS)
+            if self.views.wrong or sum(await self._valkey.lengths(self._streams)):
                 quiet = time.monotonic()
 
-    async def _comes(self, user: int) -> None:
-        """As an app that was just started, the first time; afterwards it has a session."""
+    async def _join(self, user: int) -> None:
+        """Join with a new session the first time, and with the same session afterwards."""
         try:
-            await self._ours.join(user, fresh=user not in self._came)
+            await self._ours.join(user, fresh=user not in self._sessions)
         except (OSError, TimeoutError):
-            self._ours.drop([user])  # else its poll would stay open beside that of the next try
+            self._ours.drop([user])  # otherwise its poll would stay open during the retry
             raise
-        self._came.add(user)
+        self._sessions.add(user)
 
     async def _all(self, act: Callable[[int], Awaitable[None]], users: Collection[int]) -> None:
-        gate = asyncio.Semaphore(AT_ONCE)
+        slots = asyncio.Semaphore(MAX_CONCURRENT_ACTS)
 
         async def one(user: int) -> None:
-            async with gate:
+            async with slots:
                 while True:
                     try:
                         return await act(user)
                     except (OSError, TimeoutError) as failure:
-                        self.again[f"{type(failure).__name__}: {failure}"[:60]] += 1
+                        self.retries[f"{type(failure).__name__}: {failure}"[:60]] += 1
                         await asyncio.sleep(retry_delay(failure, RETRY_SECONDS))
 
         await asyncio.gather(*map(one, users))
 
     @asynccontextmanager
     async def _measured(self, figures: Figures) -> AsyncIterator[None]:
-        self._heard.clear()
-        self.again.clear()
+        self._received.clear()
+        self.retries.clear()
         self._reason = None
         cpu_seconds, counts = self._ours.cpu_seconds(), await self._counts()
         peak = asyncio.create_task(self._peak(figures))
@@ -221,9 +227,9 @@ class Stage:
             with suppress(asyncio.CancelledError):
                 await peak
         figures.offlines, figures.onlines, figures.syncs = (
-            self._heard[kind] for kind in ("offline", "online", "sync")
+            self._received[kind] for kind in ("offline", "online", "sync")
         )
-        figures.again = dict(self.again)
+        figures.retries = dict(self.retries)
         after = await self._counts()
         figures.publishes, figures.flags = (int(b - a) for a, b in zip(counts, after, strict=True))
         figures.degraded = self._reason
@@ -237,7 +243,7 @@ class Stage:
             await asyncio.sleep(0.1)
 
     async def _counts(self) -> tuple[float, float]:
-        """Publishes sent and flags written so far, from the service's own metrics."""
+        """Publishes sent and flags written so far, from the service's metrics."""
         text = (
             await self._ours.backend.api.ask(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
         ).decode()
@@ -246,10 +252,10 @@ class Stage:
         publishes, flags = (float(found.get(name, 0)) for name in wanted)
         return publishes, flags
 
-    def _hear(self, user: str, body: bytes, at: float) -> None:
-        self._heard["offline"] += body.count(b'"friend.offline"')
-        self._heard["online"] += body.count(b'"friend.online"')
-        self._heard["sync"] += body.count(b'"friends.sync"')
+    def _on_reply(self, user: str, body: bytes, at: float) -> None:
+        self._received["offline"] += body.count(b'"friend.offline"')
+        self._received["online"] += body.count(b'"friend.online"')
+        self._received["sync"] += body.count(b'"friends.sync"')
         if b'"degraded":true' in body:
             self._reason = body.partition(b'"reason":"')[2].partition(b'"')[0].decode()
-        self._before(user, body, at)
+        self._next_callback(user, body, at)

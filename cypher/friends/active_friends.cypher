@@ -1,7 +1,7 @@
 // The active part of a friend list, for the cache in App Context: online now, then most recently seen.
 //
 // parameters: me: string, limit: integer
-// returns:    one row: ids, sinces (s; 0 when not known), in this order; no row where the user does not exist
+// returns:    one row: ids, sinces (s; 0 when unknown), in this order; no row where the user does not exist
 // locks:      none
 // plan:       NodeUniqueIndexSeek, Top
 MATCH (me:User {id: $me})

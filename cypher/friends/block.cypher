@@ -1,5 +1,5 @@
-// Blocks: ends friendship and requests in both directions. To the blocked one it is an unfriend:
-// strangers are not told, so the Outbox node is written only where something ended.
+// Blocks a user: ends friendship and requests in both directions.
+// To the blocked user it looks like an unfriend, so the Outbox node is written only where something ended.
 //
 // parameters: me: string, other: string
 // returns:    one row: changed; no row where either does not exist

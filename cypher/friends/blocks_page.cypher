@@ -1,4 +1,4 @@
-// A page of those whom this user has blocked, in order of id.
+// A page of the users whom this user has blocked, in order of id.
 //
 // parameters: me: string, after: string, limit: integer
 // returns:    one row of lists of equal length: ids, names, ats (ms)

@@ -1,4 +1,4 @@
-// Cancels the caller's request, or declines the other's. A hidden request of someone blocked is left alone.
+// Cancels the caller's request, or declines the other's. A hidden request of a blocked user stays.
 //
 // parameters: me: string, other: string
 // returns:    one row: changed; no row where either does not exist

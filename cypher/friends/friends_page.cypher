@@ -1,5 +1,5 @@
-// A page of a user's friends in order of id, all of them or just those online or offline.
-// Each id is read once: all friends are looked at for any page.
+// A page of a user's friends in order of id, all of them or only those online or offline.
+// Each id is read once: every page examines all friends.
 //
 // parameters: me: string, after: string ("" = from the start), limit: integer, online: boolean or null
 // returns:    one row of lists of equal length: ids, names, onlines, last_seens (ms), sinces (s); ts (microseconds)

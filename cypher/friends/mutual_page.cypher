@@ -1,4 +1,4 @@
-// A page of the friends that two users have in common, in order of id.
+// A page of the mutual friends of two users, in order of id.
 //
 // parameters: me: string, other: string, after: string, limit: integer
 // returns:    one row of lists of equal length: ids, names, onlines, last_seens (ms); total; ts (microseconds)

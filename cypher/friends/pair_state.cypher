@@ -1,4 +1,4 @@
-// How two users stand, for whoever asks why one sees what they see of the other.
+// The relation of two users and the flags of one, to explain what the viewer sees of the friend.
 //
 // parameters: viewer: string, friend: string
 // returns:    one row: viewer_name, friend_name, friends, viewer_asked, friend_asked, viewer_blocked, friend_blocked, present, invisible,

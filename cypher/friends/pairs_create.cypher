@@ -1,7 +1,7 @@
 // Second half of a bulk upsert: makes friends of pairs that pairs_lock found free, in the same transaction.
-// Pending requests between the two are answered by it.
+// Pending requests between the two are deleted.
 //
-// parameters: pairs: list of [low string, high string, since integer (s; 0 = not known, not stored)], tell: boolean (write Outbox nodes)
+// parameters: pairs: list of [low string, high string, since integer (s; 0 = unknown, not stored)], tell: boolean (write Outbox nodes)
 // returns:    one row: created
 // locks:      held by pairs_lock
 // plan:       NodeUniqueIndexSeek; Eager (requests are collected before they are deleted)

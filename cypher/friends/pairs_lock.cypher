@@ -1,9 +1,9 @@
-// First half of a bulk upsert: locks every user of the batch and reads what decides over each pair.
-// Pairs with one first user are looked up together: that user's relations are walked once, not once a pair.
+// First half of a bulk upsert: locks every user of the batch and reads what decides each pair.
+// Pairs with the same first user are looked up together: that user's relations are traversed once, not once a pair.
 //
 // parameters: ids: list of distinct strings, pairs: list of [a string, b string]
 // returns:    one row: ids, degrees (numbers of friends, of equal length),
-//             states: one a pair between which there is something, [a, b, "friends" | "blocked"]
+//             states: one for each pair that has a relation, [a, b, "friends" | "blocked"]
 // locks:      the users, ascending by id, until the transaction ends
 // plan:       NodeUniqueIndexSeek, Expand(All); Eager (all locks are held before anything is read)
 UNWIND $ids AS id

@@ -1,5 +1,5 @@
-// Asks for friendship, or accepts where the other has asked. Repeats change nothing.
-// Where the other has blocked the caller, the request is stored like any other, and hidden from the blocker.
+// Requests friendship, or accepts where the other user has requested it. Idempotent.
+// Where the other user has blocked the caller, the request is stored like any other, and hidden from the blocker.
 //
 // parameters: me: string, other: string, friend_limit: integer, pending_limit: integer
 // returns:    one row: outcome, one of

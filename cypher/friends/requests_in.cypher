@@ -1,4 +1,4 @@
-// A page of the requests that wait for this user, in order of id. Requests of those the user has blocked are hidden.
+// A page of the pending requests to this user, in order of id. Requests of blocked users are hidden.
 //
 // parameters: me: string, after: string, limit: integer
 // returns:    one row of lists of equal length: ids, names, ats (ms)

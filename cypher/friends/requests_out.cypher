@@ -1,4 +1,4 @@
-// A page of the requests that this user has made and nobody has answered, in order of id.
+// A page of the pending requests by this user, in order of id.
 //
 // parameters: me: string, after: string, limit: integer
 // returns:    one row of lists of equal length: ids, names, ats (ms)

@@ -1,4 +1,4 @@
-// Ends a block. A request that was hidden by it shows again, and is told.
+// Ends a block. A request that it hid is visible again, and an Outbox node is written for it.
 //
 // parameters: me: string, other: string
 // returns:    one row: changed; no row where either does not exist

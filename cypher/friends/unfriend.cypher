@@ -1,4 +1,4 @@
-// Ends a friendship. A repeat changes nothing.
+// Ends a friendship. Idempotent.
 //
 // parameters: me: string, other: string
 // returns:    one row: changed; no row where either does not exist

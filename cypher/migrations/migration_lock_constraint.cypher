@@ -1,4 +1,4 @@
-// Makes sure that there is one migration lock.
+// Ensures that there is only one migration lock.
 //
 // parameters: none
 // returns:    nothing

@@ -1,7 +1,7 @@
-// The migrations that this graph has, in order.
+// The applied migrations, in order.
 //
 // parameters: none
-// returns:    a row a migration: version, checksum, source
+// returns:    one row for each migration: version, checksum, source
 // locks:      none
 // plan:       NodeByLabelScan
 MATCH (m:__Neo4jMigration) WHERE m.version <> 'BASELINE' AND m.migrationTarget IS NULL

@@ -1,4 +1,4 @@
-// The graph's clock, which stamps every message.
+// The graph's clock: the `ts` of messages.
 //
 // parameters: none
 // returns:    one row: ts (microseconds since the epoch)

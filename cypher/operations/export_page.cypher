@@ -1,7 +1,7 @@
-// A page of all people in order of id, each with the friends whose id is greater: every friendship once.
+// A page of all users in order of id, each with the friends whose id is greater: every friendship once.
 //
 // parameters: after: string ("" = from the start), limit: integer
-// returns:    a row a user: id, name, friends: list of ids, ascending, sinces (s), of equal length
+// returns:    one row for each user: id, name, friends: list of ids, ascending, sinces (s), of equal length
 // locks:      none
 // plan:       NodeUniqueIndexSeekByRange, Expand(All)
 // members:    any

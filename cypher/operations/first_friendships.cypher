@@ -1,11 +1,11 @@
-// Makes friends of people in a graph that has no friendships yet: nothing is looked up, nobody is told.
-// People are sought once a batch, not once a friendship: 3,000 seeks instead of a million.
+// Creates friendships in a graph that has none: nothing is checked, and no user is notified.
+// Users are looked up once a batch, not once a friendship: 3,000 seeks instead of a million.
 //
-// parameters: ids: list of strings, rows: list of [integer, list of integers]: a person and those who become friends,
-//             as places in `ids`, the smaller id first
+// parameters: ids: list of strings, rows: list of [integer, list of integers]: a user and the new friends,
+//             as positions in `ids`, the smaller id first
 // returns:    one row: made
-// locks:      the people of `rows`, as far as the batch has come; nobody else may write meanwhile
-// plan:       NodeUniqueIndexSeek; Eager (people are collected before friendships are made)
+// locks:      the users of `rows`, as far as the batch has come; no other process may write during it
+// plan:       NodeUniqueIndexSeek; Eager (users are collected before friendships are created)
 UNWIND $ids AS id
 MATCH (u:User {id: id})
 WITH collect(u) AS users

@@ -1,4 +1,4 @@
-// What tells this database from any other: an import that was interrupted goes on only where it began.
+// The id of this database: an interrupted import continues only in the same one.
 //
 // parameters: none
 // returns:    one row: id

@@ -1,7 +1,7 @@
-// The indexes of this database and how far each is, for the doctor.
+// The indexes of this database and their state, for the doctor.
 //
 // parameters: none
-// returns:    a row an index: name, state, labels
+// returns:    one row for each index: name, state, labels
 // locks:      none
 // plan:       ShowIndexes
 SHOW INDEXES YIELD name, state, labelsOrTypes

@@ -1,4 +1,4 @@
-// How many users and friendships there are, from the count store: by these a copy of the graph is compared with it.
+// How many users and friendships there are, from the count store, to compare a copy with the graph.
 //
 // parameters: none
 // returns:    one row: people, friendships

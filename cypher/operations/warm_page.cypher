@@ -1,8 +1,8 @@
-// A page of all people in order of id, whose friends and their flags are looked at so that they are in memory.
+// A page of all users in order of id; reads their friends and flags, so that they are in the page cache.
 //
 // parameters: after: string ("" = from the start), limit: integer
-// returns:    one row: people, how many there were; last: the id of the last (null where there was nobody);
-//             friendships: how many edges were walked
+// returns:    one row: people: number of users; last: the id of the last (null where there was none);
+//             friendships: number of edges that were read
 // locks:      none
 // plan:       NodeUniqueIndexSeekByRange, Expand(All)
 MATCH (u:User) WHERE u.id > $after

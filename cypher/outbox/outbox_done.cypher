@@ -1,4 +1,4 @@
-// Forgets changed pairs once both ends' messages are in their streams.
+// Deletes nodes of the outbox, once the notifications of both ends are in their streams.
 //
 // parameters: nodes: list of element ids
 // returns:    one row: done

@@ -1,8 +1,8 @@
 // The oldest changed pairs with their present relation and both flags, read after the change's commit, with one clock.
 //
 // parameters: limit: integer
-// returns:    a row a node: node (its id), a, b, friends, since (s), a_asked, b_asked, a_blocked, b_blocked,
-//             and of each end name, present, invisible, presence_at, last_seen (null where erased); ts (microseconds)
+// returns:    one row for each node: node (its id), a, b, friends, since (s), a_asked, b_asked, a_blocked, b_blocked,
+//             and for each end name, present, invisible, presence_at, last_seen (null where erased); ts (microseconds)
 // locks:      none
 // plan:       NodeByLabelScan, NodeUniqueIndexSeek
 MATCH (o:Outbox)

@@ -1,4 +1,4 @@
-// Who is flagged online in these shards: what a bridge loads when it takes over a partition.
+// Users flagged online in these shards: what a bridge loads when it takes over a partition.
 //
 // parameters: shards: list of integers
 // returns:    one row: ids, ats (presence_at, ms), of equal length

@@ -1,4 +1,4 @@
-// State of many users, for the product's own back end. The invisible are shown offline.
+// The state of many users, for the product's back end. Invisible users are offline.
 //
 // parameters: ids: list of strings
 // returns:    one row of lists of equal length: ids, onlines, last_seens (ms); ts (microseconds)

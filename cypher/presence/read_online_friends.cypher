@@ -1,12 +1,12 @@
-// Row 7 of the walk, and friends.sync: own state and online friends of each user, with the statement's clock.
+// The read stage, and friends.sync: state and online friends of each user, with the statement's clock.
 //
 // parameters: ids: list of strings
-// returns:    a row a user: id, name, present, invisible, presence_at, last_seen (ms),
-//             online: ids of the friends flagged online, hidden: those of them who are invisible,
+// returns:    one row for each user: id, name, present, invisible, presence_at, last_seen (ms),
+//             online: ids of the friends flagged online, hidden: those of them that are invisible,
 //             total: number of friends, ts (microseconds)
-// locks:      none; begun after the commit of settle, so that of two who arrive at once one sees the other
-// plan:       NodeUniqueIndexSeek, Expand(All); `= true` keeps the planner from starting at everybody online, which it
-//             does while few are, and the plan stays when many have come
+// locks:      none; begins after the commit of write_flags, so that of two users who arrive at once at least one sees the other
+// plan:       NodeUniqueIndexSeek, Expand(All); `= true` keeps the planner from starting at all online users, which it
+//             does while they are few, and the plan stays cached when they are many
 UNWIND $ids AS id
 MATCH (u:User {id: id})
 WITH u, [(u)-[:FRIEND]-(f) WHERE (f:Online) = true | f] AS friends

@@ -1,6 +1,7 @@
-// Makes a user appear offline to friends, or visible again, and writes an Outbox node of the user alone where that shows.
-// So friends are told, whatever dies after the commit. While invisible, last_seen stands still, and hidden_from is the
-// time of the last change of presence that was visible.
+// Makes a user invisible (offline to friends) or visible.
+// Writes an Outbox node with this user as both ends where friends can see the difference, so that they are notified
+// even after a crash. While a user is invisible, last_seen
+// does not change, and hidden_from is the time of the last visible change of presence.
 //
 // parameters: me: string, invisible: boolean
 // returns:    one row: changed; no row where the user does not exist

@@ -1,8 +1,8 @@
-// Row 6 of the walk: writes settled flags where they are not older than what the graph has.
+// The commit stage: writes settled flags that are not older than the stored ones (compare-and-set by presence_at).
 //
 // parameters: rows: list of [id string, online boolean, at integer (ms), shard integer]; each id once
 // returns:    changed, equal, older: lists of ids; an id in none of them has no user;
-//             flipped: those whose flag itself is another now; hidden: those whose change happened while invisible
+//             flipped: those whose flag itself changed; hidden: those that were invisible at the commit
 // locks:      the users, ascending by id
 // plan:       NodeUniqueIndexSeek; Eager (the lock is taken before anything is read)
 UNWIND $rows AS row

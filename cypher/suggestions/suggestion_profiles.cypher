@@ -1,5 +1,6 @@
-// Name and state of people that a kept suggestion names; candidates who became friends, asked or were blocked are marked.
-// The user's relations are walked once; a look between the two for each person costs three times as much.
+// Names and states of the users in a cached ranking.
+// Candidates that have become friends, requested or blocked are marked as taken. The user's relations are traversed once: looking between the two for each candidate costs three
+// times as much.
 //
 // parameters: me: string, ids: list of strings
 // returns:    one row of lists of equal length: ids, names, onlines, friends, taken; ids without a user are left out;

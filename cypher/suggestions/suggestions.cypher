@@ -1,7 +1,8 @@
-// Friends of friends, ranked by their exact number of mutual friends; who they share, the first three by id.
-// Friends, pending requests and blocks in either direction are left out. Paths are counted by the node's own number,
-// which is a quarter cheaper than by node; it leaves this query only as the order of those with equal counts at the cut.
-// Counted before the lists of the left out come in: with them each count would hold its own copy (5 MB, not over 1 GB).
+// Friends of friends, ranked by their exact number of mutual friends; with the first three of these by id.
+// Friends, pending requests and blocks in either direction are left out. Paths are grouped by the node's
+// internal id, which is a quarter cheaper than by node; outside of this query it only orders candidates of equal count
+// at the limit. Paths are counted before the lists of excluded users are read: after it, each count would hold a copy
+// of them (over 1 GB instead of 5 MB).
 //
 // parameters: me: string, limit: integer
 // returns:    one row of lists of equal length: ids, counts, firsts (lists of up to three ids)

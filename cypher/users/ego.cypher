@@ -1,4 +1,4 @@
-// A person, those of their friends whose state changed last, and who of these are friends of each other.
+// A user, the friends whose state changed last, and which of these are friends of each other.
 //
 // parameters: me: string, limit: integer, edges: integer
 // returns:    one row: name, present, invisible, total; ids, names, presents, hiddens: lists of equal length;

@@ -1,4 +1,4 @@
-// Which of these ids have a user.
+// Which of these ids belong to a user.
 //
 // parameters: ids: list of strings
 // returns:    one row: ids

@@ -1,7 +1,7 @@
-// The first people in order of id.
+// The first users in order of id.
 //
 // parameters: limit: integer
-// returns:    a row a person: id
+// returns:    one row for each user: id
 // locks:      none
 // plan:       NodeUniqueIndexSeekByRange
 MATCH (u:User) WHERE u.id > ""

@@ -1,7 +1,7 @@
 // Erases a user with every relation, and writes an Outbox node for each friend and visible request that ends.
 //
 // parameters: id: string
-// returns:    one row: friends, requests, blocks: numbers that ended; told: ids of those who are told
+// returns:    one row: friends, requests, blocks: numbers that ended; told: ids of the users to notify
 //             no row where the user does not exist
 // locks:      the user and all related, ascending by id
 // plan:       NodeUniqueIndexSeek; Eager (all locks are held before anything is deleted)

@@ -1,4 +1,4 @@
-// Everything the graph holds of one user. Blocks made by others are theirs and stay hidden.
+// Everything that the graph holds of one user. Blocks by others are their data, and not included.
 //
 // parameters: id: string
 // returns:    one row: properties, online, friends, requested, requests, blocked: lists of [id, time]

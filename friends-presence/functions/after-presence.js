@@ -1,8 +1,8 @@
 // After Presence on `presence.*`: writes the observed flag to App Context and forwards the event to the bridge.
-// Knows PubNub Functions 2.0 and the webhook's body (as Events & Actions sends it). Decides nothing about friends.
+// PubNub Functions 2.0; the body is that of an Events & Actions webhook. What friends see is decided by the bridge.
 //
 // vault: WEBHOOK_URL, WEBHOOK_SECRET. Of an execution it uses 2 vault reads, 1 xhr (2 with the retry), 1 App Context call.
-// The keyset's 100 outbound requests a second (xhr + vault) so end it near 33 events a second.
+// The keyset's limit of 100 outbound requests a second (xhr + vault) is reached near 33 events a second.
 
 const SCHEMAS = {
   join: "presence.user.channel.joined",
@@ -14,7 +14,7 @@ const SCHEMAS = {
 export default async (request) => {
   const event = request.message;
   if (!SCHEMAS[event.action]) return request.ok();
-  // The bridge first: the cache may be late, the truth may not.
+  // The bridge first: App Context may be late, the bridge may not.
   await forward(request.channels[0], event);
   if (event.uuid) await flag(event);
   return request.ok();
@@ -30,7 +30,7 @@ async function forward(channel, event) {
     body: JSON.stringify({ schema: `pubnub.com/schemas/events/${SCHEMAS[event.action]}?v=1.0.0`, data: [item(channel, event)] }),
   };
   const answer = await xhr.fetch(url, call);
-  // 503 says "not taken": once more; what is lost after that the bridge's reconcile finds.
+  // 503 means "not accepted": retry once; an event that is lost after that is found by the bridge's reconcile.
   if (answer.status >= 500) {
     const second = await xhr.fetch(url, call);
     if (second.status >= 300) console.error(`bridge answered ${second.status}`);
@@ -57,7 +57,7 @@ async function flag(event) {
   const pubnub = require("pubnub");
   const at = event.precise_timestamp || event.timestamp * 1000;
   try {
-    // `custom` is replaced as a whole, so what else stands there is read first.
+    // `custom` is replaced as a whole, so its other members are read first.
     const known = await read(pubnub, event.uuid);
     const custom = { ...known, schemaVersion: "1.0.0", online: event.action === "join", lastSeen: new Date(at).toISOString() };
     await pubnub.objects.setUUIDMetadata({ uuid: event.uuid, data: { custom } });

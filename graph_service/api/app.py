@@ -1,6 +1,6 @@
-"""The HTTP application: route tables, what they are served with, and what surrounds them. Knows no engine.
+"""Builds the HTTP application: route tables, their services, middleware, authentication, limits.
 
-Another package adds routes by handing over its own tables: they share callers, problems, limits and the document.
+Another package adds routes by passing its own tables: they share authentication, problems, limits and the document.
 """
 
 from __future__ import annotations
@@ -46,29 +46,29 @@ OWN: tuple[TypedRoutes, ...] = (
     probes.routes,
     docs.routes,
 )
-"""The routes of this package."""
+"""Of this package."""
 
 
 @asynccontextmanager
 async def open_authenticator(settings: Settings, clustered: bool = False) -> AsyncIterator[Authenticator]:
-    """Who may come in, by the options; closes its connections at the end. Raises `SetupError` without a JWT option.
+    """The authenticator for these settings; closes its connections at the end. Raises `SetupError` without a JWT setting.
 
-    Calls are counted at REDIS_URL, which may be `clustered`.
+    `clustered`: whether REDIS_URL, where requests are counted, is a Cluster.
     """
     limits = RateLimits(settings=settings, clustered=clustered)
     async with aiohttp.ClientSession() as session:
-        address = settings.jwt_jwks_url
-        published = jwks.JwksCache(fetch=jwks.fetch_from(session, address)) if address else None
+        url = settings.jwt_jwks_url
+        keys = jwks.JwksCache(fetch=jwks.fetch_from(session, url)) if url else None
         try:
-            yield build_authenticator(settings, verifier(settings, published), limits)
+            yield build_authenticator(settings, verifier(settings, keys), limits)
         finally:
-            if published:
-                await published.close()
+            if keys:
+                await keys.close()
             await limits.close()
 
 
 def build_app(
-    settings: Settings, parts: Services, build_authenticator: Authenticator, extra: Sequence[TypedRoutes] = ()
+    settings: Settings, services: Services, authenticator: Authenticator, extra: Sequence[TypedRoutes] = ()
 ) -> web.Application:
     """The application with our routes and `extra` ones."""
     app = web.Application(
@@ -76,11 +76,9 @@ def build_app(
         client_max_size=MAX_BODY_BYTES,
     )
     tables = [*OWN, *extra]
-    app[SERVICES], app[AUTHENTICATOR], app[concurrency_limits.CONCURRENCY_LIMITS] = (
-        parts,
-        build_authenticator,
-        concurrency_limits.ConcurrencyLimits(settings=settings),
-    )
+    app[SERVICES] = services
+    app[AUTHENTICATOR] = authenticator
+    app[concurrency_limits.CONCURRENCY_LIMITS] = concurrency_limits.ConcurrencyLimits(settings=settings)
     app[DOCUMENT] = json.dumps(openapi.document(tables), indent=1).encode()
     app.on_response_prepare.append(middleware.headers(settings))
     for table in tables:

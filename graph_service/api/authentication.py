@@ -261,39 +261,39 @@ async def _anyone(request: web.Request) -> Anyone:
 
 
 USER = Scheme(
-    "user",
-    {
+    name="user",
+    security={
         "type": "http",
         "scheme": "bearer",
         "bearerFormat": "JWT",
         "description": "A token of the product; its subject calls.",
     },
-    Caller,
-    _user,
-    (Unauthorized, RateLimited, KeysUnavailable),
+    caller=Caller,
+    authenticate=_user,
+    problems=(Unauthorized, RateLimited, KeysUnavailable),
 )
 SERVICE = Scheme(
-    "service",
-    {
+    name="service",
+    security={
         "type": "apiKey",
         "in": "header",
         "name": "X-Service-Key",
         "description": "The key of the product's backend.",
     },
-    Service,
-    _service,
-    (KeyRefused, Closed, RateLimited),
+    caller=Service,
+    authenticate=_service,
+    problems=(KeyRefused, Closed, RateLimited),
 )
 CONSOLE = Scheme(
-    "console",
-    {
+    name="console",
+    security={
         "type": "apiKey",
         "in": "header",
         "name": "X-Console-Key",
         "description": "The key of the operator console.",
     },
-    Operator,
-    _operator,
-    (KeyRefused, Closed, RateLimited),
+    caller=Operator,
+    authenticate=_operator,
+    problems=(KeyRefused, Closed, RateLimited),
 )
-PUBLIC = Scheme("", {}, Anyone, _anyone)
+PUBLIC = Scheme(name="", security={}, caller=Anyone, authenticate=_anyone)

@@ -1,9 +1,9 @@
 """Concurrency limits of the API, one for each kind of request, so that none starves another (bulkheads).
 
 The kinds: users' requests, those of the product's back end, suggestions (which traverse for long), sessions (which
-wait for PubNub), the console, webhooks. `load_shedding` decides what is accepted; this module holds the clocks and
-the waiting requests. A request whose body is still arriving has reserved its bytes but holds no slot, so slow senders
-block nobody else, and it is cut after BODY_TIMEOUT_SECONDS.
+wait for PubNub), the console, webhooks. The load shedding itself is decided in `load_shedding.py`; this module holds
+the clocks and the waiting requests. A request whose body is still arriving has reserved its bytes but holds no slot,
+so slow senders block no other, and it is cut after BODY_TIMEOUT_SECONDS.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class ConcurrencyLimits:
     def _log_shedding(self, name: str) -> None:
         if time.monotonic() - self._logged_at > LOG_INTERVAL_SECONDS:
             self._logged_at = time.monotonic()
-            log.warning("http.load.shedding", limiter=name, slots=self._queues[name].limiter.slots)
+            log.warning("http.request.shed", limiter=name, slots=self._queues[name].limiter.slots)
 
 
 CONCURRENCY_LIMITS = web.AppKey("concurrency_limits", ConcurrencyLimits)

@@ -1,4 +1,4 @@
-"""Development tokens. Knows the options that tokens are verified by; never makes one in production."""
+"""Mints development tokens, signed with JWT_SECRET; refuses in production."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graph_service.settings import Settings
 
 
 def mint(settings: Settings, user: str, now: float, seconds: float = 3600.0) -> str:
-    """A token for `user`, valid from `now` (seconds since the epoch) for so long.
+    """A token for `user`, valid from `now` (seconds since the epoch) for `seconds`.
 
     Raises `SetupError` in production or without JWT_SECRET, `BadId` for an id that is refused.
     """
@@ -24,6 +24,6 @@ def mint(settings: Settings, user: str, now: float, seconds: float = 3600.0) -> 
             what="JWT_SECRET is not set", todo="Set the secret that the API verifies tokens with"
         )
     claims = {"sub": ids.check(user, "user"), "iat": int(now), "exp": int(now + seconds)}
-    named = {"aud": settings.jwt_audience, "iss": settings.jwt_issuer}
-    claims |= {name: value for name, value in named.items() if value}
+    optional = {"aud": settings.jwt_audience, "iss": settings.jwt_issuer}
+    claims |= {name: value for name, value in optional.items() if value}
     return jwt.encode(claims, settings.jwt_secret.get_secret_value(), algorithm="HS256")

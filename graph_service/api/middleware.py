@@ -1,7 +1,6 @@
-"""What happens to every request: an id, limits of size, other origins, problems, one log line, one measurement.
+"""Middleware for every request: request id, header size limit, CORS, errors as problems, access log, metrics.
 
-Knows requests and responses; knows no caller and no route. Labels are route templates, never paths, so ids of people
-reach neither metrics nor the access log by way of the address.
+Metric labels and log lines carry route templates, never paths, so user ids in paths reach neither of them.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ MAX_HEADER_BYTES = 16 * 1024
 """Bytes of a request line and its headers together; more are answered 431."""
 
 REQUEST_ID = web.RequestKey("request_id", str)
-SHED = web.RequestKey("sent_away", bool)
-ACCEPTED_ID = re.compile(r"[\w.\-]{1,64}", re.ASCII)
+SHED = web.RequestKey("shed", bool)
+REQUEST_ID_PATTERN = re.compile(r"[\w.\-]{1,64}", re.ASCII)
 UNLOGGED = frozenset({problems.Internal.code, Overloaded.code})
-"""Logged where they are raised: in a flood, being sent away must cost next to nothing."""
+"""Logged where they are raised: in a flood, load shedding must cost next to nothing."""
 QUIET = frozenset({"/livez", "/readyz", "/metrics"})
-"""Asked every few seconds by machines: logged at debug."""
+"""Requested every few seconds by machines: logged at debug."""
 ALLOWED = {
     "Access-Control-Allow-Methods": "GET, PUT, POST, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type, X-Request-Id",
@@ -42,25 +41,25 @@ log = structlog.get_logger("graph_service.access")
 
 @web.middleware
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Give the request an id, turn errors into problems, log and measure the answer."""
+    """Give the request an id, turn errors into problems, log and measure the response."""
     started = time.perf_counter()
     request[REQUEST_ID] = request_id = _request_id(request.headers.get("X-Request-Id"))
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=request_id)
     metrics.RUNNING.inc()
-    status = 499  # the client went away
+    status = 499  # as nginx: the client closed the connection before there was a response
     try:
-        with tracing.serving(request.headers) as traced:
-            response = await _answered(request, handler)
+        with tracing.serving(request.headers) as span:
+            response = await _respond(request, handler)
             status = response.status
-            tracing.served(traced, *_named(request), status)
+            tracing.served(span, *_labels(request), status)
     finally:
         metrics.RUNNING.dec()
         _record(request, status, time.perf_counter() - started)
     return response
 
 
-async def _answered(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _respond(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except web.HTTPException as error:
@@ -69,31 +68,31 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
         return _problem(request, error)
     except Exception:
         if request.writer.output_size:
-            raise  # a stream that has begun cannot become a problem
-        log.exception("unexpected error")
+            raise  # a response that has begun cannot become a problem
+        log.exception("http.request.crashed")
         return _problem(request, problems.Internal())
 
 
 def _problem(request: web.Request, error: FriendsError) -> web.Response:
     if error.status >= 500 and error.code not in UNLOGGED:
-        log.warning("problem", code=error.code, detail=str(error))
+        log.warning("http.request.failed", code=error.code, detail=str(error))
     request[SHED] = error.code == Overloaded.code
     structlog.contextvars.bind_contextvars(code=error.code)
     return problems.response(error, request[REQUEST_ID])
 
 
 def guard(settings: Settings) -> Middleware:
-    """Refuse headers that are too large; answer the preflight of allowed origins."""
+    """Refuse headers that are too large; respond to the CORS preflight of allowed origins."""
     origins = frozenset(settings.cors_origins)
-    most = MAX_HEADER_BYTES
+    max_bytes = MAX_HEADER_BYTES
 
     @web.middleware
     async def guarded(request: web.Request, handler: Handler) -> web.StreamResponse:
         if (
             len(request.raw_path) + sum(len(name) + len(value) + 4 for name, value in request.raw_headers)
-            > most
+            > max_bytes
         ):
-            raise problems.HeadersTooLarge(limit=most)
+            raise problems.HeadersTooLarge(limit=max_bytes)
         if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
             if not _allowed(request.headers.get(hdrs.ORIGIN), origins):
                 raise problems.OriginRefused
@@ -104,12 +103,12 @@ def guard(settings: Settings) -> Middleware:
 
 
 def headers(settings: Settings) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
-    """A signal's receiver that adds the request id, and what an allowed origin's browser needs."""
+    """An `on_response_prepare` handler that adds the request id, and CORS headers for allowed origins."""
     origins = frozenset(settings.cors_origins)
 
     async def add(request: web.Request, response: web.StreamResponse) -> None:
         response.headers["X-Request-Id"] = request.get(REQUEST_ID, "")
-        response.headers[hdrs.SERVER] = "friends-presence"  # not which versions to try exploits of
+        response.headers[hdrs.SERVER] = "friends-presence"  # aiohttp's default names versions
         if origins:
             response.headers.add(hdrs.VARY, hdrs.ORIGIN)
             origin = request.headers.get(hdrs.ORIGIN)
@@ -124,18 +123,24 @@ def _allowed(origin: str | None, origins: frozenset[str]) -> bool:
     return origin is not None and (origin in origins or "*" in origins)
 
 
-def _request_id(given: str | None) -> str:
-    return given if given and ACCEPTED_ID.fullmatch(given) else secrets.token_hex(8)
+def _request_id(header: str | None) -> str:
+    return header if header and REQUEST_ID_PATTERN.fullmatch(header) else secrets.token_hex(8)
 
 
-def _named(request: web.Request) -> tuple[str, str]:
+def _labels(request: web.Request) -> tuple[str, str]:
     """Method and route template."""
     resource = request.match_info.route.resource
     return (request.method, resource.canonical) if resource else ("any", "none")
 
 
 def _record(request: web.Request, status: int, seconds: float) -> None:
-    method, route = _named(request)
+    method, route = _labels(request)
     metrics.REQUESTS.labels(method, route, status).observe(seconds)
-    write = log.debug if route in QUIET or request.get(SHED) else log.info
-    write("request", method=request.method, route=route, status=status, ms=round(seconds * 1000, 2))
+    log_at = log.debug if route in QUIET or request.get(SHED) else log.info
+    log_at(
+        "http.request.finished",
+        method=request.method,
+        route=route,
+        status=status,
+        ms=round(seconds * 1000, 2),
+    )

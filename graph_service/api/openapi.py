@@ -1,7 +1,7 @@
-"""The API document (OpenAPI 3.1), made from the same annotations that validate. Knows route tables, no route.
+"""The API document (OpenAPI 3.1), generated from the annotations that validate requests.
 
-Every route lists its problems by status, with their codes; the whole list of codes is ``x-problems``, where callers
-and the page at /docs find what each means and whether to try again.
+Every route lists its problems by status, with their codes. ``x-problems`` lists all codes, with what each means and
+whether to retry; the page at /docs shows it.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ UNROUTED: set[type[FriendsError]] = {
     problems.Malformed,
     problems.OriginRefused,
 }
-BEHIND: tuple[type[FriendsError], ...] = (GraphUnavailable, QueueUnavailable)
-BY_BODY: tuple[type[FriendsError], ...] = (problems.Invalid, problems.BodyTooLarge, problems.WrongMediaType)
+DATABASES: tuple[type[FriendsError], ...] = (GraphUnavailable, QueueUnavailable)
+BODY: tuple[type[FriendsError], ...] = (problems.Invalid, problems.BodyTooLarge, problems.WrongMediaType)
 
 
 class Part(BaseModel):
@@ -50,9 +50,9 @@ class Problem(BaseModel):
     status: int
     detail: str
     code: str
-    requestId: str  # noqa: N815 - the wire's name
+    requestId: str  # noqa: N815 - the name in JSON
     errors: list[Part] = []
-    retryAfter: int = 1  # noqa: N815 - the wire's name
+    retryAfter: int = 1  # noqa: N815 - the name in JSON
 
 
 def document(tables: Iterable[TypedRoutes]) -> dict[str, Any]:
@@ -77,13 +77,13 @@ def document(tables: Iterable[TypedRoutes]) -> dict[str, Any]:
 
 
 def _schemas(routes: Sequence[Route]) -> tuple[dict[Any, Any], dict[str, Any]]:
-    """Bodies and answers by (key, mode), and the shared definitions."""
+    """Request and response bodies by (key, mode), and the shared definitions."""
     inputs: list[tuple[Any, Any, TypeAdapter[Any]]] = [("problem", "serialization", TypeAdapter(Problem))]
     for route in routes:
-        if route.wants.body:
-            inputs.append((_name(route), "validation", route.wants.body))
-        if route.wants.answer:
-            inputs.append((_name(route), "serialization", route.wants.answer))
+        if route.parameters.body:
+            inputs.append((_name(route), "validation", route.parameters.body))
+        if route.parameters.response:
+            inputs.append((_name(route), "serialization", route.parameters.response))
     found, shared = TypeAdapter.json_schemas(inputs, ref_template=REF)
     return dict(found), shared.get("$defs", {})
 
@@ -100,7 +100,7 @@ def _operation(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
     }
     if route.auth.name:
         operation["security"] = [{route.auth.name: []}]
-    if route.wants.body:
+    if route.parameters.body:
         content = {"application/json": {"schema": schemas[name, "validation"]}}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
@@ -121,15 +121,15 @@ def _path_parameters(route: Route) -> list[dict[str, Any]]:
             "required": True,
             "schema": adapter.json_schema(ref_template=REF),
         }
-        for name, adapter in route.wants.path.items()
+        for name, adapter in route.parameters.path.items()
     ]
 
 
 def _query_parameters(route: Route) -> list[dict[str, Any]]:
-    """The members of the query's model, one parameter each."""
-    if route.wants.query is None:
+    """One parameter for each member of the query's model."""
+    if route.parameters.query is None:
         return []
-    schema = route.wants.query.json_schema(by_alias=True, ref_template=REF)
+    schema = route.parameters.query.json_schema(by_alias=True, ref_template=REF)
     required = set(schema.get("required", ()))
     found = []
     for name, one in schema["properties"].items():
@@ -139,7 +139,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A query has no null: what may be absent is simply absent."""
+    """A query string has no null: an optional parameter is simply absent."""
     plain = {key: value for key, value in schema.items() if key not in {"title", "description"}}
     options = [one for one in plain.pop("anyOf", []) if one.get("type") != "null"]
     if len(options) == 1:
@@ -148,18 +148,18 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ok(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
-    schema = schemas[_name(route), "serialization"] if route.wants.answer else {"type": "string"}
+    schema = schemas[_name(route), "serialization"] if route.parameters.response else {"type": "string"}
     return {"description": route.extras.summary, "content": {route.extras.produces: {"schema": schema}}}
 
 
 def _all_problems(route: Route) -> list[type[FriendsError]]:
-    wants = route.wants
+    parameters = route.parameters
     found = [*route.auth.problems, *route.extras.problems, *ALWAYS]
-    found += [BadId] if wants.path else []
-    found += BY_BODY if wants.body else [problems.Invalid] if wants.query else []
-    found += BEHIND if route.auth.name else []
+    found += [BadId] if parameters.path else []
+    found += BODY if parameters.body else [problems.Invalid] if parameters.query else []
+    found += DATABASES if route.auth.name else []
     found += [concurrency_limits.Overloaded] if route.extras.limiter else []
-    found += [concurrency_limits.BodyTooSlow] if route.wants.body else []
+    found += [concurrency_limits.BodyTooSlow] if route.parameters.body else []
     return sorted(set(found), key=lambda one: (one.status, one.code))
 
 
@@ -179,7 +179,7 @@ def _problems(route: Route, schemas: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _codes(routes: Sequence[Route]) -> dict[str, Any]:
-    """Every code that any route may answer with."""
+    """Every code that any route may respond with."""
     every = {one for route in routes for one in _all_problems(route)} | UNROUTED
     return {
         one.code: {

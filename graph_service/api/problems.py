@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problems. Knows the attributes of `FriendsError` and aiohttp's own refusals; decides nothing.
+"""Errors as problem details (RFC 9457): our errors, pydantic's and aiohttp's.
 
 A problem: ``type, title, status, detail, code, requestId``, and where it helps ``errors`` (field and reason of each
 wrong part) and ``retryAfter`` (seconds, also as the header). Callers switch on ``code``.
@@ -59,7 +59,7 @@ class BodyTooLarge(FriendsError):
 
 
 class WrongMediaType(FriendsError):
-    """The body must be application/json, not {given}."""
+    """The body must be application/json, not {media_type}."""
 
     code = "wrong_media_type"
     status = 415
@@ -80,7 +80,7 @@ class Malformed(FriendsError):
 
 
 def refused(error: ValidationError, where: str = "") -> FriendsError:
-    """What pydantic found wrong, as one error that names every part; `where` stands before the field names."""
+    """A validation error as one error that names every part; `where` is put before the field names."""
     found = [
         {"field": _field(where, one["loc"]), "reason": one["msg"]}
         for one in error.errors(include_input=False, include_url=False)
@@ -91,7 +91,7 @@ def refused(error: ValidationError, where: str = "") -> FriendsError:
 
 
 def of_http(error: web.HTTPException) -> FriendsError:
-    """aiohttp's own refusal, as one of ours."""
+    """An error of aiohttp as one of ours."""
     if isinstance(error, web.HTTPNotFound):
         return RouteNotFound()
     if isinstance(error, web.HTTPMethodNotAllowed):
@@ -103,12 +103,12 @@ def of_http(error: web.HTTPException) -> FriendsError:
 
 
 def response(error: FriendsError, request_id: str) -> web.Response:
-    """The problem that tells a caller of this error."""
+    """The response that reports this error to a caller."""
     headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
     body = body_of(error, request_id)
     if "retryAfter" in body:
         headers["Retry-After"] = str(body["retryAfter"])
-    if type(error) is Unauthorized:  # keys have no scheme that a client could be challenged with
+    if type(error) is Unauthorized:  # service and console keys have no scheme for a challenge
         headers["WWW-Authenticate"] = "Bearer"
     if isinstance(error, MethodNotAllowed):
         headers["Allow"] = str(error.fields["allowed"])

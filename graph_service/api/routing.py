@@ -1,8 +1,8 @@
-"""Routes whose annotations validate what comes in, shape what goes out, and become the API document.
+"""Typed routes: a handler's annotations validate the request, serialize the response and become the API document.
 
-A handler says by its annotations what it wants: ``web.Request``, the scheme's caller, path variables by name (a
-trailing underscore set aside), a model called ``query``, a model called ``body``. What it returns is written as JSON, unless it is a response already.
-Knows pydantic and aiohttp; knows no route of its own, no use case and no way to know a caller.
+A handler's parameters are recognized by annotation or name: ``web.Request``, the caller of its authentication scheme,
+path variables by name (without a trailing underscore), a model called ``query``, a model called ``body``. What it
+returns is serialized as JSON, unless it is a response already.
 
 ::
 
@@ -30,40 +30,40 @@ from graph_service.errors import FriendsError
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[Any]])
 
 HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-"""On every JSON answer: they are about people, so nobody in between keeps them."""
+"""On every JSON response: it is personal data, so no proxy may cache it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Scheme:
-    """One way of being admitted to a route."""
+    """An authentication scheme of a route."""
 
     name: str
-    """As in the API document; empty for a public route."""
+    """In the API document; empty for a public route."""
     security: Mapping[str, str]
     """The OpenAPI security scheme object."""
     caller: type
-    """What `admit` returns; a handler's parameter with this annotation receives it."""
-    admit: Callable[[web.Request], Awaitable[object]]
-    """Returns the caller, or raises the `FriendsError` that says why not."""
+    """The type that `authenticate` returns; a handler's parameter with this annotation receives it."""
+    authenticate: Callable[[web.Request], Awaitable[object]]
+    """Returns the caller, or raises the `FriendsError` that says why it is refused."""
     problems: tuple[type[FriendsError], ...] = ()
-    """What `admit` may raise, for the API document."""
+    """What `authenticate` may raise, for the API document."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Extras:
-    """What a route adds to its annotations for the API document."""
+    """What a route declares beyond its annotations."""
 
     summary: str
     problems: tuple[type[FriendsError], ...] = ()
     produces: str = "application/json"
-    """The media type of a handler that makes its own response."""
+    """The media type of a handler that builds its response itself."""
     limiter: str = "api"
-    """Which room its calls are let into while much is asked; none when empty."""
+    """The concurrency limit of its requests (`concurrency_limits.py`); none where empty."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Route:
-    """A handler, compiled: given a request it answers with a response."""
+    """A compiled handler: request in, response out."""
 
     method: str
     path: str
@@ -71,134 +71,144 @@ class Route:
     auth: Scheme
     tag: str
     extras: Extras
-    wants: Wants = field(repr=False)
+    parameters: Parameters = field(repr=False)
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
-        """Let the call in where there is room, then answer it."""
+        """Process the request under its concurrency limit."""
         if not self.extras.limiter:
-            return await self._answer(request)
+            return await self._process(request)
         async with request.app[CONCURRENCY_LIMITS].slot(self.extras.limiter) as request[SLOT]:
-            return await self._answer(request)
+            return await self._process(request)
 
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
-        """Admit the caller, validate, handle, write."""
-        caller = await self.auth.admit(request)
-        wants = self.wants
-        given: dict[str, Any] = dict.fromkeys(wants.caller, caller)
-        given.update(dict.fromkeys(wants.request, request))
-        for name, adapter in wants.path.items():
+    async def _process(self, request: web.Request) -> web.StreamResponse:
+        """Authenticate, validate, handle, serialize."""
+        caller = await self.auth.authenticate(request)
+        parameters = self.parameters
+        arguments: dict[str, Any] = dict.fromkeys(parameters.caller, caller)
+        arguments.update(dict.fromkeys(parameters.request, request))
+        for name, adapter in parameters.path.items():
             variable = name.rstrip("_")
-            given[name] = _checked(adapter.validate_python, request.match_info[variable], variable)
-        if wants.query:
-            given["query"] = _query(wants.query, request)
-        if wants.body:
-            given["body"] = await _body(wants.body, request)
-        answer = await self.handler(**given)
-        if wants.answer is None:
-            return answer  # type: ignore[no-any-return]
-        text = wants.answer.dump_json(answer, by_alias=True)
+            arguments[name] = _validated(adapter.validate_python, request.match_info[variable], variable)
+        if parameters.query:
+            arguments["query"] = _query(parameters.query, request)
+        if parameters.body:
+            arguments["body"] = await _body(parameters.body, request)
+        result = await self.handler(**arguments)
+        if parameters.response is None:
+            return result  # type: ignore[no-any-return]
+        text = parameters.response.dump_json(result, by_alias=True)
         return web.Response(body=text, content_type="application/json", headers=HEADERS)
 
 
-@dataclass(frozen=True)
-class Wants:
-    """What a handler's annotations ask for."""
+@dataclass(frozen=True, kw_only=True)
+class Parameters:
+    """A handler's parameters and response, from its annotations."""
 
     request: tuple[str, ...] = ()
     caller: tuple[str, ...] = ()
     path: Mapping[str, TypeAdapter[Any]] = field(default_factory=dict)
     query: TypeAdapter[Any] | None = None
     body: TypeAdapter[Any] | None = None
-    answer: TypeAdapter[Any] | None = None
-    """None when the handler returns a response of its own."""
+    response: TypeAdapter[Any] | None = None
+    """None where the handler builds its response itself."""
 
 
 class TypedRoutes:
-    """A table of typed routes; several tables make one application and one API document."""
+    """A table of typed routes. Several tables make one application and one API document."""
 
-    def __init__(self, tag: str, limiter: str = "api") -> None:
+    def __init__(self, tag: str, *, limiter: str = "api") -> None:
         self.tag = tag
         self.limiter = limiter
         self.routes: list[Route] = []
 
     def get(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
-        """Read without changing anything; answers HEAD as well."""
+        """A route that changes nothing; responds to HEAD as well."""
         return self.add("GET", path, auth, self._extras(extras))
 
     def put(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
-        """Make it so; repeating changes nothing."""
+        """An idempotent route that creates or replaces."""
         return self.add("PUT", path, auth, self._extras(extras))
 
     def post(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
-        """Do something with the body."""
+        """A route that acts on its body."""
         return self.add("POST", path, auth, self._extras(extras))
 
     def delete(self, path: str, *, auth: Scheme, **extras: Any) -> Callable[[Handler], Handler]:
-        """Make it gone; repeating changes nothing."""
+        """An idempotent route that removes."""
         return self.add("DELETE", path, auth, self._extras(extras))
 
     def add(self, method: str, path: str, auth: Scheme, extras: Extras) -> Callable[[Handler], Handler]:
-        """A decorator that adds its handler to the table. `auth` is never optional: no route is open by omission."""
+        """A decorator that adds its handler to the table. `auth` is required: no route is public by omission."""
 
-        def take(handler: Handler) -> Handler:
-            wants = _wants(handler, set(re.findall(r"{(\w+)}", path)), auth)
-            self.routes.append(Route(method, path, handler, auth, self.tag, extras, wants))
+        def register(handler: Handler) -> Handler:
+            parameters = _parameters(handler, set(re.findall(r"{(\w+)}", path)), auth)
+            self.routes.append(
+                Route(
+                    method=method,
+                    path=path,
+                    handler=handler,
+                    auth=auth,
+                    tag=self.tag,
+                    extras=extras,
+                    parameters=parameters,
+                )
+            )
             return handler
 
-        return take
+        return register
 
-    def _extras(self, given: Mapping[str, Any]) -> Extras:
-        """A stream stays for as long as it likes, so it takes up no place."""
-        stream = given.get("produces") == "text/event-stream"
-        return Extras(**{"limiter": "" if stream else self.limiter, **given})
+    def _extras(self, extras: Mapping[str, Any]) -> Extras:
+        """Without a concurrency limit for a stream, which stays open for as long as its client likes."""
+        stream = extras.get("produces") == "text/event-stream"
+        return Extras(**{"limiter": "" if stream else self.limiter, **extras})
 
     def mount(self, app: web.Application) -> None:
         """Add every route to an application."""
         for route in self.routes:
-            # By itself aiohttp would take no braces for a variable, and ids may have them.
+            # aiohttp's default pattern of a variable excludes braces, which ids may contain.
             path = re.sub(r"{(\w+)}", r"{\1:[^/]+}", route.path)
             app.router.add_route(route.method, path, route.respond)
-            if route.method == "GET" and route.wants.answer is not None:
+            if route.method == "GET" and route.parameters.response is not None:
                 app.router.add_route("HEAD", path, route.respond)
 
 
-def _wants(handler: Callable[..., Any], path: set[str], auth: Scheme) -> Wants:
-    """Compile annotations; a parameter that nothing can fill is a mistake found at import."""
+def _parameters(handler: Callable[..., Any], path: set[str], auth: Scheme) -> Parameters:
+    """Compile annotations. A parameter that nothing can fill raises `TypeError` at import."""
     hints = get_type_hints(handler, include_extras=True)
-    answer = hints.pop("return")
+    returned = hints.pop("return")
     variables = {name for name in hints if name.rstrip("_") in path}
     known = {name for name, hint in hints.items() if hint in (web.Request, auth.caller)} | {"query", "body"}
     if set(hints) - known - variables or len(variables) < len(path):
         raise TypeError(f"{handler.__name__}: {sorted(hints)} do not fit {sorted(path)} and its caller")
-    ready = isinstance(answer, type) and issubclass(answer, web.StreamResponse)
-    return Wants(
+    is_response = isinstance(returned, type) and issubclass(returned, web.StreamResponse)
+    return Parameters(
         request=tuple(name for name, hint in hints.items() if hint is web.Request),
         caller=tuple(name for name, hint in hints.items() if hint is auth.caller),
         path={name: TypeAdapter(hints[name]) for name in variables},
         query=TypeAdapter(hints["query"]) if "query" in hints else None,
         body=TypeAdapter(hints["body"]) if "body" in hints else None,
-        answer=None if ready else TypeAdapter(answer),
+        response=None if is_response else TypeAdapter(returned),
     )
 
 
-def _checked(validate: Callable[[Any], Any], given: object, where: str = "") -> Any:
+def _validated(validate: Callable[[Any], Any], value: object, where: str = "") -> Any:
     try:
-        return validate(given)
+        return validate(value)
     except ValidationError as error:
         raise refused(error, where) from None
 
 
 def _query(adapter: TypeAdapter[Any], request: web.Request) -> Any:
-    """The query as its model; a name given twice is refused, since which one counts would be a guess."""
-    given = dict(request.query)
-    if len(given) != len(request.query):
-        raise Invalid(errors=[{"field": "query", "reason": "a name is given more than once"}])
-    return _checked(adapter.validate_python, given)
+    """The query as its model. A repeated name is refused, since which value counts would be a guess."""
+    query = dict(request.query)
+    if len(query) != len(request.query):
+        raise Invalid(errors=[{"field": "query", "reason": "a name occurs more than once"}])
+    return _validated(adapter.validate_python, query)
 
 
 async def _body(adapter: TypeAdapter[Any], request: web.Request) -> Any:
-    """The body as its model, by JSON's own types: "1" is not a number."""
+    """The body as its model, with JSON's types: "1" is not a number."""
     if request.content_type != "application/json":
-        raise WrongMediaType(given=request.headers.get("Content-Type", "nothing")[:100])
+        raise WrongMediaType(media_type=request.headers.get("Content-Type", "nothing")[:100])
     body = await request[SLOT].read_body(request, request.client_max_size)
-    return _checked(partial(adapter.validate_json, strict=True), body, "body")
+    return _validated(partial(adapter.validate_json, strict=True), body, "body")

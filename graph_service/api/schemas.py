@@ -1,4 +1,4 @@
-"""What goes over the wire: members, their names in camelCase, their times in ISO 8601. Knows the model, no route."""
+"""Request and response models: member names in camelCase, times in ISO 8601."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from graph_service.model.ids import UserId
 from graph_service.model.timestamps import microseconds, milliseconds, seconds
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=128, pattern=r"^[^\x00-\x1f\x7f]+$")]
-"""What people are shown as: 1 to 128 characters, no control characters."""
+"""A display name: 1 to 128 characters, no control characters."""
 Limit = Annotated[int, Field(ge=1, le=1000, description="How many at most.")]
 After = Annotated[str | None, Field(max_length=1024, description="'next' of the page before.")]
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -21,32 +21,32 @@ Next = Annotated[str | None, Field(description="Send it as 'after' for the next 
 
 
 class ResponseModel(BaseModel):
-    """Something we send."""
+    """A response body."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=True, serialize_by_alias=True)
 
 
 class RequestModel(BaseModel):
-    """Something callers send: unknown members are refused, since they would be ignored in silence."""
+    """A request body or query. Unknown members are refused, since they would be ignored silently."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_name=False, extra="forbid")
 
 
 class PageQuery(RequestModel):
-    """Which part of a list."""
+    """Selects a page of a list."""
 
     after: After = None
     limit: Limit = 100
 
 
 class FriendsQuery(PageQuery):
-    """Which friends."""
+    """Selects friends by state."""
 
     state: Literal["all", "online", "offline"] = "all"
 
 
 class RequestsQuery(PageQuery):
-    """Which requests: those that came in, or those that went out."""
+    """Selects incoming or outgoing requests."""
 
     direction: Literal["in", "out"] = "in"
 
@@ -57,7 +57,7 @@ class SuggestionsQuery(RequestModel):
     limit: Annotated[int, Field(ge=1, le=100)] = 20
 
 
-# A plain dataclass, not frozen: a page has up to a thousand, and a model each costs twice the time of the page.
+# A plain dataclass, not frozen: a page has up to a thousand friends, and pydantic models would double its time.
 @dataclass(slots=True)
 class Friend:
     """A friend."""
@@ -72,7 +72,6 @@ class Friend:
 
     @classmethod
     def of(cls, row: model.FriendRow) -> Friend:
-        """From the model."""
         return cls(row.id, row.name, row.online, milliseconds(row.last_seen), seconds(row.since))
 
 
@@ -83,7 +82,7 @@ class FriendPage(ResponseModel):
     next: Next
     ts: Time
     total: int | None = None
-    """How many there are in all, where it is known without counting."""
+    """Of all pages, where it is known without counting."""
 
 
 class FriendDetail(ResponseModel):
@@ -99,13 +98,12 @@ class FriendDetail(ResponseModel):
 
     @classmethod
     def of(cls, found: model.FriendDetail) -> FriendDetail:
-        """From the model."""
         row = asdict(Friend.of(found.friend))
         return cls(**row, mutual_count=found.mutual, ts=microseconds(found.ts))
 
 
 class Outcome(ResponseModel):
-    """What now stands between the caller and the other, and whether this call changed it."""
+    """The relation of the caller to the other user now, and whether this call changed it."""
 
     user: str
     state: model.State
@@ -113,12 +111,11 @@ class Outcome(ResponseModel):
 
     @classmethod
     def of(cls, user: str, outcome: model.Outcome) -> Outcome:
-        """From the model."""
         return cls(user=user, state=outcome.state, changed=outcome.changed)
 
 
 class Relation(ResponseModel):
-    """Someone who asked, was asked, or is blocked."""
+    """A user on a list of requests or blocks."""
 
     id: str
     name: str
@@ -126,7 +123,6 @@ class Relation(ResponseModel):
 
     @classmethod
     def of(cls, row: model.Relation) -> Relation:
-        """From the model."""
         return cls(id=row.id, name=row.name, at=milliseconds(row.at))
 
 
@@ -153,7 +149,7 @@ class Mutual(ResponseModel):
 
 
 class Suggestion(ResponseModel):
-    """Someone the caller may know, and why."""
+    """A user whom the caller may know, and why."""
 
     id: str
     name: str
@@ -164,7 +160,6 @@ class Suggestion(ResponseModel):
 
     @classmethod
     def of(cls, row: model.Suggestion) -> Suggestion:
-        """From the model."""
         mutuals = [Mutual(id=one.id, name=one.name, online=one.online) for one in row.mutuals]
         return cls(
             id=row.id, name=row.name, online=row.online, mutual_count=row.mutual_count, mutuals=mutuals
@@ -172,7 +167,7 @@ class Suggestion(ResponseModel):
 
 
 class SuggestionPage(ResponseModel):
-    """Suggestions, most mutual friends first. `kept`: the ranking is of `calculatedAt`, and still good."""
+    """Suggestions, most mutual friends first. `kept`: the ranking was cached at `calculatedAt` and is still valid."""
 
     suggestions: list[Suggestion]
     next: Next = None
@@ -181,7 +176,7 @@ class SuggestionPage(ResponseModel):
 
 
 class Sync(ResponseModel):
-    """The payload of friends.sync: who is online now, complete, as of `ts`."""
+    """The payload of friends.sync: all friends who are online as of `ts`."""
 
     online_friends: list[str]
     total_friends: int
@@ -190,7 +185,6 @@ class Sync(ResponseModel):
 
     @classmethod
     def of(cls, view: model.SyncView) -> Sync:
-        """From the model."""
         return cls(
             online_friends=list(view.online_friends),
             total_friends=view.total_friends,
@@ -200,25 +194,24 @@ class Sync(ResponseModel):
 
 
 class PairRequest(RequestModel):
-    """A friendship of the product's."""
+    """A friendship to create."""
 
     a: UserId
     b: UserId
     since: AwareDatetime | None = None
 
     def pair(self) -> model.Pair:
-        """As the model has it."""
         return model.Pair(self.a, self.b, int(self.since.timestamp()) if self.since else 0)
 
 
 class PairsRequest(RequestModel):
-    """Friendships to be there."""
+    """Friendships to create."""
 
     pairs: Annotated[list[PairRequest], Field(min_length=1, max_length=1000)]
 
 
 class PairResult(ResponseModel):
-    """What became of one pair."""
+    """The result for one pair."""
 
     a: str
     b: str
@@ -227,18 +220,17 @@ class PairResult(ResponseModel):
 
     @classmethod
     def of(cls, row: model.PairResult) -> PairResult:
-        """From the model."""
         return cls(a=row.a, b=row.b, result=row.result, reason=row.reason)
 
 
 class PairResults(ResponseModel):
-    """One answer a pair, in the order they were given."""
+    """One result for each pair, in the order of the request."""
 
     results: list[PairResult]
 
 
 class IdsRequest(RequestModel):
-    """Users asked about."""
+    """The users to look up."""
 
     ids: Annotated[list[UserId], Field(min_length=1, max_length=500)]
 
@@ -252,12 +244,11 @@ class Presence(ResponseModel):
 
     @classmethod
     def of(cls, row: model.Presence) -> Presence:
-        """From the model."""
         return cls(id=row.id, online=row.online, last_seen=milliseconds(row.last_seen))
 
 
 class Presences(ResponseModel):
-    """The states of those users who exist."""
+    """The states of the users who exist."""
 
     presence: list[Presence]
     unknown: list[str]
@@ -270,6 +261,6 @@ class ProfileRequest(RequestModel):
 
 
 class Status(ResponseModel):
-    """Whether the process lives, or is ready."""
+    """Whether the process is alive, or ready."""
 
     status: str

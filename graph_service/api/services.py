@@ -1,4 +1,4 @@
-"""What the routes are served with: the use cases and the checks of readiness, by key. Knows no way to make them."""
+"""The services that routes call: use cases and readiness checks, and the keys under which the application holds them."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from graph_service.friends.suggestions import SuggestionsFor
 from graph_service.friends.users import Eraser, Users
 
 Check = Callable[[], Awaitable[object]]
-"""Returns when its part answers, raises when not."""
+"""Returns when its dependency responds, raises when not."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Readiness:
-    """Whether this process should be sent calls."""
+    """Whether this process should receive requests."""
 
     checks: Mapping[str, Check] = field(default_factory=dict)
-    """By the name of the part that is asked."""
+    """By the name of the dependency."""
     stopping: bool = False
-    """Set at the beginning of a stop, so that a load balancer looks elsewhere."""
+    """Set at the beginning of a shutdown, so that a load balancer stops sending requests."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Services:
     """Everything that the routes of this package call."""
 
     friends: Friends
     bulk: Bulk
     suggestions: SuggestionsFor
-    people: Users
+    users: Users
     flags: Flags
     exporters: Mapping[str, Eraser] = field(default_factory=dict)
-    """What stores beside the graph hold of one user, by their names."""
+    """Export one user from other stores, by the name of the store."""
     readiness: Readiness = field(default_factory=Readiness)
 
 
-SERVICES = web.AppKey("parts", Services)
+SERVICES = web.AppKey("services", Services)
 DOCUMENT = web.AppKey("document", bytes)

@@ -1,4 +1,4 @@
-"""Waiting, batching and shedding that any part may use.
+"""Retry with backoff, waiting, batch loading, load shedding, cancellation and garbage collection tuning.
 
 In: awaitables and times. Out: the same, bounded.
 Imports: no other room.

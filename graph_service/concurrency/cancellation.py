@@ -1,7 +1,7 @@
-"""Cancellation that gets through libraries which lose it. Knows tasks, no library.
+"""Cancellation that is not lost in libraries.
 
-`asyncio.wait_for` before Python 3.12 gives a result that came in the same turn of the loop as the cancellation, and
-the cancellation is gone (CPython gh-86296); a loop around such a call would never end.
+`asyncio.wait_for` before Python 3.12 returns a result that arrives in the same iteration of the event loop as a
+cancellation, and the cancellation is lost (CPython gh-86296); a loop around such a call would never end.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def propagate_cancellation() -> Iterator[None]:
-    """Ends with `CancelledError` where the running task was cancelled inside the block, whatever the block made of it."""
+    """Raise `CancelledError` at the end of the block if the task was cancelled inside it, whatever the block did."""
     task = asyncio.current_task()
     before = task.cancelling() if task else 0
     try:
@@ -24,10 +24,10 @@ def propagate_cancellation() -> Iterator[None]:
             raise asyncio.CancelledError
 
 
-async def cancel_and_wait(tasks: Iterable[asyncio.Future[Any]], every: float = 1.0) -> None:
-    """Cancels all, and those that go on again `every` seconds, until none runs. Their results are not looked at."""
+async def cancel_and_wait(tasks: Iterable[asyncio.Future[Any]], every_seconds: float = 1.0) -> None:
+    """Cancel all, and repeat it every `every_seconds` for those that continue, until none runs. Ignores their results."""
     running = set(tasks)
     while running:
         for task in running:
             task.cancel()
-        _, running = await asyncio.wait(running, timeout=every)
+        _, running = await asyncio.wait(running, timeout=every_seconds)

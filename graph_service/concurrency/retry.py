@@ -1,4 +1,4 @@
-"""Retry with exponential backoff and jitter, on stamina: the one place that says how a failed call is repeated."""
+"""Retry with exponential backoff and jitter, on stamina: the only retry loop of both packages."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ async def retry_forever(
                         f"{event}.retrying", reason=_reason(error), attempt=attempt.num, seconds=seconds
                     )
                 raise
-    raise AssertionError("a retry without an end has ended")
+    raise AssertionError("an endless retry ended")
 
 
 def _matches(error: Exception, on: Errors | Callable[[Exception], bool]) -> bool:

@@ -1,9 +1,9 @@
-"""CSV files into a running graph. Knows files, batches and the order of work; the rules of friendship are Bulk's.
+"""Imports CSV files into a running graph, in batches, resumable after a crash.
 
-A file is read in windows. A window is sorted, so that one person's friendships meet in one batch (their relations are
-then read once), and its batches go to the graph a few at a time, each in one transaction that locks its users. A
-window is finished before the next begins, so of two equal lines the first wins. Every answer is journalled: after a
-kill the next run goes on, and sends again only what was under way.
+A file is read in windows. A window is sorted, so that the friendships of one user meet in one batch (their relations
+are then read once), and its batches are sent to the graph a few at a time, each in one transaction that locks its
+users. A window is finished before the next begins, so of two equal lines the first wins. Every finished batch is
+journalled: after a crash the next run continues, and repeats only what was in progress.
 """
 
 from __future__ import annotations
@@ -24,20 +24,30 @@ from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.model import PairOutcome, PairResult
 
-WINDOW = 100_000
-"""Lines read and sorted together."""
-BATCH = 2_000
-"""Lines of one transaction, which holds the locks of its users for some 100 ms."""
+WINDOW_LINES = 100_000
+"""Read and sorted together."""
+BATCH_LINES = 2_000
+"""Of one transaction, which holds the locks of its users for some 100 ms."""
 MAX_CONCURRENT_BATCHES = 3
-"""Batches under way: one is encoded and one decoded here while the graph works on another."""
-TWINS = 500_000
-"""Lines whose earlier twins are looked for in one pass over the file."""
+"""One is encoded and one decoded here while the graph works on another."""
+DUPLICATE_LINES = 500_000
+"""Lines that are compared with all earlier ones in one pass over the file."""
 
 Advance = Callable[[int], None]
-"""Told how many characters more are done with."""
+"""Called with the number of further characters that are done."""
 Line = TypeVar("Line", UserLine, PairLine)
-BatchResult = tuple[int, list[int], list[Rejected]]
-"""How many were made, the numbers of the lines that said nothing new, and the rejected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchResult:
+    """The result of one batch of lines."""
+
+    made: int = 0
+    there: Sequence[int] = ()
+    """Numbers of the lines whose content was in the graph before."""
+    rejected: Sequence[Rejected] = ()
+
+
 Send = Callable[[Sequence[Line]], Awaitable[BatchResult]]
 
 
@@ -47,24 +57,24 @@ class NoSuchFile(BadInput):
     code = "no_such_file"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tally:
-    """What became of the lines of one file."""
+    """The result of importing one file, in lines."""
 
     file: str
     lines: int
     made: int
     there: int
-    """Lines that said what the graph knew already."""
+    """Lines whose content was in the graph before."""
     rejected: Sequence[Rejected]
     """In order of line."""
     resumed: int = 0
-    """Lines that an earlier, interrupted run had done."""
+    """Lines that an earlier, interrupted run had finished."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Window(Generic[Line]):
-    """Some lines of a file that belong together."""
+    """Lines of a file that are sorted and imported together."""
 
     lines: Sequence[Line]
     rejected: Sequence[Rejected]
@@ -73,40 +83,40 @@ class Window(Generic[Line]):
 
     @property
     def batches(self) -> list[Sequence[Line]]:
-        """At least one, so that the rejected have one to be journalled with."""
-        return [self.lines[at : at + BATCH] for at in range(0, len(self.lines), BATCH)] or [[]]
+        """At least one, so that rejected lines are journalled with it."""
+        return [self.lines[at : at + BATCH_LINES] for at in range(0, len(self.lines), BATCH_LINES)] or [[]]
 
 
 class Import:
-    """Loads files into one graph; `restart` forgets what an interrupted run had done.
+    """Imports files into one graph; `restart` ignores what an interrupted run had finished.
 
-    Methods raise NoSuchFile, WrongColumns and GraphUnavailable; run the same again to go on.
+    Methods raise NoSuchFile, WrongColumns and GraphUnavailable; repeat the call to continue.
     """
 
-    def __init__(self, graph: Graph, advance: Advance = lambda _size: None, restart: bool = False) -> None:
+    def __init__(self, *, graph: Graph, advance: Advance = lambda _size: None, restart: bool = False) -> None:
         self._graph = graph
         self._advance = advance
         self._restart = restart
 
-    async def people(self, path: Path, people: Users) -> Tally:
-        """Creates and renames people, a line each; of one id the first line counts."""
+    async def users(self, path: Path, users: Users) -> Tally:
+        """Create and rename users, one for each line; of one id the first line counts."""
 
         async def send(batch: Sequence[UserLine]) -> BatchResult:
-            answer = await people.upsert_many([UserProfile(line.id, line.name) for line in batch])
-            made = set(answer.created)
-            return len(made), [line.line for line in batch if line.id not in made], []
+            result = await users.upsert_many([UserProfile(line.id, line.name) for line in batch])
+            made = set(result.created)
+            return BatchResult(made=len(made), there=[line.line for line in batch if line.id not in made])
 
         done, resumed = await self._load(path, user_windows(path), send)
         return _tally(path, done, resumed)
 
     async def friendships(self, path: Path, bulk: Bulk) -> Tally:
-        """Makes friends, a line each; nobody is told. Of two equal lines the second is rejected."""
+        """Create friendships, one for each line, without notifications. Of two equal lines the second is rejected."""
 
         async def send(batch: Sequence[PairLine]) -> BatchResult:
-            return _sorted_out(batch, await bulk.batch([line.pair for line in batch], tell=False))
+            return _batch_result(batch, await bulk.batch([line.pair for line in batch], notify=False))
 
         done, resumed = await self._load(path, pair_windows(path), send)
-        return await asyncio.to_thread(_without_twins, path, _tally(path, done, resumed), done)
+        return await asyncio.to_thread(_without_duplicates, path, _tally(path, done, resumed), done)
 
     async def _load(
         self, path: Path, windows: Iterator[Window[Line]], send: Send[Line]
@@ -124,14 +134,22 @@ class Import:
         return list(journal.done.values()), resumed
 
     async def _send(self, window: Window[Line], first: int, journal: Journal, send: Send[Line]) -> None:
-        waiting = [(first + at, batch) for at, batch in enumerate(window.batches)]
-        todo = iter([one for one in waiting if one[0] not in journal.done])
+        numbered = [(first + at, batch) for at, batch in enumerate(window.batches)]
+        todo = iter([one for one in numbered if one[0] not in journal.done])
 
         async def work() -> None:
             for number, batch in todo:
-                answer: BatchResult = await send(batch) if batch else (0, [], [])
-                rejected = [*window.rejected, *answer[2]] if number == first else answer[2]
-                journal.add(Done(number, answer[0], answer[1], rejected))
+                result: BatchResult = await send(batch) if batch else BatchResult()
+                # Lines that were rejected by the parser are journalled with the first batch of their window.
+                early: Sequence[Rejected] = window.rejected if number == first else ()
+                journal.add(
+                    Done(
+                        batch=number,
+                        made=result.made,
+                        there=result.there,
+                        rejected=[*early, *result.rejected],
+                    )
+                )
 
         try:
             async with asyncio.TaskGroup() as group:
@@ -142,67 +160,67 @@ class Import:
 
     async def _journal(self, path: Path) -> Journal:
         row = await self._graph.row("graph_id") or {}
-        about = (str(row["id"]), f"{WINDOW}/{BATCH}")
+        context = (str(row["id"]), f"{WINDOW_LINES}/{BATCH_LINES}")
         try:
-            subject = await asyncio.to_thread(journal.fingerprint, path, *about)
+            subject = await asyncio.to_thread(journal.fingerprint, path, *context)
         except OSError as problem:
             raise NoSuchFile(file=path, reason=problem.strerror) from problem
-        place = journal.beside(path)
+        file = journal.path_for(path)
         if self._restart:
-            place.unlink(missing_ok=True)
-        return Journal(place, subject)
+            file.unlink(missing_ok=True)
+        return Journal(path=file, subject=subject)
 
 
 def user_windows(path: Path) -> Iterator[Window[UserLine]]:
-    """The windows of people.csv, without second lines for an id.
+    """The windows of people.csv, with one line for each id.
 
     Raises:
-        NoSuchFile, WrongColumns: as their words say.
+        NoSuchFile, WrongColumns: see their messages.
     """
-    seen: dict[str, int] = {}
+    first_lines: dict[str, int] = {}
     for head, lines in numbered_lines(path, parse.USER_COLUMNS):
-        kept: list[UserLine] = []
+        accepted: list[UserLine] = []
         rejected: list[Rejected] = []
         for line in parse.users(head, lines):
             if isinstance(line, Rejected):
                 rejected.append(line)
-            elif (first := seen.setdefault(line.id, line.line)) != line.line:
+            elif (first := first_lines.setdefault(line.id, line.line)) != line.line:
                 rejected.append(twin(line.line, first))
             else:
-                kept.append(line)
-        yield Window(kept, rejected, _size(lines))
+                accepted.append(line)
+        yield Window(lines=accepted, rejected=rejected, size=_size(lines))
 
 
 def pair_windows(path: Path) -> Iterator[Window[PairLine]]:
-    """The windows of friendships.csv, each sorted and without repeats inside.
+    """The windows of friendships.csv, each sorted and without duplicates.
 
     Raises:
-        NoSuchFile, WrongColumns: as their words say.
+        NoSuchFile, WrongColumns: see their messages.
     """
     for head, lines in numbered_lines(path, parse.PAIR_COLUMNS):
-        kept: dict[tuple[str, str], PairLine] = {}
+        accepted: dict[tuple[str, str], PairLine] = {}
         rejected: list[Rejected] = []
         for line in parse.pairs(head, lines):
             if isinstance(line, Rejected):
                 rejected.append(line)
-            elif (first := kept.setdefault(_key(line), line)) is not line:
+            elif (first := accepted.setdefault(_key(line), line)) is not line:
                 rejected.append(twin(line.line, first.line))
-        yield Window([kept[key] for key in sorted(kept)], rejected, _size(lines))
+        yield Window(lines=[accepted[key] for key in sorted(accepted)], rejected=rejected, size=_size(lines))
 
 
 def numbered_lines(
     path: Path, wanted: Sequence[str]
 ) -> Iterator[tuple[parse.Heading, list[tuple[int, str]]]]:
-    """A file's heading, with its lines by number in windows.
+    """A file's heading, with its numbered lines in windows.
 
     Raises:
-        NoSuchFile, WrongColumns: as their words say.
+        NoSuchFile, WrongColumns: see their messages.
     """
     try:
         with path.open(encoding="utf-8", errors="surrogateescape") as file:
             head = parse.heading(path.name, file.readline(), wanted)
             numbered = enumerate(file, 2)
-            while lines := list(islice(numbered, WINDOW)):
+            while lines := list(islice(numbered, WINDOW_LINES)):
                 yield head, lines
     except OSError as problem:
         raise NoSuchFile(file=path, reason=problem.strerror) from problem
@@ -218,11 +236,11 @@ def _key(line: PairLine) -> tuple[str, str]:
 
 
 def twin(line: int, first: int) -> Rejected:
-    """The refusal of a line that repeats an earlier one."""
+    """The rejection of a line that repeats an earlier one."""
     return Rejected(line, "duplicate", f"line {first} says the same")
 
 
-def _sorted_out(batch: Sequence[PairLine], results: Sequence[PairResult]) -> BatchResult:
+def _batch_result(batch: Sequence[PairLine], results: Sequence[PairResult]) -> BatchResult:
     made, there, rejected = 0, [], []
     for line, result in zip(batch, results, strict=True):
         if result.result is PairOutcome.CREATED:
@@ -231,11 +249,11 @@ def _sorted_out(batch: Sequence[PairLine], results: Sequence[PairResult]) -> Bat
             there.append(line.line)
         else:
             rejected.append(Rejected(line.line, _code(result.reason), result.reason))
-    return made, there, rejected
+    return BatchResult(made=made, there=there, rejected=rejected)
 
 
 def _code(reason: str) -> str:
-    """The stable word for a refusal of Bulk, by how its reason begins."""
+    """The stable code of a refusal by `Bulk`, from how its reason begins."""
     codes = {"unknown": "unknown_id", "over": "over_cap", "self": "self", "blocked": "blocked"}
     return codes[reason.split(" ", 1)[0]]
 
@@ -247,25 +265,39 @@ def _lines(done: Done) -> int:
 def _tally(path: Path, done: Sequence[Done], resumed: int) -> Tally:
     rejected = sorted((one for batch in done for one in batch.rejected), key=lambda one: one.line)
     made, there = sum(batch.made for batch in done), sum(len(batch.there) for batch in done)
-    return Tally(path.name, made + there + len(rejected), made, there, rejected, resumed)
+    return Tally(
+        file=path.name,
+        lines=made + there + len(rejected),
+        made=made,
+        there=there,
+        rejected=rejected,
+        resumed=resumed,
+    )
 
 
-def _without_twins(path: Path, tally: Tally, done: Sequence[Done]) -> Tally:
-    """Tells lines that repeat an earlier line from those whose friendship the graph had before the import."""
+def _without_duplicates(path: Path, tally: Tally, done: Sequence[Done]) -> Tally:
+    """Separate lines that repeat an earlier line from those whose friendship was in the graph before the import."""
     there = sorted(line for batch in done for line in batch.there)
-    parts = (frozenset(there[at : at + TWINS]) for at in range(0, len(there), TWINS))
-    twins = [one for part in parts for one in _twins(path, part)]
-    rejected = sorted([*tally.rejected, *twins], key=lambda one: one.line)
-    return Tally(tally.file, tally.lines, tally.made, len(there) - len(twins), rejected, tally.resumed)
+    parts = (frozenset(there[at : at + DUPLICATE_LINES]) for at in range(0, len(there), DUPLICATE_LINES))
+    duplicates = [one for part in parts for one in _duplicates(path, part)]
+    rejected = sorted([*tally.rejected, *duplicates], key=lambda one: one.line)
+    return Tally(
+        file=tally.file,
+        lines=tally.lines,
+        made=tally.made,
+        there=len(there) - len(duplicates),
+        rejected=rejected,
+        resumed=tally.resumed,
+    )
 
 
-def _twins(path: Path, asked: frozenset[int]) -> Iterator[Rejected]:
-    """Those of the asked lines that an earlier line says already: two passes, one window in memory."""
-    keys = {_key(line) for line in _pair_lines(path) if line.line in asked}
+def _duplicates(path: Path, candidates: frozenset[int]) -> Iterator[Rejected]:
+    """The candidate lines that repeat an earlier line: two passes, one window in memory."""
+    keys = {_key(line) for line in _pair_lines(path) if line.line in candidates}
     first: dict[tuple[str, str], int] = {}
     for line in _pair_lines(path):
         key = _key(line)
-        if key in keys and first.setdefault(key, line.line) != line.line and line.line in asked:
+        if key in keys and first.setdefault(key, line.line) != line.line and line.line in candidates:
             yield twin(line.line, first[key])
 
 

@@ -1,7 +1,7 @@
-"""How far an import has come, in a file beside the CSV that survives a kill at any moment. Knows files, no graph.
+"""The import journal: progress in a file next to the CSV, which survives a crash at any moment.
 
-One JSON value a line, appended after the graph has answered for a batch: first what is imported into which graph,
-then a line a batch. A torn last line is left out, so its batch is sent again, and the graph says that it is there.
+One JSON value a line, appended after a batch is committed: first what is imported into which graph, then one line for
+each batch. A torn last line is ignored, so its batch is sent again, which is idempotent.
 """
 
 from __future__ import annotations
@@ -19,42 +19,42 @@ from graph_service.csv.parse import Rejected
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One batch that the graph has answered for."""
+    """One committed batch."""
 
     batch: int
     """From 0."""
     made: int
     there: Sequence[int]
-    """Numbers of the lines whose friendship was there before."""
+    """Numbers of the lines whose friendship existed before."""
     rejected: Sequence[Rejected]
 
 
 class Journal:
     """The journal of one file's import into one graph."""
 
-    def __init__(self, path: Path, subject: str) -> None:
+    def __init__(self, *, path: Path, subject: str) -> None:
         self._path = path
         self._subject = subject
         self.done: dict[int, Done] = dict(self._read())
-        """What earlier runs have finished, by number of batch."""
-        whole = [json.dumps([subject]), *(_line(done) for done in self.done.values())]
+        """What earlier runs have finished, by batch number."""
+        lines = [json.dumps([subject]), *(_line(done) for done in self.done.values())]
         draft = path.with_name(path.name + ".new")
-        draft.write_text("\n".join([*whole, ""]), encoding="utf-8")
+        draft.write_text("\n".join([*lines, ""]), encoding="utf-8")
         draft.replace(path)
         self._file = path.open("a", encoding="utf-8")
 
     def add(self, done: Done) -> None:
-        """Writes down one finished batch."""
+        """Append one finished batch."""
         self.done[done.batch] = done
         self._file.write(_line(done) + "\n")
         self._file.flush()
 
     def close(self) -> None:
-        """Keeps the file for a later run."""
+        """Close the file; a later run continues from it."""
         self._file.close()
 
     def finish(self) -> None:
-        """Forgets all: the import is complete."""
+        """Delete the file: the import is complete."""
         self._file.close()
         self._path.unlink(missing_ok=True)
 
@@ -69,12 +69,12 @@ class Journal:
             yield done.batch, done
 
 
-def fingerprint(path: Path, *about: str) -> str:
-    """What a journal is about: this content, and whatever else must be the same."""
+def fingerprint(path: Path, *context: str) -> str:
+    """Identifies what a journal belongs to: the file's content, and everything else that must be the same."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256")
-    for word in about:
-        digest.update(b"\0" + word.encode())
+    for part in context:
+        digest.update(b"\0" + part.encode())
     return digest.hexdigest()
 
 
@@ -92,7 +92,7 @@ def _values(path: Path) -> Iterator[list[Any]]:
                 return
 
 
-def beside(path: Path) -> Path:
-    """Where the journal of a CSV file is kept; in the current folder where its own cannot be written."""
+def path_for(path: Path) -> Path:
+    """The journal of a CSV file, next to it; in the current directory where its own is not writable."""
     folder = path.parent if os.access(path.parent, os.W_OK) else Path.cwd()
     return folder / f".{path.name}.import"

@@ -1,9 +1,8 @@
-"""Lines of people.csv and friendships.csv: what they say, or why they are refused. Pure; opens no file, knows no graph.
+"""Parses lines of people.csv and friendships.csv into values, or into the reasons why they are rejected. Pure.
 
-One record is one line (RFC 4180 quoting, but no line break inside quotes), so that every refusal has a line number
+One record is one line (RFC 4180 quoting, but no line break inside quotes), so that every rejection has a line number
 and one broken quote cannot swallow the lines after it. The first line names the columns, in any order; columns with
-other names are ignored. What a cell begins with is data: ids and names are never changed, not even those that a
-spreadsheet would take for a formula.
+other names are ignored. Cells are never changed, not even those that a spreadsheet would take for a formula.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from graph_service.model.model import Pair
 USER_COLUMNS = ("id", "name")
 PAIR_COLUMNS = ("a", "b")
 SINCE = "since"
-MAX_NAME = 128
+MAX_NAME_CHARACTERS = 128
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-LATEST = 253_402_300_799
+MAX_SINCE_SECONDS = 253_402_300_799
 """The end of the year 9999, seconds since the epoch."""
 
 
@@ -35,7 +34,7 @@ class WrongColumns(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """One line that is left out."""
+    """One line that is not imported."""
 
     line: int
     """From 1, the heading included."""
@@ -63,7 +62,7 @@ class PairLine:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """Where the columns stand."""
+    """The positions of the columns."""
 
     columns: int
     places: tuple[int, ...]
@@ -71,7 +70,7 @@ class Heading:
 
 
 def heading(file: str, line: str, wanted: Sequence[str]) -> Heading:
-    """Reads the first line; a byte-order mark before it is accepted.
+    """Parse the first line; a byte-order mark before it is accepted.
 
     Raises:
         WrongColumns: it does not name the wanted columns, each once.
@@ -84,25 +83,27 @@ def heading(file: str, line: str, wanted: Sequence[str]) -> Heading:
 
 
 def users(head: Heading, lines: Iterable[tuple[int, str]]) -> Iterator[UserLine | Rejected]:
-    """Each numbered line as a person, or as rejected; empty lines are passed over."""
-    return (_person(head, number, line) for number, line in lines if line.strip())
+    """Each numbered line as a user, or as rejected; empty lines are skipped."""
+    return (_user(head, number, line) for number, line in lines if line.strip())
 
 
 def pairs(head: Heading, lines: Iterable[tuple[int, str]]) -> Iterator[PairLine | Rejected]:
-    """Each numbered line as a friendship, or as rejected; empty lines are passed over."""
+    """Each numbered line as a friendship, or as rejected; empty lines are skipped."""
     return (_pair(head, number, line) for number, line in lines if line.strip())
 
 
-def _person(head: Heading, number: int, line: str) -> UserLine | Rejected:
+def _user(head: Heading, number: int, line: str) -> UserLine | Rejected:
     cells = _row(head, number, line)
     if isinstance(cells, Rejected):
         return cells
     id_, name = (cells[place] for place in head.places)
     if reason := why_not(id_):
         return Rejected(number, "bad_id", f"id {reason}")
-    if not name or len(name) > MAX_NAME or _CONTROL.search(name):
+    if not name or len(name) > MAX_NAME_CHARACTERS or _CONTROL.search(name):
         return Rejected(
-            number, "bad_name", f"a name has 1 to {MAX_NAME} characters, none of them a control character"
+            number,
+            "bad_name",
+            f"a name has 1 to {MAX_NAME_CHARACTERS} characters, none of them a control character",
         )
     return UserLine(number, id_, name)
 
@@ -116,7 +117,7 @@ def _pair(head: Heading, number: int, line: str) -> PairLine | Rejected:
         if reason := _why_not(id_):
             return Rejected(number, "bad_id", f"{column} {reason}")
     if a == b:
-        return Rejected(number, "self", "nobody is a friend of oneself")
+        return Rejected(number, "self", "a user cannot be their own friend")
     since = _seconds(cells[head.since]) if head.since is not None else 0
     if since is None:
         return Rejected(number, "bad_since", "since is not a number of seconds since 1970")
@@ -135,7 +136,7 @@ def _row(head: Heading, number: int, line: str) -> list[str] | Rejected:
 
 
 def _cells(line: str) -> list[str] | None:
-    """The cells of one line, or None where it is not CSV. Bytes that are no UTF-8 come as lone surrogates."""
+    """The cells of one line, or None where it is not CSV. Bytes that are not UTF-8 arrive as lone surrogates."""
     line = line.rstrip("\r\n")
     if "\x00" in line or not (line.isascii() or _is_text(line)):
         return None
@@ -149,7 +150,7 @@ def _cells(line: str) -> list[str] | None:
 
 
 _why_not = lru_cache(1 << 18)(why_not)
-"""The same id stands in many lines."""
+"""Cached: the same id is in many lines."""
 
 
 def _is_text(line: str) -> bool:
@@ -161,10 +162,10 @@ def _is_text(line: str) -> bool:
 
 
 def _seconds(text: str) -> int | None:
-    """Seconds since the epoch; an empty cell is 0, not known."""
+    """Seconds since the epoch; an empty cell is 0, unknown."""
     if not text:
         return 0
     if not (text.isascii() and text.isdigit()) or len(text) > 12:
         return None
     seconds = int(text)
-    return seconds if seconds <= LATEST else None
+    return seconds if seconds <= MAX_SINCE_SECONDS else None

@@ -1,4 +1,4 @@
-"""Many friendships in one locked transaction. Knows the rules for a pair; reads no files and serves no HTTP."""
+"""Bulk upsert of friendships: one locked transaction for up to `MAX_PAIRS` pairs, one result for each, idempotent."""
 
 from __future__ import annotations
 
@@ -9,25 +9,27 @@ from graph_service.friends.friends import Changed, ignore_changes
 from graph_service.graph.driver import Graph, Row, Transaction
 from graph_service.model.model import Pair, PairOutcome, PairResult
 
-MOST_PAIRS = 1_000
-"""Pairs of one call: 2,000 locks at most, held for tens of milliseconds."""
+MAX_PAIRS = 1_000
+"""Of one call: at most 2,000 locks, held for tens of milliseconds."""
 
 
 class Bulk:
-    """Upserts of friendships, an answer a pair; a repeat changes nothing.
+    """Bulk upsert of friendships. `changed` is called with both ids after the commit of each new one.
 
-    Every method raises GraphUnavailable when the graph does not answer.
+    Every method raises GraphUnavailable when the graph does not respond.
     """
 
-    def __init__(self, graph: Graph, friend_limit: int = 10_000, changed: Changed = ignore_changes) -> None:
+    def __init__(
+        self, *, graph: Graph, friend_limit: int = 10_000, changed: Changed = ignore_changes
+    ) -> None:
         self._graph = graph
         self._friend_limit = friend_limit
         self._changed = changed
 
-    async def batch(self, pairs: Sequence[Pair], tell: bool = True) -> list[PairResult]:
-        """Makes friends of each pair that the rules allow, in one transaction.
+    async def batch(self, pairs: Sequence[Pair], notify: bool = True) -> list[PairResult]:
+        """Make friends of each pair that the rules allow, in one transaction.
 
-        `tell` writes outbox nodes, so that both ends hear of it; a first import leaves it out.
+        `notify` writes outbox nodes, so that both ends are notified; a first import leaves them out.
         """
         ids = sorted({id_ for pair in pairs for id_ in (pair.a, pair.b)})
 
@@ -40,7 +42,7 @@ class Bulk:
                 if result.result is PairOutcome.CREATED
             ]
             if new:
-                await tx.run("pairs_create", pairs=new, tell=tell)
+                await tx.run("pairs_create", pairs=new, tell=notify)
             return results
 
         results = await self._graph.transaction("pairs", work)
@@ -51,21 +53,21 @@ class Bulk:
 
 
 def decide(pairs: Sequence[Pair], locked: Row, friend_limit: int) -> list[PairResult]:
-    """What becomes of each pair, given what the lock read. Pure: counts the batch's own pairs as it goes."""
+    """The result for each pair, from what the lock read. Pure: earlier pairs of the batch count towards limits."""
     degrees = Counter(dict(zip(locked["ids"], locked["degrees"], strict=True)))
     states = {(a, b): state for a, b, state in locked["states"]}
-    made: set[frozenset[str]] = set()
+    created: set[frozenset[str]] = set()
     results = []
     for pair in pairs:
         both = frozenset((pair.a, pair.b))
-        answer, reason = PairOutcome.REFUSED, _refusal(pair, degrees, states, friend_limit)
-        if both in made or states.get((pair.a, pair.b)) == "friends":
-            answer, reason = PairOutcome.EXISTS, ""
+        outcome, reason = PairOutcome.REFUSED, _refusal(pair, degrees, states, friend_limit)
+        if both in created or states.get((pair.a, pair.b)) == "friends":
+            outcome, reason = PairOutcome.EXISTS, ""
         elif not reason:
-            answer = PairOutcome.CREATED
-            made.add(both)
+            outcome = PairOutcome.CREATED
+            created.add(both)
             degrees.update(both)
-        results.append(PairResult(pair.a, pair.b, answer, reason))
+        results.append(PairResult(a=pair.a, b=pair.b, result=outcome, reason=reason))
     return results
 
 

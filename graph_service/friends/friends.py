@@ -1,7 +1,8 @@
-"""The rules of friendship: ask, accept, refuse, end, block, and the lists of them. Knows queries; no HTTP, no presence.
+"""The rules of friendship: request, accept, decline, end, block, and the lists of each.
 
-Each action is one transaction that locks both users in order of id, checks, acts, writes the outbox node and says
-what it changed. What follows a change (kept suggestions dropped, the relay nudged) happens after the commit.
+Each action is one transaction that locks both users in order of id, checks, acts, writes the outbox node
+(transactional outbox) and returns what it changed. Side effects of a change (cached suggestions dropped, the outbox
+relay woken up) happen after the commit. Every action is idempotent.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from graph_service.model.model import (
 )
 
 Changed = Callable[[str, str], Awaitable[None]]
-"""Told of both ids after the commit of a change."""
+"""Called with both ids after the commit of a change."""
 
 Filter = Literal["all", "online", "offline"]
 Direction = Literal["in", "out"]
@@ -45,58 +46,61 @@ class NotFriends(NotFound):
 
 
 async def ignore_changes(_a: str, _b: str) -> None:
-    """For tools that change friendships in bulk and tell nobody."""
+    """For tools that change friendships without an API beside them: no cache to drop, no relay to wake up."""
 
 
 class Friends:
-    """Friendships, requests and blocks. When friends were last seen is told to `rounding` seconds.
+    """Friendships, requests and blocks. `lastSeen` is rounded down to `last_seen_rounding_seconds`.
 
-    Every method raises GraphUnavailable when the graph does not answer, and UserNotFound for an unknown id.
+    Every method raises GraphUnavailable when the graph does not respond, and UserNotFound for an unknown id.
     """
 
     def __init__(
         self,
+        *,
         graph: Graph,
         friend_limit: int = 10_000,
         pending_limit: int = 1_000,
         changed: Changed = ignore_changes,
-        rounding: int = 0,
+        last_seen_rounding_seconds: int = 0,
     ) -> None:
         self._graph = graph
-        self._rounding = rounding
+        self._rounding = last_seen_rounding_seconds
         self._limits = {"friend_limit": friend_limit, "pending_limit": pending_limit}
         self._changed = changed
 
     # Actions -------------------------------------------------------------------------------------------------
 
     async def ask(self, me: str, other: str) -> Outcome:
-        """Asks for friendship, or accepts where the other has asked; a repeat changes nothing.
+        """Request friendship, or accept where the other user has requested it.
 
         Raises:
             BlockedByCaller: the caller has blocked the other.
-            FriendLimitReached: either has all the friends allowed. PendingLimitReached: too many open requests.
+            FriendLimitReached: either user has the maximum. PendingLimitReached: too many pending requests.
         """
         outcome = (await self._act("request_or_accept", me, other, **self._limits))["outcome"]
-        self._refuse(outcome, me, other)
+        self._raise_refusal(outcome, me, other)
         changed = outcome in {"accepted", "asked"}
         if changed:
             await self._changed(me, other)
-        return Outcome(State.REQUESTED if outcome in {"asked", "requested"} else State.FRIENDS, changed)
+        return Outcome(
+            state=State.REQUESTED if outcome in {"asked", "requested"} else State.FRIENDS, changed=changed
+        )
 
     async def remove(self, me: str, other: str) -> Outcome:
-        """Ends a friendship; a repeat changes nothing."""
+        """End a friendship."""
         return await self._end("unfriend", me, other)
 
     async def cancel_or_decline(self, me: str, other: str) -> Outcome:
-        """Takes back the caller's request, or declines the other's; a repeat changes nothing."""
+        """Cancel the caller's request, or decline the other user's."""
         return await self._end("cancel_request", me, other)
 
     async def block(self, me: str, other: str) -> Outcome:
-        """Blocks, which ends friendship and requests in both directions. The other sees an unfriend."""
+        """Block, which ends friendship and requests in both directions. To the other user it looks like an unfriend."""
         return await self._end("block", me, other, State.BLOCKED)
 
     async def unblock(self, me: str, other: str) -> Outcome:
-        """Ends a block; a request that it hid shows again."""
+        """End a block; a request that it hid is shown again."""
         return await self._end("unblock", me, other)
 
     # Lists ---------------------------------------------------------------------------------------------------
@@ -106,11 +110,11 @@ class Friends:
     ) -> FriendPage:
         """A page of friends in order of id."""
         row = await self._list("friends_page", me, after, limit, online=ONLINE[state])
-        friends = [FriendRow(*values) for values in there(row, "names", "onlines", "last_seens", "sinces")]
-        return FriendPage(friends[:limit], _next(row["ids"], limit), row["ts"])
+        friends = [FriendRow(*values) for values in existing(row, "names", "onlines", "last_seens", "sinces")]
+        return FriendPage(friends=friends[:limit], next=_next(row["ids"], limit), ts=row["ts"])
 
     async def one(self, me: str, other: str) -> FriendDetail:
-        """One friend, with the number of friends in common.
+        """One friend, with the number of mutual friends.
 
         Raises:
             NotFriends: the two are not friends.
@@ -120,38 +124,40 @@ class Friends:
             raise NotFriends(id=other)
         seen = rounded_down(row["last_seen"], self._rounding)
         friend = FriendRow(row["id"], row["name"], row["online"], seen, row["since"])
-        return FriendDetail(friend, row["mutual"], row["ts"])
+        return FriendDetail(friend=friend, mutual=row["mutual"], ts=row["ts"])
 
     async def mutual(self, me: str, other: str, after: str | None = None, limit: int = 100) -> FriendPage:
-        """A page of the friends that two users have in common, in order of id, and how many there are.
+        """A page of the mutual friends of two users, in order of id, and how many there are.
 
         Raises:
-            NotFriends: the two are not friends; strangers learn nothing of each other's lists.
+            NotFriends: the two are not friends; only friends may see it.
         """
         row = await self._graph.row("are_friends", me=me, other=other)
         if row is None or not row["friends"]:
             raise NotFriends(id=other)
         found = await self._list("mutual_page", me, after, limit, other=other)
-        friends = [FriendRow(*values) for values in there(found, "names", "onlines", "last_seens")]
-        return FriendPage(friends[:limit], _next(found["ids"], limit), found["ts"], found["total"])
+        friends = [FriendRow(*values) for values in existing(found, "names", "onlines", "last_seens")]
+        return FriendPage(
+            friends=friends[:limit], next=_next(found["ids"], limit), ts=found["ts"], total=found["total"]
+        )
 
     async def requests(
         self, me: str, direction: Direction = "in", after: str | None = None, limit: int = 100
     ) -> RelationPage:
-        """A page of open requests, to the caller or by the caller, in order of id."""
+        """A page of pending requests, to the caller or by the caller, in order of id."""
         return _relations(await self._list(f"requests_{direction}", me, after, limit), limit)
 
     async def blocks(self, me: str, after: str | None = None, limit: int = 100) -> RelationPage:
-        """A page of those whom the caller has blocked, in order of id."""
+        """A page of users whom the caller has blocked, in order of id."""
         return _relations(await self._list("blocks_page", me, after, limit), limit)
 
     # Steps ---------------------------------------------------------------------------------------------------
 
-    async def _end(self, query: str, me: str, other: str, left: State = State.NONE) -> Outcome:
+    async def _end(self, query: str, me: str, other: str, state: State = State.NONE) -> Outcome:
         changed = bool((await self._act(query, me, other))["changed"])
         if changed:
             await self._changed(me, other)
-        return Outcome(left, changed)
+        return Outcome(state=state, changed=changed)
 
     async def _act(self, query: str, me: str, other: str, **parameters: Any) -> Row:
         if me == other:
@@ -173,7 +179,7 @@ class Friends:
         known = (await self._graph.row("existing_ids", ids=[me, other]) or {})["ids"]
         return other if me in known else me
 
-    def _refuse(self, outcome: str, me: str, other: str) -> None:
+    def _raise_refusal(self, outcome: str, me: str, other: str) -> None:
         if outcome == "blocking":
             raise BlockedByCaller(id=other)
         if outcome == "pending_full":
@@ -184,17 +190,17 @@ class Friends:
 
 
 def _relations(row: Row, limit: int) -> RelationPage:
-    people = [Relation(*values) for values in there(row, "names", "ats")]
-    return RelationPage(people[:limit], _next(row["ids"], limit))
+    relations = [Relation(*values) for values in existing(row, "names", "ats")]
+    return RelationPage(relations=relations[:limit], next=_next(row["ids"], limit))
 
 
-def there(row: Row, *columns: str) -> Iterator[tuple[Any, ...]]:
-    """The columns of a list beside its ids, without those who were erased while it was read (their id is null)."""
+def existing(row: Row, *columns: str) -> Iterator[tuple[Any, ...]]:
+    """The columns of a list with its ids, without users that were erased while it was read (their id is null)."""
     for values in zip(row["ids"], *(row[column] for column in columns), strict=True):
         if values[0] is not None:
             yield values
 
 
 def _next(ids: list[str | None], limit: int) -> str | None:
-    """The id to go on after; one more than the page was asked for, so its presence says that there is more."""
+    """The id after which the next page begins. Queries read one more than the page: where it is there, there is more."""
     return next((id_ for id_ in reversed(ids[:limit]) if id_), None) if len(ids) > limit else None

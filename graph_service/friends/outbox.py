@@ -1,4 +1,4 @@
-"""Changed pairs that wait to be told. Knows that a pair changed and how it stands now; not who is told what."""
+"""The transactional outbox: pairs whose relation changed, with their state as read after the commit."""
 
 from __future__ import annotations
 
@@ -9,27 +9,29 @@ from graph_service.model.model import ChangedPair, End, rounded_down
 
 
 class Outbox:
-    """The outbox nodes, read after the commit of the change that wrote them.
+    """The outbox nodes in the graph; the relay reads them and removes what it has stored elsewhere.
 
-    Every method raises GraphUnavailable when the graph does not answer.
+    Every method raises GraphUnavailable when the graph does not respond.
     """
 
-    def __init__(self, graph: Graph, rounding: int = 0) -> None:
+    def __init__(self, *, graph: Graph, last_seen_rounding_seconds: int = 0) -> None:
         self._graph = graph
-        self._rounding = rounding
+        self._rounding = last_seen_rounding_seconds
 
     async def read(self, limit: int = 500) -> list[ChangedPair]:
-        """The oldest changed pairs, each with its present relation, both flags and one clock."""
+        """The oldest changed pairs, each with its present relation, both flags and the clock of the read."""
         return [_pair(row, self._rounding) for row in await self._graph.rows("outbox_read", limit=limit)]
 
     async def done(self, nodes: Sequence[str]) -> None:
-        """Forgets pairs by their nodes, once what is told of them is kept elsewhere. A repeat is harmless."""
+        """Delete nodes, once their notifications are stored elsewhere. Idempotent."""
         await self._graph.write("outbox_done", nodes=list(nodes))
 
 
 def _pair(row: Row, rounding: int) -> ChangedPair:
     a, b = (_end(row, end, rounding) for end in ("a", "b"))
-    return ChangedPair(row["node"], a, b, row["friends"], row["since"] or 0, row["ts"])
+    return ChangedPair(
+        node=row["node"], a=a, b=b, friends=row["friends"], since=row["since"] or 0, ts=row["ts"]
+    )
 
 
 def _end(row: Row, end: str, rounding: int) -> End:

@@ -1,4 +1,8 @@
-"""Online flags: rows 6 and 7 of the walk, and what reads them whole. Knows queries, not presence events or inboxes."""
+"""Online flags in the graph: the pipeline's commit and read stages, and every other read of presence.
+
+Invariant: a read whose result is sent to clients begins after the commit that it reports, in a separate
+transaction, and returns the clock of its statement as `ts`.
+"""
 
 from __future__ import annotations
 
@@ -6,27 +10,27 @@ from collections.abc import Sequence
 
 from graph_service.concurrency.batch_loader import BatchLoader
 from graph_service.errors import UserNotFound
-from graph_service.friends.friends import there
+from graph_service.friends.friends import existing
 from graph_service.graph.driver import Graph, Row
 from graph_service.model.model import CommitResult, Flag, Presence, PresenceSnapshot, SyncView, rounded_down
 
 
 class Flags:
-    """The settled state of users in the graph; when they were last seen, to `rounding` seconds.
+    """The settled state of users in the graph. `last_seen` is rounded down to `last_seen_rounding_seconds`.
 
-    Every method raises GraphUnavailable when the graph does not answer.
+    Every method raises GraphUnavailable when the graph does not respond.
     """
 
-    def __init__(self, graph: Graph, rounding: int = 0) -> None:
+    def __init__(self, *, graph: Graph, last_seen_rounding_seconds: int = 0) -> None:
         self._graph = graph
-        self._rounding = rounding
-        self._syncs = BatchLoader(read=self._read_syncs, min_interval_seconds=0.0)  # somebody waits for each
-        self._known = BatchLoader(read=self._read_known)
+        self._rounding = last_seen_rounding_seconds
+        self._syncs = BatchLoader(read=self._read_syncs, min_interval_seconds=0.0)  # a caller waits for each
+        self._existing = BatchLoader(read=self._read_existing)
 
     async def write_flags(self, flags: Sequence[Flag]) -> CommitResult:
-        """Writes flags where they are not older than the graph's, in one committed transaction.
+        """Write flags that are not older than the stored ones, in one committed transaction; each user at most once.
 
-        Each user at most once. To tell anybody, call `tell` afterwards: it must begin after this commit.
+        To notify friends, call `read_snapshots` afterwards: it must begin after this commit.
         """
         ids = frozenset(flag.user for flag in flags)
         if not ids:
@@ -44,13 +48,14 @@ class Flags:
         )
 
     async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
-        """Own state, online friends and clock of each user, from one statement; unknown ids are left out."""
+        """State, online friends and clock for each user, from one statement; unknown ids are left out."""
         return [
-            _told(row, self._rounding) for row in await self._graph.rows("read_online_friends", ids=list(ids))
+            _snapshot(row, self._rounding)
+            for row in await self._graph.rows("read_online_friends", ids=list(ids))
         ]
 
     async def sync(self, user: str) -> SyncView:
-        """What friends.sync tells, from a read begun after this call; those asked for at one moment are read together.
+        """The content of friends.sync, from a read that begins after this call; calls of one moment share a query.
 
         Raises:
             UserNotFound: no such user.
@@ -61,27 +66,30 @@ class Flags:
         return view
 
     async def exists(self, user: str) -> bool:
-        """Whether there is such a user; those asked for at one moment are looked up together."""
-        return bool(await self._known.load(user))
+        """Whether there is such a user; calls of one moment share a query."""
+        return bool(await self._existing.load(user))
 
     async def online_in_shards(self, shards: Sequence[int]) -> dict[str, int]:
-        """Who is flagged online in these shards, with the `at` of the flag in milliseconds."""
+        """Users flagged online in these shards, with the `at` of the flag in milliseconds."""
         row = await self._graph.row("online_in_shards", shards=list(shards)) or {}
-        return dict(there(row, "ats"))
+        return dict(existing(row, "ats"))
 
     async def online_count(self) -> int:
-        """How many users are flagged online, the invisible among them."""
+        """How many users are flagged online, invisible ones included."""
         row = await self._graph.row("online_count") or {}
         return int(row["online"])
 
     async def presence(self, ids: Sequence[str]) -> list[Presence]:
-        """State of each known user, for the product's back end. The invisible are shown offline."""
+        """The state of each existing user, for the product's back end. Invisible users are offline."""
         row = await self._graph.row("presence_query", ids=list(ids)) or {}
-        rows = there(row, "onlines", "last_seens")
-        return [Presence(user, online, rounded_down(seen, self._rounding)) for user, online, seen in rows]
+        rows = existing(row, "onlines", "last_seens")
+        return [
+            Presence(id=user, online=online, last_seen=rounded_down(seen, self._rounding))
+            for user, online, seen in rows
+        ]
 
     async def set_visibility(self, user: str, invisible: bool) -> bool:
-        """Makes a user appear offline, or visible again; whether that changed anything. The outbox holds it until friends are told.
+        """Make a user invisible or visible; True if that changed anything. The outbox holds the change for the relay.
 
         Raises:
             UserNotFound: no such user.
@@ -92,10 +100,13 @@ class Flags:
         return bool(row["changed"])
 
     async def _read_syncs(self, users: list[str]) -> dict[str, SyncView]:
-        told = await self.read_snapshots(users)
-        return {one.user: SyncView(one.visible_friends, one.total_friends, one.ts) for one in told}
+        snapshots = await self.read_snapshots(users)
+        return {
+            one.user: SyncView(online_friends=one.visible_friends, total_friends=one.total_friends, ts=one.ts)
+            for one in snapshots
+        }
 
-    async def _read_known(self, users: list[str]) -> dict[str, bool]:
+    async def _read_existing(self, users: list[str]) -> dict[str, bool]:
         row = await self._graph.row("existing_ids", ids=users) or {}
         return dict.fromkeys(row["ids"], True)
 
@@ -105,7 +116,7 @@ class Flags:
         return int(row["ts"])
 
 
-def _told(row: Row, rounding: int) -> PresenceSnapshot:
+def _snapshot(row: Row, rounding: int) -> PresenceSnapshot:
     hidden = set(row["hidden"])
     online = row["online"]
     return PresenceSnapshot(

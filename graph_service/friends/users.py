@@ -1,4 +1,4 @@
-"""People: who exists, what is kept of them, and how they are erased. Knows queries and shards; no HTTP."""
+"""Users: create, rename, export, erase."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from graph_service.friends.friends import Changed, ignore_changes
 from graph_service.graph.driver import Graph
 
 Eraser = Callable[[str], Awaitable[Mapping[str, Any]]]
-"""Erases one user in one store; what it did, for the report."""
+"""Erases one user in one store; returns what it did, for the report."""
 ShardOf = Callable[[str], int]
 Created = Callable[[Sequence[str]], Awaitable[None]]
-"""Told of new users after the commit; must not wait for anything."""
+"""Called with the ids of new users after the commit; must not wait for anything."""
 
 
 async def ignore_created(_users: Sequence[str]) -> None:
-    """New users are of no interest to anybody."""
+    """For processes without a bridge: PubNub is not asked about new users."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserProfile:
-    """One user to be created or renamed."""
+    """One user to create or rename."""
 
     id: str
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Upserted:
-    """Which ids are new, and which have another name now."""
+    """Which users were created, and which were renamed."""
 
     created: Sequence[str]
     renamed: Sequence[str]
@@ -40,12 +40,13 @@ class Upserted:
 class Users:
     """Users and their profile.
 
-    `erasers` are the other stores (kept answers, App Context, …) by name: each is asked at an erase and reported.
-    Every method raises GraphUnavailable when the graph does not answer.
+    `erasers` are the other stores (cached suggestions, App Context, …) by name: an erase calls each and reports it.
+    Every method raises GraphUnavailable when the graph does not respond.
     """
 
     def __init__(
         self,
+        *,
         graph: Graph,
         shard_of: ShardOf,
         changed: Changed = ignore_changes,
@@ -58,20 +59,20 @@ class Users:
         self._erasers = dict(erasers or {})
         self._created = created
 
-    async def upsert_many(self, people: Sequence[UserProfile]) -> Upserted:
-        """Creates or renames users in one transaction; of one id given twice the last name counts."""
-        rows = [[person.id, person.name, self._shard_of(person.id)] for person in people]
+    async def upsert_many(self, users: Sequence[UserProfile]) -> Upserted:
+        """Create or rename users in one transaction; of a repeated id the last name counts."""
+        rows = [[user.id, user.name, self._shard_of(user.id)] for user in users]
         row = await self._graph.write("users_upsert", rows=list({row[0]: row for row in rows}.values())) or {}
         if row["created"]:
             await self._created(row["created"])
-        return Upserted(row["created"], row["renamed"])
+        return Upserted(created=row["created"], renamed=row["renamed"])
 
     async def upsert(self, user: str, name: str) -> bool:
-        """Creates or renames one user; whether the user is new."""
+        """Create or rename one user; True if the user is new."""
         return bool((await self.upsert_many([UserProfile(user, name)])).created)
 
     async def export(self, user: str) -> dict[str, Any]:
-        """Everything the graph holds of one user.
+        """Everything that the graph holds of one user.
 
         Raises:
             UserNotFound: no such user.
@@ -82,15 +83,15 @@ class Users:
         return row
 
     async def erase(self, user: str) -> dict[str, Mapping[str, Any]]:
-        """Erases a user everywhere; a report per store. Friends are told that the friendship ended.
+        """Erase a user in every store; returns a report for each. Friends are notified that the friendship ended.
 
-        The graph comes last, so that an erase which fails half-way can be asked for again.
+        The graph comes last, so that an erase that fails half-way can be repeated.
 
         Raises:
             UserNotFound: no such user, or erased before.
         """
-        known = (await self._graph.row("existing_ids", ids=[user]) or {})["ids"]
-        if not known:
+        exists = (await self._graph.row("existing_ids", ids=[user]) or {})["ids"]
+        if not exists:
             raise UserNotFound(id=user)
         report: dict[str, Mapping[str, Any]] = {}
         for store, eraser in self._erasers.items():
@@ -98,7 +99,7 @@ class Users:
         row = await self._graph.write("user_erase", id=user)
         if row is None:
             raise UserNotFound(id=user)
-        told = row.pop("told")
-        for friend in told:
+        notified = row.pop("told")
+        for friend in notified:
             await self._changed(user, friend)
-        return {"graph": row | {"told": len(told)}, **report}
+        return {"graph": row | {"told": len(notified)}, **report}

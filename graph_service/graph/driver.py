@@ -1,10 +1,10 @@
-"""The graph database, and the only file that imports its driver. Knows named queries, not what they mean.
+"""The graph database by named queries; the only module that imports the Neo4j driver.
 
-Reads are one round trip in auto-commit, with their own short retry; writes are managed transactions that the
-driver repeats after a deadlock or a lost connection, so a transaction function must have no side effect.
-Records become dicts as they are: the driver's `data()` looks at every element of every list, which doubled the time
-of a page of 1000. In a cluster everything goes to the writer, except reads whose header lets any member answer; those
-wait for the writes of this process by the driver's bookmarks.
+Reads are one round trip in auto-commit, with a short retry of ours. Writes are managed transactions that the driver
+repeats after a deadlock or a lost connection, so a transaction function must have no side effect. Records become
+plain dicts: the driver's `data()` examines every element of every list, which doubled the time of a page of 1000.
+In a cluster everything goes to the leader, except reads whose header says ``members: any``; those wait for the writes
+of this process by the driver's bookmarks (read your writes).
 """
 
 from __future__ import annotations
@@ -28,19 +28,22 @@ from graph_service.settings import Settings
 Row = dict[str, Any]
 T = TypeVar("T")
 Observer = Callable[[str, float, bool], None]
-"""Told of each call: query name, seconds, whether it succeeded."""
+"""Called after each query: name, seconds, whether it succeeded."""
 
 DATABASE = "neo4j"
 """Named in every session, so that the driver does not ask the server for the user's home database."""
 MAX_CONCURRENT_WRITES = 16
-"""Write transactions of one process at once; the others wait here, in order. Inside the server lock waiters are not
-served in order: with 64 writers on 20 users some waited for over 5 s, with 16 none did, at the same rate."""
+"""Of one process; the others wait here, first in, first out. The server does not serve lock waiters in order: with 64
+writers on 20 users some waited for over 5 s, with 16 none did, at the same throughput."""
 
-GONE = "Neo.ClientError.Statement.EntityNotFound"
+ENTITY_NOT_FOUND = "Neo.ClientError.Statement.EntityNotFound"
 WRITE_QUEUE_TIMEOUT_SECONDS = 10.0
-"""How long a write waits for its turn before it is told that the graph is away."""
+"""For a write that waits for its turn; then it fails as if the graph were away."""
+READ_RETRY_SECONDS = 5.0
+READ_MIN_BACKOFF_SECONDS = 0.02
+READ_MAX_BACKOFF_SECONDS = 0.5
 
-LOST = (
+CONNECTION_LOST = (
     failures.ServiceUnavailable,
     failures.SessionExpired,
     failures.TransientError,
@@ -48,9 +51,9 @@ LOST = (
 )
 
 
-def _may_pass(problem: Exception) -> bool:
-    """Whether the same read may succeed now: the server was away, or something it had found was deleted meanwhile."""
-    return isinstance(problem, LOST) or getattr(problem, "code", "") == GONE
+def _is_temporary(problem: Exception) -> bool:
+    """Whether a retry may succeed: the server was away, or something that the read had found was deleted during it."""
+    return isinstance(problem, CONNECTION_LOST) or getattr(problem, "code", "") == ENTITY_NOT_FOUND
 
 
 class GraphRefused(SetupError):
@@ -68,25 +71,25 @@ class NotNeo4j(SetupError):
 class Transaction:
     """Named queries inside one write transaction."""
 
-    def __init__(self, tx: AsyncManagedTransaction) -> None:
+    def __init__(self, *, tx: AsyncManagedTransaction) -> None:
         self._tx = tx
 
     async def run(self, name: str, **parameters: Any) -> list[Row]:
-        """Runs one query and returns all its rows."""
+        """Run one query; returns all its rows."""
         return await self.run_text(_text(name), parameters)
 
     async def run_text(self, text: str, parameters: Row) -> list[Row]:
-        """Runs a text that is not in the catalogue and returns all its rows."""
+        """Run a text that is not in the catalogue; returns all its rows."""
         return [dict(record) async for record in await self._tx.run(text, parameters)]
 
 
 class Graph:
-    """A pool of connections to one database, by query name.
+    """A connection pool to one database; queries are called by name.
 
-    Every method raises GraphUnavailable when the server does not answer within the retry time.
+    Every method raises GraphUnavailable when the server does not respond within the retry time.
     """
 
-    def __init__(self, driver: neo4j.AsyncDriver, database: str, observe: Observer | None = None) -> None:
+    def __init__(self, *, driver: neo4j.AsyncDriver, database: str, observe: Observer | None = None) -> None:
         self._driver = driver
         self._database = database
         self._writers = asyncio.Semaphore(MAX_CONCURRENT_WRITES)
@@ -104,23 +107,23 @@ class Graph:
         return rows[0] if rows else None
 
     async def write(self, name: str, **parameters: Any) -> Row | None:
-        """Runs one writing query in a transaction of its own; its first row, or None. Committed on return."""
+        """Run one writing query in its own transaction; returns its first row, or None. Committed on return."""
         return await self._observed(name, self._execute(_text(name), parameters))
 
     async def transaction(self, name: str, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Several queries in one write transaction; `work` may run more than once."""
+        """Run several queries in one write transaction; `work` may run more than once."""
         return await self._observed(name, self._managed(work))
 
     async def explain(self, text: str, **parameters: Any) -> Row:
-        """The plan of a query as a nested dict of operatorType, args and children; nothing is run."""
+        """The plan of a query as a nested dict of operatorType, args and children; runs nothing."""
         return await self._observed("explain", self._explain(f"EXPLAIN {text}", parameters))
 
     async def statement(self, text: str, **parameters: Any) -> list[Row]:
-        """Runs a text that is not in the catalogue, in auto-commit: for migrations and engine checks."""
+        """Run a text that is not in the catalogue, in auto-commit: for migrations and checks of the server."""
         return await self._observed("statement", self._read(text, parameters))
 
     async def statements(self, texts: list[tuple[str, Row]]) -> None:
-        """Runs texts that are not in the catalogue in one transaction: for migrations."""
+        """Run texts that are not in the catalogue in one transaction: for migrations."""
 
         async def work(tx: Transaction) -> None:
             for text, parameters in texts:
@@ -133,21 +136,26 @@ class Graph:
         return str((await self._driver.get_server_info()).agent)
 
     async def _observed(self, name: str, call: Awaitable[T]) -> T:
-        began, ok = time.perf_counter(), False
+        started_at, ok = time.perf_counter(), False
         try:
             with tracing.span(f"graph {name}"):
-                answer = await call
+                result = await call
         except (failures.DriverError, failures.Neo4jError, OSError) as problem:
-            if _is_ours(problem):
+            if _is_defect(problem):
                 raise
             raise GraphUnavailable(reason=_reason(problem)) from problem
         else:
             ok = True
-            return answer
+            return result
         finally:
-            self._observe(name, time.perf_counter() - began, ok)
+            self._observe(name, time.perf_counter() - started_at, ok)
 
-    @stamina.retry(on=_may_pass, timeout=5.0, wait_initial=0.02, wait_max=0.5)
+    @stamina.retry(
+        on=_is_temporary,
+        timeout=READ_RETRY_SECONDS,
+        wait_initial=READ_MIN_BACKOFF_SECONDS,
+        wait_max=READ_MAX_BACKOFF_SECONDS,
+    )
     async def _read(self, text: str, parameters: Row, access: str = neo4j.WRITE_ACCESS) -> list[Row]:
         async with self._session(access) as session:
             return [dict(record) async for record in await session.run(text, parameters)]
@@ -158,17 +166,17 @@ class Graph:
         return cast("Row", summary.plan or {})
 
     async def _execute(self, text: str, parameters: Row) -> Row | None:
-        async with self._turn():
-            answer = await self._driver.execute_query(text, parameters, database_=self._database)
-        return dict(answer.records[0]) if answer.records else None
+        async with self._write_slot():
+            result = await self._driver.execute_query(text, parameters, database_=self._database)
+        return dict(result.records[0]) if result.records else None
 
     async def _managed(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        async with self._turn(), self._session() as session:
-            return await session.execute_write(lambda tx: work(Transaction(tx)))
+        async with self._write_slot(), self._session() as session:
+            return await session.execute_write(lambda tx: work(Transaction(tx=tx)))
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """One of the places for writers, in order of asking; who waits too long is told that the graph is away."""
+    async def _write_slot(self) -> AsyncIterator[None]:
+        """One of the slots for writers, first in, first out. Raises `GraphUnavailable` where the wait is too long."""
         try:
             async with asyncio.timeout(WRITE_QUEUE_TIMEOUT_SECONDS):
                 await self._writers.acquire()
@@ -192,8 +200,8 @@ def _text(name: str) -> str:
     return queries.catalogue()[name].text
 
 
-def _is_ours(problem: BaseException) -> bool:
-    """Whether a query is wrong, rather than the server away, locked or full: a defect, not to be told as temporary."""
+def _is_defect(problem: BaseException) -> bool:
+    """Whether the query itself is wrong, rather than the server away, locked or full: never reported as temporary."""
     code = getattr(problem, "code", None) or ""
     return code.startswith(
         ("Neo.ClientError.Statement", "Neo.ClientError.Schema", "Neo.ClientError.Procedure")
@@ -201,14 +209,14 @@ def _is_ours(problem: BaseException) -> bool:
 
 
 def _reason(problem: BaseException) -> str:
-    """One line without addresses of other people's data: the code of a server error, or the driver's words."""
+    """One line without user data: the code of a server error, or the driver's message."""
     code = getattr(problem, "code", None)
     return str(code or problem).splitlines()[0][:200]
 
 
 @asynccontextmanager
 async def connect(settings: Settings, observe: Observer | None = None) -> AsyncIterator[Graph]:
-    """Opens the pool and closes it. Does not wait for the server: see `check`."""
+    """Open the pool, and close it at the end. Does not wait for the server: see `check`."""
     driver = neo4j.AsyncGraphDatabase.driver(
         settings.neo4j_uri,
         auth=(settings.neo4j_user, settings.neo4j_password.get_secret_value()),
@@ -225,18 +233,18 @@ async def connect(settings: Settings, observe: Observer | None = None) -> AsyncI
         user_agent="friends-presence",
     )
     try:
-        yield Graph(driver, DATABASE, observe)
+        yield Graph(driver=driver, database=DATABASE, observe=observe)
     finally:
         await asyncio.shield(driver.close())
 
 
 async def check(graph: Graph, settings: Settings) -> str:
-    """Asks the server who it is; returns its agent string.
+    """Ask the server what it is; returns its agent string.
 
     Raises:
         GraphRefused: wrong user or password.
-        NotNeo4j: another kind of server, or one older than 5.26, answered.
-        GraphUnavailable: nobody answered.
+        NotNeo4j: another kind of server responded, or one older than 5.26.
+        GraphUnavailable: no server responded.
     """
     try:
         agent = await graph.agent()

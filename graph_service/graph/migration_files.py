@@ -1,7 +1,7 @@
-"""Migration files: names, statements, checksums. Pure: knows no database.
+"""Migration files: names, statements, checksums. Pure.
 
-File names, checksums and the records made of them are those of neo4j-migrations (Apache-2.0, Java), so that its
-tools can read on where this runner stopped.
+File names, checksums and the records in the graph are those of neo4j-migrations (Apache-2.0, Java), so that its tools
+can continue where this runner stopped.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Migration:
 
     @property
     def commits_itself(self) -> bool:
-        """Whether a statement opens transactions of its own, which no transaction may surround."""
+        """Whether a statement opens transactions itself (CALL … IN TRANSACTIONS), so it must run in auto-commit."""
         return any(AUTO_COMMIT.search(bare(statement)) for statement in self.statements)
 
 
@@ -71,7 +71,7 @@ def read_folder(folder: Path) -> list[Migration]:
 
 
 def parse(name: str, text: str) -> Migration:
-    """One file's migration.
+    """Parse one file.
 
     Raises:
         BadMigrationFile: the name is not ``V0001__what_it_does.cypher``, there is no statement, or it mixes
@@ -90,7 +90,7 @@ def parse(name: str, text: str) -> Migration:
 
 
 def split(text: str) -> tuple[str, ...]:
-    """Statements between semicolons that stand outside of strings, back-ticks and comments; the last needs none."""
+    """Statements, split at semicolons outside of strings, back-ticks and comments; the last needs none."""
     statements, start = [], 0
     for token in TOKENS.finditer(text):
         if token["end"]:

@@ -1,4 +1,4 @@
-"""Applies migrations to a graph, one starter at a time. Knows the records and the lock; files are read elsewhere.
+"""Applies schema and data migrations to the graph, one process at a time by a lock in the graph.
 
 Records are those of neo4j-migrations: a chain ``(:__Neo4jMigration {version: 'BASELINE'})-[:MIGRATED_TO]->(…)``.
 A data migration and its record are one transaction. A schema migration cannot share one with its record, so its
@@ -22,7 +22,9 @@ from graph_service.graph.migration_files import Migration, read_folder
 from graph_service.graph.queries import catalogue, data_folder
 
 LOCK_SECONDS = 60
-"""A starter that died frees the lock after this long; a living one renews it before every migration."""
+"""The lock of a process that died expires after this; a running one renews it before every migration."""
+INDEX_TIMEOUT_SECONDS = 300
+LOCK_POLL_SECONDS = 0.2
 
 
 class EditedMigration(SetupError):
@@ -49,16 +51,16 @@ class MigrationLocked(SetupError):
     code = "migration_locked"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a migration run would do: what is applied, and what would follow."""
+    """Which migrations are applied, and which a run would apply."""
 
     applied: Sequence[str]
     pending: Sequence[Migration]
 
 
 async def plan(graph: Graph, known: Sequence[Migration]) -> Plan:
-    """Compares files and graph.
+    """Compare files with the graph.
 
     Raises:
         EditedMigration: an applied file has another checksum now.
@@ -72,14 +74,16 @@ async def plan(graph: Graph, known: Sequence[Migration]) -> Plan:
             raise MissingMigration(version=version, source=row["source"])
         if migration.checksum != row["checksum"]:
             raise EditedMigration(source=migration.source, now=migration.checksum, then=row["checksum"])
-    return Plan(list(applied), [migration for migration in known if migration.version not in applied])
+    return Plan(
+        applied=list(applied), pending=[migration for migration in known if migration.version not in applied]
+    )
 
 
 async def refuse_when_behind(graph: Graph, known: Sequence[Migration]) -> None:
-    """For a service about to start.
+    """Check the schema before serving.
 
     Raises:
-        MigrationsBehind: files are waiting to be applied.
+        MigrationsBehind: migrations are pending.
     """
     pending = (await plan(graph, known)).pending
     if pending:
@@ -87,54 +91,54 @@ async def refuse_when_behind(graph: Graph, known: Sequence[Migration]) -> None:
 
 
 async def migrate(graph: Graph, known: Sequence[Migration], user: str = "neo4j") -> list[Migration]:
-    """Applies what is pending and returns it. Of two who start at once, one waits and then finds nothing to do.
+    """Apply and return what is pending. Of two processes that start at once, one waits and then finds nothing to do.
 
     Raises:
         EditedMigration, MissingMigration: see `plan`.
         MigrationLocked: the lock was not free in time.
     """
-    async with _locked(graph) as renew:
+    async with _locked(graph) as lock:
         pending = (await plan(graph, known)).pending
         for migration in pending:
-            await renew()
+            await lock.renew()
             await _apply(graph, migration, user)
         if pending:
-            await graph.rows("await_indexes", seconds=300)
+            await graph.rows("await_indexes", seconds=INDEX_TIMEOUT_SECONDS)
     return list(pending)
 
 
 async def dry_run(graph: Graph, pending: Sequence[Migration]) -> None:
-    """Asks the server to parse and plan each pending statement; changes nothing."""
+    """Let the server parse and plan each pending statement; changes nothing."""
     for migration in pending:
         for statement in migration.statements:
             await graph.explain(statement)
 
 
 async def _apply(graph: Graph, migration: Migration, user: str) -> None:
-    began = time.monotonic()
+    started_at = time.monotonic()
     if migration.is_schema or migration.commits_itself:
         for statement in migration.statements:
             await graph.statement(statement)
-        await graph.statements([_record(migration, began, user)])
+        await graph.statements([_record(migration, started_at, user)])
     else:
         work: list[tuple[str, Row]] = [(statement, {}) for statement in migration.statements]
-        await graph.statements([*work, _record(migration, began, user)])
+        await graph.statements([*work, _record(migration, started_at, user)])
 
 
-def _record(migration: Migration, began: float, user: str) -> tuple[str, Row]:
+def _record(migration: Migration, started_at: float, user: str) -> tuple[str, Row]:
     parameters = {
         "version": migration.version,
         "description": migration.description,
         "source": migration.source,
         "checksum": migration.checksum,
-        "took": int((time.monotonic() - began) * 1000),
-        "by": _who(),
+        "took": int((time.monotonic() - started_at) * 1000),
+        "by": _operating_system_user(),
         "connected_as": user,
     }
     return catalogue()["migration_record"].text, parameters
 
 
-def _who() -> str:
+def _operating_system_user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a container without a passwd entry
@@ -142,35 +146,35 @@ def _who() -> str:
 
 
 @asynccontextmanager
-async def _locked(graph: Graph) -> AsyncIterator[_Renew]:
+async def _locked(graph: Graph) -> AsyncIterator[_Lock]:
     owner = uuid.uuid4().hex
-    renew = _Renew(graph, owner)
+    lock = _Lock(graph=graph, owner=owner)
     await graph.rows("migration_lock_constraint")
     deadline = time.monotonic() + 2 * LOCK_SECONDS
-    while not await renew.take():
+    while not await lock.acquire():
         if time.monotonic() > deadline:
             raise MigrationLocked(seconds=2 * LOCK_SECONDS)
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(LOCK_POLL_SECONDS)
     try:
-        yield renew
+        yield lock
     finally:
         await asyncio.shield(graph.rows("migration_unlock", owner=owner))
 
 
-class _Renew:
-    """The lock in one starter's hands."""
+class _Lock:
+    """The migration lock in the graph, as held by one process."""
 
-    def __init__(self, graph: Graph, owner: str) -> None:
+    def __init__(self, *, graph: Graph, owner: str) -> None:
         self._graph = graph
         self._owner = owner
 
-    async def take(self) -> bool:
-        """Takes or keeps the lock; whether it is ours now."""
+    async def acquire(self) -> bool:
+        """Take or renew the lock; True if it is ours now."""
         row = await self._graph.write("migration_lock", owner=self._owner, seconds=LOCK_SECONDS)
         return bool(row and row["free"])
 
-    async def __call__(self) -> None:
-        if not await self.take():
+    async def renew(self) -> None:
+        if not await self.acquire():
             raise MigrationLocked(seconds=LOCK_SECONDS)
 
 

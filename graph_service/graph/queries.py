@@ -1,8 +1,8 @@
-"""The named queries: one .cypher file each, with a header that says what it does. Knows files, no database.
+"""The catalogue of named queries: one .cypher file each, with a header that is its contract.
 
-A query's name is its file's name, in the code, in the metrics and in the docs. The header's lines are
-``// word: text``; the words are parameters, returns, locks and plan, and, for a read that any member of a cluster may
-answer, members. The header is not sent to the server.
+A query's name is the stem of its file, in code, metrics and documents. The header's lines are ``// field: text``; the
+fields are parameters, returns, locks and plan, and members for a read that any member of a cluster may serve. The
+header is not sent to the server.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class BadQueryFile(SetupError):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One query: its name, its text as sent, and its header."""
+    """One query: name, text as sent to the server, and header."""
 
     name: str
     text: str
@@ -36,14 +36,14 @@ class Query:
 
     @property
     def operators(self) -> frozenset[str]:
-        """The operators that its plan must contain, from the header's plan line."""
+        """The operators that its plan must contain, from the header's plan field."""
         return frozenset(
             re.findall(r"\b[A-Z]\w+(?:\((?:All|Into)\))?", _without_reasons(self.header["plan"]))
         )
 
     @property
     def by_any_member(self) -> bool:
-        """Whether a member that lags may answer; the writes of this process are waited for, those of others not."""
+        """Whether a lagging member may serve it. It waits for writes of this process, not for those of others."""
         return self.header.get("members") == "any"
 
     @property
@@ -57,7 +57,7 @@ def _without_reasons(plan: str) -> str:
 
 
 def data_folder(name: str) -> Path:
-    """Where cypher/ or migrations/ is: beside the packages in a checkout, inside graph_service in a wheel."""
+    """The directory of cypher/ or migrations/: next to the packages in a checkout, inside graph_service in a wheel."""
     inside = Path(str(resources.files("graph_service"))) / "_data" / name
     return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / name
 
@@ -72,22 +72,22 @@ def catalogue() -> dict[str, Query]:
     files = sorted(data_folder("cypher").rglob("*.cypher"))
     found = {path.stem: parse(path.stem, path.read_text("utf-8")) for path in files}
     if len(found) < len(files):
-        twice = next(path.stem for path in files if sum(other.stem == path.stem for other in files) > 1)
-        raise BadQueryFile(name=twice, reason="is the name of two files")
+        duplicate = next(path.stem for path in files if sum(other.stem == path.stem for other in files) > 1)
+        raise BadQueryFile(name=duplicate, reason="is the name of two files")
     return found
 
 
 def parse(name: str, source: str) -> Query:
-    """Splits a file into header and text.
+    """Split a file into header and text.
 
     Raises:
-        BadQueryFile: the header lacks a word, or there is no text.
+        BadQueryFile: the header lacks a field, or there is no text.
     """
     lines = source.strip().splitlines()
     comment = [line[2:].strip() for line in lines if line.startswith("//")]
     text = "\n".join(line for line in lines if not line.lstrip().startswith("//")).strip()
     header = _header(comment)
-    missing = [word for word in HEADER_WORDS if word not in header]
+    missing = [field for field in HEADER_WORDS if field not in header]
     if missing or not text:
         raise BadQueryFile(name=name, reason=f"lacks {', '.join(missing) or 'a query'}")
     return Query(name, text, comment[0], header)
@@ -95,12 +95,12 @@ def parse(name: str, source: str) -> Query:
 
 def _header(comment: list[str]) -> dict[str, str]:
     header: dict[str, str] = {}
-    word = ""
+    field = ""
     for line in comment:
         head, colon, rest = line.partition(":")
         if colon and head in HEADER_WORDS + OPTIONAL_WORDS:
-            word = head
-            header[word] = rest.strip()
-        elif word:
-            header[word] += " " + line
+            field = head
+            header[field] = rest.strip()
+        elif field:
+            header[field] += " " + line
     return header

@@ -1,7 +1,7 @@
-"""Reading the graph into Neo4j's memory after it was started: Community does not do it by itself. Knows pages only.
+"""Warms up Neo4j's page cache after a start, which the Community edition does not do.
 
-Until an edge and the friend at its end were read once they are on the disk, and the first settle or sync of a user
-costs several times the usual (docs/operate.md). Any time is good, twice does no harm.
+An edge and the friend at its end are on disk until they are read once, and the first commit or sync of a user costs
+several times the usual (docs/operate.md). It may run at any time, and repeatedly.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from dataclasses import dataclass
 from graph_service.graph.driver import Graph
 
 PAGE_SIZE = 200
-"""People of one page: some 150,000 edges, about 50 ms when they are in memory already."""
+"""Users of one query: some 150,000 edges, about 50 ms when they are in memory already."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Warmed:
-    """What was read."""
+    """How much was read."""
 
-    people: int
+    users: int
     friendships: int
     """Each is read from both ends and counted once."""
 
 
-async def warm(graph: Graph, advance: Callable[[int], None] = lambda _people: None) -> Warmed:
-    """Reads everyone's friends once.
+async def warm(graph: Graph, advance: Callable[[int], None] = lambda _users: None) -> Warmed:
+    """Read every user's friends once. `advance` is called with the number of users of each page.
 
     Raises:
-        GraphUnavailable: the graph does not answer.
+        GraphUnavailable: the graph does not respond.
     """
-    after, people, ends = "", 0, 0
+    after, users, ends = "", 0, 0
     while (row := await graph.row("warm_page", after=after, limit=PAGE_SIZE)) and row["people"]:
-        after, people, ends = row["last"], people + row["people"], ends + row["friendships"]
+        after, users, ends = row["last"], users + row["people"], ends + row["friendships"]
         advance(row["people"])
-    return Warmed(people, ends // 2)
+    return Warmed(users=users, friendships=ends // 2)

@@ -1,4 +1,4 @@
-"""The vocabulary and its pure rules: flags, users, ids, shards, messages, cursors.
+"""Pure values and rules: flags, users, ids, shards, messages, cursors, timestamps.
 
 In: nothing. Out: plain values.
 Imports: `errors`.

@@ -1,8 +1,8 @@
-"""Where the next page begins, as an opaque word. Pure; knows no page, no HTTP and no graph.
+"""Opaque pagination cursors (keyset pagination): where the next page begins. Pure.
 
-A cursor remembers the filter it was made with, as a digest, and is refused with any other: a page of online friends
-cannot be continued as a page of all friends. A second digest finds cursors that were cut or typed. There is no
-secret in it and none is needed: it only says where in the caller's own list to go on.
+A cursor contains a digest of the filter it was made for, and is refused with any other: a page of online friends
+cannot be continued as a page of all friends. A second digest detects cursors that were truncated or made up. It
+contains no secret and needs none: it only names a position in the caller's own list.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import hashlib
 
 from graph_service.errors import BadInput
 
-DIGEST = 6
-"""Bytes of each digest: guards against mistakes, not against malice."""
-MAX_CURSOR = 1024
-"""Characters."""
+DIGEST_BYTES = 6
+"""Of each digest: protects against mistakes, not against malice."""
+MAX_CURSOR_CHARACTERS = 1024
 
 
 class BadCursor(BadInput):
@@ -32,28 +31,28 @@ class CursorOfAnotherFilter(BadInput):
 
 
 def encode(after: str, *filters: str) -> str:
-    """The cursor of the page that begins behind `after` with these filters."""
-    kept = _digest(*filters) + after.encode()
-    return base64.urlsafe_b64encode(_digest("cursor", kept.hex()) + kept).rstrip(b"=").decode()
+    """The cursor of the page that begins after `after`, with these filters."""
+    content = _digest(*filters) + after.encode()
+    return base64.urlsafe_b64encode(_digest("cursor", content.hex()) + content).rstrip(b"=").decode()
 
 
 def decode(cursor: str, *filters: str, field: str = "after") -> str:
-    """What `encode` was given; raises `BadCursor` or `CursorOfAnotherFilter`."""
+    """The `after` of a cursor. Raises `BadCursor` or `CursorOfAnotherFilter`."""
     raw = _raw(cursor)
-    check, kept = raw[:DIGEST], raw[DIGEST:]
-    if len(kept) < DIGEST or check != _digest("cursor", kept.hex()):
+    check, content = raw[:DIGEST_BYTES], raw[DIGEST_BYTES:]
+    if len(content) < DIGEST_BYTES or check != _digest("cursor", content.hex()):
         raise BadCursor(field=field)
-    if kept[:DIGEST] != _digest(*filters):
+    if content[:DIGEST_BYTES] != _digest(*filters):
         raise CursorOfAnotherFilter(field=field)
     try:
-        return kept[DIGEST:].decode()
+        return content[DIGEST_BYTES:].decode()
     except UnicodeDecodeError:
         raise BadCursor(field=field) from None
 
 
 def _raw(cursor: str) -> bytes:
-    """The bytes, or none for what is not base64; only the one spelling that `encode` writes is accepted."""
-    if len(cursor) > MAX_CURSOR or not cursor.isascii():
+    """The bytes, empty where it is not base64; only the exact spelling that `encode` writes is accepted."""
+    if len(cursor) > MAX_CURSOR_CHARACTERS or not cursor.isascii():
         return b""
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
@@ -63,4 +62,4 @@ def _raw(cursor: str) -> bytes:
 
 
 def _digest(*parts: str) -> bytes:
-    return hashlib.blake2b("\0".join(parts).encode(), digest_size=DIGEST).digest()
+    return hashlib.blake2b("\0".join(parts).encode(), digest_size=DIGEST_BYTES).digest()

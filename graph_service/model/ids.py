@@ -1,8 +1,8 @@
-"""Which user ids are accepted, and why others are not. Pure; knows no HTTP, no graph and no PubNub client.
+"""Validation of user ids, with the reason why one is refused. Pure.
 
 A user id becomes part of PubNub channel names, the longest of which is ``friends.{id}``. PubNub's limit of 92
-characters, its reserved characters and its reserved ending ``-pnpres`` (PubNub docs: channel names) are therefore
-limits of ours, and are refused here, once, before anything is stored.
+characters, its reserved characters and its reserved ending ``-pnpres`` (PubNub docs: channel names) therefore apply,
+and are checked here, once, before anything is stored.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from pydantic_core import PydanticCustomError
 
 from graph_service.errors import BadInput
 
-MAX_CHANNEL_BYTES = 92
-"""PubNub's limit of a channel id, in characters."""
+MAX_CHANNEL_CHARACTERS = 92
+"""PubNub's limit of a channel name."""
 
-MAX_ID_BYTES = MAX_CHANNEL_BYTES - len("friends.")
-"""84: the longest user id, in characters."""
+MAX_ID_CHARACTERS = MAX_CHANNEL_CHARACTERS - len("friends.")
+"""84."""
 
 REFUSED = ",/\\*:"
-"""Characters that PubNub gives a meaning of their own in channel names. Spaces and control characters as well."""
+"""Characters that PubNub reserves in channel names. Spaces and control characters are refused as well."""
 
 RESERVED_ENDING = "-pnpres"
 """PubNub's ending for the presence companion of a channel."""
 
 PATTERN = rf"^(?!\.{{1,2}}$)(?!.*{RESERVED_ENDING}$)[^,/\\*:\s\x00-\x1f\x7f-\x9f]+$"
-"""The same rules for the API document (ECMA-262); `why_not` below is what decides."""
+"""The same rules for the API document (ECMA-262); `why_not` decides."""
 
 
 class BadId(BadInput):
@@ -38,30 +38,30 @@ class BadId(BadInput):
 
 
 def why_not(user: str) -> str | None:
-    """The reason why this user id is refused, or None when it is accepted."""
+    """The reason why this user id is refused, or None where it is accepted."""
     if not user:
         return "is empty; a user id has 1 to 84 characters"
-    if len(user) > MAX_ID_BYTES:
+    if len(user) > MAX_ID_CHARACTERS:
         return (
-            f"has {len(user)} characters; the limit is {MAX_ID_BYTES}, "
-            f"since 'friends.' and the id must fit into {MAX_CHANNEL_BYTES}"
+            f"has {len(user)} characters; the limit is {MAX_ID_CHARACTERS}, "
+            f"since 'friends.' and the id must fit into {MAX_CHANNEL_CHARACTERS}"
         )
     if user in {".", ".."}:
         return f"'{user}' cannot stand in a URL's path"
     if user.endswith(RESERVED_ENDING):
         return f"ends in '{RESERVED_ENDING}', which PubNub reserves"
-    bad = next((c for c in user if c in REFUSED or _unseen(c)), None)
+    bad = next((c for c in user if c in REFUSED or _is_invisible(c)), None)
     return None if bad is None else f"contains {_shown(bad)}, which PubNub refuses in channel names"
 
 
 def check(user: str, field: str = "id") -> str:
-    """The id itself when it is accepted; raises `BadId`, which names `field` and the limit, when not."""
+    """The id itself. Raises `BadId`, with `field` and the reason, where it is refused."""
     if reason := why_not(user):
         raise BadId(field=field, reason=reason)
     return user
 
 
-def _unseen(c: str) -> bool:
+def _is_invisible(c: str) -> bool:
     """Whether a character is a space, a control character or half of a surrogate pair."""
     return c.isspace() or unicodedata.category(c) in {"Cc", "Cs", "Zs", "Zl", "Zp"}
 
@@ -79,6 +79,6 @@ def _valid(user: str) -> str:
 UserId = Annotated[
     str,
     AfterValidator(_valid),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_ID_BYTES, "pattern": PATTERN}),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_ID_CHARACTERS, "pattern": PATTERN}),
 ]
 """A user id as a member of a pydantic model."""

@@ -1,6 +1,6 @@
-"""The messages clients receive, as contracts: names, payloads and their JSON Schemas. Pure; sends nothing.
+"""The messages that clients receive: names, payloads and JSON Schemas. Pure.
 
-Receivers ignore members they do not know. ``python -m graph_service.model.messages DIRECTORY`` writes the schemas;
+Receivers ignore unknown members. ``python -m graph_service.model.messages DIRECTORY`` writes the schemas;
 a test checks that those in ``docs/schemas/`` are current. The fast encoders of the bridge are tested against these.
 """
 

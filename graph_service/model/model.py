@@ -1,4 +1,4 @@
-"""The vocabulary: what a flag, a told user, a friend and a page are. Knows no engine, no HTTP and no PubNub."""
+"""Values of the graph service: flags, presence snapshots, friends, relations, pages, suggestions. Pure."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from enum import StrEnum
 
 
 def rounded_down(milliseconds: int, seconds: int) -> int:
-    """A time, as exactly as others may know it (LAST_SEEN_ROUNDING_SECONDS); 0, which is never, stays."""
+    """A time rounded down to `seconds`, as others may see it (LAST_SEEN_ROUNDING_SECONDS). 0 means never, and stays."""
     return milliseconds - milliseconds % (seconds * 1000) if seconds else milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """One user's settled state on its way into the graph (row 6 of the walk)."""
+    """One user's settled state, to be written to the graph (the commit stage)."""
 
     user: str
     online: bool
@@ -41,14 +41,14 @@ class CommitResult:
     """Invisible when it was committed: friends are not notified. Who hides afterwards is not among them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PresenceSnapshot:
-    """One user's own state and online friends, all from one read (row 7 of the walk)."""
+    """One user's state and online friends, all from one read (the read stage)."""
 
     user: str
     name: str
     online: bool
-    """As others may see it: the invisible are offline."""
+    """As others may see it: an invisible user is offline."""
     invisible: bool
     present: bool
     """The flag itself, invisible or not."""
@@ -57,9 +57,9 @@ class PresenceSnapshot:
     last_seen: int
     """Milliseconds since the epoch; 0 when never seen."""
     online_friends: Sequence[str]
-    """Ids of the friends to be told: flagged online, visible or not (they may see others)."""
+    """Ids of the friends to notify: flagged online, invisible or not (invisible users see others)."""
     visible_friends: Sequence[str]
-    """Ids of the friends this user sees online: flagged and not invisible."""
+    """Ids of the friends whom this user sees online: flagged and not invisible."""
     total_friends: int
     ts: int
     """The clock of the read, microseconds since the epoch."""
@@ -67,7 +67,7 @@ class PresenceSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class FriendRow:
-    """One friend as a list shows it. The invisible are shown offline."""
+    """One friend in a list. Invisible users are offline."""
 
     id: str
     name: str
@@ -75,25 +75,25 @@ class FriendRow:
     last_seen: int
     """Milliseconds since the epoch; 0 when never seen."""
     since: int = 0
-    """Seconds since the epoch; 0 when not known."""
+    """Seconds since the epoch; 0 when unknown."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FriendPage:
     """A page of friends in order of id."""
 
     friends: Sequence[FriendRow]
     next: str | None
-    """The last id of this page where there may be more: what the next page starts after."""
+    """The last id of this page if there is more: the next page begins after it."""
     ts: int
     """The clock of the read, microseconds since the epoch."""
     total: int | None = None
-    """How many there are in all, where the query knows it."""
+    """Of all pages, where the query returns it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FriendDetail:
-    """One friend, with the number of friends in common."""
+    """One friend, with the number of mutual friends."""
 
     friend: FriendRow
     mutual: int
@@ -102,24 +102,24 @@ class FriendDetail:
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Someone on a list of requests or blocks."""
+    """A user on a list of requests or blocks."""
 
     id: str
     name: str
     at: int
-    """When asked or blocked, milliseconds since the epoch."""
+    """When it was requested or blocked, milliseconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RelationPage:
     """A page of requests or blocks in order of id."""
 
-    people: Sequence[Relation]
+    relations: Sequence[Relation]
     next: str | None
 
 
 class State(StrEnum):
-    """What stands between two users after an action, as the acting one may see it."""
+    """The relation of two users after an action, as the acting user may see it."""
 
     FRIENDS = "friends"
     REQUESTED = "requested"
@@ -127,17 +127,17 @@ class State(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What an action left, and whether it changed anything."""
+    """The result of an action: the relation now, and whether it changed."""
 
     state: State
     changed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SyncView:
-    """Who of a user's friends is online, from one read: the payload of friends.sync."""
+    """A user's friends who are online, from one read: the content of friends.sync."""
 
     online_friends: Sequence[str]
     total_friends: int
@@ -159,12 +159,12 @@ class Pair:
     a: str
     b: str
     since: int = 0
-    """Seconds since the epoch; 0 when not known."""
+    """Seconds since the epoch; 0 when unknown."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PairResult:
-    """The answer to one pair, with the reason where it was refused."""
+    """The result for one pair, with the reason where it was refused."""
 
     a: str
     b: str
@@ -172,9 +172,9 @@ class PairResult:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestion:
-    """Someone a user may know, and why."""
+    """A user whom another may know, and why."""
 
     id: str
     name: str
@@ -184,20 +184,20 @@ class Suggestion:
     """The first three by id."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestions:
     """Suggestions in order of their number of mutual friends."""
 
-    people: Sequence[Suggestion]
+    suggestions: Sequence[Suggestion]
     calculated_at: int
-    """When the walk was done, microseconds since the epoch by the graph's clock; flags are always fresh."""
-    kept: bool
-    """Whether the ranking is an earlier one that is still good."""
+    """When the ranking was calculated, microseconds since the epoch by the graph's clock; flags are always fresh."""
+    cached: bool
+    """Whether the ranking is an earlier one that is still valid."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Presence:
-    """One user's state for the product's own back end."""
+    """One user's state for the product's back end."""
 
     id: str
     online: bool
@@ -205,13 +205,13 @@ class Presence:
     """Milliseconds since the epoch; 0 when never seen."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class End:
     """One end of a changed pair, as read after the change."""
 
     id: str
     exists: bool
-    """False where the user was erased."""
+    """False for an erased user."""
     name: str
     present: bool
     """The flag itself."""
@@ -219,16 +219,16 @@ class End:
     presence_at: int
     last_seen: int
     asked: bool
-    """Whether this end has asked the other."""
+    """Whether this end has requested friendship."""
     blocked: bool
     """Whether this end has blocked the other."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedPair:
-    """A pair from the outbox with its present relation; both ends are told what they may see of it.
+    """A pair from the outbox with its present relation; both ends are notified of what they may see of it.
 
-    Both ends are one user where that user's own visibility changed: then friends are told the user's state.
+    Both ends are the same user where the user's visibility changed: then friends are notified of the user's state.
     """
 
     node: str
@@ -242,5 +242,5 @@ class ChangedPair:
 
     @property
     def alone(self) -> bool:
-        """Whether it is one user's own change."""
+        """Whether it is a change of one user's visibility."""
         return self.a.id == self.b.id

@@ -1,4 +1,4 @@
-"""Which partition and which presence shard a user belongs to. Pure; knows no PubNub client and no queue.
+"""Consistent hashing of users to partitions and presence shards. Pure.
 
 Both are functions of the id alone: the two first 64-bit words of its SHA-256, big endian, through jump hashing
 (Lamping and Veach, 2014). PubNub Functions, browsers and Python can all compute them; ``docs/schemas/shard.json``
@@ -35,10 +35,9 @@ def _words(user: str) -> tuple[int, int]:
 
 @cache
 def partition_among(partitions: int) -> Callable[[str], int]:
-    """What tells the partition of a user, of so many.
+    """The function from user id to partition, with its results cached.
 
-    Kept for the users asked for lately, since fan-out asks for every recipient; by the id alone, since a key of two
-    takes twice as long.
+    Fan-out calls it for every recipient. The cache's key is the id alone, since a key of two takes twice as long.
     """
     return lru_cache(maxsize=1 << 18)(lambda user: jump(_words(user)[0], partitions))
 
@@ -54,9 +53,9 @@ class ShardMap:
     levels: int = 1
     """2 writes the same number as ``presence.shard-{partition}.{rest}``."""
     also: ShardMap | None = None
-    """While the number changes: the map that is listened to as well, and never handed out."""
+    """While the number changes: the map whose channels are subscribed to as well, and never handed out."""
     partition: Callable[[str], int] = field(init=False, repr=False, compare=False)
-    """The partition of a user; the number of shards has no say in it."""
+    """The partition of a user; independent of the number of shards."""
 
     def __post_init__(self) -> None:
         if self.shards % self.partitions:
@@ -76,29 +75,29 @@ class ShardMap:
 
     @property
     def listened(self) -> int:
-        """How many shards are listened to."""
+        """How many shards are subscribed to."""
         return max(one.shards for one in self._maps)
 
     def shards_of(self, partition: int) -> range:
-        """All shards of a partition that are listened to."""
+        """All shards of a partition that are subscribed to."""
         return range(partition, self.listened, self.partitions)
 
     def channels(self, shard: int) -> tuple[str, ...]:
-        """Where the users of a shard may be present: one channel, or two while the levels change."""
+        """The channels on which users of a shard may be present: one, or two while the levels change."""
         return tuple(dict.fromkeys(one.channel(shard) for one in self._maps if shard < one.shards))
 
     def channels_of(self, user: str) -> tuple[str, ...]:
-        """Where one user may be present: the channel that is handed out first."""
+        """The channels on which one user may be present, beginning with the one that is handed out."""
         return tuple(dict.fromkeys(one.channel(one.shard(user)) for one in self._maps))
 
     def channel(self, shard: int) -> str:
-        """The presence channel of a shard, as it is handed out."""
+        """The presence channel of a shard, as handed out to clients."""
         if self.levels == 1:
             return f"presence.shard-{shard}"
         return f"presence.shard-{shard % self.partitions}.{shard // self.partitions}"
 
     def parse(self, channel: str) -> int | None:
-        """The shard that a presence channel stands for in either map, or None for any other channel."""
+        """The shard of a presence channel in either map, or None for any other channel."""
         found = _CHANNEL.fullmatch(channel)
         levels = {one.levels for one in self._maps}
         if found is None or (1 if found[2] is None else 2) not in levels:

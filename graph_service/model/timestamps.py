@@ -1,6 +1,7 @@
-"""Times as text: the one ISO 8601 formatter. Pure. UTC, with ``Z``.
+"""The one ISO 8601 formatter: UTC, with ``Z``. Pure.
 
-Formatted by day, since formatting is half the time of a page of a thousand friends and most of its times share few days.
+Text is composed of cached parts by day and by second of the hour, since formatting is half the time of a page of a
+thousand friends.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HOURS = [f"{hour:02}:" for hour in range(24)]
 _IN_HOUR = [f"{second // 60:02}:{second % 60:02}" for second in range(3600)]
-"""Minutes and seconds of every second of an hour: formatting is half the time of a page of a thousand friends."""
+"""Minutes and seconds for every second of an hour."""
 
 
 @functools.lru_cache(maxsize=2**14)
 def _day(days: int) -> str:
-    """A day since the epoch. All of 44 years are kept: friendships begin at any hour of a decade, so hours would not last."""
+    """A day since the epoch. The cache holds all days of 44 years: hours of a decade would not fit."""
     return (_EPOCH + timedelta(days=days)).strftime("%Y-%m-%dT")
 
 
@@ -37,7 +38,7 @@ def milliseconds(at: int) -> str | None:
 
 
 def seconds(at: int) -> str | None:
-    """Seconds since the epoch as ISO 8601 UTC; None for 0, which is not known."""
+    """Seconds since the epoch as ISO 8601 UTC; None for 0, which is unknown."""
     return f"{_text(at)}Z" if at else None
 
 

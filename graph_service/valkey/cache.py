@@ -1,4 +1,4 @@
-"""Answers that may be lost at any time, kept in Valkey. Knows keys and bytes; without Valkey nothing is kept."""
+"""A cache in Valkey: values that may be lost at any time. Without Valkey nothing is cached, and no call fails."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ log = structlog.get_logger(__name__)
 
 
 class Cache:
-    """A cache: every call answers, and an engine that is away only makes answers slower."""
+    """Never raises: while Valkey is away every lookup is a miss."""
 
-    def __init__(self, valkey: Valkey) -> None:
+    def __init__(self, *, valkey: Valkey) -> None:
         self._valkey = valkey
 
     async def get(self, key: str) -> bytes | None:
-        """The answer, or None where there is none (or Valkey is away)."""
+        """The value, or None where there is none (or Valkey is away)."""
         try:
             return await self._valkey.get(key)
         except QueueUnavailable:
             return None
 
     async def put(self, key: str, value: bytes, seconds: int) -> None:
-        """Keeps an answer for so long."""
+        """Store a value for `seconds`."""
         try:
             await self._valkey.put(key, value, seconds)
         except QueueUnavailable as problem:
-            log.warning("answer not kept", reason=str(problem))
+            log.warning("cache.put.failed", reason=str(problem))
 
     async def drop(self, keys: Sequence[str]) -> None:
-        """Forgets answers. Where Valkey is away they end by their time; what they show is checked at every use."""
+        """Delete values. While Valkey is away they stay until they expire; what they contain is checked at every use."""
         try:
             await self._valkey.forget(keys)
         except QueueUnavailable as problem:
-            log.warning("kept answers not dropped", reason=str(problem))
+            log.warning("cache.drop.failed", reason=str(problem))

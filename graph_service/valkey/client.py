@@ -1,8 +1,8 @@
-"""Valkey or Redis: streams, leases and kept values. Knows redis-py; knows no message's meaning.
+"""Valkey or Redis on one server: streams, leases, values, lists, publish/subscribe.
 
 Streams are read without consumer groups: the owner of a key reads from the first entry and deletes what is done.
-All keys of one call that must change together carry one hash tag, so the same code runs on a Cluster.
-Every failure of the engine is raised as `QueueUnavailable`.
+Keys of one call that must change atomically carry one hash tag, so the same code runs on a Cluster.
+Every failure of the server is raised as `QueueUnavailable`.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ Entry = tuple[str, bytes]
 
 FIELD = b"e"
 MAX_CONNECTIONS = 1000
-"""To one server, of one process, at the most: more than calls are under way at once, which the rooms of the API bound. The
-library's own 100 are fewer, and a burst failed; its pool that waits instead takes a tenth of a bridge's CPU."""
+"""Of one process to one server: more than requests in progress at once, which the concurrency limits of the API bound.
+The library's default of 100 made a burst fail; its pool that waits instead takes a tenth of a bridge's CPU."""
 FIRST = "0"
-"""The position before the first entry of any stream."""
+"""The position before the first entry of a stream."""
 
 
 class Valkey:
-    """One connection pool to one server."""
+    """A connection pool to one server."""
 
     clustered = False
     """Whether keys are spread over several servers."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, *, client: redis.Redis) -> None:
         self._client = client
         self.on_failover: Callable[[], None] = lambda: None
-        """Called when another server has taken over a part of the keys; on one server never."""
+        """Called when another server has taken over some of the keys (fail-over); never on a single server."""
 
     async def append(
-        self, entries: Sequence[tuple[str, bytes]], marks: Mapping[str, bytes] | None = None
+        self, entries: Sequence[tuple[str, bytes]], values: Mapping[str, bytes] | None = None
     ) -> None:
-        """Append (key, body) pairs in this order and set `marks`: all of it or nothing."""
+        """Append (key, body) pairs in this order and set `values`, atomically."""
         with answering():
             async with self._client.pipeline(transaction=True) as pipe:
                 for key, body in entries:
                     pipe.xadd(key, {FIELD: body})
-                for key, value in (marks or {}).items():
+                for key, value in (values or {}).items():
                     pipe.set(key, value)
                 await pipe.execute()
 
     async def read(
         self, positions: Mapping[str, str], count: int = 500, block: int | None = None
     ) -> dict[str, list[Entry]]:
-        """The entries after each key's position, at most `count` a key; waits up to `block` milliseconds for any."""
+        """The entries after each key's position, at most `count` for each; waits up to `block` milliseconds for any."""
         if not positions:
             return {}
         with answering():
@@ -63,7 +63,7 @@ class Valkey:
         return {key.decode(): [(i.decode(), body[FIELD]) for i, body in rows] for key, rows in found}
 
     async def delete(self, ids: Mapping[str, Sequence[str]]) -> None:
-        """Delete entries by key and id; those already gone are no error."""
+        """Delete entries by key and id; missing ones are ignored."""
         with answering():
             async with self._client.pipeline(transaction=False) as pipe:
                 for key, some in ids.items():
@@ -80,79 +80,79 @@ class Valkey:
                 return list(await pipe.execute())
 
     async def get(self, key: str) -> bytes | None:
-        """A kept value."""
+        """A value, or None."""
         with answering():
             return cast("bytes | None", await self._client.get(key))
 
     async def put(self, key: str, value: bytes, seconds: float | None = None) -> None:
-        """Keep a value, for ever or for so many seconds."""
+        """Store a value, for `seconds` or without an expiry."""
         with answering():
             await self._client.set(key, value, px=None if seconds is None else max(1, int(seconds * 1000)))
 
     async def values(self, keys: Sequence[str]) -> list[bytes | None]:
-        """Several kept values, in the order of their keys."""
+        """Several values, in the order of their keys."""
         with answering():
             async with self._client.pipeline(transaction=False) as pipe:
                 for key in keys:
                     pipe.get(key)
                 return list(await pipe.execute())
 
-    async def append_capped(self, key: str, body: bytes, most: int) -> None:
-        """Append to a stream of which only the newest entries, about `most`, are kept."""
+    async def append_capped(self, key: str, body: bytes, max_entries: int) -> None:
+        """Append to a stream that is trimmed to about `max_entries`."""
         with answering():
-            await self._client.xadd(key, {FIELD: body}, maxlen=most, approximate=True)
+            await self._client.xadd(key, {FIELD: body}, maxlen=max_entries, approximate=True)
 
     async def newest(self, key: str, count: int) -> list[Entry]:
-        """The last entries of a stream, the newest first."""
+        """The last entries of a stream, newest first."""
         with answering():
             found: Any = await self._client.xrevrange(key, count=count)
         return [(entry.decode(), body[FIELD]) for entry, body in found]
 
     async def members(self, key: str) -> list[str]:
-        """Everybody who said to be `alive` and may still be, in order of name."""
+        """The members of a liveness set (see `alive`), in order of name."""
         with answering():
             found: Any = await self._client.zrange(key, 0, -1)
         return sorted(one.decode() for one in found)
 
-    async def alive(self, key: str, who: str, milliseconds: int) -> list[str]:
-        """Say that `who` is alive for so long, by the server's clock; returns all who are, in order of name."""
+    async def alive(self, key: str, member: str, milliseconds: int) -> list[str]:
+        """Announce that `member` is alive for `milliseconds`; returns all that are alive, in order of name."""
         with answering():
-            found: Any = await self._client.eval(scripts.ALIVE, 1, key, who, milliseconds)
+            found: Any = await self._client.eval(scripts.ALIVE, 1, key, member, milliseconds)
         return sorted(one.decode() for one in found)
 
-    async def leave(self, key: str, who: str) -> None:
-        """Not alive any more."""
+    async def leave(self, key: str, member: str) -> None:
+        """Remove a member from a liveness set."""
         with answering():
-            await self._client.zrem(key, who)
+            await self._client.zrem(key, member)
 
-    async def lease(self, key: str, who: str, milliseconds: int) -> bool:
-        """Take a lease, or renew it; False where another holds it."""
+    async def lease(self, key: str, member: str, milliseconds: int) -> bool:
+        """Take or renew a lease; False where another member holds it."""
         with answering():
-            return bool(await self._client.eval(scripts.LEASE, 1, key, who, milliseconds))
+            return bool(await self._client.eval(scripts.LEASE, 1, key, member, milliseconds))
 
-    async def release(self, key: str, who: str) -> None:
-        """Give a lease back; one that another holds by now is left alone."""
+    async def release(self, key: str, member: str) -> None:
+        """Release a lease, unless another member holds it by now."""
         with answering():
-            await self._client.eval(scripts.RELEASE, 1, key, who)
+            await self._client.eval(scripts.RELEASE, 1, key, member)
 
     async def raise_to(self, key: str, number: int) -> None:
-        """Keep the highest number ever given."""
+        """Set a value to `number` where that is higher."""
         with answering():
             await self._client.eval(scripts.RAISE, 1, key, number)
 
     async def remember(self, rows: Sequence[tuple[str, bytes]], most: int, seconds: int) -> None:
-        """Put each row in front of its list, of which the `most` newest are kept for so many seconds."""
+        """Push each row to the front of its list, trimmed to the `most` newest and expiring after `seconds`."""
         with answering():
-            await self._client.eval(*scripts.remembering(rows, most, seconds))
+            await self._client.eval(*scripts.remember(rows, most, seconds))
 
     async def remembered(self, key: str) -> list[bytes]:
-        """The rows of a list, the newest first."""
+        """The rows of a list, newest first."""
         with answering():
             found: Any = await self._client.lrange(key, 0, -1)
         return list(found)
 
     async def listen(self, channel: str) -> AsyncIterator[None]:
-        """Yields at every nudge on a channel."""
+        """Yield at every wake-up on a channel."""
         with answering():
             async with self._client.pubsub(ignore_subscribe_messages=True) as subscription:
                 await subscription.subscribe(channel)
@@ -160,7 +160,7 @@ class Valkey:
                     yield None
 
     async def forget(self, keys: Sequence[str]) -> None:
-        """Delete values; those that are gone already are no error."""
+        """Delete values; missing ones are ignored."""
         with answering():
             async with self._client.pipeline(transaction=False) as pipe:
                 for key in keys:
@@ -168,12 +168,12 @@ class Valkey:
                 await pipe.execute()
 
     async def publish_wakeup(self, channel: str) -> None:
-        """Wake whoever listens on a channel. Nothing is kept: the listener also looks by itself."""
+        """Wake up all listeners of a channel. Not stored: listeners also poll."""
         with answering():
             await self._client.publish(channel, b"")
 
     async def facts(self) -> dict[str, str]:
-        """What the server says of itself, by INFO's names, and `appendfsync` where it may be asked."""
+        """The server's INFO by name, with `appendfsync` where its configuration may be read."""
         with answering():
             found: Any = dict(cast(Any, await self._client.info()))
             with suppress(ResponseError):  # hosted servers do not let clients read their configuration
@@ -187,6 +187,6 @@ class Valkey:
         return seconds + microseconds / 1e6
 
     async def ping(self) -> None:
-        """Returns when the engine answers."""
+        """Return when the server responds."""
         with answering():
             await self._client.ping()

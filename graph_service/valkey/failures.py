@@ -1,4 +1,4 @@
-"""How Valkey or Redis fails, as one error of ours with the operator's words. Knows redis-py's errors, no command."""
+"""Every failure of Valkey or Redis as `QueueUnavailable`, with a reason for operators and a metric."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from graph_service.concurrency import cancellation
 from graph_service.errors import QueueUnavailable
 
 AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
-"""What a call raises while an engine is away."""
+"""What redis-py raises while a server is away."""
 
 
 @contextmanager
 def answering() -> Iterator[None]:
-    """A block that waits for the engine. Raises `QueueUnavailable` for every way in which it may fail."""
+    """Wrap calls to Valkey: raises `QueueUnavailable` for every failure, and preserves cancellation."""
     try:
         with cancellation.propagate_cancellation():
             yield
     except (*AWAY, AttributeError) as error:
-        # redis-py: a connection that another task closes while it is being opened (a Cluster's servers were learnt
-        # again) is used all the same, and has no writer by then.
+        # redis-py uses a connection even if another task closes it while it is being opened (when the topology of a
+        # Cluster is refreshed); its writer is None by then.
         if isinstance(error, AttributeError) and error.obj is not None:
             raise
         kind, reason = _why(error)
@@ -32,7 +32,7 @@ def answering() -> Iterator[None]:
 
 
 def _why(error: Exception) -> tuple[str, str]:
-    """In one word for the count, and in the operator's words: both conditions end without a restart of ours."""
+    """The metric's label, and the reason in plain words. Both conditions are fixed without a restart of ours."""
     if isinstance(error, OutOfMemoryError):
         return "full", "it is full: raise its maxmemory, or see which stream does not drain"
     if isinstance(error, ReadOnlyError):

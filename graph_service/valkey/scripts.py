@@ -1,6 +1,6 @@
-"""What Valkey does in one step, on one key or on keys of one partition, as Lua. Knows keys and numbers by position; who owns what is the caller's.
+"""Lua scripts: atomic steps on one key, or on keys with one hash tag.
 
-Times are the server's own, so that hosts whose clocks differ agree.
+Times are by the server's clock, so that hosts whose clocks differ agree.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ RELEASE = """
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0
 """
-# Numbers of 16 digits are compared as text: Lua's are floats and would round microseconds.
+# Numbers of 16 digits are compared as text: Lua's numbers are floats and would round microseconds.
 RAISE = """
 local had = redis.call('GET', KEYS[1])
 if not had or #ARGV[1] > #had or (#ARGV[1] == #had and ARGV[1] > had) then redis.call('SET', KEYS[1], ARGV[1]) end
@@ -41,7 +41,7 @@ return 1
 """
 
 
-def remembering(rows: Sequence[tuple[str, bytes]], most: int, seconds: int) -> tuple[Any, ...]:
-    """The arguments of EVAL for rows of one partition: three commands a row would cost the caller ten times as much."""
+def remember(rows: Sequence[tuple[str, bytes]], most: int, seconds: int) -> tuple[Any, ...]:
+    """The arguments of EVAL for rows of one hash tag: three commands a row would cost the caller ten times as much."""
     keys, bodies = [key for key, _ in rows], [body for _, body in rows]
     return REMEMBER, len(keys), *keys, most, seconds, *bodies

@@ -1,4 +1,4 @@
-"""The commands backup and restore. Knows options and how to show what happened; does none of it."""
+"""The commands ``backup`` and ``restore``: options in, a printed summary out; `local_stack.data.backup` does the work."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from local_stack.data import backup as copies
 from local_stack.engines.data_folder import default_data
 
 PANEL = "Many people at once"
-As_json = Annotated[bool, typer.Option("--json", help="Tell the result as JSON.")]
+As_json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 def add(app: typer.Typer) -> None:
-    """Adds both."""
     app.command("backup", rich_help_panel=PANEL)(backup_command)
     app.command("restore", rich_help_panel=PANEL)(restore_command)
 
 
 def backup_command(
-    file: Annotated[Path, typer.Argument(help="The file to write; its note is written beside it.")],
+    file: Annotated[Path, typer.Argument(help="The file to write; its note is written next to it.")],
     data: Data = None,
     as_json: As_json = False,
 ) -> None:
@@ -38,10 +37,10 @@ def backup_command(
 def restore_command(
     file: Annotated[Path, typer.Argument(help="A file that backup wrote.")],
     data: Data = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Give up the people that are there.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace the users that are there.")] = False,
     as_json: As_json = False,
 ) -> None:
-    """Make the embedded graph anew from a copy. Stops what runs on the data, and says so first."""
+    """Restore the embedded graph from a copy. Stops what runs on the data, and says so first."""
     copies.refuse_elsewhere(os.environ, "load")
     done = asyncio.run(copies.restore(data or default_data(), file, report, replace=replace))
     _show("restored", file, done, as_json)

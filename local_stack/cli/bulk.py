@@ -1,4 +1,4 @@
-"""The commands generate, and import with --offline. Knows options and how to show what happened; does none of it."""
+"""The commands ``generate`` and ``import --offline``: options in, a printed summary out."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class BadRange(BadInput):
 
 
 def add(app: typer.Typer) -> None:
-    """Adds generate, and puts an import that knows --offline in the place of the one that does not."""
+    """Add ``generate``, and replace ``import`` by one that also takes ``--offline``."""
     app.registered_commands = [one for one in app.registered_commands if one.name != "import"]
     app.command("import", rich_help_panel=PANEL)(import_command)
     app.command("generate", rich_help_panel=PANEL)(generate_command)
@@ -40,7 +40,7 @@ def generate_command(
     people: Annotated[int, typer.Option("--people", min=1, help="How many people.")] = 3000,
     friends: Annotated[str, typer.Option("--friends", help="Fewest and most friends of one.")] = "500-1000",
     seed: Annotated[int, typer.Option("--seed", min=0, help="The same seed makes the same graph.")] = 1,
-    as_json: online.As_json = False,
+    as_json: online.AsJson = False,
 ) -> None:
     """Make up people and a realistic friend graph, as CSV."""
     low, high = _range(friends)
@@ -70,8 +70,8 @@ def generate_command(
 
 
 def import_command(
-    people: online.People_csv,
-    friendships: online.Pairs_csv,
+    people: online.UsersCsv,
+    friendships: online.FriendshipsCsv,
     is_offline: Annotated[
         bool, typer.Option("--offline", help="Write a whole new database into --data; nothing may run there.")
     ] = False,
@@ -81,11 +81,11 @@ def import_command(
     at: online.At = None,
     report: online.Report = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Forget what an interrupted import had done.")
+        bool, typer.Option("--restart", help="Start over instead of resuming an interrupted import.")
     ] = False,
-    as_json: online.As_json = False,
+    as_json: online.AsJson = False,
 ) -> None:
-    """Load people and friendships into the running graph; interrupted, run it again to go on."""
+    """Load people and friendships into the running graph. After an interruption, run it again to resume."""
     if not is_offline:
         online.import_(people, friendships, at, report, restart, as_json)
         return

@@ -1,6 +1,6 @@
-"""The commands ``engines up|status|down|logs|env|lock``.
+"""The commands ``engines up|status|down|logs|env|lock``: Neo4j and Valkey of one data folder.
 
-Knows the data folder's files and says what they say; starts and stops through the files that know how.
+They read the data folder's files; `local_stack.engines` starts and stops the servers.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ app = typer.Typer(help="Neo4j and Valkey on this machine.", no_args_is_help=True
 console = Console(stderr=True)
 
 NOT_RUNNING = 3
-"""Exit code of `status` when nothing runs, as service scripts have it (LSB)."""
+"""Exit code of `status` when nothing runs (LSB convention for service scripts)."""
 
 Data = Annotated[Path | None, typer.Option(help="Folder of the data; .data by default.", show_default=False)]
 Neo4jPort = Annotated[int, typer.Option(help="Port of Neo4j (Bolt); 0 takes a free one.")]
@@ -45,7 +45,7 @@ _began = time.monotonic()
 
 
 def report(text: str) -> None:
-    """One step, with the seconds since the command began."""
+    """Print one step with the seconds since the command began."""
     console.print(f"[dim]{time.monotonic() - _began:6.1f} s[/dim]  {text}", highlight=False, soft_wrap=True)
 
 
@@ -56,15 +56,15 @@ def engines_up(
     redis_port: RedisPort = 0,
     heap: Heap = None,
     page_cache: PageCache = None,
-    detach: Annotated[bool, typer.Option("--detach", "-d", help="Go on in the background.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", "-d", help="Run in the background.")] = False,
 ) -> None:
-    """Start Neo4j and Valkey and stay; Ctrl-C stops them."""
-    options = Options(neo4j_port, redis_port, heap, page_cache)
+    """Start Neo4j and Valkey in the foreground; Ctrl-C stops them."""
+    options = Options(neo4j_port=neo4j_port, redis_port=redis_port, heap=heap, page_cache=page_cache)
     start(data or default_data(), options, detach=detach)
 
 
 def start(data: Path, options: Options, *, detach: bool) -> None:
-    """Run the engines: here until a signal, or in the background."""
+    """Run the engines in this process until a signal, or in a background process."""
     if detach:
         _detached(DataFolder.at(data))
     else:
@@ -80,7 +80,7 @@ async def _stay(data: Path, options: Options) -> None:
 
 
 def _detached(folder: DataFolder) -> None:
-    """The same command again, without --detach, in a session of its own."""
+    """Run the same command without --detach in a new session, and return once it is ready."""
     log = folder.root / "logs" / "engines.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     command = [word for word in sys.argv[1:] if word not in {"--detach", "-d"}]
@@ -92,12 +92,10 @@ def _detached(folder: DataFolder) -> None:
             stderr=file,
             start_new_session=True,
         )
-    while True:  # it has its own limits
+    while True:  # the child enforces the start timeout
         if child.poll() is not None:
             reason = f"ended with exit code {child.returncode}"
-            raise NotReady(
-                engine="engines up", reason=reason, todo="Its log says why.", log=log, tail=tail(log)
-            )
+            raise NotReady(engine="engines up", reason=reason, todo="See its log.", log=log, tail=tail(log))
         state = folder.state()
         if state.get("pid") == child.pid and state.get("ready"):
             report(f"ready, in the background (process {child.pid})")
@@ -107,7 +105,7 @@ def _detached(folder: DataFolder) -> None:
 
 @app.command()
 def status(data: Data = None) -> None:
-    """Say what runs on a data folder. Exit code 3 when nothing does."""
+    """Show what runs on a data folder. Exit code 3 when nothing does."""
     folder = DataFolder.at(data or default_data())
     pid = folder.running_pid()
     if not pid:
@@ -122,7 +120,7 @@ def status(data: Data = None) -> None:
 
 @app.command()
 def down(data: Data = None) -> None:
-    """Stop whatever runs on a data folder, and wait until it is gone."""
+    """Stop what runs on a data folder and wait until it has ended."""
     folder = DataFolder.at(data or default_data())
     pid = asyncio.run(folder.stop_running())
     typer.echo(f"Stopped process {pid}." if pid else f"Nothing runs on {folder.root}.")
@@ -133,7 +131,7 @@ def logs(
     name: Annotated[str, typer.Argument(help="neo4j, valkey, origin, service or demo.")] = "neo4j",
     data: Data = None,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many.")] = 50,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Follow until Ctrl-C.")] = False,
 ) -> None:
     """Show the last lines of a log."""
     folder = DataFolder.at(data or default_data())
@@ -185,7 +183,7 @@ def lock(
     version: Annotated[str, typer.Option(help="Neo4j's version.")],
     out: Annotated[Path, typer.Option(help="The file to write.")] = lockfile.LOCK_FILE,
 ) -> None:
-    """Make the lock file for another Neo4j version: resolve, fetch, take the SHA-256 of every jar."""
+    """Write the lock file for another Neo4j version: resolve, fetch and hash (SHA-256) every jar."""
     from local_stack.jars.resolve import resolve  # noqa: PLC0415 - the resolver takes half a second to import
 
     jars = resolve(version, cache.jars_folder(), report)

@@ -1,4 +1,4 @@
-"""The commands that this package adds to ``friends-presence``: up, engines, backup, origin. Knows options; composes nothing."""
+"""The commands that this package adds to ``friends-presence``: up, engines, backup, generate, origin. Options only."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def add_commands(app: typer.Typer) -> None:
 def up(
     data: engines.Data = None,
     json: Annotated[
-        Path | None, typer.Option(help="Write here how everything is reached, once everything answers.")
+        Path | None, typer.Option(help="Write addresses and keys to this file once everything is ready.")
     ] = None,
     port: Annotated[int, typer.Option(envvar="PORT", help="Port of the API; 0 takes a free one.")] = 0,
     people: Annotated[int, typer.Option(help="Demo people.")] = 3000,
@@ -46,12 +46,12 @@ def up(
         bool, typer.Option("--control", help="The origin serves /_control/: faults, clock, counters.")
     ] = False,
 ) -> None:
-    """Start everything and stay: engines, origin, API, bridge and demo people. Ctrl-C stops them."""
+    """Start everything in the foreground: Neo4j, Valkey, origin, API, bridge and demo people. Ctrl-C stops it."""
     choice = Choice(
         data=data or default_data(),
         port=port,
         origin_port=origin_port,
-        engines=Options(neo4j_port, redis_port, heap, page_cache),
+        engines=Options(neo4j_port=neo4j_port, redis_port=redis_port, heap=heap, page_cache=page_cache),
         json=json.absolute() if json else None,
         people=0 if no_demo else people,
         control=control,

@@ -1,8 +1,9 @@
-"""A copy of the embedded graph as one file, and the graph made again from it. Knows the order of work and its checks.
+"""Back up the embedded graph into one file, and restore it: the steps and their checks.
 
 Neo4j Community has no online backup: the copy is a dump of the stopped database (Neo4j operations manual,
-``neo4j-admin database dump|check|load``; tried on 5.26.28). Beside the dump stands a note: what it was made from, its
-numbers of people and friendships, its SHA-256. Valkey is not in it: what its streams hold is seen again by reconciling.
+``neo4j-admin database dump|check|load``; tried on 5.26.28). A note is written next to the dump: the server version,
+the numbers of users and friendships, the SHA-256. Valkey is not backed up: reconciling finds again what its streams
+contained. A restore keeps the old database until the new one is verified.
 """
 
 from __future__ import annotations
@@ -27,17 +28,17 @@ from local_stack.engines.data_folder import DataFolder, write_private
 from local_stack.engines.neo4j_server import Neo4jEngine
 
 DUMP = "neo4j.dump"
-"""As the tool names the copy of the database neo4j."""
+"""The tool's file name for a dump of the database neo4j."""
 KINDS = ("databases", "transactions")
 Report = Callable[[str], None]
-"""Told of each step as it begins."""
+"""Called with the text of each step as it begins."""
 
 
 class BackupElsewhere(SetupError):
     """NEO4J_URI names {address}, and only the machine of that server can copy its files. There, on Community, which has
     no online backup:
       neo4j stop && neo4j-admin database {verb} neo4j {option} && neo4j start
-    On Enterprise, while it runs: {online}. Meanwhile, on a stopped server, nothing settles and nothing is lost.
+    On Enterprise, while it runs: {online}. While the server is stopped, no change is committed and nothing is lost.
     """
 
     code = "backup_elsewhere"
@@ -62,7 +63,7 @@ class NoSuchBackup(SetupError):
 
 
 class HoldsPeople(SetupError):
-    """{data} holds a graph with {people:,} people. Add --replace to give it up for the copy, or name another --data."""
+    """{data} holds a graph with {people:,} people. Add --replace to replace it by the copy, or name another --data."""
 
     code = "holds_people"
 
@@ -81,14 +82,14 @@ class NotTheSame(SetupError):
     code = "not_the_same"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """What a copy is of."""
+    """Describes a copy; stored as JSON next to it."""
 
     people: int
     friendships: int
     neo4j: str
-    """Version of the server that wrote it; a later one of the same line reads it."""
+    """Version of the server that wrote it; a later one of the same release line reads it."""
     made: str
     """ISO 8601."""
     bytes: int
@@ -105,19 +106,19 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class BackupResult:
-    """A finished run: the note, and seconds by step."""
+    """The note, and seconds by step."""
 
     note: Note
     seconds: Mapping[str, float]
 
 
 def note_path(file: Path) -> Path:
-    """Where the note of a copy stands."""
+    """The path of a copy's note."""
     return file.with_name(file.name + ".json")
 
 
 def refuse_elsewhere(environ: Mapping[str, str], verb: str) -> None:
-    """For a graph that is not ours to copy. Raises `BackupElsewhere` with the command to run there."""
+    """Raise `BackupElsewhere`, with the command to run on that server, where NEO4J_URI names the graph."""
     if not (address := environ.get("NEO4J_URI")):
         return
     if verb == "dump":
@@ -129,7 +130,7 @@ def refuse_elsewhere(environ: Mapping[str, str], verb: str) -> None:
 
 
 async def stop_running(folder: DataFolder, step: Report) -> None:
-    """Ends what runs on the folder, and says so before."""
+    """Stop what runs on the folder; `step` is called before."""
     if pid := folder.running_pid():
         step(
             "Neo4j Community has no online backup: stopping what runs on "
@@ -139,10 +140,10 @@ async def stop_running(folder: DataFolder, step: Report) -> None:
 
 
 async def backup(data: Path, file: Path, step: Report) -> BackupResult:
-    """Copies the graph of `data` into `file`, and checks the copy.
+    """Copy the graph of `data` into `file` and check the copy.
 
     Raises:
-        NothingToCopy, FileExists: nothing was done. ToolFailed: no file was left behind.
+        NothingToCopy, FileExists: nothing was done. ToolFailed: no file was written.
         NoSpace, NotReady and others of `local_stack.errors`: the server did not start.
     """
     folder = DataFolder.at(data)
@@ -150,7 +151,7 @@ async def backup(data: Path, file: Path, step: Report) -> BackupResult:
     await stop_running(folder, step)
     async with _owned_engine(folder) as engine, _workspace_for(file) as workspace:
         timer = _StepTimer(step)
-        # A start and a stop also finish what a crash left half written, which a dump would refuse.
+        # Starting and stopping the server also completes the recovery after a crash, without which a dump fails.
         timer.begin("counting", "people and friendships, on the server")
         totals = await _totals(engine)
         timer.begin("copying", "the database")
@@ -164,11 +165,11 @@ async def backup(data: Path, file: Path, step: Report) -> BackupResult:
 
 
 async def restore(data: Path, file: Path, step: Report, *, replace: bool = False) -> BackupResult:
-    """Makes the graph of `data` anew from `file`; until the new one is proved, the old one is kept beside it.
+    """Replace the graph of `data` by the copy in `file`; the old one is set aside until the new one is verified.
 
     Raises:
-        NoSuchBackup: no file, no note, or not the file of the note. HoldsPeople: `replace` was not said.
-        ToolFailed, NotTheSame: the old graph is back.
+        NoSuchBackup: no file, no note, or not the file of the note. HoldsPeople: without `replace`.
+        ToolFailed, NotTheSame: the old graph is restored.
     """
     folder = DataFolder.at(data)
     note = await asyncio.to_thread(_verified_note, file)
@@ -207,14 +208,14 @@ def _verified_note(file: Path) -> Note:
 
 @contextmanager
 def _renamed_copy(file: Path, folder: DataFolder) -> Iterator[Path]:
-    """A folder in which the copy has the name that the tool wants."""
+    """A temporary folder in which the copy has the name that the tool expects."""
     with TemporaryDirectory(prefix="restore-", dir=folder.root) as name:
         (Path(name) / DUMP).symlink_to(file.absolute())
         yield Path(name)
 
 
 class _StepTimer:
-    """Seconds by step, each told as it begins."""
+    """Measures seconds by step and reports each step as it begins."""
 
     def __init__(self, step: Report) -> None:
         self._step, self._seconds = step, dict[str, float]()
@@ -233,7 +234,7 @@ class _StepTimer:
 
 @asynccontextmanager
 async def _owned_engine(folder: DataFolder) -> AsyncIterator[Neo4jEngine]:
-    """The stopped engine of a folder that is ours meanwhile."""
+    """The stopped engine of a folder, locked while the context is open."""
     async with folder.owned() as lock:
         engine = Neo4jEngine(folder, inherited_fds=(lock.descriptor,))
         await engine.prepare(0)
@@ -242,7 +243,7 @@ async def _owned_engine(folder: DataFolder) -> AsyncIterator[Neo4jEngine]:
 
 @asynccontextmanager
 async def _workspace_for(file: Path) -> AsyncIterator[Path]:
-    """A folder on the file's own disk, so that the finished copy is put in place in one step."""
+    """A temporary folder on the target's file system, so that the finished copy is moved into place atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".backup-", dir=file.parent.absolute()) as name:
         yield Path(name)
@@ -277,9 +278,9 @@ async def _checked(engine: Neo4jEngine, workspace: Path) -> None:
 
 @contextmanager
 def _set_aside(engine: Neo4jEngine) -> Iterator[None]:
-    """The present database moved away: for good when what follows succeeds, else put back.
+    """Move the current database aside; delete it if the body succeeds, else move it back.
 
-    What a killed run left aside is the database; what stands in its place is not whole.
+    Where a killed run left a database aside, that one is current, and what is in its place is incomplete.
     """
     aside, gone = engine.home / "before-restore", engine.home / "before-restore.gone"
     shutil.rmtree(gone, ignore_errors=True)
@@ -299,13 +300,21 @@ def _set_aside(engine: Neo4jEngine) -> Iterator[None]:
         shutil.rmtree(aside, ignore_errors=True)
         raise
     with suppress(FileNotFoundError):
-        aside.rename(gone)  # in one step: half of an old database would be taken for one
+        aside.rename(gone)  # atomic: a half-deleted old database would be taken for the current one
     shutil.rmtree(gone, ignore_errors=True)
 
 
 def _note(engine: Neo4jEngine, file: Path, totals: tuple[int, int]) -> Note:
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    return Note(*totals, engine.lock.version, now, file.stat().st_size, _sha256(file))
+    people, friendships = totals
+    return Note(
+        people=people,
+        friendships=friendships,
+        neo4j=engine.lock.version,
+        made=now,
+        bytes=file.stat().st_size,
+        sha256=_sha256(file),
+    )
 
 
 def _sha256(file: Path) -> str:
@@ -314,5 +323,5 @@ def _sha256(file: Path) -> str:
 
 
 def as_json(done: BackupResult, file: Path) -> dict[str, Any]:
-    """For ``--json``."""
+    """The output of ``--json``."""
     return {"file": str(file), **asdict(done.note), "seconds": dict(done.seconds)}

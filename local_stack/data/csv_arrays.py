@@ -1,7 +1,7 @@
-"""Files of friendships as arrays, with the same rules and the same refusals as an import into a running graph.
+"""Read friendships.csv into arrays, with the same rules and rejections as an import into a running graph.
 
-A block of lines without quotes whose ids are all known is read by whole columns; any other block line by line. Knows
-numpy and the rules of `graph_service.csv.parse`; knows no database.
+A block of lines without quotes whose ids are all known is parsed by columns, any other block line by line with
+`graph_service.csv.parse`. No database.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ NumberedLines = Sequence[tuple[int, str]]
 Reject = Callable[[Rejected], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Friendships:
-    """What a file says, without what is refused."""
+    """The accepted friendships of a file, and its rejected lines."""
 
     keys: Ints
-    """``a * people + b`` by indices of people in order of id, a < b; sorted."""
+    """``a * users + b`` by indices of users in order of id, a < b; sorted."""
     since: Ints
-    """Seconds since the epoch; 0 when not known."""
+    """Seconds since the epoch; 0 when unknown."""
     rejected: Sequence[Rejected]
     lines: int
 
 
 class Columns(NamedTuple):
-    """Lines as arrays, as narrow as they may be: half a million people have 183 million friendships."""
+    """Lines as arrays of the narrowest types: half a million users have 183 million friendships."""
 
     a: Int32s
     b: Int32s
-    """Indices of people."""
+    """Indices of users."""
     since: Ints
     line: npt.NDArray[np.uint32]
 
     def taken(self, places: Places) -> Columns:
-        """Some of the lines, in that order."""
+        """The lines at `places`, in that order."""
         return Columns._make(column[places] for column in self)
 
 
 def read(
     path: Path, ids: Sequence[str], friend_limit: int, advance: Advance = lambda _size: None
 ) -> Friendships:
-    """Reads friendships.csv; `ids` are those of all people, ascending.
+    """Read friendships.csv; `ids` are those of all users, ascending.
 
     Raises:
         NoSuchFile, WrongColumns: see `graph_service.csv.importer`.
@@ -71,11 +71,12 @@ def read(
     keys, since = _accepted(_joined(blocks), ids, friend_limit, rejected.append)
     order = np.argsort(keys, kind="stable")
     rejected.sort(key=lambda one: one.line)
-    return Friendships(keys[order], since[order], rejected, len(keys) + len(rejected))
+    total = len(keys) + len(rejected)
+    return Friendships(keys=keys[order], since=since[order], rejected=rejected, lines=total)
 
 
 def _joined(blocks: list[Columns]) -> Columns:
-    """All blocks as one, each column's parts given up as soon as they are joined."""
+    """All blocks as one; each column's parts are freed as soon as they are joined."""
     parts = list(zip(*blocks, strict=True)) or [()] * len(Columns._fields)
     blocks.clear()
     types = (np.int32, np.int32, np.int64, np.uint32)
@@ -83,17 +84,17 @@ def _joined(blocks: list[Columns]) -> Columns:
 
 
 def _accepted(columns: Columns, ids: Sequence[str], limit: int, reject: Reject) -> tuple[Ints, Ints]:
-    """Keys and since of the lines that are not refused, in any order."""
-    people = len(ids)
-    keys = keys_of(columns.a, columns.b, people)
+    """Keys and since of the accepted lines, in any order."""
+    users = len(ids)
+    keys = keys_of(columns.a, columns.b, users)
     if _has_twins(keys):
         columns = columns.taken(_first_of_each(keys, columns.line, reject))
-        keys = keys_of(columns.a, columns.b, people)
-    over = counted(keys, people) > limit
+        keys = keys_of(columns.a, columns.b, users)
+    over = counted(keys, users) > limit
     if over.any():
         columns = columns.taken(np.argsort(columns.line, kind="stable"))
         columns = columns.taken(_within(columns, over, ids, limit, reject))
-        keys = keys_of(columns.a, columns.b, people)
+        keys = keys_of(columns.a, columns.b, users)
     return keys, columns.since
 
 
@@ -115,11 +116,11 @@ def _block(head: Heading, lines: NumberedLines, index: Mapping[str, int], reject
 
 
 def _by_columns(head: Heading, lines: NumberedLines, index: Mapping[str, int]) -> Columns | None:
-    """None where a line is anything but plain."""
+    """None where a line needs the full parser."""
     text = "".join(line for _, line in lines)
     if '"' in text or "\x00" in text:
         return None
-    # The end of a line becomes a cell of its own, so a line with too few or too many cells shows.
+    # Each line end becomes a separate cell, so a line with too few or too many cells is detected.
     cells = text.rstrip("\n").replace("\n", ",\n,").split(",")
     width = head.columns + 1
     if len(cells) != width * len(lines) - 1 or set(cells[head.columns :: width]) - {"\n"}:
@@ -157,7 +158,7 @@ def _by_lines(lines: Iterator[PairLine | Rejected], index: Mapping[str, int], re
 
 
 def _first_of_each(keys: Ints, line: npt.NDArray[np.uint32], reject: Reject) -> Places:
-    """Places of the first line of each friendship; the others are refused."""
+    """Places of the first line of each friendship; the others are rejected."""
     order = np.lexsort((line, keys))
     run = keys[order]
     is_first = np.concatenate([[True], run[1:] != run[:-1]])
@@ -171,19 +172,19 @@ def _first_of_each(keys: Ints, line: npt.NDArray[np.uint32], reject: Reject) -> 
 def _within(
     columns: Columns, over: npt.NDArray[np.bool_], ids: Sequence[str], limit: int, reject: Reject
 ) -> Places:
-    """Places of the friendships that fit when each is made in turn and nobody may have more than `limit`.
+    """Places of the friendships that fit when each is created in turn and no user may have more than `limit`.
 
-    `over` are those who would have more.
+    `over` marks the users who would have more.
     """
     one, other, _, line = columns
-    kept = np.ones(len(one), bool)
+    is_kept = np.ones(len(one), bool)
     have: Counter[int] = Counter()
     for at in np.flatnonzero(over[one] | over[other]).tolist():
         ends = (int(one[at]), int(other[at]))
         full = [end for end in ends if have[end] >= limit]
         if full:
-            kept[at] = False
+            is_kept[at] = False
             reject(Rejected(int(line[at]), "over_cap", f"over the limit of {limit} friends: {ids[full[0]]}"))
         else:
             have.update(ends)
-    return np.flatnonzero(kept)
+    return np.flatnonzero(is_kept)

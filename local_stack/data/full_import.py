@@ -1,7 +1,7 @@
-"""Neo4j's own import of a whole database, which writes the store while no server runs. Knows its files and command.
+"""Neo4j's bulk import, which writes a whole database while no server runs: its input files and its command.
 
 Source: Neo4j operations manual, ``neo4j-admin database import full`` (CSV headers, options), tried on 5.26.28.
-People are numbered for the import; the numbers are not kept.
+Users are numbered for the import; the numbers are not stored.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class ImportFailed(SetupError):
     code = "import_failed"
 
 
-def write_people(folder: Path, people: Sequence[tuple[str, str]], shards: ShardMap) -> None:
-    """The node file: people with id, name and shard, numbered in order."""
+def write_users(folder: Path, users: Sequence[tuple[str, str]], shards: ShardMap) -> None:
+    """Write the node file: users with id, name and shard, numbered in order."""
     with (folder / PEOPLE).open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
         lines.writerow([":ID", "id:string", "name:string", "shard:long"])
-        for number, (id_, name) in enumerate(people):
+        for number, (id_, name) in enumerate(users):
             lines.writerow([number, id_, name, shards.shard(id_)])
 
 
-def write_friendships(folder: Path, friendships: Friendships, people: int) -> list[Path]:
-    """The relationship files: those with a time, and those without, which get no property."""
+def write_friendships(folder: Path, friendships: Friendships, users: int) -> list[Path]:
+    """Write the relationship files: friendships with a time, and those without, which get no property."""
     known = friendships.since > 0
     files = []
     for name, chosen, heading in (
@@ -50,7 +50,7 @@ def write_friendships(folder: Path, friendships: Friendships, people: int) -> li
     ):
         if not chosen.any():
             continue
-        columns = [*np.divmod(friendships.keys[chosen], people), friendships.since[chosen]]
+        columns = [*np.divmod(friendships.keys[chosen], users), friendships.since[chosen]]
         files.append(folder / name)
         with files[-1].open("wb") as file:
             file.write(heading)
@@ -63,10 +63,10 @@ def write_friendships(folder: Path, friendships: Friendships, people: int) -> li
 
 
 async def run(engine: Neo4jEngine, folder: Path, relations: Sequence[Path]) -> None:
-    """Makes the database from the files in `folder`; replaces an empty one.
+    """Create the database from the files in `folder`; replaces an empty one.
 
     Raises:
-        ImportFailed: with the last lines that the tool said.
+        ImportFailed: with the last lines of the tool's output.
     """
     words = [
         *("database", "import", "full", "neo4j"),

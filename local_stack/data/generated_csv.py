@@ -1,4 +1,4 @@
-"""Writes a made-up population as people.csv and friendships.csv. Knows the two files' columns, not how people are made up.
+"""Write a generated population as people.csv and friendships.csv.
 
 Ids and times have fixed widths, so lines are written as blocks of bytes, a million at a time.
 """
@@ -16,15 +16,15 @@ from local_stack.data.generate import Ints, Population, id_digits
 
 PEOPLE, FRIENDSHIPS = "people.csv", "friendships.csv"
 FIRST_DAY, LAST_DAY = 1_262_304_000, 1_767_225_600
-"""2010 and 2026, in seconds since the epoch: friendships began between the two. Always ten digits."""
+"""2010 and 2026, in seconds since the epoch: friendships begin between the two. Always ten digits."""
 ROWS_PER_WRITE = 1_000_000
 
 Advance = Callable[[int], None]
-"""Told how many friendships more are written."""
+"""Called with the number of friendships written since the last call."""
 
 
 def write(population: Population, folder: Path, seed: int, advance: Advance = lambda _count: None) -> None:
-    """Writes both files, each whole or not at all under its name; an earlier one is replaced."""
+    """Write both files, each atomically; existing ones are replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     draft = folder / f".{PEOPLE}"
     with draft.open("w", encoding="utf-8", newline="") as file:
@@ -44,7 +44,7 @@ def write(population: Population, folder: Path, seed: int, advance: Advance = la
 
 
 def _sinces(count: int, rng: np.random.Generator) -> Ints:
-    """When friendships began: the later, the more, as a product grows."""
+    """Random beginnings of friendships, denser towards the present, as a product grows."""
     age = np.sqrt(rng.random(count))
     return (FIRST_DAY + age * (LAST_DAY - FIRST_DAY)).astype(np.int64)
 

@@ -1,7 +1,8 @@
-"""An import into the stopped, empty database of a data folder. Knows the order of work; each step is elsewhere.
+"""Import CSV files into the stopped, empty database of a data folder.
 
-The lines are checked by the rules of an import into a running graph, then Neo4j writes its store from what is left,
-then the server starts once for the schema. A run that was interrupted is run again from its beginning.
+Lines are checked by the rules of an import into a running graph, then Neo4j's tool writes its store from the accepted
+ones, then the server starts once to create the schema. An interrupted run starts over: a marker file says that the
+database is incomplete.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from local_stack.engines.neo4j_server import USER, Neo4jEngine
 from local_stack.engines.server import Server
 
 MARKER = "import-under-way"
-"""A file in the data folder while its database is being written: what is there is ours, and not whole."""
+"""Exists in the data folder while its database is being written: the database is then incomplete and can be deleted."""
 
 
 class NotEmpty(SetupError):
@@ -41,7 +42,7 @@ class NotEmpty(SetupError):
 
 @dataclass(frozen=True)
 class Sources:
-    """What to import, and by which options."""
+    """The files to import, and the settings."""
 
     people: Path
     friendships: Path
@@ -49,28 +50,28 @@ class Sources:
 
     @property
     def shards(self) -> ShardMap:
-        """How users spread over presence channels."""
+        """How users are distributed over presence channels."""
         return ShardMap(self.settings.partitions, self.settings.presence_shards)
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What was done, and how long Neo4j's own tool took, in seconds."""
+    """Results by file, and the seconds that Neo4j's tool took."""
 
     tallies: list[Tally]
     tool_seconds: float
 
 
 Report = Callable[[str], None]
-"""Told of each step as it begins."""
+"""Called with the text of each step as it begins."""
 
 
 async def load(data: Path, sources: Sources, step: Report = lambda _text: None) -> Imported:
-    """Imports both files into the embedded Neo4j of `data`, which must not run.
+    """Import both files into the embedded Neo4j of `data`, which must not run.
 
     Raises:
-        AlreadyRunning: it runs. NotEmpty: it has people. NoSuchFile, WrongColumns: see `graph_service.csv.importer`.
-        ImportFailed: the tool stopped; the database is empty again.
+        AlreadyRunning: it runs. NotEmpty: it has users. NoSuchFile, WrongColumns: see `graph_service.csv.importer`.
+        ImportFailed: the tool failed; the database is empty again.
     """
     folder = DataFolder.at(data)
     lock = await folder.acquire()
@@ -94,19 +95,21 @@ async def load(data: Path, sources: Sources, step: Report = lambda _text: None) 
     finally:
         lock.close()
     made = len(read.keys)
-    other = Tally(sources.friendships.name, read.lines, made, 0, read.rejected)
+    other = Tally(file=sources.friendships.name, lines=read.lines, made=made, there=0, rejected=read.rejected)
     return Imported([one, other], took)
 
 
 def _people(path: Path) -> tuple[list[tuple[str, str]], Tally]:
-    """People by id, ascending, and what became of the lines."""
+    """Users by id, ascending, and the tally of the lines."""
     people: list[tuple[str, str]] = []
     rejected: list[Rejected] = []
     for window in user_windows(path):
         people += ((line.id, line.name) for line in window.lines)
         rejected += window.rejected
     rejected.sort(key=lambda one: one.line)
-    return sorted(people), Tally(path.name, len(people) + len(rejected), len(people), 0, rejected)
+    return sorted(people), Tally(
+        file=path.name, lines=len(people) + len(rejected), made=len(people), there=0, rejected=rejected
+    )
 
 
 async def _write(
@@ -116,7 +119,7 @@ async def _write(
     marker.touch()
     with TemporaryDirectory(prefix="import-", dir=engine.data.root) as name:
         folder = Path(name)
-        await asyncio.to_thread(full_import.write_people, folder, people, shards)
+        await asyncio.to_thread(full_import.write_users, folder, people, shards)
         relations = await asyncio.to_thread(full_import.write_friendships, folder, read, len(people))
         try:
             await full_import.run(engine, folder, relations)
@@ -140,14 +143,14 @@ async def _refuse_unless_empty(engine: Neo4jEngine) -> None:
 
 
 def _clear(engine: Neo4jEngine) -> None:
-    """Removes the database's files; the server's own database, with the password, stays."""
+    """Delete the database's files; the system database, with the password, stays."""
     for kind in ("databases", "transactions"):
         shutil.rmtree(engine.home / "data" / kind / "neo4j", ignore_errors=True)
 
 
 @asynccontextmanager
 async def started_alone(engine: Neo4jEngine) -> AsyncIterator[Graph]:
-    """The graph of an engine whose folder the caller owns, up while the context is open."""
+    """The graph of an engine whose folder the caller has locked; its server runs while the context is open."""
     server = Server(engine)
     await server.start()
     try:

@@ -1,4 +1,4 @@
-"""Made-up names of people, as mixed as a large product's users. Knows words only."""
+"""Random names, as mixed as a large product's users."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ Zhang Zhao Zhou Zimmermann Zulu
 FIRST, LAST = _FIRST.split(), _LAST.split()
 
 
-def draw(people: int, rng: np.random.Generator) -> list[str]:
-    """A name for each person; common ones come up more than once, as in life."""
-    first = rng.integers(len(FIRST), size=people).tolist()
-    last = rng.integers(len(LAST), size=people).tolist()
+def draw(users: int, rng: np.random.Generator) -> list[str]:
+    """A name for each user; names repeat, as they do among real users."""
+    first = rng.integers(len(FIRST), size=users).tolist()
+    last = rng.integers(len(LAST), size=users).tolist()
     return [f"{FIRST[one]} {LAST[other].replace('_', ' ')}" for one, other in zip(first, last, strict=True)]

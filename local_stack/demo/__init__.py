@@ -1,5 +1,5 @@
-"""The demo users: in the graph, on a schedule, as clients.
+"""The demo users: created in the graph, scheduled, connected as clients.
 
-In: the file of a running stack. Out: users who come and go.
+In: the connection file of a running stack. Out: users who connect and disconnect.
 Imports: `data`, `engines`.
 """

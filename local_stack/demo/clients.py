@@ -1,8 +1,9 @@
-"""One demo person on the wire: a light subscribe loop, or PubNub's official SDK. Knows PubNub's calls; decides nothing.
+"""PubNub clients of the demo users: a minimal long-poll client, and one on PubNub's official SDK.
 
-The light one does what an app on a phone does, without reading what it hears: polls on the own shard and inbox,
-explicit heartbeats, a leave (PubNub docs: subscribe v2, presence). It waits a moment before it polls again, so that
-a storm costs it a poll every other second at most.
+`LightClient` makes the requests of an app on a phone and ignores what they return: long polls on its user's shard and
+inbox, explicit heartbeats, a leave (PubNub docs: subscribe v2, presence). After a poll that returned messages it
+pauses before the next one, so that during a storm it polls every other second at most. Which client runs when is
+decided in `local_stack.demo.schedule`.
 """
 
 from __future__ import annotations
@@ -14,46 +15,49 @@ import random
 import time
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import aiohttp
 from yarl import URL
 
+from graph_service.concurrency.retry import retry_forever
 from graph_service.errors import FriendsError
 from pubnub_bridge.client.api import ApiClient, Session
 from pubnub_bridge.client.device import Connected, Device, Message, present
 
 POLL_TIMEOUT = aiohttp.ClientTimeout(total=320, sock_connect=10)
-"""Above the 280 s after which PubNub ends an idle poll."""
+"""Longer than the 280 s after which PubNub ends an idle poll."""
 CALL_TIMEOUT = aiohttp.ClientTimeout(total=10, sock_connect=5)
 REPOLL_DELAY_SECONDS = (0.5, 3.0)
-"""Seconds, from and to, between what was heard and the next poll: what comes meanwhile comes in one answer."""
-MAX_BACKOFF_SECONDS = 30.0
-"""Seconds, at most, between two attempts."""
+"""Range of the pause between messages and the next poll, which then returns everything published in between."""
+MIN_BACKOFF_SECONDS = 1.0
+RECONNECT_SECONDS = 30.0
+"""Pause before the SDK client connects again after an error."""
 MAX_CONCURRENT_SESSIONS = 8
 
 
 class DemoClient(Protocol):
-    """Someone present."""
+    """The client of one demo user."""
 
     sends_leave: bool
-    """Whether the end is told; without it, it looks like a lost connection."""
+    """Whether it sends a leave when it ends; without one, it looks like a lost connection."""
     heartbeat_at: float
     """When the next heartbeat is due, on the monotonic clock."""
 
     async def run(self) -> None:
-        """Be present until cancelled; troubles are waited out."""
+        """Be present until cancelled; errors are retried with backoff."""
 
     async def send_heartbeat(self) -> None:
-        """Send a heartbeat."""
+        """Send one heartbeat and set `heartbeat_at`."""
 
 
 class OriginRefused(Exception):
-    """The origin answered with an error."""
+    """The origin returned an error status."""
 
     def __init__(self, status: int) -> None:
-        super().__init__(f"the origin answered {status}")
+        super().__init__(f"the origin returned HTTP status {status}")
         self.status = status
 
 
@@ -61,7 +65,7 @@ RETRYABLE_ERRORS = (FriendsError, OriginRefused, aiohttp.ClientError, OSError, T
 
 
 class DemoConnections:
-    """What all demo people share: connections, sessions by user, and counters of what happened."""
+    """Shared by all clients: HTTP connections, sessions by user, counters of events."""
 
     def __init__(self, http: aiohttp.ClientSession, api: ApiClient) -> None:
         self.http = http
@@ -71,36 +75,36 @@ class DemoConnections:
         self._session_slots = asyncio.Semaphore(MAX_CONCURRENT_SESSIONS)
 
     async def session(self, user: str) -> Session:
-        """A session whose token is good."""
-        known = self._sessions.get(user)
-        if known and (known.renew_at is None or time.time() < known.renew_at):
-            return known
+        """The user's session, renewed where its token is due."""
+        cached = self._sessions.get(user)
+        if cached and (cached.renew_at is None or time.time() < cached.renew_at):
+            return cached
         async with self._session_slots:
             made = self._sessions[user] = await self.api.session(user)
         self.counted["sessions"] += 1
         return made
 
     def drop_session(self, user: str) -> None:
-        """The origin did not accept the token: the next session is a new one."""
+        """Discard a session whose token the origin rejected."""
         self._sessions.pop(user, None)
 
     async def call(self, session: Session, path: str, limits: aiohttp.ClientTimeout, **query: str) -> Any:
-        """One GET of the origin.
+        """The JSON of one GET request to the origin.
 
-        Raises `OriginRefused`, or another of `TROUBLES` where nobody answers.
+        Raises `OriginRefused` for an error status, or another of `RETRYABLE_ERRORS`.
         """
         query |= {"uuid": session.user} | ({"auth": session.token} if session.token else {})
         scheme = "https" if session.tls else "http"
-        # Encoded here, since the general way to build an address takes longer than the rest of the call.
+        # Encoded here: yarl's quoting takes longer than the rest of the call.
         url = URL(f"{scheme}://{session.origin}{path}?{urlencode(query)}", encoded=True)
-        async with self.http.get(url, timeout=limits) as answer:
-            if answer.status != 200:
-                raise OriginRefused(answer.status)
-            return json.loads(await answer.read())
+        async with self.http.get(url, timeout=limits) as response:
+            if response.status != 200:
+                raise OriginRefused(response.status)
+            return json.loads(await response.read())
 
 
 class LightClient:
-    """A person on a loop of our own."""
+    """A minimal long-poll client."""
 
     def __init__(self, connections: DemoConnections, user: str) -> None:
         self.sends_leave = True
@@ -110,7 +114,7 @@ class LightClient:
         self._session: Session | None = None
 
     async def run(self) -> None:
-        """See `UserProfile`."""
+        """See `DemoClient`."""
         try:
             await self._follow()
         finally:
@@ -119,7 +123,7 @@ class LightClient:
                     await self._presence(self._session, "leave")
 
     async def send_heartbeat(self) -> None:
-        """See `UserProfile`."""
+        """See `DemoClient`."""
         with suppress(*RETRYABLE_ERRORS):
             session = await self._connections.session(self._user)
             self.heartbeat_at = time.monotonic() + session.heartbeat / 2
@@ -127,19 +131,22 @@ class LightClient:
 
     async def _follow(self) -> None:
         cursor = {"tt": "0"}
-        failures = 0
         while True:
-            try:
-                cursor = await self._poll(cursor)
-                failures = 0
-            except RETRYABLE_ERRORS as problem:
-                failures += 1
-                self._connections.counted["errors"] += 1
-                if isinstance(problem, OriginRefused) and problem.status == 403:
-                    self._connections.drop_session(self._user)
-                await asyncio.sleep(
-                    min(MAX_BACKOFF_SECONDS, random.uniform(0.5, 1.0) * 2 ** min(failures, 6))
-                )
+            cursor = await retry_forever(
+                partial(self._counted_poll, cursor),
+                on=RETRYABLE_ERRORS,
+                event="demo.poll",
+                min_seconds=MIN_BACKOFF_SECONDS,
+            )
+
+    async def _counted_poll(self, cursor: dict[str, str]) -> dict[str, str]:
+        try:
+            return await self._poll(cursor)
+        except RETRYABLE_ERRORS as problem:
+            self._connections.counted["errors"] += 1
+            if isinstance(problem, OriginRefused) and problem.status == 403:
+                self._connections.drop_session(self._user)
+            raise
 
     async def _poll(self, cursor: dict[str, str]) -> dict[str, str]:
         session = await self._connections.session(self._user)
@@ -162,7 +169,7 @@ class LightClient:
 
 
 class SdkClient:
-    """A person whose client is PubNub's own SDK, which sends heartbeats and the leave itself."""
+    """A client on PubNub's official SDK, which sends heartbeats and the leave."""
 
     def __init__(self, connections: DemoConnections, user: str) -> None:
         self.sends_leave = True
@@ -171,7 +178,7 @@ class SdkClient:
         self._user = user
 
     async def run(self) -> None:
-        """See `UserProfile`."""
+        """See `DemoClient`."""
         while True:
             try:
                 async with present(self._connections.api, self._user) as device:
@@ -181,15 +188,15 @@ class SdkClient:
                         device.announces_leave = self.sends_leave
             except FriendsError:
                 self._connections.counted["errors"] += 1
-                await asyncio.sleep(MAX_BACKOFF_SECONDS)
+                await asyncio.sleep(RECONNECT_SECONDS)
 
     async def send_heartbeat(self) -> None:
-        """See `UserProfile`."""
+        """Does nothing: the SDK sends heartbeats."""
 
     async def _listen(self, device: Device) -> None:
-        async for heard in device.listen():
-            self._connections.counted["messages"] += isinstance(heard, Message)
-            if isinstance(heard, Connected):
+        async for event in device.listen():
+            self._connections.counted["messages"] += isinstance(event, Message)
+            if isinstance(event, Connected):
                 with suppress(FriendsError):
                     await self._connections.api.request_sync(self._user)
 

@@ -1,7 +1,8 @@
-"""The demo people, as a process of their own: ``python -m local_stack.demo.main --stack FILE --people N``.
+"""The demo users as a separate process: ``python -m local_stack.demo.main --stack FILE --people N``.
 
-Knows the order of work: people into the graph, then lives on the wire until SIGTERM, then a leave from everybody.
-How people live is `demo_life`, what they do on the wire `demo_people`.
+Loads users into the graph, then runs their clients on a schedule until SIGTERM, then every client sends its leave.
+`local_stack.demo.schedule` decides who is present when, `local_stack.demo.clients` talks to PubNub. It runs only
+against an origin on this machine.
 """
 
 from __future__ import annotations
@@ -32,67 +33,67 @@ from pubnub_bridge.client.api import ApiClient
 from pubnub_bridge.client.connection_info import ConnectionInfo, read_connection_info
 
 SDK_CLIENTS = 3
-"""How many use PubNub's own SDK."""
+"""How many clients use PubNub's official SDK; the others are light ones."""
 SPARE_CONNECTIONS = 64
-"""Connections beside the open polls: heartbeats, leaves."""
+"""Connections in addition to the open polls: heartbeats, leaves."""
 LEAVE_TIMEOUT_SECONDS = 8.0
-"""Seconds for all leaves at the end."""
+"""For all leaves at the end together."""
 REPORT_INTERVAL_SECONDS = 60.0
 MIN_DEBOUNCE_SECONDS = 0.2
-"""Seconds: without a hold flaps are told, however short."""
+"""Without a debounce every flap is a change, so flaps stay below this."""
 LOAD_MARKER = "demo-load-under-way"
 DEMO_FILE = "demo.json"
-"""Beside the stack file: whom a newcomer can be."""
+"""Written next to the stack file: the users whom a reader can be."""
 
 
 class DemoRunner:
-    """Everybody who is present, by what `Schedule` says."""
+    """Runs a client for every user who is present by the schedule."""
 
-    def __init__(self, life: Schedule, wire: DemoConnections) -> None:
+    def __init__(self, schedule: Schedule, connections: DemoConnections) -> None:
         self.counted: Counter[Act] = Counter()
-        self._life = life
-        self._wire = wire
+        self._schedule = schedule
+        self._connections = connections
         self._clients: dict[str, tuple[DemoClient, asyncio.Task[None]]] = {}
         self._leaving: set[asyncio.Task[None]] = set()
-        self._officials: set[str] = set()
+        self._sdk_users: set[str] = set()
 
     async def run(self) -> None:
-        """Until cancelled; then everybody leaves."""
-        self._life.start(time.monotonic())
+        """Run until cancelled; then every client sends its leave."""
+        self._schedule.start(time.monotonic())
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._live(), name="life")
+                tasks.create_task(self._follow_schedule(), name="schedule")
                 tasks.create_task(self._heartbeats(), name="heartbeats")
                 tasks.create_task(self._report(), name="report")
         finally:
-            for person in list(self._clients):
-                self._end(person, sends_leave=True)
+            for user in list(self._clients):
+                self._disconnect(user, sends_leave=True)
             if self._leaving:
                 await asyncio.wait(self._leaving, timeout=LEAVE_TIMEOUT_SECONDS)
 
-    async def _live(self) -> None:
+    async def _follow_schedule(self) -> None:
         while True:
-            for step in self._life.due(time.monotonic()):
-                self._take(step)
-            wait = self._life.next_at - time.monotonic()
+            for step in self._schedule.due(time.monotonic()):
+                self._apply(step)
+            wait = self._schedule.next_at - time.monotonic()
             await asyncio.sleep(min(max(wait, 0.01), 1.0))
 
-    def _take(self, step: Step) -> None:
+    def _apply(self, step: Step) -> None:
         self.counted[step.act] += 1
         if step.act in {Act.COME, Act.BACK}:
-            self._come(step.user)
+            self._connect(step.user)
         else:
-            self._end(step.user, sends_leave=step.act is not Act.VANISH)
+            self._disconnect(step.user, sends_leave=step.act is not Act.VANISH)
 
-    def _come(self, user: str) -> None:
-        if len(self._officials) < SDK_CLIENTS:
-            self._officials.add(user)
-        person = (SdkClient if user in self._officials else LightClient)(self._wire, user)
-        self._clients[user] = person, asyncio.create_task(person.run(), name=user)
+    def _connect(self, user: str) -> None:
+        if len(self._sdk_users) < SDK_CLIENTS:
+            self._sdk_users.add(user)
+        client = (SdkClient if user in self._sdk_users else LightClient)(self._connections, user)
+        self._clients[user] = client, asyncio.create_task(client.run(), name=user)
 
-    def _end(self, user: str, sends_leave: bool) -> None:
-        person, task = self._clients.pop(user)
-        person.sends_leave = sends_leave
+    def _disconnect(self, user: str, sends_leave: bool) -> None:
+        client, task = self._clients.pop(user)
+        client.sends_leave = sends_leave
         task.cancel()
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
@@ -102,31 +103,31 @@ class DemoRunner:
             await asyncio.sleep(1.0)
             now = time.monotonic()
             due = [
-                person.send_heartbeat() for person, _ in self._clients.values() if person.heartbeat_at <= now
+                client.send_heartbeat() for client, _ in self._clients.values() if client.heartbeat_at <= now
             ]
             await asyncio.gather(*due)
 
     async def _report(self) -> None:
         while True:
             await asyncio.sleep(REPORT_INTERVAL_SECONDS)
-            told = [*self.counted.items(), *self._wire.counted.items()]
-            acts = ", ".join(f"{count:,} {name}" for name, count in told)
-            typer.echo(f"{len(self._clients):,} present; so far: {acts}")
+            counts = [*self.counted.items(), *self._connections.counted.items()]
+            text = ", ".join(f"{count:,} {name}" for name, count in counts)
+            typer.echo(f"{len(self._clients):,} present; so far: {text}")
 
 
 async def play(stack: Path, count: int, minutes: float) -> None:
-    """The whole demo, until cancelled.
+    """Run the whole demo until cancelled; `minutes` is the median length of a visit.
 
     Raises:
-        SetupError: the stack file is not one. GraphUnavailable: the graph went away while people were loaded.
+        SetupError: the stack file cannot be used. GraphUnavailable: the graph stopped while users were loaded.
     """
     where = read_connection_info(stack)
     if not local(where.origin):
-        # Its people would be hundreds of connections and thousands of messages of somebody's account.
-        typer.echo(f"the demo people stay at home: {where.origin} is not a local origin")
+        # Against a real keyset this would open hundreds of connections and send thousands of messages at someone's cost.
+        typer.echo(f"no demo people: {where.origin} is not a local origin")
         await asyncio.Event().wait()
-    people, newcomers = await _people(where, stack, count)
-    _write_demo_file(stack, people, newcomers)
+    users, reserved = await _load_users(where, stack, count)
+    _write_demo_file(stack, users, reserved)
     habits = Habits(
         median=minutes * 60,
         debounce=max(
@@ -134,9 +135,10 @@ async def play(stack: Path, count: int, minutes: float) -> None:
             MIN_DEBOUNCE_SECONDS,
         ),
     )
-    life = Schedule([one for one in people if one not in newcomers], habits, random.Random(time.time_ns()))
-    async with ApiClient.open(where) as api, _connections(life.max_present + SPARE_CONNECTIONS) as http:
-        await DemoRunner(life, DemoConnections(http, api)).run()
+    players = [user for user in users if user not in reserved]
+    schedule = Schedule(users=players, habits=habits, rng=random.Random(time.time_ns()))
+    async with ApiClient.open(where) as api, _http_client(schedule.max_present + SPARE_CONNECTIONS) as http:
+        await DemoRunner(schedule, DemoConnections(http, api)).run()
 
 
 def local(origin: str) -> bool:
@@ -145,19 +147,19 @@ def local(origin: str) -> bool:
     return host in {LOOPBACK, "localhost", "[::1]"}
 
 
-async def _people(where: ConnectionInfo, stack: Path, count: int) -> tuple[list[str], list[str]]:
+async def _load_users(where: ConnectionInfo, stack: Path, count: int) -> tuple[list[str], list[str]]:
     settings = where.settings
     shards = ShardMap(settings.partitions, settings.presence_shards, settings.presence_shard_levels)
     async with connect(settings) as graph:
-        demo = DemoGraph(graph, shards, stack.with_name(LOAD_MARKER))
+        demo = DemoGraph(graph=graph, shards=shards, marker=stack.with_name(LOAD_MARKER))
         began = time.monotonic()
         people = await demo.people(count, typer.echo)
         typer.echo(f"{len(people):,} people ready after {time.monotonic() - began:.1f} s")
-        return people, await demo.newcomers(people)
+        return people, await demo.reserved_users(people)
 
 
 def _write_demo_file(stack: Path, people: Sequence[str], newcomers: Sequence[str]) -> None:
-    """Whom the reader can be, in the log and in a file."""
+    """Write the users whom a reader can be to a file and to the log."""
     write_private(stack.with_name(DEMO_FILE), {"people": len(people), "newcomers": list(newcomers)})
     if len(newcomers) > 1:
         me, friend = newcomers[:2]
@@ -166,7 +168,7 @@ def _write_demo_file(stack: Path, people: Sequence[str], newcomers: Sequence[str
 
 
 @asynccontextmanager
-async def _connections(limit: int) -> AsyncIterator[aiohttp.ClientSession]:
+async def _http_client(limit: int) -> AsyncIterator[aiohttp.ClientSession]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < limit + 100:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -187,9 +189,9 @@ async def _until_stopped(stack: Path, count: int, minutes: float) -> None:
 
 def main(
     stack: Annotated[Path, typer.Option(help="The file that `up --json` wrote.")],
-    people: Annotated[int, typer.Option(min=1, help="How many there are; three in ten are present.")] = 3000,
+    people: Annotated[int, typer.Option(min=1, help="Number of users; three in ten are present.")] = 3000,
     minutes: Annotated[
-        float, typer.Option(min=0.05, envvar="DEMO_MINUTES", help="Half of the visits are shorter.")
+        float, typer.Option(min=0.05, envvar="DEMO_MINUTES", help="Median length of a visit.")
     ] = 20.0,
 ) -> None:
     """Demo people on a running stack, until Ctrl-C or SIGTERM."""

@@ -1,8 +1,9 @@
-"""Who of the demo people comes, goes or flaps, and when. Pure: takes `now` and a source of chance; knows no network.
+"""Schedule of the demo users: who connects, disconnects or flaps, and when.
 
-A visit's length is log-normal, as measured lengths of app sessions are; the pause until the next one is exponential.
-The first moment is drawn as if everybody had lived like this for ever, so the share of people present is right from
-the start. During a visit a person may flap: drop and be back before friends would be told.
+Pure: time and the random generator are arguments. A visit's length is log-normal, as measured lengths of app sessions
+are; the pause until the next one is exponential. The initial state is drawn from the stationary distribution, so the
+share of present users is right from the start. During a visit a user may flap: disconnect and return before the
+debounce deadline.
 """
 
 from __future__ import annotations
@@ -15,54 +16,54 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MAX_FLAP_SHARE = 0.8
-"""The longest flap, as a share of the hold: a computer that is busy must not turn it into a real absence."""
+"""Longest flap as a share of the debounce time: a busy computer must not turn a flap into a real absence."""
 MAX_PRESENT_SHARE = 1.25
-"""How many may be present at once, as a share of how many usually are; who comes then waits."""
+"""Most users present at once, as a share of the usual number; further arrivals are postponed."""
 FULL_RETRY_SECONDS = 60.0
-"""Seconds, on average, that someone waits who found the place full."""
+"""Mean delay of an arrival that is postponed."""
 
 
 class Act(StrEnum):
-    """What a person does."""
+    """One transition of a user."""
 
     COME = "come"
     DROP = "drop"
-    """Leaves, and will be back within the hold."""
+    """Leaves, and returns within the debounce time (the first half of a flap)."""
     BACK = "back"
     GO = "go"
-    """Leaves and says so."""
+    """Ends the visit with a leave."""
     VANISH = "vanish"
-    """Is gone without a word, as a phone in a tunnel: PubNub finds out by the heartbeat."""
+    """Ends the visit without a leave, as a phone in a tunnel: PubNub notices by the missing heartbeat."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Step:
-    """One act of one person."""
+    """One transition of one user."""
 
     at: float
-    """Seconds, on the clock that `Schedule` was given."""
+    """Seconds, on the clock of `Schedule.start`."""
     user: str
     act: Act
 
 
 @dataclass(frozen=True)
 class Habits:
-    """How demo people live. Times in seconds."""
+    """Parameters of the schedule. Times in seconds."""
 
     share: float = 0.3
-    """Of all people, how many are present on average."""
+    """Mean share of the users who are present."""
     median: float = 1200.0
-    """Half of the visits are shorter."""
+    """Median length of a visit."""
     spread: float = 1.0
     """Sigma of the logarithm: 1 means that one visit in six is shorter than 0.37 of the median."""
     flap_every: float = 2700.0
-    """Mean time between two flaps of someone present."""
+    """Mean time between two flaps of a present user."""
     debounce: float = 5.0
-    """What a flap stays below."""
+    """Debounce time of the system; flaps are shorter, absences longer."""
     silent: float = 0.05
-    """The share of visits that end without a word."""
+    """Share of the visits that end without a leave."""
     arrival_rate: float = 60.0
-    """Arrivals a second at the very beginning, when everybody who is present comes."""
+    """Arrivals a second at the start, until the usual number is present."""
 
     @property
     def visit(self) -> float:
@@ -76,33 +77,33 @@ class Habits:
 
 
 class Schedule:
-    """The steps of all people, in order of time."""
+    """The transitions of all users, in order of time."""
 
-    def __init__(self, people: Sequence[str], habits: Habits, rng: random.Random) -> None:
+    def __init__(self, *, users: Sequence[str], habits: Habits, rng: random.Random) -> None:
         self._habits = habits
         self._rng = rng
-        self._people = list(people)
+        self._users = list(users)
         self._steps: list[Step] = []
         self._first: set[str] = set()
-        """Whose visit had begun before the start."""
+        """Users whose visit began before the start."""
         self._ends: dict[str, float] = {}
-        self._usual = round(len(self._people) * habits.share)
+        self._usual = round(len(self._users) * habits.share)
         self.max_present = math.ceil(self._usual * MAX_PRESENT_SHARE) + 1
-        """How many are present at once, at most."""
+        """Limit of users present at once."""
 
     @property
     def present(self) -> Iterable[str]:
-        """Who is in a visit, those who just dropped included."""
+        """Users in a visit, including those in the middle of a flap."""
         return self._ends.keys()
 
     @property
     def next_at(self) -> float:
-        """When something happens next; infinity when nothing will."""
+        """Time of the next transition; infinity when there is none."""
         return self._steps[0].at if self._steps else math.inf
 
     def start(self, now: float) -> None:
-        """Those who are in a visit now come at the first pace; the others stay away for the rest of their pause."""
-        shuffled = self._rng.sample(self._people, len(self._people))
+        """Schedule the initial arrivals at `arrival_rate`; the other users arrive after the rest of their pause."""
+        shuffled = self._rng.sample(self._users, len(self._users))
         for place, user in enumerate(shuffled):
             if place < self._usual:
                 self._plan(now + place / self._habits.arrival_rate, user, Act.COME)
@@ -111,8 +112,10 @@ class Schedule:
         self._first = set(shuffled[: self._usual])
 
     def due(self, now: float) -> list[Step]:
-        """The steps that are due, in order. What follows one is reckoned from `now`, so nobody acts twice at once
-        after a computer that slept."""
+        """Remove and return the steps that are due, in order.
+
+        Follow-up steps are scheduled from `now`, so a user never acts twice at once after the computer slept.
+        """
         steps = []
         while self._steps and self._steps[0].at <= now:
             step = heapq.heappop(self._steps)
@@ -140,7 +143,7 @@ class Schedule:
                 self._plan(now + away, user, Act.COME)
 
     def _visit(self, now: float, user: str) -> None:
-        """Plans what ends this stretch of a visit: a flap, or its end."""
+        """Schedule what ends this part of a visit: a flap, or the end of the visit."""
         end, flap = self._ends[user], now + self._exponential(self._habits.flap_every)
         if flap < end - self._habits.debounce:
             self._plan(flap, user, Act.DROP)
@@ -149,7 +152,10 @@ class Schedule:
             self._plan(max(end, math.nextafter(now, math.inf)), user, last)
 
     def _length(self, user: str) -> float:
-        """Of a visit; at the start, of the rest of one. Longer visits are met more often, hence the other mean."""
+        """Length of a visit, or of the rest of one that began before the start.
+
+        A visit in progress is more likely to be a long one, hence the shifted mean.
+        """
         mean, spread = math.log(self._habits.median), self._habits.spread
         if user in self._first:
             self._first.discard(user)

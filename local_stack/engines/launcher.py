@@ -1,6 +1,6 @@
-"""Both engines, running: Neo4j and Valkey on one data folder, or by the addresses in NEO4J_URI and REDIS_URL.
+"""Start Neo4j and Valkey on one data folder, or connect to those that NEO4J_URI and REDIS_URL name.
 
-The one thing others need from here::
+Usage::
 
     async with running(Path(".data")) as engines:
         engines.neo4j.uri, engines.neo4j.user, engines.neo4j.password, engines.redis_url
@@ -29,9 +29,9 @@ from local_stack.engines.valkey_server import ValkeyEngine
 from local_stack.errors import BadMemory, OtherServer, Unreachable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Options:
-    """What may be chosen; 0 and None mean: you choose."""
+    """Ports and memory; 0 and None select them automatically."""
 
     neo4j_port: int = 0
     redis_port: int = 0
@@ -41,14 +41,14 @@ class Options:
     """MiB."""
 
     def memory(self, environ: Mapping[str, str]) -> Memory:
-        """What Neo4j gets: as given here, or by NEO4J_HEAP and NEO4J_PAGE_CACHE, or a share of the machine's."""
+        """Neo4j's memory: from these options, else NEO4J_HEAP and NEO4J_PAGE_CACHE, else a share of the machine's."""
         heap = self.heap or _mebibytes(environ, "NEO4J_HEAP")
         page_cache = self.page_cache or _mebibytes(environ, "NEO4J_PAGE_CACHE")
         return shared_out(of_machine(), heap, page_cache)
 
 
 def jvm_flags(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """More options for Neo4j's Java, from NEO4J_JVM_FLAGS as in a shell; they come after ours, so they win."""
+    """JVM options from NEO4J_JVM_FLAGS, split as in a shell; they follow the built-in ones, so they override them."""
     return tuple(shlex.split(environ.get("NEO4J_JVM_FLAGS", "")))
 
 
@@ -59,7 +59,7 @@ def _mebibytes(environ: Mapping[str, str], name: str) -> int | None:
     return int(value) if value else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Neo4jAddress:
     """How to reach the graph."""
 
@@ -67,30 +67,29 @@ class Neo4jAddress:
     user: str
     password: str = field(repr=False)
     agent: str = ""
-    """What the server calls itself, such as ``Neo4j/5.26.28``."""
+    """The server's product and version, such as ``Neo4j/5.26.28``."""
     server: Server | None = field(default=None, repr=False)
-    """The embedded server, which may be stopped, killed and started again; None when it runs elsewhere."""
+    """The embedded server, which can be stopped, killed and restarted; None when it runs elsewhere."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Engines:
-    """Both engines, ready."""
+    """Both databases, ready."""
 
     neo4j: Neo4jAddress
     redis_url: str = field(repr=False)
-    """Holds a password."""
+    """Contains a password."""
     valkey: Server | None = field(default=None, repr=False)
     """The embedded server; None when it runs elsewhere."""
 
     @property
     def servers(self) -> list[Server]:
-        """The embedded ones."""
         return [server for server in (self.neo4j.server, self.valkey) if server]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Run:
-    """One call of `running`: what its two halves share."""
+    """What the two concurrent starts of one call share."""
 
     folder: DataFolder
     options: Options
@@ -99,21 +98,27 @@ class _Run:
     inherited_fds: tuple[int, ...]
 
     async def graph(self) -> Neo4jAddress:
-        """Neo4j by NEO4J_URI, or our own."""
+        """The Neo4j of NEO4J_URI, or an embedded one."""
         if uri := self.environ.get("NEO4J_URI"):
             return await self._configured_graph(uri)
         memory = self.options.memory(self.environ)
         flags = jvm_flags(self.environ)
         engine = Neo4jEngine(self.folder, memory=memory, inherited_fds=self.inherited_fds, jvm_flags=flags)
-        server = await self._started(Server(engine, self.options.neo4j_port))
-        return Neo4jAddress(engine.uri(server.port), USER, engine.password, server.agent, server)
+        server = await self._started(Server(engine, port=self.options.neo4j_port))
+        return Neo4jAddress(
+            uri=engine.uri(server.port),
+            user=USER,
+            password=engine.password,
+            agent=server.agent,
+            server=server,
+        )
 
     async def queue(self) -> tuple[str, Server | None]:
-        """Valkey by REDIS_URL, or our own."""
+        """The Valkey of REDIS_URL, or an embedded one."""
         if url := self.environ.get("REDIS_URL"):
             return await self._configured_queue(url), None
         engine = ValkeyEngine(self.folder, inherited_fds=self.inherited_fds)
-        server = await self._started(Server(engine, self.options.redis_port))
+        server = await self._started(Server(engine, port=self.options.redis_port))
         return engine.url(server.port), server
 
     async def _started(self, server: Server) -> Server:
@@ -126,7 +131,8 @@ class _Run:
 
         user, password = self.environ.get("NEO4J_USER", USER), self.environ.get("NEO4J_PASSWORD", "")
         try:
-            return Neo4jAddress(uri, user, password, await probe.graph(uri, user, password))
+            agent = await probe.graph(uri, user, password)
+            return Neo4jAddress(uri=uri, user=user, password=password, agent=agent)
         except Unavailable as error:
             raise await _connection_problem("NEO4J_URI", uri, "Neo4j", error) from error
 
@@ -141,7 +147,7 @@ class _Run:
 
 
 async def _connection_problem(variable: str, url: str, wanted: str, error: Unavailable) -> SetupError:
-    """Why an address did not work: nobody is there, somebody else is, or the right one did not serve us."""
+    """Why a configured address cannot be used: nothing listens, another product does, or the right one refused."""
     parts = urlsplit(url)
     address = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     ports = {"NEO4J_URI": 7687, "REDIS_URL": 6379}
@@ -157,10 +163,10 @@ async def _connection_problem(variable: str, url: str, wanted: str, error: Unava
 async def running(
     data: Path, options: Options | None = None, environ: Mapping[str, str] = os.environ
 ) -> AsyncIterator[Engines]:
-    """Start what is not given by address, wait until all answer, stop it at the end.
+    """Start the databases that no address is configured for, wait until all are ready, stop them at the end.
 
     They end with this process, however it ends. Raises the errors of `local_stack.errors`, and `GraphRefused` or
-    `NotNeo4j` (graph_service.graph.driver) for a graph that is there and cannot be used.
+    `NotNeo4j` (graph_service.graph.driver) for a reachable graph that cannot be used.
     """
     folder, options = DataFolder.at(data), options or Options()
     if environ.get("NEO4J_URI") and environ.get("REDIS_URL"):
@@ -176,13 +182,14 @@ async def running(
 async def started(
     folder: DataFolder, options: Options, environ: Mapping[str, str], inherited_fds: tuple[int, ...] = ()
 ) -> AsyncIterator[Engines]:
-    """As `running`, for a caller that owns the folder already; `inherited_fds` stays open until the engines are gone."""
+    """As `running`, for a caller that has locked the folder; `inherited_fds` stay open until the engines have ended."""
     async with AsyncExitStack() as stack:
-        yield await _both(_Run(folder, options, environ, stack, inherited_fds))
+        run = _Run(folder=folder, options=options, environ=environ, stack=stack, inherited_fds=inherited_fds)
+        yield await _both(run)
 
 
 def state_of(servers: list[Server]) -> dict[str, Any]:
-    """What other terminals may know of these servers; no secrets."""
+    """Names, addresses, process ids and logs for other terminals; no secrets."""
     entries = [
         {
             "name": server.engine.name,
@@ -202,4 +209,5 @@ async def _both(run: _Run) -> Engines:
             queue = group.create_task(run.queue(), name="start Valkey")
     except BaseExceptionGroup as failed:
         raise failed.exceptions[0] from None
-    return Engines(graph.result(), *queue.result())
+    redis_url, valkey = queue.result()
+    return Engines(neo4j=graph.result(), redis_url=redis_url, valkey=valkey)

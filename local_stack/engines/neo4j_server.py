@@ -1,7 +1,7 @@
-"""Neo4j Community from its jars: its home folder, its configuration, its command line. Knows no graph model.
+"""Neo4j Community from its jars: home folder, configuration, command line, readiness. No graph model.
 
 Sources: Neo4j operations manual (file locations, configuration settings, the shipped neo4j.conf); start by main class
-as recorded on 5.26.28. Unknown or doubled keys stop the server (strict validation), so each below is needed.
+as recorded on 5.26.28. Unknown or repeated keys stop the server (strict validation), so each below is needed.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from local_stack.jars import jars, lockfile
 
 USER = "neo4j"
 MAIN_CLASSES = ("org/neo4j/server/CommunityEntryPoint", "org/neo4j/server/Neo4jCommunity")
-"""5.x and the calendar releases; which one a version has is read from its jar."""
+"""Of 5.x and of the calendar releases; `main_class` reads from the jar which one a version has."""
 ADMIN_CLASS = "org.neo4j.cli.AdminTool"
 MIN_FREE_BYTES = 512 * MIB
-"""Bytes that must be free to start: transaction logs are made in pieces of 256 MiB."""
+"""Required to start: transaction logs are allocated in pieces of 256 MiB."""
 
 JVM_FLAGS = (
     # Those of the shipped neo4j.conf, which only its own launcher reads; without AlwaysPreTouch, which touches
@@ -59,31 +59,30 @@ JVM_FLAGS = (
 
 @dataclass
 class Neo4jEngine:
-    """How to run one Neo4j on a data folder."""
+    """Runs one Neo4j on a data folder (an `Engine`)."""
 
     data: DataFolder
     lock: lockfile.Lock = field(default_factory=lockfile.read)
     memory: Memory = field(default_factory=lambda: shared_out(of_machine()))
     inherited_fds: tuple[int, ...] = ()
     jvm_flags: tuple[str, ...] = ()
-    """After those of `JVM_FLAGS`, so that they win."""
+    """Placed after `JVM_FLAGS`, so that they override them."""
 
     name = "Neo4j"
     port_option = "--neo4j-port"
 
     @property
     def home(self) -> Path:
-        """Its folder: conf, data, logs."""
+        """NEO4J_HOME: conf, data, logs."""
         return self.data.root / "neo4j"
 
     @property
     def log(self) -> Path:
-        """Its own log, which it rotates itself."""
+        """Neo4j's log, which Neo4j rotates."""
         return self.home / "logs" / "neo4j.log"
 
     @property
     def todo(self) -> str:
-        """What usually helps."""
         return (
             "Too little memory: set NEO4J_HEAP and NEO4J_PAGE_CACHE (MiB). A full disk: free some."
             f" Data of another version, or broken: move {self.home} away."
@@ -91,11 +90,11 @@ class Neo4jEngine:
 
     @property
     def password(self) -> str:
-        """Generated once and kept with the data."""
+        """Generated once and stored in the data folder."""
         return self.data.secret("neo4jPassword", owner=self.home / "data" / "databases")
 
     async def prepare(self, port: int) -> Program:
-        """Jars, Java, home folder, configuration and password."""
+        """Fetch jars, find Java, write home folder, configuration and password."""
         paths = await jars.ready_jars(self.lock)
         found = java.find(self.lock.version)
         await asyncio.to_thread(self._make_home, port)
@@ -113,7 +112,7 @@ class Neo4jEngine:
         )
 
     async def ask(self, port: int) -> str:
-        """Whether Bolt answers a query; see `local_stack.engines.probe`."""
+        """Ready when a query over Bolt succeeds; see `local_stack.engines.probe`."""
         if not await asyncio.to_thread(_listens, port):
             raise NotReadyYet("it does not listen yet")
         from local_stack.engines import probe  # noqa: PLC0415 - imports the driver, 0.3 s, while the engine starts
@@ -125,7 +124,6 @@ class Neo4jEngine:
 
     @staticmethod
     def uri(port: int) -> str:
-        """Where clients reach it."""
         return f"bolt://{LOOPBACK}:{port}"
 
     def _make_home(self, port: int) -> None:
@@ -140,10 +138,10 @@ class Neo4jEngine:
         (self.home / "conf" / "neo4j.conf").write_text(text, encoding="utf-8")
 
     async def _set_password(self, found: java.Java, paths: Sequence[Path]) -> None:
-        """Before the first start, as the manual wants it. The password travels in a file, not in the process list."""
+        """Set it before the first start, as the manual requires, through a file, so the process list does not show it."""
         (self.home / "data" / "dbms" / "auth.ini").unlink(missing_ok=True)
         command = ("dbms", "set-initial-password", self.password)
-        # A short-lived Java: the cheapest compiler and collector, no more heap than it needs.
+        # This Java runs for seconds: the cheapest compiler and collector, a small heap.
         flags = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx128m")
         file = self._argument_file("password", (*flags, "-cp", _joined(paths), ADMIN_CLASS, *command))
         try:
@@ -164,7 +162,7 @@ class Neo4jEngine:
             raise NotReady(engine=self.name, reason=reason, todo=self.todo, log="its output", tail=text)
 
     def _argument_file(self, name: str, arguments: Sequence[str]) -> Path:
-        """An argument file of the java launcher (JDK tool specification): 214 paths do not fit a process list."""
+        """Write an argument file of the java launcher (JDK tool specification): 214 paths do not fit a command line."""
         file = self.home / "run" / f"{name}.args"
         file.touch(mode=0o600)
         quoted = ('"' + one.replace("\\", "\\\\").replace('"', '\\"') + '"' for one in arguments)
@@ -172,14 +170,14 @@ class Neo4jEngine:
         return file
 
     def _environ(self) -> dict[str, str]:
-        """Without what would change the server behind our back."""
+        """This process's environment without the variables that would change the server's configuration or JVM."""
         ours = {"NEO4J_HOME": str(self.home), "NEO4J_CONF": str(self.home / "conf")}
         dropped = ("NEO4J_", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
         return {key: value for key, value in os.environ.items() if not key.startswith(dropped)} | ours
 
 
 def configuration(port: int, memory: Memory) -> dict[str, str]:
-    """neo4j.conf: loopback, nothing told to anybody, every query and lock with an end."""
+    """neo4j.conf: loopback only, no telemetry, a timeout for every query and lock."""
     return {
         "server.bolt.listen_address": f"{LOOPBACK}:{port}",
         "server.bolt.advertised_address": f"{LOOPBACK}:{port}",
@@ -193,14 +191,14 @@ def configuration(port: int, memory: Memory) -> dict[str, str]:
         "db.memory.transaction.max": f"{max(128, memory.heap // 3)}m",
         "db.transaction.timeout": "120s",
         "db.lock.acquisition.timeout": "5s",
-        # Otherwise a stop waits 2 x 5 s for Bolt threads after the last connection is closed and all is on disk.
+        # Otherwise a stop waits 2 x 5 s for Bolt threads although every connection is closed and everything is on disk.
         "internal.server.bolt.thread_pool_shutdown_wait_time": "100ms",
         "db.tx_log.rotation.retention_policy": "2 days 1G",
     }
 
 
 def main_class(paths: Sequence[Path]) -> str:
-    """The server's entry point, looked up in the product's own jar: its name changed with the calendar releases."""
+    """The server's main class, looked up in the product's jar: its name changed with the calendar releases."""
     product = next(
         path for path in paths if path.parent.parent.name == "neo4j" and path.name.startswith("neo4j-")
     )

@@ -1,4 +1,4 @@
-"""Ports of this machine's loopback. Knows sockets, not who wants the port."""
+"""Free ports on this machine's loopback interface."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ LOOPBACK = "127.0.0.1"
 
 
 def free_port() -> int:
-    """A port that nobody has now. Somebody may take it before it is used; its user must be ready for that."""
+    """A port that is free now. Another process may take it before it is used; callers must handle that."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen here now."""
+    """Whether a server could bind this port now."""
     with socket.socket() as probe:
-        # As servers do: connections of an earlier run that still wait to be forgotten are no hindrance.
+        # As servers do: connections of an earlier run in TIME_WAIT must not block the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

@@ -1,4 +1,4 @@
-"""Asks a server who it is. Knows addresses only; uses the product's own clients, so what answers here works there."""
+"""Readiness probes for Neo4j, Valkey and HTTP. They use the product's clients, so what passes here works there."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ HTTP_TIMEOUT_SECONDS = 5.0
 
 
 async def graph(uri: str, user: str, password: str) -> str:
-    """The agent of the Neo4j at `uri`, once it runs queries.
+    """The product and version of the Neo4j at `uri`, once it runs queries.
 
-    Raises `GraphUnavailable`, `GraphRefused` or `NotNeo4j` (graph_service.graph.driver), which names who answered.
+    Raises `GraphUnavailable`, `GraphRefused` or `NotNeo4j` (graph_service.graph.driver), which names what responded.
     """
     settings = Settings(
         environment="development", neo4j_uri=uri, neo4j_user=user, neo4j_password=SecretStr(password)
@@ -28,17 +28,19 @@ async def graph(uri: str, user: str, password: str) -> str:
 
 
 async def queue(url: str) -> str:
-    """'Valkey' once it answers. Raises `QueueUnavailable`."""
+    """'Valkey' once it responds. Raises `QueueUnavailable`."""
     async with open_valkey(url):
         return "Valkey"
 
 
 async def http(url: str) -> None:
-    """Returns when a GET is answered with 200. Raises `Unavailable` with what came instead."""
+    """Return when a GET gets status 200. Raises `Unavailable` with the actual response."""
     timeout = aiohttp.ClientTimeout(total=HTTP_TIMEOUT_SECONDS)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as answer:
-            if answer.status != 200:
-                raise Unavailable(what=f"{url}: HTTP status {answer.status}, {(await answer.text())[:300]}")
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+            if response.status != 200:
+                raise Unavailable(
+                    what=f"{url}: HTTP status {response.status}, {(await response.text())[:300]}"
+                )
     except (aiohttp.ClientError, TimeoutError) as error:
-        raise Unavailable(what=f"{url}: {error or 'no answer in time'}") from error
+        raise Unavailable(what=f"{url}: {error or 'no response in time'}") from error

@@ -1,4 +1,8 @@
-"""A program that runs while this process does, and never longer. Knows the supervisor, not what the program is."""
+"""Run a program as a supervised child: it ends when this process ends, however that happens.
+
+The supervisor (`supervisor.py`) sits between the two: it watches a pipe from this process and stops the program when
+the pipe closes.
+"""
 
 from __future__ import annotations
 
@@ -16,37 +20,37 @@ from typing import IO, cast
 
 SUPERVISOR = Path(__file__).with_name("supervisor.py")
 MAX_LOG_BYTES = 8 * 2**20
-"""Bytes; a longer log is begun anew at the next start."""
+"""A longer log is deleted at the next start."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Program:
     """What to run."""
 
     name: str
-    """As messages call it."""
+    """Used in messages."""
     command: Sequence[str | Path]
     log: Path
-    """Where its output goes."""
+    """File for its output."""
     grace: float = 30.0
-    """Seconds it may take to stop before it is killed."""
+    """Seconds between SIGTERM and SIGKILL."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     inherited_fds: tuple[int, ...] = ()
-    """Descriptors that stay open until the program is gone."""
+    """Descriptors that stay open until the program has ended."""
 
 
 class Process:
-    """One run of a program. It ends when `stop` is called, or when this process ends in whatever way."""
+    """One run of a program."""
 
-    def __init__(self, program: Program, popen: subprocess.Popen[bytes], pid: int) -> None:
+    def __init__(self, *, program: Program, popen: subprocess.Popen[bytes], pid: int) -> None:
         self.program = program
         self.pid = pid
-        """Of the program itself."""
+        """Of the program, not of its supervisor."""
         self._popen = popen
 
     @classmethod
     def start(cls, program: Program) -> Process:
-        """Run it. Returns once its process is there, which is long before it is ready."""
+        """Start it. Returns once its process exists, which is long before it is ready."""
         program.log.parent.mkdir(parents=True, exist_ok=True)
         if program.log.exists() and program.log.stat().st_size > MAX_LOG_BYTES:
             program.log.unlink()
@@ -56,14 +60,14 @@ class Process:
             stdout=subprocess.PIPE,
             env=dict(program.environ),
             pass_fds=program.inherited_fds,
-            # Ctrl-C in a terminal reaches only this process, which then stops the programs in order.
+            # Ctrl-C in a terminal must reach only this process, which then stops the programs in order.
             start_new_session=True,
         )
         with cast("IO[bytes]", popen.stdout) as stdout:
             line = stdout.readline()
         if not line.strip():
             raise ChildProcessError(f"{program.name} could not be started: {program.command[0]}")
-        return cls(program, popen, int(line))
+        return cls(program=program, popen=popen, pid=int(line))
 
     @property
     def exit_code(self) -> int | None:
@@ -71,18 +75,18 @@ class Process:
         return self._popen.poll()
 
     async def ended(self) -> int:
-        """Wait for the end; returns the exit code."""
+        """Wait for its end; returns the exit code."""
         while (code := self.exit_code) is None:  # noqa: ASYNC110 - works in any loop, and in none of 3.11's threads
             await asyncio.sleep(0.05)
         return code
 
     async def stop(self) -> int:
-        """Ask it to end, kill it after its grace; returns once it is gone."""
+        """SIGTERM, then SIGKILL after `Program.grace` seconds; returns the exit code once it has ended."""
         cast("IO[bytes]", self._popen.stdin).close()
         return await self.ended()
 
     async def kill(self) -> int:
-        """End it at once, as a crash would (SIGKILL)."""
+        """End it at once with SIGKILL, as a crash would."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signal.SIGKILL)
         return await self.ended()
@@ -93,7 +97,7 @@ class Process:
 
 
 def tail(log: Path, lines: int = 15) -> str:
-    """The last lines of a file; says so when there is none."""
+    """The last lines of a file, or in parentheses why there are none."""
     try:
         with log.open(encoding="utf-8", errors="replace") as file:
             return "".join(deque(file, lines)).rstrip() or "(empty)"

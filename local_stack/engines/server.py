@@ -1,6 +1,6 @@
-"""Starts an engine, waits until it answers, stops it. Knows processes and ports; an `Engine` says what to run.
+"""Start a server process, wait until it is ready, stop it. An `Engine` supplies the command and the readiness check.
 
-Every engine listens on loopback only, under a generated password.
+Every engine listens on loopback only; Neo4j and Valkey require a generated password.
 """
 
 from __future__ import annotations
@@ -15,66 +15,66 @@ from local_stack.engines.process import Process, Program, tail
 from local_stack.errors import NotReady, PortTaken
 
 READY_TIMEOUT_SECONDS = 120.0
-"""A slow machine needs 20; who needs more than this will not come."""
+"""A slow machine needs 20 s."""
 MAX_PORT_ATTEMPTS = 3
-"""A free port may be taken between choosing and using it."""
+"""A free port can be taken between choosing and binding it."""
 
 
 class NotReadyYet(Exception):
-    """The engine does not answer yet; said with the reason, for the message if it never does."""
+    """The engine is not ready yet. The reason appears in the message if it never is."""
 
 
 class Engine(Protocol):
-    """What a server of one kind needs to run. Implemented by Neo4j and Valkey."""
+    """What `Server` needs of one kind of server. Implemented by Neo4j, Valkey, the origin and the service."""
 
     name: str
-    """As messages call it."""
+    """Used in messages."""
     port_option: str
-    """The option that sets its port."""
+    """The command-line option that sets its port."""
 
     @property
     def log(self) -> Path:
-        """Where it writes what matters when it does not start."""
+        """The log that explains a failed start."""
 
     @property
     def todo(self) -> str:
-        """What to do when it does not start."""
+        """Advice for the operator when it does not start."""
 
     async def prepare(self, port: int) -> Program:
-        """Write its files; says what to run."""
+        """Write its files and return the program to run."""
 
     async def ask(self, port: int) -> str:
-        """Who answers, such as ``Neo4j/5.26.28``. Raises `NotReadyYet` while it starts."""
+        """Product and version, such as ``Neo4j/5.26.28``, once ready. Raises `NotReadyYet` before that."""
 
 
 class Server:
-    """One engine that may be started, stopped, killed and started again, always on the same port."""
+    """One engine that can be started, stopped, killed and restarted, always on the same port."""
 
     def __init__(
-        self, engine: Engine, port: int = 0, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS
+        self, engine: Engine, *, port: int = 0, ready_timeout_seconds: float = READY_TIMEOUT_SECONDS
     ) -> None:
         self.engine = engine
         self.port = port
-        """0 until started, when a free one is wanted."""
+        """0 before the first start where a free port is to be chosen."""
         self.agent = ""
-        """What the running engine calls itself."""
+        """Product and version of the running server."""
         self._ready_timeout_seconds = ready_timeout_seconds
         self._process: Process | None = None
 
     @property
     def pid(self) -> int:
-        """The engine's process. Raises `ProcessLookupError` when it does not run."""
+        """The engine's process id. Raises `ProcessLookupError` when it does not run."""
         return self.process.pid
 
     @property
     def process(self) -> Process:
-        """Its present run."""
+        """The current run. Raises `ProcessLookupError` when there is none."""
         if self._process is None:
             raise ProcessLookupError(f"{self.engine.name} is not running")
         return self._process
 
     async def start(self) -> None:
-        """Returns once it answers. Raises `PortTaken`, or `NotReady` with the last log lines."""
+        """Start and return once it is ready. Raises `PortTaken`, or `NotReady` with the last log lines."""
         if self.port and not is_free(self.port):
             raise PortTaken(port=self.port, engine=self.engine.name, option=self.engine.port_option)
         for last in range(MAX_PORT_ATTEMPTS - 1, -1, -1):
@@ -115,12 +115,12 @@ class Server:
         return NotReady(engine=engine.name, reason=reason, todo=engine.todo, log=engine.log, tail=lines)
 
     async def stop(self) -> None:
-        """A clean end; does nothing when it does not run."""
+        """Stop it cleanly; does nothing when it does not run."""
         if self._process:
             await self._process.stop()
             self._process = None
 
     async def kill(self) -> None:
-        """The end that a crash would make (SIGKILL); `start` brings it back on the same port and data."""
+        """End it with SIGKILL, as a crash would; `start` restarts it on the same port and data."""
         await self.process.kill()
         self._process = None

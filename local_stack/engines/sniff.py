@@ -1,4 +1,4 @@
-"""Says what kind of server listens at an address, when it is not the one that was expected. Knows first bytes only.
+"""Identify the product that listens at an address by the first bytes of its reply, for error messages.
 
 Sources: Bolt handshake (Neo4j Bolt protocol documentation), RESP replies (Valkey protocol), HTTP status line.
 """
@@ -9,12 +9,12 @@ import asyncio
 from urllib.parse import urlsplit
 
 BOLT_HELLO = bytes.fromhex("6060b017 00000405 00000000 00000000 00000000")
-"""The magic number, and version 5.4 as the only one offered."""
+"""Magic number, then version 5.4 as the only one offered."""
 REPLY_TIMEOUT_SECONDS = 2.0
 
 
 async def sniff(address: str, port: int) -> str | None:
-    """What answers at the host and port of a URL: a name for people, or None when nobody does."""
+    """A readable name of what listens at a URL's host and port (`port` is the default), or None when nothing does."""
     parts = urlsplit(address)
     where = (parts.hostname or "127.0.0.1", parts.port or port)
     first = await _reply(*where, BOLT_HELLO)
@@ -34,7 +34,7 @@ def _named(reply: bytes) -> str | None:
 
 
 async def _reply(host: str, port: int, hello: bytes) -> bytes | None:
-    """The first bytes that come back; empty when the server is silent, None when nobody listens."""
+    """The first bytes of the reply; empty when the server sends nothing, None when nothing listens."""
     try:
         async with asyncio.timeout(REPLY_TIMEOUT_SECONDS):
             reader, writer = await asyncio.open_connection(host, port)

@@ -1,12 +1,12 @@
-"""Runs one program for a parent and ends it when the parent is gone, however it went.
+"""Supervisor process: runs one program and ends it when the parent process has ended, however that happened.
 
-Knows processes only, and nothing outside the standard library: it is started as a file
-(``python -I -S supervisor.py SECONDS LOG PROGRAM ARGUMENTS…``), so that it costs 20 ms and 10 MB.
+Standard library only, and started as a file (``python -I -S supervisor.py SECONDS LOG PROGRAM ARGUMENTS…``), so that
+it costs 20 ms and 10 MB.
 
-The parent holds the other end of standard input and never writes. Its end (the parent ended, or crashed) or SIGTERM
-stops the program: SIGTERM, then SIGKILL after SECONDS. Standard output carries one line, the program's process id.
-Should this process itself be killed, Linux ends the program (PR_SET_PDEATHSIG).
-The exit status is the program's; 128 + n when signal n ended it.
+The parent keeps the other end of standard input open and never writes. End of file there (the parent ended or crashed)
+or SIGTERM stops the program: SIGTERM, then SIGKILL after SECONDS. Standard output carries one line, the program's
+process id. If this process is killed, Linux ends the program (PR_SET_PDEATHSIG).
+The exit status is the program's, or 128 + n when signal n ended it.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ import time
 
 PR_SET_PDEATHSIG = 1
 POLL_SECONDS = 1.0
-"""How often the parent is looked for, beside the pipe: a fork of the parent may hold the pipe open."""
+"""How often the parent's process id is checked as well: a fork of the parent can keep the pipe open."""
 
 
 def main() -> int:
-    """Run what the command line names until it, or the parent, is done."""
+    """Run the program until it or the parent ends; returns the exit status."""
     grace, log, *command = sys.argv[1:]
     parent = os.getppid()
     wakeup, woken = os.pipe()
@@ -50,7 +50,7 @@ def main() -> int:
 
 def _start(command: list[str], log: str) -> subprocess.Popen[bytes]:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    # Descriptors the parent handed down stay open: the lock of the data is held until the program is gone.
+    # Inherited descriptors stay open, so the data folder stays locked until the program has ended.
     return subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,

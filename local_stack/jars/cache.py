@@ -1,4 +1,4 @@
-"""Where fetched files live on this machine, and who may write there. Knows folders and locks; never asks a network."""
+"""The cache of downloaded files: its folders, verification by SHA-256, and the lock for its one writer. No network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from local_stack.jars.lockfile import Jar
 
 
 def cache_folder() -> Path:
-    """The user's cache of this project: XDG_CACHE_HOME, or what the system's manners say."""
+    """This project's cache folder: in XDG_CACHE_HOME, or in the platform's usual place."""
     if folder := os.environ.get("XDG_CACHE_HOME"):
         return Path(folder) / "friends-presence"
     if sys.platform == "darwin":
@@ -26,12 +26,12 @@ def cache_folder() -> Path:
 
 
 def jars_folder() -> Path:
-    """Where jars lie, in the folders of a Maven repository, so that versions share what they share."""
+    """The jars, laid out as a Maven repository, so that versions share common files."""
     return cache_folder() / "maven"
 
 
 def missing(jars: Iterable[Jar], folder: Path) -> list[Jar]:
-    """The jars that are not there, or not whole: each is read and its SHA-256 compared (0.1 s for all)."""
+    """The jars that are absent or broken: each file is read and its SHA-256 compared (0.1 s for all)."""
     listed = list(jars)
     with ThreadPoolExecutor() as pool:
         return [
@@ -42,7 +42,7 @@ def missing(jars: Iterable[Jar], folder: Path) -> list[Jar]:
 
 
 def is_good(jar: Jar, folder: Path) -> bool:
-    """Whether the file is there with the size and SHA-256 of the lock file."""
+    """Whether the file exists with the size and SHA-256 of the lock file."""
     path = folder / jar.path
     return size(path) == jar.size and sha256(path) == jar.sha256
 
@@ -63,7 +63,7 @@ def sha256(path: Path) -> str:
 
 @asynccontextmanager
 async def only_writer(folder: Path) -> AsyncIterator[None]:
-    """Waits until no other process fills this folder. The system frees the lock when its holder dies."""
+    """Wait for this folder's lock. The operating system releases it when its holder ends."""
     with _open(folder / ".lock") as file:
         while not lock(file):  # noqa: ASYNC110 - another process cannot set our event
             await asyncio.sleep(0.2)
@@ -76,7 +76,7 @@ def _open(path: Path) -> IO[str]:
 
 
 def lock(file: IO[str]) -> bool:
-    """Take the lock of an open file, without waiting; False when another process has it."""
+    """Lock an open file, without waiting; False when another process has it locked."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

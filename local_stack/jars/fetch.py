@@ -1,7 +1,7 @@
-"""Fetches what the lock file names: in parallel, verified, resumed. Knows HTTP and SHA-256, not what Neo4j is.
+"""Download the files of a lock file: in parallel, verified, resumed, with retries.
 
-A file is written as ``<name>.part`` and gets its name only once its SHA-256 is right, so a name that is there is
-whole. What a broken connection left behind is continued with a Range request (RFC 9110, 14.2).
+A file is written as ``<name>.part`` and renamed once its SHA-256 is right, so a file with its final name is complete.
+An interrupted download is resumed with a Range request (RFC 9110, 14.2).
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ MAX_ATTEMPTS = 5
 CHUNK_BYTES = 64 * 1024
 CACHE_OPTION = "XDG_CACHE_HOME"
 SPARE_BYTES = 64 * 2**20
-"""Bytes that must stay free beside what is fetched."""
+"""Must stay free in addition to what is downloaded."""
 
 Advance = Callable[[int], None]
-"""Hears how many bytes more are there."""
+"""Called with the number of bytes that have arrived since the last call."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where from, where to, who is told."""
+    """Base address, target folder, and the callback for progress."""
 
     base: str
     folder: Path
@@ -45,16 +45,16 @@ class Source:
 
     @property
     def host(self) -> str:
-        """The registry, as messages name it."""
+        """The registry's host, for messages."""
         return urlsplit(self.base).netloc
 
 
 class _TemporaryError(Exception):
-    """The server or the way to it had a moment; the same request may work."""
+    """The server failed in a way that a retry may fix (429 or 5xx)."""
 
 
 def default_base() -> str:
-    """The registry's address: MAVEN_MIRROR_URL, or what the resolver library knows."""
+    """The registry's address: MAVEN_MIRROR_URL, or the resolver library's default."""
     if mirror := os.environ.get("MAVEN_MIRROR_URL"):
         return mirror.rstrip("/")
     from jgo.constants import MAVEN_CENTRAL_URL  # noqa: PLC0415 - half a second, only when something is missing
@@ -63,9 +63,9 @@ def default_base() -> str:
 
 
 async def fetch(jars: Iterable[Jar], source: Source) -> None:
-    """Bring every jar into ``source.folder``. Those that are there and right are kept, all others fetched.
+    """Download every jar into ``source.folder``, the largest first.
 
-    Raises `CannotDownload`, `ChecksumMismatch` or `NoSpace`, each naming the file; what arrived whole stays.
+    Raises `CannotDownload`, `ChecksumMismatch` or `NoSpace`, each naming the file; complete files stay.
     """
     todo = sorted(jars, key=lambda jar: -jar.size)
     _check_space(todo, source)
@@ -87,7 +87,7 @@ async def fetch(jars: Iterable[Jar], source: Source) -> None:
 
 
 def _tls_context() -> ssl.SSLContext:
-    """The system's certificates (SSL_CERT_FILE included) and the bundled ones: some Pythons come without any."""
+    """Trusts the system's certificates (SSL_CERT_FILE included) and certifi's: some Pythons come without any."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
@@ -103,7 +103,7 @@ def _check_space(jars: list[Jar], source: Source) -> None:
 
 
 async def _fetch_jar(session: aiohttp.ClientSession, jar: Jar, source: Source) -> None:
-    """One jar: continue what is there; if that makes no whole file, once more from the beginning."""
+    """Resume or download one jar; if a resumed file has the wrong SHA-256, download it once more from the start."""
     final = source.folder / jar.path
     part = final.with_name(final.name + ".part")
     final.parent.mkdir(parents=True, exist_ok=True)
@@ -114,7 +114,7 @@ async def _fetch_jar(session: aiohttp.ClientSession, jar: Jar, source: Source) -
             await _receive_with_retries(session, jar, source, part)
         found = await _digest(part)
     except (_TemporaryError, aiohttp.ClientError, TimeoutError) as error:
-        reason = str(error) or "no answer in time"
+        reason = str(error) or "no response in time"
         raise CannotDownload(file=jar.name, host=source.host, reason=reason, cache=source.folder) from error
     except OSError as error:
         if error.errno != errno.ENOSPC:
@@ -131,7 +131,7 @@ async def _digest(part: Path) -> str:
 
 
 async def _receive_with_retries(session: aiohttp.ClientSession, jar: Jar, source: Source, part: Path) -> bool:
-    """As `_receive`, again after what passes by itself; each attempt continues where the last one stopped."""
+    """As `_receive`, with backoff after temporary errors; each attempt resumes where the last one stopped."""
     continued = False
     async for attempt in stamina.retry_context(
         on=(_TemporaryError, aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError),
@@ -145,21 +145,21 @@ async def _receive_with_retries(session: aiohttp.ClientSession, jar: Jar, source
 
 
 async def _receive(session: aiohttp.ClientSession, jar: Jar, source: Source, part: Path) -> bool:
-    """Append what is missing to `part`; says whether there was something to continue."""
+    """Append what is missing to `part`; returns whether the server resumed an earlier download."""
     have = cache.size(part)
     if have >= jar.size:
         return True
     headers = {"Range": f"bytes={have}-"} if have else {}
-    async with session.get(f"{source.base}/{jar.path}", headers=headers) as answer:
-        if answer.status == 429 or answer.status >= 500:
-            raise _TemporaryError(f"HTTP status {answer.status}")
-        if answer.status not in (200, 206):
-            reason = f"HTTP status {answer.status}"
+    async with session.get(f"{source.base}/{jar.path}", headers=headers) as response:
+        if response.status == 429 or response.status >= 500:
+            raise _TemporaryError(f"HTTP status {response.status}")
+        if response.status not in (200, 206):
+            reason = f"HTTP status {response.status}"
             raise CannotDownload(file=jar.name, host=source.host, reason=reason, cache=source.folder)
-        continued = answer.status == 206
+        continued = response.status == 206
         source.advance(have if continued else 0)
         with part.open("ab" if continued else "wb") as file:
-            async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 file.write(chunk)
                 source.advance(len(chunk))
                 if file.tell() > jar.size:

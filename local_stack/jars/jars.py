@@ -1,4 +1,4 @@
-"""Neo4j's jars, there and whole. Knows the cache and shows the progress; leaves the fetching to `local_stack.jars.fetch`."""
+"""Ensure that Neo4j's jars are in the cache and complete, with a progress bar; `local_stack.jars.fetch` downloads."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from local_stack.jars.lockfile import Jar, Lock
 
 
 async def ready_jars(lock: Lock, folder: Path | None = None) -> list[Path]:
-    """The paths of all jars of `lock`; whatever is missing or broken is fetched first.
+    """The paths of all jars of `lock`; missing and broken ones are downloaded first.
 
-    Several processes may call this at once: one fetches, the others wait and then find everything.
+    Safe to call from several processes at once: one downloads, the others wait and then find everything.
     Raises what `local_stack.jars.fetch.fetch` raises.
     """
     folder = folder or cache.jars_folder()
@@ -25,7 +25,7 @@ async def ready_jars(lock: Lock, folder: Path | None = None) -> list[Path]:
 
 
 async def _fetch(lock: Lock, todo: Sequence[Jar], folder: Path) -> None:
-    # Only a first start needs these, and they take half a second to import.
+    # Only the first start needs these imports, which take half a second.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, DownloadColumn, Progress, TransferSpeedColumn  # noqa: PLC0415
 

@@ -1,6 +1,6 @@
-"""The list of Neo4j's jars: which, how large, and the SHA-256 of each. Knows the file's form; never asks a network.
+"""Read and write the lock file of Neo4j's jars: coordinates, SHA-256 and size of each. No network.
 
-A line is ``group:artifact[:classifier]:version sha256 bytes``; lines that begin with # tell a reader what it is.
+A line is ``group:artifact[:classifier]:version sha256 bytes``; lines that begin with # are comments.
 The address of the registry is not in it: `local_stack.jars.fetch` takes it from the resolver library at run time.
 """
 
@@ -20,7 +20,7 @@ _LINE = re.compile(r"(?P<coordinates>\S+) (?P<sha256>[0-9a-f]{64}) (?P<size>[1-9
 _WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True, order=True, kw_only=True)
 class Jar:
     """One file of the product."""
 
@@ -42,14 +42,13 @@ class Jar:
 
     @property
     def path(self) -> str:
-        """Where a Maven repository keeps it, below the base address; the cache uses the same folders."""
+        """Its path in a Maven repository, below the base address; the cache has the same layout."""
         tail = f"-{self.classifier}" if self.classifier else ""
         folder = f"{self.group.replace('.', '/')}/{self.artifact}/{self.version}"
         return f"{folder}/{self.artifact}-{self.version}{tail}.jar"
 
     @property
     def name(self) -> str:
-        """The file's name."""
         return self.path.rpartition("/")[2]
 
 
@@ -89,7 +88,7 @@ def parse(text: str, path: Path = LOCK_FILE) -> Lock:
 
 
 def dump(jars: Iterable[Jar]) -> str:
-    """The text that `parse` reads, in the order of the coordinates, so that a change shows as few lines."""
+    """The text that `parse` reads, sorted by coordinates, so that an update changes few lines."""
     ordered = sorted(jars)
     version = next(jar.version for jar in ordered if f"{jar.group}:{jar.artifact}" == PRODUCT)
     head = (
@@ -103,8 +102,15 @@ def dump(jars: Iterable[Jar]) -> str:
 def _jar(line: str) -> Jar | None:
     found = _LINE.fullmatch(line)
     parts = found["coordinates"].split(":") if found else []
-    # The parts become folders: what is not a plain word could lead out of the cache.
+    # The parts become folder names: anything but a plain word could lead out of the cache.
     if not found or len(parts) not in (3, 4) or not all(_WORD.fullmatch(part) for part in parts):
         return None
     group, artifact, *classifier, version = parts
-    return Jar(group, artifact, "".join(classifier), version, found["sha256"], int(found["size"]))
+    return Jar(
+        group=group,
+        artifact=artifact,
+        classifier="".join(classifier),
+        version=version,
+        sha256=found["sha256"],
+        size=int(found["size"]),
+    )

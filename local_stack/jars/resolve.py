@@ -1,6 +1,6 @@
-"""Makes the lock file of a Neo4j version: resolves its POMs, fetches each jar, takes its SHA-256.
+"""Resolve the jars of a Neo4j version for its lock file: resolve POMs, download each jar, take its SHA-256.
 
-Knows the resolver library (jgo), which holds the registry's address. Used when the version changes, never at a start.
+The resolver library (jgo) has the registry's address. Used when the version changes, never at a start.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MAX_CONCURRENT_DOWNLOADS = 12
 
 
 def resolve(version: str, cache: Path, report: Callable[[str], None]) -> list[Jar]:
-    """Every jar of Neo4j `version`, fetched into `cache` and measured; `report` hears of each step.
+    """Every jar of Neo4j `version`, downloaded into `cache` and hashed; `report` is called at each step.
 
     The library checks each file against the SHA-1 that the registry publishes. Raises `CannotDownload`.
     """
@@ -29,7 +29,7 @@ def resolve(version: str, cache: Path, report: Callable[[str], None]) -> list[Ja
     report(f"resolving {PRODUCT}:{version}")
     try:
         product = context.project(group, artifact).at_version(version).artifact()
-        # raw: taken as a plain dependency, as Maven would; otherwise jgo also imports its managed versions.
+        # raw: a plain dependency, as Maven treats it; otherwise jgo also imports its managed versions.
         _, nodes = context.resolver.get_dependency_list([Dependency(product, raw=True)])
         artifacts = [product, *(node.dep.artifact for node in nodes if node.dep.type == "jar")]
         report(f"fetching {len(artifacts)} jars")
@@ -44,10 +44,10 @@ def resolve(version: str, cache: Path, report: Callable[[str], None]) -> list[Ja
 def _measure(artifact: Any) -> Jar:
     content = Path(artifact.resolve()).read_bytes()
     return Jar(
-        artifact.groupId,
-        artifact.artifactId,
-        artifact.classifier or "",
-        artifact.version,
-        hashlib.sha256(content).hexdigest(),
-        len(content),
+        group=artifact.groupId,
+        artifact=artifact.artifactId,
+        classifier=artifact.classifier or "",
+        version=artifact.version,
+        sha256=hashlib.sha256(content).hexdigest(),
+        size=len(content),
     )

@@ -1,7 +1,7 @@
-"""Access Manager v3: what a token lets its bearer do, and which tokens were revoked.
+"""Access Manager v3: what a token permits, and which tokens are revoked.
 
-Knows permission bits, literal resources and patterns, expiry, the authorized uuid and revocation. Time comes in as
-Unix seconds. Knows nothing of HTTP, of which operation needs what (see `permission`), nor how a token is written.
+Pure: permission bits, literal resources and patterns, expiry, the authorized uuid and revocation. Time is an argument,
+in Unix seconds. What an operation requires is in `operations`, a token's encoding in `token`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Need(NamedTuple):
 
 
 class AccessError(Exception):
-    """A token was refused as a whole."""
+    """A token was rejected as a whole."""
 
 
 class ExpiredError(AccessError):
@@ -52,7 +52,7 @@ class RevokedError(AccessError):
 
 @dataclass(slots=True)
 class Access:
-    """The access state of one keyset: `revoked` maps a token to the Unix second its revocation bites."""
+    """The access state of one keyset: `revoked` maps a token to the Unix second at which its revocation takes effect."""
 
     revoked: dict[str, float] = field(default_factory=dict)
     revocation_delay_s: float = 0.0
@@ -60,7 +60,7 @@ class Access:
     def refused(
         self, auth: str | None, uuid: str | None, needs: Iterable[Need], secret: str, now: float
     ) -> list[Need]:
-        """Those of `needs` that `auth` does not give `uuid`; all of them when it is no token.
+        """Those of `needs` that `auth` does not grant to `uuid`; all of them when it is no token.
 
         Raises `ExpiredError` and `RevokedError`.
         """
@@ -128,5 +128,5 @@ def _decoded(token: str, secret: str) -> Claims:
 
 
 def _same(token: str) -> str:
-    """One spelling for a token that clients send with and without padding."""
+    """The canonical form of a token, which clients send with and without padding."""
     return token.rstrip("=")

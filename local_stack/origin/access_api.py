@@ -1,7 +1,7 @@
 """Access Manager v3 over HTTP: grant and revoke (`/v3/pam/{sub}/grant`).
 
-Knows paths and bodies (PubNub docs, recorded replies). Both calls must be signed, whether Access Manager is on or
-not. Knows no rights: see `access` and `permission`.
+Paths and bodies (PubNub docs, recorded replies). Both requests must be signed, whether Access Manager is on or not.
+Rights are in `access` and `permission`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MISMATCH = "Client and server produced different signatures for the same inputs.
 
 
 async def grant(request: web.Request) -> web.Response:
-    """Answers with a token that carries what the body grants."""
+    """Respond with a token that contains the grants of the body."""
     call, body = request[CALL], await request.read()
     if (no := _unsigned(call, "grant", body)) is not None:
         return no
@@ -35,7 +35,7 @@ async def grant(request: web.Request) -> web.Response:
 
 
 async def revoke(request: web.Request) -> web.Response:
-    """Makes a token useless before its time."""
+    """Revoke a token before it expires."""
     call = request[CALL]
     if (no := _unsigned(call, "revoke", await request.read())) is not None:
         return no
@@ -50,7 +50,7 @@ async def revoke(request: web.Request) -> web.Response:
 
 
 def _unsigned(call: Call, source: str, body: bytes) -> web.Response | None:
-    """The answer to a call that is not signed as it must be."""
+    """The response to a request without a valid signature."""
     no = permission.signed(call, body)
     if no is None:
         return None
@@ -64,7 +64,7 @@ def _done(data: dict[str, Any]) -> web.Response:
 
 
 def _error(status: int, message: str, source: str, detail: tuple[str, str, str]) -> web.Response:
-    """The family's error; the two calls were recorded with their members in different order."""
+    """The family's error body; the two requests were recorded with their members in different order."""
     text, location, location_type = detail
     details = [{"message": text, "location": location, "locationType": location_type}]
     error: dict[str, Any] = {"message": message, "source": source, "details": details}

@@ -1,7 +1,7 @@
 """Message actions: what users attached to stored messages (reactions, receipts, edits).
 
-Knows that one user may attach one pair of type and value once to a message, how actions are listed by time and how
-they are grouped below a message in history. Knows nothing of HTTP, nor whether the message exists.
+Pure: one user can attach one pair of type and value once to a message; actions are listed by time and grouped by
+message for history. It does not check that the message exists.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class Action:
     value: str
     timetoken: int
 
-    def wire(self) -> dict[str, str]:
-        """As it is answered."""
+    def as_json(self) -> dict[str, str]:
+        """The action in a response."""
         return {
             "messageTimetoken": str(self.message),
             "type": self.type,
@@ -38,8 +38,8 @@ class Action:
         }
 
     def event(self, kind: str) -> dict[str, Any]:
-        """As it is told to subscribers (an `e:3` message); `kind` is added or removed. The envelope names the user."""
-        data = {name: value for name, value in self.wire().items() if name != "uuid"}
+        """Payload of the `e:3` message to subscribers; `kind` is added or removed. The envelope names the user."""
+        data = {name: value for name, value in self.as_json().items() if name != "uuid"}
         return {"source": "actions", "version": "1.0", "event": kind, "data": data}
 
 
@@ -50,7 +50,7 @@ class Actions:
     _of: dict[str, dict[int, dict[int, Action]]] = field(default_factory=dict)
 
     def add(self, channel: str, action: Action) -> None:
-        """Attaches an action. Raises `DuplicateActionError`."""
+        """Attach an action. Raises `DuplicateActionError`."""
         held = self._of.setdefault(channel, {}).setdefault(action.message, {})
         same = (action.uuid, action.type, action.value)
         if any(same == (other.uuid, other.type, other.value) for other in held.values()):
@@ -58,7 +58,7 @@ class Actions:
         held[action.timetoken] = action
 
     def remove(self, channel: str, message: int, timetoken: int) -> Action | None:
-        """Takes an action away and returns it; None when there is none."""
+        """Remove and return an action; None when there is none."""
         of_message = self._of.get(channel, {})
         action = of_message.get(message, {}).pop(timetoken, None)
         if action is not None and not of_message[message]:
@@ -66,7 +66,7 @@ class Actions:
         return action
 
     def forget(self, channel: str, messages: Iterable[int]) -> None:
-        """Drops the actions of messages that were deleted."""
+        """Drop the actions of deleted messages."""
         of_message = self._of.get(channel, {})
         for message in messages:
             of_message.pop(message, None)
@@ -74,7 +74,7 @@ class Actions:
     def page(self, channel: str, start: int | None, end: int | None, limit: int) -> tuple[list[Action], bool]:
         """The newest `limit` actions before `start` (exclusive) down to `end` (inclusive), oldest first.
 
-        Also whether older ones were left out.
+        Also returns whether older ones were left out.
         """
         every = [action for held in self._of.get(channel, {}).values() for action in held.values()]
         found = sorted(
@@ -88,7 +88,7 @@ class Actions:
         return found[max(0, len(found) - limit) :], len(found) > limit
 
     def grouped(self, channel: str, message: int) -> dict[str, dict[str, list[dict[str, str]]]]:
-        """The actions of a message as history shows them: type -> value -> who and when."""
+        """The actions of a message in history's form: type -> value -> who and when."""
         shown: dict[str, dict[str, list[dict[str, str]]]] = {}
         for action in self._of.get(channel, {}).get(message, {}).values():
             entry = {"uuid": action.uuid, "actionTimetoken": str(action.timetoken)}

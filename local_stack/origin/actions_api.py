@@ -1,7 +1,7 @@
 """Message actions over HTTP (`/v1/message-actions/...`).
 
-Knows paths and bodies (PubNub docs, recorded replies) and that subscribers are told (`e:3`). Knows no state of its
-own, and does not ask whether the message exists: the real service does not either, as far as is known.
+Paths and bodies (PubNub docs, recorded replies); every change is published to subscribers (`e:3`). Stateless. Whether
+the message exists is not checked: the real service does not either, as far as is known.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from local_stack.origin.reply import Family, reply
 
 
 class ParameterError(ValueError):
-    """Something in the request cannot be used; the text says what."""
+    """A parameter or body member is invalid; the text names it."""
 
 
 async def listed(request: web.Request) -> web.Response:
@@ -36,14 +36,14 @@ async def listed(request: web.Request) -> web.Response:
     except ParameterError as error:
         return _error(400, str(error))
     page, older = call.keyset.actions.page(channel, start, end, limit)
-    body: dict[str, Any] = {"status": 200, "data": [action.wire() for action in page]}
+    body: dict[str, Any] = {"status": 200, "data": [action.as_json() for action in page]}
     if older and page:
         body["more"] = _more(call, page[0].timetoken, limit)
     return reply(body, 200, Family.ACTIONS)
 
 
 async def add(request: web.Request) -> web.Response:
-    """Attaches an action to a message and tells the channel."""
+    """Attach an action to a message and notify the channel."""
     call, body = request[CALL], await request.read()
     channel = call.name("channel")
     if (no := allowed(call, needs("add_action", channels=[channel]), Family.ACTIONS, body)) is not None:
@@ -55,12 +55,12 @@ async def add(request: web.Request) -> web.Response:
         return _error(400, str(error))
     except DuplicateActionError:
         return _error(409, "Action Already Added")
-    _tell(call, channel, action, "added")
-    return reply({"status": 200, "data": action.wire()}, 200, Family.ACTIONS)
+    _publish_event(call, channel, action, "added")
+    return reply({"status": 200, "data": action.as_json()}, 200, Family.ACTIONS)
 
 
 async def remove(request: web.Request) -> web.Response:
-    """Takes an action away and tells the channel."""
+    """Remove an action and notify the channel."""
     call, body = request[CALL], await request.read()
     channel = call.name("channel")
     wanted: list[Need] = needs("remove_action", channels=[channel])
@@ -73,7 +73,7 @@ async def remove(request: web.Request) -> web.Response:
     action = call.keyset.actions.remove(channel, message, timetoken)
     if action is None:
         return _error(404, "Action Not Found")
-    _tell(call, channel, action, "removed")
+    _publish_event(call, channel, action, "removed")
     return reply({"status": 200, "data": {}}, 200, Family.ACTIONS)
 
 
@@ -93,7 +93,7 @@ def _action(call: Call, body: bytes) -> Action:
     return Action(message, fields["type"], call.uuid, fields["value"], timetoken)
 
 
-def _tell(call: Call, channel: str, action: Action, kind: str) -> None:
+def _publish_event(call: Call, channel: str, action: Action, kind: str) -> None:
     payload = action.event(kind)
     call.keyset.publish(Envelope(channel=channel, payload=payload, kind=Kind.ACTION, publisher=call.uuid))
 

@@ -1,13 +1,13 @@
-"""The origin as a whole: its keysets, one clock, one way for every request.
+"""The origin's composition: its keysets, one clock, and the one handler of all requests.
 
 Each family of endpoints is a module with `ROUTES: list[web.RouteDef]`, whose patterns `router` explains. A pattern with
-`{sub}` belongs to a keyset: its handler finds a `Call` as `request[CALL]` with `.keyset`, `.uuid`, `.auth`, `.query`,
+`{sub}` belongs to a keyset: its handler gets a `Call` as `request[CALL]` with `.keyset`, `.uuid`, `.auth`, `.query`,
 `.now`, and reads parts of the path undecoded from `.raw`, or by `.name("uuid")` and `.names("channels")`; never from
-`match_info`. A handler asks `permission.allowed(call, operations.needs(...))` before it acts, tells subscribers with
-`call.keyset.publish(Envelope(...))`, says `call.keyset.group_changed(group)` where a group is another, and answers with
-`reply.reply(body, status, Family...)`. To serve one more family, add its module to `FAMILIES`.
+`match_info`. A handler checks `permission.allowed(call, operations.needs(...))` before it acts, notifies subscribers
+with `call.keyset.publish(Envelope(...))`, calls `call.keyset.group_changed(group)` after a change of a group, and
+responds with `reply.reply(body, status, Family...)`. To serve one more family, add its module to `FAMILIES`.
 
-Knows keys, faults, preflight and the answers to what no family serves. Knows nothing of any family.
+Unknown keys, faults, preflight and unserved paths are handled here.
 """
 
 from __future__ import annotations
@@ -48,20 +48,20 @@ FAMILIES = (
     "access_api",
     "unserved",
 )
-MAX_URI = 32 * 1024
-MAX_BODY = 1 << 20
-TICK_S = 0.02
-BACKLOG = 4096
-"""Connections that wait to be accepted, as many as Linux allows by itself."""
-ACCEPTED = 16
-"""Connections accepted in one turn of the loop: uvloop accepts one for each handle that listens, and thousands come at once."""
+MAX_URI_BYTES = 32 * 1024
+MAX_BODY_BYTES = 1 << 20
+TICK_SECONDS = 0.02
+ACCEPT_BACKLOG = 4096
+"""Connections that wait to be accepted; Linux's default limit."""
+ACCEPTS_PER_TURN = 16
+"""Listening handles of one socket: uvloop accepts one connection per handle and turn, and thousands come at once."""
 
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How an origin is started. `port` 0 takes a free one; `control` serves `/_control/`."""
+    """Options of an origin. `port` 0 takes a free one; `control` serves `/_control/`."""
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -74,33 +74,39 @@ class Options:
 
 
 class Origin:
-    """Every keyset, the clock they share, and the one handler of all requests."""
+    """All keysets, their shared clock, and the handler of all requests."""
 
     def __init__(self, options: Options, clock: Clock | None = None) -> None:
         self.clock = clock or Clock()
         self.keysets: dict[str, Keyset] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.errors = 0
-        """Requests that a defect of the origin spoiled; zero unless something is wrong with it."""
+        """Requests that failed because of a defect in the origin; zero unless it has one."""
         self.add(options.publish_key, options.subscribe_key, options.secret_key, options.settings)
         self._router = Router(_routes(options.control))
 
     def add(
         self, publish_key: str, subscribe_key: str, secret_key: str, settings: KeysetSettings | None = None
     ) -> Keyset:
-        """A further keyset, replacing one of the same subscribe key."""
-        keyset = Keyset(publish_key, subscribe_key, secret_key, self.clock, settings or KeysetSettings())
+        """Add a keyset, replacing one of the same subscribe key."""
+        keyset = Keyset(
+            publish_key=publish_key,
+            subscribe_key=subscribe_key,
+            secret_key=secret_key,
+            clock=self.clock,
+            settings=settings or KeysetSettings(),
+        )
         self.keysets[subscribe_key] = keyset
         return keyset
 
     def tick(self) -> None:
-        """Lets everything happen that is due."""
+        """Process everything that is due."""
         now = self.clock.now
         for keyset in self.keysets.values():
             keyset.tick(now)
 
     def move(self, until: float) -> None:
-        """Moves the clock to `until` (Unix seconds), stopping wherever something is due, so that it happens on time."""
+        """Move the clock to `until` (Unix seconds), stopping at each due moment, so that everything happens on time."""
         while True:
             dues = (keyset.due() for keyset in self.keysets.values())
             due = min((at for at in dues if at is not None), default=until)
@@ -112,7 +118,7 @@ class Origin:
         self.tick()
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answers any request, in the shape of its family; never with a 500."""
+        """Respond to any request, in the shape of its family; never with a 500."""
         try:
             return await self._handled(request)
         except asyncio.CancelledError:
@@ -121,14 +127,14 @@ class Origin:
             return refused(error.reason, "Balancer", error.status)
         except (web.RequestPayloadError, HttpProcessingError, ConnectionError):
             return refused("Malformed request body", "Balancer")
-        except Exception:  # noqa: BLE001 - a double that dies of one request is of no use to a test
+        except Exception:  # noqa: BLE001 - one defect must not end a test's origin
             self.errors += 1
-            _log.exception("origin.defect", method=request.method, path=request.path)
+            _log.exception("origin.request.failed", method=request.method, path=request.path)
             return refused("The origin failed to process this request", "Balancer", 400)
 
     async def _handled(self, request: web.Request) -> web.StreamResponse:
         target = request.raw_path
-        if len(target) > MAX_URI:
+        if len(target) > MAX_URI_BYTES:
             return uri_too_long()
         if request.method == hdrs.METH_OPTIONS:
             return web.Response(headers=PREFLIGHT)
@@ -136,7 +142,7 @@ class Origin:
         try:
             handler, parts = self._router.match(request.method, path)
         except NoRoute as error:
-            return _not_here(error)
+            return _no_route(error)
         if "sub" not in parts:
             request[ORIGIN], request[PARTS] = self, parts
             request[publish.CLOCK] = self.clock
@@ -146,13 +152,13 @@ class Origin:
     async def _called(
         self, request: web.Request, handler: Handler, parts: Names, query: str
     ) -> web.StreamResponse:
-        """A request to a keyset, unless it has no such key or a fault strikes."""
+        """Handle a request to a keyset, unless the key is unknown or a fault applies."""
         keyset = self.keysets.get(parts["sub"])
         if keyset is None:
             return unknown_key()
         if keyset.faults.rules:
             fault = keyset.faults.of_call(request.raw_path)
-            if fault is not None and (spoiled := await _spoiled(request, fault)) is not None:
+            if fault is not None and (spoiled := await _apply_fault(request, fault)) is not None:
                 return spoiled
         pairs = parsed_query(query)
         request[CALL] = Call(
@@ -162,12 +168,12 @@ class Origin:
 
 
 ORIGIN: web.RequestKey[Origin] = web.RequestKey("origin.origin", Origin)
-"""The origin itself, for calls that belong to no keyset."""
+"""The origin, for requests that belong to no keyset."""
 
 
 @dataclass(slots=True)
 class Running:
-    """A started origin: where it listens, and how it ends."""
+    """A started origin: its port, and `close`."""
 
     origin: Origin
     host: str
@@ -177,7 +183,7 @@ class Running:
     _ticker: asyncio.Task[None]
 
     async def close(self) -> None:
-        """Stops listening and ends the open polls."""
+        """Stop listening and end the open polls."""
         self._ticker.cancel()
         with suppress(asyncio.CancelledError):
             await self._ticker
@@ -189,7 +195,7 @@ class Running:
 
 
 async def start(options: Options | None = None, clock: Clock | None = None) -> Running:
-    """Starts an origin in the running loop."""
+    """Start an origin in the running loop."""
     options = options or Options()
     origin = Origin(options, clock)
     server = web.Server(
@@ -197,37 +203,39 @@ async def start(options: Options | None = None, clock: Clock | None = None) -> R
         request_factory=_request,
         handler_cancellation=True,
         access_log=None,
-        auto_decompress=False,  # a deflated body comes with or without a zlib header
+        auto_decompress=False,  # a deflated body has or lacks a zlib header
         keepalive_timeout=3600.0,
         max_line_size=1 << 20,
         max_field_size=1 << 16,
     )
     lanes = Lanes(origin, server)
     loop, family = asyncio.get_running_loop(), socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    with socket.create_server((options.host, options.port), family=family, backlog=BACKLOG) as here:
+    with socket.create_server((options.host, options.port), family=family, backlog=ACCEPT_BACKLOG) as here:
         port = here.getsockname()[1]
         listening = [
-            await loop.create_server(lanes.open, sock=here.dup(), ssl=options.tls, backlog=BACKLOG)
-            for _ in range(ACCEPTED)
+            await loop.create_server(lanes.open, sock=here.dup(), ssl=options.tls, backlog=ACCEPT_BACKLOG)
+            for _ in range(ACCEPTS_PER_TURN)
         ]
     ticker = asyncio.create_task(_tick(origin), name="origin-clock")
-    return Running(origin, options.host, port, listening, lanes, ticker)
+    return Running(
+        origin=origin, host=options.host, port=port, _listening=listening, _lanes=lanes, _ticker=ticker
+    )
 
 
 async def _tick(origin: Origin) -> None:
     while True:
-        await asyncio.sleep(TICK_S)
+        await asyncio.sleep(TICK_SECONDS)
         try:
             origin.tick()
-        except Exception:  # noqa: BLE001 - the clock must go on
+        except Exception:  # noqa: BLE001 - the clock must continue
             origin.errors += 1
-            _log.exception("origin.defect", path="tick")
+            _log.exception("origin.tick.failed")
 
 
 def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.Request:
-    """What aiohttp's own application would make of a request; its argument types are private."""
+    """Build a request as aiohttp's application does; its argument types are private."""
     return web.Request(
-        message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=MAX_BODY
+        message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=MAX_BODY_BYTES
     )
 
 
@@ -237,15 +245,15 @@ def _routes(control: bool) -> list[web.RouteDef]:
     return [route for module in modules if find_spec(module) for route in import_module(module).ROUTES]
 
 
-def _not_here(error: NoRoute) -> web.Response:
+def _no_route(error: NoRoute) -> web.Response:
     if error.allowed:
         body = {"message": "Method Not Allowed", "error": True, "service": "Balancer", "status": 405}
         return reply(body, 405, more={"Allow": ", ".join(error.allowed)})
     return refused("Not Found", "Balancer", 404)
 
 
-async def _spoiled(request: web.Request, fault: Fault) -> web.StreamResponse | None:
-    """Carries a fault out; None where the call goes on afterwards."""
+async def _apply_fault(request: web.Request, fault: Fault) -> web.StreamResponse | None:
+    """Apply a fault; None where the request is handled afterwards."""
     if fault.kind == "reset":
         if request.transport is not None:
             request.transport.abort()

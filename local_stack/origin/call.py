@@ -1,7 +1,7 @@
-"""One request, read once: whose keyset, who calls, which names and parameters.
+"""One parsed request: its keyset, its caller, its names and parameters.
 
-Knows how names are spelled in paths and queries (`,` separates, the names themselves are percent-encoded, `,` alone
-means none; PubNub docs and SDK traffic). Knows nothing of what the call is for.
+In paths and queries `,` separates names, the names are percent-encoded, and `,` alone means none (PubNub docs and SDK
+traffic).
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Call:
 
     @property
     def uuid(self) -> str | None:
-        """Who calls, as they say; None when they do not."""
+        """The `uuid` that the caller claims; None when there is none."""
         return self.query.get("uuid") or None
 
     @property
     def auth(self) -> str | None:
-        """The token or legacy key they show."""
+        """The token or legacy key of the request."""
         return self.query.get("auth") or None
 
     def name(self, part: str) -> str:
@@ -60,7 +60,7 @@ class Call:
         return unquote(text) if "%" in text else text
 
     def names(self, part: str) -> list[str]:
-        """The decoded names of a comma list in the path, without empty ones and repeats, in order."""
+        """The decoded names of a comma list in the path, in order, without empty ones and repeats."""
         text = self.raw[part]
         if "," not in text:
             return [unquote(text) if "%" in text else text]
@@ -72,22 +72,22 @@ class Call:
         return list(dict.fromkeys(name for name in text.split(",") if name)) if text else []
 
     def all(self, parameter: str) -> list[str]:
-        """Every value of a parameter that may be repeated, such as `sort`."""
+        """All values of a repeatable parameter, such as `sort`."""
         return [value for name, value in self.pairs if name == parameter]
 
 
 CALL: Final = web.RequestKey("origin.call", Call)
-"""Where the call is kept on its request: `call: Call = request[CALL]`."""
+"""Key of the call on its request: `call: Call = request[CALL]`."""
 
 PARTS: Final = web.RequestKey("origin.parts", dict[str, str])
-"""The raw parts of the path, for requests that belong to no keyset."""
+"""Key of the raw parts of the path, for requests that belong to no keyset."""
 
 
 @lru_cache(maxsize=512)
 def parsed_query(text: str) -> Pairs:
-    """The decoded parameters of a raw query; nonsense is kept as text, never an error.
+    """The decoded parameters of a raw query; what cannot be decoded stays as text and is never an error.
 
-    Kept, since a publisher's are the same with each of its messages.
+    Cached, since a publisher's are the same with each of its messages.
     """
     pairs = []
     for part in text.split("&"):

@@ -1,4 +1,4 @@
-"""The command that serves the origin until it is interrupted. Knows options; composes nothing."""
+"""The command ``origin``: options in; serves until it is interrupted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
-def origin(  # noqa: PLR0917 - a command line has as many options as it has
+def origin(  # noqa: PLR0917 - the options of a command line
     port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 8090,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     publish_key: Annotated[str, typer.Option()] = "demo",
@@ -31,7 +31,7 @@ def origin(  # noqa: PLR0917 - a command line has as many options as it has
         bool, typer.Option(help="Serve /_control/: clock, faults, keysets, counters.")
     ] = False,
     announce_max: Annotated[
-        int, typer.Option(help="Occupants above which presence is told in intervals.")
+        int, typer.Option(help="Occupants above which presence is announced in intervals.")
     ] = 20,
     interval: Annotated[float, typer.Option(help="Seconds between interval events.")] = 10.0,
     deltas: Annotated[bool, typer.Option(help="Interval events name who came and went.")] = True,
@@ -42,7 +42,7 @@ def origin(  # noqa: PLR0917 - a command line has as many options as it has
     ] = False,
     access_manager: Annotated[bool, typer.Option(help="Refuse calls without a sufficient token.")] = False,
     sink: Annotated[bool, typer.Option(help="Only answer publishes, for measuring publishers.")] = False,
-    delay_ms: Annotated[float, typer.Option(help="Delay of each answer of the sink.")] = 0.0,
+    delay_ms: Annotated[float, typer.Option(help="Delay of each response of the sink.")] = 0.0,
     tls: Annotated[tuple[Path, Path] | None, typer.Option(help="Certificate and key files.")] = None,
 ) -> None:
     """Serve a local PubNub-compatible origin: a development and test double."""
@@ -63,7 +63,7 @@ def origin(  # noqa: PLR0917 - a command line has as many options as it has
 
 async def _serve(options: Options) -> None:
     running = await start(options)
-    # As graph_service/concurrency/gc_tuning.py does, which the origin does not know: a full look stopped everything for 0.5 s.
+    # As graph_service/concurrency/gc_tuning.py, which the origin must not import: a full collection took 0.5 s.
     gc.freeze()
     gc.set_threshold(5_000, 4, 100)
     typer.echo(f"origin: listening on {running.host}:{running.port}")

@@ -1,7 +1,7 @@
 """The origin's one clock: Unix seconds, and timetokens that never repeat.
 
-Knows how time can be real, shifted or frozen, and that a timetoken is 17 digits counting 100 ns, strictly increasing
-over the whole origin (recorded). Knows nothing of who asks, nor of what is due.
+Time can be real, shifted or frozen. A timetoken has 17 digits and counts 100 ns; timetokens are strictly increasing
+over the whole origin (recorded).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-TICKS = 10_000_000
+TICKS_PER_SECOND = 10_000_000
 """Timetoken units in a second."""
 
 
@@ -25,7 +25,7 @@ class Clock:
         self._shift = 0
         self._frozen: int | None = None
         self.last = 0
-        """The newest timetoken given out."""
+        """The newest timetoken issued."""
 
     @property
     def frozen(self) -> bool:
@@ -43,26 +43,25 @@ class Clock:
         return self.nanoseconds / 1e9
 
     def timetoken(self) -> int:
-        """The next timetoken: the present moment, or one more than the last if that is not later."""
+        """The next timetoken: the current time, or one more than the last if that is not later."""
         self.last = max(self.last + 1, self.nanoseconds // 100)
         return self.last
 
     def freeze(self) -> None:
-        """Stops time at this moment."""
+        """Stop time at this moment."""
         self._frozen = self.nanoseconds
 
     def thaw(self) -> None:
-        """Lets time run on from where it is."""
+        """Let time continue from where it is."""
         if self._frozen is not None:
             self._shift = self._frozen - self._source()
             self._frozen = None
 
     def set(self, seconds: float) -> None:
-        """Moves to `seconds` since the Unix epoch (to the microsecond), backwards too; frozen stays frozen."""
+        """Move to `seconds` since the Unix epoch (to the microsecond), backwards too; frozen stays frozen."""
         self._move(round(seconds * 1e6) * 1000 - self.nanoseconds)
 
     def advance(self, seconds: float) -> None:
-        """Moves by `seconds`."""
         self._move(round(seconds * 1e6) * 1000)
 
     def _move(self, nanoseconds: int) -> None:
@@ -72,11 +71,11 @@ class Clock:
             self._frozen += nanoseconds
 
     def saved(self) -> dict[str, Any]:
-        """What `restore` needs to stand where this clock stands."""
+        """The argument of `restore` that returns to this state."""
         return {"now": self.now, "frozen": self.frozen, "last": self.last}
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Stands where the saved clock stood. Timetokens go on from the higher of the two, so none repeats."""
+        """Return to a saved state. Timetokens continue from the higher of the two, so none repeats."""
         self.thaw()
         self.set(saved["now"])
         if saved["frozen"]:

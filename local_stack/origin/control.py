@@ -1,6 +1,6 @@
-"""Steers the origin under `/_control/`: keysets, clock, faults, counters, webhooks, snapshots. Ours, not PubNub's.
+"""The control API under `/_control/`: keysets, clock, faults, counters, webhooks, snapshots. PubNub has none.
 
-Knows JSON in and out and what may be changed while the origin runs. Served only where it was started with it.
+JSON in and out. Served only if the origin was started with `control`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class UnknownError(LookupError):
 
 
 class NewKeyset(BaseModel):
-    """A keyset to add, or to put in the place of one of the same subscribe key."""
+    """A keyset to add; it replaces one of the same subscribe key."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,7 +43,7 @@ class NewKeyset(BaseModel):
 
 
 class ClockChange(BaseModel):
-    """What to do to the clock, in this order; `set` and `advance` are in seconds."""
+    """Changes to the clock, applied in this order; `set` and `advance` are in seconds."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -52,8 +52,8 @@ class ClockChange(BaseModel):
     advance: float | None = None
 
 
-class Drop(BaseModel):
-    """A channel whose presence is forgotten without a word."""
+class PresenceDrop(BaseModel):
+    """A channel whose presence is dropped without an event."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -61,7 +61,7 @@ class Drop(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Command:
     """One control request: the origin, the name in its path and its JSON body."""
 
     origin: Origin
@@ -70,16 +70,16 @@ class Order:
 
     @property
     def keyset(self) -> Keyset:
-        """The keyset that is named."""
+        """The keyset named in the path."""
         keyset = self.origin.keysets.get(self.name)
         if keyset is None:
             raise UnknownError(f"no keyset {self.name!r}")
         return keyset
 
 
-def overview(order: Order) -> Any:
-    """What there is: clock, keysets, open polls, defects so far."""
-    origin = order.origin
+def overview(command: Command) -> Any:
+    """Clock, keysets, open polls, defects so far."""
+    origin = command.origin
     polls = {key: keyset.channels.waiters for key, keyset in origin.keysets.items()}
     return {
         "clock": origin.clock.saved(),
@@ -89,50 +89,49 @@ def overview(order: Order) -> Any:
     }
 
 
-def keyset(order: Order) -> Any:
+def keyset(command: Command) -> Any:
     """Keys and settings, without the secret."""
-    kept = order.keyset
+    selected = command.keyset
     return {
-        "publish_key": kept.publish_key,
-        "subscribe_key": kept.subscribe_key,
-        "settings": kept.settings.model_dump(),
+        "publish_key": selected.publish_key,
+        "subscribe_key": selected.subscribe_key,
+        "settings": selected.settings.model_dump(),
     }
 
 
-def add_keyset(order: Order) -> Any:
-    """A new keyset; earlier state under the same subscribe key is gone."""
-    new = NewKeyset.model_validate(order.body)
-    order.origin.add(new.publish_key, order.name, new.secret_key, new.settings)
-    return keyset(order)
+def add_keyset(command: Command) -> Any:
+    """Add a keyset; earlier state under the same subscribe key is dropped."""
+    new = NewKeyset.model_validate(command.body)
+    command.origin.add(new.publish_key, command.name, new.secret_key, new.settings)
+    return keyset(command)
 
 
-def configure(order: Order) -> Any:
-    """Changes single settings, also below `presence`."""
-    order.keyset.configure(TypeAdapter(dict[str, Any]).validate_python(order.body))
-    return keyset(order)
+def configure(command: Command) -> Any:
+    """Change single settings, also below `presence`."""
+    command.keyset.configure(TypeAdapter(dict[str, Any]).validate_python(command.body))
+    return keyset(command)
 
 
-def remove_keyset(order: Order) -> Any:
-    """From now on the key is unknown."""
-    del order.origin.keysets[order.keyset.subscribe_key]
+def remove_keyset(command: Command) -> Any:
+    """Remove a keyset; its key is then unknown."""
+    del command.origin.keysets[command.keyset.subscribe_key]
     return {}
 
 
-def reset(order: Order) -> Any:
-    """Forgets all state of a keyset, not its settings."""
-    order.keyset.reset()
+def reset(command: Command) -> Any:
+    """Drop all state of a keyset; its settings stay."""
+    command.keyset.reset()
     return {}
 
 
-def clock(order: Order) -> Any:
-    """Where the clock stands."""
-    return order.origin.clock.saved()
+def clock(command: Command) -> Any:
+    return command.origin.clock.saved()
 
 
-def change_clock(order: Order) -> Any:
-    """Freezes, sets or advances the clock; on the way everything that falls due happens at its time."""
-    change = ClockChange.model_validate(order.body)
-    origin = order.origin
+def change_clock(command: Command) -> Any:
+    """Freeze, set or advance the clock; everything that becomes due in between happens at its time."""
+    change = ClockChange.model_validate(command.body)
+    origin = command.origin
     if change.frozen is not None:
         (origin.clock.freeze if change.frozen else origin.clock.thaw)()
     if change.set is not None:
@@ -142,25 +141,25 @@ def change_clock(order: Order) -> Any:
     return origin.clock.saved()
 
 
-def faults(order: Order) -> Any:
-    """The rules in force and how often each kind was applied."""
-    kept = order.keyset.faults
-    return {"rules": [rule.model_dump() for rule in kept.rules], "applied": kept.applied}
+def faults(command: Command) -> Any:
+    """The current rules and how often each kind was applied."""
+    current = command.keyset.faults
+    return {"rules": [rule.model_dump() for rule in current.rules], "applied": current.applied}
 
 
-def set_faults(order: Order) -> Any:
-    """These rules and no others."""
-    order.keyset.faults.rules = _FAULTS.validate_python(order.body)
-    return faults(order)
+def set_faults(command: Command) -> Any:
+    """Replace all rules."""
+    command.keyset.faults.rules = _FAULTS.validate_python(command.body)
+    return faults(command)
 
 
-def counters(order: Order) -> Any:
-    """How many events were published on each channel."""
-    return order.keyset.published
+def counters(command: Command) -> Any:
+    """Numbers of published events by channel."""
+    return command.keyset.published
 
 
-def webhooks(order: Order) -> Any:
-    """The targets and what became of their batches."""
+def webhooks(command: Command) -> Any:
+    """The targets and the results of their batches."""
     return [
         {
             "target": queue.target.model_dump(),
@@ -168,49 +167,49 @@ def webhooks(order: Order) -> Any:
             "failed": queue.failed,
             "given_up": queue.given_up,
         }
-        for queue in order.keyset.webhooks.queues
+        for queue in command.keyset.webhooks.queues
     ]
 
 
-def set_webhooks(order: Order) -> Any:
-    """These targets and no others."""
-    order.keyset.webhooks.aim(_TARGETS.validate_python(order.body))
-    return webhooks(order)
+def set_webhooks(command: Command) -> Any:
+    """Replace all targets."""
+    command.keyset.webhooks.set_targets(_TARGETS.validate_python(command.body))
+    return webhooks(command)
 
 
-def drop_presence(order: Order) -> Any:
-    """Loses the presence of one channel."""
-    order.keyset.presence.drop(Drop.model_validate(order.body).channel)
+def drop_presence(command: Command) -> Any:
+    """Drop the presence of one channel without an event."""
+    command.keyset.presence.drop(PresenceDrop.model_validate(command.body).channel)
     return {}
 
 
-def take_snapshot(order: Order) -> Any:
-    """Keeps the state of all keysets under a name."""
-    order.origin.snapshots[order.name] = Snapshot.of(order.origin.clock, order.origin.keysets)
+def take_snapshot(command: Command) -> Any:
+    """Save the state of all keysets under a name."""
+    command.origin.snapshots[command.name] = Snapshot.of(command.origin.clock, command.origin.keysets)
     return {}
 
 
-def restore_snapshot(order: Order) -> Any:
-    """Returns to a kept state."""
-    snapshot = order.origin.snapshots.get(order.name)
+def restore_snapshot(command: Command) -> Any:
+    """Return to a saved state."""
+    snapshot = command.origin.snapshots.get(command.name)
     if snapshot is None:
-        raise UnknownError(f"no snapshot {order.name!r}")
-    snapshot.restore(order.origin.clock, order.origin.keysets)
+        raise UnknownError(f"no snapshot {command.name!r}")
+    snapshot.restore(command.origin.clock, command.origin.keysets)
     return {}
 
 
-def _steering(act: Callable[[Order], Any]) -> Handler:
-    """The handler that reads an order, has it carried out and answers, errors included."""
+def _handler(act: Callable[[Command], Any]) -> Handler:
+    """A request handler around `act`: parses the command, runs it and responds, errors included."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
         body = await request.read()
         try:
-            order = Order(
+            command = Command(
                 request[ORIGIN],
                 unquote(request[PARTS].get("name", "")),
                 strict_json.loads(body) if body else None,
             )
-            return reply(act(order), family=Family.ACTIONS)
+            return reply(act(command), family=Family.ACTIONS)
         except UnknownError as error:
             return refused(str(error), "Control", 404)
         except (ValidationError, ValueError) as error:
@@ -219,7 +218,7 @@ def _steering(act: Callable[[Order], Any]) -> Handler:
     return handle
 
 
-_ORDERS: list[tuple[str, str, Callable[[Order], Any]]] = [
+_COMMANDS: list[tuple[str, str, Callable[[Command], Any]]] = [
     ("GET", "", overview),
     ("GET", "/clock", clock),
     ("POST", "/clock", change_clock),
@@ -237,4 +236,4 @@ _ORDERS: list[tuple[str, str, Callable[[Order], Any]]] = [
     ("PUT", "/snapshots/{name}", take_snapshot),
     ("POST", "/snapshots/{name}", restore_snapshot),
 ]
-ROUTES = [web.route(method, "/_control" + path, _steering(act)) for method, path, act in _ORDERS]
+ROUTES = [web.route(method, "/_control" + path, _handler(act)) for method, path, act in _COMMANDS]

@@ -1,7 +1,6 @@
-"""A message on its way to subscribers, and how it is written on the wire.
+"""Messages to subscribers, and their encoding as subscribe v2 envelopes.
 
-Knows every member of the subscribe v2 envelope and when it is there (recorded). Time comes in as the timetoken.
-Knows nothing of who receives it.
+Every member of the envelope, present when it was in recordings. Time is an argument, as the timetoken.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ class Kind(IntEnum):
 
 @dataclass(slots=True, kw_only=True)
 class Envelope:
-    """What somebody published on `channel`.
+    """A message published on `channel`.
 
-    `payload` is any JSON value; `text` is the same as JSON text where it is at hand already. `publisher` is a uuid
-    (none for presence and App Context events), `meta` a JSON object, `origin_timetoken` the one the publisher gave.
+    `payload` is any JSON value; `text` is the same as JSON text where the caller has it. `publisher` is a uuid (none
+    for presence and App Context events), `meta` a JSON object, `origin_timetoken` the publisher's timetoken.
     """
 
     channel: str
@@ -46,7 +45,7 @@ class Envelope:
 
 
 class Event:
-    """A published envelope in a keyset's queue: its timetoken, and its JSON in two halves with the place for `b` between."""
+    """A published envelope in a keyset's queue: its timetoken, and its JSON in two halves, between which `b` goes."""
 
     __slots__ = ("channel", "head", "kind", "meta", "tail", "text", "timetoken")
 
@@ -61,18 +60,18 @@ class Event:
 
     @property
     def payload(self) -> Any:
-        """The payload, read again from its text."""
+        """The payload, parsed from its text."""
         return json.loads(self.text)
 
-    def wire(self, match: str | None) -> str:
-        """The envelope as JSON; `match` is the subscription it came by, None where the wire leaves it out."""
+    def encoded(self, match: str | None) -> str:
+        """The envelope as JSON; `match` is the matching subscription (`b`), None where it is omitted."""
         if match is None:
             return self.head + self.tail
         return f'{self.head},"b":{_quoted(match)}{self.tail}'
 
 
 def event(envelope: Envelope, timetoken: int, key: str, shard: str, region: int) -> Event:
-    """The queue's form of `envelope`, published at `timetoken` with subscribe key `key`."""
+    """`envelope` as stored in the queue, published at `timetoken` with subscribe key `key`."""
     parts = [f'{{"a":{_quoted(shard)},"f":0']
     if envelope.kind:
         parts.append(f'"e":{int(envelope.kind)}')
@@ -93,6 +92,6 @@ def _tail(envelope: Envelope, text: str) -> str:
     return f'{meta},"d":{text}{custom}}}'
 
 
-def answer(timetoken: int, region: int, messages: list[str]) -> bytes:
-    """The body of a subscribe reply: the next cursor and the envelopes."""
+def subscribe_body(timetoken: int, region: int, messages: list[str]) -> bytes:
+    """The body of a subscribe response: the next cursor and the envelopes."""
     return f'{{"t":{{"t":"{timetoken}","r":{region}}},"m":[{",".join(messages)}]}}'.encode()

@@ -1,10 +1,10 @@
-"""The short way for the requests that load consists of: subscribe, publish, signal, presence and time by GET, and
-publish by POST.
+"""Fast path for the requests that make up the load: subscribe, publish, signal, presence and time by GET, publish by
+POST.
 
-A connection begins here. Whole requests of these kinds are answered without a task, a parser object or a request object
-for each, which makes an open poll a fourth as large and a publish three times as cheap. The first request of any other
-kind, or with any header that changes how HTTP is spoken, hands the connection over to aiohttp for good; the handlers
-are the same. Knows just that much HTTP. Knows nothing of what requests mean.
+Every connection begins here. Complete requests of these kinds are handled without a task, a parser object or a request
+object for each: an open poll takes a quarter of the memory, a publish a third of the time. The first request of any
+other kind, or with a header that changes how HTTP is spoken, hands the connection over to aiohttp permanently. The
+handlers are the same on both paths.
 """
 
 from __future__ import annotations
@@ -25,21 +25,21 @@ from local_stack.origin.clock import Clock
 from local_stack.origin.keyset import Keyset
 from local_stack.origin.publish import sent_by_body, sent_by_path
 from local_stack.origin.reply import Family
-from local_stack.origin.subscribe import MAX_TIMETOKEN_DIGITS, Held, Subscription, understood
+from local_stack.origin.subscribe import MAX_TIMETOKEN_DIGITS, PendingPoll, Subscription, understood
 
 _log = structlog.get_logger(__name__)
 
-MAX_HEAD = 32 * 1024
-"""Above this a request is aiohttp's, and with it every answer to one that is too long."""
+MAX_HEAD_BYTES = 32 * 1024
+"""Longer requests are handed over to aiohttp, which rejects those that are too long."""
 
-MAX_AHEAD = 1 << 20
-"""Bytes that may arrive while a poll is open; a client that sends more is cut off."""
+MAX_BUFFERED_BYTES = 1 << 20
+"""Limit of what may arrive while a poll is open; a client that sends more is disconnected."""
 
-MAX_BODY = 64 * 1024
-"""Bytes of a posted message; no message may be as long, so a longer one is aiohttp's to refuse."""
+MAX_BODY_BYTES = 64 * 1024
+"""Limit of a posted message. No message may be as long; longer requests are handed over to aiohttp, which rejects them."""
 
-LOOKS = 50
-"""Open polls that are looked after in one turn of the loop: a message to thousands keeps nobody else waiting."""
+MAX_POLLS_PER_TURN = 50
+"""Open polls served in one turn of the event loop: a message to thousands must not delay other requests."""
 
 _FAST = (b"GET /v2/subscribe/", b"GET /publish/", b"GET /signal/", b"GET /v2/presence/", b"GET /time/")
 _POSTED = b"POST /publish/"
@@ -64,19 +64,17 @@ _HEAD = (
 
 
 class Serving(Protocol):
-    """What the lane needs of the origin."""
+    """What a lane uses of the origin."""
 
     clock: Clock
     keysets: dict[str, Keyset]
     errors: int
 
-    async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answers any request."""
-        ...
+    async def handle(self, request: web.Request) -> web.StreamResponse: ...
 
 
 class Lanes:
-    """Every connection that is still on the short way, and aiohttp's server for the others."""
+    """All connections on the fast path, and aiohttp's server for the others."""
 
     def __init__(self, origin: Serving, server: web.Server) -> None:
         self.origin = origin
@@ -86,11 +84,10 @@ class Lanes:
         self._turning = False
 
     def open(self) -> Lane:
-        """A new connection."""
         return Lane(self)
 
     def wake(self, lane: Lane) -> None:
-        """Lets `lane` look a moment later: whatever else is published in this one comes in the same answer."""
+        """Schedule `lane`'s check for the next turn: what else is published in this one goes into the same response."""
         self._woken.append(lane)
         self._turn_soon()
 
@@ -102,13 +99,12 @@ class Lanes:
     def _turn(self) -> None:
         self._turning = False
         try:
-            for _ in range(min(LOOKS, len(self._woken))):
-                self._woken.popleft().look()
+            for _ in range(min(MAX_POLLS_PER_TURN, len(self._woken))):
+                self._woken.popleft().check()
         finally:
             self._turn_soon()
 
     async def close(self) -> None:
-        """Ends every connection."""
         for lane in list(self.lanes):
             lane.end()
         self.server.pre_shutdown()
@@ -116,22 +112,21 @@ class Lanes:
 
 
 class Lane(asyncio.Protocol):
-    """One connection: answers requests in their order, holding what comes while a poll is open."""
+    """One connection: responds to requests in order; buffers what arrives while a poll is open."""
 
-    __slots__ = ("_buffer", "_held", "_lanes", "_looking", "_repeated", "_transport", "_waiter", "_woken")
+    __slots__ = ("_buffer", "_lanes", "_looking", "_pending", "_repeated", "_transport", "_waiter", "_woken")
 
     def __init__(self, lanes: Lanes) -> None:
         self._lanes = lanes
         self._transport: asyncio.Transport | None = None
         self._buffer = b""
-        self._held: Held | None = None
-        self._repeated: _Repeated | None = None
+        self._pending: PendingPoll | None = None
+        self._repeated: _RepeatedPoll | None = None
         self._waiter: Waiter | None = None
         self._woken = True
         self._looking = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Asyncio's call."""
         self._transport = cast("asyncio.Transport", transport)
         self._lanes.lanes.add(self)
 
@@ -139,66 +134,64 @@ class Lane(asyncio.Protocol):
         """Asyncio's call: an open poll ends with its connection."""
         self._lanes.lanes.discard(self)
         self._transport = None
-        held, self._held = self._held, None
-        if held is not None:
-            self._unwait(held)
-            held.closed()
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            self._unwait(pending)
+            pending.closed()
 
     def data_received(self, data: bytes) -> None:
-        """Asyncio's call."""
         self._buffer = self._buffer + data if self._buffer else data
-        if len(self._buffer) > MAX_AHEAD:
+        if len(self._buffer) > MAX_BUFFERED_BYTES:
             self.end()
         else:
             self._advance()
 
     def end(self) -> None:
-        """Closes the connection."""
         if self._transport is not None:
             self._transport.abort()
 
     def _advance(self) -> None:
-        """Answers what has arrived whole, until a poll is held or the connection is aiohttp's."""
-        while self._buffer and self._held is None and self._transport is not None:
+        """Handle complete requests, until a poll is pending or the connection is handed over."""
+        while self._buffer and self._pending is None and self._transport is not None:
             end = self._buffer.find(b"\r\n\r\n")
-            if end < 0 and len(self._buffer) < MAX_HEAD and self._promising():
+            if end < 0 and len(self._buffer) < MAX_HEAD_BYTES and self._promising():
                 return
-            asked = None if end < 0 or end > MAX_HEAD else self._asked(self._buffer[: end + 2])
+            asked = None if end < 0 or end > MAX_HEAD_BYTES else self._parsed_head(self._buffer[: end + 2])
             whole = end + 4 + (asked.length if asked else 0)
             if len(self._buffer) < whole:
                 return
-            answer = None if asked is None else self._tried(asked, self._buffer[end + 4 : whole])
-            if answer is None:
+            response = None if asked is None else self._tried(asked, self._buffer[end + 4 : whole])
+            if response is None:
                 self._hand_over()
                 return
             self._buffer = self._buffer[whole:]
-            self._give(answer)
+            self._give(response)
 
     def _promising(self) -> bool:
-        """Whether what has arrived may become a request for the short way."""
+        """Whether the incomplete request may be one for the fast path."""
         start = self._buffer[:_LONGEST]
         return any(fast.startswith(start) or start.startswith(fast) for fast in _PREFIXES)
 
-    def _asked(self, head: bytes) -> _Asked | None:
-        """What a head asks for; most ask for the same as the one before, from another cursor on."""
+    def _parsed_head(self, head: bytes) -> _ParsedHead | None:
+        """Parse a head; most repeat the one before with another cursor, which is recognized without parsing."""
         repeated = self._repeated
         if repeated is not None and (timetoken := repeated.cursor(head)) is not None:
             keyset = repeated.subscription.poll.keyset
             if not keyset.faults.rules and self._lanes.origin.keysets.get(keyset.subscribe_key) is keyset:
-                return _Asked(head, "GET", "", 0, timetoken)
-        return _asked(head)
+                return _ParsedHead(head, "GET", "", 0, timetoken)
+        return _parsed_head(head)
 
-    def _tried(self, asked: _Asked, body: bytes) -> web.Response | bytes | Held | None:
-        """As `_answer`; a defect of the origin is left to the long way, which knows how to answer it."""
+    def _tried(self, asked: _ParsedHead, body: bytes) -> web.Response | bytes | PendingPoll | None:
+        """As `_response`; after a defect of the origin the request goes to aiohttp's path, which reports it."""
         try:
-            return self._answer(asked, body)
+            return self._response(asked, body)
         except Exception:  # noqa: BLE001 - see above
             self._lanes.origin.errors += 1
-            _log.exception("origin.defect", path=asked.target)
+            _log.exception("origin.fast_path.failed", path=asked.target)
             return None
 
-    def _answer(self, asked: _Asked, body: bytes) -> web.Response | bytes | Held | None:
-        """The answer to a request, None where it is not for the short way."""
+    def _response(self, asked: _ParsedHead, body: bytes) -> web.Response | bytes | PendingPoll | None:
+        """The response to a request, None where it is not for the fast path."""
         if asked.timetoken is not None and self._repeated is not None:
             now = self._lanes.origin.clock.now
             return self._repeated.subscription.again(asked.timetoken, now, self._hung_up)
@@ -215,17 +208,17 @@ class Lane(asyncio.Protocol):
             return None if call is None else self._opened(call, asked.head)
         return self._driven(asked.target)
 
-    def _opened(self, call: Call, head: bytes) -> web.Response | bytes | Held:
+    def _opened(self, call: Call, head: bytes) -> web.Response | bytes | PendingPoll:
         found = understood(call)
         if not isinstance(found, Subscription):
             return found
-        self._repeated = _Repeated.of(head, found)
+        self._repeated = _RepeatedPoll.of(head, found)
         return found.begun(found.timetoken, self._hung_up)
 
     def _hung_up(self) -> bool:
-        """Whether the client has closed the connection since: who is gone does not join.
+        """Whether the client has closed the connection since: a client that has gone must not join.
 
-        A busy origin may read a poll after the leave that its client sent later, on another connection.
+        A busy origin can read a poll after the leave that its client sent later, on another connection.
         """
         if self._transport is None:
             return True
@@ -237,8 +230,10 @@ class Lane(asyncio.Protocol):
             except OSError:
                 return True
 
-    def _call(self, asked: _Asked, query: str, segments: list[str], names: tuple[str, ...]) -> Call | None:
-        """The call, where path, key and faults leave nothing to decide."""
+    def _call(
+        self, asked: _ParsedHead, query: str, segments: list[str], names: tuple[str, ...]
+    ) -> Call | None:
+        """The parsed call, or None where path, key or a fault needs the other path."""
         if len(segments) != len(names) or not all(segments[1:]):
             return None
         raw = dict(zip(names, segments, strict=True))
@@ -249,10 +244,10 @@ class Lane(asyncio.Protocol):
         return Call(keyset, self._lanes.origin.clock.now, asked.method, asked.target, raw, pairs, dict(pairs))
 
     def _driven(self, target: str) -> web.Response | None:
-        """Runs the origin's handler on the spot: these never wait, unless a fault makes them."""
+        """Run the origin's handler synchronously: these never wait, unless a fault makes them."""
         if any(keyset.faults.rules for keyset in self._lanes.origin.keysets.values()):
             return None
-        handling = self._lanes.origin.handle(cast("web.Request", _Request(target)))
+        handling = self._lanes.origin.handle(cast("web.Request", _MinimalRequest(target)))
         try:
             handling.send(None)
         except StopIteration as done:
@@ -260,14 +255,14 @@ class Lane(asyncio.Protocol):
         handling.close()
         return None
 
-    def _give(self, answer: web.Response | bytes | Held) -> None:
-        if isinstance(answer, Held):
-            self._held = answer
-            self._waiter = answer.waiter(self._wake)
-        elif isinstance(answer, bytes):
-            self._write(_HEAD % len(answer) + answer)
+    def _give(self, response: web.Response | bytes | PendingPoll) -> None:
+        if isinstance(response, PendingPoll):
+            self._pending = response
+            self._waiter = response.waiter(self._wake)
+        elif isinstance(response, bytes):
+            self._write(_HEAD % len(response) + response)
         else:
-            self._write(_written(answer))
+            self._write(_serialized(response))
 
     def _wake(self, came: bool) -> None:
         self._woken = came
@@ -275,25 +270,25 @@ class Lane(asyncio.Protocol):
             self._looking = True
             self._lanes.wake(self)
 
-    def look(self) -> None:
-        """Answers the open poll, if something came that is for it."""
+    def check(self) -> None:
+        """Respond to the open poll, if there is something for it."""
         self._looking = False
-        held, waiter = self._held, self._waiter
-        if held is None or waiter is None:
+        pending, waiter = self._pending, self._waiter
+        if pending is None or waiter is None:
             return
-        body = held.answer(ended=not self._woken)
+        body = pending.response(ended=not self._woken)
         if body is not None:
-            self._unwait(held)
-            self._held = None
+            self._unwait(pending)
+            self._pending = None
             self._give(body)
             self._advance()
-        elif held.elsewhere(waiter):
-            self._unwait(held)
-            self._waiter = held.waiter(self._wake)
+        elif pending.must_wait_elsewhere(waiter):
+            self._unwait(pending)
+            self._waiter = pending.waiter(self._wake)
 
-    def _unwait(self, held: Held) -> None:
+    def _unwait(self, pending: PendingPoll) -> None:
         if self._waiter is not None:
-            held.poll.keyset.channels.leave(self._waiter)
+            pending.poll.keyset.channels.leave(self._waiter)
             self._waiter = None
 
     def _write(self, data: bytes) -> None:
@@ -301,7 +296,7 @@ class Lane(asyncio.Protocol):
             self._transport.write(data)
 
     def _hand_over(self) -> None:
-        """From here on the connection is aiohttp's."""
+        """Hand the connection over to aiohttp."""
         transport, self._transport = self._transport, None
         if transport is None:
             return
@@ -318,28 +313,28 @@ _POST = _PUBLISH[:-1]
 _SUBSCRIBE = ("", "version", "family", "sub", "channels", "callback")
 
 
-class _Asked(NamedTuple):
-    """What the head of a request says."""
+class _ParsedHead(NamedTuple):
+    """The parsed head of a request."""
 
     head: bytes
     method: str
     target: str
     length: int
-    """Bytes of the body."""
+    """Content length in bytes."""
     timetoken: int | None = None
-    """The cursor, of a poll that is the one before but for that; then the rest is not looked at."""
+    """The cursor of a poll that otherwise repeats the one before; the other fields are then unused."""
 
 
-class _Repeated(NamedTuple):
-    """A poll that may come again: its head before and after the cursor, and what it means."""
+class _RepeatedPoll(NamedTuple):
+    """A poll that may be repeated: its head before and after the cursor, and its subscription."""
 
     before: bytes
     after: bytes
     subscription: Subscription
 
     @classmethod
-    def of(cls, head: bytes, subscription: Subscription) -> _Repeated | None:
-        """None for one that may mean something else the next time, or whose cursor is not plain to see."""
+    def of(cls, head: bytes, subscription: Subscription) -> _RepeatedPoll | None:
+        """None for a poll whose meaning can change, or whose cursor cannot be located."""
         at = head.find(b"&tt=") + 4
         if at < 4 or head.count(b"tt=") > 1 or not subscription.lasting:
             return None
@@ -347,15 +342,15 @@ class _Repeated(NamedTuple):
         return cls(before, rest.lstrip(b"0123456789"), subscription)
 
     def cursor(self, head: bytes) -> int | None:
-        """The cursor of a head that is the same otherwise."""
+        """The cursor of a head that is otherwise equal, else None."""
         if not (head.startswith(self.before) and head.endswith(self.after)):
             return None
         digits = head[len(self.before) : len(head) - len(self.after)]
         return int(digits) if digits.isdigit() and len(digits) <= MAX_TIMETOKEN_DIGITS else None
 
 
-class _Request(dict[Any, Any]):
-    """As much of aiohttp's request as a handler of a plain GET looks at."""
+class _MinimalRequest(dict[Any, Any]):
+    """The part of aiohttp's request that a handler of a plain GET uses."""
 
     method = "GET"
 
@@ -367,22 +362,22 @@ class _Request(dict[Any, Any]):
         return b""
 
 
-def _asked(head: bytes) -> _Asked | None:
-    """A plain request for the short way, None for any other."""
+def _parsed_head(head: bytes) -> _ParsedHead | None:
+    """A plain request for the fast path, None for any other."""
     posted = head.startswith(_POSTED)
     if not (posted or head.startswith(_FAST)) or _SPECIAL.search(head):
         return None
     lengths = _LENGTH.findall(head)
-    if len(lengths) != posted or (posted and not 0 < int(lengths[0] or 0) <= MAX_BODY):
+    if len(lengths) != posted or (posted and not 0 < int(lengths[0] or 0) <= MAX_BODY_BYTES):
         return None
     line = head[: head.index(b"\r\n")].split(b" ")
     if len(line) != 3 or line[2] != b"HTTP/1.1" or not line[1].isascii():
         return None
-    return _Asked(head, line[0].decode(), line[1].decode(), int(lengths[0]) if posted else 0)
+    return _ParsedHead(head, line[0].decode(), line[1].decode(), int(lengths[0]) if posted else 0)
 
 
-def _written(response: web.Response) -> bytes:
-    """A whole answer as it goes over the wire."""
+def _serialized(response: web.Response) -> bytes:
+    """The bytes of a complete response."""
     body = cast("bytes", response.body or b"")
     head = "".join(
         f"{name}: {value}\r\n" for name, value in response.headers.items() if name != "Content-Length"

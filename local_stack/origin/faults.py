@@ -1,6 +1,6 @@
-"""Faults on demand: which calls fail, which events get lost, doubled or reordered.
+"""Injected faults: which requests fail, which events are lost, duplicated or reordered.
 
-Knows rules and how often they apply; chance comes from a seeded generator, so a run can be repeated. Does no I/O.
+Pure: rules and their counters. Randomness comes from a seeded generator, so a run can be repeated.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Fault(BaseModel):
 
 
 class Faults:
-    """The rules in force, in order; the first that applies is used."""
+    """The current rules, in order; the first that matches applies."""
 
     def __init__(self, seed: int = 0) -> None:
         self.rules: list[Fault] = []
@@ -41,27 +41,27 @@ class Faults:
         self._random = random.Random(seed)
 
     def seed(self, seed: int) -> None:
-        """Begins the sequence of chances anew."""
+        """Restart the random sequence."""
         self._random.seed(seed)
 
     def of_call(self, path: str) -> Fault | None:
-        """The fault that strikes a call of `path`, if any."""
+        """The fault that applies to a request of `path`, if any."""
         return self._drawn(("status", "reset", "stall", "slow"), path) if self.rules else None
 
     def loses(self, event: Event) -> bool:
-        """Whether `event` vanishes before it reaches anyone."""
+        """Whether `event` is lost for all subscribers."""
         return bool(self.rules) and self._drawn(("lose",), event.channel) is not None
 
     def disturbed(self, found: Found) -> Found:
-        """A batch as it is delivered: some twice, or in another order."""
+        """The events as they are delivered: some twice, or in another order."""
         if not self.rules:
             return found
-        told: Found = []
+        batch: Found = []
         for match, event in found:
-            told += [(match, event)] * (2 if self._drawn(("duplicate",), event.channel) else 1)
-        if len(told) > 1 and self._drawn(("reorder",), told[0][1].channel):
-            self._random.shuffle(told)
-        return told
+            batch += [(match, event)] * (2 if self._drawn(("duplicate",), event.channel) else 1)
+        if len(batch) > 1 and self._drawn(("reorder",), batch[0][1].channel):
+            self._random.shuffle(batch)
+        return batch
 
     def _drawn(self, kinds: tuple[str, ...], name: str) -> Fault | None:
         for rule in self.rules:

@@ -1,7 +1,7 @@
-"""The JSON body of a grant, checked and turned into what its token will hold.
+"""Validate the JSON body of a grant and convert it into a token's claims.
 
-Knows the members of a grant, the range of `ttl` and of permission bits, and the texts that refuse them (recorded or
-documented where known). Knows no signature, no HTTP and no clock beyond the `now` it is given.
+Pure: the members of a grant, the range of `ttl` and of permission bits, and the error texts (recorded or documented
+where known). Time is the argument `now`; signatures are checked elsewhere.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from local_stack.origin import strict_json
 from local_stack.origin.access import pattern_error
 from local_stack.origin.token import KINDS, Bits, Claims
 
-MAX_BODY = 32 * 1024
-MAX_TTL = 43_200
+MAX_BODY_BYTES = 32 * 1024
+MAX_TTL_MINUTES = 43_200
 ALL_BITS = 255
 _CATEGORIES = {"channels": "chan", "uuids": "uuid"}
 
 
 class GrantError(ValueError):
-    """A grant is refused: `message` is the short text, `detail` says why, `location` where in the body."""
+    """A grant is rejected: `message` is the short text, `detail` the reason, `location` the place in the body."""
 
     def __init__(self, message: str, detail: str, location: str) -> None:
         super().__init__(message)
@@ -29,11 +29,11 @@ class GrantError(ValueError):
 
 
 def claims_of(body: bytes, now: int) -> Claims:
-    """What the token of this grant holds, issued at `now` (Unix seconds). Raises `GrantError`."""
+    """The claims of the grant's token, issued at `now` (Unix seconds). Raises `GrantError`."""
     document = _document(body)
     ttl: Any = document.get("ttl")
-    if not _whole(ttl) or not 1 <= ttl <= MAX_TTL:
-        raise GrantError("Invalid ttl", f"Range should be 1 to {MAX_TTL} minute(s).", "ttl")
+    if not _whole(ttl) or not 1 <= ttl <= MAX_TTL_MINUTES:
+        raise GrantError("Invalid ttl", f"Range should be 1 to {MAX_TTL_MINUTES} minute(s).", "ttl")
     permissions = _object(document, "permissions", "permissions")
     claims = Claims(
         issued=now,
@@ -54,7 +54,7 @@ def claims_of(body: bytes, now: int) -> Claims:
 
 
 def _document(body: bytes) -> dict[str, Any]:
-    if len(body) > MAX_BODY:
+    if len(body) > MAX_BODY_BYTES:
         raise GrantError("Request body too large", "The body may have 32 KiB.", "<root>")
     try:
         document = strict_json.loads(body)

@@ -1,6 +1,6 @@
 """Channel groups: which channels each group holds.
 
-Knows the limits of the real product (PubNub docs, "Stream Controller"). Knows nothing of subscribers or HTTP.
+Pure, with the limits of the real product (PubNub docs, "Stream Controller").
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _RESERVED = frozenset(",:/\\*")
 
 
 class GroupError(ValueError):
-    """A change to a group that is refused; the text is the wire's."""
+    """A change of a group is rejected; the text is PubNub's."""
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Groups:
     _channels: dict[str, dict[str, None]] = field(default_factory=dict)
 
     def names(self) -> list[str]:
-        """Every group, in the order they came to be."""
+        """All groups, in order of creation."""
         return list(self._channels)
 
     def channels(self, group: str) -> list[str]:
@@ -31,30 +31,30 @@ class Groups:
         return list(self._channels.get(group, ()))
 
     def add(self, group: str, channels: Iterable[str]) -> None:
-        """Puts `channels` into `group`. Raises `GroupError`."""
+        """Add `channels` to `group`. Raises `GroupError`."""
         wanted = list(channels)
         if reserved(group) or any(map(reserved, wanted)):
             raise GroupError("Reserved character in input parameters.")
-        held = {**self._channels.get(group, {}), **dict.fromkeys(wanted)}
-        if len(held) > MAX_CHANNELS:
+        remaining = {**self._channels.get(group, {}), **dict.fromkeys(wanted)}
+        if len(remaining) > MAX_CHANNELS:
             raise GroupError("Maximum channel count exceeded.")
-        if held:
-            self._channels[group] = held
+        if remaining:
+            self._channels[group] = remaining
 
     def remove(self, group: str, channels: Iterable[str]) -> None:
-        """Takes `channels` out of `group`; those it does not hold are no error."""
-        gone = set(channels)
-        held = {name: None for name in self._channels.get(group, ()) if name not in gone}
-        if held:
-            self._channels[group] = held
+        """Remove `channels` from `group`; those that it does not contain are no error."""
+        removed = set(channels)
+        remaining = {name: None for name in self._channels.get(group, ()) if name not in removed}
+        if remaining:
+            self._channels[group] = remaining
         else:
             self.delete(group)
 
     def delete(self, group: str) -> None:
-        """Ends `group`; an unknown one is no error."""
+        """Delete `group`; an unknown one is no error."""
         self._channels.pop(group, None)
 
 
 def reserved(name: str) -> bool:
-    """Whether `name` holds a character that names may not have."""
+    """Whether `name` contains a reserved character."""
     return not name or any(c in _RESERVED or c < " " for c in name)

@@ -1,6 +1,6 @@
 """Channel groups over HTTP (`/v1/channel-registration/...`).
 
-Knows paths and bodies (recorded replies). Knows no state of its own.
+Paths and bodies (recorded replies); the state is in `groups`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ SERVICE = "channel-registry"
 
 
 async def groups(request: web.Request) -> web.Response:
-    """Every group of the keyset."""
     call = request[CALL]
     if (no := allowed(call, needs("list_groups"), Family.GROUPS)) is not None:
         return no
@@ -27,7 +26,7 @@ async def groups(request: web.Request) -> web.Response:
 
 
 async def group(request: web.Request) -> web.Response:
-    """Adds to a group, takes from it, or lists it when the query says neither."""
+    """Add channels to a group, remove some, or list it when the query has neither."""
     call = request[CALL]
     name, changing = call.name("group"), "add" in call.query or "remove" in call.query
     operation = needs("change_group" if changing else "list_group", groups=[name])
@@ -38,27 +37,26 @@ async def group(request: web.Request) -> web.Response:
     try:
         call.keyset.groups.add(name, call.listed("add"))
     except GroupError as error:
-        return _answer(400, str(error), error=True)
+        return _response(400, str(error), error=True)
     call.keyset.groups.remove(name, call.listed("remove"))
     call.keyset.group_changed(name)
-    return _answer(200, "OK", error=False)
+    return _response(200, "OK", error=False)
 
 
 async def delete(request: web.Request) -> web.Response:
-    """Ends a group."""
     call = request[CALL]
     if (no := allowed(call, needs("change_group", groups=[call.name("group")]), Family.GROUPS)) is not None:
         return no
     call.keyset.groups.delete(call.name("group"))
     call.keyset.group_changed(call.name("group"))
-    return _answer(200, "OK", error=False)
+    return _response(200, "OK", error=False)
 
 
 def _payload(payload: dict[str, Any]) -> web.Response:
     return reply({"status": 200, "payload": payload, "service": SERVICE, "error": False}, 200, Family.GROUPS)
 
 
-def _answer(status: int, message: str, *, error: bool) -> web.Response:
+def _response(status: int, message: str, *, error: bool) -> web.Response:
     body = {"status": status, "message": message, "service": SERVICE, "error": error}
     return reply(body, status, Family.GROUPS)
 

@@ -1,8 +1,7 @@
 """Message persistence: the stored messages of each channel, oldest first.
 
-Knows time slices (`start` exclusive, `end` inclusive), page sizes, counting, deleting, the hours a message lives and
-the bounds that keep a long-running origin small (per channel and over all). Time comes in as timetokens (100 ns).
-Knows nothing of HTTP, nor of message actions.
+Pure: time slices (`start` exclusive, `end` inclusive), page sizes, counts, deletion, expiry, and the limits that bound
+the memory of a long-running origin (by channel and in all). Times are arguments, as timetokens (100 ns).
 """
 
 from __future__ import annotations
@@ -12,16 +11,16 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-HOUR = 36_000_000_000
+TIMETOKENS_PER_HOUR = 36_000_000_000
 MAX_COUNT = 10_000
-_FOREVER = 10**18
+_NEVER = 10**18
 
 
 @dataclass(slots=True, eq=False)
 class Stored:
-    """One stored message: `text` is its payload as JSON, `until` the timetoken after which it is gone.
+    """One stored message: `text` is its payload as JSON, `until` the timetoken of its expiry.
 
-    Text and not objects: it is shared with the queue, and a hundred thousand of them cost the garbage collector nothing.
+    Text instead of objects: it is shared with the queue, and the garbage collector need not traverse it.
     """
 
     channel: str
@@ -31,20 +30,20 @@ class Stored:
     meta: Any = None
     message_type: int | None = None
     custom_type: str | None = None
-    until: int = _FOREVER
+    until: int = _NEVER
     deleted: bool = False
 
     def drop(self) -> None:
-        """Marks it deleted and lets its payload go: the order of arrival may hold the rest a while longer."""
+        """Mark it deleted and free its payload; the order of arrival may refer to the rest for longer."""
         self.deleted = True
         self.text, self.meta = "", None
 
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """A stretch of a channel's time: without `start` from the newest on, without `end` to the oldest.
+    """An interval of a channel's time: without `start` from the newest, without `end` to the oldest.
 
-    With `start` later than `end` (the usual way) it is read from the newest; the other way round from the oldest.
+    With `start` later than `end` (the usual way) it is read from the newest, otherwise from the oldest.
     """
 
     start: int | None = None
@@ -52,7 +51,7 @@ class Slice:
 
     @property
     def forward(self) -> bool:
-        """Whether it is read from the oldest on."""
+        """Whether it is read from the oldest."""
         return self.start is not None and self.end is not None and self.start < self.end
 
 
@@ -66,15 +65,15 @@ class History:
     _order: deque[Stored] = field(default_factory=deque)
 
     def store(self, stored: Stored, ttl_hours: int | None = None) -> None:
-        """Keeps a message for `ttl_hours` (None or 0: for ever); the oldest give way when the bounds are reached."""
+        """Store a message for `ttl_hours` (None or 0: without expiry); at the limits the oldest ones are dropped."""
         if ttl_hours:
-            stored.until = stored.timetoken + ttl_hours * HOUR
-        kept = self._messages.setdefault(stored.channel, [])
-        at = bisect_right(kept, stored.timetoken, key=_timetoken)
-        kept.insert(at, stored)
+            stored.until = stored.timetoken + ttl_hours * TIMETOKENS_PER_HOUR
+        messages = self._messages.setdefault(stored.channel, [])
+        at = bisect_right(messages, stored.timetoken, key=_timetoken)
+        messages.insert(at, stored)
         self._order.append(stored)
-        if len(kept) > self.per_channel:
-            kept.pop(0).drop()
+        if len(messages) > self.per_channel:
+            messages.pop(0).drop()
         self._make_room()
 
     def fetch(self, channel: str, part: Slice, most: int, now: int) -> list[Stored]:
@@ -85,46 +84,46 @@ class History:
         return found[:most] if part.forward else found[-most:]
 
     def count(self, channel: str, since: int, now: int) -> int:
-        """How many messages are later than timetoken `since`; at most 10,000."""
-        kept = self._messages.get(channel, [])
-        newer = kept[_after(kept, since) :]
+        """The number of messages later than timetoken `since`; at most 10,000."""
+        messages = self._messages.get(channel, [])
+        newer = messages[_after(messages, since) :]
         return min(MAX_COUNT, sum(stored.until > now for stored in newer))
 
     def delete(self, channel: str, part: Slice) -> list[int]:
-        """Deletes the slice, whichever way round it is given, and returns the timetokens that are gone.
+        """Delete the slice, in either direction, and return the deleted timetokens.
 
-        A slice with only a `start` reaches to the newest message here, one with only an `end` to the oldest.
+        Here a slice with only a `start` extends to the newest message, one with only an `end` to the oldest.
         """
-        kept = self._messages.get(channel, [])
-        low, high = _deleted_bounds(kept, part)
-        gone = kept[low:high]
-        for stored in gone:
+        messages = self._messages.get(channel, [])
+        low, high = _deleted_bounds(messages, part)
+        deleted = messages[low:high]
+        for stored in deleted:
             stored.drop()
-        del kept[low:high]
-        if not kept:
+        del messages[low:high]
+        if not messages:
             self._messages.pop(channel, None)
-        return [stored.timetoken for stored in gone]
+        return [stored.timetoken for stored in deleted]
 
     def __len__(self) -> int:
         return sum(map(len, self._messages.values()))
 
     def _slice(self, channel: str, part: Slice) -> list[Stored]:
-        kept = self._messages.get(channel, [])
+        messages = self._messages.get(channel, [])
         if part.forward and part.start is not None and part.end is not None:
-            return kept[_after(kept, part.start) : _after(kept, part.end)]
-        low = 0 if part.end is None else _from(kept, part.end)
-        high = len(kept) if part.start is None else _from(kept, part.start)
-        return kept[low:high]
+            return messages[_after(messages, part.start) : _after(messages, part.end)]
+        low = 0 if part.end is None else _from(messages, part.end)
+        high = len(messages) if part.start is None else _from(messages, part.start)
+        return messages[low:high]
 
     def _make_room(self) -> None:
-        """Lets the oldest go; entries that were deleted otherwise are only skipped."""
+        """Drop the oldest messages; entries that are deleted already are skipped."""
         while len(self._order) > self.in_all:
             oldest = self._order.popleft()
             if oldest.deleted:
                 continue
-            kept = self._messages[oldest.channel]
-            kept.remove(oldest)
-            if not kept:
+            messages = self._messages[oldest.channel]
+            messages.remove(oldest)
+            if not messages:
                 del self._messages[oldest.channel]
 
 
@@ -132,21 +131,21 @@ def _timetoken(stored: Stored) -> int:
     return stored.timetoken
 
 
-def _from(kept: list[Stored], timetoken: int) -> int:
-    return bisect_left(kept, timetoken, key=_timetoken)
+def _from(messages: list[Stored], timetoken: int) -> int:
+    return bisect_left(messages, timetoken, key=_timetoken)
 
 
-def _after(kept: list[Stored], timetoken: int) -> int:
-    return bisect_right(kept, timetoken, key=_timetoken)
+def _after(messages: list[Stored], timetoken: int) -> int:
+    return bisect_right(messages, timetoken, key=_timetoken)
 
 
-def _deleted_bounds(kept: list[Stored], part: Slice) -> tuple[int, int]:
-    """From the earlier to the later end of the slice; the `start` itself stays, the `end` itself goes."""
+def _deleted_bounds(messages: list[Stored], part: Slice) -> tuple[int, int]:
+    """From the earlier to the later end of the slice; `start` is exclusive, `end` inclusive."""
     start, end = part.start, part.end
     if start is None:
-        return 0, len(kept) if end is None else _after(kept, end)
+        return 0, len(messages) if end is None else _after(messages, end)
     if end is None:
-        return _after(kept, start), len(kept)
+        return _after(messages, start), len(messages)
     if start <= end:
-        return _after(kept, start), _after(kept, end)
-    return _from(kept, end), _from(kept, start)
+        return _after(messages, start), _after(messages, end)
+    return _from(messages, end), _from(messages, start)

@@ -1,6 +1,6 @@
 """Message persistence over HTTP: fetch, fetch with actions, counts, delete (`/v3/history...`).
 
-Knows paths, parameters and bodies (PubNub docs, recorded replies). Knows no state of its own.
+Paths, parameters and bodies (PubNub docs, recorded replies); the state is in `history`.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Serve = Callable[[Call, list[str]], web.Response]
 
 
 class ParameterError(ValueError):
-    """A query parameter cannot be used; the text says which."""
+    """A query parameter is invalid; the text names it."""
 
 
-def _answers(operation: str, serve: Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """`serve` with its channels, its rights checked and its errors as this family writes them."""
+def _responses(operation: str, serve: Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """A handler around `serve`: parses channels, checks rights, formats errors as this family does."""
 
     async def handler(request: web.Request) -> web.Response:
         call, body = request[CALL], await request.read()
@@ -76,7 +76,7 @@ def _fetch_with_actions(call: Call, channels: list[str]) -> web.Response:
 
 
 def _more(call: Call, channel: str, messages: list[Stored], asked: int) -> dict[str, Any]:
-    """Where to go on when fewer were answered than were asked for and are there."""
+    """The next page's parameters, where more messages exist than were returned."""
     if asked <= MAX_MANY or len(messages) < MAX_MANY:
         return {}
     oldest, left = messages[0].timetoken, asked - MAX_MANY
@@ -114,7 +114,7 @@ def _found(call: Call, channel: str, part: Slice, most: int) -> list[Stored]:
 
 
 def _shown(call: Call, stored: Stored) -> dict[str, Any]:
-    """A message as it is answered; what may be included is there when asked for, with an empty value if need be."""
+    """A message in a response; requested optional members are present even if empty."""
     shown: dict[str, Any] = {"message": json.loads(stored.text), "timetoken": str(stored.timetoken)}
     if _yes(call, "include_meta"):
         shown["meta"] = "" if stored.meta is None else stored.meta
@@ -147,7 +147,7 @@ def _yes(call: Call, name: str) -> bool:
 
 
 def _key(call: Call, channel: str) -> str:
-    """Channel names are answered percent-encoded unless that is declined (documented)."""
+    """Channel names are returned percent-encoded unless the request declines it (documented)."""
     return channel if call.query.get("encode_channels") in {"false", "0"} else quote(channel, safe="")
 
 
@@ -161,10 +161,10 @@ def _error(text: str) -> web.Response:
 
 _BASE = "{:sub-key|sub_key|subkey}/{sub}"
 ROUTES = [
-    web.get(f"/v3/history/{_BASE}/channel/{{channels}}", _answers("history", _fetch)),
+    web.get(f"/v3/history/{_BASE}/channel/{{channels}}", _responses("history", _fetch)),
     web.get(
-        f"/v3/history-with-actions/{_BASE}/channel/{{channels}}", _answers("history", _fetch_with_actions)
+        f"/v3/history-with-actions/{_BASE}/channel/{{channels}}", _responses("history", _fetch_with_actions)
     ),
-    web.get(f"/v3/history/{_BASE}/message-counts/{{channels}}", _answers("message_counts", _count)),
-    web.delete(f"/v3/history/{_BASE}/channel/{{channels}}", _answers("delete_messages", _delete)),
+    web.get(f"/v3/history/{_BASE}/message-counts/{{channels}}", _responses("message_counts", _count)),
+    web.delete(f"/v3/history/{_BASE}/channel/{{channels}}", _responses("delete_messages", _delete)),
 ]

@@ -1,7 +1,7 @@
-"""One keyset: its keys, its settings and every state object that belongs to it.
+"""One keyset: its keys, its settings and its state objects.
 
-Knows how a published envelope reaches the queue, the history and the counters. Reads the clock it was given; the
-state objects it holds do not. Knows nothing of HTTP.
+Distributes a published envelope to the queue, the history and the counters. It reads the clock; the state objects get
+the time as an argument.
 """
 
 from __future__ import annotations
@@ -27,10 +27,16 @@ from local_stack.origin.webhooks import Webhooks
 
 
 class Keyset:
-    """Keys and state. `settings` may be changed in place at any time; the state objects read it when they act."""
+    """Keys and state. `settings` can be changed in place at any time; the state objects read it when they act."""
 
     def __init__(
-        self, publish_key: str, subscribe_key: str, secret_key: str, clock: Clock, settings: KeysetSettings
+        self,
+        *,
+        publish_key: str,
+        subscribe_key: str,
+        secret_key: str,
+        clock: Clock,
+        settings: KeysetSettings,
     ) -> None:
         self.publish_key = publish_key
         self.subscribe_key = subscribe_key
@@ -38,16 +44,18 @@ class Keyset:
         self.clock = clock
         self.settings = settings
         self.published: Counter[str] = Counter()
-        """How many events were published on each channel."""
+        """Number of published events by channel."""
         self.channels = Channels(
-            settings.queue_messages, settings.queue_s, wildcard_presence=settings.wildcard_presence
+            max_per_channel=settings.queue_messages,
+            max_age_seconds=settings.queue_s,
+            wildcard_presence=settings.wildcard_presence,
         )
         self.webhooks = Webhooks(subscribe_key, clock)
         self.faults = Faults()
         self.reset()
 
     def configure(self, changes: dict[str, Any]) -> None:
-        """Changes settings by name, those of presence one level down. Raises pydantic's `ValidationError`."""
+        """Change settings by name; those of presence are below `presence`. Raises pydantic's `ValidationError`."""
         now = self.settings.model_dump()
         presence = now["presence"] | changes.get("presence", {})
         wanted = KeysetSettings.model_validate(now | changes | {"presence": presence})
@@ -55,15 +63,15 @@ class Keyset:
             setattr(self.settings.presence, name, getattr(wanted.presence, name))
         for name in set(type(wanted).model_fields) - {"presence"}:
             setattr(self.settings, name, getattr(wanted, name))
-        self.channels.keep, self.channels.keep_s = wanted.queue_messages, wanted.queue_s
+        self.channels.max_per_channel, self.channels.max_age_seconds = wanted.queue_messages, wanted.queue_s
         self.channels.wildcard_presence = wanted.wildcard_presence
 
     def reset(self) -> None:
-        """Forgets everything but keys, settings, webhook targets and faults; polls stay open."""
+        """Drop all state except keys, settings, webhook targets and faults; polls stay open."""
         self.channels.clear()
         self.presence = Presence(self.settings.presence)
         self.here_now: dict[str, tuple[float, dict[str, State | None]]] = {}
-        """Here Now answers by channel and the moment until which each is repeated."""
+        """Cached Here Now results by channel, each with its expiry."""
         self.objects = ObjectStore()
         self.access = Access()
         self.groups = Groups()
@@ -72,49 +80,51 @@ class Keyset:
         self.published.clear()
 
     def publish(
-        self, envelope: Envelope, *, store: bool = False, ttl_hours: int | None = None, told: bool = True
+        self, envelope: Envelope, *, store: bool = False, ttl_hours: int | None = None, deliver: bool = True
     ) -> int:
-        """Publishes `envelope` now and returns its timetoken; `store` also persists it for `ttl_hours`.
+        """Publish `envelope` now and return its timetoken; `store` also persists it for `ttl_hours`.
 
-        Without `told` no subscriber gets it.
+        Without `deliver` subscribers do not get it.
         """
         timetoken = self.clock.timetoken()
         self.published[envelope.channel] += 1
         if store:
             self._store(envelope, timetoken, ttl_hours)
-        if told:
+        if deliver:
             made = event(envelope, timetoken, self.subscribe_key, self.settings.shard, self.settings.region)
             if not self.faults.loses(made):
                 self.channels.append(made)
         return timetoken
 
     def announce(self, events: Iterable[PresenceEvent]) -> None:
-        """Publishes presence events on their `-pnpres` channels and tells the listeners."""
-        for told in events:
-            body = payload(told, self.settings.presence)
-            if told.action not in QUIET:
-                self.publish(Envelope(channel=told.channel + PRESENCE, payload=body, meta=mirror(told, body)))
-            self.webhooks.hear(told, body)
+        """Publish presence events on their `-pnpres` channels and to the webhooks."""
+        for change in events:
+            body = payload(change, self.settings.presence)
+            if change.action not in QUIET:
+                self.publish(
+                    Envelope(channel=change.channel + PRESENCE, payload=body, meta=mirror(change, body))
+                )
+            self.webhooks.enqueue(change, body)
 
     def visit(self, visit: Visit) -> None:
-        """A subscribe call or heartbeat was made."""
+        """Process a subscribe request or heartbeat."""
         self.announce(self.presence.visit(visit, self.clock.now))
 
     def leave(self, uuid: str, channels: Iterable[str]) -> None:
-        """`uuid` unsubscribed from `channels`, or its connection ended."""
+        """Process an unsubscribe of `uuid` from `channels`, or the end of its connection."""
         self.announce(self.presence.leave(uuid, channels, self.clock.now))
 
     def group_changed(self, group: str) -> None:
-        """The channels of `group` are others now: whoever polls it looks again."""
+        """Wake the pollers of `group`, whose channels have changed."""
         self.channels.wake(group_log(group))
 
     def due(self) -> float | None:
-        """When `tick` next has something to do, in Unix seconds."""
+        """The next time at which `tick` has something to do, in Unix seconds."""
         dues = (self.presence.due(), self.channels.due(), self.webhooks.due())
         return min((at for at in dues if at is not None), default=None)
 
     def tick(self, now: float) -> None:
-        """Lets timeouts, intervals and idle polls happen that are due."""
+        """Process due timeouts, intervals and idle polls."""
         self.announce(self.presence.run(now))
         self.channels.expire(now)
         if self.webhooks.queues:
@@ -134,5 +144,5 @@ class Keyset:
 
 
 def group_log(group: str) -> str:
-    """The name under which those wait who poll `group`; no channel can be called so."""
+    """The log that pollers of `group` wait on; no channel can have this name."""
     return f"\0{group.removesuffix(PRESENCE)}"

@@ -1,6 +1,6 @@
 """Which names channels and users may have (PubNub docs, "Channels" and "Users and devices").
 
-Knows lengths and refused characters. Knows nothing of what a name is used for.
+Pure: lengths and refused characters.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ _PRESENCE = "-pnpres"
 
 
 def channel_error(name: str, most: int) -> str | None:
-    """Why nothing can be published on `name`, None when it can; `most` characters are allowed."""
+    """Why `name` cannot be published on, or None; `most` characters are allowed."""
     if not name:
         return "Missing Channel"
     if too_long(name, most):
@@ -23,5 +23,5 @@ def channel_error(name: str, most: int) -> str | None:
 
 
 def too_long(name: str | None, most: int) -> bool:
-    """Whether a channel or user id has more than `most` characters; the suffix of presence does not count."""
+    """Whether a channel or user id has more than `most` characters; the presence suffix does not count."""
     return name is not None and len(name) > most and len(name.removesuffix(_PRESENCE)) > most

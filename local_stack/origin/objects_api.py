@@ -1,7 +1,7 @@
 """App Context over HTTP: users, channels, memberships and members (`/v2/objects/...`).
 
-Knows paths, parameters, reply shapes and error bodies (PubNub docs, recorded replies). `If-Match` counts on a change
-of a user or channel only: the Python client repeats it on every later call. Knows no state of its own.
+Paths, parameters, response shapes and error bodies (PubNub docs, recorded replies); the state is in `objects_store`.
+`If-Match` is only used on a change of a user or channel: the Python client repeats it on every later request.
 """
 
 from __future__ import annotations
@@ -47,15 +47,15 @@ _PART: dict[Kind, str] = {"uuid": "uuid", "channel": "channel"}
 
 
 class RefusedError(Exception):
-    """Access Manager refuses the call."""
+    """Access Manager rejects the request."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
 
 
-def _answers(serve: Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """`serve` with its errors as this family writes them."""
+def _responses(serve: Serve) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """A handler around `serve` that formats errors as this family does."""
 
     async def handler(request: web.Request) -> web.Response:
         try:
@@ -72,8 +72,10 @@ def _error(status: int, message: str, **more: Any) -> web.Response:
 
 
 def _invalid(details: Sequence[Detail]) -> web.Response:
-    wire = [{"message": d.message, "location": d.location, "locationType": d.location_type} for d in details]
-    return _error(400, "Request payload contained invalid input.", details=wire)
+    entries = [
+        {"message": d.message, "location": d.location, "locationType": d.location_type} for d in details
+    ]
+    return _error(400, "Request payload contained invalid input.", details=entries)
 
 
 _ERRORS: dict[type[Exception], Callable[[Any], web.Response]] = {
@@ -103,26 +105,26 @@ def _named(kind: Kind, *names: str) -> dict[str, list[str]]:
 
 
 def _objects(call: Call) -> ObjectStore:
-    """The keyset's App Context, with the switch that may have been turned meanwhile."""
+    """The keyset's App Context, with the current value of the integrity setting."""
     call.keyset.objects.integrity = call.keyset.settings.referential_integrity
     return call.keyset.objects
 
 
-def _tell(call: Call, events: list[Event]) -> None:
-    """Both ends of a membership hear the same: it is written once."""
-    told, text = None, ""
+def _publish_events(call: Call, events: list[Event]) -> None:
+    """Publish App Context events. Both ends of a membership get the same data, so it is serialized once."""
+    serialized, text = None, ""
     for event in events:
         if event.data["type"] not in call.keyset.settings.objects_events:
             continue
-        if event.data is not told:
-            told, text = event.data, dumps(event.data)
+        if event.data is not serialized:
+            serialized, text = event.data, dumps(event.data)
         call.keyset.publish(Envelope(channel=event.channel, payload=event.data, text=text, kind=Sent.OBJECTS))
 
 
 def _listed(call: Call, records: Records, names: Sequence[str], inner: Sequence[str]) -> web.Response:
-    """The page of `records` that is asked for; `inner` are the names that may only be filtered by.
+    """The requested page of `records`; `inner` are the names that can only be filtered by.
 
-    The Python client sorts memberships by `id` and `name` and means the other end's.
+    The Python client sorts memberships by `id` and `name` and means those of the other end.
     """
     asked = objects_page.page_request(call.query)
     short = {name.partition(".")[2]: name for name in names if name.endswith((".id", ".name"))}
@@ -136,7 +138,7 @@ def _listed(call: Call, records: Records, names: Sequence[str], inner: Sequence[
 def _wanted(
     call: Call, records: Records, names: Sequence[str], order: list[tuple[str, bool]]
 ) -> Records | list[Fields]:
-    """The records that pass the filter, in order; untouched when neither is asked for."""
+    """The records that pass the filter, sorted; unchanged when neither is requested."""
     expression = call.query.get("filter")
     if not expression and not order:
         return records
@@ -167,7 +169,9 @@ def _put(kind: Kind) -> Serve:
         await _check(call, needs(f"set_{_NOUN[kind]}", **_named(kind, name)))
         changes = entity_changes(kind, body)
         if_match = call.request.headers.get("If-Match")
-        _tell(call, _objects(call).put(kind, name, changes, call.keyset.clock.timetoken(), if_match))
+        _publish_events(
+            call, _objects(call).put(kind, name, changes, call.keyset.clock.timetoken(), if_match)
+        )
         return _shown_one(call, kind, name)
 
     return serve
@@ -177,7 +181,7 @@ def _remove(kind: Kind) -> Serve:
     async def serve(call: Call) -> web.Response:
         name = _id(call, kind)
         await _check(call, needs(f"delete_{_NOUN[kind]}", **_named(kind, name)))
-        _tell(call, _objects(call).remove(kind, name))
+        _publish_events(call, _objects(call).remove(kind, name))
         return reply({"status": 200, "data": None}, 200, Family.OBJECTS)
 
     return serve
@@ -201,9 +205,9 @@ async def _change_memberships(call: Call) -> web.Response:
     await _check(call, needs("set_memberships", channels=touched, uuids=[user]))
     objects.require((user, channel) for channel, _ in changes.put)
     for channel, own in changes.put:
-        _tell(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
+        _publish_events(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
     for channel in changes.remove:
-        _tell(call, objects.leave(user, channel))
+        _publish_events(call, objects.leave(user, channel))
     return _listed_memberships(call, user)
 
 
@@ -219,9 +223,9 @@ async def _change_members(call: Call) -> web.Response:
     await _check(call, needs("set_members", channels=[channel]))
     objects.require((user, channel) for user, _ in changes.put)
     for user, own in changes.put:
-        _tell(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
+        _publish_events(call, objects.join(user, channel, own, call.keyset.clock.timetoken()))
     for user in changes.remove:
-        _tell(call, objects.leave(user, channel))
+        _publish_events(call, objects.leave(user, channel))
     return _listed_members(call, channel)
 
 
@@ -246,18 +250,18 @@ def _membership_names(other: Kind) -> list[str]:
 def _entity_routes(kind: Kind) -> list[web.RouteDef]:
     every, one = f"/v2/objects/{{sub}}/{kind}s", f"/v2/objects/{{sub}}/{kind}s/{{{_PART[kind]}}}"
     return [
-        web.get(every, _answers(_all(kind))),
-        web.get(one, _answers(_one(kind))),
-        web.patch(one, _answers(_put(kind))),
-        web.delete(one, _answers(_remove(kind))),
+        web.get(every, _responses(_all(kind))),
+        web.get(one, _responses(_one(kind))),
+        web.patch(one, _responses(_put(kind))),
+        web.delete(one, _responses(_remove(kind))),
     ]
 
 
 ROUTES = [
     *_entity_routes("uuid"),
     *_entity_routes("channel"),
-    web.get("/v2/objects/{sub}/uuids/{uuid}/channels", _answers(_memberships)),
-    web.patch("/v2/objects/{sub}/uuids/{uuid}/channels", _answers(_change_memberships)),
-    web.get("/v2/objects/{sub}/channels/{channel}/uuids", _answers(_members)),
-    web.patch("/v2/objects/{sub}/channels/{channel}/uuids", _answers(_change_members)),
+    web.get("/v2/objects/{sub}/uuids/{uuid}/channels", _responses(_memberships)),
+    web.patch("/v2/objects/{sub}/uuids/{uuid}/channels", _responses(_change_memberships)),
+    web.get("/v2/objects/{sub}/channels/{channel}/uuids", _responses(_members)),
+    web.patch("/v2/objects/{sub}/channels/{channel}/uuids", _responses(_change_members)),
 ]

@@ -1,7 +1,7 @@
-"""The JSON bodies that App Context accepts, checked.
+"""Validate the JSON bodies of App Context.
 
-Knows which members a user, a channel and a list of memberships may have and how large they may be (PubNub docs,
-"Set user metadata" and its siblings). Members it does not know are ignored, as there. Knows nothing of storage.
+Pure: which members a user, a channel and a list of memberships can have and their size limits (PubNub docs, "Set user
+metadata" and its siblings). Unknown members are ignored, as PubNub does.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 from local_stack.origin import strict_json
 from local_stack.origin.objects_store import MEMBERS, OPTIONAL, Fields, Kind
 
-MAX_BODY = 32 * 1024
-MAX_ID = 92
+MAX_BODY_BYTES = 32 * 1024
+MAX_ID_CHARACTERS = 92
 _LENGTHS = {"name": 2048, "externalId": 2048, "profileUrl": 2048, "email": 320, "status": 50, "type": 50}
 _REFUSED = frozenset(",/\\*:")
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """One thing that is wrong with a request: what, at which member, in the body, path or query."""
+    """One error of a request: its text, the member, and whether that is in the body, path or query."""
 
     message: str
     location: str
@@ -38,7 +38,7 @@ class InputError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class MembershipChanges:
-    """A PATCH of memberships or members: other end's id with its own data, and ids to take out."""
+    """A PATCH of memberships or members: the data by the other end's id, and the ids to remove."""
 
     put: list[tuple[str, Fields]] = field(default_factory=list)
     remove: list[str] = field(default_factory=list)
@@ -63,14 +63,16 @@ def membership_changes(other: Kind, body: bytes) -> MembershipChanges:
 
 
 def checked_id(name: str, location: str, location_type: str = "path") -> str:
-    """`name` when it may be an id: 1 to 92 bytes of UTF-8 without refused characters. Raises `InputError`."""
-    if 0 < len(name.encode("utf-8", "replace")) <= MAX_ID and not any(c in _REFUSED or c < " " for c in name):
+    """`name` if it is a valid id: 1 to 92 bytes of UTF-8 without refused characters. Raises `InputError`."""
+    if 0 < len(name.encode("utf-8", "replace")) <= MAX_ID_CHARACTERS and not any(
+        c in _REFUSED or c < " " for c in name
+    ):
         return name
     raise InputError(Detail("Identifier is invalid.", location, location_type))
 
 
 def _object(body: bytes) -> Fields:
-    if len(body) > MAX_BODY:
+    if len(body) > MAX_BODY_BYTES:
         raise InputError(Detail("Request body is larger than 32 KiB.", "body"))
     try:
         document = strict_json.loads(body)
@@ -115,7 +117,7 @@ def _complaint(name: str, value: Any) -> str | None:
         return _custom_complaint(value)
     if not isinstance(value, str):
         return "A string is expected."
-    if len(value) > _LENGTHS.get(name, MAX_BODY):
+    if len(value) > _LENGTHS.get(name, MAX_BODY_BYTES):
         return f"The value is longer than {_LENGTHS[name]} characters."
     return None
 

@@ -1,10 +1,10 @@
 """The filter and sort language of App Context (PubNub docs, "App Context filtering").
 
-Knows how an expression such as ``channel.name LIKE 'Midn*' && !(custom.age < 21)`` is read and judged over a
-plain JSON record, and how ``name,updated:desc`` orders records. Knows nothing of storage, paging or HTTP.
+Pure: parses an expression such as ``channel.name LIKE 'Midn*' && !(custom.age < 21)`` into a predicate over a JSON
+record, and ``name,updated:desc`` into a sort order.
 
-A member that a record does not have matches nothing, whatever the operator; only the literal ``null`` finds it
-(``custom.k == null``) or excludes it. Values of unlike kinds match under no operator. ``LIKE`` ignores case; its
+A member that a record does not have matches nothing, under any operator; only the literal ``null`` finds it
+(``custom.k == null``) or excludes it. Values of different types match under no operator. ``LIKE`` ignores case; its
 ``*`` stands for any run of characters.
 """
 
@@ -62,10 +62,10 @@ class Token:
 
 
 def filter_test(expression: str, names: Iterable[str]) -> Test:
-    """Reads `expression` into a test of one record.
+    """Parse `expression` into a predicate over one record.
 
-    `names` are the members that may be filtered by; `custom` also admits every `custom.<key>` below it.
-    Raises `FilterError` with a text that says what was wrong.
+    `names` are the members that can be filtered by; `custom` also admits every `custom.<key>` below it.
+    Raises `FilterError` with the reason.
     """
     if len(expression) > MAX_LENGTH:
         raise FilterError("Filter expression is too long.")
@@ -83,7 +83,7 @@ def value_of(record: Record, name: str) -> Any:
 
 
 def sort_records(records: Iterable[Record], order: list[tuple[str, bool]]) -> list[Any]:
-    """`records` by `order` (pairs of name and descending); equal ones keep the order they came in."""
+    """`records` sorted by `order` (pairs of name and descending); the sort is stable."""
     result = list(records)
     for name, descending in reversed(order):
         result.sort(key=lambda record: _sort_key(value_of(record, name)), reverse=descending)
@@ -91,7 +91,7 @@ def sort_records(records: Iterable[Record], order: list[tuple[str, bool]]) -> li
 
 
 def sort_order(expressions: Iterable[str], names: Iterable[str]) -> list[tuple[str, bool]]:
-    """Reads ``name``, ``updated:desc`` and comma lists of them into pairs of name and descending.
+    """Parse ``name``, ``updated:desc`` and comma lists of them into pairs of name and descending.
 
     Raises `SortError` for an unknown name or direction.
     """
@@ -136,7 +136,7 @@ def _unquoted(text: str) -> str:
 
 
 class _Reader:
-    """Reads tokens from left to right: or-of-ands-of-nots, the usual precedence."""
+    """Recursive-descent parser with the usual precedence: or, and, not."""
 
     def __init__(self, tokens: list[Token], names: frozenset[str]) -> None:
         self._tokens = tokens

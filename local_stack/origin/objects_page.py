@@ -1,8 +1,7 @@
-"""Pages of App Context: what a request asks for and which part of a list it gets.
+"""Paging of App Context: parse the parameters of a list request and cut the page.
 
-Knows `limit`, `start`, `end`, `count`, `include`, the shape of cursors and the members `totalCount`, `next` and
-`prev` of a reply (recorded: a cursor is unpadded base64 of a decimal offset; `next` is there whenever the page is
-not empty). Knows nothing of what the listed things are.
+Pure: `limit`, `start`, `end`, `count`, `include`, cursors, and the members `totalCount`, `next` and `prev` of a
+response (recorded: a cursor is unpadded base64 of a decimal offset; `next` is present whenever the page is not empty).
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ class Sliceable(Protocol[Part_co]):
 
 
 class PageError(ValueError):
-    """A paging parameter cannot be used; `location` names it."""
+    """A paging parameter is invalid; `location` names it."""
 
     def __init__(self, location: str, message: str) -> None:
         super().__init__(message)
@@ -37,7 +36,7 @@ class PageError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """What a list call asks for: at most `limit` items after `start` or before `end` (offsets)."""
+    """Parameters of a list request: at most `limit` items after `start` or before `end` (offsets)."""
 
     limit: int = MAX_LIMIT
     start: int | None = None
@@ -47,7 +46,7 @@ class PageRequest:
 
 
 def page_request(query: Mapping[str, str]) -> PageRequest:
-    """Reads the paging parameters of `query`. Raises `PageError`."""
+    """Parse the paging parameters of `query`. Raises `PageError`."""
     include = included(query)
     return PageRequest(
         limit=_limit(query.get("limit")),
@@ -59,12 +58,12 @@ def page_request(query: Mapping[str, str]) -> PageRequest:
 
 
 def included(query: Mapping[str, str]) -> frozenset[str]:
-    """The members asked for by `include`, a comma list."""
+    """The members requested by `include`, a comma list."""
     return frozenset(part.strip() for part in query.get("include", "").split(",") if part.strip())
 
 
 def cut(items: Sliceable[Part_co], asked: PageRequest) -> tuple[Part_co, dict[str, Any]]:
-    """The asked part of `items`, and the members of the reply that say where it lies."""
+    """The requested part of `items`, and the paging members of the response."""
     first, last = _bounds(len(items), asked)
     part = items[first:last]
     members: dict[str, Any] = {}
@@ -78,7 +77,7 @@ def cut(items: Sliceable[Part_co], asked: PageRequest) -> tuple[Part_co, dict[st
 
 
 def cursor(offset: int) -> str:
-    """The opaque cursor of an offset: `10` is `MTA`."""
+    """The opaque cursor of an offset: `10` becomes `MTA`."""
     return base64.urlsafe_b64encode(str(offset).encode()).decode().rstrip("=")
 
 

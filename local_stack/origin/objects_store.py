@@ -1,8 +1,8 @@
 """App Context state: user and channel metadata, memberships between them, and the events a change causes.
 
-Knows upserts (omitted members are kept, null clears, `custom` is replaced whole), eTags, `updated` stamps, what a
-reply shows for an `include`, and which events go to which channels (PubNub docs, recorded replies). Time comes in
-as a timetoken (100 ns units). Knows nothing of HTTP, paging, access or who listens.
+Pure: upserts (omitted members stay, null clears, `custom` is replaced as a whole), eTags, `updated` timestamps, the
+members that a response contains for an `include`, and which events go to which channels (PubNub docs, recorded
+replies). Time is an argument, as a timetoken (100 ns units).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Event:
 
 
 class Records:
-    """Records in order, made only when they are looked at: a page of many costs no more than a page of few."""
+    """An ordered sequence of records that are built on access: a page of a long list costs as much as of a short one."""
 
     def __init__(self, names: list[str], record: Callable[[str], Fields]) -> None:
         self._names = names
@@ -84,7 +84,7 @@ class ObjectStore:
     _sorted: dict[Kind, list[str]] = field(default_factory=dict)
 
     def get(self, kind: Kind, name: str) -> Fields:
-        """The whole record of a user or channel. Raises `NotFoundError`."""
+        """The complete record of a user or channel. Raises `NotFoundError`."""
         entity = self.entities[kind].get(name)
         if entity is None:
             raise NotFoundError
@@ -100,9 +100,9 @@ class ObjectStore:
     def put(
         self, kind: Kind, name: str, changes: Fields, now: int, if_match: str | None = None
     ) -> list[Event]:
-        """Creates or changes a user or channel; `changes` holds known members only.
+        """Create or change a user or channel; `changes` contains known members only.
 
-        Raises `ModifiedError` when `if_match` is given and is not the present eTag.
+        Raises `ModifiedError` when `if_match` is not None and not the current eTag.
         """
         entity = self.entities[kind].get(name)
         if if_match is not None and (entity is None or entity.etag != if_match):
@@ -117,7 +117,7 @@ class ObjectStore:
         return [Event(name, _event("set", kind, data))]
 
     def remove(self, kind: Kind, name: str) -> list[Event]:
-        """Deletes a user or channel; one that does not exist is no error and no event."""
+        """Delete a user or channel; one that does not exist is no error and no event."""
         if self.entities[kind].pop(name, None) is None:
             return []
         self._sorted.pop(kind, None)
@@ -136,7 +136,7 @@ class ObjectStore:
             raise MissingReferenceError
 
     def join(self, user: str, channel: str, changes: Fields, now: int) -> list[Event]:
-        """Creates or changes the membership of `user` in `channel`. Raises `MissingReferenceError`."""
+        """Create or change the membership of `user` in `channel`. Raises `MissingReferenceError`."""
         self.require([(user, channel)])
         membership = self.channels_of.setdefault(user, {}).setdefault(channel, Entity())
         self.users_of.setdefault(channel, {})[user] = membership
@@ -147,7 +147,7 @@ class ObjectStore:
         return _to_both(user, channel, _event("set", "membership", data))
 
     def leave(self, user: str, channel: str) -> list[Event]:
-        """Ends a membership; one that does not exist is no error and no event."""
+        """Delete a membership; one that does not exist is no error and no event."""
         if self.channels_of.get(user, {}).pop(channel, None) is None:
             return []
         self.users_of[channel].pop(user, None)
@@ -173,7 +173,7 @@ class ObjectStore:
 
 
 def shown(record: Mapping[str, Any], include: Iterable[str]) -> Fields:
-    """What a reply shows of a whole `record`: `custom`, `status`, `type` and the other end only when included."""
+    """The part of `record` in a response: `custom`, `status`, `type` and the other end only when included."""
     wanted = frozenset(include)
     view: Fields = {}
     for name, value in record.items():
@@ -199,7 +199,7 @@ def _optional(entity: Entity) -> Fields:
 
 
 def _apply(entity: Entity, changes: Fields) -> Fields:
-    """Writes `changes` into the entity and returns those that made a difference."""
+    """Apply `changes` to the entity and return those that changed something."""
     changed = {name: value for name, value in changes.items() if entity.fields.get(name) != value}
     entity.fields = {name: value for name, value in {**entity.fields, **changes}.items() if value is not None}
     return changed

@@ -1,9 +1,8 @@
 """What each operation needs under Access Manager (PubNub docs, "Operations to permissions mapping").
 
-Knows the table and nothing else: who is asking and what they were granted is the business of `access`. Two entries
-go beyond the documentation: a heartbeat needs what subscribing needs (it makes its caller an occupant), and a list
-over all users, channels or groups needs a grant that names no single one. A right made of two bits is satisfied by
-either.
+Pure: the table only; grants are evaluated in `access`. Two entries go beyond the documentation: a heartbeat needs what
+subscribing needs (it makes its caller an occupant), and a list over all users, channels or groups needs a grant that
+names no single one. A right made of two bits is satisfied by either.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ _LISTS = {
 def needs(
     operation: str, channels: Iterable[str] = (), groups: Iterable[str] = (), uuids: Iterable[str] = ()
 ) -> list[Need]:
-    """The rights that `operation` on these resources takes. A presence channel is a channel of its own name."""
+    """The rights that `operation` on these resources needs. A presence channel counts as a separate channel."""
     if operation in _LISTS:
         return [_LISTS[operation]]
     named = zip(("chan", "grp", "uuid"), (channels, groups, uuids), _TABLE[operation], strict=True)

@@ -1,8 +1,8 @@
-"""Decides whether a call may do what it asks for, and writes the answer that refuses it.
+"""Authorize a request, and build the response that rejects it.
 
-Knows when Access Manager is on, that a request signed with the secret key may do everything, and the bodies of
-refusals (recorded; PubNub docs). A signature's timestamp may fit the origin's clock or the machine's: clients sign
-with real time while a test moves the virtual one. Which operation needs what stands in `operations`.
+Access Manager can be off; a request signed with the secret key may do everything; rejections have the recorded bodies
+(PubNub docs). A signature's timestamp can match the origin's clock or the machine's: clients sign with real time while
+a test moves the virtual one. The rights that operations need are in `operations`.
 
 Use: ``if (no := allowed(call, needs("publish", channels=[channel]))) is not None: return no``
 """
@@ -27,14 +27,14 @@ _PAYLOAD = {"chan": ("channels", ""), "grp": ("channel-groups", ":"), "uuid": ("
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a call is refused: the status, the text and the resources that were asked for in vain."""
+    """Why a request is rejected: the status, the text and the resources that were denied."""
 
     status: int
     message: str
     payload: dict[str, list[str]] | None = None
 
     def body(self) -> dict[str, Any]:
-        """As most families write it, members in the recorded order."""
+        """The body of most families, members in the recorded order."""
         if self.payload is None:
             return {"error": True, "status": self.status, "service": SERVICE, "message": self.message}
         head = {"message": self.message, "payload": self.payload}
@@ -44,13 +44,13 @@ class Refusal:
 def allowed(
     call: Call, wanted: Iterable[Need], family: Family = Family.MESSAGES, body: bytes = b""
 ) -> web.Response | None:
-    """None when the call may go on, else the answer that refuses it. `body` counts for a signed request."""
+    """None when the request is allowed, else the response that rejects it. A signature covers `body`."""
     no = refusal(call, wanted, body)
     return None if no is None else reply(no.body(), no.status, family)
 
 
 def refusal(call: Call, wanted: Iterable[Need], body: bytes = b"") -> Refusal | None:
-    """As `allowed`, for families with error bodies of their own."""
+    """As `allowed`, for families with other error bodies."""
     if not call.keyset.settings.access_manager:
         return None
     if "signature" in call.query:
@@ -65,7 +65,7 @@ def refusal(call: Call, wanted: Iterable[Need], body: bytes = b"") -> Refusal | 
 
 
 def signed(call: Call, body: bytes = b"") -> Refusal | None:
-    """None when the call carries a good signature made with the secret key."""
+    """None when the request has a valid signature by the secret key, else why it is rejected."""
     path, _, query = call.target.partition("?")
     request = SignedRequest(call.method, path, query, body)
     if not timely(request, call.now, time.time()):

@@ -1,7 +1,7 @@
-"""Who is present where, and what is told of it: PubNub's presence as a state machine.
+"""PubNub's presence as a state machine: who is present where, and which events announce it.
 
-Knows joins, leaves, timeouts, state, announce and interval mode, debounce (PubNub docs and recorded replies).
-Time comes in as Unix seconds; what happened goes out as a list of events. Knows nothing of HTTP, messages or groups.
+Pure: joins, leaves, timeouts, state, announce and interval mode, debounce (PubNub docs and recorded replies). Time is
+an argument, in Unix seconds; the result is a list of events.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ Events = list[PresenceEvent]
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """A sign of life of `uuid` on `channels`: a subscribe call, or a heartbeat (`explicit`).
+    """A sign of life of `uuid` on `channels`: a subscribe request, or a heartbeat (`explicit`).
 
-    `timeout_s` is the `heartbeat` parameter, None where the client sent none. `states` maps channels to the state that
-    came along. `first` marks a handshake.
+    `timeout_s` is the `heartbeat` parameter, None where the client sent none. `states` maps channels to the state in
+    the request. `first` marks a handshake.
     """
 
     uuid: str
@@ -55,8 +55,8 @@ class _Occupant:
         self.echo_at: float | None = None
 
 
-class _Room:
-    """One channel with somebody in it, or with an interval still to be told."""
+class _ChannelEntry:
+    """One channel with occupants, or with an interval that is not announced yet."""
 
     __slots__ = ("deltas", "interval_at", "occupants")
 
@@ -67,34 +67,34 @@ class _Room:
 
 
 class Presence:
-    """The presence of one keyset. Every method that takes `now` returns the events it caused, in order."""
+    """The presence of one keyset. Every method that takes `now` returns the events that it caused, in order."""
 
     def __init__(self, settings: PresenceSettings) -> None:
         self.settings = settings
-        self._rooms: dict[str, _Room] = {}
+        self._entries: dict[str, _ChannelEntry] = {}
         self._where: dict[str, dict[str, None]] = {}
         self._absent_states: dict[tuple[str, str], State] = {}
         self._agenda: list[tuple[float, int, str, str | None]] = []
         self._turn = 0
 
-    # -- what clients do
+    # -- requests of clients
 
     def visit(self, visit: Visit, now: float) -> Events:
-        """Makes the visitor present where they are not yet, and puts their timeout off where that applies."""
+        """Make the user present where they are not yet, and postpone their timeout where that applies."""
         events: Events = []
         for channel in visit.channels:
             if not self.tracks(channel):
                 continue
-            room = self._rooms.get(channel)
-            occupant = room.occupants.get(visit.uuid) if room else None
+            entry = self._entries.get(channel)
+            occupant = entry.occupants.get(visit.uuid) if entry else None
             if occupant is None:
                 self._join(channel, visit, now, events)
             else:
-                self._again(channel, occupant, visit, now, events)
+                self._revisit(channel, occupant, visit, now, events)
         return events
 
     def leave(self, uuid: str, channels: Iterable[str], now: float) -> Events:
-        """Takes `uuid` out of `channels`, after the debounce if there is one."""
+        """Remove `uuid` from `channels`, after the debounce if there is one."""
         events: Events = []
         wait = self.settings.debounce_s
         for channel in channels:
@@ -110,7 +110,7 @@ class Presence:
         return events
 
     def set_state(self, uuid: str, states: Mapping[str, State], now: float) -> Events:
-        """Sets the state of `uuid` on each channel; told where they are present, kept for their join where not."""
+        """Set the state of `uuid` on each channel; announced where they are present, else stored for their join."""
         events: Events = []
         for channel, state in states.items():
             occupant = self._occupant(channel, uuid)
@@ -120,32 +120,32 @@ class Presence:
                 self._change(channel, uuid, state, now, events)
         return events
 
-    # -- what is asked
+    # -- queries
 
     def would_join(self, visit: Visit) -> bool:
-        """Whether this visit makes its visitor present where they are not yet."""
+        """Whether this visit would cause a join."""
         there = self._where.get(visit.uuid, ())
         return any(channel not in there and self.tracks(channel) for channel in visit.channels)
 
     def tracks(self, channel: str) -> bool:
-        """Whether presence is kept for `channel` at all."""
+        """Whether presence is tracked for `channel`."""
         return "*" in self.settings.tracked or any(
             channel.startswith(rule[:-1]) if rule.endswith("*") else channel == rule
             for rule in self.settings.tracked
         )
 
     def here(self, channel: str) -> dict[str, State | None]:
-        """The occupants of `channel` with their states, in the order they came."""
-        room = self._rooms.get(channel)
-        return {uuid: occupant.state for uuid, occupant in room.occupants.items()} if room else {}
+        """The occupants of `channel` with their states, in order of arrival."""
+        entry = self._entries.get(channel)
+        return {uuid: occupant.state for uuid, occupant in entry.occupants.items()} if entry else {}
 
     def occupancy(self, channel: str) -> int:
-        """How many are present on `channel`."""
-        room = self._rooms.get(channel)
-        return len(room.occupants) if room else 0
+        """The number of occupants of `channel`."""
+        entry = self._entries.get(channel)
+        return len(entry.occupants) if entry else 0
 
     def where(self, uuid: str) -> list[str]:
-        """The channels `uuid` is present on."""
+        """The channels on which `uuid` is present."""
         return list(self._where.get(uuid, ()))
 
     def state(self, uuid: str, channel: str) -> State:
@@ -154,59 +154,59 @@ class Presence:
         return (occupant.state if occupant else self._absent_states.get((channel, uuid))) or {}
 
     def channels(self) -> list[str]:
-        """Every channel somebody is present on."""
-        return [channel for channel, room in self._rooms.items() if room.occupants]
+        """All channels with occupants."""
+        return [channel for channel, entry in self._entries.items() if entry.occupants]
 
-    # -- what time does
+    # -- time
 
     def due(self) -> float | None:
-        """When `run` next has something to look at, in Unix seconds."""
+        """The next time at which `run` has something to process, in Unix seconds."""
         return self._agenda[0][0] if self._agenda else None
 
     def run(self, now: float) -> Events:
-        """Lets everything happen that is due by `now`, each stamped with the moment it was due."""
+        """Process everything due by `now`; each event has the time at which it was due."""
         events: Events = []
         while self._agenda and self._agenda[0][0] <= now:
             at, _, channel, uuid = heappop(self._agenda)
             if uuid is None:
                 self._interval(channel, at, events)
             else:
-                self._look(channel, uuid, at, events)
+                self._process_deadline(channel, uuid, at, events)
         return events
 
     def drop(self, channel: str) -> None:
-        """Forgets the presence of `channel` without telling anyone (a fault)."""
-        room = self._rooms.pop(channel, None)
-        for uuid in room.occupants if room else ():
+        """Drop the presence of `channel` without an event (a fault)."""
+        entry = self._entries.pop(channel, None)
+        for uuid in entry.occupants if entry else ():
             self._absent(uuid, channel)
 
-    # -- inside
+    # -- internals
 
     def _occupant(self, channel: str, uuid: str) -> _Occupant | None:
-        room = self._rooms.get(channel)
-        return room.occupants.get(uuid) if room else None
+        entry = self._entries.get(channel)
+        return entry.occupants.get(uuid) if entry else None
 
     def _join(self, channel: str, visit: Visit, now: float, events: Events) -> None:
         came = visit.states.get(channel)
-        kept = self._absent_states.pop((channel, visit.uuid), None)
-        occupant = _Occupant(kept if came is None else came)
-        room = self._rooms.setdefault(channel, _Room())
-        room.occupants[visit.uuid] = occupant
+        stored = self._absent_states.pop((channel, visit.uuid), None)
+        occupant = _Occupant(stored if came is None else came)
+        entry = self._entries.setdefault(channel, _ChannelEntry())
+        entry.occupants[visit.uuid] = occupant
         self._where.setdefault(visit.uuid, {})[channel] = None
         self._prolong(channel, occupant, visit, now)
-        if len(room.occupants) == 1:
+        if len(entry.occupants) == 1:
             events.append(PresenceEvent(ACTIVE, channel, None, now, 1))
-        self._tell(JOIN, channel, visit.uuid, now, events)
+        self._announce(JOIN, channel, visit.uuid, now, events)
 
-    def _again(self, channel: str, occupant: _Occupant, visit: Visit, now: float, events: Events) -> None:
+    def _revisit(self, channel: str, occupant: _Occupant, visit: Visit, now: float, events: Events) -> None:
         if occupant.leaves_at is not None and self.settings.late_leaves:
             occupant.echo_at = occupant.leaves_at
-            self._tell(JOIN, channel, visit.uuid, now, events)
+            self._announce(JOIN, channel, visit.uuid, now, events)
         occupant.leaves_at = None
         if visit.explicit or self.settings.implicit_heartbeat:
             self._prolong(channel, occupant, visit, now)
         if visit.first and self.settings.repeat_join:
-            self._tell(JOIN, channel, visit.uuid, now, events)
+            self._announce(JOIN, channel, visit.uuid, now, events)
         came = visit.states.get(channel)
         if came is not None and came != occupant.state:
             self._change(channel, visit.uuid, came, now, events)
@@ -217,14 +217,14 @@ class Presence:
             occupant.queued = occupant.deadline
             self._plan(occupant.deadline, channel, visit.uuid)
 
-    def _look(self, channel: str, uuid: str, at: float, events: Events) -> None:
-        """An occupant's entry of the agenda came up: a timeout, a leave whose debounce is over, or neither any more."""
+    def _process_deadline(self, channel: str, uuid: str, at: float, events: Events) -> None:
+        """Process an occupant's agenda entry: a timeout, a leave after its debounce, or nothing if it is outdated."""
         occupant = self._occupant(channel, uuid)
         if occupant is None:
             return
         if occupant.echo_at is not None and occupant.echo_at <= at:
             occupant.echo_at = None
-            self._tell(LEAVE, channel, uuid, at, events)
+            self._announce(LEAVE, channel, uuid, at, events)
         if occupant.leaves_at is not None and occupant.leaves_at <= at:
             self._remove(LEAVE, channel, uuid, at, events)
         elif occupant.deadline <= at:
@@ -234,14 +234,14 @@ class Presence:
             self._plan(occupant.deadline, channel, uuid)
 
     def _remove(self, action: str, channel: str, uuid: str, now: float, events: Events) -> None:
-        room = self._rooms[channel]
-        del room.occupants[uuid]
+        entry = self._entries[channel]
+        del entry.occupants[uuid]
         self._absent(uuid, channel)
-        self._tell(action, channel, uuid, now, events)
-        if not room.occupants:
+        self._announce(action, channel, uuid, now, events)
+        if not entry.occupants:
             events.append(PresenceEvent(INACTIVE, channel, None, now, 0))
-            if room.interval_at is None:
-                del self._rooms[channel]
+            if entry.interval_at is None:
+                del self._entries[channel]
 
     def _absent(self, uuid: str, channel: str) -> None:
         places = self._where.get(uuid)
@@ -251,39 +251,39 @@ class Presence:
                 del self._where[uuid]
 
     def _change(self, channel: str, uuid: str, state: State, now: float, events: Events) -> None:
-        room = self._rooms[channel]
-        room.occupants[uuid].state = state
-        events.append(PresenceEvent(STATE, channel, uuid, now, len(room.occupants), state))
+        entry = self._entries[channel]
+        entry.occupants[uuid].state = state
+        events.append(PresenceEvent(STATE, channel, uuid, now, len(entry.occupants), state))
 
-    def _tell(self, action: str, channel: str, uuid: str, now: float, events: Events) -> None:
-        """Announces a change, or keeps it for the interval: from the first change above the maximum on."""
-        room = self._rooms[channel]
-        occupancy = len(room.occupants)
-        if room.interval_at is None and occupancy > self.settings.announce_max:
-            room.interval_at = now + self.settings.interval_s
-            self._plan(room.interval_at, channel, None)
-        if room.interval_at is not None:
-            room.deltas.setdefault(action, {})[uuid] = None
+    def _announce(self, action: str, channel: str, uuid: str, now: float, events: Events) -> None:
+        """Announce a change, or add it to the interval: from the first change above the maximum on."""
+        entry = self._entries[channel]
+        occupancy = len(entry.occupants)
+        if entry.interval_at is None and occupancy > self.settings.announce_max:
+            entry.interval_at = now + self.settings.interval_s
+            self._plan(entry.interval_at, channel, None)
+        if entry.interval_at is not None:
+            entry.deltas.setdefault(action, {})[uuid] = None
             return
-        occupant = room.occupants.get(uuid)
+        occupant = entry.occupants.get(uuid)
         state = occupant.state if occupant else None
         events.append(PresenceEvent(action, channel, uuid, now, occupancy, state))
 
     def _interval(self, channel: str, at: float, events: Events) -> None:
-        room = self._rooms.get(channel)
-        if room is None or room.interval_at is None or room.interval_at > at:
+        entry = self._entries.get(channel)
+        if entry is None or entry.interval_at is None or entry.interval_at > at:
             return
-        deltas = {action: tuple(room.deltas[action]) for action in DELTAS if action in room.deltas}
-        room.deltas = {}
-        occupancy = len(room.occupants)
+        deltas = {action: tuple(entry.deltas[action]) for action in DELTAS if action in entry.deltas}
+        entry.deltas = {}
+        occupancy = len(entry.occupants)
         events.append(PresenceEvent(INTERVAL, channel, None, at, occupancy, deltas=deltas))
         if occupancy > self.settings.announce_max:
-            room.interval_at = at + self.settings.interval_s
-            self._plan(room.interval_at, channel, None)
+            entry.interval_at = at + self.settings.interval_s
+            self._plan(entry.interval_at, channel, None)
         else:
-            room.interval_at = None
+            entry.interval_at = None
             if not occupancy:
-                del self._rooms[channel]
+                del self._entries[channel]
 
     def _plan(self, at: float, channel: str, uuid: str | None) -> None:
         self._turn += 1

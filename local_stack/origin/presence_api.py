@@ -1,6 +1,6 @@
 """Presence over HTTP: heartbeat, leave, here-now, where-now and state (PubNub docs, recorded replies).
 
-Knows parameters, bodies and the three spellings of `sub-key`. Leaves who is present to `presence`.
+Parameters, bodies and the three spellings of `sub-key`; the state is in `presence`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _OK = {"status": 200, "message": "OK", "service": "Presence"}
 
 
 class BadStateError(ValueError):
-    """A state is refused; the text is the wire's."""
+    """A state is rejected; the text is PubNub's."""
 
 
 async def heartbeat(request: web.Request) -> web.StreamResponse:
@@ -54,7 +54,7 @@ async def leave(request: web.Request) -> web.StreamResponse:
         return refusal
     if call.uuid:
         call.keyset.leave(call.uuid, occupied(call.keyset, channels, groups))
-    return _answer({"status": 200, "action": "leave", "message": "OK", "service": "Presence"})
+    return _response({"status": 200, "action": "leave", "message": "OK", "service": "Presence"})
 
 
 async def here_now(request: web.Request) -> web.StreamResponse:
@@ -65,7 +65,7 @@ async def here_now(request: web.Request) -> web.StreamResponse:
     if refusal is not None:
         return refusal
     if len(channels) == 1 and not groups:
-        return _ok(_room(call, channels[0]))
+        return _ok(_channel_body(call, channels[0]))
     return _many(call, occupied(call.keyset, channels, groups))
 
 
@@ -121,7 +121,7 @@ async def set_state(request: web.Request) -> web.StreamResponse:
 
 
 def occupied(keyset: Keyset, channels: Iterable[str], groups: Iterable[str]) -> tuple[str, ...]:
-    """The channels whose occupant one is by these names: presence names do not count, groups stand for their channels."""
+    """The channels that a subscriber of these names occupies: without presence names, groups resolved to channels."""
     names = [channel for channel in channels if not channel.endswith(PRESENCE)]
     for group in groups:
         if not group.endswith(PRESENCE):
@@ -132,7 +132,7 @@ def occupied(keyset: Keyset, channels: Iterable[str], groups: Iterable[str]) -> 
 def visit_of(
     call: Call, channels: tuple[str, ...], *, explicit: bool = False, first: bool = False
 ) -> Visit | None:
-    """The sign of life in a call; none from a caller without a uuid. Raises `BadStateError`."""
+    """The sign of life in a request; None without a uuid. Raises `BadStateError`."""
     states = _states(call.query.get("state", ""), channels)
     if call.uuid is None or not channels:
         return None
@@ -140,12 +140,12 @@ def visit_of(
 
 
 def bad_state(error: BadStateError) -> web.Response:
-    """The answer to a state that is none (recorded)."""
+    """The response to an invalid state (recorded)."""
     return _refused(str(error))
 
 
 def _states(text: str, channels: Iterable[str]) -> Mapping[str, State]:
-    """The states by channel that came with a subscribe call or heartbeat."""
+    """The states by channel in a subscribe request or heartbeat."""
     if not text:
         return {}
     states = _state(text)
@@ -165,25 +165,27 @@ def _state(text: str) -> State:
 
 
 def _seconds(text: str | None) -> float | None:
-    """The `heartbeat` parameter; anything but a positive number counts as none."""
+    """The `heartbeat` parameter; None for anything but a positive number."""
     return float(text) if text and text.isascii() and text.isdigit() and int(text[:9]) > 0 else None
 
 
-def _room(call: Call, channel: str) -> dict[str, Any]:
-    """One channel's part of a here-now answer."""
+def _channel_body(call: Call, channel: str) -> dict[str, Any]:
+    """One channel's part of a here-now response."""
     here = _here(call, channel)
-    room: dict[str, Any] = {}
+    body: dict[str, Any] = {}
     limit = _bounded(call.query.get("limit"), MAX_PAGE)
     if call.query.get("disable_uuids") not in ("1", "true"):
         offset = _bounded(call.query.get("offset"), len(here), 0)
         page = islice(here.items(), offset, offset + limit)
-        told = call.query.get("state") in ("1", "true")
-        room["uuids"] = [_told(uuid, state) for uuid, state in page] if told else [uuid for uuid, _ in page]
-    return room | {"occupancy": len(here)}
+        with_state = call.query.get("state") in ("1", "true")
+        body["uuids"] = (
+            [_with_state(uuid, state) for uuid, state in page] if with_state else [uuid for uuid, _ in page]
+        )
+    return body | {"occupancy": len(here)}
 
 
 def _here(call: Call, channel: str) -> Mapping[str, State | None]:
-    """Who is on `channel`, up to some seconds ago where the keyset keeps answers that long."""
+    """The occupants of `channel`, cached for some seconds if the keyset is set so."""
     keyset = call.keyset
     keep_s = keyset.settings.presence.here_now_cache_s
     if not keep_s:
@@ -195,28 +197,28 @@ def _here(call: Call, channel: str) -> Mapping[str, State | None]:
     return here
 
 
-def _told(uuid: str, state: State | None) -> dict[str, Any]:
+def _with_state(uuid: str, state: State | None) -> dict[str, Any]:
     return {"uuid": uuid, "state": state} if state else {"uuid": uuid}
 
 
 def _many(call: Call, channels: Iterable[str]) -> web.Response:
-    rooms = {channel: room for channel in channels if (room := _room(call, channel))["occupancy"]}
-    total = sum(room["occupancy"] for room in rooms.values())
+    rooms = {channel: body for channel in channels if (body := _channel_body(call, channel))["occupancy"]}
+    total = sum(body["occupancy"] for body in rooms.values())
     return _ok({"payload": {"channels": rooms, "total_channels": len(rooms), "total_occupancy": total}})
 
 
 def _bounded(text: str | None, most: int, default: int | None = None) -> int:
-    """A number of the query between 0 and `most`; `most` (or `default`) where it is missing or none."""
+    """A number of the query between 0 and `most`; `default` (or `most`) where it is absent or invalid."""
     if text and text.isascii() and text.isdigit() and len(text) < 10:
         return min(most, int(text))
     return most if default is None else default
 
 
 def _ok(more: Mapping[str, Any] | None = None) -> web.Response:
-    return _answer({**_OK, **(more or {})})
+    return _response({**_OK, **(more or {})})
 
 
-def _answer(body: Mapping[str, Any]) -> web.Response:
+def _response(body: Mapping[str, Any]) -> web.Response:
     return reply(body, family=Family.PRESENCE)
 
 

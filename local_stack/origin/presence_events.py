@@ -1,7 +1,6 @@
-"""Presence events and how they are written on a `-pnpres` channel (recorded; interval mode as documented).
+"""Presence events and their encoding on a `-pnpres` channel (recorded; interval mode as documented).
 
-Knows the announce and interval forms, the `u` mirror and the size above which an interval names nobody. Time comes in.
-Knows nothing of who is present, nor of webhooks.
+Pure: announce and interval forms, the `u` mirror, and the size above which an interval contains no user ids.
 """
 
 from __future__ import annotations
@@ -18,13 +17,13 @@ STATE, INTERVAL = "state-change", "interval"
 ACTIVE, INACTIVE = "active", "inactive"
 
 QUIET = frozenset({ACTIVE, INACTIVE})
-"""Actions that only webhooks hear of."""
+"""Actions that only go to webhooks."""
 DELTAS = (JOIN, LEAVE, TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True)
 class PresenceEvent:
-    """One thing that happened on `channel` at `at` (Unix seconds); `occupancy` is the value after it.
+    """One event on `channel` at `at` (Unix seconds); `occupancy` is the value after it.
 
     `uuid` is None for interval, active and inactive. `state` is the new or accompanying state. `deltas` maps join,
     leave and timeout to the users of an interval.
@@ -58,14 +57,14 @@ def payload(event: PresenceEvent, settings: PresenceSettings) -> dict[str, Any]:
 
 
 def mirror(event: PresenceEvent, body: dict[str, Any]) -> dict[str, Any]:
-    """`u` of the envelope: the payload again, as stream filters can reach it."""
-    told = {f"pn_{name}": value for name, value in body.items() if name != "data"}
-    told |= {"pn_channel": quote(event.channel, safe="-_.~"), "pn_ispresence": 1}
-    return dict(sorted(told.items()))
+    """`u` of the envelope: the payload in the form that stream filters use."""
+    envelope_fields = {f"pn_{name}": value for name, value in body.items() if name != "data"}
+    envelope_fields |= {"pn_channel": quote(event.channel, safe="-_.~"), "pn_ispresence": 1}
+    return dict(sorted(envelope_fields.items()))
 
 
 def milliseconds(at: float) -> int:
-    """Unix milliseconds of Unix seconds; the nanosecond of rounding keeps whole ones whole."""
+    """Unix milliseconds of Unix seconds; one nanosecond is added so that exact milliseconds are not rounded down."""
     return int(at * 1000 + 1e-6)
 
 

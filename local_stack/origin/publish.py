@@ -1,6 +1,6 @@
 """Publish, fire, signal and time (PubNub docs, recorded replies).
 
-Knows the parameters of a message, its limits and the answers to bad ones. Leaves delivery to the keyset.
+The parameters of a message, its limits and the error responses; the keyset delivers.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from local_stack.origin.permission import allowed
 from local_stack.origin.reply import raw, reply
 
 CLOCK: web.RequestKey[Clock] = web.RequestKey("origin.clock", Clock)
-"""The origin's clock, for calls that belong to no keyset."""
+"""The origin's clock, for requests that belong to no keyset."""
 
 _CUSTOM_TYPE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,49}", re.ASCII)
 _TIMETOKEN = re.compile(r"[0-9]{17}", re.ASCII)
-_MAX_INFLATED = 1 << 20
+_MAX_INFLATED_BYTES = 1 << 20
 
 
 class BadMessageError(ValueError):
-    """A message is refused; the text is the wire's."""
+    """A message is rejected; the text is PubNub's."""
 
 
 def sent(call: Call, text: str, body: bytes = b"") -> web.Response | bytes:
-    """Publishes `text` as the call says: a refusal, or the body of the answer. `body` is what was posted."""
+    """Publish `text` by the call's parameters; returns a rejection or the response's body. `body` is the posted one."""
     try:
         if len(text) > call.keyset.settings.max_message_bytes // 4:
             _bounded(text, call.keyset.settings.max_message_bytes, "Message Too Large")
@@ -46,7 +46,7 @@ def sent(call: Call, text: str, body: bytes = b"") -> web.Response | bytes:
 
 
 def sent_by_path(call: Call) -> web.Response | bytes:
-    """As `sent`, the message being part of the path."""
+    """As `sent`, with the message in the path."""
     try:
         return sent(call, _decoded(call.raw["message"]))
     except BadMessageError as error:
@@ -54,7 +54,7 @@ def sent_by_path(call: Call) -> web.Response | bytes:
 
 
 def sent_by_body(call: Call, body: bytes, encoding: str = "") -> web.Response | bytes:
-    """As `sent`, the message being the body."""
+    """As `sent`, with the message in the body."""
     try:
         return sent(call, _text(body, encoding), body)
     except BadMessageError as error:
@@ -65,8 +65,8 @@ async def publish(request: web.Request) -> web.StreamResponse:
     """GET and POST /publish/{pub}/{sub}/0/{channel}/0[/{message}]"""
     call = request[CALL]
     posted = call.method == "POST"
-    answer = sent_by_body(call, await request.read(), _encoding(request)) if posted else sent_by_path(call)
-    return raw(answer) if isinstance(answer, bytes) else answer
+    response = sent_by_body(call, await request.read(), _encoding(request)) if posted else sent_by_path(call)
+    return raw(response) if isinstance(response, bytes) else response
 
 
 async def signal(request: web.Request) -> web.StreamResponse:
@@ -90,10 +90,10 @@ async def time(request: web.Request) -> web.StreamResponse:
 
 
 def _published(call: Call, envelope: Envelope) -> int:
-    """Publishes and returns the timetoken that is answered: the publisher's own, if they gave one."""
+    """Publish and return the timetoken for the response: the publisher's, if the request has one."""
     keyset = call.keyset
-    told = keyset.settings.deliver_unreplicated or call.query.get("norep") not in ("1", "true")
-    timetoken = keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call), told=told)
+    deliver = keyset.settings.deliver_unreplicated or call.query.get("norep") not in ("1", "true")
+    timetoken = keyset.publish(envelope, store=_stored(call), ttl_hours=_ttl(call), deliver=deliver)
     return timetoken if envelope.origin_timetoken is None else envelope.origin_timetoken
 
 
@@ -106,7 +106,7 @@ def _not_sent(call: Call, error: BadMessageError) -> web.Response:
 
 
 def _envelope(call: Call, text: str, kind: Kind) -> Envelope:
-    """Everything a publish or signal says. Raises `BadMessageError`."""
+    """The envelope of a publish or signal request. Raises `BadMessageError`."""
     if call.raw["pub"] != call.keyset.publish_key:
         raise BadMessageError("Invalid Key")
     channel = call.name("channel")
@@ -140,7 +140,7 @@ def _encoding(request: web.Request) -> str:
 
 
 def _text(body: bytes, encoding: str) -> str:
-    """The posted text, inflated where it was deflated. Raises `BadMessageError`."""
+    """The posted text, decompressed if deflated. Raises `BadMessageError`."""
     try:
         return (inflated(body) if encoding == "deflate" else body).decode()
     except (UnicodeDecodeError, zlib.error):
@@ -148,11 +148,11 @@ def _text(body: bytes, encoding: str) -> str:
 
 
 def inflated(body: bytes) -> bytes:
-    """The bytes of a deflated body, with or without a zlib header, up to a megabyte. Raises `zlib.error`."""
+    """Decompress a deflated body, with or without a zlib header, up to 1 MiB. Raises `zlib.error`."""
     try:
-        return zlib.decompressobj().decompress(body, _MAX_INFLATED)
+        return zlib.decompressobj().decompress(body, _MAX_INFLATED_BYTES)
     except zlib.error:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, _MAX_INFLATED)
+        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(body, _MAX_INFLATED_BYTES)
 
 
 def _decoded(message: str) -> str:
@@ -195,7 +195,7 @@ def _stored(call: Call) -> bool:
 
 
 def _ttl(call: Call) -> int | None:
-    """Hours to keep the message; the Chat SDK sends the word `null`."""
+    """Hours to store the message; the Chat SDK sends the word `null`."""
     value = call.query.get("ttl") or "0"
     if value == "null":
         return None

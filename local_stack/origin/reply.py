@@ -1,7 +1,4 @@
-"""Answers: content types, CORS headers and the error bodies that are the same everywhere (recorded).
-
-Knows what each endpoint family puts around a body. Knows nothing of what the body means.
-"""
+"""Build responses: content types, CORS headers and the error bodies that all families share (recorded)."""
 
 from __future__ import annotations
 
@@ -59,20 +56,20 @@ def dumps(body: Any) -> str:
 def reply(
     body: Any, status: int = 200, family: Family = Family.MESSAGES, more: Mapping[str, str] | None = None
 ) -> web.Response:
-    """A JSON answer of `family`; `more` are further headers."""
+    """A JSON response of `family`; `more` are further headers."""
     return raw(dumps(body).encode(), status, family, more)
 
 
 def raw(
     body: bytes, status: int = 200, family: Family = Family.MESSAGES, more: Mapping[str, str] | None = None
 ) -> web.Response:
-    """An answer whose JSON is written already."""
+    """A response whose JSON is serialized already."""
     headers = _HEADERS[family]
     return web.Response(body=body, status=status, headers={**headers, **more} if more else headers)
 
 
 def refused(message: str, service: str, status: int = 400, family: Family = Family.MESSAGES) -> web.Response:
-    """The error object most families share."""
+    """The error object that most families share."""
     return reply({"message": message, "error": True, "service": service, "status": status}, status, family)
 
 

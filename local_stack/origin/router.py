@@ -1,8 +1,8 @@
-"""Finds the handler of a request by the raw, still encoded segments of its path.
+"""Route a request by the raw, still encoded segments of its path.
 
 Paths are matched undecoded because `,` separates channel names while `%2C` is part of one. A pattern is made of fixed
 segments, `{name}` (one segment that is not empty), `{:a|b}` (one of these words) and a last `{name:*}` (all that
-follows). Knows nothing of what handlers do.
+follows).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Node:
 
 
 class NoRoute(LookupError):
-    """There is nothing at this path; `allowed` names the methods that are known there, if any."""
+    """No handler has this path and method; `allowed` are the path's methods, if any."""
 
     def __init__(self, allowed: Iterable[str] = ()) -> None:
         self.allowed = tuple(allowed)
@@ -42,7 +42,7 @@ class Router:
             self.add(route.method, route.path, route.handler)
 
     def add(self, method: str, pattern: str, handler: Handler) -> None:
-        """Serves `method` of the paths that match `pattern` with `handler`."""
+        """Route `method` of the paths that match `pattern` to `handler`."""
         nodes, names = [self._root], []
         for segment in pattern.strip("/").split("/"):
             name, words = _parsed(segment)
@@ -67,7 +67,7 @@ class Router:
 
 
 def _parsed(segment: str) -> tuple[str, list[str]]:
-    """The name a segment fills (or none) and the words it may be."""
+    """A segment's parameter name (or none) and the fixed words that it can be."""
     if not segment.startswith("{"):
         return "", [segment]
     name, _, words = segment[1:-1].partition(":")
@@ -85,7 +85,7 @@ def _children(node: _Node, words: list[str]) -> list[_Node]:
 
 
 def _straight(node: _Node, segments: list[str], method: str) -> tuple[Handler, Names] | None:
-    """The walk without a single wrong turn, which nearly every path is."""
+    """Match without backtracking, which suffices for nearly every path."""
     values = []
     for segment in segments[1:]:
         child = node.fixed.get(segment)

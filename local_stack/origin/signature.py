@@ -1,9 +1,9 @@
 """Request signatures, version 2 and the older version 1.
 
-Knows the signed text of both (PubNub docs, "Signature generation"): version 2 is method, publish key, path, sorted
-query and body, each on its line; version 1 is subscribe key, publish key, path and sorted query. Knows the habits of
-the clients: Python signs `POST /publish` with version 1, JavaScript signs it as a GET without a body, and some
-percent-encode the path only after signing. Reads no clock and knows nothing of rights.
+Pure. The signed text (PubNub docs, "Signature generation") of version 2 is method, publish key, path, sorted query and
+body, each on its line; that of version 1 is subscribe key, publish key, path and sorted query. Clients differ: Python
+signs `POST /publish` with version 1, JavaScript signs it as a GET without a body, and some percent-encode the path
+only after signing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
-WINDOW_S = 60.0
+WINDOW_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Keys:
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What a signature covers: `path` and `query` as they came over the wire, percent signs and all."""
+    """What a signature covers; `path` and `query` are still percent-encoded."""
 
     method: str
     path: str
@@ -43,9 +43,9 @@ def parameter(request: SignedRequest, name: str) -> str | None:
 
 
 def genuine(request: SignedRequest, keys: Keys) -> bool:
-    """Whether `signature` was made with the secret key over this very request."""
-    given = (parameter(request, "signature") or "").encode()
-    return any(hmac.compare_digest(given, made.encode()) for made in _acceptable(request, keys))
+    """Whether `signature` is the secret key's signature of this request."""
+    signature = (parameter(request, "signature") or "").encode()
+    return any(hmac.compare_digest(signature, made.encode()) for made in _acceptable(request, keys))
 
 
 def timely(request: SignedRequest, *clocks: float) -> bool:
@@ -53,11 +53,11 @@ def timely(request: SignedRequest, *clocks: float) -> bool:
     text = parameter(request, "timestamp") or ""
     if not text.isascii() or not text.isdigit() or len(text) > 12:
         return False
-    return any(abs(int(text) - now) <= WINDOW_S for now in clocks)
+    return any(abs(int(text) - now) <= WINDOW_SECONDS for now in clocks)
 
 
 def version_2(request: SignedRequest, keys: Keys, path: str | None = None) -> str:
-    """The `v2.` signature of a request; `path` replaces the one on the wire."""
+    """The `v2.` signature of a request; `path` replaces the request's."""
     head = "\n".join((request.method, keys.publish, path or request.path, _signed_query(request.query), ""))
     return "v2." + _mac(head.encode() + request.body, keys).rstrip("=")
 
@@ -92,5 +92,5 @@ def _signed_query(query: str) -> str:
 
 
 def _encoded(value: str) -> str:
-    """Everything but letters, digits, `-`, `_` and `.` (the standard library would also leave `~`)."""
+    """Percent-encode everything except A-Z, a-z, 0-9, `-`, `_` and `.` (the standard library also leaves `~`)."""
     return quote(value, safe="").replace("~", "%7E")

@@ -1,7 +1,7 @@
-"""An origin that only answers: every publish is accepted and forgotten. For measuring publishers, not for tests.
+"""A sink: accepts every publish and discards it, for measuring publishers and not for tests.
 
-Knows just enough HTTP to be faster than what it measures: kept connections, pipelining, Content-Length, a fixed delay.
-Knows no keys, no subscribers and no presence; whatever is not a publish is answered with an empty object.
+A minimal HTTP server that is faster than what it measures: keep-alive, pipelining, Content-Length, a fixed delay. No
+keys, subscribers or presence; every request that is not a publish gets an empty object.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LENGTH = b"\r\ncontent-length:"
 
 
 class Sink:
-    """What the connections of one sink share. `published` counts."""
+    """State shared by the connections of one sink. `published` counts messages."""
 
     def __init__(self, delay_ms: float = 0.0, clock: Clock | None = None) -> None:
         self.published = 0
@@ -32,13 +32,12 @@ class Sink:
         self.clock = clock or Clock()
 
     async def serve(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> asyncio.Server:
-        """Starts listening."""
         loop = asyncio.get_running_loop()
         return await loop.create_server(lambda: _Connection(self), host, port, ssl=tls, backlog=4096)
 
 
 class _Connection(asyncio.Protocol):
-    """One client: whole requests in, as many answers out."""
+    """One connection: complete requests in, as many responses out."""
 
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
@@ -50,32 +49,32 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         buffer = self._buffer + data if self._buffer else data
-        answers = []
+        responses = []
         while (end := _end(buffer)) is not None:
-            answers.append(self._answer(buffer))
+            responses.append(self._response(buffer))
             buffer = buffer[end:]
         self._buffer = buffer
-        if answers:
-            self._send(b"".join(answers))
+        if responses:
+            self._send(b"".join(responses))
 
-    def _answer(self, request: bytes) -> bytes:
+    def _response(self, request: bytes) -> bytes:
         if b"/publish/" not in request[:14] and b"/signal/" not in request[:13]:
             return _OTHER
         self._sink.published += 1
         return _SENT % self._sink.clock.timetoken()
 
-    def _send(self, answers: bytes) -> None:
+    def _send(self, responses: bytes) -> None:
         transport, delay_s = self._transport, self._sink.delay_s
         if transport is None:
             return
         if delay_s:
-            asyncio.get_running_loop().call_later(delay_s, transport.write, answers)
+            asyncio.get_running_loop().call_later(delay_s, transport.write, responses)
         else:
-            transport.write(answers)
+            transport.write(responses)
 
 
 def _end(buffer: bytes) -> int | None:
-    """Where the first request ends, None while it is not all there."""
+    """The end of the first request, None while it is incomplete."""
     head = buffer.find(b"\r\n\r\n")
     if head < 0:
         return None

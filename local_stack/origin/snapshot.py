@@ -1,7 +1,6 @@
-"""The whole state of an origin at one moment, to return to later.
+"""Save the whole state of an origin, and restore it.
 
-Knows which objects of a keyset are state. Polls that are open stay open; keys, webhook targets and faults stay as they
-are. Does no I/O.
+Open polls stay open; keys, webhook targets and faults are not part of a snapshot.
 """
 
 from __future__ import annotations
@@ -27,11 +26,11 @@ class Snapshot:
 
     @classmethod
     def of(cls, clock: Clock, keysets: dict[str, Keyset]) -> Snapshot:
-        """Takes a snapshot; later changes do not reach it."""
+        """Take a snapshot; later changes do not affect it."""
         return cls(clock.saved(), {key: _Saved.of(keyset) for key, keyset in keysets.items()})
 
     def restore(self, clock: Clock, keysets: dict[str, Keyset]) -> None:
-        """Returns to it. Keysets that came later are left alone; timetokens never go back."""
+        """Restore it. Keysets that were added later are not changed; timetokens never go back."""
         clock.restore(self.clock)
         for key, saved in self.keysets.items():
             if key in keysets:

@@ -1,7 +1,7 @@
 """The stream filter language of `filter-expr` (PubNub docs, "Stream filtering"; bare names recorded).
 
-Knows the grammar and what an expression means for one message: `meta.x` and a bare `x` look into the message's
-metadata, `data.x` into its payload; what is not there makes its comparison false. Knows nothing of subscribers.
+Pure: compiles an expression into a predicate over one message. `meta.x` and a bare `x` refer to the message's
+metadata, `data.x` to its payload; a comparison with an absent value is false.
 
     or         = and { "||" and }                         and   = comparison { "&&" comparison }
     comparison = sum [ ("==" | "!=" | "<" | "<=" | ">" | ">=" | LIKE | CONTAINS) sum ]
@@ -35,11 +35,11 @@ _CONSTANTS = {"true": True, "false": False}
 
 
 class FilterError(ValueError):
-    """The text is no filter expression."""
+    """The text is not a filter expression."""
 
 
 class _Missing:
-    """What a name stands for that a message does not have."""
+    """The value of a name that a message does not have."""
 
 
 MISSING = _Missing()
@@ -58,7 +58,7 @@ def compiled(expression: str) -> Predicate | None:
 
 
 def truth(value: Any) -> bool:
-    """What a value counts for where a condition is asked for."""
+    """The truth of a value that is used as a condition."""
     return value is not MISSING and bool(value)
 
 
@@ -75,7 +75,7 @@ def _tokens(text: str) -> list[tuple[str, str]]:
 
 
 class _Reader:
-    """Recursive descent; every method reads one rule of the grammar and returns what computes it."""
+    """Recursive-descent parser; every method parses one grammar rule and returns the function that computes it."""
 
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self._tokens = tokens
@@ -268,5 +268,5 @@ def _is_number(value: Any) -> bool:
 
 @lru_cache(maxsize=1024)
 def _like(pattern: str) -> re.Pattern[str]:
-    """`*` stands for any text, whatever the case of the letters."""
+    """A case-insensitive pattern; `*` matches any text."""
     return re.compile(".*".join(map(re.escape, pattern.split("*"))), re.IGNORECASE | re.DOTALL)

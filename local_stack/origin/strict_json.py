@@ -1,6 +1,6 @@
-"""JSON as the standard has it: no NaN, no Infinity, no number that would become one, no half of a character.
+"""Strict JSON by the standard: no NaN, no Infinity, no number that overflows to one, no lone surrogate.
 
-Python's reader takes all of them, and an answer that repeated them would be no JSON. Knows nothing of any protocol.
+Python's parser accepts all of them, and a response that repeated them would not be JSON.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class NotJsonError(ValueError):
 
 
 def loads(text: str | bytes) -> Any:
-    """The value of `text`. Raises `NotJsonError` for anything that is not JSON, also when nested too deeply."""
+    """Parse `text`. Raises `NotJsonError` for anything that is not JSON, or is nested too deeply."""
     try:
         text = text.decode() if isinstance(text, bytes) else text
         value = _DECODER.decode(text)

@@ -1,7 +1,7 @@
 """Subscribe v2: handshake and long poll (PubNub docs, recorded replies).
 
-Knows how a request names channels, wildcards, presence and groups, when `b` is written, and how long a poll is held.
-Leaves the queue to `channels`, who is present to `presence`, and filters to `stream_filter`.
+How a request names channels, wildcards, presence and groups, when `b` is sent, and how long a poll stays open. The
+queue is in `channels`, presence in `presence`, filters in `stream_filter`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from aiohttp import web
 from local_stack.origin.access import Need
 from local_stack.origin.call import CALL, Call
 from local_stack.origin.channels import PRESENCE, Found, Source, Waiter
-from local_stack.origin.envelope import answer
+from local_stack.origin.envelope import subscribe_body
 from local_stack.origin.keyset import Keyset, group_log
 from local_stack.origin.names import too_long
 from local_stack.origin.operations import needs
@@ -31,7 +31,7 @@ MAX_TIMETOKEN_DIGITS = 20
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What one request listens to: names as subscribed, groups, and the filter over what they bring."""
+    """What one request subscribes to: names, groups, and the filter."""
 
     keyset: Keyset
     channels: tuple[str, ...]
@@ -40,7 +40,7 @@ class Poll:
 
     @property
     def plain(self) -> bool:
-        """Whether matches are left out of the envelopes: exactly one channel, no group, no wildcard (recorded)."""
+        """Whether envelopes omit the match (`b`): exactly one channel, no group, no wildcard (recorded)."""
         return (
             len(self.channels) == 1
             and not self.groups
@@ -48,16 +48,16 @@ class Poll:
         )
 
     def sources(self) -> list[Source]:
-        """The logs to read now; groups are looked up each time because they change."""
+        """The logs to read now; groups are resolved each time because they change."""
         found = [(channel, channel) for channel in self.channels]
         for group in self.groups:
             suffix = PRESENCE if group.endswith(PRESENCE) else ""
-            held = self.keyset.groups.channels(group.removesuffix(PRESENCE))
-            found += [(channel + suffix, group) for channel in held]
+            members = self.keyset.groups.channels(group.removesuffix(PRESENCE))
+            found += [(channel + suffix, group) for channel in members]
         return found
 
     def read(self, after: int) -> Found:
-        """What is there for this request after cursor `after`: the newest, up to the size of the queue."""
+        """The events for this request after cursor `after`: the newest, up to the size of the queue."""
         found = self.keyset.channels.read(self.sources(), after)
         if not found:
             return found
@@ -68,16 +68,16 @@ class Poll:
         return found[-self.keyset.settings.queue_messages :]
 
     def logs(self) -> tuple[str, ...]:
-        """Where to wait: the logs of the sources, and the groups themselves."""
+        """The logs to wait on: those of the sources, and one for each group."""
         logs = dict.fromkeys(log for log, _ in self.sources())
         return (*logs, *map(group_log, self.groups))
 
 
 @dataclass(slots=True)
 class Subscription:
-    """Who listens to what, whatever the cursor: a client asks for the same with each of its polls.
+    """A subscribe request without its cursor: a client repeats it with each of its polls.
 
-    `present` are the channels its user is an occupant of while a poll of it is open.
+    `present` are the channels that its user occupies while a poll is open.
     """
 
     call: Call
@@ -88,84 +88,88 @@ class Subscription:
 
     @property
     def timetoken(self) -> int:
-        """The cursor it was asked for with first."""
+        """The cursor of the first request."""
         return int(self.call.query.get("tt") or "0")
 
     @property
     def lasting(self) -> bool:
-        """Whether it means the same in the next request: groups change, and a signature is good for one moment."""
+        """Whether it stays valid for the next request: groups change, and a signature is valid for one moment."""
         return not self.poll.groups and "signature" not in self.call.query
 
-    def again(self, timetoken: int, now: float, gone: Callable[[], bool]) -> web.Response | bytes | Held:
-        """What the same request gets with another cursor, at `now`."""
+    def again(
+        self, timetoken: int, now: float, has_disconnected: Callable[[], bool]
+    ) -> web.Response | bytes | PendingPoll:
+        """The response to the same request with another cursor, at `now`."""
         self.call.now = now
-        return allowed(self.call, self.wanted) or self.begun(timetoken, gone)
+        return allowed(self.call, self.wanted) or self.begun(timetoken, has_disconnected)
 
-    def begun(self, timetoken: int, gone: Callable[[], bool]) -> bytes | Held:
-        """A handshake is answered at once, as is a poll that finds something."""
+    def begun(self, timetoken: int, has_disconnected: Callable[[], bool]) -> bytes | PendingPoll:
+        """The response to a handshake or to a poll that finds something, else a pending poll."""
         keyset = self.poll.keyset
-        # The cursor of a handshake is older than the join it causes: a client sees its own.
+        # The cursor of a handshake is older than the join that it causes: a client receives its own join.
         cursor = keyset.clock.timetoken() if timetoken == 0 else min(timetoken, keyset.clock.last)
-        if self.visit is not None and not (keyset.presence.would_join(self.visit) and gone()):
+        if self.visit is not None and not (keyset.presence.would_join(self.visit) and has_disconnected()):
             keyset.visit(replace(self.visit, first=True) if timetoken == 0 else self.visit)
         if timetoken == 0:
-            return answer(cursor, keyset.settings.region, [])
-        held = Held(self, cursor)
-        return held.answer() or held
+            return subscribe_body(cursor, keyset.settings.region, [])
+        pending = PendingPoll(self, cursor)
+        return pending.response() or pending
 
 
 @dataclass(slots=True)
-class Held:
-    """A poll that found nothing yet."""
+class PendingPoll:
+    """An open poll for which there is nothing yet."""
 
     subscription: Subscription
     cursor: int
 
     @property
     def poll(self) -> Poll:
-        """What it listens to."""
+        """What it subscribes to."""
         return self.subscription.poll
 
-    def answer(self, *, ended: bool = False) -> bytes | None:
-        """The body of the reply; None while there is nothing to tell and the poll has not `ended`."""
+    def response(self, *, ended: bool = False) -> bytes | None:
+        """The body of the response; None while there is nothing to send and the poll has not `ended`."""
         found = self.poll.read(self.cursor)
         return _body(self.poll, self.cursor, found) if found or ended else None
 
     def waiter(self, wake: Callable[[bool], None]) -> Waiter:
-        """Waits from now on for what this poll listens to, at most as long as the keyset holds a poll."""
+        """Register for this poll's logs, for at most the keyset's `hold_s`."""
         keyset = self.poll.keyset
         waiter = Waiter(self.poll.logs(), keyset.clock.now + keyset.settings.hold_s, wake)
         keyset.channels.wait(waiter)
         return waiter
 
-    def elsewhere(self, waiter: Waiter) -> bool:
-        """Whether what is to be waited for has changed: a group has other channels now."""
+    def must_wait_elsewhere(self, waiter: Waiter) -> bool:
+        """Whether the logs to wait on have changed, because a group has."""
         return bool(self.poll.groups) and self.poll.logs() != waiter.logs
 
     def closed(self) -> None:
-        """Its connection ended meanwhile: a leave, if the keyset generates one on FIN or RST."""
+        """Process the end of its connection: a leave, if the keyset generates one on FIN or RST."""
         keyset, uuid = self.poll.keyset, self.subscription.call.uuid
         if uuid and keyset.settings.presence.leave_on_close:
             keyset.leave(uuid, self.subscription.present)
 
 
-def opened(call: Call, gone: Callable[[], bool] = lambda: False) -> web.Response | bytes | Held:
-    """What a subscribe request gets at once: a refusal, the body of a reply, or a poll that is held.
+def opened(
+    call: Call, has_disconnected: Callable[[], bool] = lambda: False
+) -> web.Response | bytes | PendingPoll:
+    """The immediate result of a subscribe request: a rejection, the body of a response, or a pending poll.
 
-    Who would join by it is looked after first: whoever is `gone` again does not.
+    Before a join it checks `has_disconnected`: a client that has disconnected does not join.
     """
     found = understood(call)
-    return found.begun(found.timetoken, gone) if isinstance(found, Subscription) else found
+    return found.begun(found.timetoken, has_disconnected) if isinstance(found, Subscription) else found
 
 
 def understood(call: Call) -> web.Response | Subscription:
-    """Who asks for what by a subscribe request, or the answer that refuses it."""
+    """Parse a subscribe request into a subscription, or the response that rejects it."""
     channels, groups = call.names("channels"), call.listed("channel-group")
     wanted = needs("subscribe", channels, groups)
     refusal = allowed(call, wanted)
     if refusal is not None:
         return refusal
-    wrong = _wrong(call, channels + groups, call.query.get("tt") or "0")
+    wrong = _request_error(call, channels + groups, call.query.get("tt") or "0")
     if wrong is not None:
         return refused(wrong, "Subscribe")
     try:
@@ -179,8 +183,8 @@ def understood(call: Call) -> web.Response | Subscription:
         return bad_state(error)
 
 
-def _wrong(call: Call, names: list[str], timetoken: str) -> str | None:
-    """What is wrong with a request, None where nothing is."""
+def _request_error(call: Call, names: list[str], timetoken: str) -> str | None:
+    """The error of a request, or None."""
     if not (timetoken.isascii() and timetoken.isdigit()) or len(timetoken) > MAX_TIMETOKEN_DIGITS:
         return "Invalid Timetoken"
     if not names:
@@ -194,39 +198,39 @@ def _wrong(call: Call, names: list[str], timetoken: str) -> str | None:
 def _body(poll: Poll, cursor: int, found: Found) -> bytes:
     newest = max((event.timetoken for _, event in found), default=cursor)
     plain = poll.plain
-    told = poll.keyset.faults.disturbed(found)
-    messages = [event.wire(None if plain else match) for match, event in told]
-    return answer(newest, poll.keyset.settings.region, messages)
+    delivered = poll.keyset.faults.disturbed(found)
+    messages = [event.encoded(None if plain else match) for match, event in delivered]
+    return subscribe_body(newest, poll.keyset.settings.region, messages)
 
 
 async def subscribe(request: web.Request) -> web.StreamResponse:
     """GET /v2/subscribe/{sub}/{channels}/0"""
     first = opened(request[CALL])
-    if isinstance(first, Held):
+    if isinstance(first, PendingPoll):
         try:
-            return raw(await _held(first))
+            return raw(await _wait_for_messages(first))
         except asyncio.CancelledError:
             first.closed()
             raise
     return raw(first) if isinstance(first, bytes) else first
 
 
-async def _held(held: Held) -> bytes:
-    """Waits for something that matches, or for the end of the time a poll is held."""
-    channels = held.poll.keyset.channels
+async def _wait_for_messages(pending: PendingPoll) -> bytes:
+    """Wait for a matching event, or for the end of the poll."""
+    channels = pending.poll.keyset.channels
     woken: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    waiter = held.waiter(partial(_set, woken))
+    waiter = pending.waiter(partial(_set, woken))
     try:
         while True:
             came = await woken
-            body = held.answer(ended=not came)
+            body = pending.response(ended=not came)
             if body is not None:
                 return body
             woken = asyncio.get_running_loop().create_future()
             waiter.wake = partial(_set, woken)
-            if held.elsewhere(waiter):
+            if pending.must_wait_elsewhere(waiter):
                 channels.leave(waiter)
-                waiter = held.waiter(partial(_set, woken))
+                waiter = pending.waiter(partial(_set, woken))
     finally:
         channels.leave(waiter)
 

@@ -1,9 +1,9 @@
-"""Access Manager v3 tokens: what they hold and how they are written.
+"""Access Manager v3 tokens: claims and encoding.
 
-A token is base64url (padded: the Python client adds no padding of its own) of a CBOR map with byte-string keys
+A token is base64url (padded: the Python client does not add padding) of a CBOR map with byte-string keys
 (recorded): `v`, `t` seconds, `ttl` minutes, `res` and `pat` (kind -> name -> bits), `meta`, optional `uuid` and
-`cat`, `sig`. The construction that is signed is private to PubNub and to this origin, which alone verifies it.
-Knows no revocation and no clock beyond the `now` it is given.
+`cat`, `sig`. The signature's construction is private to PubNub and to this origin, which is the only one that verifies
+it. Pure; revocation is in `access`.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from typing import Any
 import cbor2
 
 KINDS = {"channels": "chan", "groups": "grp", "spaces": "spc", "users": "usr", "uuids": "uuid"}
-MAX_TOKEN = 64 * 1024
+MAX_TOKEN_BYTES = 64 * 1024
 
 Bits = dict[str, dict[str, int]]
 
 
 class TokenError(ValueError):
-    """The token cannot be read, or was not signed with this keyset's secret."""
+    """The token cannot be parsed, or is not signed with this keyset's secret."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token allows: `resources` and `patterns` map a kind (`chan`, `grp`, ...) to names and bits."""
+    """What a token permits: `resources` and `patterns` map a kind (`chan`, `grp`, ...) to names and bits."""
 
     issued: int
     ttl: int
@@ -51,8 +51,8 @@ def encode(claims: Claims, secret: str) -> str:
         b"v": 2,
         b"t": claims.issued,
         b"ttl": claims.ttl,
-        b"res": _wire(claims.resources),
-        b"pat": _wire(claims.patterns),
+        b"res": _encoded_bits(claims.resources),
+        b"pat": _encoded_bits(claims.patterns),
         b"meta": claims.meta,
     }
     if claims.categories:
@@ -79,7 +79,7 @@ def _refuse() -> Claims:
 
 
 def _opened(token: str) -> dict[Any, Any]:
-    if len(token) > MAX_TOKEN:
+    if len(token) > MAX_TOKEN_BYTES:
         raise TokenError("Invalid token")
     try:
         raw = base64.b64decode(token.rstrip("=") + "=" * (-len(token.rstrip("=")) % 4), b"-_", validate=True)
@@ -103,21 +103,21 @@ def _claims(body: Mapping[Any, Any]) -> Claims:
     return Claims(
         issued=body[b"t"],
         ttl=body[b"ttl"],
-        resources=_read(body[b"res"]),
-        patterns=_read(body[b"pat"]),
+        resources=_decoded_bits(body[b"res"]),
+        patterns=_decoded_bits(body[b"pat"]),
         meta=dict(body[b"meta"]),
         uuid=body.get(b"uuid"),
         categories={name.decode(): bits for name, bits in body.get(b"cat", {}).items()},
     )
 
 
-def _wire(bits: Bits) -> dict[bytes, dict[str, int]]:
-    """All five kinds, empty ones too: the JavaScript client needs the objects to be there."""
+def _encoded_bits(bits: Bits) -> dict[bytes, dict[str, int]]:
+    """All five kinds, also empty ones: the JavaScript client requires the objects."""
     return {kind.encode(): dict(bits.get(kind, {})) for kind in KINDS.values()}
 
 
-def _read(wire: Mapping[bytes, Mapping[str, int]]) -> Bits:
-    return {kind.decode(): dict(names) for kind, names in wire.items()}
+def _decoded_bits(encoded: Mapping[bytes, Mapping[str, int]]) -> Bits:
+    return {kind.decode(): dict(names) for kind, names in encoded.items()}
 
 
 def _signature(body: Mapping[bytes, Any], secret: str) -> bytes:

@@ -1,6 +1,6 @@
-"""Endpoints of PubNub that this origin does not serve, answered in the shape of their family.
+"""Endpoints of PubNub that this origin does not serve: status 501, in the shape of their family.
 
-Knows which they are: legacy Access Manager, mobile push, files, history v2, App Context v1. Knows nothing else.
+They are legacy Access Manager, mobile push, files, history v2, App Context v1, subscribe v1.
 """
 
 from __future__ import annotations
@@ -20,33 +20,33 @@ def _text(what: str) -> str:
 
 
 def _object(what: str, service: str) -> Handler:
-    async def answer(_: web.Request) -> web.StreamResponse:
+    async def response(_: web.Request) -> web.StreamResponse:
         body = {"message": _text(what), "error": True, "service": service, "status": STATUS}
         return reply(body, STATUS, Family.ACCESS)
 
-    return answer
+    return response
 
 
 def _nested(what: str, source: str) -> Handler:
-    async def answer(_: web.Request) -> web.StreamResponse:
+    async def response(_: web.Request) -> web.StreamResponse:
         body = {"status": STATUS, "error": {"message": _text(what), "source": source}}
         return reply(body, STATUS, Family.OBJECTS)
 
-    return answer
+    return response
 
 
 def _listed(what: str) -> Handler:
-    async def answer(_: web.Request) -> web.StreamResponse:
+    async def response(_: web.Request) -> web.StreamResponse:
         return reply([0, _text(what), 0], STATUS, Family.HISTORY)
 
-    return answer
+    return response
 
 
 def _flat(what: str) -> Handler:
-    async def answer(_: web.Request) -> web.StreamResponse:
+    async def response(_: web.Request) -> web.StreamResponse:
         return reply({"error": _text(what)}, STATUS)
 
-    return answer
+    return response
 
 
 _UNSERVED: list[tuple[str, Handler]] = [

@@ -1,6 +1,6 @@
-"""Events & Actions: a presence event as a webhook tells it (PubNub docs and captures).
+"""Events & Actions: encode presence events for webhooks (PubNub docs and captures).
 
-Knows schemas, members and the oddities that captures show. Knows nothing of batching or delivery.
+Pure: schemas, members and the oddities that captures show.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ Envelope = Literal["none", "1.0", "2.0", "2.1"]
 
 
 class Oddities(BaseModel):
-    """What captures of the real webhooks show, against their own schema. All off by default."""
+    """Deviations from their own schema that captures of the real webhooks show. All off by default."""
 
     model_config = ConfigDict(extra="forbid")
 
     doubled_prefix: bool = False
-    """The schema of a leave carries its prefix twice."""
+    """The schema of a leave has its prefix twice."""
     zero_occupancy_missing: bool = False
-    """A leave of the last one has no `occupancy`."""
+    """The last occupant's leave has no `occupancy`."""
     string_occupancy: bool = False
     """The occupancy of an interval is text."""
     channel_id: bool = False
-    """A timeout names its channel `channelId` and calls itself an occupancy count."""
+    """A timeout has `channelId` for its channel and the schema of an occupancy count."""
 
 
 def schema(action: str, oddities: Oddities) -> str:
@@ -61,29 +61,29 @@ def schema(action: str, oddities: Oddities) -> str:
     return PREFIX + SCHEMAS[action]
 
 
-def item(event: PresenceEvent, said: dict[str, Any], identity: str, oddities: Oddities) -> dict[str, Any]:
-    """One element of `data`, but for the key; receivers tell repeats by `identity`.
+def item(event: PresenceEvent, payload: dict[str, Any], identity: str, oddities: Oddities) -> dict[str, Any]:
+    """One element of `data`, without the key; receivers recognize repeats by `identity`.
 
-    `said` is the body that subscribers got: an interval names here whom it names there.
+    `payload` is the body that subscribers get: an interval has the same user ids in both.
     """
     channel = "channelId" if event.action == TIMEOUT and oddities.channel_id else "channel"
-    told: dict[str, Any] = {"id": identity, channel: event.channel}
+    item_fields: dict[str, Any] = {"id": identity, channel: event.channel}
     if event.uuid is not None:
-        told["userId"] = event.uuid
+        item_fields["userId"] = event.uuid
     if event.action not in (ACTIVE, INACTIVE):
-        told |= _occupancy(event, oddities)
+        item_fields |= _occupancy(event, oddities)
     if event.action == INTERVAL:
-        told |= {_USERS[action]: said[action] for action in _USERS if action in said}
-        told |= {"hereNowRefresh": True} if said.get("here_now_refresh") else {}
+        item_fields |= {_USERS[action]: payload[action] for action in _USERS if action in payload}
+        item_fields |= {"hereNowRefresh": True} if payload.get("here_now_refresh") else {}
     elif event.action == STATE:
-        told["data"] = event.state or {}
+        item_fields["data"] = event.state or {}
     elif event.uuid is not None:
-        told["data"] = _as_strings(event, oddities)
-    return told | {"timestamp": _iso(event.at)}
+        item_fields["data"] = _as_strings(event, oddities)
+    return item_fields | {"timestamp": _iso(event.at)}
 
 
 def body(schema_name: str, items: list[dict[str, Any]], envelope: Envelope) -> dict[str, Any]:
-    """What is posted: the schema and its items, inside the envelope the target asked for."""
+    """The body of a POST: the schema and its items, in the target's envelope."""
     plain: dict[str, Any] = {"schema": schema_name, "data": items}
     if envelope == "none":
         return plain
@@ -101,7 +101,7 @@ def _occupancy(event: PresenceEvent, oddities: Oddities) -> dict[str, Any]:
 
 
 def _as_strings(event: PresenceEvent, oddities: Oddities) -> dict[str, str]:
-    """A join, leave or timeout repeats itself in `data`, every value as text (captured of joins)."""
+    """A join, leave or timeout is repeated in `data`, every value as text (captured of joins)."""
     repeated = {
         "action": event.action,
         "uuid": event.uuid or "",

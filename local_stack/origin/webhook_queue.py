@@ -1,7 +1,7 @@
-"""What waits to be posted to one webhook: batches that fill up, and batches that failed (PubNub docs).
+"""The delivery queue of one webhook: open batches, and failed batches that wait for a retry (PubNub docs).
 
-Knows batch sizes and ages, retry delays and how often a target is tried. Time comes in as Unix seconds, chance from a
-seeded generator. Does no I/O.
+Pure: batch sizes and ages, retry delays, number of attempts. Time is an argument, in Unix seconds; randomness comes
+from a seeded generator.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from local_stack.origin.webhook_body import SCHEMAS, Envelope, Oddities, body, i
 
 
 class Target(BaseModel):
-    """Where presence events are posted and how. Defaults are the product's."""
+    """A webhook and its delivery options. Defaults are PubNub's."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: str
     headers: dict[str, str] = {}
-    """Custom headers; the documented way to show the receiver a secret."""
+    """Custom headers; the documented way to authenticate to the receiver."""
     events: list[str] = list(SCHEMAS)
     """Presence actions that are posted."""
     envelope: Envelope = "none"
@@ -33,15 +33,15 @@ class Target(BaseModel):
     retries: int = Field(default=2, ge=0, le=4)
     retry_base_s: float = Field(default=450.0, ge=0, le=900)
     retry_min_s: float = Field(default=10.0, ge=0)
-    """The product's shortest wait between two tries; tests shorten it."""
+    """PubNub's shortest wait between two attempts; tests shorten it."""
     duplicate_rate: float = Field(default=0.0, ge=0, le=1)
-    """Share of batches that are posted twice though they were accepted."""
+    """Share of accepted batches that are posted again."""
     oddities: Oddities = Oddities()
 
 
 @dataclass(slots=True)
 class Delivery:
-    """One batch on its way; `tries` counts the attempts that failed."""
+    """One batch in delivery; `tries` counts the failed attempts."""
 
     body: dict[str, Any]
     tries: int = 0
@@ -56,7 +56,7 @@ class _Batch:
 class WebhookQueue:
     """The queue of one target. `posted`, `failed` and `given_up` count batches."""
 
-    def __init__(self, target: Target, sub_key: str, seed: int = 0) -> None:
+    def __init__(self, *, target: Target, sub_key: str, seed: int = 0) -> None:
         self.target = target
         self.posted = 0
         self.failed = 0
@@ -67,28 +67,28 @@ class WebhookQueue:
         self._full: list[Delivery] = []
         self._waiting: list[tuple[float, Delivery]] = []
 
-    def add(self, event: PresenceEvent, told: dict[str, Any], now: float) -> None:
-        """Puts an event, of which subscribers were `told`, into the batch of its schema, if the target listens to it."""
+    def add(self, event: PresenceEvent, payload: dict[str, Any], now: float) -> None:
+        """Add an event, whose body for subscribers is `payload`, to the batch of its schema, if the target wants it."""
         target = self.target
         if event.action not in target.events:
             return
         name = schema(event.action, target.oddities)
         batch = self._filling.setdefault(name, _Batch(now))
         identity = UUID(int=self._random.getrandbits(128), version=4)
-        about = item(event, told, str(identity), target.oddities)
+        about = item(event, payload, str(identity), target.oddities)
         batch.items.append(about | {"subKey": self._sub_key})
         if len(batch.items) >= target.batch_items:
             self._close(name)
 
     def due(self) -> float | None:
-        """When `take` next has something, in Unix seconds."""
+        """The next time at which `take` returns something, in Unix seconds."""
         if self._full:
             return 0.0
         ages = [batch.since + self.target.batch_s for batch in self._filling.values()]
         return min([*ages, *(at for at, _ in self._waiting)], default=None)
 
     def take(self, now: float) -> list[Delivery]:
-        """The batches that are to be posted now: full, old enough, or due for another try."""
+        """The batches to post now: full, old enough, or due for a retry."""
         for name, batch in list(self._filling.items()):
             if batch.since + self.target.batch_s <= now:
                 self._close(name)
@@ -99,13 +99,13 @@ class WebhookQueue:
         return taken
 
     def accepted(self, delivery: Delivery) -> None:
-        """The target answered with success; once in a while the batch is posted again all the same."""
+        """The target returned success; a share of the batches is posted again anyway."""
         self.posted += 1
         if self._random.random() < self.target.duplicate_rate:
             self._full.append(Delivery(delivery.body, self.target.retries))
 
     def refused(self, delivery: Delivery, now: float) -> None:
-        """The target did not accept: the batch waits for its next try, or is given up."""
+        """The target did not accept: the batch waits for a retry, or is given up."""
         self.failed += 1
         delivery.tries += 1
         if delivery.tries > self.target.retries:

@@ -1,6 +1,6 @@
 """Events & Actions webhooks: posts presence events to the targets of a keyset.
 
-Knows HTTP to the targets. Leaves what is posted to `webhook_body`, and when, to `webhook_queue`.
+This module sends the requests; `webhook_body` encodes, `webhook_queue` schedules.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from local_stack.origin.clock import Clock
 from local_stack.origin.presence_events import PresenceEvent
 from local_stack.origin.webhook_queue import Delivery, Target, WebhookQueue
 
-ANSWER_WITHIN_S = 10.0
+RESPONSE_TIMEOUT_SECONDS = 10.0
 MAX_REDIRECTS = 3
 
 
 class Webhooks:
-    """The targets of one keyset. Must be closed where there ever was a target."""
+    """The targets of one keyset. Must be closed if it ever had a target."""
 
     def __init__(self, sub_key: str, clock: Clock) -> None:
         self.queues: list[WebhookQueue] = []
@@ -29,21 +29,23 @@ class Webhooks:
         self._session: aiohttp.ClientSession | None = None
         self._posting: set[asyncio.Task[None]] = set()
 
-    def aim(self, targets: Iterable[Target]) -> None:
-        """Posts to `targets` from now on, and no more to earlier ones."""
-        self.queues = [WebhookQueue(target, self._sub_key, seed) for seed, target in enumerate(targets)]
+    def set_targets(self, targets: Iterable[Target]) -> None:
+        self.queues = [
+            WebhookQueue(target=target, sub_key=self._sub_key, seed=seed)
+            for seed, target in enumerate(targets)
+        ]
 
-    def hear(self, event: PresenceEvent, body: dict[str, Any]) -> None:
-        """A presence event happened; `body` is what subscribers are told of it."""
+    def enqueue(self, event: PresenceEvent, body: dict[str, Any]) -> None:
+        """Queue a presence event for all targets; `body` is its body for subscribers."""
         for queue in self.queues:
             queue.add(event, body, self._clock.now)
 
     def due(self) -> float | None:
-        """When `tick` next has something to post, in Unix seconds."""
+        """The next time at which `tick` has something to post, in Unix seconds."""
         return min((at for queue in self.queues if (at := queue.due()) is not None), default=None)
 
     def tick(self, now: float) -> None:
-        """Starts posting what is due."""
+        """Start posting what is due."""
         for queue in self.queues:
             for delivery in queue.take(now):
                 task = asyncio.get_running_loop().create_task(
@@ -53,7 +55,7 @@ class Webhooks:
                 task.add_done_callback(self._posting.discard)
 
     async def close(self) -> None:
-        """Gives up what is on its way."""
+        """Cancel deliveries in progress."""
         for task in list(self._posting):
             task.cancel()
         await asyncio.gather(*self._posting, return_exceptions=True)
@@ -63,12 +65,14 @@ class Webhooks:
     async def _post(self, queue: WebhookQueue, delivery: Delivery) -> None:
         target = queue.target
         if self._session is None:
-            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_WITHIN_S))
+            self._session = aiohttp.ClientSession(
+                timeout=aiohttp.ClientTimeout(total=RESPONSE_TIMEOUT_SECONDS)
+            )
         try:
             async with self._session.post(
                 target.url, json=delivery.body, headers=target.headers, max_redirects=MAX_REDIRECTS
-            ) as answer:
-                good = answer.status // 100 == 2
+            ) as response:
+                good = response.status // 100 == 2
         except (aiohttp.ClientError, TimeoutError, ValueError):
             good = False
         if good:

@@ -1,7 +1,4 @@
-"""The keys of one local stack: from the environment where given there, else generated and kept with the data.
-
-Knows option names and the data folder. Starts nothing.
-"""
+"""The keys of one local stack: from the environment where set, else generated once and stored in the data folder."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ class Access:
     """Host of PubNub, or of another server that speaks its protocol; empty for the local origin."""
 
     def options(self) -> dict[str, str]:
-        """As options of the service."""
+        """The service's settings, by environment variable."""
         return {
             "JWT_SECRET": self.jwt_secret,
             "JWT_AUDIENCE": self.jwt_audience,
@@ -64,18 +61,18 @@ def read(data: DataFolder, environ: Mapping[str, str]) -> Access:
 
 @dataclass(frozen=True)
 class Environment:
-    """The environment's options, each by value or by a file that holds it."""
+    """Settings of the environment, each as a value or as a file that contains it."""
 
     environ: Mapping[str, str]
 
     def get(self, name: str) -> str:
-        """The value of `name`, of the file in ``name_FILE``, or empty."""
+        """The content of the file in ``name_FILE``, else the value of `name`, else empty."""
         if path := self.environ.get(f"{name}_FILE"):
             return Path(path).read_text(encoding="utf-8").removesuffix("\n")
         return self.environ.get(name, "")
 
 
 def without_files(environ: Mapping[str, str], replaced: Mapping[str, str]) -> dict[str, str]:
-    """The environment with `replaced` in place of its own, so that no option is given twice."""
+    """The environment with `replaced` set and their ``…_FILE`` variables removed, so that no setting is set twice."""
     files = {f"{name}_FILE" for name in replaced}
     return {name: value for name, value in environ.items() if name not in files} | dict(replaced)

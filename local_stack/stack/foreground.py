@@ -1,4 +1,4 @@
-"""Runs something in the foreground until Ctrl-C, SIGTERM or its own end. Knows signals, not what runs."""
+"""Run a coroutine in the foreground until it ends or SIGINT, SIGTERM or SIGHUP cancels it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def run(main: Coroutine[Any, Any, None], report: Callable[[str], None]) -> None:
-    """Run `main`; a signal cancels it, and what it opened is closed in reverse order.
+    """Run `main`; the first signal cancels it, so that what it opened is closed in reverse order.
 
-    A second signal ends this process at once: the programs it started then stop by themselves.
+    A second signal ends this process at once; the supervisors of the programs it started then stop them.
     """
     asyncio.run(_until_signal(main, report))
 

@@ -1,8 +1,8 @@
-"""A container image with the same Neo4j, for where no image registry answers: this machine's C library, the wheel's
-JDK, the locked jars. Knows file trees; needs no container engine: ``python -m local_stack.stack.image FILE.tar``.
+"""Build a Neo4j container image without an image registry: this machine's C library, the wheel's JDK, the locked jars.
 
-It behaves as the official image does where tests look: NEO4J_AUTH sets the password, Bolt on 7687, HTTP on 7474, the
-log on standard output. For tests only: it holds what it needs and nothing to look after it with.
+``python -m local_stack.stack.image FILE.tar``; needs no container engine. The image behaves as the official one where
+tests depend on it: NEO4J_AUTH sets the password, Bolt on 7687, HTTP on 7474, the log on standard output. For tests
+only: it contains no administration tools.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from local_stack.jars import jars, lockfile
 HOME = "/opt/neo4j"
 JAVA = "/opt/java"
 USER = 7474
-"""Number of the user it runs as, as in the official image."""
+"""User id in the container, as in the official image."""
 MEMORY = Memory(heap=512, page_cache=128)
 CHANGES = (f'ENTRYPOINT ["/bin/sh", "{HOME}/run.sh"]', f"USER {USER}", f"WORKDIR {HOME}", "EXPOSE 7474 7687")
-"""What an import of the tree must be told (``docker import --change``)."""
+"""Image configuration that the archive cannot carry (``docker import --change``)."""
 
 RUN = f"""\
 set -e
@@ -40,7 +40,7 @@ exec {JAVA}/bin/java @{HOME}/start.args
 
 
 def write(target: Path) -> None:
-    """Write the tree as a tar archive, about 300 MB. Linux only: the C library is this machine's."""
+    """Write the image's files as a tar archive, about 300 MB. Linux only: the C library is this machine's."""
     lock = lockfile.read()
     found = java.find(lock.version)
     if sys.platform != "linux":
@@ -61,7 +61,7 @@ def write(target: Path) -> None:
 
 
 def texts(paths: list[Path], entry: str) -> dict[str, str]:
-    """The files that are written rather than copied, by their place in the image; `entry` is the server's class."""
+    """Generated files by their path in the image; `entry` is the server's main class."""
     lib = ":".join(f"{HOME}/lib/{path.name}" for path in paths)
     server = (*JVM_FLAGS, f"-Xmx{MEMORY.heap}m", "-cp", lib, entry)
     where = (f"--home-dir={HOME}", f"--config-dir={HOME}/conf", "--console-mode")
@@ -85,7 +85,7 @@ def texts(paths: list[Path], entry: str) -> dict[str, str]:
 
 
 def _libraries(home: Path) -> list[Path]:
-    """Every shared library that the shell or the JDK loads, under the names they are loaded by."""
+    """Every shared library that the shell or the JDK loads, by the path it is loaded from."""
     programs = [Path("/bin/sh"), home / "bin" / "java", *home.rglob("*.so")]
     output = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
     words = {
@@ -123,7 +123,7 @@ def main(arguments: Iterable[str]) -> None:
     (target,) = arguments
     write(Path(target))
     for change in CHANGES:
-        print(f"--change {change!r}")  # noqa: T201 - a command's answer
+        print(f"--change {change!r}")  # noqa: T201 - a command's output
 
 
 if __name__ == "__main__":

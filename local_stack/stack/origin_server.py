@@ -1,6 +1,6 @@
-"""The local origin as a process of its own: ``python -m local_stack.stack.origin_server``. Knows how to start it, not PubNub.
+"""The local origin as a separate process: ``python -m local_stack.stack.origin_server``.
 
-Its keys come by the environment (ORIGIN_OPTIONS, JSON), so that they do not stand in the process list.
+Its keys come from the environment (ORIGIN_OPTIONS, JSON), so that the process list does not show them.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from local_stack.engines.server import NotReadyYet
 VARIABLE = "ORIGIN_OPTIONS"
 
 
-@dataclass
+@dataclass(kw_only=True)
 class OriginEngine:
-    """How to run one origin with one keyset."""
+    """Runs one origin with one keyset (an `Engine`)."""
 
     log: Path
     publish_key: str
@@ -33,14 +33,14 @@ class OriginEngine:
     secret_key: str
     access_manager: bool = True
     control: bool = False
-    """Whether /_control/ is served, which lets any local program cause faults."""
+    """Serve /_control/, which lets any local program cause faults."""
 
     name = "origin"
     port_option = "--origin-port"
-    todo = "Its log says why."
+    todo = "See its log."
 
     async def prepare(self, port: int) -> Program:
-        """Nothing is written: the origin keeps its state in memory."""
+        """Writes no files: the origin's state is in memory."""
         options = {
             "port": port,
             "publish_key": self.publish_key,
@@ -58,7 +58,7 @@ class OriginEngine:
         )
 
     async def ask(self, port: int) -> str:
-        """Whether it tells the time."""
+        """Ready when ``/time/0`` succeeds."""
         from local_stack.engines import probe  # noqa: PLC0415 - imports the clients
 
         try:
@@ -70,7 +70,7 @@ class OriginEngine:
 
 async def serve(serialized: str) -> None:
     """Serve the origin until SIGTERM."""
-    from local_stack.origin.app import Options, start  # noqa: PLC0415 - not needed by who only starts the process
+    from local_stack.origin.app import Options, start  # noqa: PLC0415 - only the child process needs it
     from local_stack.origin.settings import KeysetSettings  # noqa: PLC0415
 
     parsed = json.loads(serialized)

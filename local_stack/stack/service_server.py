@@ -1,4 +1,4 @@
-"""The service itself, API and bridge, as a process of its own. Knows its command line and where it says it is ready."""
+"""The service, API and bridge, as a separate process: its command line and its readiness check."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from local_stack.engines.process import Program
 from local_stack.engines.server import NotReadyYet
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ServiceEngine:
-    """How to run one service."""
+    """Runs one service (an `Engine`)."""
 
     log: Path
     environ: Mapping[str, str] = field(repr=False)
-    """Its options, secrets among them."""
+    """Settings, including secrets."""
 
     name = "friends-presence"
     port_option = "--port"
-    todo = "Its log says why."
+    todo = "See its log."
 
     async def prepare(self, port: int) -> Program:
-        """Its options but the port are fixed."""
+        """Only host and port are added to the settings."""
         environ = {**self.environ, "HOST": LOOPBACK, "PORT": str(port)}
         command = [sys.executable, "-m", "pubnub_bridge"]
-        return Program(self.name, command, self.log, grace=20.0, environ=environ)
+        return Program(name=self.name, command=command, log=self.log, grace=20.0, environ=environ)
 
     async def ask(self, port: int) -> str:
-        """Whether it says that it is ready."""
+        """Ready when ``/readyz`` succeeds."""
         from local_stack.engines import probe  # noqa: PLC0415 - imports the clients
 
         try:
@@ -43,5 +43,4 @@ class ServiceEngine:
 
     @staticmethod
     def url(port: int) -> str:
-        """Where it answers."""
         return f"http://{LOOPBACK}:{port}"

@@ -1,6 +1,7 @@
-"""The whole system on one machine, in the foreground: engines, origin, migrations, service, demo people.
+"""Start the whole system on one machine, in the foreground: databases, migrations, origin, service, demo users.
 
-Knows the order in which they start and what each must be told; each one's own file knows how it is started.
+This module decides the order and passes addresses and keys along; each server's own module knows how it is started.
+Everything stops in reverse order when the context closes.
 """
 
 from __future__ import annotations
@@ -37,24 +38,24 @@ DEMO = "local_stack.demo.main"
 
 @dataclass(frozen=True)
 class Choice:
-    """What the person who types `up` may choose."""
+    """Options of `up`."""
 
     data: Path
     port: int = 0
     origin_port: int = 0
     engines: Options = field(default_factory=Options)
     json: Path | None = None
-    """Where to write how everything is reached."""
+    """File for addresses and keys, written when everything is ready."""
     people: int = 3000
-    """Demo people; 0 for none."""
+    """Number of demo users; 0 for none."""
     control: bool = False
-    """Whether the origin serves /_control/."""
+    """Serve the origin's /_control/."""
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Stack:
-    """Everything, running."""
+    """A running system."""
 
     engines: Engines
     access: Access
@@ -64,10 +65,10 @@ class Stack:
     servers: list[Server]
     processes: list[Process]
     pages: bool = True
-    """Whether the pages have what they need."""
+    """Whether the pages' third-party files are there."""
 
     def connection_info(self) -> dict[str, Any]:
-        """How everything is reached, as written by ``up --json``."""
+        """Addresses and keys, as written by ``up --json``."""
         keys, neo4j = self.access, self.engines.neo4j
         return {
             "api": self.api,
@@ -86,11 +87,11 @@ class Stack:
 
 
 Report = Callable[[str], None]
-"""Hears of each step, for the person who waits."""
+"""Called with the text of each step as it begins."""
 
 
 async def up(choice: Choice, report: Report) -> None:
-    """Start everything, say where it is, and stay until cancelled. Raises `ChildDied` when one part ends by itself."""
+    """Start everything, print the addresses, run until cancelled. Raises `ChildDied` when a process ends on its own."""
     async with stack(choice, report) as running_stack:
         report(f"ready: {running_stack.api}")
         if running_stack.pages:
@@ -99,31 +100,31 @@ async def up(choice: Choice, report: Report) -> None:
         await first_death(running_stack)
 
 
-def console_address(made: Stack, to_person: bool) -> str:
-    """Where the console is; for a person at a terminal with its key, behind the # that no server sees and no log keeps."""
+def console_address(made: Stack, to_terminal: bool) -> str:
+    """The console's address; on a terminal with its key, in the fragment, which no server or log receives."""
     address = f"{made.api}/console"
     return (
         f"{address}#key={made.access.console_key}"
-        if to_person
+        if to_terminal
         else f"{address} (its key: consoleKey in the stack's file)"
     )
 
 
 @asynccontextmanager
 async def stack(choice: Choice, report: Report) -> AsyncIterator[Stack]:
-    """Everything that `choice` wants, stopped in reverse at the end."""
+    """Everything that `choice` asks for; stopped in reverse order at the end."""
     data = DataFolder.at(choice.data)
     files = [path for path in (data.root / "stack.json", choice.json) if path]
     async with AsyncExitStack() as exits:
         lock = await exits.enter_async_context(data.owned())
         _forget(files)
         exits.callback(_forget, files)
-        report(f"engines on {data.root}")
+        report(f"starting Neo4j and Valkey on {data.root}")
         engines = await exits.enter_async_context(
             started(data, choice.engines, choice.environ, (lock.descriptor,))
         )
         keys = credentials.read(data, choice.environ)
-        run = _Run(choice, data, exits, engines, keys)
+        run = _Run(choice=choice, data=data, exits=exits, engines=engines, keys=keys)
         made = await run.start(report)
         data.write_state(_state(made))
         for file in files:
@@ -133,9 +134,9 @@ async def stack(choice: Choice, report: Report) -> AsyncIterator[Stack]:
         yield made
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Run:
-    """One start: what its steps share."""
+    """What the steps of one start share."""
 
     choice: Choice
     data: DataFolder
@@ -144,23 +145,32 @@ class _Run:
     keys: Access
 
     async def start(self, report: Report) -> Stack:
-        """The steps after the engines, in order."""
+        """Migrate, start the origin, start the service: in this order, after the databases."""
         servers = list(self.engines.servers)
-        report(f"migrations on {self.engines.neo4j.agent} at {self.engines.neo4j.uri}")
+        report(f"applying migrations to {self.engines.neo4j.agent} at {self.engines.neo4j.uri}")
         await _migrate(self.engines)
         origin = self.keys.origin
         if not origin:
             servers.append(await self._origin())
             origin = f"{LOOPBACK}:{servers[-1].port}"
-        report(f"service, with the origin at {origin}")
+        report(f"starting the service with the origin at {origin}")
         options = self._options(origin) | await self._page_options(report)
-        service = await self._started(Server(ServiceEngine(self._log("service"), options), self.choice.port))
+        engine = ServiceEngine(log=self._log("service"), environ=options)
+        service = await self._started(Server(engine, port=self.choice.port))
         servers.append(service)
         url = ServiceEngine.url(service.port)
-        return Stack(self.engines, self.keys, origin, url, servers, [], "WEB_LIBRARIES" in options)
+        return Stack(
+            engines=self.engines,
+            access=self.keys,
+            origin=origin,
+            api=url,
+            servers=servers,
+            processes=[],
+            pages="WEB_LIBRARIES" in options,
+        )
 
     async def _page_options(self, report: Report) -> dict[str, str]:
-        """What the pages need; without a network everything else works, and the page says what is missing."""
+        """Settings of the pages; without a network everything else works, and the page says what is missing."""
         options = {"DEMO_LOGIN": "on"} if self.choice.people else {}
         if "WEB_LIBRARIES" in self.choice.environ:
             return options
@@ -171,7 +181,7 @@ class _Run:
         return options
 
     async def demo(self, stack_file: Path) -> list[Process]:
-        """The demo people, where they are installed."""
+        """Start the demo users, where that module is installed."""
         if find_spec(DEMO) is None:
             return []
         command = [
@@ -183,7 +193,7 @@ class _Run:
             "--people",
             str(self.choice.people),
         ]
-        program = Program("demo people", command, self._log("demo"), grace=10.0)
+        program = Program(name="demo people", command=command, log=self._log("demo"), grace=10.0)
         process = await asyncio.to_thread(Process.start, program)
         self.exits.push_async_callback(process.stop)
         return [process]
@@ -191,14 +201,14 @@ class _Run:
     async def _origin(self) -> Server:
         keys = self.keys
         engine = OriginEngine(
-            self._log("origin"),
-            keys.publish_key,
-            keys.subscribe_key,
-            keys.secret_key,
+            log=self._log("origin"),
+            publish_key=keys.publish_key,
+            subscribe_key=keys.subscribe_key,
+            secret_key=keys.secret_key,
+            access_manager=self.choice.environ.get("ACCESS_MANAGER", "on") != "off",
             control=self.choice.control,
         )
-        engine.access_manager = self.choice.environ.get("ACCESS_MANAGER", "on") != "off"
-        return await self._started(Server(engine, self.choice.origin_port))
+        return await self._started(Server(engine, port=self.choice.origin_port))
 
     async def _started(self, server: Server) -> Server:
         self.exits.push_async_callback(server.stop)
@@ -237,12 +247,12 @@ async def _migrate(engines: Engines) -> None:
 
 
 def _state(made: Stack) -> dict[str, Any]:
-    """What other terminals may know: addresses and processes, no secrets."""
+    """Addresses and process ids for other terminals; no secrets."""
     return state_of(made.servers) | {"api": made.api, "origin": made.origin}
 
 
 async def first_death(made: Stack | Engines) -> None:
-    """Waits for a part that ends by itself, which is always a fault. Raises `ChildDied` with its name."""
+    """Wait until a process ends on its own, which is always a fault, and raise `ChildDied` with its name."""
     processes = [server.process for server in made.servers]
     processes += made.processes if isinstance(made, Stack) else []
     while True:
@@ -254,6 +264,6 @@ async def first_death(made: Stack | Engines) -> None:
 
 
 def _forget(files: list[Path]) -> None:
-    """A file that is there says that everything answers; so it must not be there before, nor after."""
+    """The file's existence means that everything is ready, so it must not exist before or after that."""
     for file in files:
         file.unlink(missing_ok=True)

@@ -1,10 +1,10 @@
-"""The pages' third-party files, there and whole. Knows a lock file, npm and the cache; serves nothing.
+"""Fetch and verify the pages' third-party files, which are never part of this project.
 
-They are never part of this project: npm, with whatever registry this machine uses, brings each package once as the
-archive that its publisher made; the lock file holds the SHA-512 of every archive and the files wanted of it. Archives
-are verified at every start, and what is served is taken from verified archives alone.
+npm, with the registry that this machine is configured for, fetches each package once, as its publisher's archive. The
+lock file holds the SHA-512 of every archive and the files to take from it. Archives are verified at every start, and
+only files from verified archives are served.
 
-A line of the lock file is ``package version sha512-… file [file …]``; lines that begin with # are for readers.
+A line of the lock file is ``package version sha512-… file [file …]``; lines that begin with # are comments.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from local_stack.jars import cache
 
 LOCK_FILE = Path(__file__).with_name("web.lock")
 NPM_TIMEOUT_SECONDS = 60.0
-"""Seconds for npm; a machine without a network must not wait longer for its stack."""
+"""A machine without a network must not wait longer for its stack."""
 MAX_FILE_BYTES = 16 * 2**20
-"""Bytes of one file taken out of an archive."""
+"""Size limit of one extracted file."""
 _LINE = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9.-]*) (?P<version>\d[\w.-]*) (?P<integrity>sha512-[\w+/=]+) (?P<files>\S.*)"
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Package:
-    """One package at one version."""
+    """One line of the lock file."""
 
     name: str
     version: str
@@ -47,11 +47,11 @@ class Package:
 
     @property
     def archive(self) -> str:
-        """The archive's file name, as npm names it."""
+        """The archive's file name (npm's convention)."""
         return f"{self.name}-{self.version}.tgz"
 
     def is_whole(self, folder: Path) -> bool:
-        """Whether its archive is there and is the publisher's."""
+        """Whether its archive is there and has the locked SHA-512."""
         try:
             with (folder / self.archive).open("rb") as file:
                 digest = hashlib.file_digest(file, "sha512").digest()
@@ -70,19 +70,21 @@ def read(path: Path = LOCK_FILE) -> list[Package]:
         files = tuple(match["files"].split()) if match else ()
         if not match or any(".." in Path(file).parts or file.startswith("/") for file in files):
             raise BadWebLock(path=path, line=number)
-        found.append(Package(match["name"], match["version"], match["integrity"], files))
+        found.append(
+            Package(name=match["name"], version=match["version"], integrity=match["integrity"], files=files)
+        )
     return found
 
 
 def libraries_folder() -> Path:
-    """Where archives and served files lie."""
+    """Folder of the archives and of the extracted files."""
     return cache.cache_folder() / "web"
 
 
 async def ready(lock: Path = LOCK_FILE, folder: Path | None = None) -> Path:
-    """The folder of the files, as ``package/file``; packages that are missing or broken are fetched first.
+    """The folder of the files, as ``package/file``; missing or broken packages are fetched first.
 
-    Several processes may call this at once. Raises `NoWebLibraries` with the reason; what is there stays.
+    Safe to call from several processes at once. Raises `NoWebLibraries` with the reason; existing files stay.
     """
     folder = folder or libraries_folder()
     packages = read(lock)
@@ -95,8 +97,8 @@ async def ready(lock: Path = LOCK_FILE, folder: Path | None = None) -> Path:
 
 async def _fetch(packages: list[Package], folder: Path) -> None:
     names = ", ".join(f"{one.name} {one.version}" for one in packages)
-    beside = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    npm = shutil.which("npm", path=beside)
+    search_path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    npm = shutil.which("npm", path=search_path)
     if npm is None:
         raise NoWebLibraries(names=names, reason="npm is not installed", cache=folder)
     with tempfile.TemporaryDirectory(dir=folder) as into:
@@ -108,7 +110,7 @@ async def _fetch(packages: list[Package], folder: Path) -> None:
             "--fetch-retries=1",
             *(f"{one.name}@{one.version}" for one in packages),
         ]
-        reason = await _run(command, Path(into), {**os.environ, "PATH": beside})
+        reason = await _run(command, Path(into), {**os.environ, "PATH": search_path})
         for one in packages:
             if reason or not one.is_whole(Path(into)):
                 raise NoWebLibraries(
@@ -120,7 +122,7 @@ async def _fetch(packages: list[Package], folder: Path) -> None:
 
 
 async def _run(command: list[str], folder: Path, environ: dict[str, str]) -> str:
-    """Why a command failed; empty when it did not."""
+    """Why a command failed; empty when it succeeded."""
     process = await asyncio.create_subprocess_exec(
         *command, cwd=folder, env=environ, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
@@ -136,7 +138,7 @@ async def _run(command: list[str], folder: Path, environ: dict[str, str]) -> str
 
 
 def _laid_out(packages: list[Package], folder: Path) -> Path:
-    """Takes the wanted files out of the archives, into a folder that only ever has this lock's files."""
+    """Extract the wanted files into a folder that is named after this lock file, so it never has another's files."""
     stamp = hashlib.sha256(repr(packages).encode()).hexdigest()[:16]
     served = folder / f"files-{stamp}"
     for package in packages:

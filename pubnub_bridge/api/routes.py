@@ -197,16 +197,16 @@ async def _by_secret(request: web.Request) -> Anyone:
 
 
 WEBHOOK_SCHEME = Scheme(
-    "webhook",
-    {
+    name="webhook",
+    security={
         "type": "apiKey",
         "in": "header",
         "name": "X-Webhook-Secret",
         "description": "The secret that Events & Actions sends.",
     },
-    Anyone,
-    _by_secret,
-    (WebhookRefused, Closed, RateLimited),
+    caller=Anyone,
+    authenticate=_by_secret,
+    problems=(WebhookRefused, Closed, RateLimited),
 )
 
 

@@ -1,6 +1,6 @@
-"""The command friends-presence: what a person types. Knows the other files' entry points; decides nothing itself.
+"""The command friends-presence: all subcommands, each delegating to another file.
 
-Other packages add their commands by the entry point group ``friends_presence.commands``, so nothing imports them.
+Other packages add theirs by the entry point group ``friends_presence.commands``, so nothing imports them.
 """
 
 from __future__ import annotations
@@ -69,9 +69,11 @@ def serve(
         raise typer.BadParameter(
             "exclude each other: the process would do nothing", param_hint="--no-api, --api-only"
         )
-    given = {name: value for name, value in {"workers": workers, "port": port}.items() if value is not None}
+    overrides = {
+        name: value for name, value in {"workers": workers, "port": port}.items() if value is not None
+    }
     roles = process.Roles.BRIDGE if no_api else process.Roles.API if api_only else process.Roles.BOTH
-    raise typer.Exit(process.run(load(BridgeSettings, **given), roles))
+    raise typer.Exit(process.run(load(BridgeSettings, **overrides), roles))
 
 
 @app.command()
@@ -83,8 +85,8 @@ def token(
     ] = None,
 ) -> None:
     """Mint a development token with JWT_SECRET; refused with production settings."""
-    given = stack_options(stack) if stack else {}
-    typer.echo(mint(load(Settings, **given), user, time.time(), seconds))
+    overrides = stack_options(stack) if stack else {}
+    typer.echo(mint(load(Settings, **overrides), user, time.time(), seconds))
 
 
 @app.command()
@@ -133,7 +135,7 @@ privacy.add(app)
 
 
 def main() -> None:
-    """Runs a command; an error of ours is one line that says what to do, and exit code 1."""
+    """Run a command; a known error is one line that says what to do, and exit code 1."""
     for point in sorted(entry_points(group="friends_presence.commands"), key=lambda point: point.name):
         with suppress(ModuleNotFoundError):  # the extra that it needs is not installed, as in a container
             point.load()(app)

@@ -1,4 +1,4 @@
-"""The commands redrive and doctor: what an operator types when something is wrong. Knows options and tables only."""
+"""The commands redrive and doctor."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.dead_letters import DeadLetter, DeadLetters
 
 PANEL = "Operation"
-MOST_SHOWN = 1000
+MAX_SHOWN_DEAD_LETTERS = 1000
+MAX_SHOWN_EVENTS = 3
 MARKS = {State.FINE: ("✓", "green"), State.WARNING: ("!", "yellow"), State.FAILURE: ("✗", "red")}
 
 Stack = Annotated[
@@ -34,36 +35,36 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def add(app: typer.Typer) -> None:
-    """Adds the commands."""
     app.command("redrive", rich_help_panel=PANEL)(redrive_command)
     app.command("doctor", rich_help_panel=PANEL)(doctor_command)
 
 
 def redrive_command(
     stack: Stack = None,
-    only_list: Annotated[bool, typer.Option("--list", help="Show them; put nothing back.")] = False,
+    only_list: Annotated[bool, typer.Option("--list", help="Only list them.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what PubNub or the graph refused for its own sake, and put it back to be tried again."""
-    letters, redriven = asyncio.run(_redrive(settings_from_stack(stack), only_list))
+    """List the dead letters (what PubNub or the graph rejected as invalid), and put them back into their streams."""
+    dead_letters, redriven = asyncio.run(_redrive(settings_from_stack(stack), only_list))
     if as_json:
         rows = [
             {"kind": one.kind, "inbox": one.inbox, "reason": one.reason, "eventIds": one.event_ids}
-            for one in letters
+            for one in dead_letters
         ]
         typer.echo(json.dumps({"letters": rows, "redriven": redriven}, indent=1))
     else:
-        _show(letters, redriven, only_list)
+        _show(dead_letters, redriven, only_list)
 
 
 def doctor_command(
     stack: Stack = None,
     deep: Annotated[
-        bool, typer.Option("--deep", help="Compare Here Now, flags and App Context, and print what differs.")
+        bool,
+        typer.Option("--deep", help="Compare Here Now, flags and App Context, and print the differences."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Check options, engines and PubNub, and say what to switch on where. Exit code 1 where something fails."""
+    """Check settings, databases and PubNub, and print how to fix what is wrong. Exit code 1 where a check fails."""
     findings = asyncio.run(examine(settings_from_stack(stack), deep))
     if as_json:
         typer.echo(json.dumps(report(findings), indent=1))
@@ -76,15 +77,15 @@ def _table(findings: list[Finding]) -> Table:
     table = Table("", "area", "check", "found", "what to do")
     for one in findings:
         mark, colour = MARKS[one.state]
-        table.add_row(mark, one.area, one.check, escape(one.seen), escape(one.todo), style=colour)
+        table.add_row(mark, one.area, one.check, escape(one.found), escape(one.todo), style=colour)
     return table
 
 
 def settings_from_stack(stack: Path | None) -> Settings:
-    """The options: of the stack file that is named, or of the usual one where there is one, or the environment's.
+    """The settings of the stack file, else of the default stack file where it exists, else of the environment.
 
     Raises:
-        SetupError: the file is not such a file, or an option is wrong.
+        SetupError: the file is malformed, or an option is wrong.
     """
     stack = stack or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
     return load(Settings, **(bridge_options(stack) if stack else {}))
@@ -93,18 +94,18 @@ def settings_from_stack(stack: Path | None) -> Settings:
 async def _redrive(settings: Settings, only_list: bool) -> tuple[list[DeadLetter], int]:
     async with open_valkey(settings.redis_url.get_secret_value()) as valkey:
         dead = DeadLetters(valkey=valkey, partitions=settings.partitions)
-        letters = await dead.all(MOST_SHOWN)
-        return letters, 0 if only_list else await dead.redrive()
+        listed = await dead.all(MAX_SHOWN_DEAD_LETTERS)
+        return listed, 0 if only_list else await dead.redrive()
 
 
-def _show(letters: list[DeadLetter], redriven: int, only_list: bool) -> None:
+def _show(dead_letters: list[DeadLetter], redriven: int, only_list: bool) -> None:
     console = Console()
-    if letters:
+    if dead_letters:
         table = Table("kind", "of", "reason", "events")
-        for one in letters:
+        for one in dead_letters:
             events = one.event_ids
-            more = f" and {len(events) - 3} more" if len(events) > 3 else ""
-            table.add_row(one.kind, one.inbox, one.reason, "\n".join(events[:3]) + more)
+            more = f" and {len(events) - MAX_SHOWN_EVENTS} more" if len(events) > MAX_SHOWN_EVENTS else ""
+            table.add_row(one.kind, one.inbox, one.reason, "\n".join(events[:MAX_SHOWN_EVENTS]) + more)
         console.print(table)
     done = "nothing put back (--list)" if only_list else f"{redriven} put back"
-    console.print(f"{len(letters)} dead letter(s) · {done}" if letters else "No dead letters.")
+    console.print(f"{len(dead_letters)} dead letter(s) · {done}" if dead_letters else "No dead letters.")

@@ -1,4 +1,4 @@
-"""The command simulate: what a product of some size would need and cost. Knows options and tables; reckons nothing."""
+"""The command simulate: predict the load, machines and bill of a product."""
 
 from __future__ import annotations
 
@@ -12,23 +12,30 @@ from rich.console import Console
 from rich.table import Table
 
 from pubnub_bridge.sizing import figures
+from pubnub_bridge.sizing.machines import PLANNED_CPU_SHARE
 from pubnub_bridge.sizing.product import AppContext, BadProduct, Presence, Product, option, seconds
 from pubnub_bridge.sizing.simulate import Prediction, as_json, predict
 
 PANEL = "Operation"
-WIDTH = 104
-"""Columns where there is no terminal: rows stay whole."""
+WIDTH_COLUMNS = 104
+"""Without a terminal: rows are not wrapped."""
 MIB = 2**20
-UNITS = ((2**40, "TiB"), (2**30, "GiB"), (MIB, "MiB"), (2**10, "KiB"))
+BYTE_UNITS = ((2**40, "TiB"), (2**30, "GiB"), (MIB, "MiB"), (2**10, "KiB"))
 
 Online = Annotated[int, typer.Option(help="People present at once.")]
 Friends = Annotated[int, typer.Option(help="Friends of a user, on average.")]
-Session = Annotated[str, typer.Option(help="From coming to going, such as 30m.")]
-Share = Annotated[float, typer.Option(help="Of a user's friends, how many are online.")]
-Window = Annotated[str, typer.Option(help="BATCH_WINDOW_MIN_SECONDS: how long news wait for company.")]
-Hold = Annotated[str, typer.Option(help="How long a state must last before friends are told.")]
+Session = Annotated[str, typer.Option(help="From arrival to leave, such as 30m.")]
+Share = Annotated[float, typer.Option(help="The share of a user's friends who are online.")]
+Window = Annotated[
+    str, typer.Option(help="BATCH_WINDOW_MIN_SECONDS: how long a notification waits for more.")
+]
+Hold = Annotated[
+    str, typer.Option(help="Debounce time: how long a state must last before friends are notified.")
+]
 Count = Annotated[str, typer.Option(help="STATUS_COUNT_INTERVAL_SECONDS: between two status.count.")]
-How = Annotated[str, typer.Option(help="announce (an event a change) or interval (above Announce Max).")]
+How = Annotated[
+    str, typer.Option(help="announce (one event for each change) or interval (above Announce Max).")
+]
 Interval = Annotated[str, typer.Option(help="PubNub's presence interval.")]
 Context = Annotated[str, typer.Option(help="APP_CONTEXT: off, flags or full.")]
 Shards = Annotated[int, typer.Option(help="PRESENCE_SHARDS, a multiple of --partitions.")]
@@ -39,7 +46,6 @@ CostsFile = Annotated[Path, typer.Option("--unit-costs", help="Unit costs measur
 
 
 def add(app: typer.Typer) -> None:
-    """Adds the command."""
     app.command("simulate", rich_help_panel=PANEL)(simulate_command)
 
 
@@ -61,14 +67,14 @@ def simulate_command(
     costs_file: CostsFile = figures.UNIT_COSTS,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Predict load, cores, memory and PubNub's bill for a product of some size. Starts and asks nothing."""
+    """Predict load, cores, memory and PubNub's bill for a product of some size. Starts nothing and calls nothing."""
     product = Product(
         online=online,
         friends=friends,
         session=seconds("session", session),
         online_share=online_share,
         window=seconds("window", window),
-        hold=seconds("hold", hold),
+        debounce=seconds("debounce", hold),
         count_interval=seconds("count_interval", count_interval),
         presence=cast(Presence, _one_of("presence", presence, ("announce", "interval"))),
         interval=seconds("interval", interval),
@@ -81,17 +87,17 @@ def simulate_command(
     if json_:
         typer.echo(json.dumps(as_json(found), indent=1))
     else:
-        show(found, Console() if sys.stdout.isatty() else Console(width=WIDTH))
+        show(found, Console() if sys.stdout.isatty() else Console(width=WIDTH_COLUMNS))
 
 
-def _one_of(name: str, given: str, known: tuple[str, ...]) -> str:
-    if given not in known:
-        raise BadProduct(field=option(name), reason=f"'{given}' is none of {', '.join(known)}")
-    return given
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value not in allowed:
+        raise BadProduct(field=option(name), reason=f"'{value}' is none of {', '.join(allowed)}")
+    return value
 
 
 def show(found: Prediction, console: Console) -> None:
-    """For people: load, machines, money, and what is not known."""
+    """Print tables: load, machines, money, and what is not known."""
     console.print(_load(found), _windows(found), _machines(found), _bill(found), _ways(found))
     _remarks(found, console)
 
@@ -99,18 +105,21 @@ def show(found: Prediction, console: Console) -> None:
 def _load(found: Prediction) -> Table:
     product, load = found.product, found.load
     table = Table(
-        "load", "a second", "reckoned", title=f"{product.online:,} online, {product.friends:,} friends each"
+        "load",
+        "a second",
+        "estimated from",
+        title=f"{product.online:,} online, {product.friends:,} friends each",
     )
     rows = (
         ("transitions", load.transitions, f"2 × {product.online:,} / {product.session:,g} s"),
         ("deliveries", load.deliveries, f"× {product.friends_online:,g} friends online"),
-        ("news for one inbox", load.news_an_inbox, "deliveries / online"),
+        ("events for one inbox", load.events_per_inbox, "deliveries / online"),
         (
             "publishes",
             found.messages.publishes,
-            f"window {product.window:g} s: {found.messages.news:.2f} news each",
+            f"window {product.window:g} s: {found.messages.events:.2f} events each",
         ),
-        ("friends.sync", load.syncs, f"2 an arrival, {load.sizes.sync:,} bytes each"),
+        ("friends.sync", load.syncs, f"2 for each arrival, {load.sizes.sync:,} bytes each"),
     )
     for what, value, how in rows:
         table.add_row(what, _number(value), how)
@@ -118,12 +127,13 @@ def _load(found: Prediction) -> Table:
 
 
 def _windows(found: Prediction) -> Table:
-    headings = ("window", "publishes/s", "saved", "bytes each", "cores used", "inbox push $/day")
-    table = Table(*headings, title="By coalescing window")
-    for made, used, push in found.windows:
+    headings = ("window", "publishes/s", "coalesced", "bytes each", "cores used", "inbox push $/day")
+    table = Table(*headings, title="By batch window")
+    for one in found.windows:
+        made = one.messages
         cells = (f"{made.window:g} s", _number(made.publishes), f"{made.saved:.0%}", _number(made.size))
         style = "bold" if made.window == found.product.window else None
-        table.add_row(*cells, f"{used.used:.1f}", _money(push.dollars(found.prices)), style=style)
+        table.add_row(*cells, f"{one.cores.used:.1f}", _money(one.push.dollars(found.prices)), style=style)
     return table
 
 
@@ -132,14 +142,14 @@ def _machines(found: Prediction) -> Table:
     table = Table(
         "machines", "needed", "what for", title=f"From costs measured {costs.date} on {costs.machine}"
     )
-    planned = f"{used.used:.1f} used, planned with cores 60 % busy"
+    planned = f"{used.used:.1f} used, planned with cores {PLANNED_CPU_SHARE:.0%} busy"
     table.add_row("cores", f"{used.planned:.1f}", planned)
     for name, cores in (("bridges", used.bridge), ("Neo4j", used.neo4j), ("Valkey", used.valkey)):
         table.add_row(f"· {name}", f"{cores:.2f}", "used")
-    why = f"{_bytes(memory.valkey_streams)} on the way, {_bytes(memory.valkey_why)} for the change history"
-    table.add_row("Valkey's memory", _bytes(memory.valkey), why)
-    table.add_row("bridges' memory", _bytes(memory.bridges), "holds of all, one process")
-    graph = f"{found.load.friendships:,} friendships of {found.product.people:,} people"
+    parts = f"{_bytes(memory.valkey_streams)} pending, {_bytes(memory.valkey_change_history)} for CHANGE_HISTORY_HOURS"
+    table.add_row("Valkey's memory", _bytes(memory.valkey), parts)
+    table.add_row("bridges' memory", _bytes(memory.bridges), "debounce state of all users, one process")
+    graph = f"{found.load.friendships:,} friendships of {found.product.users:,} people"
     table.add_row("Neo4j's page cache", _bytes(memory.page_cache), graph)
     table.add_row("Neo4j's disk", _bytes(memory.store), "after an import")
     return table
@@ -148,7 +158,7 @@ def _machines(found: Prediction) -> Table:
 def _bill(found: Prediction) -> Table:
     prices = found.prices
     table = Table(
-        "whatever the way",
+        "in every way",
         "replicated/day",
         "edge/day",
         "$/day",
@@ -156,12 +166,12 @@ def _bill(found: Prediction) -> Table:
     )
     for line in found.shared:
         table.add_row(line.what, _number(line.replicated), _number(line.edge), _money(line.dollars(prices)))
-    table.add_row("together", "", "", _money(found.shared_dollars), style="bold")
+    table.add_row("total", "", "", _money(found.shared_dollars), style="bold")
     return table
 
 
 def _ways(found: Prediction) -> Table:
-    table = Table("telling friends by", "$/day", "with the above", "note")
+    table = Table("notifying friends by", "$/day", "with the above", "note")
     for way in found.ways:
         dollars = way.dollars(found.prices)
         table.add_row(way.name, _money(dollars), _money(dollars + found.shared_dollars), way.note)
@@ -177,14 +187,14 @@ def _remarks(found: Prediction, console: Console) -> None:
         "an edge transaction each. --count-interval is where to save."
     )
     unknown = [
-        f"Not known: {text}; if so, {_money(found.unknown[name])} a day on top."
+        f"Not known: {text}; if so, {_money(found.unknown[name])} a day more."
         for name, text in prices.unknown.items()
         if name in found.unknown
     ]
     storage = f"App Context's records are {_money(found.storage_month)} a month of storage."
     basis = (
         f"List prices by the transaction ({prices.source}); a plan by monthly active users replaces them. "
-        "As if so many were online all day, each on one device."
+        "As if so many people were online all day, each on one device."
     )
     lines = [count, *unknown, storage, basis]
     for line in lines:
@@ -200,7 +210,7 @@ def _money(value: float) -> str:
 
 
 def _bytes(value: float) -> str:
-    for unit, name in UNITS:
+    for unit, name in BYTE_UNITS:
         if value >= unit:
             return f"{value / unit:,.1f} {name}"
     return f"{value:,.0f} B"

@@ -1,4 +1,4 @@
-"""The commands watch and join: being one user in a terminal. Knows options and signals; the work is elsewhere."""
+"""The commands watch and join: be one user in a terminal."""
 
 from __future__ import annotations
 
@@ -30,7 +30,6 @@ Stack = Annotated[
 
 
 def add(app: typer.Typer) -> None:
-    """Adds the commands."""
     app.command("watch", rich_help_panel=PANEL)(watch_command)
     app.command("join", rich_help_panel=PANEL)(join_command)
 
@@ -40,7 +39,7 @@ def watch_command(
     stack: Stack = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
 ) -> None:
-    """Be USER and see their inbox live: who of their friends comes and goes. Ctrl-C leaves."""
+    """Be USER and watch their inbox live: which friends come online and go offline. Ctrl-C leaves."""
     _until_signal(
         _watch_json(read_connection_info(stack), user)
         if as_json
@@ -61,18 +60,21 @@ def join_command(
 
 async def _watch(where: ConnectionInfo, user: str) -> None:
     console = Console(highlight=False)
-    with console.status(f"{user} · connecting", refresh_per_second=4) as below:
+    with console.status(f"{user} · connecting", refresh_per_second=4) as status:
         async with ApiClient.open(where) as api:
-            await _first_of(Watcher(api, user, Lines(console, user, below)).run())
+            await _raise_first(
+                Watcher(api=api, user=user, screen=Lines(console=console, user=user, status=status)).run()
+            )
 
 
 async def _watch_json(where: ConnectionInfo, user: str) -> None:
     async with ApiClient.open(where) as api:
-        await _first_of(Watcher(api, user, JsonLines(user, lambda line: print(line, flush=True))).run())  # noqa: T201
+        screen = JsonLines(user=user, write=lambda line: print(line, flush=True))  # noqa: T201
+        await _raise_first(Watcher(api=api, user=user, screen=screen).run())
 
 
-async def _first_of(run: Coroutine[Any, Any, None]) -> None:
-    """Errors of a task group come alone where there is one."""
+async def _raise_first(run: Coroutine[Any, Any, None]) -> None:
+    """Run it; of a task group's errors the first is raised alone."""
     try:
         await run
     except BaseExceptionGroup as several:
@@ -83,27 +85,28 @@ async def _join(where: ConnectionInfo, user: str, seconds: float | None) -> None
     async with ApiClient.open(where) as api:
         try:
             async with present(api, user) as device, asyncio.timeout(seconds):
-                await _tell(device, user, where)
+                await _print_events(device, user, where)
         except TimeoutError:
             pass
         finally:
             typer.echo(f"{user} has left")
 
 
-async def _tell(device: Device, user: str, where: ConnectionInfo) -> None:
-    hold = where.settings.debounce_online_seconds
-    async for heard in device.listen():
-        match heard:
+async def _print_events(device: Device, user: str, where: ConnectionInfo) -> None:
+    seconds = where.settings.debounce_online_seconds
+    async for event in device.listen():
+        match event:
             case Connected():
                 typer.echo(
-                    f"{user} is present; friends are told after the hold ({hold:g} s unless set otherwise)"
+                    f"{user} is present; friends are notified after the debounce time "
+                    f"({seconds:g} s unless set otherwise)"
                 )
             case Trouble(reason):
                 typer.echo(f"not connected: {reason}", err=True)
 
 
 def _until_signal(main: Coroutine[Any, Any, None]) -> None:
-    """Runs it; Ctrl-C and SIGTERM cancel it, so that it leaves."""
+    """Run it until it ends; Ctrl-C and SIGTERM cancel it, so that the user leaves."""
 
     async def run() -> None:
         task = asyncio.ensure_future(main)

@@ -1,6 +1,6 @@
-"""Our own HTTP API as a client application sees it: a session, a pushed sync, the friends page. Knows no PubNub.
+"""Client of our own HTTP API for users: a session, a pushed sync, the pages of friends.
 
-Callers are users, by development tokens; so this is for tools and demos, not for a product's back end.
+It signs development tokens for the users it acts for, so it is for tools and demos, not for a product's back end.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ from graph_service.model.timestamps import parse_microseconds
 from graph_service.settings import Settings
 from pubnub_bridge.client.connection_info import ConnectionInfo
 
-TIMEOUT_SECONDS = aiohttp.ClientTimeout(total=15, sock_connect=3)
+REQUEST_TIMEOUT_SECONDS = 15.0
+CONNECT_TIMEOUT_SECONDS = 3.0
+MAX_CONNECTIONS = 8
 TOKEN_SECONDS = 300.0
 
 
 class ApiUnavailable(Unavailable):
-    """The API does not answer: {reason}. Try again in a moment."""
+    """The API does not respond: {reason}. Try again in a moment."""
 
     code = "api_unavailable"
 
@@ -35,7 +37,7 @@ class ApiRefused(FriendsError):
     code = "api_refused"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """What a user's client needs to connect (``POST /v1/session``)."""
 
@@ -47,7 +49,7 @@ class Session:
     inbox: str
     presence: str
     everyone: str
-    """The channel that tells how many are online."""
+    """The channel with the number of users online."""
     token: str | None
     renew_at: float | None
     """Unix seconds."""
@@ -56,7 +58,6 @@ class Session:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Session:
-        """From the answer."""
         channels = body["channels"]
         return cls(
             user=body["userId"],
@@ -74,52 +75,52 @@ class Session:
 
 
 class ApiClient:
-    """Calls in the name of any user.
+    """Requests as any user.
 
-    Methods raise ApiUnavailable when nobody answers or the answer is temporary, ApiRefused for any other problem.
+    Methods raise ApiUnavailable where there is no response or a temporary problem, ApiRefused for any other problem.
     """
 
-    def __init__(self, http: aiohttp.ClientSession, settings: Settings) -> None:
+    def __init__(self, *, http: aiohttp.ClientSession, settings: Settings) -> None:
         self._http = http
         self._settings = settings
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, reach: ConnectionInfo) -> AsyncIterator[ApiClient]:
-        """With connections of its own."""
-        connector = aiohttp.TCPConnector(limit=8)
-        async with aiohttp.ClientSession(reach.api, connector=connector, timeout=TIMEOUT_SECONDS) as http:
-            yield cls(http, reach.settings)
+    async def open(cls, where: ConnectionInfo) -> AsyncIterator[ApiClient]:
+        """With a separate connection pool."""
+        connector = aiohttp.TCPConnector(limit=MAX_CONNECTIONS)
+        timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_SECONDS, sock_connect=CONNECT_TIMEOUT_SECONDS)
+        async with aiohttp.ClientSession(where.api, connector=connector, timeout=timeout) as http:
+            yield cls(http=http, settings=where.settings)
 
     async def session(self, user: str) -> Session:
-        """A new session."""
-        return Session.of(await self._call("POST", "/v1/session", user))
+        return Session.of(await self._request("POST", "/v1/session", user))
 
     async def request_sync(self, user: str) -> None:
-        """Have friends.sync pushed to the user's inbox."""
-        await self._call("POST", "/v1/sync", user)
+        """Request a friends.sync to the user's inbox."""
+        await self._request("POST", "/v1/sync", user)
 
     async def friends(self, user: str) -> AsyncIterator[tuple[list[dict[str, Any]], int]]:
-        """All friends by pages, each with the `ts` (microseconds) it was read at."""
+        """All friends in pages, each with the `ts` (microseconds) of its read."""
         after = ""
         while True:
-            page = await self._call("GET", f"/v1/friends?limit=1000{after}", user)
+            page = await self._request("GET", f"/v1/friends?limit=1000{after}", user)
             yield page["friends"], parse_microseconds(page["ts"])
             if not page["next"]:
                 return
             after = f"&after={page['next']}"
 
-    async def _call(self, method: str, path: str, user: str) -> Any:
+    async def _request(self, method: str, path: str, user: str) -> Any:
         token = mint(self._settings, user, time.time(), TOKEN_SECONDS)
         headers = {"Authorization": f"Bearer {token}"}
         try:
-            async with self._http.request(method, path, headers=headers) as answer:
-                body = await answer.json(content_type=None)
+            async with self._http.request(method, path, headers=headers) as response:
+                body = await response.json(content_type=None)
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as problem:
             raise ApiUnavailable(reason=str(problem) or type(problem).__name__) from problem
-        if answer.status < 400:
+        if response.status < 400:
             return body
-        detail = str(body.get("detail") or body.get("title") or answer.status)
-        if answer.status == 429 or answer.status >= 500:
+        detail = str(body.get("detail") or body.get("title") or response.status)
+        if response.status == 429 or response.status >= 500:
             raise ApiUnavailable(reason=detail)
         raise ApiRefused(detail=detail)

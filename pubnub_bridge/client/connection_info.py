@@ -1,4 +1,4 @@
-"""How a running service is reached: from the file of `up --json`, or from the options. Knows the file's members."""
+"""How to connect to a running service: from the file of `up --json`, or from the settings of the environment."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from graph_service.settings import load
 from pubnub_bridge.settings import Settings
 
 DEFAULT_PATH = Path(".data/stack.json")
-"""Where `up` writes the file by itself, seen from the folder it was started in."""
+"""Where `up` writes the file by default, relative to its working directory."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionInfo:
-    """Where the API answers, and the options that its callers share with it."""
+    """The API's address, and the settings that its clients share with it."""
 
     api: str
     """``http://host:port``"""
     settings: Settings
     origin: str
-    """``host`` or ``host:port`` of PubNub, or of what stands in for it."""
+    """``host`` or ``host:port`` of PubNub, or of the local origin."""
 
 
 def read_connection_info(stack: Path | None) -> ConnectionInfo:
-    """From the file, or else from the usual one where it is, or else from the environment.
+    """From the file, else from the default file where it exists, else from the environment.
 
     Raises:
-        SetupError: the file is not there or not such a file, or an option is wrong.
+        SetupError: the file is missing or malformed, or an option is wrong.
     """
     stack = stack or (DEFAULT_PATH if DEFAULT_PATH.exists() else None)
     if stack is None:
@@ -41,10 +41,10 @@ def read_connection_info(stack: Path | None) -> ConnectionInfo:
 
 
 def options(stack: Path) -> dict[str, str]:
-    """The options that reach a stack started with `up --json`.
+    """The settings that connect to a stack started with `up --json`.
 
     Raises:
-        SetupError: the file is not there or not such a file.
+        SetupError: the file is missing or malformed.
     """
     neo4j = _member(stack, "neo4j")
     try:
@@ -59,14 +59,14 @@ def options(stack: Path) -> dict[str, str]:
             "jwt_issuer": _member(stack, "jwtIssuer"),
         }
     except (KeyError, TypeError) as problem:
-        raise _useless(stack, problem) from problem
+        raise _malformed(stack, problem) from problem
 
 
 def bridge_options(stack: Path) -> dict[str, Any]:
-    """The same with PubNub's keys, for what talks to it as the service does.
+    """The same with PubNub's keys, for callers that act as the service.
 
     Raises:
-        SetupError: the file is not there or not such a file.
+        SetupError: the file is missing or malformed.
     """
     origin = str(_member(stack, "origin"))
     return options(stack) | {
@@ -84,11 +84,11 @@ def _member(stack: Path, name: str) -> Any:
     try:
         return json.loads(stack.read_text("utf-8"))[name]
     except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise _useless(stack, problem) from problem
+        raise _malformed(stack, problem) from problem
 
 
-def _useless(stack: Path, problem: Exception) -> SetupError:
+def _malformed(stack: Path, problem: Exception) -> SetupError:
     return SetupError(
-        what=f"{stack} does not tell how a stack is reached ({problem})",
+        what=f"{stack} is not a file of `up --json` ({problem})",
         todo=f"Start the stack with: friends-presence up --json {stack}",
     )

@@ -1,7 +1,7 @@
-"""One user's device on PubNub's official asyncio SDK. Knows the SDK; what a message means is decided elsewhere.
+"""One user's device on PubNub's official asyncio SDK: subscribes, reports events, renews its token.
 
-The SDK's message worker and loops die of an exception in a callback, so the callbacks only put things in a queue.
-Its legacy subscription manager is used: the event engine stops at App Context and file events without a word.
+The SDK's message worker and loops die of an exception in a callback, so callbacks only put events into a queue. The
+legacy subscription manager is used because the event engine stops at App Context and file events without an error.
 """
 
 from __future__ import annotations
@@ -19,35 +19,35 @@ from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import AsyncioSubscriptionManager, PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
+from graph_service.concurrency.wait import wait_or_timeout
 from graph_service.errors import FriendsError
 from pubnub_bridge.client.api import ApiClient, Session
 
-FULL_REPLY = 100
-"""Messages of one reply that mean that others may have been lost (PubNub docs: subscriber queue)."""
+FULL_REPLY_MESSAGES = 100
+"""A reply of this many messages means that others may have been lost (PubNub docs: subscriber queue)."""
 LEAVE_TIMEOUT_SECONDS = 3.0
-"""Seconds to wait for the answer to a leave."""
 RENEW_RETRY_SECONDS = 5.0
-"""Seconds between two attempts to get a token."""
+MAX_REASON_CHARACTERS = 200
 _CONNECTED = {PNStatusCategory.PNConnectedCategory, PNStatusCategory.PNReconnectedCategory}
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Connected, or again connected: what was sent meanwhile may be lost, so a sync is due."""
+    """Connected or reconnected: messages in between may be lost, so a sync is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Flooded:
-    """A reply was full, so others may have been lost: a sync is due."""
+    """A reply was full, so messages may be lost: a sync is needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Not connected; the SDK tries again by itself."""
+    """Not connected; the SDK retries."""
 
     reason: str
     refused: bool
-    """Access Manager said no: the token ended, or never allowed it."""
+    """Access Manager denied access: the token has expired, or never allowed it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,29 +61,29 @@ DeviceEvent = Connected | Flooded | Trouble | Message
 
 
 class Device:
-    """A connected client; `heard` is what it hears. Make it by `present`."""
+    """A connected client of one user; `listen` yields its events. Created by `present`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, *, session: Session) -> None:
         self._session = session
-        self._ear = _MessageListener()
+        self._listener = _MessageListener()
         self._sdk = PubNubAsyncio(
             _configuration(session),
             subscription_manager=AsyncioSubscriptionManager,
             custom_request_handler=AsyncAiohttpRequestHandler,
         )
-        self._sdk.add_listener(self._ear)
+        self._sdk.add_listener(self._listener)
         self._authorize()
         self.announces_leave = True
-        """Whether leaving is told; without it PubNub finds out by the missing heartbeat."""
+        """Whether `close` sends a leave; otherwise PubNub detects the missing heartbeat."""
 
-    def arrive(self) -> None:
-        """Subscribe: from here on the user is present."""
+    def subscribe(self) -> None:
+        """From here on the user is present."""
         session = self._session
         channels = [session.inbox, session.presence, session.everyone]
         self._sdk.subscribe().channels(channels).execute()
 
     def renew(self, session: Session) -> None:
-        """Go on with another session: its token, and its presence channel where the number of shards has changed."""
+        """Switch to another session: its token, and its presence channel where the number of shards has changed."""
         before, self._session = self._session.presence, session
         self._authorize()
         if session.presence != before:
@@ -96,42 +96,39 @@ class Device:
 
     @property
     def renew_at(self) -> float | None:
-        """Unix seconds, when another session must be asked for; None when never."""
+        """Unix seconds at which another session must be requested; None for never."""
         return self._session.renew_at
 
     async def listen(self) -> AsyncIterator[DeviceEvent]:
-        """Everything as it comes, for ever."""
-        queue = self._ear.queue
+        """All events in the order of arrival, without end."""
+        queue = self._listener.queue
         while True:
-            one = await queue.get()
-            if queue.qsize() >= FULL_REPLY - 1:
+            event = await queue.get()
+            if queue.qsize() >= FULL_REPLY_MESSAGES - 1:
                 yield Flooded()
-            yield one
+            yield event
 
     async def close(self) -> None:
-        """Leave, unless that is not wanted, and stop."""
+        """Leave, where `announces_leave` says so, and stop."""
         if self.announces_leave:
-            self._ear.left.clear()
+            self._listener.left.clear()
             self._sdk.unsubscribe_all()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LEAVE_TIMEOUT_SECONDS):
-                    await self._ear.left.wait()
+            await wait_or_timeout(self._listener.left, seconds=LEAVE_TIMEOUT_SECONDS)
         await self._sdk.stop()
 
 
 class _MessageListener(SubscribeCallback):  # type: ignore[misc] # the SDK has no types
-    """Puts what comes in a queue, and never raises."""
+    """Puts events into a queue, and never raises."""
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[DeviceEvent] = asyncio.Queue()
         self.left = asyncio.Event()
 
     def message(self, pubnub: Any, message: Any) -> None:
-        """A message."""
         self.queue.put_nowait(Message(message.message))
 
     def presence(self, pubnub: Any, presence: Any) -> None:
-        """Not subscribed to."""
+        """Presence is not subscribed to."""
 
     def status(self, pubnub: Any, status: Any) -> None:
         """Connected, left, or an error."""
@@ -146,18 +143,18 @@ class _MessageListener(SubscribeCallback):  # type: ignore[misc] # the SDK has n
 
 @asynccontextmanager
 async def present(api: ApiClient, user: str) -> AsyncIterator[Device]:
-    """A user who is present while the block runs; the token is renewed in time.
+    """A user who is present while the block runs; the token is renewed before it expires.
 
     Raises:
         ApiUnavailable, ApiRefused: no session.
     """
-    device = Device(await api.session(user))
-    renewing = asyncio.create_task(_renew(api, user, device), name=f"renew {user}")
+    device = Device(session=await api.session(user))
+    renewal = asyncio.create_task(_renew(api, user, device), name=f"renew {user}")
     try:
-        device.arrive()
+        device.subscribe()
         yield device
     finally:
-        renewing.cancel()
+        renewal.cancel()
         await device.close()
 
 
@@ -180,4 +177,4 @@ def _configuration(session: Session) -> PNConfiguration:
 
 def _reason(status: Any) -> str:
     data = status.error_data
-    return str(getattr(data, "information", None) or data or status.category)[:200]
+    return str(getattr(data, "information", None) or data or status.category)[:MAX_REASON_CHARACTERS]

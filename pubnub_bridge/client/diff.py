@@ -1,6 +1,6 @@
-"""What changes in a client's picture when a message comes. Pure; the rules that decide are those of `view`.
+"""What changes in a client's view when a message arrives. Pure; the rules that decide are those of `friend_list`.
 
-A message that repeats what is shown, or is older, changes nothing: so arrival never decides.
+A message that repeats what is shown, or is older, changes nothing: arrival order never decides.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pubnub_bridge.client.friend_list import FriendList, understood
 
 
 class Kind(StrEnum):
-    """What became of a friend, or of all of them."""
+    """What changed for a friend, or for all of them."""
 
     ONLINE = "online"
     OFFLINE = "offline"
@@ -23,13 +23,13 @@ class Kind(StrEnum):
     REMOVED = "removed"
     REQUESTED = "requested"
     ANSWERED = "answered"
-    """A request is gone, by an answer or withdrawn."""
+    """A request is gone: accepted, declined or cancelled."""
     SYNC = "sync"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One change."""
+    """One visible change."""
 
     kind: Kind
     ts: int
@@ -44,7 +44,7 @@ class Change:
 
 
 def apply(view: FriendList, message: Mapping[str, Any]) -> list[Change]:
-    """Applies a message to the view; what is different now, in the order of its events."""
+    """Apply a message to the view; returns what differs now, in the order of its events."""
     if not understood(message):
         return []
     if message["type"] == "friend.batch":
@@ -56,16 +56,16 @@ def apply(view: FriendList, message: Mapping[str, Any]) -> list[Change]:
         return []
     before = _Friend.of(view, user)
     view.apply(message)
-    kind = before.became(_Friend.of(view, user), message["type"] == "friend.added")
+    kind = before.change_to(_Friend.of(view, user), added=message["type"] == "friend.added")
     if kind is None:
         return []
     name = message["payload"].get("name", "") or before.name
     return [_change(view, kind, message, user, name)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Friend:
-    """What is shown of one user."""
+    """How one user is shown."""
 
     known: bool
     online: bool
@@ -76,14 +76,14 @@ class _Friend:
     def of(cls, view: FriendList, user: str) -> _Friend:
         shown = view.friends.get(user)
         return cls(
-            shown is not None,
-            bool(shown and shown.online),
-            user in view.requests,
-            shown.name if shown else "",
+            known=shown is not None,
+            online=bool(shown and shown.online),
+            requested=user in view.requests,
+            name=shown.name if shown else "",
         )
 
-    def became(self, now: _Friend, added: bool) -> Kind | None:
-        """The change that a person would name first; `added` says that the message tells of a new friend."""
+    def change_to(self, now: _Friend, *, added: bool) -> Kind | None:
+        """The most important change; `added` says that the message announces a new friend."""
         if added and now.known and (self.requested or not self.known):
             return Kind.ADDED
         if self.requested != now.requested and not now.known:
@@ -96,12 +96,13 @@ class _Friend:
 
 
 def _sync(view: FriendList, message: Mapping[str, Any]) -> list[Change]:
-    """That it came, where it says something new; then who is shown otherwise, unless this is the first picture of all."""
+    """The sync, where it changes anything; then each friend who changed, unless this is the first sync."""
     online, total = view.online, view.total
     view.apply(message)
     if view.online == online and view.total == total:
         return []
-    changes = [Change(Kind.SYNC, parse_microseconds(message["ts"]), len(view.online), message["eventId"])]
+    ts = parse_microseconds(message["ts"])
+    changes = [Change(kind=Kind.SYNC, ts=ts, online=len(view.online), event_id=message["eventId"])]
     if total is not None:
         changes += [_change(view, Kind.ONLINE, message, user) for user in sorted(view.online - online)]
         changes += [_change(view, Kind.OFFLINE, message, user) for user in sorted(online - view.online)]
@@ -111,11 +112,11 @@ def _sync(view: FriendList, message: Mapping[str, Any]) -> list[Change]:
 def _change(view: FriendList, kind: Kind, message: Mapping[str, Any], user: str, name: str = "") -> Change:
     shown = view.friends.get(user)
     return Change(
-        kind,
-        parse_microseconds(message["ts"]),
-        len(view.online),
-        message["eventId"],
-        user,
-        name or (shown.name if shown else ""),
-        shown.last_seen if shown else None,
+        kind=kind,
+        ts=parse_microseconds(message["ts"]),
+        online=len(view.online),
+        event_id=message["eventId"],
+        user=user,
+        name=name or (shown.name if shown else ""),
+        last_seen=shown.last_seen if shown else None,
     )

@@ -1,13 +1,13 @@
-"""What a client shows of its friends, from the messages on its inbox. Pure: the rules every client must keep.
+"""A client's friend list, as a last-write-wins register per friend over the messages of its inbox. Pure.
 
-``web/state.js`` holds the same rules for browsers. Messages may come twice, late and in any order:
+``web/state.js`` implements the same rules for browsers. Messages can arrive twice, late and in any order. Invariants:
 
-- per friend the newest `ts` wins; on a tie a notice beats a sync, then the higher `at`;
+- per friend the newest `ts` wins; on a tie a notification wins over a sync, then the higher `at`;
 - a removed friend leaves a tombstone that older messages cannot pass;
-- a sync sets all friends as of its `ts`, and is the floor for older messages about friends not in it; that somebody is
-  not in it says nothing of the friendship, so an older beginning or end of it that comes late still counts;
+- a sync sets all friends as of its `ts`, and is the floor for older messages about friends not in it; a user who is not
+  in it may still be a friend, so an older start or end of the friendship that arrives late still counts;
 - the parts of a sync are applied together; a newer sync discards an incomplete one;
-- a message of another major schema version is ignored, as is an unknown type; unknown members do no harm.
+- a message of another major schema version is ignored, as is an unknown type; unknown members are ignored.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from typing import Any
 
 from graph_service.model.timestamps import parse_microseconds
 
-MAJOR = "1"
+MAJOR_VERSION = "1"
 Key = tuple[int, int, int]
-"""ts (microseconds), 1 for a notice and 0 for a sync or a page, at (milliseconds): the higher one counts."""
+"""ts (microseconds), 1 for a notification or 0 for a sync or page, at (milliseconds): the higher key wins."""
 
 
 @dataclass(slots=True)
@@ -30,13 +30,15 @@ class FriendView:
     online: bool
     key: Key
     proof: int = 0
-    """The newest `ts` of something that only a friend is told of."""
+    """The newest `ts` of a message that only a friend receives."""
     name: str = ""
     last_seen: str | None = None
 
 
 @dataclass(slots=True)
 class _Parts:
+    """The parts of one sync that have arrived."""
+
     ts: int
     total: int
     have: dict[int, list[str]] = field(default_factory=dict)
@@ -44,20 +46,20 @@ class _Parts:
 
 def understood(message: Mapping[str, Any]) -> bool:
     """Whether the message is of the major schema version that these rules are for."""
-    return str(message.get("schemaVersion", MAJOR)).partition(".")[0] == MAJOR
+    return str(message.get("schemaVersion", MAJOR_VERSION)).partition(".")[0] == MAJOR_VERSION
 
 
 class FriendList:
-    """One client's picture."""
+    """One client's view of its friends."""
 
     def __init__(self) -> None:
         self.friends: dict[str, FriendView] = {}
         self.requests: dict[str, str] = {}
-        """Pending requests: the other end, and who asked."""
+        """Pending requests: the other user, and who sent it."""
         self.total: int | None = None
-        """Number of friends, as the last sync said."""
+        """Number of friends in the last sync."""
         self.relations: dict[str, str] = {}
-        """The last friend change heard of each user: added, removed or requested."""
+        """The last friendship event of each user: added, removed or requested."""
         self._removed: dict[str, int] = {}
         self._related: dict[str, int] = {}
         self._floor = 0
@@ -69,7 +71,7 @@ class FriendList:
         return {user for user, shown in self.friends.items() if shown.online}
 
     def apply(self, message: Mapping[str, Any]) -> None:
-        """Take one message, in whatever order it comes. What is not understood is ignored."""
+        """Apply one message, in any order. A message that is not understood is ignored."""
         if not understood(message):
             return
         kind, payload = message["type"], message["payload"]
@@ -78,22 +80,22 @@ class FriendList:
             for event in payload["events"]:
                 self.apply(event)
         elif kind == "friends.sync":
-            self._part(ts, payload)
+            self._sync_part(ts, payload)
         elif kind in {"friend.online", "friend.offline"}:
             self._presence(payload, kind == "friend.online", (ts, 1, payload.get("at", 0)))
         elif kind in {"friend.added", "friend.removed", "friend.requested"}:
             self._relation(kind, payload, ts)
 
     def page(self, friends: Iterable[Mapping[str, Any]], ts: int) -> None:
-        """Merge an HTTP answer: rows of `id`, `online`, `name`, `lastSeen` as of `ts`."""
+        """Merge an HTTP response: rows of `id`, `online`, `name`, `lastSeen` as of `ts`."""
         for row in friends:
             if self._before_floor(row["id"], ts):
                 self._offline_friend(row["id"], row, ts)
             else:
                 self._presence({"userId": row["id"], **row}, row["online"], (ts, 0, 0))
 
-    def _presence(self, said: Mapping[str, Any], online: bool, key: Key, proof: bool = True) -> None:
-        user = said["userId"]
+    def _presence(self, payload: Mapping[str, Any], online: bool, key: Key, proof: bool = True) -> None:
+        user = payload["userId"]
         if key[0] <= self._removed.get(user, -1):
             return
         shown = self.friends.get(user)
@@ -104,8 +106,8 @@ class FriendList:
         if shown is None:
             shown = self.friends[user] = FriendView(online, key, key[0])
         shown.online, shown.key = online, key
-        shown.name = said.get("name") or shown.name
-        shown.last_seen = said.get("lastSeen") or shown.last_seen
+        shown.name = payload.get("name") or shown.name
+        shown.last_seen = payload.get("lastSeen") or shown.last_seen
 
     def _relation(self, kind: str, payload: Mapping[str, Any], ts: int) -> None:
         user = payload["userId"]
@@ -131,15 +133,15 @@ class FriendList:
             self._presence(payload, payload["online"], (ts, 1, payload.get("at", 0)))
 
     def _before_floor(self, user: str, ts: int) -> bool:
-        """Whether a friendship is told of after a newer sync, which did not name them: so they are offline."""
+        """Whether a friendship is reported after a newer sync that did not contain the user, who is offline then."""
         return user not in self.friends and self._removed.get(user, -1) < ts < self._floor
 
-    def _offline_friend(self, user: str, said: Mapping[str, Any], ts: int) -> None:
+    def _offline_friend(self, user: str, row: Mapping[str, Any], ts: int) -> None:
         self.friends[user] = FriendView(
-            False, (self._floor, 0, 0), ts, said.get("name") or "", said.get("lastSeen")
+            False, (self._floor, 0, 0), ts, row.get("name") or "", row.get("lastSeen")
         )
 
-    def _part(self, ts: int, payload: Mapping[str, Any]) -> None:
+    def _sync_part(self, ts: int, payload: Mapping[str, Any]) -> None:
         part, parts = payload.get("part", 1), payload.get("parts", 1)
         if (
             self._parts is None

@@ -1,4 +1,4 @@
-"""A watched inbox in the terminal, as lines for people or as JSON lines. Knows words and colours; decides nothing."""
+"""A watched inbox in the terminal, as text or as JSON lines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from graph_service.model.timestamps import microseconds
 from pubnub_bridge.client.diff import Change, Kind
 from pubnub_bridge.client.watcher import Numbers
 
-STYLES = {
+SYMBOLS = {
     Kind.ONLINE: ("●", "green"),
     Kind.OFFLINE: ("○", "bright_black"),
     Kind.ADDED: ("+", "cyan"),
@@ -28,28 +28,25 @@ STYLES = {
 
 
 class Lines:
-    """A line a change, and the numbers below."""
+    """One line for each change, and the numbers below."""
 
-    def __init__(self, console: Console, user: str, below: Status) -> None:
+    def __init__(self, *, console: Console, user: str, status: Status) -> None:
         self._console = console
         self._user = user
-        self._below = below
+        self._status = status
 
     def connected(self, numbers: Numbers) -> None:
-        """See `watching.Screen`."""
         self._console.print(Text.assemble((_clock(datetime.now().astimezone()), "dim"), "  connected"))
         self.numbers(numbers)
 
     def trouble(self, reason: str) -> None:
-        """See `watching.Screen`."""
         clock = _clock(datetime.now().astimezone())
         self._console.print(Text.assemble((clock, "dim"), ("  ! ", "red"), reason))
 
     def change(self, change: Change, numbers: Numbers, now: float) -> None:
-        """See `watching.Screen`."""
-        sign, style = STYLES[change.kind]
-        named = change.name or change.user or "all friends"
-        who = f"{named:<24} {change.user if change.name and change.user else '':<10}"
+        sign, style = SYMBOLS[change.kind]
+        name = change.name or change.user or "all friends"
+        who = f"{name:<24} {change.user if change.name and change.user else '':<10}"
         self._console.print(
             Text.assemble(
                 (_clock(datetime.fromtimestamp(now).astimezone()), "dim"),
@@ -63,36 +60,32 @@ class Lines:
         self.numbers(numbers)
 
     def numbers(self, numbers: Numbers) -> None:
-        """See `watching.Screen`."""
         parts = [self._user, _friends(numbers.online, numbers.total)]
         if numbers.everyone is not None:
             parts.append(f"{numbers.everyone:,} online in all")
         if not numbers.trusted:
-            parts.append("[red]presence unknown: nothing vouches for it[/red]")
-        self._below.update(" · ".join(parts))
+            parts.append("[red]presence unknown: no recent status.count[/red]")
+        self._status.update(" · ".join(parts))
 
 
 class JsonLines:
-    """A JSON object a line, for scripts."""
+    """One JSON object a line, for scripts."""
 
-    def __init__(self, user: str, write: Callable[[str], object]) -> None:
+    def __init__(self, *, user: str, write: Callable[[str], object]) -> None:
         self._user = user
         self._write = write
 
     def connected(self, numbers: Numbers) -> None:
-        """See `watching.Screen`."""
-        self._tell("connected", **asdict(numbers))
+        self._emit("connected", **asdict(numbers))
 
     def trouble(self, reason: str) -> None:
-        """See `watching.Screen`."""
-        self._tell("trouble", reason=reason)
+        self._emit("trouble", reason=reason)
 
     def change(self, change: Change, numbers: Numbers, now: float) -> None:
-        """See `watching.Screen`."""
-        about = {"userId": change.user, "name": change.name, "lastSeen": change.last_seen}
-        self._tell(
+        optional = {"userId": change.user, "name": change.name, "lastSeen": change.last_seen}
+        self._emit(
             change.kind.value,
-            **{name: value for name, value in about.items() if value},
+            **{name: value for name, value in optional.items() if value},
             eventId=change.event_id,
             ts=microseconds(change.ts),
             latencyMs=_latency(change, now),
@@ -101,10 +94,9 @@ class JsonLines:
         )
 
     def numbers(self, numbers: Numbers) -> None:
-        """See `watching.Screen`."""
-        self._tell("numbers", **asdict(numbers))
+        self._emit("numbers", **asdict(numbers))
 
-    def _tell(self, kind: str, **members: Any) -> None:
+    def _emit(self, kind: str, **members: Any) -> None:
         time = datetime.now().astimezone().isoformat(timespec="milliseconds")
         self._write(
             json.dumps({"kind": kind, "user": self._user, "time": time, **members}, ensure_ascii=False)
@@ -112,7 +104,7 @@ class JsonLines:
 
 
 def _latency(change: Change, now: float) -> int:
-    """Milliseconds since the graph was read for this event."""
+    """Milliseconds since the read of the graph for this event."""
     return round(now * 1000 - change.ts / 1000)
 
 

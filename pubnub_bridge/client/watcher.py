@@ -1,4 +1,4 @@
-"""Following one user's inbox: what is asked for, what is applied, what is shown. Knows no SDK and no terminal."""
+"""Follow one user's inbox: request syncs, apply messages, show changes. Independent of the SDK and the terminal."""
 
 from __future__ import annotations
 
@@ -14,44 +14,45 @@ from pubnub_bridge.client.device import Connected, Device, DeviceEvent, Flooded,
 from pubnub_bridge.client.diff import Change, Kind, apply
 from pubnub_bridge.client.friend_list import FriendList
 
-JITTER_SECONDS = 0.2
-"""Seconds, at most, before a sync is asked for: many clients connect again at once."""
+MAX_JITTER_SECONDS = 0.2
+"""Before a sync is requested: many clients reconnect at once."""
 TRUST_SECONDS = 30.0
-"""Seconds that presence is believed without a status.count, until the first says for how long."""
+"""How long presence is trusted before the first status.count says for how long."""
+CHECK_INTERVAL_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
-    """What stands below the list of changes."""
+    """The numbers below the list of changes."""
 
     online: int
     total: int | None
     """Friends in all, where known."""
     everyone: int | None = None
-    """Users online in all, as the last status.count said."""
+    """Users online in all, by the last status.count."""
     trusted: bool = True
-    """False: none came in time, or it said that it is degraded, so presence is unknown."""
+    """False where none arrived in time or it reported that it is degraded: presence is unknown."""
 
 
 class Screen(Protocol):
-    """Where it is shown."""
+    """Where changes are shown."""
 
     def connected(self, numbers: Numbers) -> None:
-        """Connected, or again."""
+        """Connected or reconnected."""
 
     def trouble(self, reason: str) -> None:
-        """Something does not work for now."""
+        """A problem that may pass."""
 
     def change(self, change: Change, numbers: Numbers, now: float) -> None:
         """A change; `now` in Unix seconds."""
 
     def numbers(self, numbers: Numbers) -> None:
-        """Only the numbers are others."""
+        """Only the numbers have changed."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Watcher:
-    """One user's picture, kept up to date."""
+    """One user's friend list, kept up to date."""
 
     api: ApiClient
     user: str
@@ -59,31 +60,32 @@ class Watcher:
     view: FriendList = field(default_factory=FriendList)
     everyone: int | None = None
     names: dict[str, str] = field(default_factory=dict)
-    """Of all friends, since messages carry names only of those who come."""
+    """Of all friends, since messages name only friends who come online."""
     degraded: bool = False
-    believed_until: float = 0.0
-    """On the monotonic clock."""
+    trusted_until: float = 0.0
+    """By the monotonic clock."""
 
     async def run(self) -> None:
-        """Until cancelled; the user is present meanwhile.
+        """Run until cancelled; the user is present for as long.
 
         Raises:
             ApiUnavailable, ApiRefused: no session.
         """
         async with present(self.api, self.user) as device, asyncio.TaskGroup() as tasks:
-            self.believed_until = time.monotonic() + TRUST_SECONDS
-            tasks.create_task(self._names(), name="names")
-            tasks.create_task(self._doubt(), name="doubt")
-            async for heard in device.listen():
-                await self._take(heard, device, tasks)
+            self.trusted_until = time.monotonic() + TRUST_SECONDS
+            tasks.create_task(self._load_names(), name="names")
+            tasks.create_task(self._check_trust(), name="trust")
+            async for event in device.listen():
+                await self._handle(event, device, tasks)
 
     def numbers(self) -> Numbers:
-        """As of now."""
-        trusted = not self.degraded and time.monotonic() < self.believed_until
-        return Numbers(len(self.view.online), self.view.total, self.everyone, trusted)
+        trusted = not self.degraded and time.monotonic() < self.trusted_until
+        return Numbers(
+            online=len(self.view.online), total=self.view.total, everyone=self.everyone, trusted=trusted
+        )
 
-    async def _take(self, heard: DeviceEvent, device: Device, tasks: asyncio.TaskGroup) -> None:
-        match heard:
+    async def _handle(self, event: DeviceEvent, device: Device, tasks: asyncio.TaskGroup) -> None:
+        match event:
             case Message(body):
                 if self._message(body):
                     tasks.create_task(self._sync(), name="sync")
@@ -104,29 +106,29 @@ class Watcher:
             self.screen.trouble(f"no new token: {problem}")
 
     def _message(self, body: Any) -> bool:
-        """Applies and shows it; whether the number of friends must be asked for."""
+        """Apply and show a message; returns whether a sync is needed for the number of friends."""
         now = time.time()
         try:
-            changes = [] if self._counted(body) else apply(self.view, body)
+            changes = [] if self._take_count(body) else apply(self.view, body)
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             self.screen.trouble(f"a message was not understood: {problem!r}")
             return False
         for change in changes:
-            named = replace(change, name=change.name or self.names.get(change.user or "", ""))
-            self.screen.change(named, self.numbers(), now)
+            with_name = replace(change, name=change.name or self.names.get(change.user or "", ""))
+            self.screen.change(with_name, self.numbers(), now)
         return any(change.kind in {Kind.ADDED, Kind.REMOVED} for change in changes)
 
-    def _counted(self, body: Any) -> bool:
-        """Whether it was a status.count, which is taken here."""
+    def _take_count(self, body: Any) -> bool:
+        """Apply a status.count; returns whether the message was one."""
         if body["type"] != "status.count":
             return False
         payload = body["payload"]
         self.everyone, self.degraded = int(payload["onlineCount"]), bool(payload["degraded"])
-        self.believed_until = time.monotonic() + float(payload["validFor"])
+        self.trusted_until = time.monotonic() + float(payload["validFor"])
         self.screen.numbers(self.numbers())
         return True
 
-    async def _names(self) -> None:
+    async def _load_names(self) -> None:
         try:
             async for rows, ts in self.api.friends(self.user):
                 self.view.page(rows, ts)
@@ -135,17 +137,17 @@ class Watcher:
             self.screen.trouble(f"not all names are known: {problem}")
 
     async def _sync(self) -> None:
-        await asyncio.sleep(random.uniform(0, JITTER_SECONDS))
+        await asyncio.sleep(random.uniform(0, MAX_JITTER_SECONDS))
         try:
             await self.api.request_sync(self.user)
         except FriendsError as problem:
-            self.screen.trouble(f"no sync was asked for: {problem}")
+            self.screen.trouble(f"no sync was requested: {problem}")
 
-    async def _doubt(self) -> None:
-        """Says so when presence becomes unknown, or known again."""
+    async def _check_trust(self) -> None:
+        """Report when presence becomes unknown, or known again."""
         trusted = True
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(CHECK_INTERVAL_SECONDS)
             numbers = self.numbers()
             if numbers.trusted != trusted:
                 trusted = numbers.trusted

@@ -112,7 +112,7 @@ def add_notifications(
     """What one read leads to: friends are notified unless the user was `hidden` at the commit, present users get a sync.
 
     Who was visible at the commit and hid before this read is shown offline: the relay's read of the hiding may have
-    found them offline already, and then it has notified nobody of this change.
+    found them offline already, and then it has announced nothing.
     """
     for one in snapshots:
         if one.user not in hidden:

@@ -1,7 +1,9 @@
-"""Reconciling: Here Now against flags, shard by shard. What differs is appended like any other presence event.
+"""Reconciler: compares Here Now with the flags, shard by shard, and appends the differences as presence events.
 
-Its time is PubNub's at the request's start, less the 3 s that Here Now may be cached. Who is absent from the pages
-is looked up before being told gone, since paging by offset over a moving set skips people (PubNub docs: here now).
+Invariants: an event is dated at the beginning of the request, less the 3 s for which Here Now may be cached, so that
+whatever PubNub reports later wins; a user who is missing on the pages is looked up before an offline event, since
+paging by offset over a moving set skips users (PubNub docs: here now); what is observed already and on its way to the
+graph is not appended again.
 """
 
 from __future__ import annotations
@@ -22,7 +24,10 @@ from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.store.presence_log import PresenceLog
 
 CACHE_MILLISECONDS = 3000
-"""Milliseconds that a Here Now answer may be old."""
+"""How old a Here Now response may be."""
+MAX_LOOKUPS = 1000
+"""Missing users of one shard that are looked up at once; the next comparison finds the others."""
+RETRY_SECONDS = 2.0
 _log = structlog.get_logger(__name__)
 
 
@@ -55,7 +60,7 @@ def compare(
 
 
 class Reconciler:
-    """Compares shards when asked to, one after the other."""
+    """Compares the shards it is asked for, one after the other."""
 
     def __init__(
         self,
@@ -67,62 +72,67 @@ class Reconciler:
         observed: Callable[[str], bool | None],
         now: Callable[[], int],
     ) -> None:
-        self._observed = observed
-        self._now = now
         self._flags = flags
         self._log = log
         self._lookups = lookups
         self._shards = shards
-        self._wanted: dict[int, None] = {}
-        self._woken = asyncio.Event()
+        self._observed = observed
+        self._now = now
+        self._requested: dict[int, None] = {}
+        self._wakeup = asyncio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything that was asked for is compared."""
+        return not self._wakeup.is_set()
 
     def ask(self, shards: Collection[int]) -> None:
         """Have these shards compared soon; one that waits already is compared once."""
-        self._wanted.update(dict.fromkeys(shards))
-        self._woken.set()
+        self._requested.update(dict.fromkeys(shards))
+        self._wakeup.set()
 
     async def run(self) -> None:
-        """Compare what was asked for, for ever."""
+        """Compare what is asked for, without end."""
         while True:
-            await self._woken.wait()
-            while self._wanted:
-                shard = next(iter(self._wanted))
-                del self._wanted[shard]
+            await self._wakeup.wait()
+            while self._requested:
+                shard = next(iter(self._requested))
+                del self._requested[shard]
                 if not await self._tried(shard):
-                    self._wanted.setdefault(shard)
-                    await asyncio.sleep(2.0)
-            self._woken.clear()
+                    self._requested.setdefault(shard)
+                    await asyncio.sleep(RETRY_SECONDS)
+            self._wakeup.clear()
 
     async def shard(self, shard: int) -> int:
-        """Compare one shard; returns the number of repairs."""
+        """Compare one shard; returns the number of differences that were appended."""
         at = self._now() - CACHE_MILLISECONDS
         here = await self._lookups.present(shard)
         flagged = await self._flags.online_in_shards([shard])
         partition = shard % self._shards.partitions
         found = compare(here, flagged, lambda user: self._shards.partition(user) == partition)
         missing = [user for user in found.missing if self._observed(user) is not False]
-        repairs = [
+        events = [
             PresenceEvent(user, True, at, shard, "reconcile")
             for user in found.arrived
             if self._observed(user) is not True and why_not(user) is None
         ]
-        gone = await self._lookups.all(missing[:1000], "reconcile")
-        repairs += [
+        looked_up = await self._lookups.all(missing[:MAX_LOOKUPS], "reconcile")
+        events += [
             PresenceEvent(user, False, at, shard, "reconcile")
-            for user, seen in gone.items()
-            if not seen.online
+            for user, event in looked_up.items()
+            if not event.online
         ]
-        if repairs:
-            await self._log.append(repairs)
-            metrics.RECONCILED.inc(len(repairs))
-            metrics.PRESENCE_EVENTS.labels("reconcile").inc(len(repairs))
-            _log.info("flags differed from Here Now", shard=shard, repairs=len(repairs))
-        return len(repairs)
+        if events:
+            await self._log.append(events)
+            metrics.RECONCILED.inc(len(events))
+            metrics.PRESENCE_EVENTS.labels("reconcile").inc(len(events))
+            _log.info("reconcile.shard.differed", shard=shard, users=len(events))
+        return len(events)
 
     async def _tried(self, shard: int) -> bool:
         try:
             await self.shard(shard)
         except FriendsError as error:
-            _log.warning("a shard was not compared", shard=shard, reason=str(error))
+            _log.warning("reconcile.shard.failed", shard=shard, reason=str(error))
             return not error.temporary
         return True

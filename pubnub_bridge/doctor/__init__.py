@@ -1,6 +1,7 @@
-"""``friends-presence doctor``: what is right and wrong with the keys, the engines and the options, and what to do.
+"""``friends-presence doctor``: what is right and wrong with settings, databases and PubNub, and how to fix it.
 
-Each file asks one outside world; ``examine`` puts the findings in order. Knows no route and no row of the walk.
+In: settings. Out: findings, each with a remedy. Each file checks one outside system; `examine` puts the findings in
+order. It changes nothing but its own test users on its own test channel.
 
 Imports: `pubnub_api`, `runtime`, `settings`.
 """

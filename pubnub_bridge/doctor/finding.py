@@ -1,58 +1,62 @@
-"""What the doctor finds: one line a check, with what to do about it. Pure; knows no engine."""
+"""The doctor's findings: one record for each check, with its remedy. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 
 class State(StrEnum):
-    """How a check came out."""
+    """The result of a check."""
 
     FINE = "fine"
     WARNING = "warning"
-    """It works, and may not later or not for everybody."""
+    """It works now, and may fail later or for some users."""
     FAILURE = "failure"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One check."""
+    """The result of one check."""
 
     area: str
     check: str
     state: State
-    seen: str
+    found: str
     todo: str = ""
-    """What to switch on, and where; empty where all is well."""
+    """How to fix it; empty for `State.FINE`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Area:
-    """Makes the findings of one area."""
+    """Creates the findings of one area."""
 
     name: str
 
-    def fine(self, check: str, seen: str) -> Finding:
-        """All is well."""
-        return Finding(self.name, check, State.FINE, seen)
+    def fine(self, check: str, found: str) -> Finding:
+        """A check that passes."""
+        return Finding(area=self.name, check=check, state=State.FINE, found=found)
 
-    def warning(self, check: str, seen: str, todo: str) -> Finding:
-        """Somebody should look at it."""
-        return Finding(self.name, check, State.WARNING, seen, todo)
+    def warning(self, check: str, found: str, todo: str) -> Finding:
+        """A check that passes with a risk."""
+        return Finding(area=self.name, check=check, state=State.WARNING, found=found, todo=todo)
 
-    def failure(self, check: str, seen: str, todo: str) -> Finding:
-        """It does not work."""
-        return Finding(self.name, check, State.FAILURE, seen, todo)
+    def failure(self, check: str, found: str, todo: str) -> Finding:
+        """A check that fails."""
+        return Finding(area=self.name, check=check, state=State.FAILURE, found=found, todo=todo)
 
 
 def failed(findings: Sequence[Finding]) -> bool:
-    """Whether the exit code must tell of it."""
+    """Whether any check failed, which makes the exit code 1."""
     return any(one.state is State.FAILURE for one in findings)
 
 
 def report(findings: Sequence[Finding]) -> dict[str, Any]:
     """As JSON."""
-    return {"ok": not failed(findings), "findings": [asdict(one) for one in findings]}
+    rows = [
+        {"area": one.area, "check": one.check, "state": one.state, "seen": one.found, "todo": one.todo}
+        for one in findings
+    ]
+    return {"ok": not failed(findings), "findings": rows}

@@ -1,4 +1,4 @@
-"""The doctor's look at the options: what is missing, and what must not be so in production. Pure."""
+"""Checks of the settings: what is missing, and what production must not use. Pure."""
 
 from __future__ import annotations
 
@@ -8,48 +8,54 @@ from pubnub_bridge.settings import Settings
 
 AREA = Area("options")
 DEMO_KEYS = frozenset({"demo", "demo-36"})
-"""Keys that PubNub publishes for everybody to try."""
+"""Public keys of PubNub for demos."""
 
 
-def look(settings: Settings) -> list[Finding]:
+def check(settings: Settings) -> list[Finding]:
     """All findings, the environment first."""
     production = settings.environment == "production"
-    told = AREA.failure if production else AREA.warning
+    report = AREA.failure if production else AREA.warning
     found = [_environment(production)]
-    found += [told("secrets", text, "Set a longer random value") for text in unsafe_options(settings)]
+    found += [report("secrets", text, "Set a longer random value") for text in unsafe_options(settings)]
     found += [AREA.failure("complete", text, "Set it and start again") for text in missing_to_serve(settings)]
     if settings.demo_login:
         found.append(
-            told("demo login", "anybody may sign in as anybody", "DEMO_LOGIN=off outside of a demonstration")
+            report(
+                "demo login",
+                "any visitor can sign in as any user",
+                "DEMO_LOGIN=off outside of a demonstration",
+            )
         )
     if not settings.access_manager:
         found.append(
-            told(
+            report(
                 "tokens",
-                "ACCESS_MANAGER=off: whoever knows the subscribe key reads every inbox",
+                "ACCESS_MANAGER=off: the subscribe key is enough to read every inbox",
                 "Switch on Access Manager for the keyset in PubNub's Admin Portal, then ACCESS_MANAGER=on",
             )
         )
     if not settings.pubnub_tls:
         found.append(
-            told("TLS", "PubNub is called without TLS", "PUBNUB_TLS=true, unless it is this machine")
+            report(
+                "TLS", "PubNub is called without TLS", "PUBNUB_TLS=true, unless the origin is this machine"
+            )
         )
     if {settings.pubnub_subscribe_key, settings.pubnub_publish_key} & DEMO_KEYS:
-        found.append(told("keys", "keys that everybody knows", "Set the keys of a keyset of your own"))
-    return [*found, *_doors(settings)]
+        found.append(report("keys", "public demo keys", "Set the keys of your own keyset"))
+    return [*found, *_secrets(settings)]
 
 
 def _environment(production: bool) -> Finding:
     if production:
         return AREA.fine("environment", "production: unsafe options are refused at the start")
     return AREA.warning(
-        "environment", "development: unsafe options are allowed", "ENVIRONMENT=production where people use it"
+        "environment", "development: unsafe options are allowed", "ENVIRONMENT=production for real users"
     )
 
 
-def _doors(settings: Settings) -> list[Finding]:
-    """Routes that are closed for want of a secret; each may be meant."""
-    doors = {
+def _secrets(settings: Settings) -> list[Finding]:
+    """Routes that are closed without their secret, which can be intended."""
+    secrets = {
         "SERVICE_KEY": (settings.service_key, "the routes of the product's back end"),
         "WEBHOOK_SECRET": (
             settings.webhook_secret,
@@ -58,8 +64,6 @@ def _doors(settings: Settings) -> list[Finding]:
         "CONSOLE_KEY": (settings.console_key, "the operator console"),
     }
     return [
-        AREA.fine(
-            name, f"{what} {'is open with this secret' if secret else 'is closed, since it is not set'}"
-        )
-        for name, (secret, what) in doors.items()
+        AREA.fine(name, f"{what}: {'open with this secret' if secret else 'closed, since it is not set'}")
+        for name, (secret, what) in secrets.items()
     ]

@@ -1,6 +1,6 @@
-"""Presence as the doctor's own people cause it: on a channel that no user has, left again at the end. Knows HTTP only.
+"""Test presence: the doctor's own users join a channel that no real user is on, and leave at the end.
 
-The channel is named like a shard beyond the last one, so that Presence Management treats it as it treats the shards.
+The channel is named like a shard beyond the last one, so Presence Management treats it like the shards.
 """
 
 from __future__ import annotations
@@ -20,24 +20,27 @@ import aiohttp
 from pubnub_bridge.pubnub_api.sdk import Grant
 from pubnub_bridge.runtime.context import BridgeContext
 
-PEOPLE = 25
+TEST_USERS = 25
 """More than the 20 occupants up to which a new keyset announces each by name (PubNub docs: Announce Max)."""
 TIMEOUT_SECONDS = 14.0
-"""Seconds: an interval event comes every 10 s (recorded)."""
-_TIMEOUT = aiohttp.ClientTimeout(total=15)
+"""PubNub sends an interval event every 10 s (recorded)."""
+HEARTBEAT_SECONDS = 20
+"""The shortest presence timeout that PubNub accepts."""
+MAX_TEXT_CHARACTERS = 200
+_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=15)
 
 
 @dataclass
 class ProbeEvents:
-    """What the presence channel told of the probe."""
+    """Events of the probe's presence channel."""
 
     announced: set[str] = field(default_factory=set)
     named: set[str] = field(default_factory=set)
-    """People that an interval event named."""
+    """Users that an interval event named."""
     intervals: int = 0
 
-    def take(self, body: Mapping[str, Any]) -> None:
-        """One presence body."""
+    def add(self, body: Mapping[str, Any]) -> None:
+        """Count one presence body."""
         if body.get("action") == "interval":
             self.intervals += 1
             self.named.update(body.get("join") or ())
@@ -46,83 +49,83 @@ class ProbeEvents:
 
 
 class Probe:
-    """People of ours on a channel of ours."""
+    """Test users on a test channel."""
 
-    def __init__(self, context: BridgeContext) -> None:
-        self._side = context
+    def __init__(self, *, context: BridgeContext) -> None:
+        self._context = context
         self.channel = context.shards.channel(context.shards.listened + 1000 + random.randrange(10_000))
         tag = secrets.token_hex(3)
-        self.people = [f"friends-presence-doctor-{tag}-{number}" for number in range(PEOPLE)]
+        self.users = [f"friends-presence-doctor-{tag}-{number}" for number in range(TEST_USERS)]
         self._tokens: dict[str, str | None] = {}
 
     @classmethod
     @asynccontextmanager
     async def open(cls, context: BridgeContext) -> AsyncIterator[Probe]:
-        """A probe; its people leave at the end."""
-        probe = cls(context)
+        """A probe whose users leave at the end."""
+        probe = cls(context=context)
         try:
             yield probe
         finally:
             await asyncio.gather(
-                *(probe._visit(one, "leave") for one in probe._tokens), return_exceptions=True
+                *(probe._presence_call(one, "leave") for one in probe._tokens), return_exceptions=True
             )
 
     async def cursor(self) -> str:
-        """Begin to listen. Raises ProbeRefused."""
+        """The current position of the presence channel. Raises ProbeRefused."""
         return str((await self._listen("0"))["t"]["t"])
 
-    async def join(self, people: Sequence[str]) -> None:
-        """These people are present from now on, for the shortest time there is. Raises ProbeRefused."""
-        for one in people:
+    async def join(self, users: Sequence[str]) -> None:
+        """Make users present, with the shortest presence timeout. Raises ProbeRefused."""
+        for one in users:
             self._tokens[one] = await self._token(one)
-        await asyncio.gather(*(self._visit(one, "heartbeat") for one in people))
+        await asyncio.gather(*(self._presence_call(one, "heartbeat") for one in users))
 
-    async def listen(self, cursor: str, heard: ProbeEvents, wanted: int) -> None:
-        """Listen until an interval came or so many were announced, for `PATIENCE` at most."""
+    async def listen(self, cursor: str, events: ProbeEvents, wanted: int) -> None:
+        """Collect events until an interval event or `wanted` announcements, for `TIMEOUT_SECONDS` at most."""
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                while not heard.intervals and len(heard.announced) < wanted:
+                while not events.intervals and len(events.announced) < wanted:
                     reply = await self._listen(cursor)
                     cursor = str(reply["t"]["t"])
                     for envelope in reply.get("m") or ():
                         if isinstance(envelope.get("d"), Mapping):
-                            heard.take(envelope["d"])
+                            events.add(envelope["d"])
         except TimeoutError:
             pass
 
     async def open_without_token(self, channel: str) -> bool:
-        """Whether a stranger without a token may listen on a channel."""
-        keyset = self._side.keyset
+        """Whether a channel can be subscribed to without a token."""
+        keyset = self._context.keyset
         url = f"{keyset.base}/v2/subscribe/{keyset.subscribe_key}/{quote(channel, safe='')}/0"
-        query = {"tt": "0", "uuid": self.people[0]}
-        async with self._side.http_session.get(url, params=query, timeout=_TIMEOUT) as reply:
-            return reply.status == 200
+        query = {"tt": "0", "uuid": self.users[0]}
+        async with self._context.http_session.get(url, params=query, timeout=_REQUEST_TIMEOUT) as response:
+            return response.status == 200
 
     async def _token(self, user: str) -> str | None:
-        if not self._side.settings.access_manager:
+        if not self._context.settings.access_manager:
             return None
-        return await self._side.pubnub.grant(1, user, Grant(read=(self.channel,)))
+        return await self._context.pubnub.grant(1, user, Grant(read=(self.channel,)))
 
     async def _listen(self, cursor: str) -> Any:
-        keyset = self._side.keyset
+        keyset = self._context.keyset
         query = {"tt": cursor, "uuid": keyset.uuid}
         path = f"v2/subscribe/{keyset.subscribe_key}/{quote(self.channel + '-pnpres', safe='')}/0"
-        return await self._get(path, query, self._side.tokens.server_token())
+        return await self._get(path, query, self._context.tokens.server_token())
 
-    async def _visit(self, user: str, action: str) -> None:
-        keyset = self._side.keyset
+    async def _presence_call(self, user: str, action: str) -> None:
+        keyset = self._context.keyset
         path = f"v2/presence/sub-key/{keyset.subscribe_key}/channel/{quote(self.channel, safe='')}/{action}"
-        await self._get(path, {"uuid": user, "heartbeat": "20"}, self._tokens.get(user))
+        await self._get(path, {"uuid": user, "heartbeat": str(HEARTBEAT_SECONDS)}, self._tokens.get(user))
 
     async def _get(self, path: str, query: dict[str, str], token: str | None) -> Any:
-        given = query | ({"auth": token} if token else {})
-        url = f"{self._side.keyset.base}/{path}"
-        async with self._side.http_session.get(url, params=given, timeout=_TIMEOUT) as reply:
-            text = await reply.text()
-            if reply.status != 200:
-                raise ProbeRefused(f"{reply.status} {text[:200]}")
+        params = query | ({"auth": token} if token else {})
+        url = f"{self._context.keyset.base}/{path}"
+        async with self._context.http_session.get(url, params=params, timeout=_REQUEST_TIMEOUT) as response:
+            text = await response.text()
+            if response.status != 200:
+                raise ProbeRefused(f"{response.status} {text[:MAX_TEXT_CHARACTERS]}")
             return json.loads(text)
 
 
 class ProbeRefused(Exception):
-    """PubNub did not take a call of the probe; the text is its answer."""
+    """PubNub rejected a request of the probe; the text is its response."""

@@ -1,7 +1,7 @@
-"""Events for the product's own back end: settled presence and friend changes, posted, signed, at least once. Off by default.
+"""Event webhook: settled presence and friend changes, posted to the product's own back end, signed, at least once.
 
-What is to be posted stands in a stream before the walk goes on, and is deleted after a 2xx. The body is
-``{"events": [...]}`` with the messages friends get; ``X-Signature`` is ``sha256=`` and the HMAC of the body.
+Off without EVENTS_URL. An event is in a stream before the pipeline goes on, and is deleted after a 2xx. The body is
+``{"events": [...]}`` with the messages that friends get; ``X-Signature`` is ``sha256=`` and the HMAC of the body.
 """
 
 from __future__ import annotations
@@ -22,25 +22,28 @@ from pubnub_bridge.store import keys
 
 MAX_ENTRIES = 200
 """Stream entries of one post."""
+BUSY_SECONDS, IDLE_SECONDS, OFF_SECONDS = 0.2, 1.0, 3600.0
+"""Between two looks: after a post, without one, and without a receiver."""
+MAX_BACKOFF_SECONDS = 60.0
 REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=15)
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class WebhookReceiver:
-    """Where events go; nowhere without an address."""
+    """Where events are posted; nowhere without a URL."""
 
     url: str = ""
     secret: str = ""
 
 
 def signature(secret: str, body: bytes) -> str:
-    """What stands in X-Signature."""
+    """The value of X-Signature."""
     return "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
 
 
 class EventWebhook:
-    """Keeps events until the receiver has taken them."""
+    """Stores events until the receiver has accepted them."""
 
     def __init__(
         self,
@@ -58,7 +61,7 @@ class EventWebhook:
         self._leads = leads
 
     async def append(self, events: Sequence[Event]) -> None:
-        """Append what is to be posted; nothing where nobody wants it."""
+        """Store what is to be posted; nothing without a receiver. Raises QueueUnavailable."""
         if not self._receiver.url or not events:
             return
         spread: dict[int, list[bytes]] = {}
@@ -67,18 +70,18 @@ class EventWebhook:
         await self._valkey.append([(keys.events(number), b",".join(some)) for number, some in spread.items()])
 
     async def run(self, partitions: int) -> None:
-        """Post for ever, while this process leads; a receiver that is away is waited for."""
-        wait = 1.0
+        """Post without end, while this process leads; a receiver that is away is waited for."""
+        seconds = IDLE_SECONDS
         while True:
-            await asyncio.sleep(wait if self._receiver.url else 3600.0)
+            await asyncio.sleep(seconds if self._receiver.url else OFF_SECONDS)
             if not self._leads() or not self._receiver.url:
                 continue
             try:
                 posted = [await self._post(partition) for partition in range(partitions)]
-                wait = 0.2 if any(posted) else 1.0
+                seconds = BUSY_SECONDS if any(posted) else IDLE_SECONDS
             except (FriendsError, aiohttp.ClientError, OSError, TimeoutError) as error:
-                wait = min(60.0, wait * 2)
-                _log.warning("events wait for their receiver", reason=str(error), seconds=wait)
+                seconds = min(MAX_BACKOFF_SECONDS, seconds * 2)
+                _log.warning("webhook.post.retrying", reason=str(error), seconds=seconds)
 
     async def _post(self, partition: int) -> bool:
         key = keys.events(partition)
@@ -92,7 +95,7 @@ class EventWebhook:
         }
         async with self._session.post(
             self._receiver.url, data=body, headers=headers, timeout=REQUEST_TIMEOUT
-        ) as answer:
-            answer.raise_for_status()
+        ) as response:
+            response.raise_for_status()
         await self._valkey.delete({key: [entry for entry, _ in rows]})
         return True

@@ -1,8 +1,8 @@
-"""The outbox relay: friend changes and visibility, told after their commit. Knows the outbox, streams and nudges.
+"""Outbox relay: notifies both users of every changed pair of what each may see now, after the change's commit.
 
-One at a time runs.
-
-A pair is forgotten by its node's id once both ends' messages are in their streams; dying in between repeats them.
+Polls the outbox in the graph, and is woken by the wake-up channel. One at a time runs, on the leader. Invariants: a
+pair is deleted by its node's id, and only once the messages to both users are in their streams, so dying in between
+repeats them; what is published is the state of the read, not that of the change.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Protocol
 
 import structlog
 
+from graph_service.concurrency.wait import wait_or_timeout
 from graph_service.errors import FriendsError, QueueUnavailable
 from graph_service.friends.presence_flags import Flags
 from graph_service.model.model import ChangedPair, PresenceSnapshot
@@ -25,7 +26,7 @@ from pubnub_bridge.store.inbox_streams import InboxStreams
 from pubnub_bridge.store.watermark import Watermark
 
 POLL_SECONDS = 0.2
-"""Seconds between two looks."""
+RETRY_SECONDS = 1.0
 MAX_BATCH = 500
 _log = structlog.get_logger(__name__)
 
@@ -34,10 +35,10 @@ class OutboxRead(Protocol):
     """The part of `graph_service.friends.outbox.Outbox` that the relay needs."""
 
     async def read(self, limit: int = MAX_BATCH) -> list[ChangedPair]:
-        """The oldest changed pairs as they stand now."""
+        """The oldest changed pairs as they are now."""
 
     async def done(self, nodes: Sequence[str]) -> None:
-        """Forget pairs."""
+        """Delete pairs."""
 
 
 class FlagsRead(Protocol):
@@ -48,7 +49,7 @@ class FlagsRead(Protocol):
 
 
 class OutboxRelay:
-    """Tells both ends of every changed pair how it stands, and friends of who hides or shows up again."""
+    """Relays pairs, and users that hide or show up again."""
 
     def __init__(
         self,
@@ -71,70 +72,67 @@ class OutboxRelay:
         self._wakeup = asyncio.Event()
 
     async def run(self) -> None:
-        """Relay for ever, while this process leads."""
+        """Relay without end, while this process leads."""
         while True:
             self._wakeup.clear()
-            if not self._leads() or not await self._stepped():
-                await self._rest()
+            if not self._leads() or not await self._tried():
+                await wait_or_timeout(self._wakeup, seconds=POLL_SECONDS)
 
     async def listen(self, valkey: Valkey) -> None:
-        """Wake at every nudge, for ever; without Valkey the looks go on by themselves."""
+        """Wake at every message of the wake-up channel, without end; while Valkey is away, polling goes on."""
         while True:
             try:
                 async for _ in valkey.listen(keys.WAKEUP_CHANNEL):
                     self._wakeup.set()
             except QueueUnavailable as error:
-                _log.warning("nudges are not heard", reason=str(error))
-            await asyncio.sleep(1.0)
+                _log.warning("relay.listen.retrying", reason=str(error), seconds=RETRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def step(self) -> int:
-        """Tell one batch; returns the number of pairs."""
+        """Relay one batch; returns the number of pairs."""
         pairs = await self._watermark.read(self._outbox.read)
         if pairs:
             notifications = self._inbox.notifications()
             for pair in pairs:
                 if not pair.alone:
                     add_friendship_events(pair, notifications)
-            relations = notifications.events()
-            await self._tell_of([pair.a.id for pair in pairs if pair.alone], notifications)
+            events = notifications.events()
+            await self._add_visibility([pair.a.id for pair in pairs if pair.alone], notifications)
             await self._inbox.append(notifications)
-            await self._append_events(relations)
+            await self._append_events(events)
+            # Last: what is deleted is not relayed again.
             await self._outbox.done([pair.node for pair in pairs])
             self._on_relayed(pairs)
         return len(pairs)
 
-    async def _tell_of(self, users: Sequence[str], notifications: NotificationBatch) -> None:
-        """Friends are told what they may see now, the flag lowered meanwhile or not: settling that may have been silent."""
+    async def _add_visibility(self, users: Sequence[str], notifications: NotificationBatch) -> None:
+        """Friends are notified of what they may see now, also where the flag was lowered in between.
+
+        That commit may have sent no notification, since the user was invisible.
+        """
         if users:
             for one in await self._watermark.read(lambda: self._flags.read_snapshots(users)):
                 notifications.add(presence_event(one), one.online_friends)
 
-    async def _stepped(self) -> bool:
+    async def _tried(self) -> bool:
         try:
             return bool(await self.step())
         except FriendsError as error:
             if not error.temporary:
                 raise
-            _log.warning("friend changes wait", reason=str(error))
-            await asyncio.sleep(1.0)
+            _log.warning("relay.batch.retrying", reason=str(error), seconds=RETRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
             return False
-
-    async def _rest(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._wakeup.wait()
-        except TimeoutError:
-            pass
 
 
 async def set_visibility(flags: Flags, valkey: Valkey, user: str, invisible: bool) -> bool:
-    """Hide or show a user; whether that changed anything. Friends are told by the relay, whoever dies meanwhile.
+    """Hide or show a user; whether that changed anything. The relay notifies friends, also after a crash.
 
     Raises:
         UserNotFound: no such user.
     """
     changed = await flags.set_visibility(user, invisible)
     if changed:
-        with suppress(QueueUnavailable):  # the change is committed, and the relay looks by itself
+        with suppress(QueueUnavailable):  # the change is committed, and the relay polls
             await valkey.publish_wakeup(keys.WAKEUP_CHANNEL)
     return changed

@@ -1,7 +1,8 @@
-"""Notices over AWS SQS FIFO instead of Valkey's streams, and the only file that knows AWS's client (the extra `sqs`).
+"""SQS queue: notifications over AWS SQS FIFO instead of Valkey's streams; the only file that knows AWS's client.
 
 A partition is a message group, so its entries stay in order and are with one reader at a time (AWS docs: FIFO delivery
-logic). An entry that is not deleted within `INVISIBLE` seconds comes again. Knows bodies as bytes, nothing of friends.
+logic). An entry that is not deleted within `VISIBILITY_TIMEOUT_SECONDS` is received again. Bodies are bytes. Needs the
+extra `sqs`.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from graph_service.errors import QueueUnavailable, SetupError
 from pubnub_bridge.model.notification import split
 
 MAX_MESSAGE_BYTES = 256 * 1024
-"""Bytes of one message, and of all messages of one call (AWS docs: quotas; newer queues allow more)."""
+"""Of one message, and of all messages of one call (AWS docs: quotas; newer queues allow more)."""
 MAX_MESSAGES = 10
-"""Messages of one call."""
+"""Of one call."""
 VISIBILITY_TIMEOUT_SECONDS = 120
-"""Seconds in which a reader must have finished: the longest coalescing window, and time for tries."""
+"""In which a reader must have finished: the longest batch window, and time for attempts."""
 WAIT_SECONDS = 20
-"""Seconds that one read waits, the longest that SQS allows."""
+"""How long one read waits; the longest that SQS allows."""
 _URL = re.compile(r"sqs(?:\+(http))?://([^/]+)(/.+\.fifo)")
 _REGION = re.compile(r"sqs[.-]([a-z0-9-]+)\.amazonaws\.com")
-_REFUSED = re.compile(b"\xef\xbf[\xbe\xbf]")
+_REJECTED = re.compile(b"\xef\xbf[\xbe\xbf]")
 """U+FFFE and U+FFFF, in UTF-8 (AWS docs: SendMessage)."""
 _log = structlog.get_logger(__name__)
 
@@ -46,13 +47,13 @@ class Received:
 
     partition: int
     id: str
-    """What deletes it: SQS's receipt handle."""
+    """SQS's receipt handle, which deletes it."""
     body: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What a QUEUE_URL says: ``sqs://HOST/ACCOUNT/NAME.fifo``; ``sqs+http://`` for a server without TLS."""
+    """A parsed QUEUE_URL: ``sqs://HOST/ACCOUNT/NAME.fifo``; ``sqs+http://`` for a server without TLS."""
 
     endpoint: str
     queue: str
@@ -70,7 +71,7 @@ class Address:
 
 
 class SqsQueue:
-    """The queue of one process. A `NotificationQueue`; unlike streams, it does not say whose partition is read by whom."""
+    """The queue of one process. A `NotificationQueue`; unlike with streams, any process may receive a partition's entries."""
 
     def __init__(self, client: Any, queue: str) -> None:
         self._client = client
@@ -83,7 +84,7 @@ class SqsQueue:
 
         Raises:
             BadQueue: the extra `sqs` is not installed, or it is no FIFO queue.
-            QueueUnavailable: SQS does not answer, or refuses.
+            QueueUnavailable: SQS does not answer, or rejects the call.
         """
         address = Address.of(url)
         try:
@@ -109,14 +110,14 @@ class SqsQueue:
         for call in _calls(messages):
             rows = [_message(row, *message) for row, message in enumerate(call)]
             with _aws():
-                said = await self._client.send_message_batch(QueueUrl=self._queue, Entries=rows)
-            if failed := said.get("Failed"):
-                raise QueueUnavailable(reason=f"SQS refused {len(failed)} of {len(rows)}: {failed[0]}")
+                response = await self._client.send_message_batch(QueueUrl=self._queue, Entries=rows)
+            if failed := response.get("Failed"):
+                raise QueueUnavailable(reason=f"SQS rejected {len(failed)} of {len(rows)}: {failed[0]}")
 
     async def receive(self, wait: int = WAIT_SECONDS) -> list[Received]:
-        """Up to ten entries, waited for `wait` seconds; none of a partition that a reader has entries of."""
+        """Up to ten entries, after at most `wait` seconds; none of a partition that a reader has entries of."""
         with _aws():
-            said = await self._client.receive_message(
+            response = await self._client.receive_message(
                 QueueUrl=self._queue,
                 MaxNumberOfMessages=MAX_MESSAGES,
                 WaitTimeSeconds=wait,
@@ -125,11 +126,11 @@ class SqsQueue:
             )
         return [
             Received(int(one["Attributes"]["MessageGroupId"]), one["ReceiptHandle"], one["Body"].encode())
-            for one in said.get("Messages", ())
+            for one in response.get("Messages", ())
         ]
 
     async def delete(self, entries: Mapping[int, Sequence[str]]) -> None:
-        """Forget entries. One that was too late stays, and is told again when it comes again."""
+        """Delete entries. One that was too late stays, and is published again when it is received again."""
         ids = [one for some in entries.values() for one in some]
         for start in range(0, len(ids), MAX_MESSAGES):
             rows = [
@@ -137,23 +138,25 @@ class SqsQueue:
                 for n, one in enumerate(ids[start : start + MAX_MESSAGES])
             ]
             with _aws():
-                said = await self._client.delete_message_batch(QueueUrl=self._queue, Entries=rows)
-            if failed := said.get("Failed"):
-                _log.warning("entries were finished too late and come again", entries=len(failed))
+                response = await self._client.delete_message_batch(QueueUrl=self._queue, Entries=rows)
+            if failed := response.get("Failed"):
+                _log.warning("sqs.delete.too_late", entries=len(failed))
 
     async def _check(self, url: str) -> None:
         with _aws():
-            said = await self._client.get_queue_attributes(QueueUrl=self._queue, AttributeNames=["FifoQueue"])
-        if said.get("Attributes", {}).get("FifoQueue") != "true":
+            response = await self._client.get_queue_attributes(
+                QueueUrl=self._queue, AttributeNames=["FifoQueue"]
+            )
+        if response.get("Attributes", {}).get("FifoQueue") != "true":
             raise BadQueue(url=url, reason="it is not a FIFO queue")
 
 
 def sendable(body: bytes) -> list[bytes]:
-    """An entry as messages that SQS takes: not too large, and without the two characters that it refuses."""
-    if not _REFUSED.search(body):
+    """An entry as messages that SQS accepts: not too large, and without the two characters that it rejects."""
+    if not _REJECTED.search(body):
         return split(body, MAX_MESSAGE_BYTES)
     # Each grows from three bytes to six.
-    return [_REFUSED.sub(_escaped, part) for part in split(body, MAX_MESSAGE_BYTES // 2)]
+    return [_REJECTED.sub(_escaped, part) for part in split(body, MAX_MESSAGE_BYTES // 2)]
 
 
 def _escaped(found: re.Match[bytes]) -> bytes:
@@ -161,7 +164,7 @@ def _escaped(found: re.Match[bytes]) -> bytes:
 
 
 def _message(row: int, partition: int, body: bytes) -> dict[str, str]:
-    # Deduplication by content would swallow a notice that is put back as it was.
+    # Deduplication by content would swallow a notification that is requeued unchanged.
     return {
         "Id": str(row),
         "MessageBody": body.decode(),
@@ -171,7 +174,7 @@ def _message(row: int, partition: int, body: bytes) -> dict[str, str]:
 
 
 def _calls(messages: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, bytes]]]:
-    """As many messages a call as SQS takes, in their order."""
+    """As many messages a call as SQS accepts, in their order."""
     call: list[tuple[int, bytes]] = []
     size = 0
     for message in messages:
@@ -186,7 +189,7 @@ def _calls(messages: Sequence[tuple[int, bytes]]) -> Iterator[list[tuple[int, by
 
 @contextmanager
 def _aws() -> Iterator[None]:
-    """What AWS's client raises, as what this project raises."""
+    """Translates the errors of AWS's client."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

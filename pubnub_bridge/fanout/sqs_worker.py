@@ -1,4 +1,4 @@
-"""Rows 9 and 10 of the walk over SQS: whoever receives a partition's entries publishes them, owner or not.
+"""SQS worker: batch and publish over SQS; the process that receives a partition's entries publishes them, owner or not.
 
 The same `PartitionOutbox` and `Publisher` as over streams. Knows a queue that hands out entries; opens nothing.
 """
@@ -8,31 +8,33 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
-import structlog
-
+from graph_service.concurrency.retry import retry_forever
 from graph_service.errors import QueueUnavailable
 from pubnub_bridge.fanout.batch_window import BatchWindowController
 from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher
 from pubnub_bridge.fanout.sqs_queue import WAIT_SECONDS, Received
 
 MAX_PENDING_INBOXES = 50_000
-"""Inboxes that may wait in memory; the rest stays in the queue."""
+"""Inboxes with a pending batch in memory; the rest stays in the queue."""
 BUSY_WAIT_SECONDS = 1
-"""Seconds that one read waits while something is under way."""
-_log = structlog.get_logger(__name__)
+"""How long one read waits while entries are in progress."""
+PAUSE_SECONDS = 0.1
+"""Between two looks while nothing more is wanted."""
+MAX_BACKOFF_SECONDS = 1.0
 
 
 class Source(Protocol):
     """What hands out entries."""
 
     async def receive(self, wait: int) -> list[Received]:
-        """The next ones, waited for so many seconds. Raises QueueUnavailable."""
+        """The next ones, after at most so many seconds. Raises QueueUnavailable."""
 
 
 class SqsWorker:
-    """Publishes what it is handed, and deletes it from the queue of `inbox` when that is done."""
+    """Publishes what it receives; its publisher deletes it from the queue when that is done."""
 
     def __init__(
         self,
@@ -61,31 +63,31 @@ class SqsWorker:
         self._wakeup.set()
 
     async def run(self, source: Source) -> None:
-        """Receive and publish for ever."""
+        """Receive and publish without end."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.publisher.run(), name="publish from SQS")
             group.create_task(self._receive(source), name="receive from SQS")
 
     async def drained(self, seconds: float) -> None:
-        """What was received goes out, for so long at most; the rest comes again, to somebody else."""
+        """Publish what was received, for so long at most; the rest is received again, by any process."""
         self.stopping = True
         await self.publisher.drained(seconds)
         await self.publisher.clean_up()
 
     async def _receive(self, source: Source) -> None:
         while True:
-            if self.stopping or self.publisher.stopped or self.waiting > MAX_PENDING_INBOXES:
-                await asyncio.sleep(0.1)
+            if self.stopping or self.publisher.stopped or self._pending_inboxes > MAX_PENDING_INBOXES:
+                await asyncio.sleep(PAUSE_SECONDS)
                 continue
-            try:
-                # A partition whose entries are under way comes into a read that begins after their end.
-                busy = any(outbox.oldest for outbox in self.outboxes.values())
-                self.take(await source.receive(BUSY_WAIT_SECONDS if busy else WAIT_SECONDS))
-            except QueueUnavailable as error:
-                _log.warning("receiving waits", reason=str(error))
-                await asyncio.sleep(1.0)
+            # SQS keeps back a partition whose entries are in progress, until a read that begins after their end.
+            busy = any(outbox.oldest for outbox in self.outboxes.values())
+            receive = partial(source.receive, BUSY_WAIT_SECONDS if busy else WAIT_SECONDS)
+            self.take(
+                await retry_forever(
+                    receive, on=QueueUnavailable, event="sqs.receive", max_seconds=MAX_BACKOFF_SECONDS
+                )
+            )
 
     @property
-    def waiting(self) -> int:
-        """Inboxes that wait in memory."""
+    def _pending_inboxes(self) -> int:
         return sum(len(outbox.batcher) for outbox in self.outboxes.values())

@@ -1,13 +1,14 @@
-"""friends.sync: who of a user's friends is online. Knows flags and the inbox streams.
+"""Sync loader: reads friends.sync, who of a user's friends is online, when a pending resync is sent.
 
-A sync is read when it is sent, unless the settling of the same user has read it already. All requests, whoever
-makes them, go through the user's inbox stream, so its owner keeps them to one a user and second.
+A commit of the same user may have read it already. All requests for a sync go through the user's inbox stream, so its
+owner limits them to one a user and second.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from graph_service.concurrency.batch_loader import BatchLoader
@@ -24,7 +25,7 @@ class SnapshotReader(Protocol):
 
 
 class SyncLoader:
-    """Reads syncs that are owed, many at a time. Raises GraphUnavailable, QueueUnavailable and ClockBehind."""
+    """Reads many syncs with one query. Raises GraphUnavailable, QueueUnavailable and ClockBehind."""
 
     def __init__(
         self, *, flags: SnapshotReader, watermark: Watermark, on_read_seconds: Callable[[float], None]
@@ -35,11 +36,11 @@ class SyncLoader:
         self._loader = BatchLoader(read=self._read)
 
     async def read(self, user: str) -> SyncNotification | None:
-        """The friends.sync of a user, None for an unknown one. Those asked for at one moment are read together."""
+        """The friends.sync of a user, None for an unknown one, from a read that begins after this call."""
         return await self._loader.load(user)
 
     async def _read(self, users: list[str]) -> dict[str, SyncNotification]:
         began = time.monotonic()
-        told = await self._watermark.read(lambda: self._flags.read_snapshots(users))
+        snapshots = await self._watermark.read(partial(self._flags.read_snapshots, users))
         self._on_read_seconds(time.monotonic() - began)
-        return {one.user: sync_of(one) for one in told}
+        return {one.user: sync_of(one) for one in snapshots}

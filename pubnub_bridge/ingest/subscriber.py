@@ -1,7 +1,8 @@
-"""The subscribe loop (row 1 of the walk): one long poll for the shards of one partition. Knows HTTP and the log.
+"""Subscriber: one long poll for the presence of one partition's shards, appended to the presence log.
 
-Only ``-pnpres`` names are subscribed to, so the loop is an occupant of nothing and no App Context event can reach
-it. The cursor moves on only once what was read stands in the log (PubNub docs: subscribe v2, presence events).
+Invariants: only ``-pnpres`` names are subscribed to, so the loop is an occupant of nothing and no App Context event
+can reach it; the cursor moves on only in the transaction that appends what was read (PubNub docs: subscribe v2,
+presence events); where something may have been lost (no cursor, a full reply, a long gap), the shards are reconciled.
 """
 
 from __future__ import annotations
@@ -27,18 +28,22 @@ from pubnub_bridge.pubnub_api.publish_client import Keyset
 from pubnub_bridge.store.presence_log import Cursor, PresenceLog
 
 FULL_REPLY = 100
-"""Messages of one reply that mean that others may have been lost."""
+"""Messages of one reply from which on others may have been lost."""
 LONG_GAP_SECONDS = 10.0
-"""Seconds without a poll after which something may have been lost."""
+"""Without a poll, after which something may have been lost."""
 PAUSE_SECONDS = 0.1
-"""Seconds between two polls: what comes meanwhile is read and kept together. Who comes alone finds a poll open, and a
-hold counts from the event, so only a second arrival in this time is noticed later."""
+"""Between two polls, so that what comes in between is appended together. A single event finds a poll open, and the
+debounce time counts from the event, so only a second event in this time is read later."""
 MANY_MESSAGES = 50
-"""Messages of one reply after which the next poll does not wait."""
+"""Of one reply, after which the next poll does not wait."""
+MIN_BACKOFF_SECONDS, MAX_FIRST_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.05, 0.2, 10.0
+"""After the first failure at random between the first two; doubled after each."""
+MAX_REASONS = 100
+"""Reasons of bodies that are not understood which are logged, each once."""
 _PRESENCE = "-pnpres"
 _POLL_TIMEOUT = aiohttp.ClientTimeout(total=320, sock_connect=10)
 """Above the 280 s after which PubNub ends an idle poll: a poll that takes longer is dead."""
-_WAITED_OUT = (aiohttp.ClientError, OSError, TimeoutError, QueueUnavailable)
+RETRIED = (aiohttp.ClientError, OSError, TimeoutError, QueueUnavailable)
 _log = structlog.get_logger(__name__)
 
 
@@ -55,7 +60,11 @@ class SubscribeDenied(SubscribeFailed):
 
 
 class Subscriber:
-    """Polls and appends; `run` is one partition's loop."""
+    """Polls and appends; `run` is one partition's loop.
+
+    `check_backpressure` raises QueueUnavailable while a partition's presence log is full; `on_gap` gets the shards of
+    which something may have been lost.
+    """
 
     def __init__(
         self,
@@ -81,10 +90,11 @@ class Subscriber:
         self._on_caught_up = on_caught_up
         self._on_gap = on_gap
         self._now = now
-        self._counts = OccupancyTracker()
+        self._occupancy = OccupancyTracker()
 
     async def run(self, partition: int) -> None:
-        """Follow one partition for ever; errors are waited out."""
+        """Poll for one partition without end; errors are retried."""
+        # Not `retry_forever`: how long and how often polls failed decides about reconciling.
         cursor, failures, answered = None, 0, time.monotonic()
         while True:
             try:
@@ -96,24 +106,25 @@ class Subscriber:
                     self._on_gap(self._shards.shards_of(partition))
                 failures, answered = 0, time.monotonic()
                 await asyncio.sleep(PAUSE_SECONDS if messages < MANY_MESSAGES else 0)
-            except (*_WAITED_OUT, SubscribeFailed) as error:
+            except (*RETRIED, SubscribeFailed) as error:
                 failures += 1
-                await self._wait_out(partition, error, failures)
+                await self._back_off(partition, error, failures)
 
     async def step(self, partition: int, cursor: Cursor) -> tuple[Cursor, int]:
-        """One poll, appended; returns the cursor after it, and how many messages came."""
+        """One poll, appended; returns the cursor after it, and the number of messages."""
+        # Before the poll: nothing is read that could not be stored.
         await self._check_backpressure(partition)
         reply = await self._poll(partition, cursor)
         following = _cursor(reply)
         envelopes = reply.get("m") or []
-        heard = self._heard(partition, envelopes)
-        with tracing.span("receive", partition=partition, events=len(heard.events)):
-            await self._log.append_with_cursor(partition, heard.events, following)
-        metrics.PRESENCE_EVENTS.labels("subscribe").inc(len(heard.events))
+        parsed = self._parse(partition, envelopes)
+        with tracing.span("receive", partition=partition, events=len(parsed.events)):
+            await self._log.append_with_cursor(partition, parsed.events, following)
+        metrics.PRESENCE_EVENTS.labels("subscribe").inc(len(parsed.events))
         if len(envelopes) >= FULL_REPLY:
             self._on_gap(self._shards.shards_of(partition))
-        elif doubtful := heard.refresh | self._counts.shards_to_compare(heard, self._now()):
-            self._on_gap(doubtful)
+        elif shards := parsed.refresh | self._occupancy.shards_to_compare(parsed, self._now()):
+            self._on_gap(shards)
         return following, len(envelopes)
 
     async def _poll(self, partition: int, cursor: Cursor) -> Mapping[str, Any]:
@@ -132,54 +143,58 @@ class Subscriber:
             if reply.status != 200:
                 kind = SubscribeDenied if reply.status in {401, 403} else SubscribeFailed
                 raise kind(status=reply.status, body=(await reply.text())[:200])
-            return _understood(await reply.text())
+            return _parsed_reply(await reply.text())
 
-    async def _wait_out(self, partition: int, error: Exception, failures: int) -> None:
+    async def _back_off(self, partition: int, error: Exception, failures: int) -> None:
         metrics.POLLS_FAILED.inc()
-        if denied := isinstance(error, SubscribeDenied):
+        log = _log.warning
+        if isinstance(error, SubscribeDenied):
             metrics.DENIED.labels("subscribe").inc()
             self._on_denied()
-        told = _log.error if denied else _log.warning
-        told("subscribe failed", partition=partition, reason=str(error) or type(error).__name__)
-        await asyncio.sleep(min(10.0, random.uniform(0.05, 0.2) * 2 ** min(failures, 8)))
+            log = _log.error
+        first = random.uniform(MIN_BACKOFF_SECONDS, MAX_FIRST_BACKOFF_SECONDS)
+        seconds = min(MAX_BACKOFF_SECONDS, first * 2 ** min(failures, 8))
+        reason = str(error) or type(error).__name__
+        log("ingest.poll.retrying", partition=partition, reason=reason, seconds=round(seconds, 3))
+        await asyncio.sleep(seconds)
 
-    def _heard(self, partition: int, envelopes: list[Any]) -> ParsedPresence:
-        heard = ParsedPresence()
+    def _parse(self, partition: int, envelopes: list[Any]) -> ParsedPresence:
+        parsed = ParsedPresence()
         now = self._now()
         for envelope in envelopes:
             if not isinstance(envelope, Mapping):
-                heard.unknown.append("an envelope that is no object")
+                parsed.unknown.append("an envelope that is no object")
                 continue
             shard = self._shards.parse(str(envelope.get("c", "")).removesuffix(_PRESENCE))
             if shard is None or envelope.get("e") or shard % self._shards.partitions != partition:
                 continue
-            heard.add(shard, envelope.get("d"), _published(envelope) or now, now)
-        return drop_misplaced(heard, self._shards)
+            parsed.add(shard, envelope.get("d"), _published(envelope) or now, now)
+        return drop_misplaced(parsed, self._shards)
 
 
-def drop_misplaced(heard: ParsedPresence, shards: ShardMap) -> ParsedPresence:
-    """Without events on shards that are not the user's, and of ids no user can have; counted, and logged once each."""
-    kept = []
-    for one in heard.events:
+def drop_misplaced(parsed: ParsedPresence, shards: ShardMap) -> ParsedPresence:
+    """Without events on shards that are not the user's, and of ids that no user can have; both are counted."""
+    events = []
+    for one in parsed.events:
         if why_not(one.user) is not None:
             metrics.REFUSED.inc()
         elif shards.partition(one.user) != one.shard % shards.partitions:
             metrics.WRONG_SHARD.inc()
         else:
-            kept.append(one)
-    heard.events = kept
-    for reason in heard.unknown:
+            events.append(one)
+    parsed.events = events
+    for reason in parsed.unknown:
         metrics.UNKNOWN.inc()
-        if reason not in _told and len(_told) < 100:
-            _told.add(reason)
-            _log.warning("a presence body was not understood", reason=reason)
-    return heard
+        if reason not in _logged and len(_logged) < MAX_REASONS:
+            _logged.add(reason)
+            _log.warning("ingest.body.unknown", reason=reason)
+    return parsed
 
 
-_told: set[str] = set()
+_logged: set[str] = set()
 
 
-def _understood(text: str) -> Mapping[str, Any]:
+def _parsed_reply(text: str) -> Mapping[str, Any]:
     try:
         reply = json.loads(text)
     except ValueError:
@@ -198,7 +213,7 @@ def _cursor(reply: Mapping[str, Any]) -> Cursor:
 
 
 def _published(envelope: Mapping[str, Any]) -> int:
-    """Milliseconds; 0 where it is not told."""
+    """When a message was published, in milliseconds; 0 where the envelope does not say."""
     place = envelope.get("p")
     stamp = place.get("t") if isinstance(place, Mapping) else None
     return int(stamp) // 10_000 if isinstance(stamp, str | int) and str(stamp).isdigit() else 0

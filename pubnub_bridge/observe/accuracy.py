@@ -1,9 +1,10 @@
-"""Accuracy: the share of sampled views that are right, at the latest hold + 5 s after a change. Repairs nothing.
+"""Accuracy: the share of sampled views that are right, at the latest debounce time + 5 s after a change.
 
-A view is one user's flag, as friends see it, beside what PubNub says of them. Users are drawn from both sides, the
-flagged and those of Here Now, so that a ghost who is online and one who is missing both count. Within the hold the two
-differ on purpose: who differs is looked at again after the hold and 5 s, and is wrong only when PubNub says the same
-as before and the flag still does not. In a storm leaves are held longer; such views count as wrong here.
+Read-only. A view is one user's flag, as friends see it, compared with PubNub's presence. Users are drawn from both
+sides, the flagged and those of Here Now, so that a flag too many and one too few both count. Within the debounce time
+the two differ on purpose: a user who differs is compared again after the debounce time + 5 s, and is wrong only where
+PubNub reports the same as before and the flag still differs. In a storm leaves are debounced longer; such views count
+as wrong here.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pubnub_bridge.pubnub_api.presence_lookup import PresenceLookup
 from pubnub_bridge.settings import Settings
 
 SLACK_SECONDS = 5.0
-"""Seconds beyond the hold."""
+"""Beyond the debounce time."""
 RIGHT, WRONG = (metrics.VIEW_CHECKS.labels(word) for word in ("right", "wrong"))
 
 
@@ -41,19 +42,19 @@ class Accuracy:
     flags: Flagged
     lookups: PresenceLookup
     size: int
-    """Views a sample."""
+    """Views of one sample."""
     settling_seconds: float
     """Seconds after which a view must be right."""
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def sample(self, shard: int) -> float | None:
-        """Looks some views up and counts them; the share that is right, None where nobody could be looked at."""
+        """Compare some views and count them; returns the share that is right, None where none could be compared."""
         flagged = await self.flags.online_in_shards([shard])
-        around = {*flagged, *(await self.lookups.present(shard))}
-        drawn = random.sample(sorted(around), min(self.size, len(around)))
+        users = {*flagged, *(await self.lookups.present(shard))}
+        drawn = random.sample(sorted(users), min(self.size, len(users)))
         first = await self._views(drawn, shard)
-        doubtful = [user for user, (flag, present) in first.items() if flag != present]
-        wrong = await self._still_wrong(doubtful, first, shard) if doubtful else 0
+        differing = [user for user, (flag, present) in first.items() if flag != present]
+        wrong = await self._still_wrong(differing, first, shard) if differing else 0
         if not first:
             return None
         RIGHT.inc(len(first) - wrong)
@@ -68,15 +69,15 @@ class Accuracy:
         return sum(flag != present and present == first[user][1] for user, (flag, present) in again.items())
 
     async def _views(self, users: Collection[str], shard: int) -> dict[str, tuple[bool, bool]]:
-        """Flag and presence of each known user who can be looked up. Presence is read first: a flag may follow it."""
-        seen = await self.lookups.all(list(users))
+        """Flag and presence of each known user who can be looked up. Presence is read first: a flag follows it."""
+        presence = await self.lookups.all(list(users))
         flagged = await self.flags.online_in_shards([shard])
-        # Who is not flagged on this shard may be on another, or may be nobody whom the graph knows.
-        others = await self.flags.presence([user for user in seen if user not in flagged])
+        # A user without a flag on this shard may have one on another, or may be unknown to the graph.
+        others = await self.flags.presence([user for user in presence if user not in flagged])
         flags = dict.fromkeys(flagged, True) | {one.id: one.online for one in others}
-        return {user: (flags[user], seen[user].online) for user in seen if user in flags}
+        return {user: (flags[user], presence[user].online) for user in presence if user in flags}
 
 
 def settling_seconds(settings: Settings) -> float:
-    """The longest hold, and 5 s."""
+    """The longest debounce time, and 5 s."""
     return settings.longest_hold + SLACK_SECONDS

@@ -237,7 +237,10 @@ class Bridge:
     def _build_relay(self) -> None:
         context = self.context
         self.relay = OutboxRelay(
-            outbox=Outbox(context.backends.graph, context.settings.last_seen_rounding_seconds),
+            outbox=Outbox(
+                graph=context.backends.graph,
+                last_seen_rounding_seconds=context.settings.last_seen_rounding_seconds,
+            ),
             flags=context.flags,
             inbox=context.inbox_streams,
             watermark=context.watermark,

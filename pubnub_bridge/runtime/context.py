@@ -133,7 +133,7 @@ def build_context(
     """All parts, on connections that are open."""
     valkey, graph = backends.valkey, backends.graph
     shards, clock = settings.shard_map(), Clock()
-    flags = Flags(graph, settings.last_seen_rounding_seconds)
+    flags = Flags(graph=graph, last_seen_rounding_seconds=settings.last_seen_rounding_seconds)
     return BridgeContext(
         settings=settings,
         backends=backends,

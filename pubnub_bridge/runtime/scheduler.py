@@ -1,7 +1,7 @@
-"""What happens by the clock, and the only file that knows the scheduler. Knows when, not what.
+"""Scheduler: jobs at intervals; the only file that knows APScheduler.
 
-A job that is still running is not started again; one that was missed runs once; one that fails is logged and
-counted by the scheduler's listener, and the next turn tries again.
+A job that is still running is not started again; one that was missed runs once; one that fails is logged and counted,
+and runs again after its interval.
 """
 
 from __future__ import annotations
@@ -19,29 +19,36 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from prometheus_client import Counter
 
 FAILED = Counter("friends_jobs_failed_total", "Jobs that raised, by name.", ("job",))
+MISFIRE_GRACE_SECONDS = 30
+"""How late a missed job may still run."""
+MAX_JITTER_SECONDS = 1.0
+"""Before the first call, so that the jobs of all processes do not run together."""
 _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One thing to do again and again."""
+    """One call at an interval."""
 
     name: str
     seconds: float
     call: Callable[[], Awaitable[object]]
     first: float = 0.0
-    """Seconds until the first time."""
+    """Seconds until the first call."""
 
 
 @asynccontextmanager
 async def running(jobs: list[Job]) -> AsyncIterator[None]:
     """All jobs, while the block runs."""
     scheduler = AsyncIOScheduler(
-        timezone=UTC, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": 30}
+        timezone=UTC,
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": MISFIRE_GRACE_SECONDS},
     )
     scheduler.add_listener(_failed, EVENT_JOB_ERROR)
     for job in jobs:
-        start = datetime.now(UTC) + timedelta(seconds=job.first + random.uniform(0.0, min(1.0, job.seconds)))
+        start = datetime.now(UTC) + timedelta(
+            seconds=job.first + random.uniform(0.0, min(MAX_JITTER_SECONDS, job.seconds))
+        )
         scheduler.add_job(
             job.call, "interval", seconds=job.seconds, id=job.name, next_run_time=start, name=job.name
         )
@@ -54,4 +61,4 @@ async def running(jobs: list[Job]) -> AsyncIterator[None]:
 
 def _failed(event: Any) -> None:
     FAILED.labels(event.job_id).inc()
-    _log.warning("job failed", job=event.job_id, reason=str(event.exception))
+    _log.warning("scheduler.job.failed", job=event.job_id, reason=str(event.exception))

@@ -38,7 +38,7 @@ async def supervise(
             await drain()
         raise
     finally:
-        await cancellation.cancel_and_wait(everything, every=cancel_seconds)
+        await cancellation.cancel_and_wait(everything, every_seconds=cancel_seconds)
     if done.intersection(stopping):
         return
     name = next(name for name, task in tasks.items() if task in done)

@@ -1,8 +1,7 @@
-"""What a product of some size needs and costs, reckoned before it is built. Pure but for two data files beside it.
+"""Predict what a product of some size needs and costs, before it is built. Pure, except for two data files next to it.
 
-Reads downwards: `simulate` puts a prediction together from `cost` (PubNub's bill), `machines` (cores and memory) and
-`load` (rates), which know the product they are asked about (`product`), what a thing takes (`figures`, from
-unit_costs.toml, measured) and what it costs (prices.toml, a list price with its date).
+In: a `product`. Out: a prediction (`simulate`), put together from `cost` (PubNub's bill), `machines` (cores and memory)
+and `load` (rates), with measured unit costs (`figures`, unit_costs.toml) and a dated price list (prices.toml).
 
 Imports: `fanout`, `model`.
 """

@@ -1,4 +1,4 @@
-"""Prices and unit costs: two dated files beside this one, or others of their shape. Knows TOML; decides nothing."""
+"""Prices and unit costs: two dated TOML files next to this module, or others of the same shape, validated."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from graph_service.errors import BadInput
 
-HERE = Path(__file__).parent
-PRICES, UNIT_COSTS = HERE / "prices.toml", HERE / "unit_costs.toml"
+_FOLDER = Path(__file__).parent
+PRICES, UNIT_COSTS = _FOLDER / "prices.toml", _FOLDER / "unit_costs.toml"
 Cost = Annotated[float, Field(ge=0)]
-"""Of whatever the name says; never negative."""
+"""In the unit of its name; never negative."""
 
 
 class BadFigures(BadInput):
@@ -38,7 +38,7 @@ class Transaction(_Table):
 
 
 class Storage(_Table):
-    """US dollars for what is kept."""
+    """US dollars for stored data."""
 
     gigabyte_month: Cost
 
@@ -52,19 +52,19 @@ class Prices(_Table):
     transaction: Transaction
     storage: Storage
     unknown: Mapping[str, str]
-    """What is not known of the bill, by name."""
+    """Unknown charges, by name."""
 
 
 class Bridge(_Table):
     """CPU milliseconds of the bridge."""
 
     batch: Cost
-    """For each batch that is settled, however many changes are in it."""
+    """For each committed batch, however many changes are in it."""
     transition: Cost
     delivery: Cost
     publish: Cost
     second: Cost
-    """Of each process, whatever happens."""
+    """Of each process, without any load."""
 
 
 class Graph(_Table):
@@ -73,7 +73,7 @@ class Graph(_Table):
     batch: Cost
     transition: Cost
     friend: Cost
-    """For each friend of who changed, online or not."""
+    """For each friend of a user who changed, online or not."""
     second: Cost
 
 
@@ -87,28 +87,28 @@ class Queue(_Table):
 
 
 class Bytes(_Table):
-    """Bytes that something takes."""
+    """Memory and disk."""
 
     hold_user: Cost
     """In the bridge, for a user online."""
     bridge: Cost
-    """The bridge's process, with nobody online."""
+    """The bridge's process, with no user online."""
     seen: Cost
-    """A change in its `seen` stream."""
+    """A change in the presence log."""
     inbox: Cost
     """Valkey's share of an entry of an `inbox` stream beyond its text, as a factor of the text."""
     why: Cost
     """A user's last changes for GET /v1/why, beyond ids."""
     valkey: Cost
-    """Valkey with nothing in it."""
+    """Valkey without entries."""
     friendship: Cost
     """On Neo4j's disk, with `since`."""
     friendship_cached: Cost
-    """Of it what hot queries read."""
+    """The part of it that hot queries read."""
     person: Cost
     """On Neo4j's disk."""
     store: Cost
-    """Neo4j's disk with nobody in it."""
+    """Neo4j's disk without users."""
 
 
 class UnitCosts(_Table):
@@ -127,12 +127,12 @@ Table = TypeVar("Table", bound=_Table)
 
 
 def prices(file: Path = PRICES) -> Prices:
-    """PubNub's. Raises BadFigures."""
+    """PubNub's prices. Raises BadFigures."""
     return _read(file, Prices)
 
 
 def unit_costs(file: Path = UNIT_COSTS) -> UnitCosts:
-    """Our own. Raises BadFigures."""
+    """The measured unit costs. Raises BadFigures."""
     return _read(file, UnitCosts)
 
 

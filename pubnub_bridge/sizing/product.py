@@ -1,4 +1,4 @@
-"""The product that is asked about: how many people, how they behave, how the service is set. Pure; knows limits only."""
+"""The product that is predicted: how many users, how they behave, how the service is configured. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class BadProduct(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What an option may be, ends included."""
+    """The range of an option, ends included."""
 
-    least: float
-    most: float
+    minimum: float
+    maximum: float
     unit: str = ""
 
 
@@ -33,7 +33,7 @@ LIMITS = {
     "session": Limit(10, 30 * 86_400, " s"),
     "online_share": Limit(0.001, 1),
     "window": Limit(0, 3600, " s"),
-    "hold": Limit(0, 3600, " s"),
+    "debounce": Limit(0, 3600, " s"),
     "count_interval": Limit(1, 3600, " s"),
     "interval": Limit(1, 600, " s"),
     "shards": Limit(1, 100_000),
@@ -46,7 +46,7 @@ LIMITS = {
     "reconcile": Limit(10, 86_400, " s"),
     "why_hours": Limit(0, 720),
 }
-"""Those of the service's own options where there is one (docs/settings.md)."""
+"""Those of the service's setting where there is one (docs/settings.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +54,25 @@ class Product:
     """A steady hour of a product. Times are in seconds.
 
     Raises:
-        BadProduct: an option is beyond its limit; the message names both.
+        BadProduct: an option is outside its limit; the message names both.
     """
 
     online: int
-    """Present at once."""
+    """Users present at once."""
     friends: int = 750
     """Of a user, on average."""
     session: float = 1800.0
-    """From coming to going."""
+    """From arrival to leave."""
     online_share: float = 0.3
-    """Of a user's friends, how many are online; of all people as well."""
+    """The share of a user's friends, and of all users, who are online."""
     window: float = 0.0
-    """BATCH_WINDOW_MIN_SECONDS: how long news wait for company."""
-    hold: float = 5.0
-    """How long a new state must last before friends are told."""
+    """BATCH_WINDOW_MIN_SECONDS: how long a notification waits for more."""
+    debounce: float = 5.0
+    """How long a new state must last before friends are notified."""
     count_interval: float = 10.0
     """STATUS_COUNT_INTERVAL_SECONDS."""
     presence: Presence = "interval"
-    """How PubNub tells who came and went: one by one, or once an interval and shard (above Announce Max)."""
+    """How PubNub reports joins and leaves: one by one, or once an interval and shard (above Announce Max)."""
     interval: float = 10.0
     """PubNub's presence interval."""
     shards: int = 100
@@ -89,19 +89,18 @@ class Product:
     confirm_leaves: bool = True
 
     def __post_init__(self) -> None:
-        """Every number is within its limit."""
         for name, limit in LIMITS.items():
             value = getattr(self, name)
-            if not limit.least <= value <= limit.most:
-                reason = f"{value:,} is not between {limit.least:,} and {limit.most:,}{limit.unit}"
+            if not limit.minimum <= value <= limit.maximum:
+                reason = f"{value:,} is not between {limit.minimum:,} and {limit.maximum:,}{limit.unit}"
                 raise BadProduct(field=option(name), reason=reason)
         if self.shards % self.partitions:
             reason = f"{self.shards:,} is no multiple of {option('partitions')} {self.partitions:,}"
             raise BadProduct(field=option("shards"), reason=reason)
 
     @property
-    def people(self) -> int:
-        """Everybody who has an account, as far as the graph holds them."""
+    def users(self) -> int:
+        """All users in the graph."""
         return round(self.online / self.online_share)
 
     @property
@@ -111,10 +110,11 @@ class Product:
 
 
 def option(name: str) -> str:
-    """How an option of `Product` is typed."""
-    return "--" + name.replace("_", "-")
+    """The command-line option of a member of `Product`."""
+    return "--" + _OPTION_NAMES.get(name, name).replace("_", "-")
 
 
+_OPTION_NAMES = {"debounce": "hold"}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
 _SECONDS = {None: 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
 
@@ -123,9 +123,9 @@ def seconds(name: str, text: str) -> float:
     """A duration such as ``30m``, ``1.5h`` or ``10`` (seconds).
 
     Raises:
-        BadProduct: it is none.
+        BadProduct: it is malformed.
     """
-    found = _DURATION.fullmatch(text.strip())
-    if found is None:
+    matched = _DURATION.fullmatch(text.strip())
+    if matched is None:
         raise BadProduct(field=option(name), reason=f"'{text}' is no duration such as 10s, 30m or 1.5h")
-    return float(found[1]) * _SECONDS[found[2]]
+    return float(matched[1]) * _SECONDS[matched[2]]

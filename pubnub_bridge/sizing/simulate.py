@@ -1,4 +1,4 @@
-"""A prediction: everything that is reckoned of one product, as values and as JSON. Pure."""
+"""A prediction: all figures of one product, as values and as JSON. Pure."""
 
 from __future__ import annotations
 
@@ -13,20 +13,30 @@ from pubnub_bridge.sizing.load import Load, Messages, load, messages
 from pubnub_bridge.sizing.machines import Cores, Memory, cores, memory
 from pubnub_bridge.sizing.product import Product
 
-WINDOWS = (0.0, 1.0, 5.0, 10.0, 30.0)
-"""Shown beside the one that is asked about."""
+WINDOWS_SECONDS = (0.0, 1.0, 5.0, 10.0, 30.0)
+"""Predicted in addition to the product's own."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class WindowPrediction:
+    """What one batch window makes of the load."""
+
+    messages: Messages
+    cores: Cores
+    push: Line
+    """The bill of inbox push."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """All of it. Money is US dollars a day at list price, as if as many were online all day."""
+    """All figures. Money is US dollars a day at list price, as if as many users were online all day."""
 
     product: Product
     prices: Prices
     costs: UnitCosts
     load: Load
-    windows: Sequence[tuple[Messages, Cores, Line]]
-    """Rising, each with the cores and what inbox push costs; the product's own is among them."""
+    windows: Sequence[WindowPrediction]
+    """In ascending order; the product's own is among them."""
     messages: Messages
     cores: Cores
     memory: Memory
@@ -37,27 +47,32 @@ class Prediction:
 
     @property
     def shared_dollars(self) -> float:
-        """What every way takes."""
+        """What every way of notifying friends has in common."""
         return sum(line.dollars(self.prices) for line in self.shared)
 
     @property
     def count_dollars(self) -> float:
-        """What status.count takes, its deliveries alone: the figure that surprises."""
+        """The deliveries of status.count alone, which are often the largest line."""
         return self.shared[0].edge * self.prices.transaction.edge
 
 
 def predict(product: Product, prices: Prices, costs: UnitCosts) -> Prediction:
-    """Reckons everything."""
+    """The whole prediction."""
     rates = load(product)
     made = messages(rates, product.window)
-    windows = [messages(rates, window) for window in sorted({*WINDOWS, product.window})]
+    windows = [messages(rates, window) for window in sorted({*WINDOWS_SECONDS, product.window})]
     return Prediction(
         product=product,
         prices=prices,
         costs=costs,
         load=rates,
         windows=[
-            (one, cores(rates, one, product.friends, costs), cost.push(rates, one, prices)) for one in windows
+            WindowPrediction(
+                messages=one,
+                cores=cores(rates, one, product.friends, costs),
+                push=cost.push(rates, one, prices),
+            )
+            for one in windows
         ],
         messages=made,
         cores=cores(rates, made, product.friends, costs),
@@ -70,17 +85,18 @@ def predict(product: Product, prices: Prices, costs: UnitCosts) -> Prediction:
 
 
 def as_json(found: Prediction) -> dict[str, Any]:
-    """The same for programs; money in US dollars a day."""
+    """As JSON, with the published key names; money in US dollars a day."""
     prices = found.prices
     return {
-        "product": asdict(found.product) | {"people": found.product.people},
-        "load": asdict(found.load),
+        "product": _renamed(asdict(found.product), debounce="hold") | {"people": found.product.users},
+        "load": _renamed(asdict(found.load), events_per_inbox="news_an_inbox"),
         "windows": [
-            asdict(one) | {"cores": asdict(used), "inboxPush": _line(push, prices)}
-            for one, used, push in found.windows
+            _renamed(asdict(one.messages), events="news")
+            | {"cores": asdict(one.cores), "inboxPush": _line(one.push, prices)}
+            for one in found.windows
         ],
         "cores": asdict(found.cores) | {"used": found.cores.used, "planned": found.cores.planned},
-        "memoryBytes": asdict(found.memory),
+        "memoryBytes": _renamed(asdict(found.memory), valkey_change_history="valkey_why"),
         "prices": {"date": str(prices.date), "source": prices.source, **prices.transaction.model_dump()},
         "unitCosts": {"date": str(found.costs.date), "source": found.costs.source},
         "dollarsADay": {
@@ -100,6 +116,11 @@ def as_json(found: Prediction) -> dict[str, Any]:
         },
         "appContextStorageDollarsAMonth": found.storage_month,
     }
+
+
+def _renamed(row: dict[str, Any], **names: str) -> dict[str, Any]:
+    """The same row, in the same order, with the published name of each key in `names`."""
+    return {names.get(name, name): value for name, value in row.items()}
 
 
 def _line(line: Line, prices: Prices) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""What was released must go on being understood: messages, schemas and histories of each `schemaVersion`, kept as they were."""
+"""Messages, schemas and histories of each released `schemaVersion`, unchanged, which must remain understood."""

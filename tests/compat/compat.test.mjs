@@ -1,13 +1,13 @@
-// Messages of a kept version at the browser's rules (HISTORY names the file).
+// Messages of a released version, applied by the browser's rules (HISTORY names the file).
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { apply, initial, online } from "../../web/state.js";
 
 const { messages, view, everyone } = JSON.parse(readFileSync(process.env.HISTORY, "utf8"));
-const after = (told) => told.reduce((state, message) => apply(state, message, 0), initial(0));
+const after = (sent) => sent.reduce((state, message) => apply(state, message, 0), initial(0));
 
-function spoken(version, members = {}) {
+function asVersion(version, members = {}) {
   const inside = (payload) => ({ ...payload, ...members, ...(payload.events && { events: payload.events.map(one) }) });
   const one = (message) => ({ ...message, ...members, schemaVersion: version, payload: inside(message.payload) });
   return messages.map(one);
@@ -20,16 +20,16 @@ function check(state) {
   assert.deepEqual({ online: state.everyone.online, degraded: state.degraded }, everyone);
 }
 
-test("what was sent then is understood", () => {
+test("released messages are understood", () => {
   const state = after(messages);
   check(state);
   assert.deepEqual([state.ignored, state.newer], [0, false]);
 });
 
-test("a newer minor version with members nobody knows is understood", () => check(after(spoken("1.97.0", { mood: { new: true } }))));
+test("a newer minor version with unknown members is understood", () => check(after(asVersion("1.97.0", { mood: { new: true } }))));
 
-test("another major version says nothing, and that it came is known", () => {
-  const state = after(spoken("97.0.0"));
+test("messages of another major version are ignored and counted", () => {
+  const state = after(asVersion("97.0.0"));
   assert.deepEqual([state.friends.size, state.requests.size, state.newer], [0, 0, true]);
   assert.equal(state.ignored, messages.length);
 });

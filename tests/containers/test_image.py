@@ -10,8 +10,8 @@ import pytest
 from graph_service import __version__
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
-MOST_MB = 130
-"""Of ours, over the base."""
+MAX_LAYERS_MB = 130
+"""Size of the layers above the base image."""
 LOOK = """
 import importlib.util, os, sys, uvloop
 from neo4j._codec.packstream import RUST_AVAILABLE
@@ -27,7 +27,7 @@ print(os.getuid(), RUST_AVAILABLE, bool(uvloop.__version__), tools, writable)
 
 
 def run(engine: docker.DockerClient, image: str, *words: str, **more: Any) -> str:
-    """What a locked-down container of it prints."""
+    """The output of a locked-down container of it."""
     said: bytes = engine.containers.run(
         image,
         list(words),
@@ -41,15 +41,15 @@ def run(engine: docker.DockerClient, image: str, *words: str, **more: Any) -> st
     return said.decode()
 
 
-def test_the_image_is_small_and_runs_as_nobody(
+def test_the_image_is_small_and_does_not_run_as_root(
     engine: docker.DockerClient, service_image: str, base: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Its own layers, the user it names, and what it starts."""
+    """Its layers, its user, and its command."""
     image, below = engine.images.get(service_image).attrs, engine.images.get(base).attrs
     ours = (image["Size"] - below["Size"]) / 1e6
     with capfd.disabled():
         print(f"\n{service_image}: {image['Size'] / 1e6:.0f} MB, of which ours {ours:.0f} MB")
-    assert ours < MOST_MB
+    assert ours < MAX_LAYERS_MB
     assert image["Config"]["User"] == "10001:10001"
     assert image["Config"]["Entrypoint"] == ["friends-presence"]
     assert image["Config"]["Healthcheck"]["Test"][0] == "CMD"
@@ -58,7 +58,7 @@ def test_the_image_is_small_and_runs_as_nobody(
 def test_inside_are_uvloop_and_the_rust_driver_extension_and_no_tools(
     engine: docker.DockerClient, service_image: str
 ) -> None:
-    """Told by the image itself, on a read-only file system, without a network or a capability."""
+    """As a container reports it, on a read-only file system, without a network or a capability."""
     said = run(engine, service_image, "-c", LOOK, entrypoint="python")
     assert said.split() == ["10001", "True", "True", "[]", "False"]
 

@@ -1,4 +1,4 @@
-"""The manifests are what Kubernetes' own schemas allow, down to misspelt fields, and fit each other."""
+"""The manifests are valid by Kubernetes' schemas, misspelt fields included, and are consistent with each other."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.containers
 
 
 def documents() -> list[dict[str, Any]]:
-    """Everything that the file creates."""
+    """All documents of the file."""
     return [one for one in yaml.safe_load_all(FILE.read_text("utf-8")) if one]
 
 
@@ -28,14 +28,13 @@ def test_every_manifest_is_valid(version: str) -> None:
 
 
 def test_a_misspelt_field_is_found() -> None:
-    """The check above can fail."""
     one = next(one for one in documents() if one["kind"] == "Deployment")
     one["spec"]["replica"] = 2
     with pytest.raises(validate.ValidationError):
         validate.validate(one, VERSIONS[-1], strict=True)
 
 
-def test_whoever_selects_finds_a_deployment() -> None:
+def test_every_selector_finds_a_deployment() -> None:
     """Services, budgets and autoscalers name labels and deployments that exist."""
     found = documents()
     deployments = [one for one in found if one["kind"] == "Deployment"]
@@ -52,7 +51,7 @@ def test_whoever_selects_finds_a_deployment() -> None:
 
 
 def test_every_container_is_locked_down() -> None:
-    """Not root, nothing written but /tmp, no capabilities."""
+    """Not root, writable /tmp only, no capabilities."""
     for one in documents():
         if one["kind"] not in {"Deployment", "Job"}:
             continue

@@ -1,4 +1,4 @@
-"""Engines with three people on a data folder, until SIGTERM: what `test_backup` copies. A program, no test."""
+"""Databases with three users on a data folder, until SIGTERM: what `test_backup` copies. A program, not a test."""
 
 from __future__ import annotations
 

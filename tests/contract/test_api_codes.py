@@ -1,4 +1,4 @@
-"""Every problem code of the API document is reached by a call that deserves it, on real Neo4j and Valkey."""
+"""Every problem code of the API document is reached by a request, on real Neo4j and Valkey."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.standins import StandInParts
 
 
 class Reached:
-    """The codes reached so far, each with the status that came with it."""
+    """The codes reached so far, each with its status."""
 
     def __init__(self) -> None:
         self.codes: dict[str, int] = {}
@@ -33,7 +33,7 @@ class Reached:
 
 
 async def of_input(reached: Reached, api: Api) -> None:
-    """What a caller may send wrong."""
+    """Wrong requests."""
     as_ann: dict[str, Any] = {"user": "ann"}
     as_service: dict[str, Any] = {"service": True}
     _, page = await api.call("GET", "/v1/friends?limit=1", **as_ann)
@@ -54,8 +54,8 @@ async def of_input(reached: Reached, api: Api) -> None:
 
 
 async def of_rules(reached: Reached, api: Api) -> None:
-    """What the rules of friendship refuse; the API allows one friend and one open request."""
-    await reached.by(api, "PUT", "/v1/friends/nobody", user="ann")
+    """What the rules of friendship refuse; the API allows one friend and one pending request."""
+    await reached.by(api, "PUT", "/v1/friends/ghost", user="ann")
     await reached.by(api, "GET", "/v1/friends/dan", user="ann")
     await api.call("PUT", "/v1/blocks/dan", user="ann")
     await reached.by(api, "PUT", "/v1/friends/dan", user="ann")
@@ -67,7 +67,7 @@ async def of_rules(reached: Reached, api: Api) -> None:
 
 
 async def of_options(reached: Reached, start: Callable[..., Any]) -> None:
-    """What depends on how the API is run and what it stands on."""
+    """What depends on settings and on databases."""
     await reached.by(await start(service_key=None), "GET", "/v1/users/ann")
     limited = await start(rate_limit_address="1/minute")
     await limited.call("GET", "/v1/friends")
@@ -87,7 +87,7 @@ async def of_options(reached: Reached, start: Callable[..., Any]) -> None:
 
 
 async def unreadable(api: Api) -> bytes:
-    """The answer to what is no HTTP."""
+    """The response to what is not HTTP."""
     host, port = api.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"nonsense\r\n\r\n")
@@ -104,9 +104,9 @@ async def strict(servers: Servers, api: Api) -> AsyncIterator[Api]:
 
 
 async def test_every_code_of_the_document_is_reached(api: Api, strict: Api) -> None:
-    """And with the status that the document gives it; codes that nothing can reach would be noise."""
+    """And with its status in the document; a code that no request can reach would be noise."""
     reached = Reached()
-    await api.people("ann", "ben", "cat", "dan", "eve", "fay", "gus", "hal")
+    await api.create_users("ann", "ben", "cat", "dan", "eve", "fay", "gus", "hal")
     await api.befriend("ann", "ben", "cat")
     await of_input(reached, api)
     await of_rules(reached, strict)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from tests.support.api import Api
 
 
-async def test_two_people_become_friends_over_http(api: Api) -> None:
-    """Ask, see the request, accept by asking back, see each other, end it."""
-    await api.people("ann", "ben")
+async def test_two_users_become_friends_over_http(api: Api) -> None:
+    """Request, see the request, accept by requesting too, see each other, end it."""
+    await api.create_users("ann", "ben")
     status, asked = await api.call("PUT", "/v1/friends/ben", user="ann")
     assert (status, asked["state"], asked["changed"]) == (200, "requested", True)
     _, waiting = await api.call("GET", "/v1/requests?direction=in", user="ben")
@@ -25,9 +25,9 @@ async def test_two_people_become_friends_over_http(api: Api) -> None:
     assert (status, ended["changed"]) == (200, True)
 
 
-async def test_to_the_blocked_one_a_block_looks_like_an_unfriend(api: Api) -> None:
+async def test_over_http_a_block_looks_like_an_unfriend_to_the_blocked_user(api: Api) -> None:
     """Status, body and lists are the same byte for byte, names aside."""
-    await api.people("ann", "ben", "cat")
+    await api.create_users("ann", "ben", "cat")
     await api.befriend("ben", "ann", "cat")
     await api.call("PUT", "/v1/blocks/ben", user="ann")
     await api.call("DELETE", "/v1/friends/ben", user="cat")
@@ -46,7 +46,7 @@ async def test_to_the_blocked_one_a_block_looks_like_an_unfriend(api: Api) -> No
         assert str(blocked).replace("ann", "X") == str(unfriended).replace("cat", "X")
 
 
-async def test_unready_is_said_when_asked(api: Api) -> None:
-    """Alive and ready with both engines there."""
+async def test_readiness_is_reported(api: Api) -> None:
+    """Alive and ready with both databases."""
     assert await api.call("GET", "/livez") == (200, {"status": "alive"})
     assert await api.call("GET", "/readyz") == (200, {"status": "ready"})

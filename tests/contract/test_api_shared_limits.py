@@ -1,4 +1,4 @@
-"""Rates hold over several API processes, because they are counted in one Valkey."""
+"""Rate limits hold over several API processes, because they are counted in one Valkey."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ RATES: dict[str, object] = {"rate_limit_user": "6/minute", "rate_limit_address":
 
 
 async def test_two_processes_together_allow_no_more_than_the_rate(servers: Servers) -> None:
-    """Calls spread over both, as behind one port; other users and other kinds have their own count."""
+    """Requests spread over both, as behind one port; other users and kinds are counted separately."""
     await hold_together(servers.settings(**RATES))
 
 
-async def test_on_a_cluster_they_count_together_too(servers: Servers, tmp_path: Path) -> None:
-    """And not each for itself, which is what happens without Valkey."""
+async def test_two_processes_count_together_on_a_cluster(servers: Servers, tmp_path: Path) -> None:
+    """And not separately, which is what happens without Valkey."""
     async with running(tmp_path) as cluster:
         settings = servers.settings(**(RATES | {"redis_url": cluster.url, "rate_limit_when_down": "refuse"}))
         await hold_together(settings, clustered=True)
 
 
 async def hold_together(settings: Settings, clustered: bool = False) -> None:
-    """Two processes' worth of limits at one REDIS_URL."""
+    """The rate limits of two processes at one REDIS_URL."""
     one, other = (RateLimits(settings=settings, clustered=clustered) for _ in range(2))
     for turn in range(6):
         await (one if turn % 2 else other).count("user", "shared-limits")

@@ -1,4 +1,4 @@
-"""A copy of the graph and back, with Neo4j's real tools on data folders of their own."""
+"""Back up and restore the graph with Neo4j's real tools, each test on its data folder."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from local_stack.data import backup
 from local_stack.engines.launcher import Engines, Options, running
 from tests.support.embedded import EMBEDDED
 
-pytestmark = pytest.mark.timeout(600)  # several starts of a server, on whatever machine
+pytestmark = pytest.mark.timeout(600)  # several starts of a server, also on a slow machine
 SMALL = Options(heap=512, page_cache=64)
 
 
 def settings(engines: Engines) -> Settings:
-    """Options that reach the engines of one data folder."""
+    """Settings that reach the engines of one data folder."""
     neo4j = engines.neo4j
     return Settings(
         environment="development",
@@ -36,18 +36,20 @@ def settings(engines: Engines) -> Settings:
 
 
 async def fill(engines: Engines, *names: str) -> None:
-    """People of these names, each a friend of the next."""
+    """Create users of these names, each a friend of the next."""
     async with connect(settings(engines)) as graph:
         await migrations.migrate(graph, migrations.folder())
-        await Users(graph, ShardMap().shard).upsert_many([UserProfile(name, name.title()) for name in names])
-        await Bulk(graph).batch([Pair(*pair) for pair in itertools.pairwise(names)], tell=False)
+        await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(
+            [UserProfile(name, name.title()) for name in names]
+        )
+        await Bulk(graph=graph).batch([Pair(*pair) for pair in itertools.pairwise(names)], notify=False)
 
 
 async def test_what_was_copied_is_there_in_another_folder(tmp_path: Path) -> None:
-    """One walk, since each step costs a start of the server: the running engines are stopped, copied, made anew."""
+    """One test for all steps, since each costs a server start: the running engines are stopped, copied, restored."""
     data, file, said = tmp_path / "data", tmp_path / "copies" / "monday.dump", list[str]()
     command = (sys.executable, "-m", "tests.contract.backed_up", str(data))
-    # A process of its own, as `friends-presence up` is: the copy has to stop it.
+    # A separate process, as `friends-presence up` is: the backup has to stop it.
     owner = await asyncio.create_subprocess_exec(*command, env=EMBEDDED, stdout=asyncio.subprocess.PIPE)
     assert owner.stdout
     assert await owner.stdout.readline() == b"ready\n"
@@ -80,9 +82,11 @@ async def test_a_folder_without_a_graph_and_a_file_that_is_no_copy_are_refused(t
 def test_a_graph_elsewhere_is_copied_there_by_the_command_that_is_printed() -> None:
     """Both commands name the server and what to run on its machine."""
     elsewhere = {"NEO4J_URI": "bolt://graph.example:7687"}
-    with pytest.raises(backup.BackupElsewhere, match="neo4j-admin database dump neo4j --to-path=DIR") as told:
+    with pytest.raises(
+        backup.BackupElsewhere, match="neo4j-admin database dump neo4j --to-path=DIR"
+    ) as refused:
         backup.refuse_elsewhere(elsewhere, "dump")
-    assert "bolt://graph.example:7687" in str(told.value)
+    assert "bolt://graph.example:7687" in str(refused.value)
     with pytest.raises(backup.BackupElsewhere, match="neo4j-admin database load neo4j --from-path=DIR"):
         backup.refuse_elsewhere(elsewhere, "load")
     backup.refuse_elsewhere({}, "dump")

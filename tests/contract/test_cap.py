@@ -1,4 +1,4 @@
-"""A user at the cap of 10,000 friends: every rule and every answer still holds, in one row."""
+"""A user at the limit of 10,000 friends: every rule and every result still holds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from graph_service.errors import FriendLimitReached
-from graph_service.friends.bulk import MOST_PAIRS, Bulk
+from graph_service.friends.bulk import MAX_PAIRS, Bulk
 from graph_service.friends.friends import Friends
 from graph_service.friends.presence_flags import Flags
 from graph_service.friends.users import UserProfile, Users
@@ -24,27 +24,27 @@ FANS = [f"fan{number:05}" for number in range(CAP)]
 
 @pytest.fixture
 async def crowd(migrated: Graph) -> AsyncIterator[Graph]:
-    """One star with 10,000 friends, every third of them online, and one who comes too late."""
+    """One star with 10,000 friends, every third of them online, and one user more."""
     await wipe(migrated)
-    people, flags = Users(migrated, lambda _: 0), Flags(migrated)
-    await people.upsert_many(
+    users, flags = Users(graph=migrated, shard_of=lambda _: 0), Flags(graph=migrated)
+    await users.upsert_many(
         [UserProfile("star", "Star"), UserProfile("late", "Late"), UserProfile("other", "Other")]
     )
-    for start in range(0, CAP, MOST_PAIRS):
-        part = FANS[start : start + MOST_PAIRS]
-        await people.upsert_many([UserProfile(fan, fan) for fan in part])
-        results = await Bulk(migrated).batch([Pair("star", fan) for fan in part], tell=False)
+    for start in range(0, CAP, MAX_PAIRS):
+        part = FANS[start : start + MAX_PAIRS]
+        await users.upsert_many([UserProfile(fan, fan) for fan in part])
+        results = await Bulk(graph=migrated).batch([Pair("star", fan) for fan in part], notify=False)
         assert {one.result for one in results} == {PairOutcome.CREATED}
         await flags.write_flags([Flag(fan, True, 1, 0) for fan in part[::3]])
     yield migrated
     await wipe(migrated)
 
 
-async def test_a_user_at_the_cap_is_served_and_takes_nobody_more(crowd: Graph) -> None:
-    """Sync, pages, both ways of a refusal, and room again after one has gone."""
-    friends, flags = Friends(crowd), Flags(crowd)
+async def test_a_user_at_the_friend_limit_is_served_and_accepts_no_more_friends(crowd: Graph) -> None:
+    """Sync, pages, both ways of a refusal, and a free place after an unfriend."""
+    friends, flags = Friends(graph=crowd), Flags(graph=crowd)
     view = await flags.sync("star")
-    online = [fan for start in range(0, CAP, MOST_PAIRS) for fan in FANS[start : start + MOST_PAIRS][::3]]
+    online = [fan for start in range(0, CAP, MAX_PAIRS) for fan in FANS[start : start + MAX_PAIRS][::3]]
     assert (sorted(view.online_friends), view.total_friends) == (online, CAP)
     found, after = 0, None
     while True:
@@ -57,7 +57,7 @@ async def test_a_user_at_the_cap_is_served_and_takes_nobody_more(crowd: Graph) -
     for call in (friends.ask("star", "late"), friends.ask("star", "other")):
         with pytest.raises(FriendLimitReached, match="'star' has reached the limit of 10000"):
             await call
-    (refused,) = await Bulk(crowd).batch([Pair("late", "star")])
+    (refused,) = await Bulk(graph=crowd).batch([Pair("late", "star")])
     assert (refused.result, refused.reason) == (PairOutcome.REFUSED, "over the limit of 10000 friends: star")
     changes = await asyncio.gather(*(friends.remove(fan, "star") for fan in FANS[:20]))
     assert all(change.changed for change in changes)
@@ -65,8 +65,8 @@ async def test_a_user_at_the_cap_is_served_and_takes_nobody_more(crowd: Graph) -
     assert (await flags.sync("star")).total_friends == CAP - 19
 
 
-async def test_a_user_at_the_cap_is_erased_whole(crowd: Graph) -> None:
-    """Every friend is told, and nothing is left of the user."""
-    report = await Users(crowd, lambda _: 0).erase("star")
+async def test_a_user_at_the_friend_limit_is_erased_completely(crowd: Graph) -> None:
+    """Every friend is notified, and nothing is left of the user."""
+    report = await Users(graph=crowd, shard_of=lambda _: 0).erase("star")
     assert (report["graph"]["friends"], report["graph"]["told"]) == (CAP, CAP)
     assert await crowd.statement("MATCH (u:User) WHERE COUNT { (u)-[:FRIEND]-() } > 0 RETURN u.id") == []

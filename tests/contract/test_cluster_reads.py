@@ -1,4 +1,4 @@
-"""Behind neo4j://, with a replica that lags: who reads where, and that nobody misses what this process wrote."""
+"""Behind neo4j://, with a lagging replica: which reads go where, and that none misses what this process wrote."""
 
 from __future__ import annotations
 
@@ -19,19 +19,12 @@ from tests.conftest import Servers
 from tests.support.graph_cluster import Cluster, lagging
 
 
-class Forgetful(Graph):
-    """The same without bookmarks: what the tests below must find wrong."""
-
-    def _session(self, access: str = neo4j.WRITE_ACCESS) -> neo4j.AsyncSession:
-        return self._driver.session(database=self._database, default_access_mode=access)
-
-
 @pytest.fixture
 async def cluster(graph: Graph, servers: Servers) -> AsyncIterator[Cluster]:
-    """Two doors to an empty graph."""
+    """A cluster over an empty graph."""
     at = urlsplit(servers.neo4j_uri)
-    async with lagging(at.hostname or "", at.port or 0) as doors:
-        yield doors
+    async with lagging(at.hostname or "", at.port or 0) as both:
+        yield both
 
 
 @pytest.fixture
@@ -42,13 +35,15 @@ async def routed(cluster: Cluster, servers: Servers) -> AsyncIterator[Graph]:
 
 
 async def befriend(graph: Graph) -> None:
-    """Two people, friends."""
-    await Users(graph, ShardMap().shard).upsert_many([UserProfile("ann", "Ann"), UserProfile("ben", "Ben")])
-    await Bulk(graph).batch([Pair("ann", "ben")])
+    """Two users, friends."""
+    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(
+        [UserProfile("ann", "Ann"), UserProfile("ben", "Ben")]
+    )
+    await Bulk(graph=graph).batch([Pair("ann", "ben")])
 
 
 async def friends_of_ann(graph: Graph) -> list[str]:
-    """A page, which any member may answer."""
+    """A page, which any member may serve."""
     row = await graph.row("friends_page", me="ann", after="", limit=10, online=None)
     return list(row["ids"]) if row else []
 
@@ -56,40 +51,52 @@ async def friends_of_ann(graph: Graph) -> list[str]:
 async def test_a_page_read_from_a_lagging_replica_has_what_this_process_wrote(
     routed: Graph, cluster: Cluster
 ) -> None:
-    """The replica is asked, with the bookmark of the write."""
+    """The replica is read, with the bookmark of the write."""
     await befriend(routed)
     assert await friends_of_ann(routed) == ["ben"]
-    assert [query.text for query in cluster.replica.heard] == [catalogue()["friends_page"].text]
-    assert cluster.replica.heard[0].bookmarks
+    assert [query.text for query in cluster.replica.queries] == [catalogue()["friends_page"].text]
+    assert cluster.replica.queries[0].bookmarks
 
 
-async def test_without_bookmarks_the_same_page_misses_it(routed: Graph, cluster: Cluster) -> None:
+async def test_without_bookmarks_the_same_page_misses_it(
+    routed: Graph, cluster: Cluster, servers: Servers
+) -> None:
     """So the test above can fail."""
     await befriend(routed)
-    forgetful = Forgetful(routed._driver, routed._database)
-    assert await friends_of_ann(forgetful) == []
+    settings = servers.settings(neo4j_uri=cluster.uri)
+    login = (settings.neo4j_user, settings.neo4j_password.get_secret_value())
+    page = catalogue()["friends_page"].text
+    async with (
+        neo4j.AsyncGraphDatabase.driver(settings.neo4j_uri, auth=login) as driver,
+        driver.session(default_access_mode=neo4j.READ_ACCESS) as session,
+    ):
+        result = await session.run(page, me="ann", after="", limit=10, online=None)
+        assert [record async for record in result] == []
+    assert [query.text for query in cluster.replica.queries] == [page]
 
 
-async def test_what_is_told_is_read_from_the_leader_after_the_commit(routed: Graph, cluster: Cluster) -> None:
-    """Row 7 carries the bookmark of row 6, so a leader elected in between waits for the commit too."""
+async def test_notifications_are_read_from_the_leader_after_the_commit(
+    routed: Graph, cluster: Cluster
+) -> None:
+    """The read stage carries the bookmark of the commit, so a leader elected in between waits for it too."""
     await befriend(routed)
-    cluster.leader.heard.clear()
-    flags = Flags(routed)
+    cluster.leader.queries.clear()
+    flags = Flags(graph=routed)
     await flags.write_flags([Flag("ben", True, 1, 0)])
-    (told,) = await flags.read_snapshots(["ann"])
-    assert told.online_friends == ["ben"]
-    assert not cluster.replica.heard
-    settle, tell = cluster.leader.heard
-    assert (settle.text, tell.text) == (
+    (snapshot,) = await flags.read_snapshots(["ann"])
+    assert snapshot.online_friends == ["ben"]
+    assert not cluster.replica.queries
+    commit, read = cluster.leader.queries
+    assert (commit.text, read.text) == (
         catalogue()["write_flags"].text,
         catalogue()["read_online_friends"].text,
     )
-    assert tell.bookmarks
-    assert tell.bookmarks != settle.bookmarks
+    assert read.bookmarks
+    assert read.bookmarks != commit.bookmarks
 
 
 def test_only_lists_may_be_read_from_any_member() -> None:
-    """Nothing that decides, settles or is told."""
+    """Nothing that decides, commits or notifies."""
     assert {name for name, query in catalogue().items() if query.by_any_member} == {
         "blocks_page", "suggestion_profiles", "ego", "export_page", "friends_page",
         "mutual_page", "requests_in", "requests_out", "suggestions",

@@ -1,4 +1,4 @@
-"""The real engines on a data folder: what they are told, what survives, and what an end in any manner leaves behind."""
+"""The real engines on a data folder: their configuration, what survives a crash, and what any kind of end leaves."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.conftest import Servers
 from tests.support.embedded import EMBEDDED
 
 SMALL = Options(heap=512, page_cache=64)
-pytestmark = pytest.mark.timeout(300)  # several starts of a server, on whatever machine
+pytestmark = pytest.mark.timeout(300)  # several starts of a server, also on a slow machine
 
 
 @asynccontextmanager
@@ -63,7 +63,7 @@ async def remembered(engines: Engines) -> tuple[list[str], list[str]]:
 
 
 def lives(pid: int) -> bool:
-    """Whether a process is there; a dead one that nobody collected does not count."""
+    """Whether a process runs; a zombie does not count."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
@@ -88,7 +88,7 @@ asyncio.run(main())
 
 @pytest.mark.faults
 async def test_engines_end_with_a_crashed_parent_and_the_next_start_finds_the_data(tmp_path: Path) -> None:
-    """kill -9 of the parent; then kill -9 of both engines; after each, all that was acknowledged is there."""
+    """SIGKILL to the parent, then to both engines; after each, everything acknowledged is there."""
     parent = await asyncio.create_subprocess_exec(
         sys.executable, "-c", PARENT, str(tmp_path), stdout=asyncio.subprocess.PIPE
     )
@@ -101,8 +101,8 @@ async def test_engines_end_with_a_crashed_parent_and_the_next_start_finds_the_da
         assert not any(lives(pid) for pid in pids)
         assert await remembered(engines) == (["before the crash"],) * 2
         await remember(engines, "before the kill")
-        # The append-only file is written by the second (appendfsync everysec): a kill of the process loses nothing,
-        # since the operating system has it.
+        # The append-only file is synced every second (appendfsync everysec): killing the process loses nothing, since
+        # the operating system has the data.
         for server in engines.servers:
             await server.kill()
             await server.start()
@@ -110,7 +110,7 @@ async def test_engines_end_with_a_crashed_parent_and_the_next_start_finds_the_da
 
 
 async def test_a_clean_stop_and_a_second_start(tmp_path: Path) -> None:
-    """Same password, same data, other ports perhaps; nothing listens in between."""
+    """Same password, same data, possibly other ports; nothing listens in between."""
     async with running(tmp_path, SMALL, EMBEDDED) as engines:
         await remember(engines, "first")
         pids = [server.pid for server in engines.servers]
@@ -125,7 +125,7 @@ async def test_a_clean_stop_and_a_second_start(tmp_path: Path) -> None:
 
 
 async def private(data: Path, password: str) -> None:
-    """The password is in no process list, and in files of their owner only."""
+    """The password is not in the process list, and only in files with mode 0600."""
     commands = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]  # noqa: ASYNC240
     assert not any(password.encode() in command for command in commands)
     for path in (data / "secrets.json", data / "valkey" / "valkey.conf"):
@@ -134,7 +134,7 @@ async def private(data: Path, password: str) -> None:
 
 
 async def obeys(engines: Engines) -> None:
-    """What the configuration asked for is what the engines say they do."""
+    """The engines report the configuration that was written."""
     async with graph_at(engines.neo4j) as graph, queue_at(engines.redis_url) as queue:
         rows = await graph.statement("SHOW SETTINGS YIELD name, value RETURN name, value")
         settings = {row["name"]: row["value"] for row in rows}
@@ -146,13 +146,13 @@ async def obeys(engines: Engines) -> None:
     assert wanted == {"appendonly": "yes", "maxmemory-policy": "noeviction", "bind": "127.0.0.1"}
 
 
-async def test_a_server_that_refuses_its_configuration_is_told_with_its_own_words(
+async def test_a_server_that_refuses_its_configuration_is_reported_with_its_own_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Strict validation names the key; the reader sees it, and nothing goes on running."""
+    """Strict validation names the key; the message contains it, and nothing keeps running."""
     real = neo4j_server.configuration
     DataFolder(tmp_path).secret("neo4jPassword")
-    (tmp_path / "neo4j" / "data" / "databases").mkdir(parents=True)  # as if it had run before
+    (tmp_path / "neo4j" / "data" / "databases").mkdir(parents=True)  # as after an earlier run
     monkeypatch.setattr(
         neo4j_server,
         "configuration",
@@ -164,7 +164,7 @@ async def test_a_server_that_refuses_its_configuration_is_told_with_its_own_word
 
 
 def given(servers: Servers, **other: str) -> dict[str, str]:
-    """An environment that names the engines of this run, but for `other`."""
+    """An environment that names the engines of this test run, except `other`."""
     return {
         "NEO4J_URI": servers.neo4j_uri,
         "NEO4J_USER": servers.neo4j_user,
@@ -174,7 +174,7 @@ def given(servers: Servers, **other: str) -> dict[str, str]:
 
 
 async def test_engines_by_address_are_used_as_they_are(servers: Servers, tmp_path: Path) -> None:
-    """Nothing is started, nothing is written."""
+    """Nothing is started or written."""
     async with running(tmp_path / "data", environ=given(servers)) as engines:
         assert (engines.neo4j.uri, engines.redis_url) == (servers.neo4j_uri, servers.redis_url)
         assert engines.servers == []
@@ -196,10 +196,10 @@ async def test_engines_by_address_are_used_as_they_are(servers: Servers, tmp_pat
         ({"NEO4J_URI": "{http}"}, OtherServer, "NEO4J_URI.*HTTP"),
     ],
 )
-async def test_another_server_at_an_address_is_told(
+async def test_another_server_at_an_address_is_reported(
     servers: Servers, tmp_path: Path, other: dict[str, str], error: type[SetupError], words: str
 ) -> None:
-    """Which option, which address, and who answers there; never a password."""
+    """The message has the variable, the address and what responds there, but no password."""
     async with http_port() as http:
         places = {
             "{neo4j}": "redis://" + servers.neo4j_uri.partition("://")[2],
@@ -215,7 +215,7 @@ async def test_another_server_at_an_address_is_told(
 
 @asynccontextmanager
 async def http_port() -> AsyncIterator[int]:
-    """A web server, which is what such a port most often turns out to be."""
+    """A web server, which is what such a port usually turns out to be."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
@@ -228,7 +228,7 @@ async def http_port() -> AsyncIterator[int]:
 
 
 async def test_the_commands_work_from_another_terminal(tmp_path: Path) -> None:
-    """Started in the background, found by status and env, stopped by down; the addresses of env are the right ones."""
+    """Started in the background, found by status and env, stopped by down; the addresses of env work."""
     assert "ready, in the background" in await command("up", "--detach", "--heap", "512", data=tmp_path)
     assert "Neo4j" in await command("status", data=tmp_path)
     exports = dict(
@@ -243,7 +243,7 @@ async def test_the_commands_work_from_another_terminal(tmp_path: Path) -> None:
 
 
 async def command(*words: str, data: Path) -> str:
-    """What one `engines` command prints; it must succeed."""
+    """Run an `engines` command, which must succeed, and return its output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "local_stack", "engines", *words, "--data", str(data)),

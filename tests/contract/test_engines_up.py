@@ -1,4 +1,4 @@
-"""``friends-presence up`` as a person types it: what it writes, what it answers, how it ends."""
+"""``friends-presence up`` as typed in a terminal: its files, its output, its exit codes."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ class Up:
         self.process, self.data, self.file = process, data, file
 
     async def ready(self) -> dict[str, Any]:
-        """What the file says, once it is there."""
+        """Wait for the file and return its content."""
         while not self.file.exists():
             assert self.process.returncode is None, await self.said()
             await asyncio.sleep(0.05)
         return json.loads(self.file.read_text())  # type: ignore[no-any-return]
 
     def pid(self, name: str) -> int:
-        """The process of one part."""
+        """The process id of one part."""
         servers = json.loads((self.data / "engines.json").read_text())["servers"]
         return next(int(server["pid"]) for server in servers if server["name"] == name)
 
     async def ended(self, number: signal.Signals | None = None) -> int:
-        """Send a signal, wait for the end."""
+        """Send a signal and wait for the end."""
         if number:
             self.process.send_signal(number)
         return await asyncio.wait_for(self.process.wait(), 60)
@@ -68,7 +68,7 @@ class Up:
 
 @asynccontextmanager
 async def up(servers: Servers, data: Path, **environ: str) -> AsyncIterator[Up]:
-    """Run it with the engines of this test run, in a queue of its own."""
+    """Run it with the databases of this test run, in a separate Valkey database."""
     file = data / "reach.json"
     command = ("up", "--no-demo", "--data", str(data), "--json", str(file))
     reach = {
@@ -93,10 +93,8 @@ async def up(servers: Servers, data: Path, **environ: str) -> AsyncIterator[Up]:
             await process.wait()
 
 
-async def test_the_file_appears_when_everything_answers_and_goes_with_it(
-    servers: Servers, tmp_path: Path
-) -> None:
-    """Its members are the documented ones; only its owner may read it; a stale one is removed first."""
+async def test_the_file_exists_while_everything_is_ready(servers: Servers, tmp_path: Path) -> None:
+    """It has the documented members and mode 0600; a stale one is removed first."""
     (tmp_path / "reach.json").write_text("{}")
     stale = (tmp_path / "reach.json").stat().st_ino
     async with up(servers, tmp_path) as run:
@@ -126,12 +124,12 @@ async def test_a_part_that_dies_stops_everything_and_is_named(
         pids = [run.pid("origin"), run.pid("friends-presence")]
         os.kill(run.pid(name), signal.SIGKILL)
         assert await run.ended() != 0
-        assert f"{name} ended by itself (exit code 137)" in " ".join((await run.said()).split())
+        assert f"{name} ended unexpectedly (exit code 137)" in " ".join((await run.said()).split())
         assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)  # noqa: ASYNC240, PTH110 - a moment
 
 
-async def test_a_port_that_is_taken_is_told(servers: Servers, tmp_path: Path) -> None:
-    """Before the service is started, and nothing stays."""
+async def test_a_port_that_is_taken_is_reported(servers: Servers, tmp_path: Path) -> None:
+    """Before the service is started, and nothing keeps running."""
     server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     async with server, up(servers, tmp_path, PORT=str(port)) as run:
@@ -140,7 +138,7 @@ async def test_a_port_that_is_taken_is_told(servers: Servers, tmp_path: Path) ->
 
 
 async def test_a_second_up_on_the_same_data_is_refused(servers: Servers, tmp_path: Path) -> None:
-    """At once, with the process that runs there."""
+    """At once, with the id of the process that runs there."""
     async with up(servers, tmp_path) as first:
         await first.ready()
         began = time.monotonic()

@@ -1,4 +1,4 @@
-"""Online flags on real Neo4j: rows 6 and 7 of the walk."""
+"""Online flags on real Neo4j: the commit and read stages."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from graph_service.friends.outbox import Outbox
 from graph_service.friends.presence_flags import Flags
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Flag
-from tests.contract.test_friends import everybody
+from tests.contract.test_friends import create_users
 
 
 async def friends_of(graph: Graph, me: str, *others: str) -> None:
-    """Makes friends."""
-    friends = Friends(graph)
+    """Make friends."""
+    friends = Friends(graph=graph)
     for other in others:
         await friends.ask(me, other)
         await friends.ask(other, me)
@@ -23,10 +23,10 @@ def flag(user: str, online: bool, at: int) -> Flag:
     return Flag(user, online, at, 7)
 
 
-async def test_a_newer_flag_changes_an_equal_one_is_told_again_an_older_one_is_nothing(graph: Graph) -> None:
-    """And an id without a user is named."""
-    await everybody(graph, "ann", "ben", "cat")
-    flags = Flags(graph)
+async def test_a_newer_flag_is_written_a_duplicate_reported_and_a_stale_one_ignored(graph: Graph) -> None:
+    """And an id without a user is unknown."""
+    await create_users(graph, "ann", "ben", "cat")
+    flags = Flags(graph=graph)
     await flags.write_flags([flag("ben", True, 100), flag("cat", True, 100)])
     settled = await flags.write_flags(
         [flag("ann", True, 100), flag("ben", True, 100), flag("cat", False, 99), flag("ghost", True, 1)]
@@ -37,30 +37,30 @@ async def test_a_newer_flag_changes_an_equal_one_is_told_again_an_older_one_is_n
     assert await flags.online_in_shards([7]) == {"ann": 100, "ben": 100, "cat": 100}
 
 
-async def test_told_is_ones_own_state_and_the_friends_who_are_online(graph: Graph) -> None:
+async def test_a_snapshot_has_the_users_state_and_the_friends_who_are_online(graph: Graph) -> None:
     """With the number of all friends and the clock of the read."""
-    await everybody(graph, "ann", "ben", "cat", "dan", "stranger")
+    await create_users(graph, "ann", "ben", "cat", "dan", "stranger")
     await friends_of(graph, "ann", "ben", "cat", "dan")
-    flags = Flags(graph)
+    flags = Flags(graph=graph)
     before = await flags.clock()
     await flags.write_flags([flag(user, True, 50) for user in ("ann", "ben", "cat", "stranger")])
-    (told,) = await flags.read_snapshots(["ann", "nobody"])
-    assert (told.user, told.name, told.online, told.presence_at, told.last_seen) == (
+    (snapshot,) = await flags.read_snapshots(["ann", "ghost"])
+    assert (snapshot.user, snapshot.name, snapshot.online, snapshot.presence_at, snapshot.last_seen) == (
         "ann",
         "Ann",
         True,
         50,
         50,
     )
-    assert (sorted(told.online_friends), told.total_friends) == (["ben", "cat"], 3)
-    assert before <= told.ts <= await flags.clock()
+    assert (sorted(snapshot.online_friends), snapshot.total_friends) == (["ben", "cat"], 3)
+    assert before <= snapshot.ts <= await flags.clock()
 
 
-async def test_the_invisible_are_offline_to_others_and_see_others_all_the_same(graph: Graph) -> None:
-    """In told, in sync, in lists and in the query of the product; and last_seen stands still."""
-    await everybody(graph, "ann", "ben")
+async def test_invisible_users_are_offline_to_others_and_still_see_others(graph: Graph) -> None:
+    """In snapshots, in sync, in lists and in the presence query; and last_seen does not change."""
+    await create_users(graph, "ann", "ben")
     await friends_of(graph, "ann", "ben")
-    flags, friends = Flags(graph), Friends(graph)
+    flags, friends = Flags(graph=graph), Friends(graph=graph)
     await flags.write_flags([flag("ann", True, 50), flag("ben", True, 50)])
     assert await flags.set_visibility("ben", invisible=True)
     assert not await flags.set_visibility("ben", invisible=True)
@@ -83,10 +83,10 @@ async def test_the_invisible_are_offline_to_others_and_see_others_all_the_same(g
     assert (await flags.sync("ann")).online_friends == ["ben"]
 
 
-async def test_of_a_change_friends_hear_by_what_stood_when_it_was_committed(graph: Graph) -> None:
-    """Who hides after the commit was visible in it, however often it is tried again; who hid before was not."""
-    await everybody(graph, "ben")
-    flags, gone = Flags(graph), [flag("ben", False, 60)]
+async def test_a_change_is_hidden_by_the_visibility_at_its_commit(graph: Graph) -> None:
+    """A user who hides after the commit was visible in it, however often it is retried; one who hid before was not."""
+    await create_users(graph, "ben")
+    flags, gone = Flags(graph=graph), [flag("ben", False, 60)]
     await flags.write_flags([flag("ben", True, 50)])
     assert not (await flags.write_flags(gone)).hidden
     await flags.set_visibility("ben", invisible=True)
@@ -98,10 +98,10 @@ async def test_of_a_change_friends_hear_by_what_stood_when_it_was_committed(grap
     assert not (await flags.write_flags([flag("ben", False, 80)])).hidden
 
 
-async def test_hiding_stands_in_the_outbox_where_it_shows(graph: Graph) -> None:
-    """In the commit itself, so that friends are told whatever dies then; who hides while offline is not talked of."""
-    await everybody(graph, "ann", "ben")
-    flags, outbox = Flags(graph), Outbox(graph)
+async def test_a_change_of_visibility_is_in_the_outbox_where_friends_can_see_it(graph: Graph) -> None:
+    """In the same transaction, so that friends are notified even after a crash; hiding while offline notifies no friend."""
+    await create_users(graph, "ann", "ben")
+    flags, outbox = Flags(graph=graph), Outbox(graph=graph)
     await flags.write_flags([flag("ben", True, 50)])
     for user in ("ann", "ben"):
         await flags.set_visibility(user, invisible=True)
@@ -112,14 +112,14 @@ async def test_hiding_stands_in_the_outbox_where_it_shows(graph: Graph) -> None:
     assert await outbox.read() == []
 
 
-async def test_nothing_to_settle_asks_nothing(graph: Graph) -> None:
-    """An empty batch has an empty answer."""
-    settled = await Flags(graph).write_flags([])
+async def test_an_empty_batch_of_flags_runs_no_query(graph: Graph) -> None:
+    """And its result is empty."""
+    settled = await Flags(graph=graph).write_flags([])
     assert not settled.changed | settled.duplicate | settled.stale | settled.unknown
 
 
-async def test_the_presence_of_nobody_known_is_an_empty_answer(graph: Graph) -> None:
-    """Not a row less than expected."""
-    assert await Flags(graph).presence(["ghost"]) == []
-    assert await Flags(graph).read_snapshots(["ghost"]) == []
-    assert await Flags(graph).online_in_shards([99]) == {}
+async def test_the_presence_of_unknown_users_is_an_empty_result(graph: Graph) -> None:
+    """Not an error for a missing row."""
+    assert await Flags(graph=graph).presence(["ghost"]) == []
+    assert await Flags(graph=graph).read_snapshots(["ghost"]) == []
+    assert await Flags(graph=graph).online_in_shards([99]) == {}

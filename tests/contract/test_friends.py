@@ -1,4 +1,4 @@
-"""The rules of friendship on real Neo4j, in lock step with the reference model."""
+"""The rules of friendship on real Neo4j, compared with the reference model step by step."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ Step = tuple[str, bool]
 STEPS: list[Step] = list(product(ACTIONS, (True, False)))
 
 
-async def everybody(graph: Graph, *names: str) -> Users:
+async def create_users(graph: Graph, *names: str) -> Users:
     """Creates users."""
-    people = Users(graph, shard_of=lambda _: 0)
-    await people.upsert_many([UserProfile(name, name.title()) for name in names])
-    return people
+    users = Users(graph=graph, shard_of=lambda _: 0)
+    await users.upsert_many([UserProfile(name, name.title()) for name in names])
+    return users
 
 
 async def visible(friends: Friends, me: str) -> dict[str, list[str]]:
@@ -42,14 +42,14 @@ async def visible(friends: Friends, me: str) -> dict[str, list[str]]:
     blocks = await friends.blocks(me)
     return {
         "friends": [friend.id for friend in page.friends],
-        "in": [person.id for person in into.people],
-        "out": [person.id for person in out.people],
-        "blocks": [person.id for person in blocks.people],
+        "in": [one.id for one in into.relations],
+        "out": [one.id for one in out.relations],
+        "blocks": [one.id for one in blocks.relations],
     }
 
 
 async def outcome(call: Callable[[], Outcome | Awaitable[Outcome]]) -> Outcome | tuple[str, str]:
-    """What a call answers, or the code and words of its refusal."""
+    """The result of a call, or the code and message of its error."""
     try:
         answer = call()
         return await answer if isinstance(answer, Awaitable) else answer
@@ -57,14 +57,14 @@ async def outcome(call: Callable[[], Outcome | Awaitable[Outcome]]) -> Outcome |
         return refusal.code, str(refusal)
 
 
-async def told(graph: Graph) -> list[tuple[str, str]]:
+async def outbox(graph: Graph) -> list[tuple[str, str]]:
     """The pairs of all outbox nodes."""
     rows = await graph.statement("MATCH (o:Outbox) RETURN o.a AS a, o.b AS b")
     return sorted((row["a"], row["b"]) for row in rows)
 
 
 def reachable_states() -> Iterator[list[Step]]:
-    """A shortest way to every state that two users can come to, by the model."""
+    """A shortest way to every state of two users, by the model."""
     seen: set[object] = set()
     queue: list[list[Step]] = [[]]
     while queue:
@@ -91,11 +91,11 @@ def apply(model: Reference, step: Step, a: str, b: str) -> Outcome | tuple[str, 
 
 
 async def test_every_ordered_pair_of_actions_from_every_state_does_what_the_model_does(graph: Graph) -> None:
-    """Outcome of each step, and everything both can see after it, for either of the two as the actor."""
-    friends = Friends(graph)
+    """The outcome of each step, and everything that both can see after it, with either user as the actor."""
+    friends = Friends(graph=graph)
     walks = [[*path, *pair] for path in reachable_states() for pair in product(STEPS, repeat=2)]
     assert len(walks) >= 900, "at least nine states of two users"
-    await everybody(graph, *(f"{side}{number}" for number in range(len(walks)) for side in "ab"))
+    await create_users(graph, *(f"{side}{number}" for number in range(len(walks)) for side in "ab"))
 
     async def walk(number: int, steps: list[Step]) -> list[tuple[str, str]]:
         a, b = f"a{number}", f"b{number}"
@@ -108,7 +108,7 @@ async def test_every_ordered_pair_of_actions_from_every_state_does_what_the_mode
             if position >= len(steps) - 2:
                 for user in (a, b):
                     assert await visible(friends, user) == model.visible(user), (user, steps[: position + 1])
-        return model.told
+        return model.outbox
 
     limit = asyncio.Semaphore(16)
 
@@ -117,34 +117,34 @@ async def test_every_ordered_pair_of_actions_from_every_state_does_what_the_mode
             return await walk(number, steps)
 
     expected = await asyncio.gather(*(limited(number, steps) for number, steps in enumerate(walks)))
-    assert await told(graph) == sorted(pair for pairs in expected for pair in pairs)
+    assert await outbox(graph) == sorted(pair for pairs in expected for pair in pairs)
 
 
-async def test_a_repeat_changes_nothing_and_says_so(graph: Graph) -> None:
-    """Asking, accepting and removing twice are the same as once."""
-    await everybody(graph, "ann", "ben")
-    friends = Friends(graph)
-    assert await friends.ask("ann", "ben") == Outcome(State.REQUESTED, changed=True)
-    assert await friends.ask("ann", "ben") == Outcome(State.REQUESTED, changed=False)
-    assert await friends.ask("ben", "ann") == Outcome(State.FRIENDS, changed=True)
-    assert await friends.ask("ben", "ann") == Outcome(State.FRIENDS, changed=False)
-    assert await friends.remove("ann", "ben") == Outcome(State.NONE, changed=True)
-    assert await friends.remove("ann", "ben") == Outcome(State.NONE, changed=False)
-    assert await told(graph) == [("ann", "ben")] * 3
+async def test_a_repeat_changes_nothing_and_reports_it(graph: Graph) -> None:
+    """Requesting, accepting and removing twice are the same as once."""
+    await create_users(graph, "ann", "ben")
+    friends = Friends(graph=graph)
+    assert await friends.ask("ann", "ben") == Outcome(state=State.REQUESTED, changed=True)
+    assert await friends.ask("ann", "ben") == Outcome(state=State.REQUESTED, changed=False)
+    assert await friends.ask("ben", "ann") == Outcome(state=State.FRIENDS, changed=True)
+    assert await friends.ask("ben", "ann") == Outcome(state=State.FRIENDS, changed=False)
+    assert await friends.remove("ann", "ben") == Outcome(state=State.NONE, changed=True)
+    assert await friends.remove("ann", "ben") == Outcome(state=State.NONE, changed=False)
+    assert await outbox(graph) == [("ann", "ben")] * 3
 
 
-async def test_nobody_befriends_or_blocks_oneself(graph: Graph) -> None:
-    """The refusal names the field."""
-    await everybody(graph, "ann")
+async def test_users_cannot_befriend_or_block_themselves(graph: Graph) -> None:
+    """The error names the field."""
+    await create_users(graph, "ann")
     for action in ACTIONS:
         with pytest.raises(BadInput, match="id: is your own"):
-            await getattr(Friends(graph), action)("ann", "ann")
+            await getattr(Friends(graph=graph), action)("ann", "ann")
 
 
 async def test_an_unknown_id_is_named(graph: Graph) -> None:
-    """Whichever of the two it is."""
-    await everybody(graph, "ann")
-    friends = Friends(graph)
+    """Either of the two."""
+    await create_users(graph, "ann")
+    friends = Friends(graph=graph)
     with pytest.raises(UserNotFound, match="'ghost'"):
         await friends.ask("ann", "ghost")
     with pytest.raises(UserNotFound, match="'ghost'"):
@@ -153,10 +153,10 @@ async def test_an_unknown_id_is_named(graph: Graph) -> None:
         await friends.page("ghost")
 
 
-async def test_to_the_blocked_one_a_block_is_an_unfriend(graph: Graph) -> None:
-    """Same lists and same answers; a later request is stored, pending, and hidden from the blocker."""
-    await everybody(graph, "ann", "ben", "cat")
-    friends = Friends(graph)
+async def test_to_the_blocked_user_a_block_is_an_unfriend(graph: Graph) -> None:
+    """The same lists and results; a later request is stored as pending, and hidden from the blocker."""
+    await create_users(graph, "ann", "ben", "cat")
+    friends = Friends(graph=graph)
     for other in ("ann", "cat"):
         await friends.ask("ben", other)
         await friends.ask(other, "ben")
@@ -166,21 +166,21 @@ async def test_to_the_blocked_one_a_block_is_an_unfriend(graph: Graph) -> None:
     assert (
         await friends.ask("ben", "ann")
         == await friends.ask("ben", "cat")
-        == Outcome(State.REQUESTED, changed=True)
+        == Outcome(state=State.REQUESTED, changed=True)
     )
     assert (await visible(friends, "ben"))["out"] == ["ann", "cat"]
     assert (await visible(friends, "ann"))["in"] == []
     assert (await visible(friends, "cat"))["in"] == ["ben"]
     with pytest.raises(BlockedByCaller, match="DELETE /v1/blocks/ben"):
         await friends.ask("ann", "ben")
-    assert await friends.unblock("ann", "ben") == Outcome(State.NONE, changed=True)
+    assert await friends.unblock("ann", "ben") == Outcome(state=State.NONE, changed=True)
     assert (await visible(friends, "ann"))["in"] == ["ben"]
 
 
-async def test_limits_are_told_by_who_is_full(graph: Graph) -> None:
-    """The cap of friends holds for both ends, the cap of open requests for the asker."""
-    await everybody(graph, "ann", "ben", "cat", "dan")
-    friends = Friends(graph, friend_limit=1, pending_limit=1)
+async def test_a_limit_error_names_the_user_at_the_limit(graph: Graph) -> None:
+    """The limit of friends holds for both ends, the limit of pending requests for the requester."""
+    await create_users(graph, "ann", "ben", "cat", "dan")
+    friends = Friends(graph=graph, friend_limit=1, pending_limit=1)
     await friends.ask("ann", "ben")
     with pytest.raises(PendingLimitReached, match="'ann' has reached the limit of 1 pending"):
         await friends.ask("ann", "cat")
@@ -196,10 +196,10 @@ async def test_limits_are_told_by_who_is_full(graph: Graph) -> None:
 
 
 async def test_pages_hold_every_friend_once_in_order_of_id(graph: Graph) -> None:
-    """Whatever the page size; the last page says that it is the last."""
+    """With every page size; the last page has no next."""
     names = [f"f{number:03}" for number in range(25)]
-    await everybody(graph, "ann", *names)
-    friends = Friends(graph)
+    await create_users(graph, "ann", *names)
+    friends = Friends(graph=graph)
     for name in names:
         await friends.ask(name, "ann")
         await friends.ask("ann", name)
@@ -215,18 +215,18 @@ async def test_pages_hold_every_friend_once_in_order_of_id(graph: Graph) -> None
         assert found == names, size
 
 
-async def test_strangers_learn_nothing_of_each_other(graph: Graph) -> None:
+async def test_users_who_are_not_friends_see_nothing_of_each_other(graph: Graph) -> None:
     """One friend and mutual friends are for friends only."""
-    await everybody(graph, "ann", "ben")
-    for call in (Friends(graph).one, Friends(graph).mutual):
+    await create_users(graph, "ann", "ben")
+    for call in (Friends(graph=graph).one, Friends(graph=graph).mutual):
         with pytest.raises(NotFriends, match="'ben'"):
             await call("ann", "ben")
 
 
 async def test_mutual_friends_are_counted_and_paged(graph: Graph) -> None:
-    """Those who are friends of both, in order of id, with the number in all."""
-    await everybody(graph, "ann", "ben", "m1", "m2", "m3", "only-ann")
-    friends = Friends(graph)
+    """The friends of both, in order of id, with their total."""
+    await create_users(graph, "ann", "ben", "m1", "m2", "m3", "only-ann")
+    friends = Friends(graph=graph)
     for one, other in [("ann", "ben"), ("ann", "only-ann")] + [
         (side, name) for side in ("ann", "ben") for name in ("m1", "m2", "m3")
     ]:

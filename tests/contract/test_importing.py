@@ -1,4 +1,4 @@
-"""Files into a real graph and out of it: refused lines by number, a kill in the middle, both ways of import alike."""
+"""Import and export of a real graph: rejected lines by number, a crash in the middle, both kinds of import alike."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def files(folder: Path, people: str, friendships: str) -> tuple[Path, Path]:
 
 async def load(graph: Graph, one: Path, other: Path, limit: int = 10_000) -> tuple[Tally, Tally]:
     """Imports both files."""
-    people = await Import(graph).people(one, Users(graph, ShardMap().shard))
-    return people, await Import(graph).friendships(other, Bulk(graph, limit))
+    people = await Import(graph=graph).users(one, Users(graph=graph, shard_of=ShardMap().shard))
+    return people, await Import(graph=graph).friendships(other, Bulk(graph=graph, friend_limit=limit))
 
 
 async def edges(graph: Graph) -> list[tuple[str, str, int | None]]:
@@ -53,7 +53,7 @@ async def edges(graph: Graph) -> list[tuple[str, str, int | None]]:
 
 
 async def everything(graph: Graph) -> tuple[list[tuple[str, str, int | None]], list[tuple[str, str, int]]]:
-    """Friendships and people with all their properties."""
+    """Friendships and users with all their properties."""
     rows = await graph.statement(
         "MATCH (u:User) RETURN u.id AS id, u.name AS name, u.shard AS shard, size(keys(u)) AS n"
     )
@@ -61,8 +61,8 @@ async def everything(graph: Graph) -> tuple[list[tuple[str, str, int | None]], l
     return await edges(graph), sorted((row["id"], row["name"], row["shard"]) for row in rows)
 
 
-async def test_refused_lines_are_told_by_number_and_reason(graph: Graph, tmp_path: Path) -> None:
-    """The good lines are in, each bad one is listed, and nobody is told of anything."""
+async def test_rejected_lines_are_reported_by_number_and_reason(graph: Graph, tmp_path: Path) -> None:
+    """Good lines are imported, each bad one is listed, and no user is notified."""
     people, friendships = files(
         tmp_path,
         "\ufeffid,name\nann,Ann\nben,Ben\nann,Anna\nc t,Cat\ncat,Cat\ndan\n",
@@ -86,7 +86,7 @@ async def test_refused_lines_are_told_by_number_and_reason(graph: Graph, tmp_pat
     assert await graph.statement("MATCH (o:Outbox) RETURN o") == []
 
 
-async def test_a_person_at_the_cap_gets_no_more_friends(graph: Graph, tmp_path: Path) -> None:
+async def test_a_user_at_the_friend_limit_gets_no_more_friends(graph: Graph, tmp_path: Path) -> None:
     """The line over the cap is refused by number."""
     _, other = await load(
         graph, *files(tmp_path, PEOPLE, "a,b\nann,ben\nann,cat\nann,dan\nben,cat\n"), limit=2
@@ -96,7 +96,7 @@ async def test_a_person_at_the_cap_gets_no_more_friends(graph: Graph, tmp_path: 
 
 
 async def test_the_same_file_again_changes_nothing(graph: Graph, tmp_path: Path) -> None:
-    """Everything was there before; a repeat inside the file is still told from that."""
+    """Everything existed before; a duplicate inside the file is still distinguished from that."""
     paths = files(tmp_path, PEOPLE, "a,b\nann,ben\ncat,dan\nben,ann\n")
     await load(graph, *paths)
     before = await edges(graph)
@@ -110,9 +110,9 @@ async def test_a_repeat_in_a_later_window_is_found(
     graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows are finished in order, so the first of two equal lines wins however far apart they are."""
-    monkeypatch.setattr(importer, "WINDOW", 2)
-    monkeypatch.setattr(importer, "BATCH", 1)
-    monkeypatch.setattr(importer, "TWINS", 1)
+    monkeypatch.setattr(importer, "WINDOW_LINES", 2)
+    monkeypatch.setattr(importer, "BATCH_LINES", 1)
+    monkeypatch.setattr(importer, "DUPLICATE_LINES", 1)
     text = "a,b,since\nann,ben,1\nann,cat,2\nann,dan,3\nben,ann,4\ncat,ann,5\n"
     _, other = await load(graph, *files(tmp_path, PEOPLE, text))
     assert [(bad.line, bad.reason) for bad in other.rejected] == [
@@ -122,14 +122,14 @@ async def test_a_repeat_in_a_later_window_is_found(
     assert await edges(graph) == [("ann", "ben", 1), ("ann", "cat", 2), ("ann", "dan", 3)]
 
 
-async def test_a_killed_import_goes_on_where_it_stopped(
+async def test_a_killed_import_continues_where_it_stopped(
     graph: Graph, servers: Servers, tmp_path: Path
 ) -> None:
     """kill -9 in the middle, the same command again: every friendship once, and the first run's work is not repeated."""
     population = generate(600, 60, 120, 1)
     generated_csv.write(population, tmp_path, 1)
     one, other = tmp_path / "people.csv", tmp_path / "friendships.csv"
-    place = journal.beside(other)
+    place = journal.path_for(other)
     process = await started(servers, one, other)
     while not (place.exists() and place.read_text().count("\n") >= 3):
         assert process.returncode is None, "the import was over before it could be killed"
@@ -142,7 +142,7 @@ async def test_a_killed_import_goes_on_where_it_stopped(
     said, _ = await process.communicate()
     assert process.returncode == 0, said
     file = json.loads(said)["files"][1]
-    assert file["resumed"] >= 2 * importer.BATCH
+    assert file["resumed"] >= 2 * importer.BATCH_LINES
     assert file["made"] + file["there"] == file["lines"] == len(population.pairs)
     ids = population.ids
     assert [(a, b) for a, b, _ in await edges(graph)] == [
@@ -152,7 +152,7 @@ async def test_a_killed_import_goes_on_where_it_stopped(
 
 
 async def started(servers: Servers, one: Path, other: Path) -> asyncio.subprocess.Process:
-    """The command, as a person runs it."""
+    """The command, as an operator runs it."""
     environ = {
         **os.environ,
         "ENVIRONMENT": "development",
@@ -176,7 +176,7 @@ async def started(servers: Servers, one: Path, other: Path) -> asyncio.subproces
 
 
 async def test_what_is_exported_can_be_imported(graph: Graph, tmp_path: Path) -> None:
-    """Odd names and ids come back the same; the files are in order of id."""
+    """Odd names and ids are unchanged; the files are in order of id."""
     names = [("=1+1", '=cmd|"x"'), ("ann", "Smith, Ann"), ("ben", 'Ben "B" Ö'), ("zoë", "-2")]
     with (tmp_path / "people.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([("id", "name"), *names])
@@ -186,7 +186,7 @@ async def test_what_is_exported_can_be_imported(graph: Graph, tmp_path: Path) ->
     await load(graph, tmp_path / "people.csv", tmp_path / "friendships.csv")
     before = await everything(graph)
     exported = await export(graph, tmp_path / "out")
-    assert (exported.people, exported.friendships) == (4, 3)
+    assert (exported.users, exported.friendships) == (4, 3)
     assert (tmp_path / "out" / "people.csv").read_text("utf-8") == (tmp_path / "people.csv").read_text(
         "utf-8"
     )
@@ -197,12 +197,12 @@ async def test_what_is_exported_can_be_imported(graph: Graph, tmp_path: Path) ->
 
 @pytest.mark.timeout(300)
 async def test_an_offline_import_makes_the_same_graph(graph: Graph, tmp_path: Path) -> None:
-    """The same people, friendships and refusals; then it refuses a second time, since people are there."""
+    """The same users, friendships and rejections; a second one is refused, since the graph is not empty."""
     population = generate(200, 20, 40, 3)
     generated_csv.write(population, tmp_path, 3)
     one, other = tmp_path / "people.csv", tmp_path / "friendships.csv"
     with other.open("a", encoding="utf-8") as file:
-        file.write('u0000001,u0000001,5\nu0000001,nobody,5\n"u0000001\n')
+        file.write('u0000001,u0000001,5\nu0000001,ghost,5\n"u0000001\n')
         file.write("u0000000,u0000001,\n" + other.read_text("utf-8").splitlines()[1] + "\n")
     online = await load(graph, one, other)
     done = await offline.load(tmp_path / "data", offline.Sources(one, other, Settings()))
@@ -223,7 +223,7 @@ async def test_an_offline_import_makes_the_same_graph(graph: Graph, tmp_path: Pa
 
 
 async def test_a_missing_or_foreign_file_is_refused_by_name(graph: Graph, tmp_path: Path) -> None:
-    """Nothing is half-done: the graph stays as it was."""
+    """The graph is unchanged."""
     people, friendships = files(tmp_path, "name\nAnn\n", "a,b\n")
     with pytest.raises(WrongColumns, match=r"people\.csv"):
         await load(graph, people, friendships)
@@ -233,5 +233,5 @@ async def test_a_missing_or_foreign_file_is_refused_by_name(graph: Graph, tmp_pa
 
 
 async def everything_is_gone(graph: Graph) -> bool:
-    """Whether nobody exists."""
+    """Whether the graph has no users."""
     return (await graph.row("users_count") or {})["people"] == 0

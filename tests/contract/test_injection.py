@@ -35,14 +35,14 @@ IDS = (
 
 
 async def shape(graph: Graph) -> tuple[int, set[str]]:
-    """How many nodes of ours there are, and which labels exist on them."""
+    """The number of our nodes, and their labels."""
     rows = await graph.statement("MATCH (n) WHERE n:User OR n:Outbox RETURN labels(n) AS labels")
     return len(rows), {label for row in rows for label in row["labels"]}
 
 
-async def test_names_are_kept_and_told_as_they_are(api: Api, graph: Graph) -> None:
-    """Every list that shows a name shows these; nothing else in the graph has changed."""
-    await api.people("ann")
+async def test_names_are_stored_and_returned_unchanged(api: Api, graph: Graph) -> None:
+    """Every list with names returns these; nothing else in the graph has changed."""
+    await api.create_users("ann")
     for number, name in enumerate(NAMES):
         status, _ = await api.call("PUT", f"/v1/users/u{number}", service=True, json={"name": name})
         assert status == 200
@@ -56,9 +56,9 @@ async def test_names_are_kept_and_told_as_they_are(api: Api, graph: Graph) -> No
     assert count >= len(NAMES) + 1
 
 
-async def test_ids_are_parameters_wherever_they_stand(api: Api, graph: Graph) -> None:
-    """In the path, in bodies and in what comes back; each is one user and nobody else's."""
-    await api.people("ann")
+async def test_ids_are_parameters_wherever_they_occur(api: Api, graph: Graph) -> None:
+    """In the path, in bodies and in responses; each is one user and no other."""
+    await api.create_users("ann")
     for user in IDS:
         path = quote(user, safe="")
         assert (await api.call("PUT", f"/v1/users/{path}", service=True, json={"name": "x"}))[0] == 200, user
@@ -74,11 +74,9 @@ async def test_ids_are_parameters_wherever_they_stand(api: Api, graph: Graph) ->
     assert [row["id"] for row in rows] == ["ann"]
 
 
-async def test_a_cursor_that_anybody_can_make_is_a_place_in_a_list_and_no_more(
-    api: Api, graph: Graph
-) -> None:
+async def test_a_forged_cursor_is_only_a_position_in_the_callers_list(api: Api, graph: Graph) -> None:
     """There is no secret in it, so it is forged here."""
-    await api.people("ann", "ben")
+    await api.create_users("ann", "ben")
     await api.befriend("ann", "ben")
     before = await shape(graph)
     for text in (*NAMES, *IDS):

@@ -1,4 +1,4 @@
-"""Lists that are read while what they show is changed: read committed sees things vanish between two of its steps."""
+"""Lists that are read during changes: with read committed, rows vanish between two steps of a query."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from graph_service.friends.friends import Friends
 from graph_service.friends.presence_flags import Flags
 from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
-from tests.contract.test_friends import everybody, visible
+from tests.contract.test_friends import create_users, visible
 
 ASKERS = [f"asker{number}" for number in range(8)]
 
 
-async def test_lists_read_among_changes_are_whole(graph: Graph) -> None:
-    """Requests that end and users who are erased while a list is read leave no half row and no error."""
-    people = await everybody(graph, "ann", *ASKERS)
-    friends, flags = Friends(graph), Flags(graph)
+async def test_lists_that_are_read_during_changes_are_complete(graph: Graph) -> None:
+    """Requests that end and users who are erased while a list is read cause no partial row and no error."""
+    people = await create_users(graph, "ann", *ASKERS)
+    friends, flags = Friends(graph=graph), Flags(graph=graph)
     stop = asyncio.Event()
 
     async def come_and_go(asker: str) -> None:
@@ -25,7 +25,7 @@ async def test_lists_read_among_changes_are_whole(graph: Graph) -> None:
             await friends.cancel_or_decline("ann", asker)
             if turn % 10 == 9:
                 await people.erase(asker)
-                await Users(graph, lambda _: 0).upsert_many([UserProfile(asker, "Again")])
+                await Users(graph=graph, shard_of=lambda _: 0).upsert_many([UserProfile(asker, "Again")])
         stop.set()
 
     async def read() -> None:

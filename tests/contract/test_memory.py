@@ -1,4 +1,4 @@
-"""What a query holds in the engine while it runs: a transaction that needs more than its share is refused."""
+"""Memory of a query while it runs: a transaction that needs more than its limit is refused."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CREATE (u)-[:FRIEND {since: 0}]->(f)
 """
 
 
-async def test_counting_paths_keeps_no_copy_of_who_is_left_out_beside_each_count(graph: Graph) -> None:
-    """111 MiB of this small crowd were such copies; with 20,000 people a small heap had no suggestions at all."""
+async def test_counting_paths_holds_no_copy_of_excluded_users_for_each_count(graph: Graph) -> None:
+    """111 MiB of this small crowd were such copies; with 20,000 users a small heap had no suggestions at all."""
     await graph.statement(CROWD, people=PEOPLE)
     await graph.statement(FRIENDS)
     (me,) = await graph.statement(

@@ -37,7 +37,7 @@ async def forget(graph: Graph) -> None:
 
 
 async def state(graph: Graph) -> list[object]:
-    """What the migrations made, records included."""
+    """What the migrations created, records included."""
     users = await graph.statement("MATCH (u:User) RETURN properties(u) AS u ORDER BY u.id")
     indexes = await graph.statement(
         "SHOW INDEXES YIELD name, labelsOrTypes, properties WHERE name STARTS WITH 'test'"
@@ -61,12 +61,12 @@ async def test_migrating_from_nothing_equals_migrating_step_by_step(blank: Graph
 
 
 async def test_a_second_run_finds_nothing_to_do(blank: Graph) -> None:
-    """And says so."""
+    """And reports it."""
     assert await migrations.migrate(blank, [FIRST, SECOND]) == [FIRST, SECOND]
     assert await migrations.migrate(blank, [FIRST, SECOND]) == []
 
 
-async def test_of_many_starters_at_once_each_migration_is_applied_by_one(blank: Graph) -> None:
+async def test_of_many_processes_at_once_each_migration_is_applied_by_one(blank: Graph) -> None:
     """The others wait for the lock."""
     ran = await asyncio.gather(*(migrations.migrate(blank, [FIRST, SECOND, THIRD]) for _ in range(4)))
     assert sorted(len(some) for some in ran) == [0, 0, 0, 3]
@@ -93,13 +93,13 @@ async def test_a_graph_newer_than_the_service_is_refused(blank: Graph) -> None:
 
 
 async def test_serving_is_refused_when_behind_and_names_the_command(blank: Graph) -> None:
-    """The operator reads what to type."""
+    """The operator reads the command."""
     await migrations.migrate(blank, [FIRST])
     with pytest.raises(migrations.MigrationsBehind, match=r"lacks 2 .*V0002.*friends-presence migrate"):
         await migrations.refuse_when_behind(blank, [FIRST, SECOND, THIRD])
 
 
-async def test_a_failing_migration_leaves_nothing_of_itself_and_frees_the_lock(blank: Graph) -> None:
+async def test_a_failing_migration_is_rolled_back_and_releases_the_lock(blank: Graph) -> None:
     """Its first statement is undone with the second; those before it stay."""
     broken = parse("V0002__broken.cypher", "CREATE (:User {id: 'half'}); CREATE (:User {id: 1 / 0})")
     with pytest.raises(Exception, match=r"(?i)zero"):
@@ -110,8 +110,8 @@ async def test_a_failing_migration_leaves_nothing_of_itself_and_frees_the_lock(b
     assert await migrations.migrate(blank, [FIRST, mended]) == [mended]
 
 
-async def test_a_starter_that_was_killed_is_followed_by_another(blank: Graph) -> None:
-    """Its lock runs out; a schema change without its record is repeated without harm."""
+async def test_the_lock_of_a_killed_process_expires(blank: Graph) -> None:
+    """Then another continues; a schema change without its record is repeated without harm."""
     await blank.rows("migration_lock_constraint")
     await blank.write("migration_lock", owner="the dead one", seconds=1)
     await blank.statement(SECOND.statements[0])
@@ -119,7 +119,7 @@ async def test_a_starter_that_was_killed_is_followed_by_another(blank: Graph) ->
 
 
 async def test_a_held_lock_is_not_taken(blank: Graph) -> None:
-    """The other starter is alive, so one waits."""
+    """The other process is alive, so this one waits."""
     await blank.rows("migration_lock_constraint")
     await blank.write("migration_lock", owner="the living one", seconds=30)
     with pytest.raises(TimeoutError):
@@ -128,8 +128,8 @@ async def test_a_held_lock_is_not_taken(blank: Graph) -> None:
     assert (await migrations.plan(blank, [FIRST])).pending == [FIRST]
 
 
-async def test_a_dry_run_lets_the_server_judge_and_changes_nothing(blank: Graph) -> None:
-    """A mistake is found before anything ran."""
+async def test_a_dry_run_lets_the_server_plan_and_changes_nothing(blank: Graph) -> None:
+    """A mistake is found before anything runs."""
     wrong = parse("V0002__wrong.cypher", "CREATE (:User {id: 'x'}) RETRUN 1")
     await migrations.dry_run(blank, [FIRST, SECOND])
     with pytest.raises(CypherSyntaxError):
@@ -138,7 +138,7 @@ async def test_a_dry_run_lets_the_server_judge_and_changes_nothing(blank: Graph)
 
 
 async def test_records_are_those_that_neo4j_migrations_reads(blank: Graph) -> None:
-    """A chain from BASELINE with description, type, source and checksum, and who did it when."""
+    """A chain from BASELINE with description, type, source, checksum, user and time."""
     await migrations.migrate(blank, [FIRST, SECOND])
     rows = await blank.statement(
         "MATCH (p:__Neo4jMigration)-[r:MIGRATED_TO]->(m:__Neo4jMigration) RETURN p.version AS previous, "

@@ -1,4 +1,4 @@
-"""What a process reads of its partitions, from a real server's streams."""
+"""The consumer over a real server's streams."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class Away(ValkeyQueue):
         await super().append(entries)
 
 
-class Nobody:
-    """A graph in which nobody is flagged, and a PubNub that knows nobody."""
+class Empty:
+    """A graph without flags, and a PubNub without users."""
 
     async def online_in_shards(self, shards: Sequence[int]) -> Mapping[str, int]:
         """No flags."""
@@ -89,7 +89,7 @@ async def nothing(_partition: int) -> None:
 def partitions(valkey: Valkey, inbox: InboxStreams) -> tuple[Consumer, Assignment]:
     """Of a process that owns none yet."""
     lookups, log = (
-        PresenceLookup(pubnub=Nobody(), shards=SHARDS, now=now),
+        PresenceLookup(pubnub=Empty(), shards=SHARDS, now=now),
         PresenceLog(valkey=valkey, partition=SHARDS.partition),
     )
     registry, window = PartitionRegistry(shards=SHARDS), BatchWindow()
@@ -112,7 +112,7 @@ def partitions(valkey: Valkey, inbox: InboxStreams) -> tuple[Consumer, Assignmen
         consumer=consumer,
         storms=storms,
         valkey=valkey,
-        flags=Nobody(),
+        flags=Empty(),
         shards=SHARDS,
         times=DebounceTimes(),
         window=window,
@@ -123,8 +123,8 @@ def partitions(valkey: Valkey, inbox: InboxStreams) -> tuple[Consumer, Assignmen
     return consumer, assignment
 
 
-async def promised(valkey: Valkey) -> list[SyncNotification]:
-    """The syncs that stand in Ann's inbox stream, once there is one."""
+async def requested(valkey: Valkey) -> list[SyncNotification]:
+    """The syncs in Ann's inbox stream, once there is one."""
     async with asyncio.timeout(10):
         while not (found := await valkey.read({keys.inbox(ANN): FIRST}, block=100)):
             pass
@@ -132,8 +132,8 @@ async def promised(valkey: Valkey) -> list[SyncNotification]:
     return [one for one in notices if isinstance(one, SyncNotification)]
 
 
-async def test_who_arrives_while_the_queue_is_away_is_promised_a_sync_when_it_is_back(valkey: Valkey) -> None:
-    """Nobody reads the entry again that told of the arrival."""
+async def test_a_join_while_the_queue_is_away_requests_a_sync_when_it_is_back(valkey: Valkey) -> None:
+    """The entry of the join is not read again."""
     away = Away(valkey, calls=2)
     consumer, assignment = partitions(
         valkey, InboxStreams(valkey=valkey, partition=SHARDS.partition, queue=away)
@@ -144,7 +144,7 @@ async def test_who_arrives_while_the_queue_is_away_is_promised_a_sync_when_it_is
         await PresenceLog(valkey=valkey, partition=SHARDS.partition).append(
             [PresenceEvent("ann", True, now(), SHARDS.shard("ann"), "join")]
         )
-        assert [(one.user, one.reason) for one in await promised(valkey)] == [("ann", "join")]
+        assert [(one.user, one.reason) for one in await requested(valkey)] == [("ann", "join")]
         assert away.calls == -1, "once, and no more often"
     finally:
         await cancellation.cancel_and_wait([running])

@@ -1,4 +1,4 @@
-"""The plan of every query on the real server, against what its header promises."""
+"""The plan of every query on the real server, compared with its header."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ PARAMETERS: dict[str, Any] = {
 ROWS = {"write_flags": [["u1", True, 1, 0]], "users_upsert": [["u1", "One", 0]]}
 
 PEOPLE, FRIENDS = 400, 200
-"""Enough friends that going through them looks dearer to the planner than going through the few who are online."""
+"""Enough friends that the planner estimates them dearer than the few users who are online."""
 
 
 @pytest.fixture(scope="module")
 async def populated(migrated: Graph) -> Graph:
     """Enough users and friends that the planner chooses as it does in production."""
     await wipe(migrated)
-    await Users(migrated, lambda _: 0).upsert_many(
+    await Users(graph=migrated, shard_of=lambda _: 0).upsert_many(
         [UserProfile(f"u{number}", "") for number in range(PEOPLE)]
     )
     for step in range(1, FRIENDS // 2 + 1):
         pairs = [Pair(f"u{n}", f"u{(n + step) % PEOPLE}") for n in range(PEOPLE)]
-        await Bulk(migrated).batch(pairs, tell=False)
+        await Bulk(graph=migrated).batch(pairs, notify=False)
     # Plans that other tests made on other numbers live for ten seconds.
     await migrated.statement("CALL db.resampleOutdatedIndexes()")
     await migrated.statement("CALL db.clearQueryCaches()")
@@ -59,7 +59,7 @@ def pure_product(plan: dict[str, Any]) -> bool:
 async def test_a_plan_holds_what_its_header_says_and_scans_nothing(populated: Graph, name: str) -> None:
     """The operators named are there; no scan that is not named, no open product, no Eager without a reason.
 
-    Nobody is online here, so that a plan which starts at those online looks cheap to the planner, as it does when
+    No user is online here, so that a plan which starts at online users looks cheap to the planner, as it does when
     a system begins: such a plan stays while thousands arrive.
     """
     query = catalogue()[name]

@@ -1,4 +1,4 @@
-"""Many clients on few users, in every order: what must hold whoever comes first."""
+"""Many clients on few users at once: invariants that hold in every order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graph_service.friends.friends import Friends
 from graph_service.friends.presence_flags import Flags
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Flag, Outcome
-from tests.contract.test_friends import everybody
+from tests.contract.test_friends import create_users
 from tests.support.reference import ACTIONS
 
 USERS = [f"u{number:02}" for number in range(20)]
@@ -20,8 +20,8 @@ CALLS = 40
 
 async def test_64_clients_on_20_users_leave_no_duplicate_no_half_state_and_no_error(graph: Graph) -> None:
     """Adding, removing, blocking, flagging; every changed pair has its outbox node."""
-    await everybody(graph, *USERS)
-    friends, flags = Friends(graph), Flags(graph)
+    await create_users(graph, *USERS)
+    friends, flags = Friends(graph=graph), Flags(graph=graph)
     changed: list[tuple[str, str]] = []
     clock = iter(range(1, 1_000_000))
 
@@ -60,15 +60,15 @@ async def test_64_clients_on_20_users_leave_no_duplicate_no_half_state_and_no_er
     related = await graph.statement(
         "MATCH (a:User)-[:FRIEND|REQUESTED]-(b:User) WHERE a.id < b.id RETURN DISTINCT a.id AS a, b.id AS b"
     )
-    told = {(row["a"], row["b"]) for row in rows}
-    assert {(row["a"], row["b"]) for row in related} <= told <= set(changed)
+    in_outbox = {(row["a"], row["b"]) for row in rows}
+    assert {(row["a"], row["b"]) for row in related} <= in_outbox <= set(changed)
     assert len(changed) > 300, "the clients did change things"
 
 
 async def act(friends: Friends, action: str, me: str, other: str) -> Outcome:
-    """One action; being refused because of one's own block is an answer, not an error."""
+    """One action; a refusal because of the user's own block is a result, not an error."""
     try:
         result: Outcome = await getattr(friends, action)(me, other)
     except BlockedByCaller:
-        return Outcome("blocked", changed=False)  # type: ignore[arg-type]
+        return Outcome(state="blocked", changed=False)  # type: ignore[arg-type]
     return result

@@ -1,4 +1,4 @@
-"""Warming reads the whole graph once."""
+"""Warm-up reads the whole graph once."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
 
 
-async def test_everyone_is_read_and_every_friendship_counted_once(
+async def test_every_user_is_read_and_every_friendship_counted_once(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over several pages; the bar moves by people."""
+    """Over several pages; progress is in users."""
     monkeypatch.setattr(warmup, "PAGE_SIZE", 3)
-    await Users(graph, ShardMap().shard).upsert_many([UserProfile(f"p{n}", "P") for n in range(7)])
-    await Bulk(graph, 5000).batch([Pair("p0", f"p{n}", 1) for n in range(1, 7)])
-    seen: list[int] = []
-    assert await warm(graph, seen.append) == Warmed(people=7, friendships=6)
-    assert seen == [3, 3, 1]
+    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(
+        [UserProfile(f"p{n}", "P") for n in range(7)]
+    )
+    await Bulk(graph=graph, friend_limit=5000).batch([Pair("p0", f"p{n}", 1) for n in range(1, 7)])
+    progress: list[int] = []
+    assert await warm(graph, progress.append) == Warmed(users=7, friendships=6)
+    assert progress == [3, 3, 1]
 
 
 async def test_an_empty_graph_is_warm(graph: Graph) -> None:
-    """There is nobody to read."""
-    assert await warm(graph) == Warmed(0, 0)
+    """There is no user to read."""
+    assert await warm(graph) == Warmed(users=0, friendships=0)

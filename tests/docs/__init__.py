@@ -1,1 +1,1 @@
-"""What the documentation tells a reader to type, typed."""
+"""The commands and examples of the documentation, run as written."""

@@ -1,6 +1,6 @@
-"""A reader at a checkout with some terminals: types the commands of a page as they are written.
+"""Terminals in a checkout, in which the commands of a page are typed as written.
 
-Knows the fences of Markdown, bash, and which commands stay until Ctrl-C. Knows nothing of what the commands do.
+Handles Markdown fences, bash, and commands that run until Ctrl-C. What the commands do is the tests' business.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 STAMPS = (".base", ".run", ".dev")
-PATIENCE = 300.0
+OUTPUT_TIMEOUT_SECONDS = 300.0
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_STAYS = re.compile(r"make run\b|\.venv/bin/friends-presence (?:up|watch|join)\b")
+_RUNS_ON = re.compile(r"make run\b|\.venv/bin/friends-presence (?:up|watch|join)\b")
 _END = "__typed__"
 HIDDEN = (
     "NEO4J_URI",
@@ -38,12 +38,12 @@ def fences(page: Path) -> list[tuple[str, str]]:
 
 
 def stays(command: str) -> bool:
-    """Whether a block is a command that goes on until Ctrl-C."""
-    return bool(_STAYS.match(command))
+    """Whether a block is a command that runs until Ctrl-C."""
+    return bool(_RUNS_ON.match(command))
 
 
 def checkout(folder: Path) -> Path:
-    """A folder that looks like a fresh checkout after `make dev`: links to this one, and no data of its own yet."""
+    """A folder like a fresh checkout after `make dev`: links to this one, without data."""
     for path in ROOT.iterdir():
         if path.name not in {".venv", ".data", ".git", "stack.json"}:
             (folder / path.name).symlink_to(path)
@@ -51,19 +51,19 @@ def checkout(folder: Path) -> Path:
     for path in (ROOT / ".venv").iterdir():
         if path.name not in STAMPS:
             (folder / ".venv" / path.name).symlink_to(path)
-    # What `make` made is there and newer than what it is made of: else it would install this folder.
+    # Newer than their sources, or `make` would install this folder.
     for name in STAMPS:
         (folder / ".venv" / name).touch()
     return folder
 
 
 class Reader:
-    """One person with a shell and, in other terminals, the commands that stay."""
+    """A reader with a shell and, in other terminals, commands that run on."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._environ = {name: value for name, value in os.environ.items() if name not in HIDDEN}
-        # A shorter hold than a reader's: what is told stays the same.
+        # A shorter debounce time than a reader's; what is shown stays the same.
         self._environ |= {"DEBOUNCE_ONLINE_SECONDS": "1", "DEBOUNCE_LEAVE_SECONDS": "1"}
         self._shell = self._start(["bash"], subprocess.PIPE)
         self._stay: list[tuple[subprocess.Popen[str], Path]] = []
@@ -81,31 +81,31 @@ class Reader:
         )
 
     def types(self, commands: str) -> str:
-        """Types lines into the first terminal; what they printed on stdout. A line that fails fails the test."""
+        """Run lines in the first terminal and return their stdout. A line that fails fails the test."""
         assert self._shell.stdin
         assert self._shell.stdout
         failed = "failed=0; trap 'failed=$?' ERR"
         self._shell.stdin.write(f"{failed}\n{{ {commands}\n}} </dev/null; echo {_END}$failed\n")
         self._shell.stdin.flush()
-        said = []
+        output = []
         for line in self._shell.stdout:
             if _END in line:
                 before, _, code = line.partition(_END)
-                said.append(before)
-                assert int(code) == 0, f"{commands}\n{''.join(said)}"
-                return "".join(said)
-            said.append(line)
+                output.append(before)
+                assert int(code) == 0, f"{commands}\n{''.join(output)}"
+                return "".join(output)
+            output.append(line)
         raise AssertionError(f"the shell ended at: {commands}")
 
     def leaves_running(self, command: str) -> Path:
-        """Types a command that stays into a new terminal; the file of what it prints."""
+        """Start a command that runs on in a new terminal; returns the file of its output."""
         log = self.folder / f"terminal-{len(self._stay)}.log"
         self._stay.append((self._start(["bash", "-c", f"exec {command.strip()}"], 0, log), log))
         return log
 
     def sees(self, log: Path, words: str) -> None:
-        """Waits until a terminal shows these words (a regular expression)."""
-        deadline = time.monotonic() + PATIENCE
+        """Wait until a terminal shows this regular expression."""
+        deadline = time.monotonic() + OUTPUT_TIMEOUT_SECONDS
         process = next(process for process, known in self._stay if known == log)
         while not re.search(words, log.read_text("utf-8")):
             assert process.poll() is None, f"it ended: {log.read_text('utf-8')}"
@@ -113,14 +113,14 @@ class Reader:
             time.sleep(0.05)
 
     def presses_ctrl_c(self, log: Path) -> None:
-        """Ends what runs in that terminal, as Ctrl-C does: a signal to the whole foreground group."""
+        """End what runs in that terminal as Ctrl-C does: a signal to the whole foreground group."""
         process = next(process for process, known in self._stay if known == log)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
         process.wait(60)
 
     def goes_home(self) -> None:
-        """Ctrl-C everywhere, the last first."""
+        """Ctrl-C in every terminal, the last one first."""
         for _, log in reversed(self._stay):
             self.presses_ctrl_c(log)
         self._shell.communicate("exit\n", timeout=10)

@@ -1,6 +1,6 @@
-"""Every command block of README and tutorial runs as written, and every command that any page names exists.
+"""Every command block of README and tutorial runs as written, and every command named on a page exists.
 
-Blocks of the language `sh` are typed in the order of the page. `make test` and the like are looked up, not run.
+Blocks of language `sh` run in the order of the page. `make test` and the like are looked up, not run.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ runs_it = pytest.mark.timeout(600)
 
 
 def commands(page: Path) -> list[str]:
-    """The blocks to type, in order."""
+    """The blocks to run, in order."""
     return [text for language, text in fences(page) if language == "sh"]
 
 
@@ -55,8 +55,8 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
     text = page.read_text("utf-8")
     assert set(_MAKE.findall(text)) <= TARGETS
     known = names()
-    for said in re.findall(r"\bfriends-presence ((?:[a-z]+(?:\\\||/)?)+)(?: ([a-z]+))?", code(text)):
-        first, second = said
+    for named in re.findall(r"\bfriends-presence ((?:[a-z]+(?:\\\||/)?)+)(?: ([a-z]+))?", code(text)):
+        first, second = named
         for one in re.split(r"\\\||/", first):
             grouped = {name for name in known if name.startswith(f"{one} ")}
             assert one in known, f"friends-presence {one}"
@@ -66,39 +66,39 @@ def test_every_command_that_a_page_names_exists(page: Path) -> None:
 
 
 def code(text: str) -> str:
-    """What stands in backticks and fences: prose may say the name and go on."""
+    """The text in backticks and fences; prose may use the name in a sentence."""
     return "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
-def test_no_block_escapes_for_want_of_a_language(page: str) -> None:
-    """A block without one would never be typed."""
+def test_every_block_has_a_language(page: str) -> None:
+    """A block without one would never run."""
     assert fences(ROOT / page)
     assert all(language for language, _ in fences(ROOT / page))
 
 
 @runs_it
 def test_the_readme_runs_as_written(tmp_path: Path) -> None:
-    """Everything starts, the five calls make two friends, and the one who watches is told that the other is online."""
+    """Everything starts, the five calls make two friends, and the watching one sees the other come online."""
     with reader(tmp_path) as one:
-        asked, terminals = typed(one, ROOT / "README.md")
-        assert [friend["name"] for friend in asked[-1]["friends"]] == ["Ben"]
+        responses, terminals = typed(one, ROOT / "README.md")
+        assert [friend["name"] for friend in responses[-1]["friends"]] == ["Ben"]
         one.sees(terminals["watch"], "Ann.*online")
 
 
 @runs_it
 def test_the_tutorial_runs_as_written(tmp_path: Path) -> None:
-    """Ben is told that Ann came and that she went, and the last call says why."""
+    """Ben sees that Ann came and left, and the last call says why."""
     with reader(tmp_path) as one:
-        asked, terminals = typed(one, ROOT / "docs" / "tutorial.md", before_asking="Ann.*online")
-        assert asked[-1]["friend"]
+        responses, terminals = typed(one, ROOT / "docs" / "tutorial.md", shown_before_calls="Ann.*online")
+        assert responses[-1]["friend"]
         one.presses_ctrl_c(terminals["join"])
         one.sees(terminals["watch"], "Ann.*offline")
 
 
-def typed(one: Reader, page: Path, before_asking: str = "") -> tuple[list[Any], dict[str, Path]]:
-    """Types a whole page; the JSON answers in order, and the terminals of what stays by its command."""
-    answers: list[Any] = []
+def typed(one: Reader, page: Path, shown_before_calls: str = "") -> tuple[list[Any], dict[str, Path]]:
+    """Run a whole page; returns the JSON responses in order, and the terminals of running commands by command."""
+    responses: list[Any] = []
     terminals: dict[str, Path] = {}
     for block in commands(page):
         target = re.fullmatch(r"make ([a-z0-9-]+)(?: .*)?\n", block)
@@ -109,12 +109,12 @@ def typed(one: Reader, page: Path, before_asking: str = "") -> tuple[list[Any], 
         elif target:
             subprocess.run(["make", "-n", target[1]], cwd=ROOT, check=True, capture_output=True)
         else:
-            if before_asking and "watch" in terminals:
-                one.sees(terminals["watch"], before_asking)
-            answers += documents(one.types(block))
+            if shown_before_calls and "watch" in terminals:
+                one.sees(terminals["watch"], shown_before_calls)
+            responses += documents(one.types(block))
     assert terminals.keys() == {"run", "watch", "join"}
-    assert not [answer for answer in answers if "code" in answer], "a problem is not what the page promises"
-    return answers, terminals
+    assert not [one for one in responses if "code" in one], "a call returned a problem"
+    return responses, terminals
 
 
 def documents(text: str) -> Iterator[Any]:

@@ -1,4 +1,4 @@
-"""Every example of JSON in any page is what it says: it parses, messages fit their schemas, schemas are schemas."""
+"""Every JSON example on a page parses, messages fit their schemas, and schemas are valid."""
 
 from __future__ import annotations
 
@@ -37,15 +37,14 @@ def test_every_json_block_parses_and_messages_fit_their_schemas(page: Path) -> N
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_test_that_a_page_names_is_there(page: Path) -> None:
-    """A promise without its proof is a wish."""
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
     named = re.findall(r"`(tests/[\w/.]+)`", page.read_text("utf-8"))
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/tutorial.md"])
-def test_what_curl_sends_fits_the_api_document(page: str) -> None:
-    """Bodies of the command blocks, against the schemas of their routes."""
+def test_bodies_of_curl_commands_fit_the_api_document(page: str) -> None:
+    """Checked against the schemas of their routes."""
     whole = document([*OWN, *TABLES])
     sent = _SENT.findall((ROOT / page).read_text("utf-8"))
     assert sent
@@ -55,8 +54,8 @@ def test_what_curl_sends_fits_the_api_document(page: str) -> None:
         Draft202012Validator(schema | {"components": whole["components"]}).validate(json.loads(body))
 
 
-def test_every_published_schema_is_one() -> None:
-    """By the rules of JSON Schema itself, their examples included."""
+def test_every_published_schema_is_a_valid_json_schema() -> None:
+    """Their examples included."""
     assert SCHEMAS
     for schema in SCHEMAS.values():
         Draft202012Validator.check_schema(schema)
@@ -66,6 +65,6 @@ def test_every_published_schema_is_one() -> None:
 
 
 def examples(member: Any, schema: Any) -> None:
-    """A member's own examples fit the member."""
+    """A member's examples fit the member."""
     for one in member.get("examples", ()):
         Draft202012Validator(member | {"$defs": schema.get("$defs", {})}).validate(one)

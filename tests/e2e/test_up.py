@@ -1,7 +1,7 @@
-"""What a newcomer's first command does: everything starts, and one person's connect reaches a friend's inbox.
+"""``friends-presence up`` starts everything, and one user's connect reaches a friend's inbox.
 
-Only the JSON file of ``friends-presence up`` is known here, HTTP, and PubNub's official Python client. What ran is
-looked at from outside as well: no secret in any command line, no secret, token or person's name in any log.
+This test uses only the command's JSON file, HTTP, and PubNub's official Python client. It also checks the processes
+from outside: no secret in any command line, no secret, token or user's name in any log.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from graph_service.model.sharding import ShardMap
 
 pytestmark = pytest.mark.timeout(180)
 NAMES = {"ann": "Annegret Quastenflosser", "ben": "Benedikt Zwiebelfisch"}
-"""Names that no log has by chance."""
+"""Names that no log contains by chance."""
 WEBHOOK_SECRET = "webhook-secret-of-this-test-0123456789"
 
 
 class Inbox(SubscribeCallback):
-    """Keeps what an official client heard."""
+    """Stores the messages of an official client."""
 
     def __init__(self) -> None:
         self.heard: asyncio.Queue[Any] = asyncio.Queue()
@@ -44,19 +44,19 @@ class Inbox(SubscribeCallback):
             self.heard.put_nowait(event)
 
     def presence(self, pubnub: Any, presence: Any) -> None:
-        """Not of interest."""
+        """Ignored."""
 
     def status(self, pubnub: Any, status: Any) -> None:
-        """Not of interest."""
+        """Ignored."""
 
 
 @pytest.fixture
 async def stack(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
-    """``friends-presence up --no-demo`` as a person starts it, ended by Ctrl-C."""
-    told = tmp_path / "stack.json"
+    """``friends-presence up --no-demo``, ended by Ctrl-C."""
+    stack_file = tmp_path / "stack.json"
     log = (tmp_path / "up.log").open("wb")
     command = [sys.executable, "-m", "pubnub_bridge.cli.main", "up", "--no-demo"]
-    command += ["--data", str(tmp_path / "data"), "--json", str(told)]
+    command += ["--data", str(tmp_path / "data"), "--json", str(stack_file)]
     hidden = ("NEO4J_URI", "REDIS_URL")
     environ = {name: value for name, value in os.environ.items() if name not in hidden}
     environ |= {
@@ -68,19 +68,19 @@ async def stack(tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
     process = await asyncio.create_subprocess_exec(*command, env=environ, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 150
-        while not told.exists():
+        while not stack_file.exists():
             assert process.returncode is None, (tmp_path / "up.log").read_text()
             assert time.monotonic() < deadline, (tmp_path / "up.log").read_text()
             await asyncio.sleep(0.2)
-        assert stat.S_IMODE(told.stat().st_mode) == 0o600
-        yield json.loads(told.read_text()) | {"folder": str(tmp_path)}
+        assert stat.S_IMODE(stack_file.stat().st_mode) == 0o600
+        yield json.loads(stack_file.read_text()) | {"folder": str(tmp_path)}
     finally:
         process.send_signal(signal.SIGINT)
         await asyncio.wait_for(process.wait(), 30)
 
 
 def token(stack: dict[str, Any], user: str) -> dict[str, str]:
-    """What the product's own login would give its user."""
+    """The JWT that the product's login would issue to its user."""
     now = int(time.time())
     claims = {
         "sub": user,
@@ -93,7 +93,7 @@ def token(stack: dict[str, Any], user: str) -> dict[str, str]:
 
 
 def client(session: dict[str, Any]) -> tuple[PubNubAsyncio, Inbox]:
-    """An official client of one user, set up from the session alone."""
+    """An official client of one user, configured from the session alone."""
     config = PNConfiguration()
     config.subscribe_key, config.publish_key = session["subscribeKey"], session["publishKey"]
     config.user_id, config.origin, config.ssl = session["userId"], session["origin"], session["tls"]
@@ -112,7 +112,7 @@ async def session(http: aiohttp.ClientSession, stack: dict[str, Any], user: str)
 
 
 async def test_one_persons_connect_reaches_a_friends_inbox(stack: dict[str, Any]) -> None:
-    """Both arrive by official clients; the one who was there is told of the other by name."""
+    """Both connect by official clients; the one who was there is notified of the other by name."""
     async with aiohttp.ClientSession(stack["api"]) as http:
         for user in ("ann", "ben"):
             key = {"X-Service-Key": stack["serviceKey"]}
@@ -127,7 +127,7 @@ async def test_one_persons_connect_reaches_a_friends_inbox(stack: dict[str, Any]
         ben, _ = client(bens)
         ann.subscribe().channels([anns["channels"]["inbox"], anns["channels"]["presence"]]).execute()
         assert (await heard(anns_inbox, "friends.sync"))["payload"]["onlineFriends"] == []
-        await asyncio.sleep(2)  # real time: until ann is settled, nobody is announced to her
+        await asyncio.sleep(2)  # real time: before ann is settled, no friend is announced to her
         ben.subscribe().channels([bens["channels"]["presence"]]).execute()
         online = await heard(anns_inbox, "friend.online")
         assert (online["payload"]["userId"], online["payload"]["name"]) == ("ben", NAMES["ben"])
@@ -142,7 +142,7 @@ async def test_one_persons_connect_reaches_a_friends_inbox(stack: dict[str, Any]
 
 
 async def troubles(http: aiohttp.ClientSession, stack: dict[str, Any]) -> str:
-    """Calls of every kind that go wrong, each with something in it that must not be logged; the token that was sent."""
+    """Failing requests of every kind, each with something that must not be logged; returns the token that was sent."""
     good = token(stack, "ann")["Authorization"]
     forged = {"Authorization": good[:-6] + "AAAAAA"}
     key = {"X-Service-Key": stack["serviceKey"]}
@@ -164,7 +164,7 @@ async def troubles(http: aiohttp.ClientSession, stack: dict[str, Any]) -> str:
 
 
 def secrets(stack: dict[str, Any]) -> list[str]:
-    """Everything that opens something."""
+    """All secrets."""
     names = ("jwtSecret", "serviceKey", "consoleKey", "secretKey")
     passwords = [stack["neo4j"]["password"], stack["redis"].partition("@")[0].rpartition(":")[2]]
     found = [stack[name] for name in names] + passwords + [WEBHOOK_SECRET]
@@ -172,7 +172,7 @@ def secrets(stack: dict[str, Any]) -> list[str]:
 
 
 def command_lines() -> list[str]:
-    """Of every process of this machine that may be looked at."""
+    """The command lines of all readable processes of this machine."""
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -183,13 +183,13 @@ def command_lines() -> list[str]:
 
 
 def nothing_private_in_the_logs(folder: Path, private: list[str]) -> None:
-    """The words are looked for whole and, for tokens, by the part that makes them good."""
+    """Searches for the whole words and, for tokens, for their signature."""
     logs = [path for path in folder.rglob("*.log*") if path.is_file()]
     assert sum(path.stat().st_size for path in logs) > 10_000, "debug logs say something"
     for path in logs:
         text = path.read_text(errors="replace")
         for word in private:
-            assert word not in text, f"{path.name} tells {word[:6]}…"
+            assert word not in text, f"{path.name} contains {word[:6]}…"
             assert word.rpartition(".")[2] not in text or "." not in word, path.name
 
 

@@ -1,4 +1,4 @@
-"""kill -9 of Neo4j in the middle of writes: what was acknowledged is there, and the API recovers by itself."""
+"""kill -9 of Neo4j during writes: acknowledged changes survive, and the API recovers without help."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from tests.support.embedded import EMBEDDED
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(180)]
 
 CLIENTS = 12
-BEFORE = 5
+CHANGES_BEFORE = 5
 
 
 @dataclass
 class Client:
-    """One pair of users whose friendship goes on and off; remembers what was acknowledged."""
+    """One pair of users whose friendship begins and ends; records acknowledged changes."""
 
     api: Api
     number: int
     friends: bool = False
     sure: bool = True
-    """False while a call was not answered: it may or may not have been done."""
+    """False after a call without a response: it may or may not have been done."""
     acknowledged: int = 0
     refused: list[tuple[int, str | None]] = field(default_factory=list)
     was_refused: asyncio.Event = field(default_factory=asyncio.Event)
@@ -38,11 +38,10 @@ class Client:
 
     @property
     def pair(self) -> tuple[str, str]:
-        """The two users."""
         return f"a{self.number}", f"b{self.number}"
 
     async def acknowledges(self, count: int) -> None:
-        """Waits until that many changes were acknowledged."""
+        """Wait for this number of acknowledged changes."""
         while self.acknowledged < count:
             self.progress.clear()
             await self.progress.wait()
@@ -62,17 +61,17 @@ class Client:
     async def _done(self, method: str, me: str, other: str) -> bool:
         headers = {"Authorization": f"Bearer {self.api.token(me)}"}
         url = f"{self.api.url}/v1/friends/{other}"
-        async with self.api.session.request(method, url, headers=headers) as answer:
-            if answer.status != 200:
+        async with self.api.session.request(method, url, headers=headers) as response:
+            if response.status != 200:
                 self.was_refused.set()
-                self.refused.append((answer.status, answer.headers.get("Retry-After")))
+                self.refused.append((response.status, response.headers.get("Retry-After")))
                 self.sure = False
-            return answer.status == 200
+            return response.status == 200
 
 
 @pytest.fixture
 async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[Engines, Settings]]:
-    """Engines that may be killed."""
+    """Databases that may be killed."""
     async with running(tmp_path_factory.mktemp("killed"), environ=EMBEDDED) as engines:
         settings = Settings(
             environment="development",
@@ -87,16 +86,16 @@ async def own(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[E
         yield engines, settings
 
 
-async def test_every_acknowledged_change_survives_and_the_api_comes_back(
+async def test_every_acknowledged_change_survives_and_the_api_recovers(
     own: tuple[Engines, Settings],
 ) -> None:
-    """Meanwhile it answers 503 with Retry-After, never 500, and never hangs."""
+    """While Neo4j is away the API answers 503 with Retry-After, never 500, and never hangs."""
     engines, settings = own
     server = engines.neo4j.server
     assert server is not None
     async with running_api(settings) as api:
         clients = [Client(api, number) for number in range(CLIENTS)]
-        await api.people(*(user for client in clients for user in client.pair))
+        await api.create_users(*(user for client in clients for user in client.pair))
         stop = asyncio.Event()
 
         async def busy(client: Client) -> None:
@@ -108,7 +107,7 @@ async def test_every_acknowledged_change_survives_and_the_api_comes_back(
             for client in clients:
                 group.create_task(busy(client))
             async with asyncio.timeout(60):
-                await asyncio.gather(*(client.acknowledges(BEFORE) for client in clients))
+                await asyncio.gather(*(client.acknowledges(CHANGES_BEFORE) for client in clients))
             await server.kill()
             status, problem = await api.call("GET", "/readyz")
             assert (status, problem["code"]) == (503, "not_ready")
@@ -120,12 +119,12 @@ async def test_every_acknowledged_change_survives_and_the_api_comes_back(
                 await asyncio.gather(*(client.acknowledges(count + 1) for client, count in reached))
             stop.set()
         assert (await api.call("GET", "/readyz"))[0] == 200
-        assert sum(client.acknowledged for client in clients) > BEFORE * CLIENTS
+        assert sum(client.acknowledged for client in clients) > CHANGES_BEFORE * CLIENTS
         refusals = [refusal for client in clients for refusal in client.refused]
         assert {status for status, _ in refusals} == {503}
         assert all(after and int(after) >= 1 for _, after in refusals)
         async with connect(settings) as graph:
             for client in clients:
                 if client.sure:
-                    page = await Friends(graph).page(client.pair[0])
+                    page = await Friends(graph=graph).page(client.pair[0])
                     assert [friend.id for friend in page.friends] == [client.pair[1]] * client.friends

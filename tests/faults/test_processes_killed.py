@@ -1,4 +1,4 @@
-"""The short form of ``make chaos``: real processes die under churn, and afterwards the judge finds nothing lost."""
+"""The short form of ``make chaos``: real processes die under churn, and the judge finds nothing lost."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SEED = 11
 FAULT = killed("Neo4j", "Valkey", "origin", "a bridge")
 
 
-async def test_nothing_is_lost_when_bridges_engines_and_origin_are_killed(tmp_path: Path) -> None:
-    """Every view equals the graph and Here Now; no settled change is missing from an online friend's inbox."""
+async def test_nothing_is_lost_when_bridges_databases_and_origin_are_killed(tmp_path: Path) -> None:
+    """Every view equals the graph and Here Now; no committed change is missing from an online friend's inbox."""
     chance = random.Random(SEED)
     async with running(tmp_path, bridges=2) as stack, populated(stack, 18, 1, chance) as run:
         cycle = await run.cycle(FAULT, chance, acts_of(run, chance, FAULT))

@@ -1,4 +1,4 @@
-"""The Functions of `friends-presence/functions` under Node against a local origin, and their webhook body at the bridge."""
+"""The Functions of `friends-presence/functions` under Node against a local origin, and their webhook body in the bridge."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ AT = 1_769_851_800_000
 
 
 @pytest.mark.skipif(NODE is None, reason="needs Node 20 or newer")
-async def test_the_functions_do_what_the_pattern_says_and_stay_inside_the_limits() -> None:
-    """All cases of functions.test.mjs pass; what they published is in contract; the bridge understands the webhook."""
+async def test_the_functions_do_what_the_pattern_says_and_stay_within_the_limits() -> None:
+    """All cases of functions.test.mjs pass; their messages fit the contract; the bridge parses the webhook."""
     assert NODE
     async with serving() as client:
         process = await asyncio.create_subprocess_exec(
@@ -52,7 +52,7 @@ async def test_the_functions_do_what_the_pattern_says_and_stay_inside_the_limits
 
 @pytest.mark.skipif(NODE is None, reason="needs Node 20 or newer")
 async def test_official_clients_see_each_other_come_and_go_by_functions_alone() -> None:
-    """Ann's client arrives and leaves; Ben's inbox, heard by another official client, says so in this order."""
+    """Ann's client arrives and leaves; Ben's inbox, read by another official client, says so in this order."""
     assert NODE
     async with serving() as client, client.sdk("ben") as ben, client.sdk("ann") as ann:
         for user in ("ann", "ben"):
@@ -75,29 +75,29 @@ async def test_official_clients_see_each_other_come_and_go_by_functions_alone() 
             ben.subscribe().channels("inbox.ben").execute()
             await asyncio.wait_for(inbox.connected.wait(), 30)
             ann.subscribe().channels("presence.shard-45").execute()
-            assert (await asyncio.wait_for(inbox.heard.get(), 30)).type == "friend.online"
+            assert (await asyncio.wait_for(inbox.received.get(), 30)).type == "friend.online"
             await client.call("GET", "/v2/presence/sub-key/demo/channel/presence.shard-45/leave?uuid=ann")
-            told = await asyncio.wait_for(inbox.heard.get(), 30)
-            assert (told.type, told.payload.user_id) == ("friend.offline", "ann")
+            event = await asyncio.wait_for(inbox.received.get(), 30)
+            assert (event.type, event.payload.user_id) == ("friend.offline", "ann")
         finally:
             process.stdin.close()
             await asyncio.wait_for(process.wait(), 10)
 
 
 class Inbox(SubscribeCallback):  # type: ignore[misc]
-    """What an official client hears on an inbox, in contract or not at all."""
+    """Messages that an official client receives on an inbox; each must fit the contract."""
 
     def __init__(self) -> None:
         self.connected = asyncio.Event()
-        self.heard: asyncio.Queue[Any] = asyncio.Queue()
+        self.received: asyncio.Queue[Any] = asyncio.Queue()
 
     def status(self, pubnub: Any, status: Any) -> None:
         """The first status is the connection."""
         self.connected.set()
 
     def presence(self, pubnub: Any, presence: Any) -> None:
-        """Nobody listens to presence here."""
+        """Ignored."""
 
     def message(self, pubnub: Any, message: Any) -> None:
         """One inbox message."""
-        self.heard.put_nowait(MESSAGE.validate_python(message.message))
+        self.received.put_nowait(MESSAGE.validate_python(message.message))

@@ -1,4 +1,4 @@
-"""These tests read our own code."""
+"""These tests parse the project's own code."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import pytest
 
 @pytest.fixture(scope="module", autouse=True)
 def no_collection_while_parsing() -> Iterator[None]:
-    """What earlier tests left is collected before.
+    """Garbage of earlier tests is collected before, and none while parsing.
 
-    CPython 3.11's compiler miscounts its depth ("AST constructor recursion depth mismatch") where a collection in its
-    midst logs a traceback, as that of a failed task which the SDK forgot does: formatting one compiles, too.
+    CPython 3.11's compiler miscounts its depth ("AST constructor recursion depth mismatch") when a collection during a
+    parse logs a traceback, as the collection of a failed task of the SDK does: formatting a traceback also compiles.
     """
     gc.collect()
     gc.disable()

@@ -1,4 +1,4 @@
-"""What the deployment files grant, read as files: no root, no privileges, no writing, no open ports. Starts nothing."""
+"""Deployment files grant no root, no privileges, no writable file system and no open ports. Starts nothing."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 
 
 def pods() -> list[dict[str, object]]:
-    """The pod of every Deployment and Job."""
+    """The pod of each Deployment and Job."""
     documents = yaml.safe_load_all((DEPLOY / "kubernetes" / "friends-presence.yaml").read_text("utf-8"))
     return [one["spec"]["template"]["spec"] for one in documents if one["kind"] in {"Deployment", "Job"}]
 
 
-def test_what_runs_the_service_is_no_root_and_cannot_write() -> None:
-    """The image, its pods, its compose service and the unit of systemd."""
+def test_the_service_never_runs_as_root_and_cannot_write() -> None:
+    """The image, its pods, its Compose services and the systemd unit."""
     dockerfile = (DEPLOY / "Dockerfile").read_text("utf-8")
     users = re.findall(r"^USER (\S+)$", dockerfile, re.MULTILINE)
-    assert users, "the image names its user"
+    assert users, "the image names no user"
     assert users[-1] not in {"0", "root"}
     found = pods()
     assert len(found) >= 3
@@ -44,8 +44,8 @@ def test_what_runs_the_service_is_no_root_and_cannot_write() -> None:
         assert line in unit.splitlines()
 
 
-def test_nothing_listens_to_the_network_unless_asked() -> None:
-    """By default the API is for this machine; compose publishes on loopback alone, engines not at all."""
+def test_nothing_listens_to_the_network_by_default() -> None:
+    """The API listens on loopback; Compose publishes on loopback only, and no database port."""
     assert Settings.model_fields["host"].default == "127.0.0.1"
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
     for name, service in compose["services"].items():

@@ -1,4 +1,4 @@
-"""Documents point at what is there: relative links, and the headings they name. Asks no network."""
+"""Relative links in documents lead to files, folders and headings that exist. Uses no network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CODE = re.compile(r"```.*?```|`[^`\n]*`", re.DOTALL)
 
 
 def anchors(page: Path) -> set[str]:
-    """The names of a page's headings, as a reader of Markdown makes them."""
+    """The anchors of a page's headings, as Markdown renderers make them."""
     text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.DOTALL)
     titles = re.findall(r"^#+ +(.+)$", text, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
@@ -27,7 +27,6 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_relative_link_leads_somewhere(page: Path) -> None:
-    """Files and folders exist, and so do the headings behind a #."""
     lost = []
     for groups in _LINK.findall(_CODE.sub("", page.read_text("utf-8"))):
         link = groups[0] or groups[1]

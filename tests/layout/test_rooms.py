@@ -1,4 +1,4 @@
-"""Rooms: what each may import stands in its `__init__`, and nothing else is imported; none is crowded."""
+"""Rooms: each imports only what its `__init__` names, and a package has few files outside them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,13 @@ def imported(file: Path, package: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("room", ROOMS, ids=lambda room: str(room.relative_to(ROOT)))
 def test_a_room_imports_only_what_its_line_allows(room: Path) -> None:
-    """A new arrow between rooms is a decision: it is written down, or it is not made."""
+    """A new import between rooms is a decision, so it is written down first."""
     files = sorted(room.rglob("*.py"))
     found = {name for file in files for name in imported(file, room.parent.name)} - {room.name}
     assert found == allowed(room)
 
 
 @pytest.mark.parametrize("package", PACKAGES)
-def test_few_files_stand_at_a_packages_root(package: str) -> None:
-    """A stranger sees rooms, not a list of files."""
+def test_a_package_has_at_most_eight_files_outside_its_rooms(package: str) -> None:
     files = {path.name for path in (ROOT / package).glob("*.py")} - {"__init__.py", "__main__.py"}
     assert len(files) <= MAX_FILES_AT_THE_ROOT, sorted(files)

@@ -1,4 +1,4 @@
-"""`docs/security.md`: every threat names its control and a test, and every test that it names is there."""
+"""`docs/security.md`: every threat names its control and a test, and every named test exists."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ THREATS = [
     if line.startswith("| ") and not line.startswith("| threat")
 ]
 _TEST = re.compile(r"`(tests/[\w/.]+?\.py)(?:::(\w+))?`")
-ASKED = (
+SUBJECTS = (
     "inbox", "presence", "none", "confusion", "issuer", "expired", "key id", "huge", "webhook", "IDOR", "flooding",
     "headers", "bodies", "paths", "queries", "slow clients", "Cypher", "CSV", "logs", "demo", "Access Manager",
     "control API", "command lines", "container", "erasure", "lastSeen", "generated calls",
 )  # fmt: skip
-"""What the page must speak of."""
+"""What the page must mention."""
 
 
 @cache
 def functions(path: str) -> set[str]:
-    """The tests of a file."""
+    """The names of a file's functions."""
     tree = ast.parse((ROOT / path).read_text("utf-8"))
     return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -38,8 +38,8 @@ def test_every_threat_has_a_control_and_a_test() -> None:
         assert _TEST.search(threat[2]), f"no test: {threat[0]}"
 
 
-def test_every_test_that_the_page_names_is_there() -> None:
-    """The file and, where it is named, the function in it."""
+def test_every_test_that_the_page_names_exists() -> None:
+    """The file, and the function if one is named."""
     found = _TEST.findall(PAGE)
     assert sum(bool(name) for _, name in found) >= 40
     lost = [
@@ -47,9 +47,8 @@ def test_every_test_that_the_page_names_is_there() -> None:
         for path, name in found
         if not (ROOT / path).exists() or (name and name not in functions(path))
     ]
-    assert lost == []
+    assert lost == [], "renamed or moved: see `git log --follow` of the file"
 
 
-def test_the_page_speaks_of_everything_that_is_tested() -> None:
-    """A subject that goes out of the page is missed."""
-    assert [word for word in ASKED if word not in PAGE] == []
+def test_the_page_mentions_every_subject() -> None:
+    assert [word for word in SUBJECTS if word not in PAGE] == []

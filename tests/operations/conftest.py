@@ -84,7 +84,7 @@ async def prometheus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
             f"--web.listen-address={address}",
         ]
         process = await asyncio.to_thread(
-            Process.start, Program("Prometheus", command, folder / "prometheus.log")
+            Process.start, Program(name="Prometheus", command=command, log=folder / "prometheus.log")
         )
         try:
             async with aiohttp.ClientSession() as http:

@@ -1,1 +1,1 @@
-"""The distributions as somebody else installs them. Knows files and commands; imports nothing of the product."""
+"""The distributions as users install them: files and commands; nothing of the product is imported."""

@@ -1,7 +1,7 @@
-"""The wheel in an environment of its own: it is whole, its extra `local` is enough, and `up` starts everything.
+"""The wheel in a new environment: it is complete, its extra `local` suffices, and `up` starts everything.
 
-The wheel is built from the sdist, so the sdist is whole too. Versions are those of `requirements/run.txt`. The
-checkout is out of sight: other folder, other interpreter, no PYTHONPATH. Engines' jars come from the user's cache.
+The wheel is built from the sdist, so the sdist is complete too. Versions are those of `requirements/run.txt`. The
+checkout is not reachable: another folder, another interpreter, no PYTHONPATH. Neo4j's jars come from the user's cache.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.packaging, pytest.mark.timeout(400)]
 
 
 def run(*command: str | Path, cwd: Path, environ: dict[str, str] = ENVIRON) -> str:
-    """What a command printed; fails with all it said."""
+    """Run a command and return its output; a failure shows all of it."""
     ran = subprocess.run(command, cwd=cwd, env=environ, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
@@ -39,7 +39,7 @@ def run(*command: str | Path, cwd: Path, environ: dict[str, str] = ENVIRON) -> s
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Sdist first, then the wheel out of the sdist alone."""
+    """Build the sdist, then the wheel from the sdist alone."""
     out = tmp_path_factory.mktemp("dist")
     run(UV, "build", "--no-build-isolation", "--python", sys.executable, "--out-dir", out, ROOT, cwd=out)
     assert list(out.glob("*.tar.gz"))
@@ -61,7 +61,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def stack(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """``friends-presence up`` from an empty folder, ended as a service manager ends it."""
+    """``friends-presence up`` in an empty folder, ended by SIGTERM."""
     place = tmp_path_factory.mktemp("empty")
     with (place / "up.log").open("wb") as log:
         command: list[str | Path] = [
@@ -86,7 +86,7 @@ def stack(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 
 def alone(installed: Path) -> dict[str, str]:
-    """The environment of somebody who has only the wheel: its commands and the system's."""
+    """An environment with only the wheel's commands and the system's."""
     return ENVIRON | {"PATH": f"{installed}:/usr/bin:/bin"}
 
 
@@ -98,7 +98,7 @@ def got(address: str, **headers: str) -> tuple[int, bytes]:
 
 
 def test_the_wheel_holds_every_file_that_is_no_python(wheel: Path) -> None:
-    """Queries, migrations, pages, schemas, locks and the marks of typed packages, as many as the checkout has."""
+    """Queries, migrations, pages, schemas, lock files and py.typed markers, as many as the checkout has."""
     inside = set(zipfile.ZipFile(wheel).namelist())
     folders = {"cypher": "*.cypher", "migrations": "*.cypher", "web": "*", "docs/schemas": "*.json"}
     for folder, pattern in folders.items():
@@ -121,7 +121,7 @@ def test_the_wheel_holds_every_file_that_is_no_python(wheel: Path) -> None:
 
 
 def test_the_version_is_the_changelogs(installed: Path) -> None:
-    """Semantic, and the newest that the changelog has a section for."""
+    """A semantic version, and the newest section of the changelog."""
     version = run(installed / "friends-presence", "--version", cwd=installed).strip()
     assert re.fullmatch(r"\d+\.\d+\.\d+", version)
     sections = re.findall(r"^## (\d+\.\d+\.\d+)", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)
@@ -129,7 +129,7 @@ def test_the_version_is_the_changelogs(installed: Path) -> None:
 
 
 def test_a_shell_completes_the_commands_of_all_packages(installed: Path) -> None:
-    """What `--install-completion` calls at a press of Tab knows the commands that come by entry point, too."""
+    """Completion also has the commands that come by entry point."""
     environ = alone(installed) | {
         "_FRIENDS_PRESENCE_COMPLETE": "complete_bash",
         "COMP_WORDS": "friends-presence ",

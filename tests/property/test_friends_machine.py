@@ -1,4 +1,4 @@
-"""Random walks of five people through all actions: real Neo4j and the reference model agree after every step."""
+"""Random actions of five users: real Neo4j and the reference model agree after every step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from graph_service.errors import FriendsError
 from graph_service.friends.friends import Friends
 from graph_service.graph.driver import Graph, connect
 from tests.conftest import Servers
-from tests.contract.test_friends import everybody, visible
+from tests.contract.test_friends import create_users, visible
 from tests.support.reference import ACTIONS, Reference
 
 T = TypeVar("T")
@@ -26,7 +26,7 @@ NUMBER = count()
 
 
 class FriendsMachine(RuleBasedStateMachine):
-    """Five new users a walk, with limits low enough to be met."""
+    """Five new users for each run, with limits low enough to be reached."""
 
     graph: ClassVar[Graph]
     loop: ClassVar[asyncio.AbstractEventLoop]
@@ -35,9 +35,9 @@ class FriendsMachine(RuleBasedStateMachine):
         super().__init__()
         walk = next(NUMBER)
         self.users = [f"w{walk}-{name}" for name in ("ann", "ben", "cat", "dan", "eve")]
-        self.friends = Friends(self.graph, **LIMITS)
+        self.friends = Friends(graph=self.graph, **LIMITS)
         self.model = Reference(**LIMITS)
-        self.wait(everybody(self.graph, *self.users))
+        self.wait(create_users(self.graph, *self.users))
         self.touched: set[str] = set()
 
     def wait(self, call: Coroutine[Any, Any, T]) -> T:
@@ -66,7 +66,7 @@ class FriendsMachine(RuleBasedStateMachine):
             assert self.wait(visible(self.friends, user)) == self.model.visible(user)
 
     def teardown(self) -> None:
-        """At the end everybody's view is right, and every change has its outbox node."""
+        """At the end every user's view is right, and every change has its outbox node."""
         for user in self.users:
             assert self.wait(visible(self.friends, user)) == self.model.visible(user)
         rows = self.wait(
@@ -74,12 +74,12 @@ class FriendsMachine(RuleBasedStateMachine):
                 "MATCH (o:Outbox) WHERE o.a IN $ids RETURN o.a AS a, o.b AS b", ids=self.users
             )
         )
-        assert sorted((row["a"], row["b"]) for row in rows) == sorted(self.model.told)
+        assert sorted((row["a"], row["b"]) for row in rows) == sorted(self.model.outbox)
 
 
 @contextmanager
 def loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
-    """An event loop beside hypothesis, which is not asynchronous."""
+    """An event loop next to hypothesis, which is not asynchronous."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="graph", daemon=True)
     thread.start()
@@ -91,8 +91,8 @@ def loop_in_a_thread() -> Iterator[asyncio.AbstractEventLoop]:
         loop.close()
 
 
-def test_five_people_walk_as_the_model_does(graph: Graph, servers: Servers) -> None:
-    """Shrinks to the shortest sequence where engine and model differ."""
+def test_random_actions_of_five_users_match_the_model(graph: Graph, servers: Servers) -> None:
+    """Shrinks to the shortest sequence where database and model differ."""
 
     async def opened() -> tuple[Any, Graph]:
         context = connect(servers.settings())

@@ -1,4 +1,4 @@
-"""Whatever is asked, the answer is JSON in the shape of a family and never a 500."""
+"""The response to any request is JSON in the shape of a family and never a 500."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ paths = st.one_of(
 
 @pytest.fixture(scope="module")
 async def running() -> AsyncIterator[Running]:
-    """One origin whose polls end at once, with and without Access Manager by turns of the settings."""
+    """One origin whose polls end at once; the test switches Access Manager on and off."""
     running = await start(Options(settings=KeysetSettings(hold_s=0.01)))
     yield running
     await running.close()
@@ -160,7 +160,7 @@ async def running() -> AsyncIterator[Running]:
 async def test_no_request_is_ever_a_500(
     running: Running, method: str, path: str, query: list[tuple[str, str]], body: bytes | None, guarded: bool
 ) -> None:
-    """Any method, path, parameters and body; JSON comes back, and no defect is counted."""
+    """Any method, path, parameters and body; the response is JSON, and no defect is counted."""
     running.origin.keysets["demo"].settings.access_manager = guarded
     url = f"http://127.0.0.1:{running.port}{path}?{'&'.join(f'{name}={value}' for name, value in query)}"
     async with (
@@ -174,7 +174,6 @@ async def test_no_request_is_ever_a_500(
 
 
 async def test_raw_garbage_ends_the_connection_and_not_the_origin(running: Running) -> None:
-    """Bytes that are no HTTP."""
     post = b"POST /publish/demo/demo/0/ch/0 HTTP/1.1\r\nHost: x\r\n"
     for garbage in (
         post + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",

@@ -1,4 +1,4 @@
-"""Requests made of noise: every family answers with JSON and never 500 (501: not served here), and nothing inside the origin breaks."""
+"""Random requests: every family responds with JSON and never 500 (501: not served), and the origin has no defect."""
 
 from __future__ import annotations
 
@@ -143,8 +143,8 @@ KEYS = [
 ]
 KEYS += ["patterns", "channels", "meta", "status", "email", "categories"]
 REQUESTS = 3000
-# Seconds for an answer that nothing holds: far beyond what a busy machine takes, so that only one that never comes fails.
-SLOWEST = 30
+# Far beyond what a busy machine takes, so that only a response that never comes fails.
+MAX_RESPONSE_SECONDS = 30
 
 
 class Noise:
@@ -168,7 +168,7 @@ class Noise:
         return f"{path}?{'&'.join(query)}"
 
     def parameter(self) -> str:
-        """One name with a value that mostly is of its kind."""
+        """One parameter with a value that is mostly of its type."""
         choose = self.random.choice
         kind = choose(list(PARAMETERS))
         values = {"numbers": NUMBERS, "names": NAMES, "texts": TEXTS + EXPRESSIONS}
@@ -176,7 +176,7 @@ class Noise:
         return f"{choose(PARAMETERS[kind])}={quote(value, safe='%,')}"
 
     def body(self) -> bytes:
-        """A body: mostly JSON of the families' own words in random places."""
+        """A body: mostly JSON with the families' member names in random places."""
         if self.random.random() < 0.2:
             return self.random.choice(TEXTS).encode()
         return json.dumps(self.value(4)).encode()
@@ -192,7 +192,7 @@ class Noise:
 
 
 async def answered(client: Client, noise: Noise) -> tuple[str, int]:
-    """Sends one random request; a poll that is held is let go."""
+    """Send one random request; a pending poll is cancelled."""
     method, path = (
         noise.random.choice(["GET", "GET", "GET", "POST", "PATCH", "DELETE", "PUT", "OPTIONS"]),
         noise.path(),
@@ -201,13 +201,13 @@ async def answered(client: Client, noise: Noise) -> tuple[str, int]:
     body = noise.body() if method in {"POST", "PATCH"} else b""
     polls = path.startswith("/v2/subscribe")
     try:
-        async with asyncio.timeout(0.2 if polls else SLOWEST):
+        async with asyncio.timeout(0.2 if polls else MAX_RESPONSE_SECONDS):
             async with client.session.request(
                 method, _exact(client, path), data=body, headers=headers
             ) as answer:
                 text = await answer.read()
     except TimeoutError:
-        assert polls, f"{method} {path}: no answer within {SLOWEST} s"
+        assert polls, f"{method} {path}: no answer within {MAX_RESPONSE_SECONDS} s"
         return path, 0
     if method != "OPTIONS":
         json.loads(text, parse_constant=_no_constant)

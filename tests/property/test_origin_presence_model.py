@@ -34,7 +34,7 @@ steps = st.lists(step, max_size=40)
 
 @dataclass
 class Model:
-    """Who is present until when: the rules in four lines each."""
+    """A reference model: who is present until when."""
 
     implicit: bool
     until: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -59,13 +59,13 @@ class Model:
 
 @dataclass
 class Listener:
-    """Rebuilds who is present from what is told, as a client would."""
+    """Derives who is present from the announced events, as a client would."""
 
     heard: dict[str, set[str]] = field(default_factory=lambda: {channel: set() for channel in CHANNELS})
     last_at: float = 0.0
 
     def take(self, events: list[PresenceEvent]) -> None:
-        """Follows events, checking that each is one that could happen."""
+        """Apply events, checking that each is possible."""
         for event in events:
             if event.action in QUIET:
                 continue
@@ -107,7 +107,7 @@ def test_announced_events_rebuild_exactly_who_is_present(plan: list, implicit: b
 @settings(max_examples=300, deadline=None)
 @given(steps, st.sampled_from([0, 1, 2]))
 def test_intervals_name_everyone_whose_presence_changed(plan: list, announce_max: int) -> None:
-    """After each interval what was told is what is; only users of two arrays need to be looked up."""
+    """After each interval the announced state is the real one; only users in two arrays need a look-up."""
     machine = Presence(PresenceSettings(timeout_s=TIMEOUT_S, announce_max=announce_max, interval_s=10))
     now, known = 0.0, {channel: set() for channel in CHANNELS}
     for kind, user, channel, number in [*plan, ("wait", "", "", 200.0)]:
@@ -124,13 +124,13 @@ def test_intervals_name_everyone_whose_presence_changed(plan: list, announce_max
 
 
 def _follow(machine: Presence, known: dict[str, set[str]], events: list[PresenceEvent]) -> None:
-    """A look-up tells of the moment it is made, which is after all of `events`: then the number may be another."""
+    """A look-up returns the state after all of `events`, so the occupancy may differ from an event's."""
     for number, event in enumerate(events, 1):
         here = known[event.channel]
         if event.action == INTERVAL:
-            told = [(action, user) for action in DELTAS for user in (event.deltas or {}).get(action, ())]
-            times = Counter(user for _, user in told)
-            for action, user in told:
+            changes = [(action, user) for action in DELTAS for user in (event.deltas or {}).get(action, ())]
+            times = Counter(user for _, user in changes)
+            for action, user in changes:
                 coming = user in machine.here(event.channel) if times[user] > 1 else action == "join"
                 (here.add if coming else here.discard)(user)
             looked_up_late = max(times.values(), default=0) > 1 and event.channel in {

@@ -1,4 +1,4 @@
-"""No message is lost or doubled between cursors, however the polls are split."""
+"""No message is lost or duplicated between cursors, however the polls are split."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ action = st.one_of(st.sampled_from(CHANNELS), st.just("poll"))
 
 
 def expected(channel: str) -> list[str]:
-    """The subscriptions a message of `channel` comes by."""
+    """The subscriptions that match a message of `channel`."""
     return {"a": ["a"], "b": ["b"], "w.x": ["w.*"], "w.y.z": ["w.*", "w.y.*"]}[channel]
 
 
@@ -29,9 +29,11 @@ def test_each_message_comes_once_for_each_match_in_order(plan: list[str]) -> Non
     for word in [*plan, "poll"]:
         if word == "poll":
             found = queue.read(SOURCES, cursor)
-            assert [told.timetoken for _, told in found] == sorted(told.timetoken for _, told in found)
-            got += [(match, told.timetoken) for match, told in found]
-            cursor = max((told.timetoken for _, told in found), default=cursor)
+            assert [message.timetoken for _, message in found] == sorted(
+                message.timetoken for _, message in found
+            )
+            got += [(match, message.timetoken) for match, message in found]
+            cursor = max((message.timetoken for _, message in found), default=cursor)
         else:
             timetoken += 3
             queue.append(event(Envelope(channel=word, payload=0), timetoken, "k", "5", 1))
@@ -44,8 +46,8 @@ def test_each_message_comes_once_for_each_match_in_order(plan: list[str]) -> Non
     st.lists(st.tuples(st.sampled_from(CHANNELS), st.integers(1, 10**9)), max_size=200), st.integers(1, 20)
 )
 def test_the_queue_forgets_the_oldest_and_nothing_else(plan: list[tuple[str, int]], bound: int) -> None:
-    """By number over all channels and by age; what is kept is found in every log it belongs to."""
-    queue, timetoken = Channels(keep=100, keep_s=100.0, in_all=bound), 1
+    """By number over all channels and by age; a stored event is in every log that it belongs to."""
+    queue, timetoken = Channels(max_per_channel=100, max_age_seconds=100.0, max_in_all=bound), 1
     sent: list[tuple[str, int]] = []
     for channel, gap in plan:
         timetoken += gap
@@ -53,5 +55,7 @@ def test_the_queue_forgets_the_oldest_and_nothing_else(plan: list[tuple[str, int
         sent.append((channel, timetoken))
     kept = [(channel, at) for channel, at in sent[-bound:] if at >= timetoken - 100 * 10**7]
     found = queue.read(SOURCES, 0)
-    assert sorted((told.channel, told.timetoken) for match, told in found if match != "w.y.*") == sorted(kept)
+    assert sorted(
+        (message.channel, message.timetoken) for match, message in found if match != "w.y.*"
+    ) == sorted(kept)
     assert len(queue.events()) == len(kept)

@@ -1,4 +1,4 @@
-"""A real server on a free port, called as products call it. Knows HTTP and tokens; no use case."""
+"""A real server on a free port, called as products call it."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ class Api:
             headers["Authorization"] = f"Bearer {self.token(user)}"
         if service:
             headers["X-Service-Key"] = SERVICE_KEY
-        async with self.session.request(method, self.url + path, headers=headers, **more) as answer:
-            return answer.status, await answer.json(content_type=None)
+        async with self.session.request(method, self.url + path, headers=headers, **more) as response:
+            return response.status, await response.json(content_type=None)
 
-    async def people(self, *users: str) -> None:
-        """Creates users, named like their ids."""
+    async def create_users(self, *users: str) -> None:
+        """Create users, named like their ids."""
         for user in users:
             await self.call("PUT", f"/v1/users/{user}", service=True, json={"name": user.title()})
 
     async def befriend(self, one: str, *others: str) -> None:
-        """Makes friends by asking and accepting."""
+        """Make friends by requesting and accepting."""
         for other in others:
             await self.call("PUT", f"/v1/friends/{other}", user=one)
             await self.call("PUT", f"/v1/friends/{one}", user=other)
@@ -68,11 +68,11 @@ class Api:
 
 @asynccontextmanager
 async def running_api(settings: Settings, extra: Sequence[TypedRoutes] = ()) -> AsyncIterator[Api]:
-    """The product's own composition on a free port."""
+    """The product's composition root, on a free port."""
     async with AsyncExitStack() as stack:
-        made = build_services(settings, await stack.enter_async_context(open_backends(settings)))
-        gate = await stack.enter_async_context(open_authenticator(settings))
-        app = build_app(settings, made, gate, extra)
+        services = build_services(settings, await stack.enter_async_context(open_backends(settings)))
+        authenticator = await stack.enter_async_context(open_authenticator(settings))
+        app = build_app(settings, services, authenticator, extra)
         address = await stack.enter_async_context(server.listening(app, settings))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         yield Api(address.url, session, settings)

@@ -21,13 +21,13 @@ from tests.support.standins import StandInParts
 async def main(settings: Settings) -> None:
     """One worker."""
     if "DIE" in os.environ:
-        raise SetupError(what="told to die", todo="Do not tell it to")
-    parts = StandInParts()
-    async with open_authenticator(settings) as gate:
-        app = build_app(settings, cast(Services, parts), gate)
+        raise SetupError(what="this worker fails on purpose", todo="Unset DIE")
+    services = StandInParts()
+    async with open_authenticator(settings) as authenticator:
+        app = build_app(settings, cast(Services, services), authenticator)
         async with server.listening(app, settings) as address:
-            stopped = asyncio.create_task(server.until_stopped(settings, parts.readiness))
-            await asyncio.sleep(0)  # a signal may come as soon as somebody has read the next line
+            stopped = asyncio.create_task(server.until_stopped(settings, services.readiness))
+            await asyncio.sleep(0)  # a signal may come as soon as the test has read the next line
             sys.stdout.write(f"{os.getpid()} {address.url}\n")
             sys.stdout.flush()
             await stopped

@@ -1,8 +1,8 @@
-"""Made-up histories of one inbox, with the view they must end in: for every client's rules, in whatever language.
+"""Generated histories of one inbox, each with the view it must end in, to test the rules of clients in any language.
 
-A history is a truth that changes (friends, requests, who is online) and the messages that tell of it. On the way
-messages are repeated, delayed past newer ones and, where a sync follows, lost. Each message carries `ts`, the clock of
-the read it was made from, as the service does it.
+A history is a truth that changes (friends, requests, who is online) and the messages about it. On the way messages are
+repeated, delayed past newer ones and, where a sync follows, lost. Each message carries `ts`, the clock of the read
+that it is from, as in the service.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Truth:
-    """What is so, and how it is told."""
+    """The true state, and the messages about it."""
 
     random: random.Random
     clock: int = 0
@@ -29,7 +29,7 @@ class Truth:
     online: dict[str, bool] = field(default_factory=dict)
     friends: set[str] = field(default_factory=set)
     requests: dict[str, str] = field(default_factory=dict)
-    told: list[Json] = field(default_factory=list)
+    sent: list[Json] = field(default_factory=list)
 
     def tick(self) -> str:
         """The next reading of the clock; sometimes the same one, since two reads may share it."""
@@ -38,10 +38,10 @@ class Truth:
 
     def presence(self, user: str) -> None:
         """A friend comes or goes."""
-        self.clock += 1  # two changes of one person are never read at one moment
+        self.clock += 1  # two changes of one user are never read at one moment
         self.online[user] = not self.online[user]
         kind = "friend.online" if self.online[user] else "friend.offline"
-        self._tell(kind, {"userId": user, "at": self.clock // 1000} | self._words(kind, user))
+        self._send(kind, {"userId": user, "at": self.clock // 1000} | self._words(kind, user))
 
     def relation(self, user: str) -> None:
         """A friendship, a request, or their end."""
@@ -49,15 +49,15 @@ class Truth:
         if user in self.friends or user in self.requests:
             self.friends.discard(user)
             self.requests.pop(user, None)
-            self._tell("friend.removed", {"userId": user})
+            self._send("friend.removed", {"userId": user})
         elif self.random.random() < 0.4:
             self.requests[user] = self.random.choice([user, ME])
             words = {"userId": user, "name": user.title(), "requestedBy": self.requests[user]}
-            self._tell("friend.requested", words)
+            self._send("friend.requested", words)
         else:
             self.friends.add(user)
             words = {"userId": user, "name": user.title(), "online": self.online[user], "lastSeen": None}
-            self._tell("friend.added", words)
+            self._send("friend.added", words)
 
     def sync(self) -> None:
         """Who is online, in one part or several."""
@@ -72,18 +72,18 @@ class Truth:
             }
             if parts > 1:
                 words |= {"part": part + 1, "parts": parts}
-            self.told.append(message("friends.sync", ts, words))
+            self.sent.append(message("friends.sync", ts, words))
 
     def page(self) -> None:
-        """All friends by HTTP; no message, but it arrives among them."""
+        """All friends by HTTP: not a message, but it arrives among them."""
         rows = [
             {"id": user, "name": user.title(), "online": self.online[user], "lastSeen": None, "since": None}
             for user in sorted(self.friends)
         ]
-        self.told.append({"type": "page", "schemaVersion": "1.0.0", "ts": self.tick(), "payload": rows})
+        self.sent.append({"type": "page", "schemaVersion": "1.0.0", "ts": self.tick(), "payload": rows})
 
     def view(self) -> Json:
-        """What every client must show in the end."""
+        """The view of every client at the end."""
         return {
             "online": sorted(user for user in self.friends if self.online[user]),
             "friends": sorted(self.friends),
@@ -94,12 +94,12 @@ class Truth:
     def _words(self, kind: str, user: str) -> Json:
         return {"name": user.title()} if kind == "friend.online" else {"lastSeen": stamp(self.clock)}
 
-    def _tell(self, kind: str, payload: Json) -> None:
-        self.told.append(message(kind, self.tick(), payload))
+    def _send(self, kind: str, payload: Json) -> None:
+        self.sent.append(message(kind, self.tick(), payload))
 
 
 def message(kind: str, ts: str, payload: Json) -> Json:
-    """As on the wire."""
+    """A message as published."""
     return {
         "type": kind,
         "schemaVersion": "1.0.0",
@@ -110,18 +110,18 @@ def message(kind: str, ts: str, payload: Json) -> Json:
 
 
 def stamp(micros: int) -> str:
-    """A time as the service writes it."""
+    """A time in the service's format."""
     return (BEGAN + timedelta(microseconds=micros)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def trace(seed: int) -> Json:
     """One history: `messages` as they arrive, `view` as it must be after the last one."""
     rolled = random.Random(seed)
-    people = [f"p{number}" for number in range(rolled.randint(1, 6))]
-    truth = Truth(rolled, online={user: rolled.random() < 0.5 for user in people})
+    users = [f"p{number}" for number in range(rolled.randint(1, 6))]
+    truth = Truth(rolled, online={user: rolled.random() < 0.5 for user in users})
     truth.friends = set()
     for _ in range(rolled.randint(5, 40)):
-        user = rolled.choice(people)
+        user = rolled.choice(users)
         if (roll := rolled.random()) < 0.1:
             truth.sync()
         elif roll < 0.15:
@@ -130,17 +130,17 @@ def trace(seed: int) -> Json:
             truth.presence(user)
         else:
             truth.relation(user)
-    delivered = list(_on_the_way(rolled, truth.told))
-    truth.told = []
+    delivered = list(_on_the_way(rolled, truth.sent))
+    truth.sent = []
     truth.clock += 1
     truth.sync()
-    return {"seed": seed, "messages": [*delivered, *_noise(), *truth.told], "view": truth.view()}
+    return {"seed": seed, "messages": [*delivered, *_noise(), *truth.sent], "view": truth.view()}
 
 
-def _on_the_way(rolled: random.Random, told: list[Json]) -> Iterator[Json]:
+def _on_the_way(rolled: random.Random, sent: list[Json]) -> Iterator[Json]:
     """Presence may be lost, everything may be late or come twice, some of it comes as batches."""
     late: list[Json] = []
-    for one in told:
+    for one in sent:
         lost = one["type"] in LOSABLE and rolled.random() < 0.15
         late += [] if lost else [one] * rolled.choice([1, 1, 1, 2, 3])
     spread = rolled.choice([0, 2, 8, 40])
@@ -159,7 +159,7 @@ def _on_the_way(rolled: random.Random, told: list[Json]) -> Iterator[Json]:
 
 
 def _noise() -> Iterator[Json]:
-    """What no client of this version understands, and must take no harm from."""
+    """Messages that no client of this version understands, and that must do no harm."""
     ts = stamp(10**15)
     yield message("friend.waved", ts, {"userId": "p0"})
     yield message("friend.removed", ts, {"userId": "p0"}) | {"schemaVersion": "2.0.0"}

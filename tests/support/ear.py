@@ -1,4 +1,4 @@
-"""A listener of the official Python clients that keeps what it hears. Knows their callback interface, nothing else."""
+"""A listener for the official Python clients that records everything they receive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pubnub.callbacks import SubscribeCallback
 
 
 class MessageListener(SubscribeCallback):
-    """Hears in any thread; `heard` is awaited in the loop it was made in."""
+    """Callbacks may come in any thread; `heard` is awaited in the event loop that made the listener."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -29,7 +29,7 @@ class MessageListener(SubscribeCallback):
         self._keep("status", status)
 
     def presence(self, pubnub: Any, presence: Any) -> None:
-        """Somebody came or went."""
+        """A presence event."""
         self._keep("presence", presence)
 
     def message(self, pubnub: Any, message: Any) -> None:
@@ -45,19 +45,19 @@ class MessageListener(SubscribeCallback):
         self._keep("action", action)
 
     async def heard(
-        self, kind: str, debouncers: Callable[[Any], bool] = lambda _: True, within_s: float = 10.0
+        self, kind: str, matches: Callable[[Any], bool] = lambda _: True, within_seconds: float = 10.0
     ) -> Any:
-        """The first thing of `kind` that fits, now or soon."""
-        async with asyncio.timeout(within_s):
+        """The first recorded item of this kind that matches; waits for it."""
+        async with asyncio.timeout(within_seconds):
             while True:
                 for known, what in self.kept:
-                    if known == kind and debouncers(what):
+                    if known == kind and matches(what):
                         return what
                 self._arrived.clear()
                 await self._arrived.wait()
 
     async def connected(self) -> None:
-        """Until the client says it is connected."""
+        """Wait until the client is connected."""
         await self.heard(
             "status", lambda status: getattr(status.category, "name", "") == "PNConnectedCategory"
         )

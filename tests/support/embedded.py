@@ -1,4 +1,4 @@
-"""An environment in which a test starts engines of its own, whatever NEO4J_URI and REDIS_URL say; as cheap as all."""
+"""An environment without NEO4J_URI and REDIS_URL, in which a test starts its own engines."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""A cluster of two as a driver sees it: one Neo4j behind two doors, one of them a replica that lags.
+"""A cluster of two as a driver sees it: one Neo4j behind two Bolt proxies, one of them a lagging replica.
 
-A door passes Bolt on and knows four messages: it tells the driver to speak a version it can read, writes both doors
-into the routing table, notes every query with its bookmarks, and as the replica answers a query that brings no bookmark
-as a member would that has received nothing yet: without rows. With one it passes it on, as a member does that
-has waited for it.
+A proxy forwards Bolt and changes four messages: it negotiates a version that it can parse, writes both proxies into
+the routing table, and records every query with its bookmarks. As the replica it responds to a query without bookmarks
+like a member that has not received the write yet: without rows. A query with a bookmark is forwarded, as by a member
+that has waited for it.
 """
 
 from __future__ import annotations
@@ -20,54 +20,54 @@ from neo4j._codec.packstream.v1 import PackableBuffer, Packer, UnpackableBuffer,
 VERSION = bytes((0, 4, 4, 5))
 """Bolt 5.4 to 5.0: versions without the newer handshake."""
 RUN, SUCCESS = b"\x10", b"\x70"
-NOTHING = "UNWIND [] AS nothing RETURN nothing"
+NO_ROWS = "UNWIND [] AS nothing RETURN nothing"
 
 
 @dataclass(frozen=True)
-class Heard:
-    """A query as it came in."""
+class ReceivedQuery:
+    """A query as received."""
 
     text: str
     bookmarks: tuple[str, ...]
 
 
 @dataclass
-class Door:
-    """Where a driver connects, and what it asked here."""
+class Proxy:
+    """One address that a driver connects to, and the queries that it received."""
 
     lags: bool
     port: int = 0
-    heard: list[Heard] = field(default_factory=list)
+    queries: list[ReceivedQuery] = field(default_factory=list)
 
 
 @dataclass
 class Cluster:
-    """The two doors."""
+    """Both proxies."""
 
     target: tuple[str, int]
-    leader: Door = field(default_factory=lambda: Door(lags=False))
-    replica: Door = field(default_factory=lambda: Door(lags=True))
+    leader: Proxy = field(default_factory=lambda: Proxy(lags=False))
+    replica: Proxy = field(default_factory=lambda: Proxy(lags=True))
 
     @property
     def uri(self) -> str:
-        """What a driver is given."""
+        """For the driver."""
         return f"neo4j://127.0.0.1:{self.leader.port}"
 
     def table(self) -> list[dict[str, Any]]:
         """The servers of a routing table: the leader routes and writes, the replica reads."""
-        leader, replica = (f"127.0.0.1:{door.port}" for door in (self.leader, self.replica))
+        leader, replica = (f"127.0.0.1:{proxy.port}" for proxy in (self.leader, self.replica))
         roles = (("ROUTE", leader), ("WRITE", leader), ("READ", replica))
         return [{"role": role, "addresses": [address]} for role, address in roles]
 
 
 @asynccontextmanager
 async def lagging(host: str, port: int) -> AsyncIterator[Cluster]:
-    """Both doors, open."""
+    """Both proxies, listening."""
     cluster = Cluster((host, port))
     servers = []
-    for door in (cluster.leader, cluster.replica):
-        server = await asyncio.start_server(_answers(cluster, door), "127.0.0.1", 0)
-        door.port = server.sockets[0].getsockname()[1]
+    for proxy in (cluster.leader, cluster.replica):
+        server = await asyncio.start_server(_forwarding(cluster, proxy), "127.0.0.1", 0)
+        proxy.port = server.sockets[0].getsockname()[1]
         servers.append(server)
     try:
         yield cluster
@@ -76,24 +76,24 @@ async def lagging(host: str, port: int) -> AsyncIterator[Cluster]:
             server.close()
 
 
-def _answers(cluster: Cluster, door: Door) -> Callable[..., Any]:
+def _forwarding(cluster: Cluster, proxy: Proxy) -> Callable[..., Any]:
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        there, back = await asyncio.open_connection(*cluster.target)
+        server_reader, server_writer = await asyncio.open_connection(*cluster.target)
         with suppress(asyncio.IncompleteReadError, ConnectionError):
             hello = await reader.readexactly(20)
-            back.write(hello[:4] + VERSION + bytes(12))
-            writer.write(await there.readexactly(4))
+            server_writer.write(hello[:4] + VERSION + bytes(12))
+            writer.write(await server_reader.readexactly(4))
             await asyncio.gather(
-                _pass(reader, back, lambda message: _asked(door, message)),
-                _pass(there, writer, lambda message: _told(cluster, message)),
+                _forward(reader, server_writer, lambda message: _request(proxy, message)),
+                _forward(server_reader, writer, lambda message: _response(cluster, message)),
             )
-        back.close()
+        server_writer.close()
         writer.close()
 
     return connected
 
 
-async def _pass(
+async def _forward(
     source: asyncio.StreamReader, sink: asyncio.StreamWriter, changed: Callable[[bytes], bytes]
 ) -> None:
     """Message by message; a message is chunks of up to 65,535 bytes and an empty one (Bolt docs)."""
@@ -112,22 +112,22 @@ async def _pass(
         sink.close()
 
 
-def _asked(door: Door, message: bytes) -> bytes:
+def _request(proxy: Proxy, message: bytes) -> bytes:
     if message[1:2] != RUN:
         return message
     text, parameters, extra = _unpacked(message).fields
-    marks = tuple(extra.get("bookmarks") or ())
-    door.heard.append(Heard(text, marks))
-    if door.lags and not marks:
-        return _packed(RUN, NOTHING, {}, extra)
+    bookmarks = tuple(extra.get("bookmarks") or ())
+    proxy.queries.append(ReceivedQuery(text, bookmarks))
+    if proxy.lags and not bookmarks:
+        return _packed(RUN, NO_ROWS, {}, extra)
     return _packed(RUN, text, parameters, extra)
 
 
-def _told(cluster: Cluster, message: bytes) -> bytes:
+def _response(cluster: Cluster, message: bytes) -> bytes:
     if message[1:2] != SUCCESS or b"\x82rt" not in message:
         return message
-    (given,) = _unpacked(message).fields
-    return _packed(SUCCESS, given | {"rt": given["rt"] | {"servers": cluster.table()}})
+    (fields,) = _unpacked(message).fields
+    return _packed(SUCCESS, fields | {"rt": fields["rt"] | {"servers": cluster.table()}})
 
 
 def _unpacked(message: bytes) -> Any:

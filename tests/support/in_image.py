@@ -1,4 +1,4 @@
-"""The service in a container of its image instead of in the tests' process, on the same engines of this machine."""
+"""The service in a container of its image instead of in the tests' process, on the same databases."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import docker  # type: ignore[import-untyped]
 from local_stack.engines.ports import free_port
 
 IMAGE = os.environ.get("SERVICE_IMAGE", "")
-"""Which one; empty: tests run the service in their own process."""
-PATIENCE_S = 60.0
+"""The image; if empty, tests run the service in their own process."""
+READY_TIMEOUT_SECONDS = 60.0
 
 
 @asynccontextmanager
 async def service(options: Mapping[str, object]) -> AsyncIterator[str]:
-    """API and bridge in one container as deploy/ runs it, with these options; its address once it is ready."""
-    environ = {name.upper(): _word(value) for name, value in options.items()} | {"PORT": str(free_port())}
+    """API and bridge in one container, run as in deploy/, with these settings; its address once it is ready."""
+    environ = {name.upper(): _text(value) for name, value in options.items()} | {"PORT": str(free_port())}
     client = docker.from_env(timeout=60)
     container = await asyncio.to_thread(
         client.containers.run,
@@ -41,22 +41,22 @@ async def service(options: Mapping[str, object]) -> AsyncIterator[str]:
         client.close()
 
 
-def _word(value: object) -> str:
+def _text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 async def _ready(address: str, container: Any) -> None:
     try:
-        async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as http:
-            while not await _answers(http, address):  # noqa: ASYNC110 - a container sets no event
+        async with asyncio.timeout(READY_TIMEOUT_SECONDS), aiohttp.ClientSession() as http:
+            while not await _is_ready(http, address):  # noqa: ASYNC110 - a container has no event to wait for
                 await asyncio.sleep(0.05)
     except TimeoutError:
         raise AssertionError(container.logs().decode()) from None
 
 
-async def _answers(http: aiohttp.ClientSession, address: str) -> bool:
+async def _is_ready(http: aiohttp.ClientSession, address: str) -> bool:
     try:
-        async with http.get(f"{address}/readyz") as reply:
-            return reply.status == 200
+        async with http.get(f"{address}/readyz") as response:
+            return response.status == 200
     except aiohttp.ClientError:
         return False

@@ -1,4 +1,4 @@
-"""A local origin on a free port, spoken to by plain HTTP. Knows URLs and JSON, nothing of what answers mean."""
+"""Plain HTTP requests to a local origin on a free port."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from yarl import URL
 from local_stack.origin.app import Running
 
 START = 1_700_000_000.0
-"""Where the virtual clock of tests stands when they begin."""
+"""The virtual clock at the start of a test, in Unix seconds."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer: its status, its JSON and its headers."""
+    """A response: status, JSON and headers."""
 
     status: int
     body: Any
@@ -27,11 +27,11 @@ class Reply:
     text: str
 
 
-class Wire:
-    """HTTP to one running origin with the keys demo, demo and the secret sec."""
+class OriginHttp:
+    """Requests to one running origin with the keys demo, demo and the secret sec."""
 
     def __init__(
-        self, running: Running, session: aiohttp.ClientSession, control: aiohttp.ClientSession
+        self, *, running: Running, session: aiohttp.ClientSession, control: aiohttp.ClientSession
     ) -> None:
         self.running = running
         self.keyset = running.origin.keysets["demo"]
@@ -40,18 +40,18 @@ class Wire:
         self._control = control
 
     async def call(self, path: str, method: str = "GET", **options: Any) -> Reply:
-        """Sends exactly this path, encoded as it stands."""
+        """Send exactly this path, without encoding it."""
         url = URL(f"http://127.0.0.1:{self.running.port}{path}", encoded=True)
-        # A connection that once carried a control request or a body is aiohttp's for good.
+        # A connection is handed over to aiohttp permanently by a control request or a body.
         session = self._control if method != "GET" or path.startswith("/_control") else self._session
         async with session.request(method, url, **options) as answer:
             text = await answer.text()
             return Reply(answer.status, json.loads(text) if text else None, answer.headers, text)
 
     async def subscribe(self, channels: str, tt: int | str = 0, uuid: str = "", **query: str) -> Reply:
-        """One subscribe request; `channels` as they stand in the path."""
-        given = {"tt": str(tt), **({"uuid": uuid} if uuid else {}), **query}
-        text = "&".join(f"{name}={quote(value, safe='')}" for name, value in given.items())
+        """One subscribe request; `channels` as in the path."""
+        parameters = {"tt": str(tt), **({"uuid": uuid} if uuid else {}), **query}
+        text = "&".join(f"{name}={quote(value, safe='')}" for name, value in parameters.items())
         return await self.call(f"/v2/subscribe/demo/{channels}/0?{text}")
 
     async def cursor(self, channels: str, uuid: str = "", **query: str) -> int:
@@ -59,7 +59,6 @@ class Wire:
         return int((await self.subscribe(channels, 0, uuid, **query)).body["t"]["t"])
 
     async def publish(self, channel: str, message: Any, query: str = "uuid=pub") -> Reply:
-        """Publishes by GET."""
         text = quote(json.dumps(message, separators=(",", ":")), safe="")
         return await self.call(f"/publish/demo/demo/0/{quote(channel, safe='')}/0/{text}?{query}")
 
@@ -70,15 +69,14 @@ class Wire:
         return reply.body
 
     async def advance(self, seconds: float) -> None:
-        """Moves the virtual clock."""
         await self.control("/clock", "POST", {"advance": seconds})
 
     async def polls(self, number: int) -> None:
-        """Waits until `number` polls are open."""
+        """Wait until `number` polls are open."""
         while self.keyset.channels.waiters != number:  # noqa: ASYNC110 - the origin announces no poll
             await asyncio.sleep(0.001)
 
 
-def told(reply: Reply) -> list[Any]:
+def payloads(reply: Reply) -> list[Any]:
     """The payloads of a subscribe reply."""
     return [envelope["d"] for envelope in reply.body["m"]]

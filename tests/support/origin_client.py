@@ -1,7 +1,4 @@
-"""A running origin and plain, signed or official-client requests to it.
-
-Knows how an origin is started and how its answers are read. Knows nothing of any endpoint.
-"""
+"""A running origin, and plain, signed or official-client requests to it."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ NO_BODY = object()
 
 
 class Client:
-    """Requests to a running origin; `keyset` and `origin` are the inside of it."""
+    """Requests to a running origin; `keyset` and `origin` give access to its state."""
 
     def __init__(self, running: Running, session: aiohttp.ClientSession) -> None:
         self.origin = running.origin
@@ -40,14 +37,14 @@ class Client:
     async def call(
         self, method: str, path: str, body: Any = NO_BODY, headers: dict[str, str] | None = None
     ) -> tuple[int, Any]:
-        """Status and JSON of one call; `body` is sent as JSON, or as it is when it is bytes."""
+        """Status and JSON of one request; `body` is sent as JSON, bytes as they are."""
         async with self.session.request(
             method, URL(f"http://{self.address}{path}", encoded=True), data=_sent(body), headers=headers
         ) as answer:
             return answer.status, json.loads(await answer.read())
 
     async def text(self, method: str, path: str, body: Any = NO_BODY) -> str:
-        """The bytes of an answer as they came, decoded."""
+        """The text of a response."""
         url = URL(f"http://{self.address}{path}", encoded=True)
         async with self.session.request(method, url, data=_sent(body)) as answer:
             return await answer.text()
@@ -105,7 +102,7 @@ class Client:
 
 @asynccontextmanager
 async def serving(control: bool = False, **settings: Any) -> AsyncIterator[Client]:
-    """A fresh origin with these keyset settings; a defect inside it fails the test."""
+    """A new origin with these keyset settings; a defect in it fails the test."""
     running = await start(Options(settings=KeysetSettings(**settings), control=control))
     try:
         async with aiohttp.ClientSession() as session:

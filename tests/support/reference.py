@@ -1,4 +1,4 @@
-"""The rules of friendship in memory: what real Neo4j is compared with. Written from the rules, not from the queries."""
+"""The reference model: the rules of friendship in memory. Written from the rules, not from the queries."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ ACTIONS = ("ask", "remove", "cancel_or_decline", "block", "unblock")
 
 @dataclass
 class Reference:
-    """Friendships, requests and blocks of a few people, and the pairs that have to be told."""
+    """Friendships, requests and blocks of a few users, and the changed pairs in the outbox."""
 
     friend_limit: int = 10_000
     pending_limit: int = 1_000
     friends: set[frozenset[str]] = field(default_factory=set)
     requests: set[tuple[str, str]] = field(default_factory=set)
     blocks: set[tuple[str, str]] = field(default_factory=set)
-    told: list[tuple[str, str]] = field(default_factory=list)
+    outbox: list[tuple[str, str]] = field(default_factory=list)
 
     def ask(self, me: str, other: str) -> Outcome:
-        """Asks or accepts."""
+        """Request or accept."""
         self._not_self(me, other)
         both = frozenset((me, other))
         if both in self.friends:
-            return Outcome(State.FRIENDS, changed=False)
+            return Outcome(state=State.FRIENDS, changed=False)
         if (me, other) in self.blocks:
             raise BlockedByCaller(id=other)
         if (me, other) in self.requests:
-            return Outcome(State.REQUESTED, changed=False)
+            return Outcome(state=State.REQUESTED, changed=False)
         if self._friends_of(me) >= self.friend_limit:
             raise FriendLimitReached(id=me, limit=self.friend_limit)
         if (other, me) in self.requests:
@@ -38,51 +38,51 @@ class Reference:
                 raise FriendLimitReached(id=other, limit=self.friend_limit)
             self.requests.remove((other, me))
             self.friends.add(both)
-            return self._tell(me, other, State.FRIENDS)
+            return self._changed(me, other, State.FRIENDS)
         if sum(asker == me for asker, _ in self.requests) >= self.pending_limit:
             raise PendingLimitReached(id=me, limit=self.pending_limit)
         self.requests.add((me, other))
-        return self._tell(me, other, State.REQUESTED)
+        return self._changed(me, other, State.REQUESTED)
 
     def remove(self, me: str, other: str) -> Outcome:
-        """Unfriends."""
+        """Unfriend."""
         self._not_self(me, other)
         if frozenset((me, other)) not in self.friends:
-            return Outcome(State.NONE, changed=False)
+            return Outcome(state=State.NONE, changed=False)
         self.friends.remove(frozenset((me, other)))
-        return self._tell(me, other, State.NONE)
+        return self._changed(me, other, State.NONE)
 
     def cancel_or_decline(self, me: str, other: str) -> Outcome:
-        """Ends a request that the caller can see."""
+        """End a request that the caller can see."""
         self._not_self(me, other)
         mine = {(me, other)} | (set() if (me, other) in self.blocks else {(other, me)})
         if not mine & self.requests:
-            return Outcome(State.NONE, changed=False)
+            return Outcome(state=State.NONE, changed=False)
         self.requests -= mine
-        return self._tell(me, other, State.NONE)
+        return self._changed(me, other, State.NONE)
 
     def block(self, me: str, other: str) -> Outcome:
-        """Blocks and ends everything between the two."""
+        """Block, and end everything between the two."""
         self._not_self(me, other)
         if (me, other) in self.blocks:
-            return Outcome(State.BLOCKED, changed=False)
+            return Outcome(state=State.BLOCKED, changed=False)
         self.blocks.add((me, other))
         between = frozenset((me, other)) in self.friends or {(me, other), (other, me)} & self.requests
         self.friends.discard(frozenset((me, other)))
         self.requests -= {(me, other), (other, me)}
         if between:
-            self._tell(me, other, State.BLOCKED)
-        return Outcome(State.BLOCKED, changed=True)
+            self._changed(me, other, State.BLOCKED)
+        return Outcome(state=State.BLOCKED, changed=True)
 
     def unblock(self, me: str, other: str) -> Outcome:
-        """Ends a block; the request that it hid has to be told."""
+        """End a block; the request that it hid is a change."""
         self._not_self(me, other)
         if (me, other) not in self.blocks:
-            return Outcome(State.NONE, changed=False)
+            return Outcome(state=State.NONE, changed=False)
         self.blocks.remove((me, other))
         if (other, me) in self.requests:
-            self._tell(me, other, State.NONE)
-        return Outcome(State.NONE, changed=True)
+            self._changed(me, other, State.NONE)
+        return Outcome(state=State.NONE, changed=True)
 
     def visible(self, me: str) -> dict[str, list[str]]:
         """Everything that one user can see, as lists of ids."""
@@ -96,10 +96,10 @@ class Reference:
     def _friends_of(self, user: str) -> int:
         return sum(user in pair for pair in self.friends)
 
-    def _tell(self, me: str, other: str, state: State) -> Outcome:
+    def _changed(self, me: str, other: str, state: State) -> Outcome:
         low, high = sorted((me, other))
-        self.told.append((low, high))
-        return Outcome(state, changed=True)
+        self.outbox.append((low, high))
+        return Outcome(state=state, changed=True)
 
     @staticmethod
     def _not_self(me: str, other: str) -> None:

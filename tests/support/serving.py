@@ -1,4 +1,4 @@
-"""The real application on a free port of this machine, with whatever use cases a test hands over."""
+"""Serve the real application on a free port, with the services of a test."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Served:
 
 
 def options(**more: Any) -> Settings:
-    """Options for a test: no engine is reached, nothing is limited."""
-    given: dict[str, Any] = {
+    """Settings for a test: no database, no rate limits."""
+    defaults: dict[str, Any] = {
         "environment": "development",
         "jwt_secret": SECRET,
         "service_key": SERVICE_KEY,
@@ -65,17 +65,19 @@ def options(**more: Any) -> Settings:
         "rate_limit_address": "",
         "port": 0,
     }
-    return load(Settings, **(given | more))
+    return load(Settings, **(defaults | more))
 
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, parts: Services | object, extra: Sequence[TypedRoutes] = ()
+    settings: Settings, services: Services | object, extra: Sequence[TypedRoutes] = ()
 ) -> AsyncIterator[Served]:
     """Serve until the block ends."""
     async with (
-        open_authenticator(settings) as gate,
-        server.listening(build_app(settings, cast(Services, parts), gate, extra), settings) as address,
+        open_authenticator(settings) as authenticator,
+        server.listening(
+            build_app(settings, cast(Services, services), authenticator, extra), settings
+        ) as address,
         aiohttp.ClientSession() as client,
     ):
         yield Served(address.url, settings, client)

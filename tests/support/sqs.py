@@ -1,4 +1,4 @@
-"""An SQS of the tests: moto's server in a thread of this process, with a fresh FIFO queue for whoever asks."""
+"""SQS for tests: moto's server in a thread of this process, with a new FIFO queue on each call of `queue`."""
 
 from __future__ import annotations
 
@@ -26,21 +26,23 @@ class SqsServer:
     address: str
 
     def queue(self, fifo: bool = True) -> str:
-        """The QUEUE_URL of a new queue: the queues of a process are shared by its servers."""
+        """The QUEUE_URL of a new queue; the servers of a process share its queues."""
         kind = ".fifo" if fifo else ""
         client = get_session().create_client("sqs", endpoint_url=f"http://{self.address}")
         attributes = {"FifoQueue": "true"} if fifo else {}
-        made = client.create_queue(QueueName=f"notices-{uuid.uuid4().hex}{kind}", Attributes=attributes)
-        path = str(made["QueueUrl"]).split("/", 3)[3]
+        created = client.create_queue(
+            QueueName=f"notifications-{uuid.uuid4().hex}{kind}", Attributes=attributes
+        )
+        path = str(created["QueueUrl"]).split("/", 3)[3]
         return f"sqs+http://{self.address}/{path}"
 
     def left(self, url: str) -> int:
-        """Entries that are not deleted, those that a reader has included."""
+        """Entries that are not deleted, those in flight included."""
         client = get_session().create_client("sqs", endpoint_url=f"http://{self.address}")
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         queue = url.removeprefix("sqs+")
-        said = client.get_queue_attributes(QueueUrl=queue, AttributeNames=names)
-        return sum(int(said["Attributes"][name]) for name in names)
+        attributes = client.get_queue_attributes(QueueUrl=queue, AttributeNames=names)
+        return sum(int(attributes["Attributes"][name]) for name in names)
 
 
 @contextmanager

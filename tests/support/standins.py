@@ -1,4 +1,4 @@
-"""Use cases that answer what a test tells them to: for the API's edge, which must not depend on what is behind it."""
+"""Stand-in use cases with fixed results, for tests of the HTTP layer alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROWS = [
 
 @dataclass
 class StandIn:
-    """In the place of every use case; `error` is raised by each call while it is set."""
+    """Stands in for every use case; each call raises `error` while it is set."""
 
     error: Exception | None = None
     calls: list[tuple[object, ...]] = field(default_factory=list)
@@ -31,18 +31,20 @@ class StandIn:
         self._called("page", me, state, after, limit)
         rows = [row for row in ROWS if row.id > (after or "")][:2]
         return model.FriendPage(
-            rows, rows[-1].id if rows[-1].id < ROWS[-1].id else None, 1_700_000_000_000_001
+            friends=rows, next=rows[-1].id if rows[-1].id < ROWS[-1].id else None, ts=1_700_000_000_000_001
         )
 
     async def sync(self, user: str) -> model.SyncView:
         """Two friends online."""
         self._called("sync", user)
-        return model.SyncView(["friend-0", "friend-2"], 5, 1_700_000_000_000_000)
+        return model.SyncView(
+            online_friends=["friend-0", "friend-2"], total_friends=5, ts=1_700_000_000_000_000
+        )
 
     async def ask(self, me: str, other: str) -> model.Outcome:
-        """Asked."""
+        """Always a new request."""
         self._called("ask", me, other)
-        return model.Outcome(model.State.REQUESTED, changed=True)
+        return model.Outcome(state=model.State.REQUESTED, changed=True)
 
     async def upsert(self, user: str, name: str) -> bool:
         """Always new."""
@@ -52,17 +54,17 @@ class StandIn:
     async def presence(self, ids: Sequence[str]) -> list[model.Presence]:
         """Only ann is known."""
         self._called("presence", *ids)
-        return [model.Presence("ann", online=True, last_seen=0)] if "ann" in ids else []
+        return [model.Presence(id="ann", online=True, last_seen=0)] if "ann" in ids else []
 
 
 @dataclass
 class StandInParts:
-    """One stand-in for all parts."""
+    """One stand-in for all services."""
 
     any: StandIn = field(default_factory=StandIn)
     readiness: Readiness = field(default_factory=Readiness)
 
     def __getattr__(self, name: str) -> StandIn:
-        if name in {"friends", "bulk", "suggestions", "people", "flags"}:
+        if name in {"friends", "bulk", "suggestions", "users", "flags"}:
             return self.any
         raise AttributeError(name)

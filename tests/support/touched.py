@@ -1,7 +1,7 @@
-"""A pytest plugin that writes which endpoints of the origin were called by how many tests and which official clients.
+"""A pytest plugin that counts, for each endpoint of the origin, the tests and the official clients that called it.
 
-Use: ``python -m pytest tests/e2e/origin tests/unit/local_stack -p tests.support.touched``. It fills the table in
-`docs/origin.md`. Knows routes and the `pnsdk` parameter; changes nothing about the calls.
+Use: ``python -m pytest tests/e2e/origin tests/unit/local_stack -p tests.support.touched``. It writes the table in
+`docs/origin.md`. Clients are recognized by the `pnsdk` parameter; requests are not changed.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _routes = [
     for family in FAMILIES
     if family != "unserved"
     for route in import_module(f"local_stack.origin.{family}").ROUTES
-    if "{sub}" in route.path  # time has no key, so it makes no call
+    if "{sub}" in route.path  # time has no key, so it creates no `Call`
 ]
 
 
@@ -65,7 +65,7 @@ clients: dict[tuple[str, str, str], set[str]] = defaultdict(set)
 
 
 class _Watched(Call):
-    """A call that says it was made."""
+    """A call that is recorded."""
 
     def __init__(self, *given: Any, **more: Any) -> None:
         super().__init__(*given, **more)
@@ -83,12 +83,12 @@ def _first(sdk: str) -> str:
 
 
 def pytest_configure() -> None:
-    """Watches every call from now on."""
+    """Record all calls from now on."""
     app.Call = fast_lane.Call = _Watched  # type: ignore[misc]
 
 
 def pytest_sessionfinish() -> None:
-    """Fills the table."""
+    """Write the table."""
     rows = []
     for route in _routes:
         family, method, path = route

@@ -1,6 +1,6 @@
-"""The pattern document's examples come from the code: messages from their models, the table of query files from `cypher/`.
+"""The pattern document's examples are generated: messages from their models, the table of query files from `cypher/`.
 
-``python -m tests.unit.test_pattern_document`` writes them again. Knows the document's markers, nothing of its words.
+``python -m tests.unit.test_pattern_document`` writes them again, between the document's markers.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _BODIES: dict[str, tuple[str, dict[str, object]]] = {
         {"onlineCount": 512340, "delta": -120, "calculatedAt": _TS, "validFor": 30, "degraded": False},
     ),
 }
-_NEEDS = (
+_CONSTRUCTS = (
     ("A", r"datetime", "MN"),
     ("B", r"\bCALL \(", "MN"),
     ("C", r"\b(?:COUNT|EXISTS) \{", "MN"),
@@ -54,7 +54,7 @@ _NEEDS = (
     ("G", r"\bFOREACH\b", "N"),
     ("H", r"\[\(\w+\)[^\]]*\]?[-<]", "MN"),
 )
-"""Letters of the document's legend, how each construct is seen, and which engines are not expected to take it."""
+"""Code in the document's legend, pattern of the construct, and the databases that are not expected to support it."""
 
 
 def _example(kind: str) -> dict[str, object]:
@@ -63,7 +63,7 @@ def _example(kind: str) -> dict[str, object]:
 
 
 def message(kind: str) -> str:
-    """The example of a message type as its model writes it."""
+    """The example of a message type, written by its model."""
     if kind == "friend.batch":
         events = [_example("friend.online"), _example("friend.offline")]
         body: dict[str, object] = {"type": kind, "eventId": "evt_batch_cleo_1769851805123456_2", "ts": _TS}
@@ -76,16 +76,16 @@ def message(kind: str) -> str:
 
 
 def portability() -> str:
-    """A row a query file: what of it other engines are not expected to run as it is."""
+    """A row for each query file: the constructs that other databases are not expected to run unchanged."""
     rows = ["| file | Neo4j 5.26 | Memgraph (not run) | Neptune (not run) |", "|---|---|---|---|"]
     for path in sorted((ROOT / "cypher").rglob("*.cypher")):
         text = "\n".join(line for line in path.read_text("utf-8").splitlines() if not line.startswith("//"))
-        found = [(letter, engines) for letter, pattern, engines in _NEEDS if re.search(pattern, text)]
+        found = [(code, databases) for code, pattern, databases in _CONSTRUCTS if re.search(pattern, text)]
         memgraph, neptune = (
-            "overlay: " + " ".join(letter for letter, engines in found if engine in engines)
-            if any(engine in engines for _, engines in found)
+            "overlay: " + " ".join(code for code, databases in found if database in databases)
+            if any(database in databases for _, databases in found)
             else "as is"
-            for engine in "MN"
+            for database in "MN"
         )
         name = path.relative_to(ROOT / "cypher").as_posix()
         rows.append(f"| `{name}` | as is | {memgraph} | {neptune} |")
@@ -93,12 +93,12 @@ def portability() -> str:
 
 
 def rewritten(text: str) -> str:
-    """The document with every generated part made again."""
+    """The document with every generated part replaced."""
     text = _MARK.sub(lambda m: f"<!-- message: {m[1]} -->\n```json\n{message(m[1])}\n```\n", text)
     return _TABLE.sub(lambda _: f"<!-- portability -->\n{portability()}", text)
 
 
-def test_every_example_is_what_the_models_write_and_every_query_file_has_its_row() -> None:
+def test_every_example_is_written_by_its_model_and_every_query_file_has_its_row() -> None:
     """Generated parts are current; all message types are shown."""
     text = PAGE.read_text("utf-8")
     assert {kind for kind, _ in _MARK.findall(text)} == {
@@ -109,14 +109,14 @@ def test_every_example_is_what_the_models_write_and_every_query_file_has_its_row
 
 def test_every_json_block_parses_and_every_message_fits_its_schema() -> None:
     """Blocks with a type are messages and must satisfy the published schema."""
-    seen = 0
+    messages = 0
     for block in _JSON.findall(PAGE.read_text("utf-8")):
         body = json.loads(block)
         if "type" in body:
             schema = json.loads((SCHEMAS / f"{body['type']}.json").read_text("utf-8"))
             Draft202012Validator(schema).validate(body)
-            seen += 1
-    assert seen == len(_BODIES) + 1
+            messages += 1
+    assert messages == len(_BODIES) + 1
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-// What the link does with what PubNub's SDK says. The SDK's place is taken by an object that says it at once: how the
-// real one behaves is seen in the browser's tests.
+// How the connection handles events of PubNub's SDK, with a fake SDK that emits them at once. The real one runs in the
+// browser tests (tests/e2e/web).
 import assert from "node:assert/strict";
 import { afterEach, mock, test } from "node:test";
-import { FULL_REPLY, Link } from "../../web/connection.js";
+import { Connection, FULL_REPLY_MESSAGES } from "../../web/connection.js";
 
 const SESSION = {
   userId: "ann",
@@ -15,7 +15,7 @@ const SESSION = {
   channels: { inbox: "inbox.ann", presence: "presence.shard-1", global: "status.global" },
 };
 
-class Sdk {
+class FakeSdk {
   static NoneRetryPolicy() {
     return "none";
   }
@@ -43,12 +43,12 @@ class Sdk {
   }
 }
 
-function linked() {
-  const heard = [];
+function connectionWithFakes() {
+  const events = [];
   const names = ["message", "connected", "flooded", "trouble", "refused"];
-  const hears = Object.fromEntries(names.map((name) => [name, (what) => void heard.push(what === undefined ? name : [name, what])]));
-  const link = new Link(Sdk, SESSION, hears);
-  return { link, heard, sdk: link.sdk, say: link.sdk.listener };
+  const handlers = Object.fromEntries(names.map((name) => [name, (value) => void events.push(value === undefined ? name : [name, value])]));
+  const connection = new Connection({ PubNub: FakeSdk, session: SESSION, handlers });
+  return { connection, events, sdk: connection.sdk, emit: connection.sdk.listener };
 }
 
 const message = (channel, type = "friend.online") => ({ channel, message: { type } });
@@ -56,92 +56,92 @@ const turn = () => new Promise((next) => setTimeout(next, 5));
 
 afterEach(() => mock.timers.reset());
 
-test("it subscribes to three channels with the session's token and heartbeat, and leaves retrying to itself", () => {
-  const { link, sdk } = linked();
-  link.open();
+test("it subscribes to three channels with the session's token and heartbeat, and switches the SDK's retries off", () => {
+  const { connection, sdk } = connectionWithFakes();
+  connection.open();
   assert.deepEqual(sdk.did, ["first", ["inbox.ann", "presence.shard-1", "status.global"]]);
   assert.equal(sdk.options.presenceTimeout, 60);
   assert.equal(sdk.options.retryConfiguration, "none");
 });
 
-test("a session on another presence channel is gone to before the old one is left", () => {
-  const { link, sdk } = linked();
-  link.open();
+test("another presence channel is subscribed to before the old one is left", () => {
+  const { connection, sdk } = connectionWithFakes();
+  connection.open();
   sdk.did.length = 0;
-  link.renew({ ...SESSION, token: "second" });
+  connection.renew({ ...SESSION, token: "second" });
   assert.deepEqual(sdk.did, ["second"]);
-  link.renew({ ...SESSION, token: "third", channels: { ...SESSION.channels, presence: "presence.shard-101" } });
+  connection.renew({ ...SESSION, token: "third", channels: { ...SESSION.channels, presence: "presence.shard-101" } });
   assert.deepEqual(sdk.did.slice(1), ["third", ["presence.shard-101"], ["without", "presence.shard-1"]]);
 });
 
-test("a full reply is told, once, and one less is not", async () => {
-  for (const [count, told] of [
-    [FULL_REPLY - 1, 0],
-    [FULL_REPLY, 1],
+test("a full reply is reported once, and one message less is not", async () => {
+  for (const [count, expected] of [
+    [FULL_REPLY_MESSAGES - 1, 0],
+    [FULL_REPLY_MESSAGES, 1],
   ]) {
-    const { heard, say } = linked();
-    for (let number = 0; number < count; number += 1) say.message(message("inbox.ann"));
+    const { events, emit } = connectionWithFakes();
+    for (let number = 0; number < count; number += 1) emit.message(message("inbox.ann"));
     await turn();
-    assert.equal(heard.filter((one) => one === "flooded").length, told, `${count} messages`);
+    assert.equal(events.filter((one) => one === "flooded").length, expected, `${count} messages`);
   }
 });
 
 test("messages of two replies are not one full reply", async () => {
-  const { heard, say } = linked();
+  const { events, emit } = connectionWithFakes();
   for (let reply = 0; reply < 2; reply += 1) {
-    for (let number = 0; number < 60; number += 1) say.message(message("inbox.ann"));
+    for (let number = 0; number < 60; number += 1) emit.message(message("inbox.ann"));
     await turn();
   }
-  assert.ok(!heard.includes("flooded"));
+  assert.ok(!events.includes("flooded"));
 });
 
-test("only the inbox tells of friends, and only the global channel of counts", () => {
-  const { heard, say } = linked();
-  say.message(message("status.global"));
-  say.message(message("presence.shard-1"));
-  say.message(message("inbox.ann", "status.count"));
-  assert.deepEqual(heard, []);
-  say.message(message("inbox.ann"));
-  say.message(message("status.global", "status.count"));
-  assert.equal(heard.length, 2);
+test("friend messages are taken from the inbox only, counts from the global channel only", () => {
+  const { events, emit } = connectionWithFakes();
+  emit.message(message("status.global"));
+  emit.message(message("presence.shard-1"));
+  emit.message(message("inbox.ann", "status.count"));
+  assert.deepEqual(events, []);
+  emit.message(message("inbox.ann"));
+  emit.message(message("status.global", "status.count"));
+  assert.equal(events.length, 2);
 });
 
-test("a heartbeat that fails begins them again", () => {
+test("a failed heartbeat restarts heartbeats", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
-  const { sdk, say } = linked();
-  say.status({ operation: "PNHeartbeatOperation", error: true, category: "PNNetworkIssuesCategory" });
+  const { sdk, emit } = connectionWithFakes();
+  emit.status({ operation: "PNHeartbeatOperation", error: true, category: "PNNetworkIssuesCategory" });
   mock.timers.tick(20_000);
   assert.equal(sdk.did.at(-1), "reconnect");
 });
 
-test("a lost connection is told at once and tried again, with longer pauses each time", () => {
+test("a lost connection is reported at once and retried with backoff", () => {
   mock.timers.enable({ apis: ["setTimeout"] });
-  const { heard, sdk, say } = linked();
+  const { events, sdk, emit } = connectionWithFakes();
   const tries = () => sdk.did.filter((one) => one === "reconnect").length;
-  say.status({ category: "PNDisconnectedUnexpectedlyCategory", error: "PNNetworkIssuesCategory" });
-  assert.deepEqual(heard, [["trouble", "unreachable"]]);
+  emit.status({ category: "PNDisconnectedUnexpectedlyCategory", error: "PNNetworkIssuesCategory" });
+  assert.deepEqual(events, [["trouble", "unreachable"]]);
   mock.timers.tick(500);
   assert.equal(tries(), 1);
-  for (let more = 0; more < 6; more += 1) say.status({ category: "PNConnectionErrorCategory", error: "PNTimeoutCategory" });
+  for (let more = 0; more < 6; more += 1) emit.status({ category: "PNConnectionErrorCategory", error: "PNTimeoutCategory" });
   mock.timers.tick(5_000);
   assert.equal(tries(), 1);
   mock.timers.tick(15_000);
   assert.equal(tries(), 2);
 });
 
-test("refused access asks for another token before it is tried again", async () => {
-  const { heard, sdk, say } = linked();
-  say.status({ category: "PNConnectionErrorCategory", error: "PNAccessDeniedCategory" });
+test("after access was denied a new token is requested before the retry", async () => {
+  const { events, sdk, emit } = connectionWithFakes();
+  emit.status({ category: "PNConnectionErrorCategory", error: "PNAccessDeniedCategory" });
   await new Promise((next) => setTimeout(next, 600));
-  assert.deepEqual(heard, [["trouble", "refused"], "refused"]);
+  assert.deepEqual(events, [["trouble", "refused"], "refused"]);
   assert.equal(sdk.did.at(-1), "reconnect");
 });
 
-test("a page that goes away sends a leave that outlives it, once", () => {
+test("a closing page sends one leave that outlives it", () => {
   const sent = mock.method(globalThis, "fetch", async () => new Response());
-  const { link, sdk } = linked();
-  link.close(true);
-  link.close(true);
+  const { connection, sdk } = connectionWithFakes();
+  connection.close(true);
+  connection.close(true);
   assert.equal(sent.mock.callCount(), 1);
   const [address, options] = sent.mock.calls[0].arguments;
   const url = new URL(address);
@@ -151,9 +151,9 @@ test("a page that goes away sends a leave that outlives it, once", () => {
   sent.mock.restore();
 });
 
-test("what comes after the end is not heard", () => {
-  const { link, heard, say } = linked();
-  link.close();
-  say.status({ category: "PNDisconnectedUnexpectedlyCategory", error: "x" });
-  assert.deepEqual(heard, []);
+test("events after close are ignored", () => {
+  const { connection, events, emit } = connectionWithFakes();
+  connection.close();
+  emit.status({ category: "PNDisconnectedUnexpectedlyCategory", error: "x" });
+  assert.deepEqual(events, []);
 });

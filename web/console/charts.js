@@ -1,19 +1,19 @@
-/** Small charts of the last ten minutes, all on one time axis. Knows figures; what they mean is in their titles. */
+/** Small charts of the last ten minutes, all on one time axis. */
 
 import uPlot from "uplot";
 import { byId, colour, lasted, make, say, short } from "./elements.js";
 
-const KEPT = 300;
-const WINDOW = 600;
-const SILENT = 10;
-/** Seconds without figures after which a line is broken rather than drawn through what nobody saw. */
+const MAX_POINTS = 300;
+const WINDOW_SECONDS = 600;
+/** Without figures for this long a line is interrupted instead of drawn across the gap. */
+const GAP_SECONDS = 10;
 const percent = (share) => (share === null ? "–" : `${(share * 100).toFixed(1)} %`);
 const CHARTS = [
-  { title: "Transitions settled", lines: [["transitions", "settled /s"], ["flaps", "flaps swallowed /s"]], words: short },
-  { title: "Inbox messages", lines: [["inboxMessages", "sent /s"], ["saved", "publishes saved /s"]], words: short },
-  { title: "Change to inbox", lines: [["latencyP50", "median"], ["latencyP99", "p99"]], words: lasted },
-  { title: "Accuracy", lines: [["accuracy", "of flags are right"]], words: percent, range: [0.9, 1] },
-  { title: "Repairs and failures", lines: [["repairs", "repairs /s"], ["failed", "publishes failed /s"]], words: short },
+  { title: "Transitions committed", lines: [["transitions", "committed /s"], ["flaps", "flaps absorbed /s"]], format: short },
+  { title: "Inbox messages", lines: [["inboxMessages", "sent /s"], ["saved", "publishes coalesced /s"]], format: short },
+  { title: "Change to inbox", lines: [["latencyP50", "median"], ["latencyP99", "p99"]], format: lasted },
+  { title: "Accuracy", lines: [["accuracy", "of flags are correct"]], format: percent, range: [0.9, 1] },
+  { title: "Reconciled and failed", lines: [["repairs", "flags reconciled /s"], ["failed", "publishes failed /s"]], format: short },
 ];
 
 export class Charts {
@@ -29,7 +29,7 @@ export class Charts {
     new ResizeObserver(() => this.#charts.forEach((chart) => chart.resize())).observe(byId("charts"));
   }
 
-  /** Figures from before this console opened: [milliseconds, figures] each. They replace what is shown. */
+  /** Figures from before this console opened, [milliseconds, figures] each. They replace what is shown. */
   past(rows) {
     this.#times = [];
     this.#figures = [];
@@ -45,13 +45,13 @@ export class Charts {
   #add(at, figures) {
     const last = this.#times.at(-1);
     if (last !== undefined && at <= last) return;
-    if (at - last > SILENT) {
+    if (at - last > GAP_SECONDS) {
       this.#times.push(last + 1);
       this.#figures.push({});
     }
     this.#times.push(at);
     this.#figures.push(figures);
-    while (this.#times.length > KEPT || this.#times[0] < at - WINDOW) {
+    while (this.#times.length > MAX_POINTS || this.#times[0] < at - WINDOW_SECONDS) {
       this.#times.shift();
       this.#figures.shift();
     }
@@ -63,8 +63,8 @@ export class Charts {
 }
 
 class Chart {
-  constructor({ title, lines, words, range }, sync) {
-    Object.assign(this, { title, lines, words, range });
+  constructor({ title, lines, format, range }, sync) {
+    Object.assign(this, { title, lines, format, range });
     this.values = lines.map(() => make("b", { text: "–" }));
     this.place = make("div", { class: "plot", "aria-hidden": "true" });
     const now = lines.map(([, label], line) => make("span", {}, this.values[line], make("span", { class: "key", data: { line }, text: ` ${label}` })));
@@ -75,7 +75,7 @@ class Chart {
   draw(times, figures) {
     const columns = this.lines.map(([name]) => figures.map((one) => one[name] ?? null));
     this.data = [times, ...columns];
-    this.values.forEach((element, line) => say(element, this.words(columns[line].at(-1) ?? null)));
+    this.values.forEach((element, line) => say(element, this.format(columns[line].at(-1) ?? null)));
     if (this.plot) this.plot.setData(this.data);
     else this.#build();
   }
@@ -104,7 +104,7 @@ class Chart {
       },
       axes: [
         { ...axis, size: 24, space: 70, values: (_, ticks) => ticks.map(clock) },
-        { ...axis, size: 46, space: 32, values: (_, ticks) => ticks.map((tick) => this.words(tick)) },
+        { ...axis, size: 46, space: 32, values: (_, ticks) => ticks.map((tick) => this.format(tick)) },
       ],
       series: [{}, ...this.lines.map((_, index) => {
         const stroke = colour(index ? "two" : "one");

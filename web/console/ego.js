@@ -1,32 +1,32 @@
-/** A person's circle as a picture: who is a friend, who of these know each other, who is online. Colours stay live. */
+/** A user's circle as a graph: the friends, which of them know each other, who is online. Colours are live. */
 
 import cytoscape from "cytoscape";
 import { byId, colour, make, say } from "./elements.js";
 
-const SHOWN = 100;
-const EVERY = 4000;
-const NAMED = 40;
-/** More friends than this are named only under the pointer, or their names would cover them. */
+const MAX_FRIENDS = 100;
+const REFRESH_MILLISECONDS = 4000;
+/** With more friends, names are shown only under the pointer, or they would overlap. */
+const MAX_NAMED = 40;
 
 export class Ego {
-  #calls;
+  #api;
   #graph;
   #shown;
   #timer;
 
-  /** `choose(person, friend)` is called when a friend is chosen. */
-  constructor(calls, choose) {
-    this.#calls = calls;
-    this.choose = choose;
+  /** `onChoose(user, friend)` is called when a friend is chosen. */
+  constructor({ api, onChoose }) {
+    this.#api = api;
+    this.onChoose = onChoose;
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#graph?.style(style()));
   }
 
   async show(user) {
     this.stop();
-    this.#shown = await this.#calls.ego(user, SHOWN);
+    this.#shown = await this.#api.ego(user, MAX_FRIENDS);
     this.#draw(this.#shown);
-    this.#tell();
-    this.#timer = setInterval(() => this.#refresh(), EVERY);
+    this.#describe();
+    this.#timer = setInterval(() => this.#refresh(), REFRESH_MILLISECONDS);
   }
 
   stop() {
@@ -36,8 +36,8 @@ export class Ego {
   }
 
   #draw(ego) {
-    const people = [{ ...ego, id: ego.user, centre: true }, ...ego.friends];
-    const nodes = people.map((one) => ({ data: { id: one.id, name: one.name || one.id, presence: presence(one), centre: one.centre ? 1 : 0 } }));
+    const users = [{ ...ego, id: ego.user, centre: true }, ...ego.friends];
+    const nodes = users.map((one) => ({ data: { id: one.id, name: one.name || one.id, presence: presence(one), centre: one.centre ? 1 : 0 } }));
     const edges = [...ego.friends.map((one) => [ego.user, one.id]), ...ego.edges].map(([source, target], index) => ({ data: { id: `e${index}`, source, target, own: source === ego.user ? 1 : 0 } }));
     this.#graph = cytoscape({
       container: byId("ego"),
@@ -46,31 +46,31 @@ export class Ego {
       layout: layout(ego),
       minZoom: 0.3, maxZoom: 3, boxSelectionEnabled: false,
     });
-    if (ego.friends.length <= NAMED) this.#graph.nodes().addClass("named");
+    if (ego.friends.length <= MAX_NAMED) this.#graph.nodes().addClass("named");
     if (ego.edges.length > 4 * ego.friends.length) this.#graph.edges().addClass("dense");
     this.#graph.on("mouseover", "node", (event) => event.target.addClass("over").connectedEdges().addClass("over"));
     this.#graph.on("mouseout", "node", (event) => event.target.removeClass("over").connectedEdges().removeClass("over"));
     byId("circle").replaceChildren(...ego.friends.map((one) => make("option", { value: one.id, text: one.name })));
-    this.#graph.on("tap", "node[centre = 0]", (event) => this.choose(ego.user, event.target.id()));
+    this.#graph.on("tap", "node[centre = 0]", (event) => this.onChoose(ego.user, event.target.id()));
   }
 
   async #refresh() {
-    if (document.hidden || byId("people").hidden || !this.#graph) return;
+    if (document.hidden || byId("users").hidden || !this.#graph) return;
     try {
-      const flags = await this.#calls.egoFlags(this.#shown.user);
+      const flags = await this.#api.egoFlags(this.#shown.user);
       const online = new Set(flags.friends);
       this.#shown.online = flags.online;
       for (const friend of this.#shown.friends) friend.online = online.has(friend.id);
     } catch {
-      return; // the header says that the service is away; the picture keeps its last colours
+      return; // the header shows that the service does not respond; the graph keeps its last colours
     }
     this.#graph?.batch(() => {
       for (const one of [{ ...this.#shown, id: this.#shown.user }, ...this.#shown.friends]) this.#graph.getElementById(one.id).data("presence", presence(one));
     });
-    this.#tell();
+    this.#describe();
   }
 
-  #tell() {
+  #describe() {
     const { name, user, total, friends, edges } = this.#shown;
     const online = friends.filter((one) => one.online).length;
     const words = `${name || user} has ${total} ${total === 1 ? "friend" : "friends"}; of the ${friends.length} shown ${online} are online, with ${edges.length} friendships among them`;
@@ -81,7 +81,7 @@ export class Ego {
 
 const presence = (one) => (one.online ? (one.invisible ? "hidden" : "online") : "offline");
 
-/** A loose circle finds its own shape; a dense one stands in rings, those who know most others inside. */
+/** A sparse circle gets a force layout; a dense one rings, with those who know most others inside. */
 function layout(ego) {
   if (ego.edges.length <= 4 * ego.friends.length) {
     return { name: "cose", animate: false, nodeRepulsion: () => 9000, idealEdgeLength: () => 70, gravity: 0.6, numIter: 400, padding: 24 };

@@ -1,129 +1,133 @@
-/** The console: a key opens it, one stream feeds it, three parts show it. The key is nowhere but in memory. */
+/** The console: a key opens it, one stream feeds it, three tabs show it. The key is stored in memory only. */
 
-import { Calls, Refused } from "./api.js";
+import { ApiClient, Refused } from "./api.js";
 import { Charts } from "./charts.js";
+import { DeadLetters } from "./dead-letters.js";
 import { Ego } from "./ego.js";
 import { byId, say, short } from "./elements.js";
-import { Letters } from "./dead-letters.js";
 import { Overview } from "./overview.js";
-import { Walk } from "./pipeline.js";
+import { Pipeline } from "./pipeline.js";
 import { showTrouble, showWhy } from "./why.js";
 
-const PARTS = ["overview", "people", "letters"];
-const SILENCE = 10_000;
-let letters = null;
+const TABS = ["overview", "users", "dead-letters"];
+/** Without an event for this long the stream counts as broken. */
+const STREAM_TIMEOUT_MILLISECONDS = 10_000;
+const MIN_BACKOFF_MILLISECONDS = 1_000;
+const MAX_BACKOFF_MILLISECONDS = 15_000;
+const TOAST_MILLISECONDS = 4_000;
+let deadLetters = null;
 
 function toast(text) {
   const place = byId("toast");
   place.textContent = text;
   place.hidden = false;
-  setTimeout(() => (place.hidden = true), 4000);
+  setTimeout(() => (place.hidden = true), TOAST_MILLISECONDS);
 }
 
-/** Tries the key, and opens the console with it. */
+/** Verifies the key, and opens the console with it. */
 async function open(key, operator) {
-  say(byId("gate-words"), "One moment…");
-  const calls = new Calls(key, operator);
+  say(byId("login-words"), "One moment…");
+  const api = new ApiClient(key, operator);
   try {
-    await calls.snapshot();
+    await api.snapshot();
   } catch (error) {
-    say(byId("gate-words"), error.message);
+    say(byId("login-words"), error.message);
     return;
   }
-  byId("gate").hidden = true;
+  byId("login").hidden = true;
   byId("app").hidden = false;
-  run(calls);
+  run(api);
 }
 
-function run(calls) {
-  const [walk, charts] = [new Walk(), new Charts()];
-  const ego = new Ego(calls, (viewer, friend) => ask(viewer, friend));
-  const overview = new Overview((user) => person(user));
-  letters = new Letters(calls, toast);
-  addEventListener("hashchange", turn);
-  turn();
+function run(api) {
+  const [pipeline, charts] = [new Pipeline(), new Charts()];
+  const ego = new Ego({ api, onChoose: (viewer, friend) => explain(viewer, friend) });
+  const overview = new Overview({ onChoose: (user) => showUser(user) });
+  deadLetters = new DeadLetters({ api, toast });
+  addEventListener("hashchange", showTab);
+  showTab();
 
-  async function ask(viewer, friend) {
+  async function explain(viewer, friend) {
     byId("why-viewer").value = viewer;
     byId("why-friend").value = friend;
-    await calls.why(viewer, friend).then(showWhy, showTrouble);
+    await api.why(viewer, friend).then(showWhy, showTrouble);
   }
 
-  function person(user) {
-    location.hash = "people";
-    turn();
+  function showUser(user) {
+    location.hash = "users";
+    showTab();
     byId("ego-user").value = user;
     ego.show(user).catch((error) => say(byId("ego-words"), error.message));
   }
 
-  onSubmit("why-form", () => ask(byId("why-viewer").value.trim(), byId("why-friend").value.trim()));
-  onSubmit("ego-form", () => person(byId("ego-user").value.trim()));
-  follow(calls, {
+  onSubmit("why-form", () => explain(byId("why-viewer").value.trim(), byId("why-friend").value.trim()));
+  onSubmit("ego-form", () => showUser(byId("ego-user").value.trim()));
+  follow(api, {
     past: (rows) => charts.past(rows),
     snapshot: (snapshot) => {
-      header(snapshot);
-      walk.show(snapshot.walk);
+      showHeader(snapshot);
+      pipeline.show(snapshot.walk);
       charts.show(snapshot.ts, snapshot.figures);
       overview.show(snapshot);
     },
-    trouble: ({ reason }) => banner(reason),
+    trouble: ({ reason }) => showBanner(reason),
   });
 }
 
-/** Reads the stream for ever; when it breaks or falls silent, reads it again, later and later. */
-async function follow(calls, show) {
-  for (let pause = 1000; ; pause = Math.min(15_000, pause * 2)) {
+/** Reads the stream without end; when it breaks or times out, reads it again with backoff. */
+async function follow(api, handlers) {
+  for (let pause = MIN_BACKOFF_MILLISECONDS; ; pause = Math.min(MAX_BACKOFF_MILLISECONDS, pause * 2)) {
     const stop = new AbortController();
-    let watch = setTimeout(() => stop.abort(), SILENCE);
+    let watch = setTimeout(() => stop.abort(), STREAM_TIMEOUT_MILLISECONDS);
     try {
-      for await (const { kind, data } of calls.stream(stop.signal)) {
+      for await (const { kind, data } of api.stream(stop.signal)) {
         clearTimeout(watch);
-        watch = setTimeout(() => stop.abort(), SILENCE);
-        state(kind === "trouble" ? "lost" : "live", kind === "trouble" ? "the queue is away" : "live");
-        pause = 1000;
-        show[kind]?.(data);
+        watch = setTimeout(() => stop.abort(), STREAM_TIMEOUT_MILLISECONDS);
+        showLive(kind === "trouble" ? "lost" : "live", kind === "trouble" ? "Valkey is unavailable" : "live");
+        pause = MIN_BACKOFF_MILLISECONDS;
+        handlers[kind]?.(data);
       }
     } catch (error) {
       if (error instanceof Refused && error.status === 401) return location.reload();
-      if (error instanceof Refused) state("lost", error.message);
+      if (error instanceof Refused) showLive("lost", error.message);
     } finally {
       clearTimeout(watch);
     }
-    if (byId("live").dataset.state !== "lost") state("lost", "the stream broke, trying again");
+    if (byId("live").dataset.state !== "lost") showLive("lost", "connection lost, retrying");
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
 }
 
-function state(name, words) {
-  byId("live").dataset.state = name;
+function showLive(state, words) {
+  byId("live").dataset.state = state;
   say(byId("live"), words);
 }
 
-function header(snapshot) {
+function showHeader(snapshot) {
   say(byId("online"), snapshot.online === null ? "–" : snapshot.online.toLocaleString());
-  banner(snapshot.degraded ? snapshot.reason : null);
+  showBanner(snapshot.degraded ? snapshot.reason : null);
   const dead = byId("dead-badge");
   dead.hidden = !snapshot.dead;
   say(dead, short(snapshot.dead));
 }
 
-function banner(reason) {
+function showBanner(reason) {
   byId("degraded").hidden = !reason;
-  if (reason) say(byId("degraded"), `Degraded: ${reason}. Clients are told to show presence as unknown.`);
+  if (reason) say(byId("degraded"), `Degraded: ${reason}. Clients show presence as unknown.`);
 }
 
-/** Shows the part that the address names. */
-function turn() {
+/** Shows the tab that the address names. */
+function showTab() {
   const wanted = location.hash.slice(1);
-  const part = PARTS.includes(wanted) ? wanted : PARTS[0];
-  for (const name of PARTS) {
-    byId(name).hidden = name !== part;
+  const tab = TABS.includes(wanted) ? wanted : TABS[0];
+  for (const name of TABS) {
+    byId(name).hidden = name !== tab;
     const link = document.querySelector(`.tabs a[href="#${name}"]`);
-    if (name === part) link.setAttribute("aria-current", "page");
+    if (name === tab) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
   scrollTo(0, 0);
-  if (part === "letters") letters.show().catch((error) => toast(error.message));
+  if (tab === "dead-letters") deadLetters.show().catch((error) => toast(error.message));
 }
 
 function onSubmit(id, act) {
@@ -133,7 +137,7 @@ function onSubmit(id, act) {
   });
 }
 
-onSubmit("gate-form", () => open(byId("key").value.trim(), byId("operator").value.trim()));
+onSubmit("login-form", () => open(byId("key").value.trim(), byId("operator").value.trim()));
 byId("lock").addEventListener("click", () => location.reload());
 byId("redrive").addEventListener("click", () => {
   say(byId("redrive-words"), "");
@@ -143,16 +147,16 @@ byId("redrive-cancel").addEventListener("click", () => byId("redrive-dialog").cl
 byId("redrive-dialog").addEventListener("close", () => (byId("service-key").value = ""));
 onSubmit("redrive-form", async () => {
   try {
-    await letters.redrive(byId("service-key").value.trim());
+    await deadLetters.redrive(byId("service-key").value.trim());
     byId("redrive-dialog").close();
   } catch (error) {
     say(byId("redrive-words"), error.message);
   }
 });
 
-// `make run` prints an address with the key behind the #, which no server sees; it does not stay in the address bar.
-const given = new URLSearchParams(location.hash.slice(1)).get("key");
-if (given) {
+// `make run` prints an address with the key behind the #, which no server sees; it is removed from the address bar.
+const keyInAddress = new URLSearchParams(location.hash.slice(1)).get("key");
+if (keyInAddress) {
   history.replaceState(null, "", location.pathname);
-  open(given, "");
+  open(keyInAddress, "");
 }

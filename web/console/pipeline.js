@@ -1,75 +1,75 @@
-/** The walk as a picture: ten boxes in two lanes, and dots that run as fast as events do. */
+/** The pipeline as a picture: a box for each stage in two lanes, and dots that move faster the higher its rate. */
 
 import { byId, draw, lasted, make, say, short } from "./elements.js";
 
-const WIDTH = 207;
-const HEIGHT = 112;
-const GAP = 30;
-const LANE = 5;
+const WIDTH_PIXELS = 267;
+const HEIGHT_PIXELS = 112;
+const GAP_PIXELS = 30;
+const LANE_STAGES = 4;
 
-export class Walk {
-  #rows = [];
+export class Pipeline {
+  #stages = [];
 
   constructor() {
-    this.svg = byId("walk");
-    this.table = byId("walk-table").tBodies[0];
+    this.svg = byId("pipeline");
+    this.table = byId("pipeline-table").tBodies[0];
   }
 
-  show(rows) {
-    if (!this.#rows.length) this.#build(rows);
-    rows.forEach((row, index) => this.#update(this.#rows[index], row));
-    const trouble = rows.filter((row) => row.trouble).map((row) => `${row.name}: ${row.trouble}`);
-    this.svg.setAttribute("aria-label", `The walk in ten rows. ${trouble.join("; ") || "Nothing is wrong."}`);
+  show(stages) {
+    if (!this.#stages.length) this.#build(stages);
+    stages.forEach((stage, index) => this.#update(this.#stages[index], stage));
+    const problems = stages.filter((stage) => stage.trouble).map((stage) => `${stage.name}: ${stage.trouble}`);
+    this.svg.setAttribute("aria-label", `The pipeline in ${stages.length} stages. ${problems.join("; ") || "No problems."}`);
   }
 
-  #build(rows) {
-    this.#rows = rows.map((row, index) => {
+  #build(stages) {
+    this.#stages = stages.map((stage, index) => {
       const [x, y] = place(index);
       const parts = {
-        pipe: index ? draw("path", { class: "pipe", d: way(index) }) : null,
-        flow: index ? draw("path", { class: "flow", d: way(index) }) : null,
+        pipe: index ? draw("path", { class: "pipe", d: pathTo(index) }) : null,
+        flow: index ? draw("path", { class: "flow", d: pathTo(index) }) : null,
         rate: draw("tspan", {}), unit: draw("tspan", { class: "unit", dx: 6 }), facts: draw("text", { class: "facts", x: 14, y: 97 }),
         cells: [0, 1, 2].map(() => make("td")),
       };
-      parts.box = draw("g", { class: "row", transform: `translate(${x} ${y})`, data: { row: row.name } },
-        draw("rect", { class: "box", width: WIDTH, height: HEIGHT, rx: 12 }),
-        draw("text", { class: "number", x: WIDTH - 14, y: 23, "text-anchor": "end", text: row.row }),
-        draw("text", { class: "name", x: 14, y: 24, text: row.name }),
-        draw("text", { class: "does", x: 14, y: 41, text: row.does }),
+      parts.box = draw("g", { class: "stage", transform: `translate(${x} ${y})`, data: { stage: stage.name } },
+        draw("rect", { class: "box", width: WIDTH_PIXELS, height: HEIGHT_PIXELS, rx: 12 }),
+        draw("text", { class: "number", x: WIDTH_PIXELS - 14, y: 23, "text-anchor": "end", text: stage.row }),
+        draw("text", { class: "name", x: 14, y: 24, text: stage.name }),
+        draw("text", { class: "does", x: 14, y: 41, text: stage.does }),
         draw("text", { class: "rate", x: 14, y: 74 }, parts.rate, parts.unit), parts.facts);
-      this.table.append(make("tr", {}, make("th", { scope: "row", text: row.name }), ...parts.cells));
+      this.table.append(make("tr", {}, make("th", { scope: "row", text: stage.name }), ...parts.cells));
       return parts;
     });
-    const behind = this.#rows.flatMap(({ pipe, flow }) => (pipe ? [pipe, flow] : []));
-    this.svg.replaceChildren(...behind, ...this.#rows.map(({ box }) => box));
+    const behind = this.#stages.flatMap(({ pipe, flow }) => (pipe ? [pipe, flow] : []));
+    this.svg.replaceChildren(...behind, ...this.#stages.map(({ box }) => box));
   }
 
-  #update(parts, row) {
-    say(parts.rate, short(row.rate));
-    say(parts.unit, `${row.unit}/s`);
-    const waits = row.waiting === null ? "" : row.waiting ? `${short(row.waiting)} waiting` : "nothing waits";
-    const lag = row.lag ? `${row.waiting === null ? "p99 " : "oldest "}${lasted(row.lag)}` : "";
-    const late = row.name === "settle" && row.lag !== null ? (row.lag < 0.1 ? "on time" : `late by ${lasted(row.lag)}`) : "";
-    say(parts.facts, row.trouble ?? (late || [waits, lag].filter(Boolean).join(" · ")));
-    parts.facts.setAttribute("class", row.trouble ? "trouble" : "facts");
-    parts.box.dataset.trouble = row.trouble ? "yes" : "no";
-    [`${short(row.rate)} ${row.unit} a second`, waits, row.trouble ?? lag].forEach((text, index) => say(parts.cells[index], text));
+  #update(parts, stage) {
+    say(parts.rate, short(stage.rate));
+    say(parts.unit, `${stage.unit}/s`);
+    const pending = stage.waiting === null ? "" : stage.waiting ? `${short(stage.waiting)} pending` : "nothing pending";
+    const lag = stage.lag ? `${stage.waiting === null ? "p99 " : "oldest "}${lasted(stage.lag)}` : "";
+    const late = stage.name === "commit" && stage.lag !== null ? (stage.lag < 0.1 ? "on time" : `late by ${lasted(stage.lag)}`) : "";
+    say(parts.facts, stage.trouble ?? (late || [pending, lag].filter(Boolean).join(" · ")));
+    parts.facts.setAttribute("class", stage.trouble ? "trouble" : "facts");
+    parts.box.dataset.trouble = stage.trouble ? "yes" : "no";
+    [`${short(stage.rate)} ${stage.unit} a second`, pending, stage.trouble ?? lag].forEach((text, index) => say(parts.cells[index], text));
     if (!parts.flow) return;
-    const moving = row.rate > 0;
+    const moving = stage.rate > 0;
     parts.flow.dataset.moving = moving ? "yes" : "no";
-    // Ten times the rate is about twice the speed: the eye should see busy from calm, not count.
-    if (moving) parts.flow.style.setProperty("--pace", `${(2.2 / (1 + Math.log10(1 + row.rate))).toFixed(2)}s`);
+    // Ten times the rate is about twice the speed: enough to tell busy from calm.
+    if (moving) parts.flow.style.setProperty("--pace", `${(2.2 / (1 + Math.log10(1 + stage.rate))).toFixed(2)}s`);
   }
 }
 
 function place(index) {
-  return [(index % LANE) * (WIDTH + GAP) + 1, Math.floor(index / LANE) * (HEIGHT + 50) + 1];
+  return [(index % LANE_STAGES) * (WIDTH_PIXELS + GAP_PIXELS) + 1, Math.floor(index / LANE_STAGES) * (HEIGHT_PIXELS + 50) + 1];
 }
 
-function way(index) {
+function pathTo(index) {
   const [x, y] = place(index);
-  if (index !== LANE) return `M ${x - GAP} ${y + HEIGHT / 2} H ${x}`;
-  const [lastX, lastY] = place(LANE - 1);
-  const [from, turn] = [lastX + WIDTH / 2, lastY + HEIGHT + 25];
-  return `M ${from} ${lastY + HEIGHT} V ${turn - 10} q 0 10 -10 10 H ${x + WIDTH / 2 + 10} q -10 0 -10 10 V ${y}`;
+  if (index !== LANE_STAGES) return `M ${x - GAP_PIXELS} ${y + HEIGHT_PIXELS / 2} H ${x}`;
+  const [lastX, lastY] = place(LANE_STAGES - 1);
+  const [from, turn] = [lastX + WIDTH_PIXELS / 2, lastY + HEIGHT_PIXELS + 25];
+  return `M ${from} ${lastY + HEIGHT_PIXELS} V ${turn - 10} q 0 10 -10 10 H ${x + WIDTH_PIXELS / 2 + 10} q -10 0 -10 10 V ${y}`;
 }

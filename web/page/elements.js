@@ -1,4 +1,4 @@
-/** Elements of this page and how people are drawn. Text is only ever set as text: a name is never markup. */
+/** Elements of this page and how users are drawn. Text is always set as text: a name is never markup. */
 
 import { hue, initials } from "./format.js";
 
@@ -7,18 +7,18 @@ export function byId(id) {
   return document.getElementById(id);
 }
 
-/** A new copy of a template's only element. */
+/** A new copy of the only element of a template. */
 export function copy(id) {
   return byId(id).content.firstElementChild.cloneNode(true);
 }
 
-/** A person's circle: initials on a colour of their own, with a dot where presence is told. */
-export function avatar(person, presence = null) {
+/** A user's avatar: initials on a colour derived from the id, with a dot where presence is given. */
+export function avatar(user, presence = null) {
   const circle = document.createElement("span");
   circle.className = "avatar";
   circle.setAttribute("aria-hidden", "true");
-  circle.style.setProperty("--hue", hue(person.id));
-  circle.textContent = initials(person.name || person.id);
+  circle.style.setProperty("--hue", hue(user.id));
+  circle.textContent = initials(user.name || user.id);
   if (presence) circle.append(dot(presence));
   return circle;
 }
@@ -30,43 +30,43 @@ function dot(presence) {
   return made;
 }
 
-/** Sets text where it is another one: untouched elements cost nothing. */
+/** Sets text only where it differs: unchanged elements cost nothing. */
 export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-/** A button that is disabled while its work runs; `failed` hears a problem. */
-export function button(label, kind, work, failed) {
+/** A button that is disabled while its action runs; `onProblem` receives an error. */
+export function button(label, kind, action, onProblem) {
   const made = document.createElement("button");
   made.type = "button";
   made.className = `button ${kind}`;
   made.textContent = label;
-  made.addEventListener("click", () => busy(made, work, failed));
+  made.addEventListener("click", () => busy(made, action, onProblem));
   return made;
 }
 
-/** Runs work that a button began. */
-export async function busy(pressed, work, failed) {
+/** Runs the action of a button, which is disabled until it ends. */
+export async function busy(pressed, action, onProblem) {
   pressed.disabled = true;
   try {
-    await work();
+    await action();
   } catch (problem) {
-    failed(problem);
+    onProblem(problem);
   } finally {
     pressed.disabled = false;
   }
 }
 
-/** A person in a list of cards: who, a note, what can be done. */
-export function card(person, note, actions) {
+/** A user in a list of cards: name, a note, and buttons. */
+export function card(user, note, actions) {
   const made = copy("card-template");
-  made.dataset.id = person.id;
-  made.querySelector(".person-avatar").replaceWith(avatar(person));
-  say(made.querySelector(".person-name"), person.name || person.id);
-  say(made.querySelector(".person-note"), note);
+  made.dataset.id = user.id;
+  made.querySelector(".user-avatar").replaceWith(avatar(user));
+  say(made.querySelector(".user-name"), user.name || user.id);
+  say(made.querySelector(".user-note"), note);
   for (const action of actions) {
-    action.setAttribute("aria-label", `${action.textContent}: ${person.name || person.id}`);
-    made.querySelector(".person-actions").append(action);
+    action.setAttribute("aria-label", `${action.textContent}: ${user.name || user.id}`);
+    made.querySelector(".user-actions").append(action);
   }
   return made;
 }

@@ -1,9 +1,10 @@
-/** What the page says, in words. Pure: times, counts and states in; text out. Knows no element and no clock. */
+/** Formats times, counts and states as text for users. Pure: no elements, no clock. */
 
-const MINUTE = 60_000;
-const HOUR = 60 * MINUTE;
-const DAY = 24 * HOUR;
-const LINKS = {
+const MINUTE_MILLISECONDS = 60_000;
+const HOUR_MILLISECONDS = 60 * MINUTE_MILLISECONDS;
+const DAY_MILLISECONDS = 24 * HOUR_MILLISECONDS;
+const MAX_NAME_CHARACTERS = 48;
+const STATES = {
   connecting: "Connecting…",
   connected: "Connected",
   closed: "Signed out",
@@ -21,11 +22,11 @@ export function lastSeen(at, now) {
   const then = Date.parse(at);
   const ago = now - then;
   if (Number.isNaN(then)) return "Offline";
-  if (ago < MINUTE) return "Last seen just now";
-  if (ago < HOUR) return `Last seen ${plural(Math.floor(ago / MINUTE), "minute")} ago`;
-  if (ago < DAY) return `Last seen ${plural(Math.floor(ago / HOUR), "hour")} ago`;
-  if (ago < 2 * DAY) return "Last seen yesterday";
-  if (ago < 30 * DAY) return `Last seen ${plural(Math.floor(ago / DAY), "day")} ago`;
+  if (ago < MINUTE_MILLISECONDS) return "Last seen just now";
+  if (ago < HOUR_MILLISECONDS) return `Last seen ${plural(Math.floor(ago / MINUTE_MILLISECONDS), "minute")} ago`;
+  if (ago < DAY_MILLISECONDS) return `Last seen ${plural(Math.floor(ago / HOUR_MILLISECONDS), "hour")} ago`;
+  if (ago < 2 * DAY_MILLISECONDS) return "Last seen yesterday";
+  if (ago < 30 * DAY_MILLISECONDS) return `Last seen ${plural(Math.floor(ago / DAY_MILLISECONDS), "day")} ago`;
   return `Last seen on ${day(then)}`;
 }
 
@@ -47,13 +48,13 @@ export function status(friend, now) {
 }
 
 /** The connection's state. */
-export function link({ state, reason }) {
-  return LINKS[state] ?? REASONS[reason] ?? "Trying again…";
+export function connection({ state, reason }) {
+  return STATES[state] ?? REASONS[reason] ?? "Trying again…";
 }
 
-/** Why nobody is shown as online, or empty. */
-export function doubt(unknown) {
-  if (unknown === "silence") return "The service has been silent for a while, so who is online is not known. This clears by itself.";
+/** Why no friend is shown as online, or empty. */
+export function unknownPresence(unknown) {
+  if (unknown === "silence") return "The service has been silent for a while, so who is online is not known. This page recovers without a reload.";
   if (unknown === "degraded") return "The service is catching up, so who is online is not known for the moment.";
   return "";
 }
@@ -62,16 +63,16 @@ export function doubt(unknown) {
 export function mutual({ mutualCount, mutuals }) {
   const names = mutuals.map((one) => clipped(one.name || one.id));
   const rest = mutualCount - names.length;
-  const told = sequence(rest > 0 ? [...names, plural(rest, "other")] : names);
-  const here = mutuals.filter((one) => one.online).length;
-  return `${plural(mutualCount, "friend")} in common: ${told}${here ? ` · ${here} online` : ""}`;
+  const listed = sequence(rest > 0 ? [...names, plural(rest, "other")] : names);
+  const online = mutuals.filter((one) => one.online).length;
+  return `${plural(mutualCount, "friend")} in common: ${listed}${online ? ` · ${online} online` : ""}`;
 }
 
-/** How the global count has moved over the counts that are known. */
+/** How the number of users online has changed over the known counts. */
 export function trend(counts) {
-  const moved = counts.length > 1 ? counts.at(-1) - counts[0] : 0;
-  if (moved === 0) return "steady";
-  return `${moved > 0 ? "up" : "down"} ${number(Math.abs(moved))}`;
+  const change = counts.length > 1 ? counts.at(-1) - counts[0] : 0;
+  if (change === 0) return "steady";
+  return `${change > 0 ? "up" : "down"} ${number(Math.abs(change))}`;
 }
 
 /** "1 friend", "1,200 friends". */
@@ -79,12 +80,12 @@ export function plural(count, word) {
   return `${number(count)} ${word}${count === 1 ? "" : "s"}`;
 }
 
-/** A whole number for people. */
+/** A whole number with separators. */
 export function number(count) {
   return count.toLocaleString("en");
 }
 
-/** What came of several friends at once, for who listens to the page. */
+/** What happened to several friends at once, for a screen reader. */
 export function arrivals(names, kind) {
   const did = { online: "came online", offline: "went offline", added: "is a friend now", requested: "asked to be your friend" }[kind];
   if (names.length <= 2) return `${sequence(names.map(clipped))} ${kind === "added" && names.length > 1 ? "are friends now" : did}`;
@@ -98,21 +99,21 @@ export function initials(name) {
   return picked.map((word) => [...word][0].toLocaleUpperCase()).join("") || "?";
 }
 
-/** A hue of 0 to 359 that is always the same for an id. */
+/** A hue of 0 to 359, a hash of the id. */
 export function hue(id) {
   let sum = 2166136261;
-  for (const letter of id) sum = Math.imul(sum ^ letter.codePointAt(0), 16777619);
+  for (const character of id) sum = Math.imul(sum ^ character.codePointAt(0), 16777619);
   sum = Math.imul(sum ^ (sum >>> 15), 2246822519);
   return ((sum ^ (sum >>> 13)) >>> 0) % 360;
 }
 
-/** A name that no list is broken by. */
+/** A name, shortened where it would break a list. */
 export function clipped(name) {
-  const letters = [...name];
-  return letters.length > 48 ? `${letters.slice(0, 47).join("")}…` : name;
+  const characters = [...name];
+  return characters.length > MAX_NAME_CHARACTERS ? `${characters.slice(0, MAX_NAME_CHARACTERS - 1).join("")}…` : name;
 }
 
-/** For searching: no case, no accents. */
+/** For searching: without case and accents. */
 export function folded(text) {
   return text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 }

@@ -1,32 +1,33 @@
-/** The list of friends: which are shown, in what order, and each one's row. Knows the client's friends; calls nobody. */
+/** The list of friends: which are shown, in what order, and the row of each. Makes no requests. */
 
 import { avatar, byId, say } from "./elements.js";
 import { LongList } from "./list.js";
 import { clipped, folded, number, presence, status } from "./format.js";
 
-/** Milliseconds after which "5 minutes ago" is told anew. */
-const WORDS_AGE = 20_000;
+/** Between two updates of "5 minutes ago". */
+const REFRESH_MILLISECONDS = 20_000;
 const order = new Intl.Collator("en", { sensitivity: "base", numeric: true });
 
 export class FriendsPanel {
-  constructor(chosen) {
-    this.list = new LongList(byId("viewport"), byId("rows"), (row, friend) => this.draw(row, friend), chosen);
+  /** `onChoose(id)` is called when a friend is chosen. */
+  constructor({ onChoose }) {
+    this.list = new LongList({ viewport: byId("viewport"), rows: byId("rows"), draw: (row, friend) => this.draw(row, friend), onChoose });
     this.ranks = new Map();
     this.filter = "all";
-    this.wanted = "";
+    this.query = "";
     byId("search").addEventListener("input", (event) => this.search(event.target.value));
     byId("filter").addEventListener("change", (event) => this.pick(event.target.value));
-    setInterval(() => this.update(), WORDS_AGE);
+    setInterval(() => this.update(), REFRESH_MILLISECONDS);
   }
 
-  /** Shows a client's friends from now on. */
+  /** Shows this client's friends from now on. */
   follow(client) {
     this.client = client;
     byId("viewport").scrollTop = 0;
     this.update();
   }
 
-  /** Shows what the client knows now. */
+  /** Shows the client's current state. */
   update() {
     if (!this.client) return;
     const friends = this.client.friends;
@@ -39,7 +40,7 @@ export class FriendsPanel {
   }
 
   search(text) {
-    this.wanted = folded(text.trim());
+    this.query = folded(text.trim());
     byId("viewport").scrollTop = 0;
     this.update();
   }
@@ -53,19 +54,19 @@ export class FriendsPanel {
   fits(friend) {
     if (this.filter === "online" && !friend.online) return false;
     if (this.filter === "offline" && friend.online !== false) return false;
-    return !this.wanted || this.ranks.get(friend.id).folded.includes(this.wanted);
+    return !this.query || this.ranks.get(friend.id).folded.includes(this.query);
   }
 
-  /** Who is online first, then who was seen last; within that by name. */
+  /** Friends online first, then by last seen; then by name. */
   compare(one, other) {
-    const here = Boolean(other.online) - Boolean(one.online);
-    if (here) return here;
+    const online = Boolean(other.online) - Boolean(one.online);
+    if (online) return online;
     const seen = [one, other].map((friend) => (friend.online === false && friend.lastSeen) || "");
     if (seen[0] !== seen[1]) return seen[0] < seen[1] ? 1 : -1;
     return this.ranks.get(one.id).at - this.ranks.get(other.id).at;
   }
 
-  /** Everybody's place by name, compared again only when names have changed: comparing is what costs. */
+  /** The place of each friend by name, sorted again only when names have changed: comparing is expensive. */
   rank(friends) {
     const same = friends.length === this.ranks.size && friends.every((one) => this.ranks.get(one.id)?.name === one.name);
     if (same) return;
@@ -87,17 +88,17 @@ export class FriendsPanel {
   }
 
   count(friends, shown) {
-    const here = friends.filter((friend) => friend.online).length;
+    const online = friends.filter((friend) => friend.online).length;
     say(byId("friends-count"), number(friends.length));
-    say(byId("online-count"), this.client.unknown ? "?" : number(here));
+    say(byId("online-count"), this.client.unknown ? "?" : number(online));
     const empty = byId("empty");
     empty.hidden = shown.length > 0;
-    if (!empty.hidden) say(empty, emptiness(friends.length, this.wanted, this.filter));
+    if (!empty.hidden) say(empty, emptyText(friends.length, this.query, this.filter));
   }
 }
 
-function emptiness(friends, wanted, filter) {
-  if (!friends) return "No friends yet. Ask somebody you may know.";
-  if (wanted) return "No friend of that name here.";
-  return filter === "online" ? "No friend is online right now." : "Nobody here.";
+function emptyText(friends, query, filter) {
+  if (!friends) return "No friends yet. Ask someone you may know.";
+  if (query) return "No friend of that name here.";
+  return filter === "online" ? "No friend is online right now." : "No friends here.";
 }

@@ -1,28 +1,28 @@
-/** The top of the page: who one is, the connection in words, how many are online in all. Calls nobody. */
+/** The top of the page: the signed-in user, the connection, how many are online in all. Makes no requests. */
 
 import { avatar, byId, say } from "./elements.js";
-import { doubt, link, number, trend } from "./format.js";
+import { connection, number, trend, unknownPresence } from "./format.js";
 
-const WIDTH = 120;
-const HEIGHT = 28;
+const WIDTH_PIXELS = 120;
+const HEIGHT_PIXELS = 28;
 
-/** Who is signed in. */
-export function showMe(person) {
-  byId("me-avatar").replaceChildren(avatar(person));
-  say(byId("me-name"), person.name || person.id);
-  document.title = `Friends of ${person.name || person.id}`;
+/** The signed-in user. */
+export function showMe(user) {
+  byId("me-avatar").replaceChildren(avatar(user));
+  say(byId("me-name"), user.name || user.id);
+  document.title = `Friends of ${user.name || user.id}`;
 }
 
-/** The connection, and whether presence can be told at all. */
-export function showLink(client) {
-  say(byId("link"), link(client.connection));
-  byId("link").dataset.state = client.connection.state;
-  const words = client.connection.state === "signedOut" ? "" : doubt(client.unknown);
-  byId("doubt").hidden = !words;
-  if (words) say(byId("doubt"), words);
+/** The connection, and whether presence is known at all. */
+export function showConnection(client) {
+  say(byId("connection"), connection(client.connection));
+  byId("connection").dataset.state = client.connection.state;
+  const text = client.connection.state === "signedOut" ? "" : unknownPresence(client.unknown);
+  byId("unknown").hidden = !text;
+  if (text) say(byId("unknown"), text);
 }
 
-/** How many are online in all, and how that has moved. */
+/** How many are online in all, and how that has changed. */
 export function showEveryone(client) {
   const { everyone } = client;
   byId("everyone").hidden = !everyone;
@@ -35,10 +35,10 @@ export function showEveryone(client) {
 function draw(counts) {
   const span = Math.max(Math.max(...counts) - Math.min(...counts), 4);
   const low = (Math.max(...counts) + Math.min(...counts) - span) / 2;
-  const step = WIDTH / Math.max(counts.length - 1, 1);
-  const points = counts.map((count, at) => [at * step, HEIGHT - 3 - ((count - low) / span) * (HEIGHT - 6)]);
-  if (points.length === 1) points.push([WIDTH, points[0][1]]);
+  const step = WIDTH_PIXELS / Math.max(counts.length - 1, 1);
+  const points = counts.map((count, at) => [at * step, HEIGHT_PIXELS - 3 - ((count - low) / span) * (HEIGHT_PIXELS - 6)]);
+  if (points.length === 1) points.push([WIDTH_PIXELS, points[0][1]]);
   const line = points.map((point) => point.map((one) => one.toFixed(1)).join(",")).join(" ");
   byId("spark-line").setAttribute("points", line);
-  byId("spark-area").setAttribute("d", `M0,${HEIGHT} L${line.replaceAll(" ", " L")} L${WIDTH},${HEIGHT} Z`);
+  byId("spark-area").setAttribute("d", `M0,${HEIGHT_PIXELS} L${line.replaceAll(" ", " L")} L${WIDTH_PIXELS},${HEIGHT_PIXELS} Z`);
 }

@@ -1,22 +1,22 @@
-/** The friends page: who is signed in, and which part shows what. Composition only. */
+/** The friends page: signing in and out, and which part shows what. Composition only. */
 
 import { connect } from "friends-presence";
 import { FriendCard } from "./card.js";
 import { byId, say } from "./elements.js";
 import { FriendsPanel } from "./friends.js";
-import { showEveryone, showLink, showMe } from "./header.js";
-import { PeoplePanels } from "./suggestions.js";
-import { about, demoPerson, ofToken, offerPeople, offerToken } from "./sign-in.js";
-import { failed, hush, notice } from "./toasts.js";
+import { showConnection, showEveryone, showMe } from "./header.js";
+import { UserPanels } from "./suggestions.js";
+import { demoUser, offerDemoUsers, offerToken, serviceInfo, userOfToken } from "./sign-in.js";
+import { discardAnnouncements, showNotice, showProblem } from "./toasts.js";
 
-const friends = new FriendsPanel((id) => card.open(client, id));
-const people = new PeoplePanels(failed);
-const card = new FriendCard(failed, () => people.readBlocks());
+const friends = new FriendsPanel({ onChoose: (id) => card.open(client, id) });
+const users = new UserPanels({ onProblem: showProblem });
+const card = new FriendCard({ onProblem: showProblem, onEnded: () => users.loadBlocks() });
 let client = null;
 let frame = null;
 
 /** Draws once before the next frame, however often something changes. */
-function later() {
+function drawSoon() {
   frame ??= requestAnimationFrame(draw);
 }
 
@@ -24,57 +24,57 @@ function draw() {
   frame = null;
   if (!client) return;
   friends.update();
-  people.update();
+  users.update();
   card.update();
-  showLink(client);
+  showConnection(client);
   showEveryone(client);
 }
 
-async function signIn(person) {
-  const made = await connect({ session: { token: person.token } });
+async function signIn(user) {
+  const made = await connect({ session: { token: user.token } });
   client = made;
-  made.on("change", later);
-  made.on("connection", (connection) => (connection.state === "signedOut" ? signedOut(connection.reason) : later()));
+  made.on("change", drawSoon);
+  made.on("connection", (connection) => (connection.state === "signedOut" ? signedOut(connection.reason) : drawSoon()));
   made.on("problem", (problem) => console.info(problem.message));
-  made.on("notice", (what) => {
-    notice(what);
-    if (what.kind === "added") people.changed();
+  made.on("notice", (notice) => {
+    showNotice(notice);
+    if (notice.kind === "added") users.onFriendAdded();
   });
   globalThis.friendsPresence = made;
-  showMe(person);
+  showMe(user);
   show("app");
   friends.follow(made);
-  people.follow(made);
+  users.follow(made);
   draw();
 }
 
-async function beDemoPerson(id) {
-  await signIn(await demoPerson(id));
+async function signInAsDemoUser(id) {
+  await signIn(await demoUser(id));
   history.replaceState(null, "", `?as=${encodeURIComponent(id)}`);
 }
 
 function signedOut(reason) {
-  leave();
+  signOut();
   say(byId("welcome-words"), `Your sign-in has ended${reason ? `: ${reason}` : ""}. Please sign in again.`);
 }
 
-function leave() {
+function signOut() {
   client?.close();
   client = null;
   globalThis.friendsPresence = null;
-  hush();
+  discardAnnouncements();
   if (byId("card").open) byId("card").close();
   document.title = "Friends";
   history.replaceState(null, "", location.pathname);
   show("welcome");
 }
 
-function show(part) {
-  for (const id of ["welcome", "app"]) byId(id).hidden = id !== part;
+function show(view) {
+  for (const id of ["welcome", "app"]) byId(id).hidden = id !== view;
 }
 
-function wire() {
-  byId("sign-out").addEventListener("click", leave);
+function addListeners() {
+  byId("sign-out").addEventListener("click", signOut);
   for (const tab of document.querySelectorAll(".tabs button")) {
     tab.addEventListener("click", () => {
       byId("app").dataset.tab = tab.dataset.tab;
@@ -88,25 +88,25 @@ function wire() {
 }
 
 async function start() {
-  wire();
+  addListeners();
   show("welcome");
-  const told = await about();
+  const info = await serviceInfo();
   if (!globalThis.PubNub) {
-    say(byId("welcome-words"), `This page cannot connect: ${told.missing.join(", ") || "pubnub"} could not be fetched when the service was started. Its first lines say why.`);
+    say(byId("welcome-words"), `This page cannot connect: ${info.missing.join(", ") || "pubnub"} could not be fetched when the service was started. Its first lines say why.`);
     return;
   }
-  offerToken((token) => signIn(ofToken(token)), failed);
-  byId("own-token").open = !told.demo;
-  if (!told.demo) {
+  offerToken((token) => signIn(userOfToken(token)), showProblem);
+  byId("own-token").open = !info.demo;
+  if (!info.demo) {
     say(byId("welcome-words"), "This service has no demo people. Sign in with a token.");
     return;
   }
   const as = new URLSearchParams(location.search).get("as");
-  if (as) await beDemoPerson(as).catch(failed);
-  await offerPeople(beDemoPerson, failed);
+  if (as) await signInAsDemoUser(as).catch(showProblem);
+  await offerDemoUsers(signInAsDemoUser, showProblem);
 }
 
 start().catch((problem) => {
-  say(byId("welcome-words"), "The service does not answer. Try again in a moment.");
-  failed(problem);
+  say(byId("welcome-words"), "The service does not respond. Try again in a moment.");
+  showProblem(problem);
 });

@@ -1,36 +1,36 @@
 /**
- * Becoming somebody: one of the demo people, where the service was started with them, or whoever a token is for.
- * Tokens live in a closure and end with the page.
+ * Signing in: as one of the demo users, where the service was started with them, or as the user of a token.
+ * Tokens are stored in a closure only.
  */
 
 import { avatar, busy, byId, say } from "./elements.js";
 
-/** Milliseconds between two looks whether the demo people are there. */
-const LOOK_AGAIN = 2_000;
-/** Seconds before its end that a token is replaced. */
-const EARLY = 60;
+/** Between two requests for the demo users, while they are being generated. */
+const POLL_INTERVAL_MILLISECONDS = 2_000;
+/** Before its expiry a token is replaced. */
+const RENEW_BEFORE_SECONDS = 60;
 
-/** What the service says of itself: whether there is a demo, and which libraries are missing. */
-export async function about() {
-  const answer = await fetch("/web/page.json", { cache: "no-store" });
-  if (!answer.ok) throw new Error("The service does not answer");
-  return answer.json();
+/** What the service offers: whether there are demo users, and which libraries are missing. */
+export async function serviceInfo() {
+  const response = await fetch("/web/page.json", { cache: "no-store" });
+  if (!response.ok) throw new Error("The service does not respond");
+  return response.json();
 }
 
-/** A demo person and how to get their tokens. */
-export async function demoPerson(id) {
-  let kept = await demoSession(id);
+/** A demo user, and a function that returns their tokens. */
+export async function demoUser(id) {
+  let session = await demoSession(id);
   const token = async (afresh) => {
-    if (afresh || kept.expiresAt - EARLY < Date.now() / 1000) kept = await demoSession(id);
-    return kept.token;
+    if (afresh || session.expiresAt - RENEW_BEFORE_SECONDS < Date.now() / 1000) session = await demoSession(id);
+    return session.token;
   };
-  return { id, name: kept.name, token };
+  return { id, name: session.name, token };
 }
 
-/** Whoever a token is for; the service checks it, so here it is only read. */
-export function ofToken(token) {
+/** The user of a token; the service verifies it, here it is only decoded. */
+export function userOfToken(token) {
   const id = subject(token);
-  if (typeof id !== "string") throw new Error("That is no token of a user");
+  if (typeof id !== "string") throw new Error("This is not the token of a user");
   return { id, name: id, token };
 }
 
@@ -42,58 +42,58 @@ function subject(token) {
   }
 }
 
-/** Shows the people one can be, as soon as they are there; `chosen` hears an id. */
-export async function offerPeople(chosen, failed) {
+/** Shows the demo users as soon as there are some; `onChoose` receives an id. */
+export async function offerDemoUsers(onChoose, onProblem) {
   for (;;) {
-    const found = await people();
-    if (found.length) return draw(found, chosen, failed);
-    say(byId("welcome-words"), "The demo people are being made up. This takes a moment the first time…");
-    await new Promise((again) => setTimeout(again, LOOK_AGAIN));
+    const users = await demoUsers();
+    if (users.length) return draw(users, onChoose, onProblem);
+    say(byId("welcome-words"), "The demo people are being created. This takes a moment the first time…");
+    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MILLISECONDS));
   }
 }
 
-/** Shows the form for a token; `given` hears it. */
-export function offerToken(given, failed) {
+/** Shows the form for a token; `onToken` receives it. */
+export function offerToken(onToken, onProblem) {
   byId("token-form").addEventListener("submit", (event) => {
     event.preventDefault();
     const token = byId("token").value.trim();
-    busy(event.submitter, () => given(token), failed).then(() => (byId("token").value = ""));
+    busy(event.submitter, () => onToken(token), onProblem).then(() => (byId("token").value = ""));
   });
 }
 
-async function people() {
-  const answer = await fetch("/demo/people", { cache: "no-store" });
-  return answer.ok ? (await answer.json()).people : [];
+async function demoUsers() {
+  const response = await fetch("/demo/people", { cache: "no-store" });
+  return response.ok ? (await response.json()).people : [];
 }
 
 async function demoSession(user) {
   const body = JSON.stringify({ user });
-  const answer = await fetch("/demo/session", { method: "POST", headers: { "Content-Type": "application/json" }, body });
-  const read = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Error(read.detail ?? "The service refused to sign you in");
-  return read;
+  const response = await fetch("/demo/session", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  const json = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(json.detail ?? "The service refused to sign you in");
+  return json;
 }
 
-function draw(found, chosen, failed) {
-  say(byId("welcome-words"), "Be one of these people. Open a second window as another, and watch them meet.");
-  byId("people").replaceChildren(...found.map((person) => choice(person, chosen, failed)));
+function draw(users, onChoose, onProblem) {
+  say(byId("welcome-words"), "Sign in as one of these people. Open a second window as another, and watch them meet.");
+  byId("demo-users").replaceChildren(...users.map((user) => choice(user, onChoose, onProblem)));
 }
 
-function choice(person, chosen, failed) {
-  const place = document.createElement("li");
+function choice(user, onChoose, onProblem) {
+  const item = document.createElement("li");
   const made = document.createElement("button");
   const name = document.createElement("bdi");
   made.type = "button";
   made.className = "choice";
-  made.dataset.id = person.id;
-  name.textContent = person.name;
-  made.append(avatar(person), name);
-  made.addEventListener("click", () => busy(made, () => chosen(person.id), failed));
-  place.append(made);
-  return place;
+  made.dataset.id = user.id;
+  name.textContent = user.name;
+  made.append(avatar(user), name);
+  made.addEventListener("click", () => busy(made, () => onChoose(user.id), onProblem));
+  item.append(made);
+  return item;
 }
 
 function bytes(text) {
   const plain = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
-  return Uint8Array.from(plain, (letter) => letter.charCodeAt(0));
+  return Uint8Array.from(plain, (character) => character.charCodeAt(0));
 }

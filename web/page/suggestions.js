@@ -1,30 +1,32 @@
-/** Requests, suggestions and blocks, with what can be done about each. Knows the client's calls. */
+/** Requests, suggestions and blocks, with the buttons of each. */
 
 import { button, byId, card, say } from "./elements.js";
 import { lastSeen, mutual, number } from "./format.js";
 
-/** Milliseconds between two looks for suggestions. */
-const LOOK_PAUSE = 60_000;
+/** Between two requests for suggestions. */
+const SUGGESTIONS_INTERVAL_MILLISECONDS = 60_000;
+const MAX_SUGGESTIONS = 20;
+const MAX_SHOWN_SUGGESTIONS = 8;
 
-export class PeoplePanels {
-  constructor(failed) {
-    this.failed = failed;
+export class UserPanels {
+  constructor({ onProblem }) {
+    this.onProblem = onProblem;
     this.suggested = [];
-    this.asked = -Infinity;
+    this.requestedAt = -Infinity;
   }
 
-  /** Shows a client's people from now on. */
+  /** Shows this client's requests, suggestions and blocks from now on. */
   follow(client) {
     this.client = client;
     this.suggested = [];
     this.drawn = "";
-    this.asked = performance.now();
+    this.requestedAt = performance.now();
     this.update();
-    this.look();
-    this.readBlocks();
+    this.loadSuggestions();
+    this.loadBlocks();
   }
 
-  /** Shows what the client knows now. */
+  /** Shows the client's current state. */
   update() {
     const { incoming, outgoing } = this.client.requests;
     const drawn = JSON.stringify([incoming, outgoing]);
@@ -41,19 +43,19 @@ export class PeoplePanels {
     this.drawSuggestions();
   }
 
-  /** After a friendship began or ended others may be known. */
-  changed() {
-    if (performance.now() - this.asked > LOOK_PAUSE) this.look();
+  /** A new friendship changes whom this user may know. */
+  onFriendAdded() {
+    if (performance.now() - this.requestedAt > SUGGESTIONS_INTERVAL_MILLISECONDS) this.loadSuggestions();
     this.drawSuggestions();
   }
 
-  async look() {
+  async loadSuggestions() {
     const client = this.client;
-    this.asked = performance.now();
+    this.requestedAt = performance.now();
     try {
-      const found = await client.suggestions(20);
+      const suggested = await client.suggestions(MAX_SUGGESTIONS);
       if (client !== this.client) return;
-      this.suggested = found;
+      this.suggested = suggested;
       this.drawSuggestions();
     } catch (problem) {
       say(byId("no-suggestions"), `No suggestions now: ${problem.message}.`);
@@ -62,29 +64,29 @@ export class PeoplePanels {
 
   drawSuggestions() {
     const taken = new Set([...this.client.state.friends.keys(), ...this.client.state.requests.keys()]);
-    const shown = this.suggested.filter((one) => !taken.has(one.id)).slice(0, 8);
+    const shown = this.suggested.filter((one) => !taken.has(one.id)).slice(0, MAX_SHOWN_SUGGESTIONS);
     byId("suggestions").replaceChildren(...shown.map((one) => this.suggestion(one)));
     byId("no-suggestions").hidden = shown.length > 0;
-    if (!shown.length) say(byId("no-suggestions"), "Nobody to suggest at the moment.");
+    if (!shown.length) say(byId("no-suggestions"), "No suggestions at the moment.");
   }
 
-  suggestion(person) {
-    return card(person, mutual(person), [this.button("Add", "soft", () => this.client.ask(person.id))]);
+  suggestion(user) {
+    return card(user, mutual(user), [this.button("Add", "soft", () => this.client.ask(user.id))]);
   }
 
-  incoming(person) {
-    const told = person.at ? lastSeen(person.at, this.client.now()).replace("Last seen", "Asked") : "Asked to be your friend";
-    return card(person, told, [
-      this.button("Accept", "primary", () => this.client.accept(person.id)),
-      this.button("Decline", "quiet", () => this.client.decline(person.id)),
+  incoming(user) {
+    const asked = user.at ? lastSeen(user.at, this.client.now()).replace("Last seen", "Asked") : "Asked to be your friend";
+    return card(user, asked, [
+      this.button("Accept", "primary", () => this.client.accept(user.id)),
+      this.button("Decline", "quiet", () => this.client.decline(user.id)),
     ]);
   }
 
-  outgoing(person) {
-    return card(person, "Waiting for an answer", [this.button("Cancel", "quiet", () => this.client.decline(person.id))]);
+  outgoing(user) {
+    return card(user, "Waiting for an answer", [this.button("Cancel", "quiet", () => this.client.decline(user.id))]);
   }
 
-  async readBlocks() {
+  async loadBlocks() {
     const client = this.client;
     const blocked = await client.blocks().catch(() => []);
     if (client !== this.client) return;
@@ -93,15 +95,15 @@ export class PeoplePanels {
     byId("blocks").replaceChildren(...blocked.map((one) => this.blocked(one)));
   }
 
-  blocked(person) {
+  blocked(user) {
     const unblock = async () => {
-      await this.client.unblock(person.id);
-      await this.readBlocks();
+      await this.client.unblock(user.id);
+      await this.loadBlocks();
     };
-    return card(person, "Cannot ask you, nor see you", [this.button("Unblock", "quiet", unblock)]);
+    return card(user, "Cannot ask you, nor see you", [this.button("Unblock", "quiet", unblock)]);
   }
 
-  button(label, kind, work) {
-    return button(label, kind, work, this.failed);
+  button(label, kind, action) {
+    return button(label, kind, action, this.onProblem);
   }
 }

@@ -1,16 +1,16 @@
-/** Short messages: what happened, for the eye and for the ear, never more than a person can take. Knows words. */
+/** Short messages of what happened, shown and announced to screen readers, limited in number and rate. */
 
 import { byId } from "./elements.js";
 import { arrivals, clipped } from "./format.js";
 
-/** Milliseconds a message stays. */
-const STAYS = 6_000;
-/** Milliseconds between two announcements of comings and goings. */
-const BREATH = 5_000;
-const MOST = 3;
+/** How long a message stays. */
+const TOAST_MILLISECONDS = 6_000;
+/** Between two announcements of friends who came online or went offline. */
+const ANNOUNCE_INTERVAL_MILLISECONDS = 5_000;
+const MAX_TOASTS = 3;
 
-const heard = new Map();
-let speaking = null;
+const pending = new Map();
+let announceTimer = null;
 
 /** Shows a message. `kind`: "good" or "bad". */
 export function toast(text, kind = "good") {
@@ -20,31 +20,31 @@ export function toast(text, kind = "good") {
   made.textContent = text;
   const all = byId("toasts");
   all.append(made);
-  while (all.children.length > MOST) all.firstElementChild.remove();
-  setTimeout(() => made.remove(), STAYS);
+  while (all.children.length > MAX_TOASTS) all.firstElementChild.remove();
+  setTimeout(() => made.remove(), TOAST_MILLISECONDS);
 }
 
-/** A problem, in words. */
-export function failed(problem) {
-  const words = problem.message || "Something went wrong";
-  toast(`${words[0].toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? "" : "."}`, "bad");
+/** Shows a problem as a sentence. */
+export function showProblem(problem) {
+  const text = problem.message || "Something went wrong";
+  toast(`${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`, "bad");
 }
 
-/** Something that came of a friend: requests and new friends are shown, comings and goings only announced. */
-export function notice({ kind, id, name }) {
+/** A notice of the client: requests and new friends are shown, presence is only announced. */
+export function showNotice({ kind, id, name }) {
   const who = clipped(name || id);
   if (kind === "requested" || kind === "added") toast(arrivals([who], kind));
-  else heard.set(kind, [...(heard.get(kind) ?? []), who]);
-  speaking ??= setTimeout(speak, BREATH);
+  else pending.set(kind, [...(pending.get(kind) ?? []), who]);
+  announceTimer ??= setTimeout(announce, ANNOUNCE_INTERVAL_MILLISECONDS);
 }
 
-/** Forgets what was not yet announced. */
-export function hush() {
-  heard.clear();
+/** Discards what was not announced yet. */
+export function discardAnnouncements() {
+  pending.clear();
 }
 
-function speak() {
-  speaking = null;
-  byId("announcer").textContent = [...heard].map(([kind, names]) => `${arrivals(names, kind)}.`).join(" ");
-  heard.clear();
+function announce() {
+  announceTimer = null;
+  byId("announcer").textContent = [...pending].map(([kind, names]) => `${arrivals(names, kind)}.`).join(" ");
+  pending.clear();
 }

@@ -1,4 +1,4 @@
-// After Publish or Fire on `notify.*`, pure PubNub: one message to many inboxes, ten an execution.
+// After Publish or Fire on `notify.*`, pure PubNub: fan-out of one message to inboxes, ten an execution.
 // `notify.batch` {to, message} publishes; `notify.left` {userId, at} loads the friends and fires batches. Hops: at most 3.
 
 const BATCH = 10; // as in presence.js

@@ -1,7 +1,7 @@
-// After Presence on `presence.*`, pure PubNub: a join is told, a leave waits (settle-leaves.js), a flap is told to nobody.
-// Knows App Context's friend list `friends.{uuid}` and the KV store. No server of ours is involved.
+// After Presence on `presence.*`, pure PubNub: friends are notified of a join at once, of a leave after the debounce time
+// (settle-leaves.js), of a flap never. Uses App Context's friend list `friends.{uuid}` and the KV store, and no server.
 //
-// A join uses 3 App Context calls, 2 KV calls, 1 publish and up to 9 fires: friends online beyond 90 are not told, and logged.
+// A join uses 3 App Context calls, 2 KV calls, 1 publish and up to 9 fires: more than 90 friends online are logged and not notified.
 
 const HOLD_MS = 5000;
 const BATCH = 10; // publishes of one execution of fan-out.js (PubNub docs: API limits); 20 where support raised the limit
@@ -20,7 +20,7 @@ async function arrived(uuid, at) {
   const db = require("kvstore");
   const { name, custom } = await user(pubnub, uuid);
   const lastSeen = Date.parse(custom.lastSeen || 0);
-  if (lastSeen > at) return; // an older event, late
+  if (lastSeen > at) return; // an older event that arrived late
   const waiting = await db.get(`gone:${uuid}`);
   if (waiting) await db.removeItem(`gone:${uuid}`);
   const flap = custom.online && waiting && at - lastSeen < HOLD_MS;
@@ -74,7 +74,7 @@ function message(type, uuid, at, payload) {
   return { type, schemaVersion: "1.0.0", eventId: `evt_presence_${uuid}_${at}`, ts: iso(at), payload };
 }
 
-// The contract's six digits; this variant has PubNub's milliseconds only, and they are its `ts` too.
+// Six digits, as the contract requires; this variant has PubNub's milliseconds only, which are its `ts` too.
 function iso(ms) {
   return new Date(ms).toISOString().replace("Z", "000Z");
 }

@@ -1,6 +1,6 @@
-// On Interval, pure PubNub: who left longer ago than the hold and did not return is offline now, and friends are told.
-// Uses 1 KV call and, a leaver, 1 KV, 1 App Context read, 1 write and 1 fire: 5 leavers an execution (the
-// 10 App Context calls it may make). More wait for the next run; run it as often as the platform allows.
+// On Interval, pure PubNub: a user who left longer ago than the debounce time and did not return goes offline, and friends
+// are notified. Uses 1 KV call and, for each such user, 1 KV call, 1 App Context read, 1 write and 1 fire: 5 users an
+// execution (it may make 10 App Context calls). Others wait for the next run; run it as often as the platform allows.
 
 const HOLD_MS = 5000;
 const MOST = 5;
@@ -19,6 +19,6 @@ async function settle(pubnub, db, uuid) {
   if (Date.now() - lastSeen < HOLD_MS) return;
   await pubnub.objects.setUUIDMetadata({ uuid, data: { custom: { ...data.custom, online: false } } });
   await pubnub.fire({ channel: "notify.left", message: { userId: uuid, at: lastSeen } });
-  // Last: dying before this line repeats the notice, dying after it never loses one.
+  // Last: a crash before this line repeats the notification, a crash after it loses none.
   await db.removeItem(`gone:${uuid}`);
 }

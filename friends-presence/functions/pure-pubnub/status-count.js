@@ -1,4 +1,4 @@
-// On Interval, pure PubNub: how many are online in all, from Here Now of the shards, published on `status.global`.
+// On Interval, pure PubNub: publishes on `status.global` how many users are online, from Here Now of the shards.
 // One Here Now for all shards, one KV read, one write, one publish.
 
 const SHARDS = 100;

@@ -1,5 +1,5 @@
-// A keyset with Functions on it: loads them, starts them by their trigger, and stops them at the platform's limits.
-// Knows the triggers After Presence, After Publish or Fire, and On Interval. A failed execution is kept in `failures`.
+// A test double of a keyset with Functions: loads them, starts them by their trigger, and stops them at the platform's
+// limits. Triggers: After Presence, After Publish or Fire, On Interval. A failed execution is appended to `failures`.
 
 import { readFile } from "node:fs/promises";
 
@@ -53,7 +53,7 @@ export class Keyset {
     }
   }
 
-  // Functions started by a publish run on their own, so their failure is not the publisher's; `#execute` waits for all.
+  // Functions started by a publish run separately, so their failure is not the publisher's; `#execute` waits for all.
   #modules(budget, hop, started) {
     const secrets = this.secrets;
     const begin = async (channel, message) => {
@@ -83,7 +83,7 @@ function matches(pattern, channel) {
   return pattern.endsWith(".*") ? channel.startsWith(pattern.slice(0, -1)) : pattern === channel;
 }
 
-// The platform's modules are ES modules with `require`; neither `process` nor npm packages are there.
+// The platform's modules are ES modules with `require`; neither `process` nor npm packages exist.
 function load(source, modules, now) {
   const require = (name) => {
     if (!modules[name]) throw new Error(`there is no module ${name} in Functions`);

@@ -1,5 +1,5 @@
-// The `kvstore` module over one Map a keyset: values are JSON, live a day unless told otherwise, sizes are checked.
-// At once consistent, which the platform's is not: a test here cannot show what its lateness breaks.
+// The `kvstore` module over one Map for each keyset: values are JSON, expire after a day by default, sizes are checked.
+// Immediately consistent, which the platform's store is not: a test here cannot show what its lag breaks.
 
 import { LimitError } from "./limits.mjs";
 

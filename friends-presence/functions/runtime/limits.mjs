@@ -1,4 +1,4 @@
-// What an execution and a keyset may use, counted; over a limit it throws LimitError and the execution fails.
+// The limits of an execution and of a keyset; beyond one, LimitError is thrown and the execution fails.
 // Figures: PubNub docs, API limits, 2026-09-30. Not enforced: 100,000 loop iterations, 250 console lines.
 
 export const LIMITS = {

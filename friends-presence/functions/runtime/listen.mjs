@@ -1,6 +1,6 @@
-// Runs the pure variant against an origin: node listen.mjs ORIGIN CHANNEL... hears those channels' presence, as the
-// platform would, and starts the Functions; interval Functions run every second. Says "ready" once it hears.
-// A development tool, as the origin is. Ends with its standard input.
+// Runs the pure variant against an origin: node listen.mjs ORIGIN CHANNEL... subscribes to those channels' presence, as
+// the platform would, and starts the Functions; interval Functions run every second. Prints "ready" once subscribed.
+// A development tool, like the local origin. Stops at the end of its standard input.
 
 import { fileURLToPath } from "node:url";
 
@@ -23,7 +23,7 @@ for (;;) {
   const said = await answer.json();
   if (cursor === "0") console.log("ready");
   cursor = said.t.t;
-  // One after the other: the platform promises no order, but a flap heard in order is the case that must work.
+  // One after the other: the platform promises no order, but a flap in order is the case that must work.
   for (const { c, d } of said.m) await keyset.presence(c.replace(/-pnpres$/, ""), d);
   tell();
 }

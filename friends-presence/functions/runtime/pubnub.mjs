@@ -1,5 +1,5 @@
 // The `pubnub` module over an origin's HTTP: publish, fire, signal, Here Now, Where Now and the App Context calls in use.
-// Shares no code with PubNub's SDKs. A refused call throws an Error with `status`. What is published may start Functions.
+// Shares no code with PubNub's SDKs. A rejected call throws an Error with `status`. A publish may start Functions.
 
 export function pubnub({ origin, subscribeKey, publishKey }, budget, started) {
   const call = async (method, path, query = {}, body = undefined) => {

@@ -1,4 +1,4 @@
-// The Functions against a local origin (ORIGIN) whose presence events are given by hand, so that time can be, too.
+// The Functions against a local origin (ORIGIN), with presence events and times set by the test.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -22,7 +22,7 @@ const inbox = async (id) => {
   return (said.channels[`inbox.${id}`] || []).map(({ message }) => message);
 };
 
-// Each test has people of its own: `me` and n friends who are online.
+// Each test has its own users: `me` and n friends who are online.
 async function people(n) {
   round += 1;
   const me = `me${round}`;
@@ -50,7 +50,7 @@ const quick = (source, options = {}) => async () => {
   return keyset;
 };
 
-test("a join is told to every friend who is online and the own inbox gets a sync", async () => {
+test("every online friend is notified of a join and the user's inbox gets a sync", async () => {
   const { me, friends } = await people(23);
   const keyset = await pure({ now: AT });
   await keyset.presence("presence.shard-1", event("join", me, AT));
@@ -61,7 +61,7 @@ test("a join is told to every friend who is online and the own inbox gets a sync
   assert.equal((await profile(me)).online, true);
 });
 
-test("a leave is told after the hold and not before", async () => {
+test("friends are notified of a leave after the debounce time and not before", async () => {
   const { me, friends } = await people(2);
   const clock = { now: AT };
   const keyset = await pure(clock);
@@ -77,7 +77,7 @@ test("a leave is told after the hold and not before", async () => {
   assert.deepEqual((await inbox(friends[0])).map(({ type }) => type), ["friend.online", "friend.offline"]);
 });
 
-test("a return within the hold is a flap and told to nobody", async () => {
+test("a return within the debounce time is a flap and notifies no friend", async () => {
   const { me, friends } = await people(2);
   const clock = { now: AT };
   const keyset = await pure(clock);
@@ -91,7 +91,7 @@ test("a return within the hold is a flap and told to nobody", async () => {
   assert.deepEqual((await inbox(friends[0])).map(({ type }) => type), ["friend.online"]);
 });
 
-test("an older event that comes late changes nothing", async () => {
+test("an older event that arrives late changes nothing", async () => {
   const { me } = await people(1);
   const keyset = await pure({ now: AT + 60_000 });
   await keyset.presence("presence.shard-1", event("join", me, AT + 5000));
@@ -100,7 +100,7 @@ test("an older event that comes late changes nothing", async () => {
   assert.equal((await profile(me)).online, true);
 });
 
-test("the status count says the sum and the change", async () => {
+test("the status count has the sum and the change", async () => {
   const keyset = new Keyset({ origin: ORIGIN });
   await keyset.deploy("interval", "", file("pure-pubnub/status-count.js"));
   await keyset.interval();
@@ -111,7 +111,7 @@ test("the status count says the sum and the change", async () => {
   assert.deepEqual([last.type, last.payload.delta, last.payload.degraded], ["status.count", 0, false]);
 });
 
-test("after-presence forwards the event, says who it is, tries a 503 once more, and writes the flag", async () => {
+test("after-presence forwards the event with its secret, retries a 503 once, and writes the flag", async () => {
   const { me } = await people(0);
   const heard = [];
   const server = createServer(async (request, response) => {
@@ -150,7 +150,7 @@ for (const [name, source, most] of [
   });
 }
 
-test("an execution that does not end is ended, and npm is not there", async () => {
+test("an execution that does not end is stopped, and npm packages do not exist", async () => {
   const endless = await quick("export default () => new Promise(() => {});", { limits: { milliseconds: 20 } })();
   await endless.interval();
   assert.equal(endless.failures[0].name, "LimitError");
@@ -167,7 +167,7 @@ test("a keyset makes a hundred outbound requests in a second and no more", async
   assert.match(keyset.failures[0].message, /outbound requests in one second/);
 });
 
-test("Functions that start each other end after three hops", async () => {
+test("Functions that start each other stop after three hops", async () => {
   const path = join(await mkdtemp(join(tmpdir(), "fn-")), "f.js");
   await writeFile(path, 'export default async () => { await require("pubnub").fire({ channel: "loop", message: {} }); };');
   const keyset = new Keyset({ origin: ORIGIN });

@@ -63,12 +63,12 @@ const call = async (route, fields, body, out) => {
   const address = query.size ? `${path}?${query}` : path;
   const begun = performance.now();
   try {
-    const answer = await fetch(address, { method: route.method, headers, body: body?.value });
-    const text = await answer.text();
+    const response = await fetch(address, { method: route.method, headers, body: body?.value });
+    const text = await response.text();
     const took = (performance.now() - begun).toFixed(1);
-    out.textContent = `${answer.status} ${answer.statusText} · ${took} ms\n\n${pretty(text)}`;
+    out.textContent = `${response.status} ${response.statusText} · ${took} ms\n\n${pretty(text)}`;
   } catch (error) {
-    out.textContent = `No answer: ${error.message}`;
+    out.textContent = `No response: ${error.message}`;
   }
 };
 
@@ -83,7 +83,7 @@ const showRoute = (route, all) => {
   const out = el("pre", { hidden: true });
   const send = el("button", { type: "button" }, "Send");
   send.addEventListener("click", () => { out.hidden = false; call(route, fields, body, out); });
-  const answers = Object.entries(route.responses).map(([status, one]) => {
+  const responses = Object.entries(route.responses).map(([status, one]) => {
     const content = Object.values(one.content ?? {})[0];
     return row(el("code", {}, status), one.description.replaceAll("`", ""), brief(content?.schema));
   });
@@ -97,7 +97,7 @@ const showRoute = (route, all) => {
         ? el("table", {}, ...fields.map(([p, input]) => row(el("code", {}, p.name), p.in, brief(p.schema), input)))
         : null,
       schema ? el("p", {}, "Body: ", brief(schema)) : null, body,
-      el("p", {}, send), out, el("table", {}, ...answers)));
+      el("p", {}, send), out, el("table", {}, ...responses)));
 };
 
 const showSchema = (name, schema) => {

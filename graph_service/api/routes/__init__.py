@@ -1,5 +1,5 @@
 """The HTTP routes of the graph service, one file a noun.
 
-In: checked calls. Out: response models.
+In: authenticated, validated requests. Out: response models.
 May import `api` and `friends`.
 """

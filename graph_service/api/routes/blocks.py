@@ -1,4 +1,4 @@
-"""Routes of blocks. Knows paths, queries and bodies; the rules are in the use case."""
+"""Routes of blocks."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def blocks(request: web.Request, caller: Caller, query: PageQuery) -> Bloc
     after = cursor.decode(query.after, "blocks") if query.after else None
     found = await request.app[SERVICES].friends.blocks(caller.id, after, query.limit)
     return BlockPage(
-        blocks=[Relation.of(row) for row in found.people],
+        blocks=[Relation.of(row) for row in found.relations],
         next=cursor.encode(found.next, "blocks") if found.next else None,
     )
 

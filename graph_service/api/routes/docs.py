@@ -1,7 +1,7 @@
-"""The API document at /openapi.json and a page that browses it at /docs. Knows files; nothing of what is documented.
+"""The API document at /openapi.json, and a page to browse it at /docs.
 
-The page works without a network: one HTML file, one script, one style sheet, all from here, under a policy that
-allows nothing else. A token typed there stays in the page's memory.
+The page works offline: one HTML file, one script and one style sheet, all from this server, under a content security
+policy that allows nothing else. A token typed there stays in the page's memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Routes of friends. Knows paths, queries and bodies; the rules are in the use case."""
+"""Routes of friends."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CURSORS = (cursor.BadCursor, cursor.CursorOfAnotherFilter)
 
 
 def page_of(found: Page, *filters: str) -> FriendPage:
-    """A page from the model, its end made into a cursor."""
+    """A page of the model as a response, with a cursor for the next one."""
     return FriendPage(
         friends=[Friend.of(row) for row in found.friends],
         next=cursor.encode(found.next, *filters) if found.next else None,
@@ -47,7 +47,7 @@ def page_of(found: Page, *filters: str) -> FriendPage:
     "/v1/friends", auth=USER, summary="Your friends, a page at a time", problems=(UserNotFound, *CURSORS)
 )
 async def friends(request: web.Request, caller: Caller, query: FriendsQuery) -> FriendPage:
-    """In order of id. `state` picks those online or offline; a cursor goes on with the state it began with."""
+    """In order of id. `state` selects those online or offline; a cursor continues with the state it was made for."""
     filters = ("friends", query.state)
     after = cursor.decode(query.after, *filters) if query.after else None
     return page_of(

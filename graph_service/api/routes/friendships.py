@@ -1,4 +1,4 @@
-"""The bulk route of friendships, for the product's backend. Knows its body; the rules are in the use case."""
+"""The bulk route of friendships, for the product's back end."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ routes = TypedRoutes("service", limiter="service")
 
 @routes.post("/v1/friendships:batch", auth=SERVICE, summary="Make up to 1,000 friendships")
 async def friendships(request: web.Request, body: PairsRequest) -> PairResults:
-    """An answer a pair: created, exists, or refused with the reason. Repeating creates nothing twice."""
+    """One result for each pair: created, exists, or refused with the reason. Repeating creates nothing twice."""
     found = await request.app[SERVICES].bulk.batch([pair.pair() for pair in body.pairs])
     return PairResults(results=[PairResult.of(row) for row in found])

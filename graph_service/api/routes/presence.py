@@ -1,4 +1,4 @@
-"""The route that tells the product's backend who is online. Knows its body; flags are in the graph."""
+"""The presence query, for the product's back end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ routes = TypedRoutes("service", limiter="service")
 
 @routes.post("/v1/presence:query", auth=SERVICE, summary="Who of up to 500 users is online")
 async def presence(request: web.Request, body: IdsRequest) -> Presences:
-    """The settled state, as friends are told it; the invisible are offline. Ids without a user are listed apart."""
+    """The settled state, as friends see it: invisible users are offline. Ids without a user are listed separately."""
     ids = list(dict.fromkeys(body.ids))
     found = await request.app[SERVICES].flags.presence(ids)
     known = {row.id for row in found}

@@ -1,4 +1,4 @@
-"""Routes of pending requests. Knows paths, queries and bodies; the rules are in the use case."""
+"""Routes of pending friend requests."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ routes = TypedRoutes("requests")
 
 @routes.get("/v1/requests", auth=USER, summary="Pending requests", problems=(UserNotFound, *CURSORS))
 async def requests(request: web.Request, caller: Caller, query: RequestsQuery) -> RequestPage:
-    """Those that came in, or with `direction=out` those that went out."""
+    """Incoming ones, or with `direction=out` outgoing ones."""
     filters = ("requests", query.direction)
     after = cursor.decode(query.after, *filters) if query.after else None
     found = await request.app[SERVICES].friends.requests(caller.id, query.direction, after, query.limit)
     return RequestPage(
-        requests=[Relation.of(row) for row in found.people],
+        requests=[Relation.of(row) for row in found.relations],
         next=cursor.encode(found.next, *filters) if found.next else None,
     )
 
 
 @routes.delete("/v1/requests/{id}", auth=USER, summary="Cancel or decline", problems=(BadInput, UserNotFound))
 async def cancel_or_decline(request: web.Request, caller: Caller, id_: UserId) -> Outcome:
-    """Drops the request between the two, whoever asked. Repeating changes nothing."""
+    """Removes the pending request between the two users, in either direction. Repeating changes nothing."""
     return Outcome.of(id_, await request.app[SERVICES].friends.cancel_or_decline(caller.id, id_))

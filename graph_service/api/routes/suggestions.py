@@ -1,4 +1,4 @@
-"""The route of suggestions. Knows query and body; the walk is in the use case."""
+"""The route of friend suggestions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ async def suggestions(request: web.Request, caller: Caller, query: SuggestionsQu
     """Friends of friends, most mutual friends first, each with the reason: how many, who, and who is online."""
     found = await request.app[SERVICES].suggestions.top(caller.id, query.limit)
     return SuggestionPage(
-        suggestions=[Suggestion.of(row) for row in found.people],
+        suggestions=[Suggestion.of(row) for row in found.suggestions],
         calculated_at=microseconds(found.calculated_at),
-        kept=found.kept,
+        kept=found.cached,
     )

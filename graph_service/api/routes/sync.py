@@ -1,4 +1,4 @@
-"""The route that answers with the payload of friends.sync. Knows its body; pushing it is PubNub's side."""
+"""The route that returns the payload of friends.sync, which the bridge also pushes to the inbox."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ routes = TypedRoutes("sync")
 
 @routes.get("/v1/sync", auth=USER, summary="Who of your friends is online", problems=(UserNotFound,))
 async def sync(request: web.Request, caller: Caller) -> Sync:
-    """All of them, from one read; merge it with inbox messages by `ts`: per friend the newest wins."""
+    """All of them, from one read. Merge it with inbox messages by `ts`: for each friend the newest wins."""
     return Sync.of(await request.app[SERVICES].flags.sync(caller.id))

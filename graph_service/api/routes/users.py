@@ -1,4 +1,4 @@
-"""Routes of users, for the product's backend: profile, export, erase. Knows bodies; the stores are in the use case."""
+"""Routes of users, for the product's back end: profile, export, erase."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Profile(ResponseModel):
 
 
 class Stores(ResponseModel):
-    """What each store holds of the user, or did with it."""
+    """What each store holds of the user, or did to erase it."""
 
     id: str
     stores: Mapping[str, Mapping[str, Any]]
@@ -35,21 +35,21 @@ class Stores(ResponseModel):
 @routes.put("/v1/users/{id}", auth=SERVICE, summary="Create or rename a user")
 async def profile(request: web.Request, id_: UserId, body: ProfileRequest) -> Profile:
     """Repeating changes nothing."""
-    created = await request.app[SERVICES].people.upsert(id_, body.name)
+    created = await request.app[SERVICES].users.upsert(id_, body.name)
     return Profile(id=id_, name=body.name, created=created)
 
 
 @routes.get("/v1/users/{id}", auth=SERVICE, summary="Export a user", problems=(UserNotFound,))
 async def export(request: web.Request, id_: UserId) -> Stores:
     """Everything that is held of the user, by store."""
-    parts = request.app[SERVICES]
-    stores: dict[str, Mapping[str, Any]] = {"graph": await parts.people.export(id_)}
-    for store, exported in parts.exporters.items():
-        stores[store] = await exported(id_)
+    services = request.app[SERVICES]
+    stores: dict[str, Mapping[str, Any]] = {"graph": await services.users.export(id_)}
+    for store, export_user in services.exporters.items():
+        stores[store] = await export_user(id_)
     return Stores(id=id_, stores=stores)
 
 
 @routes.delete("/v1/users/{id}", auth=SERVICE, summary="Erase a user", problems=(UserNotFound,))
 async def erase(request: web.Request, id_: UserId) -> Stores:
-    """Erases the user everywhere and reports what each store did. Friends are told that the friendship ended."""
-    return Stores(id=id_, stores=await request.app[SERVICES].people.erase(id_))
+    """Erases the user in every store and reports what each did. Friends are notified that the friendship ended."""
+    return Stores(id=id_, stores=await request.app[SERVICES].users.erase(id_))

@@ -1,5 +1,5 @@
 """What the operator console shows: one snapshot of all bridges, and the audit log of who looked at whom.
 
-`report` and `top_users` are filled by each bridge; `feed` reads all reports and the streams, `snapshot` merges them.
-Knows no route: `api.console` serves what is here.
+Each bridge writes a `report`, with its `top_users`; `feed` reads all reports and the lengths of the streams, `snapshot`
+merges them. The routes are in `api.console`.
 """

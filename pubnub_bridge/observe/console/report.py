@@ -1,7 +1,7 @@
-"""What one bridge tells the console of itself: rates, ages and leaders, one value in Valkey every few seconds.
+"""Report: what one bridge writes about itself for the console, one value in Valkey every few seconds.
 
-Knows this process's counters and the partitions it owns; knows no console. The console adds up what all bridges
-tell, so it is right with several, and a bridge that dies is gone from it when its value ends.
+Rates, ages and top users, from this process's counters and the partitions it owns. The console adds up the reports of
+all bridges, so it is right with several; a bridge that dies disappears from it when its value expires.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from pubnub_bridge.store import keys
 from pubnub_bridge.store.health import Ages
 
 INTERVAL_SECONDS = 2.0
-"""Seconds between two reports."""
+"""Between two reports."""
 VALID_SECONDS = 10.0
-"""Seconds that a report is good for: as long as a dead bridge's leases."""
-WINDOW_SECONDS = 6
-"""Reports over which a rate is taken: 10 seconds."""
+"""How long a report is valid: as long as a dead bridge's leases."""
+MAX_PAST_REPORTS = 6
+"""Over which a rate is measured: 10 seconds."""
 TOP_COUNT = 10
 COUNTERS: Mapping[str, Counter] = {
     "heard": metrics.PRESENCE_EVENTS,
@@ -49,7 +49,7 @@ COUNTERS: Mapping[str, Counter] = {
 
 
 class OwnedPartitions(Protocol):
-    """The part of `ownership.Ownership` that is told."""
+    """The part of `partitions.leases.Leases` that is reported."""
 
     name: str
     leads: bool
@@ -71,7 +71,7 @@ class UserActivity:
         self._costly = TopUsers()
 
     def flapped(self, users: Sequence[str]) -> None:
-        """These users undid a change inside the hold."""
+        """These users undid a change that was pending."""
         if users:
             self._flaps.add(((user, 1.0, 0) for user in users), time.monotonic())
 
@@ -107,7 +107,7 @@ class Report:
         self._activity = activity
         self._ages = ages
         self._storms = storms
-        self._past: deque[tuple[float, dict[str, float]]] = deque(maxlen=WINDOW_SECONDS)
+        self._past: deque[tuple[float, dict[str, float]]] = deque(maxlen=MAX_PAST_REPORTS)
         self._began = time.time()
 
     async def write(self) -> None:
@@ -136,14 +136,14 @@ class Report:
         }
 
     def _partitions(self) -> dict[str, list[float]]:
-        """By number: held users, waiting inboxes, ages of the oldest change and notice (s), users online."""
+        """By number: pending changes and batches, ages of the oldest change and notification (s), users online."""
         found = {}
         for number, age in self._ages().items():
             debouncer, outbox = self._registry.debouncers[number], self._registry.outboxes.get(number)
-            waiting = outbox.batcher.busy if outbox else 0
+            batches = outbox.batcher.busy if outbox else 0
             found[str(number)] = [
                 len(debouncer),
-                waiting,
+                batches,
                 round(age.debounce_lag_seconds, 2),
                 round(age.publish_lag_seconds, 2),
                 len(debouncer.online),
@@ -212,5 +212,5 @@ def quantile(buckets: Mapping[str, float], share: float) -> float | None:
     return start
 
 
-def _rows(standings: Iterable[Score]) -> list[list[object]]:
-    return [[one.user, round(one.per_minute, 2), one.note] for one in standings]
+def _rows(scores: Iterable[Score]) -> list[list[object]]:
+    return [[one.user, round(one.per_minute, 2), one.note] for one in scores]

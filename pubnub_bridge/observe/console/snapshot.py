@@ -231,7 +231,7 @@ def _problems(
     orphans = sum(row.owner is None for row in partitions)
     ingest = [
         "subscribe calls fail" if totals.any_rate("pollsFailed") else "",
-        "presence bodies are not understood" if totals.any_rate("unknown", "refused", "misplaced") else "",
+        "presence is not understood" if totals.any_rate("unknown", "refused", "misplaced") else "",
         f"{orphans} partitions have no bridge" if orphans else "",
     ]
     return {

@@ -1,4 +1,4 @@
-"""One world a test: an origin, a bridge of its own, two friends, and official clients to be them.
+"""A world for each test: an origin, a bridge, and official clients of users.
 
 With SERVICE_IMAGE, the service of a `world` runs in a container of that image (tests/containers/test_e2e_in_image.py).
 """
@@ -37,26 +37,26 @@ from pubnub_bridge.settings import Settings
 from tests.conftest import Servers
 from tests.support import in_image
 
-HOLD = 0.4
+DEBOUNCE_SECONDS = 0.4
 
 
-class Ear(SubscribeCallback):
-    """Keeps what an official client heard."""
+class MessageListener(SubscribeCallback):
+    """Records the messages that an official client receives."""
 
     def __init__(self) -> None:
         self.messages: list[Any] = []
-        self.came = asyncio.Event()
+        self.arrived = asyncio.Event()
 
     def message(self, pubnub: Any, message: Any) -> None:
         """A message on the inbox."""
         self.messages.append(message.message)
-        self.came.set()
+        self.arrived.set()
 
     def presence(self, pubnub: Any, presence: Any) -> None:
-        """Not of interest."""
+        """Ignored."""
 
     def status(self, pubnub: Any, status: Any) -> None:
-        """Not of interest."""
+        """Ignored."""
 
 
 @dataclass
@@ -65,29 +65,29 @@ class Device:
 
     user: str
     client: PubNubAsyncio
-    ear: Ear
+    listener: MessageListener
     channel: str
 
-    async def hears(self, wanted: Callable[[Any], bool], seconds: float = 8.0) -> Any:
-        """The first event, inside a batch or alone, that fits."""
+    async def receives(self, wanted: Callable[[Any], bool], seconds: float = 8.0) -> Any:
+        """The first matching event, inside a batch or alone."""
         async with asyncio.timeout(seconds):
             while True:
-                self.ear.came.clear()
+                self.listener.arrived.clear()
                 for event in self.events():
                     if wanted(event):
                         return event
-                await self.ear.came.wait()
+                await self.listener.arrived.wait()
 
     def events(self) -> list[Any]:
-        """All events so far, batches opened."""
+        """All events so far, with batches unpacked."""
         return [
             event
-            for message in self.ear.messages
+            for message in self.listener.messages
             for event in (message["payload"]["events"] if message["type"] == "friend.batch" else [message])
         ]
 
     def appear(self) -> None:
-        """Subscribe to the own shard and inbox."""
+        """Subscribe to the user's shard and inbox."""
         self.client.subscribe().channels([self.channel, f"inbox.{self.user}"]).execute()
 
     async def leave(self) -> None:
@@ -98,7 +98,7 @@ class Device:
 
 @dataclass
 class World:
-    """What a test acts on."""
+    """What a test uses."""
 
     graph: Graph
     origin: Running
@@ -109,7 +109,7 @@ class World:
 
     @property
     def shards(self) -> ShardMap:
-        """How users spread."""
+        """How users are distributed over shards."""
         return ShardMap(self.settings.partitions, self.settings.presence_shards)
 
     def device(self, user: str) -> Device:
@@ -123,9 +123,9 @@ class World:
             subscription_manager=AsyncioSubscriptionManager,
             custom_request_handler=AsyncAiohttpRequestHandler,
         )
-        ear = Ear()
-        client.add_listener(ear)
-        device = Device(user, client, ear, self.shards.channel(self.shards.shard(user)))
+        listener = MessageListener()
+        client.add_listener(listener)
+        device = Device(user, client, listener, self.shards.channel(self.shards.shard(user)))
         self.devices.append(device)
         return device
 
@@ -143,7 +143,7 @@ class World:
             return reply.status, await reply.json()
 
     async def online(self, *users: str) -> list[Device]:
-        """Devices of these users, all settled online."""
+        """Devices of these users, all committed as online."""
         devices = [self.device(user) for user in users]
         for device in devices:
             device.appear()
@@ -151,15 +151,15 @@ class World:
         return devices
 
     async def settled(self, *users: str) -> None:
-        """Returns once all of these users are online in the graph: only then are they told of others."""
+        """Return once all of these users are online in the graph: only then are friends announced to them."""
         async with asyncio.timeout(20):
             while True:
-                _, answer = await self.call("POST", "/v1/presence:query", json={"ids": list(users)})
-                if all(row["online"] for row in answer["presence"]):
+                _, response = await self.call("POST", "/v1/presence:query", json={"ids": list(users)})
+                if all(row["online"] for row in response["presence"]):
                     return
                 await asyncio.sleep(0.05)
 
-    async def people(self, *users: str) -> None:
+    async def create_friends(self, *users: str) -> None:
         """Create users who are all friends of each other."""
         await self.graph.statement(
             "UNWIND $ids AS id MERGE (u:User {id: id}) SET u.name = toUpper(left(id, 1)) + substring(id, 1)",
@@ -173,7 +173,7 @@ class World:
 
 
 def options(servers: Servers, origin: Running) -> dict[str, object]:
-    """Options of a bridge on the shared engines and one origin."""
+    """Settings of a bridge on the shared databases and one origin."""
     return servers.options() | {
         "pubnub_subscribe_key": "demo",
         "pubnub_publish_key": "demo",
@@ -181,9 +181,9 @@ def options(servers: Servers, origin: Running) -> dict[str, object]:
         "pubnub_origin": f"{origin.host}:{origin.port}",
         "pubnub_tls": False,
         "access_manager": False,
-        "debounce_online_seconds": HOLD,
-        "debounce_leave_seconds": HOLD,
-        "debounce_timeout_seconds": HOLD,
+        "debounce_online_seconds": DEBOUNCE_SECONDS,
+        "debounce_leave_seconds": DEBOUNCE_SECONDS,
+        "debounce_timeout_seconds": DEBOUNCE_SECONDS,
         "partitions": 4,
         "presence_shards": 8,
         "status_count_interval_seconds": 1.0,
@@ -214,8 +214,8 @@ async def strict_origin() -> AsyncIterator[Running]:
 
 @pytest.fixture
 async def world(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
-    """An origin and a bridge on the shared engines."""
-    async with _world(graph, servers, origin, {}) as made:
+    """An origin and a bridge on the shared databases."""
+    async with running_world(graph, servers, origin, {}) as made:
         yield made
 
 
@@ -223,20 +223,20 @@ async def world(graph: Graph, servers: Servers, origin: Running) -> AsyncIterato
 async def receiving_world(
     graph: Graph, servers: Servers, origin: Running
 ) -> AsyncIterator[tuple[World, list[tuple[str, bytes]]]]:
-    """The same with a back end that takes events, refusing the first post."""
+    """The same with a back end that receives events and refuses the first post."""
     posts: list[tuple[str, bytes]] = []
 
-    async def take(request: web.Request) -> web.Response:
+    async def receive(request: web.Request) -> web.Response:
         posts.append((request.headers["X-Signature"], await request.read()))
         return web.Response(status=503 if len(posts) == 1 else 204)
 
     backend = web.Application()
-    backend.router.add_post("/", take)
+    backend.router.add_post("/", receive)
     runner = web.AppRunner(backend)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/"
-    async with _world(graph, servers, origin, {"events_url": url, "events_secret": "e" * 32}) as made:
+    async with running_world(graph, servers, origin, {"events_url": url, "events_secret": "e" * 32}) as made:
         yield made, posts
     await runner.cleanup()
 
@@ -244,21 +244,21 @@ async def receiving_world(
 @pytest.fixture
 async def strict_world(graph: Graph, servers: Servers, strict_origin: Running) -> AsyncIterator[World]:
     """The same with Access Manager."""
-    async with _world(graph, servers, strict_origin, {"access_manager": True}) as made:
+    async with running_world(graph, servers, strict_origin, {"access_manager": True}) as made:
         yield made
 
 
 @asynccontextmanager
-async def _world(
+async def running_world(
     graph: Graph, servers: Servers, origin: Running, more: dict[str, object]
 ) -> AsyncIterator[World]:
-    await _emptied(servers.redis_url)
+    await empty_valkey(servers.redis_url)
     chosen = options(servers, origin) | more
     settings = Settings(**chosen)  # type: ignore[arg-type]
     async with AsyncExitStack() as stack:
         if in_image.IMAGE:
             url = await stack.enter_async_context(in_image.service(chosen))
-            context = await stack.enter_async_context(beside(settings))
+            context = await stack.enter_async_context(opened_context(settings))
         else:
             await stack.enter_async_context(running_bridge(settings))
             url, context = await stack.enter_async_context(api(settings))
@@ -269,8 +269,8 @@ async def _world(
 
 
 @asynccontextmanager
-async def beside(settings: Settings) -> AsyncIterator[BridgeContext]:
-    """A side of the test's own, to look into the engines with."""
+async def opened_context(settings: Settings) -> AsyncIterator[BridgeContext]:
+    """A context of the test, to read the databases with."""
     async with AsyncExitStack() as stack:
         opened = await stack.enter_async_context(open_backends(settings))
         context = await stack.enter_async_context(open_context(settings, opened))
@@ -280,7 +280,7 @@ async def beside(settings: Settings) -> AsyncIterator[BridgeContext]:
 
 @pytest.fixture
 async def quiet(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
-    """Engines, origin and API, without a bridge."""
+    """Databases, origin and API, without a bridge."""
     async with without_bridge(graph, servers, origin, {}) as made:
         yield made
 
@@ -289,8 +289,8 @@ async def quiet(graph: Graph, servers: Servers, origin: Running) -> AsyncIterato
 async def without_bridge(
     graph: Graph, servers: Servers, origin: Running, more: dict[str, object]
 ) -> AsyncIterator[World]:
-    """The same, with `more` options."""
-    await _emptied(servers.redis_url)
+    """The same, with `more` settings."""
+    await empty_valkey(servers.redis_url)
     settings = Settings(**(options(servers, origin) | more))  # type: ignore[arg-type]
     async with api(settings) as (url, context):
         world = World(graph, origin, settings, url, context)
@@ -301,15 +301,15 @@ async def without_bridge(
 
 @asynccontextmanager
 async def api(settings: Settings) -> AsyncIterator[tuple[str, BridgeContext]]:
-    """The HTTP side, with the bridge's routes."""
+    """The HTTP API with the bridge's routes."""
     async with AsyncExitStack() as stack:
-        context = await stack.enter_async_context(beside(settings))
+        context = await stack.enter_async_context(opened_context(settings))
         opened = context.backends
-        gate = await stack.enter_async_context(open_authenticator(settings))
+        authenticator = await stack.enter_async_context(open_authenticator(settings))
         http = build_app(
             settings,
             build_services(settings, opened, erasers(context), context.new_users.created, exporters(context)),
-            gate,
+            authenticator,
             routes.TABLES,
         )
         http[routes.CONTEXT] = context
@@ -336,7 +336,7 @@ async def running_bridge(settings: Settings) -> AsyncIterator[asyncio.Task[int]]
         )
 
 
-async def _emptied(url: str) -> None:
+async def empty_valkey(url: str) -> None:
     import redis.asyncio as redis
 
     async with redis.Redis.from_url(url) as client:
@@ -344,16 +344,16 @@ async def _emptied(url: str) -> None:
 
 
 async def eventually(wanted: Callable[[], Awaitable[object]], seconds: float = 20.0) -> None:
-    """Ask again and again until the answer is a true one."""
+    """Poll until the result is true."""
     async with asyncio.timeout(seconds):
-        while not await wanted():  # noqa: ASYNC110 - what is asked sets no event
+        while not await wanted():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.05)
 
 
-async def until(wanted: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Look again and again until it is so."""
+async def until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Poll until the condition is true."""
 
-    async def asked() -> bool:
-        return wanted()
+    async def checked() -> bool:
+        return condition()
 
-    await eventually(asked, seconds)
+    await eventually(checked, seconds)

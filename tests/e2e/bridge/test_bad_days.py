@@ -1,4 +1,4 @@
-"""Engines and PubNub at their worst: each condition is counted and told clearly, and no event is lost by it."""
+"""Failures of databases and PubNub: each is counted and reported clearly, and no event is lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pubnub_bridge import metrics
 from pubnub_bridge.settings import Settings
 from pubnub_bridge.store.watermark import ClockBehind, Watermark
 from tests.conftest import Servers
-from tests.e2e.bridge.conftest import World, _emptied, eventually, options, until
+from tests.e2e.bridge.conftest import World, empty_valkey, eventually, options, until
 from tests.e2e.bridge.test_owners import owner
 
 WEBHOOK = {"X-Webhook-Secret": "w" * 32}
@@ -24,7 +24,7 @@ WEBHOOK = {"X-Webhook-Secret": "w" * 32}
 
 @asynccontextmanager
 async def full(client: redis.Redis) -> AsyncIterator[None]:
-    """A server whose memory is used up, and which throws nothing away."""
+    """A server without free memory that evicts nothing."""
     await client.config_set("maxmemory-policy", "noeviction")
     await client.config_set("maxmemory", "1")
     try:
@@ -35,7 +35,7 @@ async def full(client: redis.Redis) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def read_only(client: redis.Redis) -> AsyncIterator[None]:
-    """A server that was made a replica of one that is not there."""
+    """A server that is a replica of one that does not exist."""
     await client.execute_command("REPLICAOF", "127.0.0.1", "1")
     try:
         yield
@@ -44,13 +44,13 @@ async def read_only(client: redis.Redis) -> AsyncIterator[None]:
 
 
 def failures(kind: str) -> float:
-    """How often Valkey did not do what it was told, for this reason."""
+    """Commands that Valkey refused for this reason."""
     return float(graph_metrics.QUEUE_FAILED.labels(kind)._value.get())
 
 
-async def test_a_queue_that_takes_nothing_loses_nothing(world: World) -> None:
-    """Full, then read only: the webhook is answered with 503, and what PubNub tells meanwhile is told afterwards."""
-    await world.people("ann", "bob")
+async def test_a_queue_that_accepts_nothing_loses_nothing(world: World) -> None:
+    """Full, then read only: the webhook gets 503, and presence of that time is announced afterwards."""
+    await world.create_friends("ann", "bob")
     (ann,), bob = await world.online("ann"), world.device("bob")
     act = {"full": (full, bob.appear), "read_only": (read_only, bob.leave)}
     body = {"schema": "presence.user.channel.left", "data": [{"channel": bob.channel, "userId": "bob"}]}
@@ -66,13 +66,13 @@ async def test_a_queue_that_takes_nothing_loses_nothing(world: World) -> None:
                 assert ("full" if kind == "full" else "no writes") in problem["detail"]
                 await until(lambda kind=kind, before=before: failures(kind) >= before + 3)  # type: ignore[misc]
             wanted = "friend.online" if kind == "full" else "friend.offline"
-            told = await ann.hears(lambda m, wanted=wanted: m["type"] == wanted, seconds=30)  # type: ignore[misc]
-            assert told["payload"]["userId"] == "bob"
+            event = await ann.receives(lambda m, wanted=wanted: m["type"] == wanted, seconds=30)  # type: ignore[misc]
+            assert event["payload"]["userId"] == "bob"
 
 
-async def test_a_shard_that_is_denied_is_counted_and_caught_up_with(world: World) -> None:
-    """403 for the shards of Bob's partition: what happened meanwhile is told once it is allowed again."""
-    await world.people("ann", "bob")
+async def test_a_denied_shard_is_counted_and_caught_up_with(world: World) -> None:
+    """403 for the shards of Bob's partition: what happened in between is announced once access is allowed again."""
+    await world.create_friends("ann", "bob")
     (ann,), bob = await world.online("ann"), world.device("bob")
     partition = world.shards.partition("bob")
     prefix = f"/v2/subscribe/demo/presence.shard-{partition}-pnpres"
@@ -81,23 +81,23 @@ async def test_a_shard_that_is_denied_is_counted_and_caught_up_with(world: World
         Fault(kind="status", prefix=prefix, status=403, times=4)
     )
     bob.appear()
-    await ann.hears(lambda m: m["type"] == "friend.online")
+    await ann.receives(lambda m: m["type"] == "friend.online")
     await bob.leave()
-    told = await ann.hears(lambda m: m["type"] == "friend.offline", seconds=30)
-    assert told["payload"]["userId"] == "bob"
+    event = await ann.receives(lambda m: m["type"] == "friend.offline", seconds=30)
+    assert event["payload"]["userId"] == "bob"
     assert metrics.DENIED.labels("subscribe")._value.get() == before + 4
 
 
-async def test_a_token_refused_in_the_middle_is_replaced(
+async def test_a_server_token_that_becomes_invalid_is_replaced(
     graph: Graph, servers: Servers, strict_origin: Running
 ) -> None:
-    """The server's token is worth nothing any more: polls and publishes are denied, counted, and go on with a new one."""
-    await _emptied(servers.redis_url)
+    """Polls and publishes are denied and counted, and go on with a new token."""
+    await empty_valkey(servers.redis_url)
     settings = Settings(**(options(servers, strict_origin) | {"access_manager": True}))  # type: ignore[arg-type]
     async with owner(settings) as (bridge, _):
         context = bridge.context
         world = World(graph, strict_origin, settings, "", context)
-        await world.people("ann", "bob")
+        await world.create_friends("ann", "bob")
         devices = [world.device(user) for user in ("ann", "bob")]
         for device in devices:
             token = await context.tokens.client_token(device.user, context.shards)
@@ -113,7 +113,7 @@ async def test_a_token_refused_in_the_middle_is_replaced(
         before = {call: metrics.DENIED.labels(call)._value.get() for call in ("subscribe", "publish")}
         context.tokens._own = "worth nothing"
         bob.appear()
-        await ann.hears(lambda m: m["type"] == "friend.online", seconds=30)
+        await ann.receives(lambda m: m["type"] == "friend.online", seconds=30)
         after = {call: metrics.DENIED.labels(call)._value.get() for call in before}
         assert sum(after.values()) > sum(before.values())
         assert context.tokens.server_token() not in {None, "worth nothing"}
@@ -122,8 +122,8 @@ async def test_a_token_refused_in_the_middle_is_replaced(
 
 
 async def test_a_graph_whose_clock_is_behind_is_waited_for(quiet: World) -> None:
-    """As after a move to another server: no state is told with an older stamp than one that was told before."""
-    await quiet.people("ann")
+    """As after a move to another server: no state is published with an older `ts` than an earlier one."""
+    await quiet.create_friends("ann")
     flags, watermark = quiet.context.flags, Watermark(valkey=quiet.context.backends.valkey)
     watermark.highest = await flags.clock() + 1_000_000
     before = metrics.CLOCK_BEHIND._value.get()

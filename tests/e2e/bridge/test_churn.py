@@ -1,4 +1,4 @@
-"""People come and go, make and end friendships, hide; bridges die in the middle. Then every view equals the graph."""
+"""Users come and go, make and end friendships, hide; bridges die in the middle. Then every view equals the graph."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from pubnub_bridge.runtime.bridge import Bridge
 from tests.e2e.bridge.conftest import World, eventually, until
 from tests.e2e.bridge.test_owners import owner
 
-PEOPLE = [f"user{number}" for number in range(10)]
+USERS = [f"user{number}" for number in range(10)]
 STEPS = 60
 
 
 @dataclass
 class Person:
-    """A plain client: the wire protocol and the client's rules, no SDK."""
+    """A plain client: PubNub's protocol and the client's rules, no SDK."""
 
     user: str
     world: World
@@ -119,9 +119,9 @@ def kill(bridge: Bridge, task: asyncio.Task[None]) -> None:
 
 async def test_after_churn_and_two_killed_bridges_every_view_equals_the_graph(quiet: World) -> None:
     """Two bridges share the work; one after the other dies in the middle and another takes over."""
-    await quiet.people(*PEOPLE)
+    await quiet.create_friends(*USERS)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        people = [Person(user, quiet, session) for user in PEOPLE]
+        people = [Person(user, quiet, session) for user in USERS]
         async with (
             owner(quiet.settings) as (first, first_task),
             owner(quiet.settings) as (second, second_task),

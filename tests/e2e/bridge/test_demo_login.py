@@ -1,4 +1,4 @@
-"""Signing in as a demo person: only where it was asked for, and only from this machine."""
+"""Signing in as a demo user: only where it is enabled, and only from this machine."""
 
 from __future__ import annotations
 
@@ -14,36 +14,35 @@ from tests.conftest import Servers
 from tests.e2e.bridge.conftest import Running, api, options
 
 
-async def test_a_demo_person_gets_a_token_that_the_api_takes(
+async def test_a_demo_user_gets_a_token_that_the_api_accepts(
     graph: Graph, servers: Servers, origin: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """People are offered by name, one is chosen; strangers and other host names are refused."""
+    """Users are offered by name, one is chosen; unknown ids and other host names are refused."""
     monkeypatch.setattr(routes, "TABLES", (*routes.TABLES, demo_login.routes))
     settings = Settings(**(options(servers, origin)))  # type: ignore[arg-type]
     async with api(settings) as (url, _), aiohttp.ClientSession(url) as http:
-        async with http.get("/demo/people") as answer:
-            assert await answer.json() == {"people": []}
-        await Users(graph, ShardMap().shard).upsert_many([UserProfile("ann", "Ann Lee")])
-        async with http.get("/demo/people") as answer:
-            assert await answer.json() == {"people": [{"id": "ann", "name": "Ann Lee"}]}
-        async with http.post("/demo/session", json={"user": "ann"}) as answer:
-            found = await answer.json()
-            assert (answer.status, found["name"]) == (200, "Ann Lee")
-        async with http.get("/v1/friends", headers={"Authorization": f"Bearer {found['token']}"}) as answer:
-            assert answer.status == 200
-        async with http.post("/demo/session", json={"user": "nobody"}) as answer:
-            assert (answer.status, (await answer.json())["code"]) == (404, "user_not_found")
+        async with http.get("/demo/people") as response:
+            assert await response.json() == {"people": []}
+        await Users(graph=graph, shard_of=ShardMap().shard).upsert_many([UserProfile("ann", "Ann Lee")])
+        async with http.get("/demo/people") as response:
+            assert await response.json() == {"people": [{"id": "ann", "name": "Ann Lee"}]}
+        async with http.post("/demo/session", json={"user": "ann"}) as response:
+            found = await response.json()
+            assert (response.status, found["name"]) == (200, "Ann Lee")
+        async with http.get("/v1/friends", headers={"Authorization": f"Bearer {found['token']}"}) as response:
+            assert response.status == 200
+        async with http.post("/demo/session", json={"user": "nobody"}) as response:
+            assert (response.status, (await response.json())["code"]) == (404, "user_not_found")
         for host in ("evil.example", "127.0.0.1.evil.example", "evil.example:80"):
-            async with http.post("/demo/session", json={"user": "ann"}, headers={"Host": host}) as answer:
-                assert (answer.status, (await answer.json())["code"]) == (403, "not_from_here")
+            async with http.post("/demo/session", json={"user": "ann"}, headers={"Host": host}) as response:
+                assert (response.status, (await response.json())["code"]) == (403, "not_from_here")
 
 
-async def test_without_the_option_there_is_no_such_route(servers: Servers, origin: Running) -> None:
-    """Deny by default."""
+async def test_without_the_setting_the_demo_routes_do_not_exist(servers: Servers, origin: Running) -> None:
     settings = Settings(**(options(servers, origin)))  # type: ignore[arg-type]
     async with (
         api(settings) as (url, _),
         aiohttp.ClientSession(url) as http,
-        http.post("/demo/session", json={"user": "ann"}) as answer,
+        http.post("/demo/session", json={"user": "ann"}) as response,
     ):
-        assert answer.status == 404
+        assert response.status == 404

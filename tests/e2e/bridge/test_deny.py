@@ -1,4 +1,4 @@
-"""What a client's token does not allow, tried with PubNub's official client: every other inbox, presence, writing."""
+"""A client's token allows no other inbox, no presence events and no writing, tried with PubNub's official client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.e2e.bridge.conftest import Device, World
 
 
 async def signed_in(world: World, user: str) -> tuple[Device, dict[str, Any]]:
-    """An official client of one user with the token of the user's session."""
+    """An official client with the token of the user's session."""
     status, session = await world.call("POST", "/v1/session", user)
     assert status == 200
     device = world.device(user)
@@ -28,41 +28,41 @@ async def signed_in(world: World, user: str) -> tuple[Device, dict[str, Any]]:
     return device, session
 
 
-async def test_a_sessions_token_says_read_on_three_channels_and_get_on_ones_own_and_nothing_else(
+async def test_a_sessions_token_grants_read_on_three_channels_and_get_on_ones_own_and_nothing_else(
     strict_world: World,
 ) -> None:
-    """Read by the official client: no pattern, no presence companion, no bit of writing, for one user id alone."""
-    await strict_world.people("ann")
+    """As parsed by the official client: no pattern, no presence channel, no write bit, one user id."""
+    await strict_world.create_friends("ann")
     device, session = await signed_in(strict_world, "ann")
-    said = device.client.parse_token(session["token"])
+    grant = device.client.parse_token(session["token"])
     shard = session["channels"]["presence"]
-    assert bits(said["resources"]["channels"]) == {
+    assert bits(grant["resources"]["channels"]) == {
         "inbox.ann": {"read"},
         shard: {"read"},
         "status.global": {"read"},
         "friends.ann": {"get"},
     }
-    assert bits(said["resources"]["uuids"]) == {"ann": {"get"}}
-    assert not said["resources"].get("groups")
-    assert not any(said["patterns"].values())
-    assert said["authorized_uuid"] == "ann"
-    assert said["ttl"] == TOKEN_MINUTES
-    assert "-pnpres" not in json.dumps(said["resources"])
+    assert bits(grant["resources"]["uuids"]) == {"ann": {"get"}}
+    assert not grant["resources"].get("groups")
+    assert not any(grant["patterns"].values())
+    assert grant["authorized_uuid"] == "ann"
+    assert grant["ttl"] == TOKEN_MINUTES
+    assert "-pnpres" not in json.dumps(grant["resources"])
 
 
 def bits(resources: dict[str, dict[str, bool]]) -> dict[str, set[str]]:
-    """What is allowed on each resource, by its name."""
+    """The permissions on each resource, by name."""
     return {name: {bit for bit, allowed in one.items() if allowed} for name, one in resources.items()}
 
 
 def attempts(client: PubNubAsyncio, shard: str) -> dict[str, Any]:
-    """Everything a client could try, beside subscribing."""
+    """Everything a client could try, other than subscribing."""
     other = "presence.shard-0" if shard != "presence.shard-0" else "presence.shard-1"
     message = {"type": "friend.online"}
     return {
         "write into another's inbox": client.publish().channel("inbox.bob").message(message),
         "write into the own inbox": client.publish().channel("inbox.eve").message(message),
-        "write to everybody": client.publish().channel("status.global").message(message),
+        "write to all users": client.publish().channel("status.global").message(message),
         "write on the own shard": client.publish().channel(shard).message(message),
         "forge presence": client.publish().channel(f"{shard}-pnpres").message({"action": "leave"}),
         "write anywhere": client.publish().channel("anywhere").message(message),
@@ -76,7 +76,7 @@ def attempts(client: PubNubAsyncio, shard: str) -> dict[str, Any]:
         "read another's flags": client.get_uuid_metadata().uuid("bob"),
         "write another's flags": client.set_uuid_metadata().uuid("bob").set_name("Not Bob"),
         "erase another": client.remove_uuid_metadata().uuid("bob"),
-        "list everybody": client.get_all_uuid_metadata(),
+        "list all users": client.get_all_uuid_metadata(),
         "list all channels": client.get_all_channel_metadata(),
         "another's friends": client.get_channel_members().channel("friends.bob"),
         "another's channel": client.get_channel_metadata().channel("friends.bob"),
@@ -88,23 +88,23 @@ def attempts(client: PubNubAsyncio, shard: str) -> dict[str, Any]:
         "a group of inboxes": client.add_channel_to_channel_group()
         .channels(["inbox.bob"])
         .channel_group("mine"),
-        "a token of one's own making": client.grant_token().ttl(5).authorized_uuid("eve"),
+        "grant oneself a token": client.grant_token().ttl(5).authorized_uuid("eve"),
     }
 
 
-async def test_whatever_else_a_client_tries_with_its_token_is_refused(strict_world: World) -> None:
-    """But for presence state, which comes with read (PubNub docs: permissions) and which the bridge never reads."""
+async def test_everything_else_that_a_client_tries_with_its_token_is_refused(strict_world: World) -> None:
+    """Except presence state, which comes with read (PubNub docs: permissions) and which the bridge never reads."""
     world = strict_world
-    await world.people("eve", "bob")
+    await world.create_friends("eve", "bob")
     await world.context.pubnub.set_user("bob", "Bob", {"online": False})
     device, session = await signed_in(world, "eve")
     let_through = []
     for what, endpoint in attempts(device.client, session["channels"]["presence"]).items():
         try:
-            answer = await endpoint.future()
+            response = await endpoint.future()
         except Exception:  # noqa: BLE001 - the client itself refuses some
             continue
-        if not answer.is_error():
+        if not response.is_error():
             let_through.append(what)
     assert let_through == []
     fine = await device.client.get_uuid_metadata().uuid("eve").future()
@@ -125,31 +125,30 @@ SUBSCRIBED: dict[str, Callable[[str, str], str]] = {
 }
 
 
-class Denied(SubscribeCallback):
-    """Waits to be denied."""
+class DenialListener(SubscribeCallback):
+    """Sets `denied` when access is denied, and records everything else."""
 
     def __init__(self) -> None:
         self.denied = asyncio.Event()
-        self.heard: list[Any] = []
+        self.received: list[Any] = []
 
     def status(self, pubnub: Any, status: Any) -> None:
-        """Remembers a denial."""
         if status.category == PNStatusCategory.PNAccessDeniedCategory:
             self.denied.set()
 
     def presence(self, pubnub: Any, presence: Any) -> None:
         """Must not come."""
-        self.heard.append(presence)
+        self.received.append(presence)
 
     def message(self, pubnub: Any, message: Any) -> None:
         """Must not come."""
-        self.heard.append(message)
+        self.received.append(message)
 
 
 async def test_subscribing_to_anything_but_the_own_channels_is_denied(strict_world: World) -> None:
-    """On the wire for each; and as another user id, or without a token, the own ones are denied as well."""
+    """By HTTP for each; as another user id or without a token, the user's own channels are denied as well."""
     world = strict_world
-    await world.people("eve", "bob")
+    await world.create_friends("eve", "bob")
     _, session = await signed_in(world, "eve")
     shard = session["channels"]["presence"]
     other = world.shards.channel((session["shard"] + 1) % world.shards.shards)
@@ -158,8 +157,8 @@ async def test_subscribing_to_anything_but_the_own_channels_is_denied(strict_wor
     async with aiohttp.ClientSession() as http:
 
         async def status(channels: str, query: dict[str, str]) -> int:
-            async with http.get(f"{base}/{quote(channels, safe=',')}/0", params=query) as answer:
-                return answer.status
+            async with http.get(f"{base}/{quote(channels, safe=',')}/0", params=query) as response:
+                return response.status
 
         allowed = f"inbox.eve,{shard},status.global"
         assert await status(allowed, auth) == 200
@@ -171,19 +170,19 @@ async def test_subscribing_to_anything_but_the_own_channels_is_denied(strict_wor
 
 
 @pytest.mark.parametrize("wanted", ["inbox.bob", "presence"])
-async def test_the_official_client_hears_nothing_but_its_denial(strict_world: World, wanted: str) -> None:
-    """Bob's inbox gets a message and his shard a join meanwhile."""
+async def test_the_official_client_receives_nothing_but_its_denial(strict_world: World, wanted: str) -> None:
+    """While it listens, Bob's inbox gets a message and his shard a join."""
     world = strict_world
-    await world.people("eve", "bob")
+    await world.create_friends("eve", "bob")
     eve, session = await signed_in(world, "eve")
     bob, _ = await signed_in(world, "bob")
-    ear = Denied()
-    eve.client.add_listener(ear)
+    listener = DenialListener()
+    eve.client.add_listener(listener)
     if wanted == "presence":
         eve.client.subscribe().channels([session["channels"]["presence"]]).with_presence().execute()
     else:
         eve.client.subscribe().channels([wanted]).execute()
-    await asyncio.wait_for(ear.denied.wait(), 10)
+    await asyncio.wait_for(listener.denied.wait(), 10)
     bob.appear()
-    await bob.hears(lambda message: message["type"] == "friends.sync")
-    assert ear.heard == []
+    await bob.receives(lambda message: message["type"] == "friends.sync")
+    assert listener.received == []

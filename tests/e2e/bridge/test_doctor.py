@@ -1,4 +1,4 @@
-"""friends-presence doctor against real engines and the origin: what works is fine, what was broken is named."""
+"""`friends-presence doctor` against real databases and the origin: what works is fine, what is broken is named."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from local_stack.origin.app import Running
 from pubnub_bridge.doctor.examine import examine
 from pubnub_bridge.doctor.finding import Finding, State
 from tests.e2e.bridge.conftest import World, eventually
-from tests.e2e.bridge.test_kept_of_a_user import command, stack_file
+from tests.e2e.bridge.test_stored_of_a_user import command, stack_file
 
 
 def checks(findings: list[Finding], state: State) -> dict[str, str]:
-    """What was seen by "area: check", of those in a state."""
+    """What was found, by "area: check", of the findings in this state."""
     return {f"{one.area}: {one.check}": one.seen for one in findings if one.state is state}
 
 
-async def test_a_healthy_system_has_no_failure_and_the_truth_is_one(strict_world: World) -> None:
-    """With Access Manager, two people online and everything written behind: --deep finds no difference."""
+async def test_a_healthy_system_has_no_failure_and_no_difference(strict_world: World) -> None:
+    """With Access Manager, two users online and App Context written: --deep finds no difference."""
     world = strict_world
-    await world.people("ann", "bob")
+    await world.create_friends("ann", "bob")
     for user in ("ann", "bob"):
         _, session = await world.call("POST", "/v1/session", user)
         device = world.device(user)
@@ -31,8 +31,8 @@ async def test_a_healthy_system_has_no_failure_and_the_truth_is_one(strict_world
         device.appear()
 
     async def settled() -> bool:
-        _, answer = await world.call("POST", "/v1/presence:query", json={"ids": ["ann", "bob"]})
-        return all(row["online"] for row in answer["presence"])
+        _, response = await world.call("POST", "/v1/presence:query", json={"ids": ["ann", "bob"]})
+        return all(row["online"] for row in response["presence"])
 
     await eventually(settled)
     world.origin.origin.keysets["demo"].settings.presence.interval_s = 1.0
@@ -60,10 +60,10 @@ async def test_a_healthy_system_has_no_failure_and_the_truth_is_one(strict_world
 
 
 async def test_what_is_broken_is_named(quiet: World) -> None:
-    """Deltas off, tokens that nobody needs, someone present without a flag, a flag without anybody."""
+    """Deltas off, tokens without Access Manager, a user present without a flag, a flag without a present user."""
     presence = quiet.origin.origin.keysets["demo"].settings.presence
     presence.deltas, presence.interval_s = False, 1.0
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     await quiet.graph.statement(
         "MATCH (u:User {id: 'bob'}) SET u:Online, u.presence_at = 1, u.shard = $shard",
         shard=quiet.shards.shard("bob"),
@@ -88,18 +88,18 @@ async def test_what_is_broken_is_named(quiet: World) -> None:
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-async def test_the_command_says_what_to_do_and_ends_with_1(
+async def test_the_command_says_what_to_do_and_exits_with_1(
     quiet: World, origin: Running, tmp_path: Path, as_json: bool
 ) -> None:
-    """An origin that is not there: one failure with its remedy, as JSON and as a table."""
+    """An unreachable origin is one failure with its remedy, as JSON and as a table."""
     away = quiet.settings.model_copy(update={"pubnub_origin": f"127.0.0.1:{free_port()}"})
     stack = stack_file(World(quiet.graph, origin, away, quiet.api, quiet.context), tmp_path / "stack.json")
     code, shown = await command("doctor", "--stack", stack, *(["--json"] if as_json else []))
     assert code == 1
     if as_json:
-        told = json.loads(shown)
-        failures = [one for one in told["findings"] if one["state"] == "failure"]
-        assert told["ok"] is False
+        report = json.loads(shown)
+        failures = [one for one in report["findings"] if one["state"] == "failure"]
+        assert report["ok"] is False
         assert [(one["area"], one["check"]) for one in failures] == [("PubNub", "origin")]
         assert "PUBNUB_ORIGIN" in failures[0]["todo"]
     else:
@@ -107,8 +107,8 @@ async def test_the_command_says_what_to_do_and_ends_with_1(
         assert "what to do" in shown
 
 
-async def test_engines_that_are_away_are_findings_too(quiet: World) -> None:
-    """Neither the graph nor the queue answers: each is told, and PubNub is not asked."""
+async def test_unreachable_databases_are_findings_too(quiet: World) -> None:
+    """Neither graph nor queue responds: each is reported, and PubNub is not called."""
     nowhere = {
         "neo4j_uri": f"bolt://127.0.0.1:{free_port()}",
         "redis_url": f"redis://127.0.0.1:{free_port()}/0",

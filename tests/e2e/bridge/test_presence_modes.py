@@ -1,4 +1,4 @@
-"""However PubNub tells of presence, friends end with the same view: announced, in intervals, with and without names."""
+"""Friends end with the same view in every presence mode of PubNub: announced, in intervals, with and without names."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ MODES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_the_final_views_are_the_same(world: World, mode: str) -> None:
-    """All come, some leave, one of those comes back; nobody waits for the reconcile by the clock."""
+async def test_final_views_are_the_same_in_every_presence_mode(world: World, mode: str) -> None:
+    """All come, some leave, one of those comes back, all before the next scheduled reconcile."""
     assert world.settings.reconcile_interval_seconds >= 300
     world.origin.origin.keysets["demo"].configure({"presence": MODES[mode]})
-    await world.people(*PEOPLE)
+    await world.create_friends(*PEOPLE)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         people = [Person(user, world, session) for user in PEOPLE]
         for person in people:
@@ -47,7 +47,7 @@ async def test_the_final_views_are_the_same(world: World, mode: str) -> None:
 
 
 async def settled(world: World, people: list[Person]) -> None:
-    """Every flag and view is right, and says what is not where it takes too long."""
+    """Wait until every flag and view is right; fails with what is wrong."""
     try:
         await eventually(lambda: all_right(world, people))
     except TimeoutError:

@@ -1,4 +1,4 @@
-"""An erase that proves itself, when friends were last seen to the hour, and why-records that end."""
+"""Erasing a user everywhere, `lastSeen` rounded to the hour, and a change history that ends."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pubnub_bridge.store import keys
 from pubnub_bridge.store.change_history import ChangeHistory, ChangeRecord
 from tests.conftest import Servers
 from tests.e2e.bridge.conftest import World, eventually
-from tests.e2e.bridge.test_kept_of_a_user import command, stack_file
-from tests.e2e.bridge.test_webhook_door import door
+from tests.e2e.bridge.test_stored_of_a_user import command, stack_file
+from tests.e2e.bridge.test_webhook_access import webhook_world
 
 HOUR = 3600
 AT = 1_700_000_123_456
@@ -26,13 +26,13 @@ AT = 1_700_000_123_456
 
 
 def left(traces: dict[str, Any]) -> dict[str, int]:
-    """Places by store, of those where any is left."""
+    """The number of places by store, of stores where any is left."""
     return {one["store"]: one["left"] for one in traces["stores"] if one["left"]}
 
 
-async def test_an_erase_is_clean_once_friends_have_been_told(world: World, tmp_path: Path) -> None:
-    """Graph, App Context, recent changes and streams name the user before, and none of them after."""
-    await world.people("ann", "bob")
+async def test_an_erase_is_clean_once_friends_are_notified(world: World, tmp_path: Path) -> None:
+    """Graph, App Context, recent changes and streams contain the user before, and none of them after."""
+    await world.create_friends("ann", "bob")
     _, bob = await world.online("ann", "bob")
 
     async def written() -> bool:
@@ -42,21 +42,21 @@ async def test_an_erase_is_clean_once_friends_have_been_told(world: World, tmp_p
     await eventually(written)
     stack = stack_file(world, tmp_path / "stack.json")
     code, shown = await command("erase", "ann", "--json", "--stack", stack)
-    told = json.loads(shown)
-    assert (code, told["traces"]["clean"], left(told["traces"])) == (0, True, {}), shown
-    assert {"graph", "App Context", "dead letters"} <= set(told["erased"])
-    await bob.hears(lambda message: message["type"] == "friend.removed")
+    report = json.loads(shown)
+    assert (code, report["traces"]["clean"], left(report["traces"])) == (0, True, {}), shown
+    assert {"graph", "App Context", "dead letters"} <= set(report["erased"])
+    await bob.receives(lambda message: message["type"] == "friend.removed")
     code, shown = await command("erase", "ann", "--stack", stack)
     assert code == 0
     assert "There is no user 'ann' any more." in shown
 
 
-async def test_what_still_stands_in_a_stream_is_told_and_not_called_clean(
+async def test_what_is_still_in_a_stream_is_reported_and_not_called_clean(
     quiet: World, tmp_path: Path
 ) -> None:
-    """Nobody reads the streams here: each place is counted, an operator's look is kept on purpose, others' ids are not meant."""
+    """Without a bridge the streams stay full: each place is counted; similar ids of other users are not."""
     context = quiet.context
-    await quiet.people("ann", "bob", "annabel")
+    await quiet.create_friends("ann", "bob", "annabel")
     partition = quiet.shards.partition("bob")
     event = {"type": "friend.online", "payload": {"userId": "ann"}}
     other = {"type": "friend.online", "payload": {"userId": "annabel"}}
@@ -67,18 +67,18 @@ async def test_what_still_stands_in_a_stream_is_told_and_not_called_clean(
     await context.backends.valkey.append(rows)
     stack = stack_file(quiet, tmp_path / "stack.json")
     code, shown = await command("erase", "ann", "--wait", "0", "--json", "--stack", stack)
-    told = json.loads(shown)["traces"]
-    assert (code, told["clean"]) == (1, False)
-    assert left(told) == {"seen streams": 1, "inbox streams": 1, "events streams": 1}
+    traces = json.loads(shown)["traces"]
+    assert (code, traces["clean"]) == (1, False)
+    assert left(traces) == {"seen streams": 1, "inbox streams": 1, "events streams": 1}
 
 
-async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in_ones_own_export(
+async def test_last_seen_is_rounded_to_the_hour_everywhere_but_in_ones_own_export(
     graph: Graph, servers: Servers, origin: Running
 ) -> None:
-    """Pages, one friend, mutual friends, the query of the back end, syncs' reads, messages, App Context, the relay."""
+    """Pages, one friend, mutual friends, the back end's query, syncs' reads, messages, App Context, the relay."""
     rounded = AT // (HOUR * 1000) * HOUR * 1000
-    async with door(graph, servers, origin, last_seen_rounding_seconds=HOUR) as world:
-        await world.people("ann", "bob", "cat")
+    async with webhook_world(graph, servers, origin, last_seen_rounding_seconds=HOUR) as world:
+        await world.create_friends("ann", "bob", "cat")
         await graph.statement("MATCH (u:User) SET u.last_seen = $at, u.presence_at = $at", at=AT)
         await graph.statement("CREATE (:Outbox {a: 'ann', b: 'bob'})")
         found = []
@@ -90,19 +90,19 @@ async def test_when_friends_were_last_seen_is_told_to_the_hour_everywhere_but_in
         found += [one["lastSeen"], asked["presence"][0]["lastSeen"]]
         assert len(found) == 5
         assert set(found) == {"2023-11-14T22:00:00.000Z"}
-        told = (await world.context.flags.read_snapshots(["bob"]))[0]
-        message = json.loads(presence_event(told).body)["payload"]["lastSeen"]
-        assert {message, user_custom(told, 0)["lastSeen"]} == {"2023-11-14T22:00:00.000000Z"}
-        pair = (await Outbox(graph, HOUR).read())[0]
+        snapshot = (await world.context.flags.read_snapshots(["bob"]))[0]
+        message = json.loads(presence_event(snapshot).body)["payload"]["lastSeen"]
+        assert {message, user_custom(snapshot, 0)["lastSeen"]} == {"2023-11-14T22:00:00.000000Z"}
+        pair = (await Outbox(graph=graph, last_seen_rounding_seconds=HOUR).read())[0]
         assert {pair.a.last_seen, pair.b.last_seen} == {rounded}
         _, export = await world.call("GET", "/v1/users/bob")
         assert export["stores"]["graph"]["properties"]["last_seen"] == AT
 
 
-async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_all_with_none(
+async def test_the_change_history_ends_after_its_hours_and_stores_nothing_with_none(
     graph: Graph, servers: Servers, origin: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """CHANGE_HISTORY_HOURS: the time to live of what is kept, and 0. What is kept is in the user's export."""
+    """CHANGE_HISTORY_HOURS is the time to live; 0 stores nothing. What is stored is in the user's export."""
     record = ChangeRecord(
         user="ann",
         event_id="evt_presence_ann_1",
@@ -114,10 +114,10 @@ async def test_why_records_are_kept_for_as_long_as_the_option_says_and_not_at_al
         outcome="told",
         recipients=1,
     )
-    async with door(graph, servers, origin, change_history_hours=2) as world:
+    async with webhook_world(graph, servers, origin, change_history_hours=2) as world:
         await world.context.change_history.add([record])
         assert await world.context.change_history.changes_of("ann") == [record]
-        await world.people("ann")
+        await world.create_friends("ann")
         _, export = await world.call("GET", "/v1/users/ann")
         assert set(export["stores"]) == {"graph", "recent changes", "dead letters"}
         assert export["stores"]["recent changes"]["changes"][0]["event_id"] == record.event_id

@@ -1,4 +1,4 @@
-"""Publishing when the origin fails: what is told late is told all the same."""
+"""Publishing when the origin fails: late messages are still sent."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from tests.e2e.bridge.conftest import World, until
 from tests.e2e.bridge.test_owners import owner, until_flagged
 
 
-async def test_a_circuit_opened_by_the_only_letter_there_is_closes_again(quiet: World) -> None:
-    """Its tries are used up as the circuit opens, so it is put back: it must come out again to be the probe."""
-    await quiet.people("ann", "bob")
+async def test_a_circuit_opened_by_the_only_batch_there_is_closes_again(quiet: World) -> None:
+    """Its attempts are used up as the circuit opens, so it is enqueued again: it must be read again to be the probe."""
+    await quiet.create_friends("ann", "bob")
     ann, bob = quiet.device("ann"), quiet.device("bob")
     async with owner(quiet.settings) as (bridge, _):
         await until(lambda: len(bridge.leases.owned) == 4)
@@ -19,6 +19,6 @@ async def test_a_circuit_opened_by_the_only_letter_there_is_closes_again(quiet: 
         rules = quiet.origin.origin.keysets["demo"].faults.rules
         rules.append(Fault(kind="status", prefix="/publish/demo/demo/0/inbox.ann", times=tries))
         bob.appear()
-        await ann.hears(lambda m: m["type"] == "friend.online", seconds=15.0)
+        await ann.receives(lambda m: m["type"] == "friend.online", seconds=15.0)
         assert not rules
         assert not bridge.publisher.circuit.is_open

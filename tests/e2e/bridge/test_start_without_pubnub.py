@@ -1,4 +1,4 @@
-"""PubNub away at the start: friends are served, sessions are refused for now, and presence begins when it answers."""
+"""PubNub unreachable at the start: friends are served, sessions are refused, and presence begins when it responds."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from local_stack.origin.settings import KeysetSettings
 from pubnub_bridge.runtime import startup
 from pubnub_bridge.settings import Settings
 from tests.conftest import Servers
-from tests.e2e.bridge.conftest import World, _emptied, eventually, options
+from tests.e2e.bridge.conftest import World, empty_valkey, eventually, options
 
 KEY = {"X-Service-Key": "s" * 32}
 
 
 @contextlib.asynccontextmanager
 async def service(settings: Settings, *flags: str) -> AsyncIterator[str]:
-    """The product's own command as a process; its address once it says that it is ready."""
+    """The product's command as a process; its address once it is ready."""
     environ = dict(os.environ)
     for name, value in settings.model_dump(exclude_unset=True).items():
-        told = value.get_secret_value() if hasattr(value, "get_secret_value") else value
-        environ[name.upper()] = str(told)
+        text = value.get_secret_value() if hasattr(value, "get_secret_value") else value
+        environ[name.upper()] = str(text)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "pubnub_bridge", *flags, env=environ, stderr=asyncio.subprocess.DEVNULL
     )
@@ -59,14 +59,14 @@ async def call(url: str, method: str, path: str, **more: Any) -> tuple[int, Any]
 
 
 @pytest.mark.timeout(120)
-async def test_friends_are_served_while_pubnub_is_away_and_presence_begins_when_it_answers(
+async def test_friends_are_served_while_pubnub_is_away_and_presence_begins_when_it_responds(
     graph: Graph, servers: Servers
 ) -> None:
-    """One process with API and bridge outlives a start without PubNub, and needs no restart."""
-    await _emptied(servers.redis_url)
+    """One process with API and bridge survives a start without PubNub, and needs no restart."""
+    await empty_valkey(servers.redis_url)
     port, origin_port = free_port(), free_port()
-    given = options(servers, type("Where", (), {"host": "127.0.0.1", "port": origin_port})())  # type: ignore[arg-type]
-    settings = Settings(**(given | {"port": port}))  # type: ignore[arg-type]
+    chosen = options(servers, type("Where", (), {"host": "127.0.0.1", "port": origin_port})())  # type: ignore[arg-type]
+    settings = Settings(**(chosen | {"port": port}))  # type: ignore[arg-type]
     world = World(graph, None, settings, f"http://127.0.0.1:{port}", None)  # type: ignore[arg-type]
     async with service(settings):
         assert (await world.call("PUT", "/v1/users/ann", json={"name": "Ann"}))[0] == 200
@@ -86,7 +86,7 @@ async def test_friends_are_served_while_pubnub_is_away_and_presence_begins_when_
 
 
 async def test_an_api_alone_takes_pubnubs_time_and_the_highest_stamp(quiet: World) -> None:
-    """Where there is no bridge beside it, the API itself asks, once PubNub answers."""
+    """In a process without a bridge the API requests both, once PubNub responds."""
     context = quiet.context
     context.clock.offset_milliseconds, context.watermark.highest = 0, 0
     await quiet.origin.close()

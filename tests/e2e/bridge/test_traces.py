@@ -1,4 +1,4 @@
-"""Traces: spans of the rows of the walk and of HTTP requests, by OpenTelemetry's own in-memory exporter."""
+"""Traces: spans of the pipeline's stages and of HTTP requests, by OpenTelemetry's in-memory exporter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
-    """Everything is traced to memory."""
+    """Traces everything to memory."""
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
@@ -38,20 +38,20 @@ def with_event(found: tuple[ReadableSpan, ...], name: str, event_id: str) -> lis
 async def test_a_change_can_be_traced_from_the_poll_to_the_publish(
     world: World, spans: InMemorySpanExporter
 ) -> None:
-    """Each row is a span; the queries of rows 6 and 7 lie inside that of the settled batch."""
-    await world.people("ann", "bob")
+    """Each stage is a span; the queries of commit and read lie within the span of the batch."""
+    await world.create_friends("ann", "bob")
     await world.call("PUT", "/v1/users/ann", json={"name": "Ann"}, headers={"traceparent": CALLER})
     (ann,) = await world.online("ann")
     world.device("bob").appear()
-    told = await ann.hears(lambda m: m["type"] == "friend.online")
+    event = await ann.receives(lambda m: m["type"] == "friend.online")
 
     async def published() -> bool:
         ended = spans.get_finished_spans()
-        return all(with_event(ended, name, told["eventId"]) for name in ("settle", "publish"))
+        return all(with_event(ended, name, event["eventId"]) for name in ("settle", "publish"))
 
     await eventually(published)
     found = spans.get_finished_spans()
-    (settle,) = with_event(found, "settle", told["eventId"])
+    (settle,) = with_event(found, "settle", event["eventId"])
     inside = {
         one.name for one in found if one.parent is not None and one.parent.span_id == settle.context.span_id
     }

@@ -1,6 +1,6 @@
-"""Whatever a stranger calls, and however, nothing of another's is read or changed: every route of the document.
+"""No route of the API document lets a stranger read or change anything of another user.
 
-A route that is new in the document and has no line here fails: somebody must have thought of it.
+A new route without a case here fails the test.
 """
 
 from __future__ import annotations
@@ -67,7 +67,12 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/friendships:batch"): {"pairs": [{"a": "eve", "b": "ann"}]},
     ("POST", "/webhooks/presence"): {"schema": "presence.user.channel.left", "data": []},
 }
-SAID_TO_BE_ANN = {"X-User-Id": "ann", "X-Forwarded-User": "ann", "X-Remote-User": "ann", "Cookie": "user=ann"}
+CLAIMS_TO_BE_ANN = {
+    "X-User-Id": "ann",
+    "X-Forwarded-User": "ann",
+    "X-Remote-User": "ann",
+    "Cookie": "user=ann",
+}
 STATE = """
 MATCH (u:User) WHERE u.id IN $ids
 RETURN u.id AS id, properties(u) AS properties, u:Online AS online,
@@ -77,13 +82,13 @@ ORDER BY id
 
 
 async def state(graph: Graph) -> list[dict[str, Any]]:
-    """All that the graph holds of the four, as far as no stranger is in it."""
+    """Everything the graph stores about the four users and among them."""
     rows = await graph.statement(STATE, ids=list(VICTIMS))
     return [row | {"relations": sorted(row["relations"], key=str)} for row in rows]
 
 
 async def populated(world: World) -> None:
-    """Ann has a friend, an open request, a block and a flag, each with one of the others; Eve has nobody."""
+    """Ann has a friend, an open request, a block and a flag, each with one of the others; Eve has none of these."""
     for user in (*VICTIMS, "eve"):
         await world.call("PUT", f"/v1/users/{user}", json={"name": f"Private {user}"})
     await world.call("PUT", "/v1/friends/ben", "ann")
@@ -94,7 +99,7 @@ async def populated(world: World) -> None:
 
 
 async def test_every_route_of_the_document_has_a_case(quiet: World) -> None:
-    """And says by its security scheme what the case expects."""
+    """The security scheme in the document is the one that the case expects."""
     _, document = await quiet.call("GET", "/openapi.json")
     found = {
         (method.upper(), path): next(iter((operation.get("security") or [{"public": []}])[0]))
@@ -107,14 +112,14 @@ async def test_every_route_of_the_document_has_a_case(quiet: World) -> None:
 
 @pytest.fixture
 async def unlimited(graph: Graph, servers: Servers, origin: Running) -> AsyncIterator[World]:
-    """Where refused calls, however fast one after the other, are all refused for their own sake."""
+    """Without rate limits, so that each refusal has its own reason."""
     more: dict[str, object] = {"rate_limit_address": "", "rate_limit_user": ""}
     async with without_bridge(graph, servers, origin, more) as made:
         yield made
 
 
-async def test_a_stranger_reads_and_changes_nothing_of_anothers_by_any_route(unlimited: World) -> None:
-    """Each route with each of the four in its path, with the stranger's own good token."""
+async def test_a_stranger_reads_and_changes_nothing_of_another_user_by_any_route(unlimited: World) -> None:
+    """Each route with each of the four users in its path, with the stranger's own valid token."""
     await populated(unlimited)
     before = await state(unlimited.graph)
     _, empty = await unlimited.call("GET", "/v1/friends", "eve")
@@ -132,7 +137,7 @@ async def test_a_stranger_reads_and_changes_nothing_of_anothers_by_any_route(unl
 
 
 async def called(world: World, method: str, path: str, victim: str) -> tuple[int, str]:
-    """One call of Eve's; who she is is said by her token alone."""
+    """One call with Eve's token; the headers that claim another user must have no effect."""
     token = mint(world.settings, "eve", time.time(), 60)
     query = {"viewer": "ann", "friend": "ben", "user": "ann"} if "why" in path or "ego" in path else {}
     wanted = {"viewer", "friend"} if "why" in path else {"user"}
@@ -141,16 +146,16 @@ async def called(world: World, method: str, path: str, victim: str) -> tuple[int
         session.request(
             method,
             world.api + path.replace("{id}", victim),
-            headers=SAID_TO_BE_ANN | {"Authorization": f"Bearer {token}"},
+            headers=CLAIMS_TO_BE_ANN | {"Authorization": f"Bearer {token}"},
             params={name: value for name, value in query.items() if name in wanted},
             json=BODIES.get((method, path)),
-        ) as answer,
+        ) as response,
     ):
-        return answer.status, await answer.text()
+        return response.status, await response.text()
 
 
 async def test_naming_another_in_the_query_is_refused_rather_than_ignored(quiet: World) -> None:
-    """A parameter that no route has is an error, so nobody can believe that it worked."""
+    """An unknown parameter is an error, so that it cannot seem to have worked."""
     await populated(quiet)
     for path in ("/v1/friends", "/v1/requests", "/v1/blocks", "/v1/suggestions"):
         for name in ("user", "me", "id", "sub", "viewer"):
@@ -158,8 +163,8 @@ async def test_naming_another_in_the_query_is_refused_rather_than_ignored(quiet:
             assert (status, problem["code"]) == (400, "invalid"), (path, name)
 
 
-async def test_a_cursor_of_anothers_list_leads_on_in_ones_own(quiet: World) -> None:
-    """It is only a place in the order of ids."""
+async def test_a_cursor_of_another_users_list_pages_through_ones_own(quiet: World) -> None:
+    """A cursor is only a position in the order of ids."""
     await populated(quiet)
     await quiet.call("PUT", "/v1/friends/cat", "ann")
     _, page = await quiet.call("GET", "/v1/friends?limit=1", "ann")
@@ -169,7 +174,7 @@ async def test_a_cursor_of_anothers_list_leads_on_in_ones_own(quiet: World) -> N
 
 
 async def test_a_stranger_cannot_tell_blocked_from_not_there(quiet: World) -> None:
-    """Dan, whom Ann blocked, and Eve, who is a stranger, get the same words for the same calls."""
+    """Dan, whom Ann blocked, and Eve, a stranger, get the same responses to the same calls."""
     await populated(quiet)
     for method, path in (
         ("GET", "/v1/friends/ann"),

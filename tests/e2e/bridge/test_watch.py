@@ -1,4 +1,4 @@
-"""Watching an inbox by the official SDK, and the demo people on the wire, against a real bridge and API."""
+"""Watching an inbox with the official SDK, and the demo's clients, against a real bridge and API."""
 
 from __future__ import annotations
 
@@ -24,118 +24,113 @@ from pubnub_bridge.client.watcher import Numbers, Watcher
 from tests.e2e.bridge.conftest import World
 
 
-class Paper:
-    """A screen that keeps what was shown."""
+class RecordingScreen:
+    """Records what is shown."""
 
     def __init__(self) -> None:
         self.lines: list[tuple[Any, ...]] = []
         self.latest: Numbers | None = None
 
     def connected(self, numbers: Numbers) -> None:
-        """Connected."""
         self.lines.append(("connected",))
 
     def trouble(self, reason: str) -> None:
-        """Trouble."""
         self.lines.append(("trouble", reason))
 
     def change(self, change: Change, numbers: Numbers, now: float) -> None:
-        """A change."""
         self.lines.append((change.kind.value, change.user, change.name))
         self.latest = numbers
 
     def numbers(self, numbers: Numbers) -> None:
-        """The numbers."""
         self.latest = numbers
 
 
-class Remembering(ApiClient):
-    """Keeps the sessions it was given."""
+class RecordingApiClient(ApiClient):
+    """Records the sessions it gets."""
 
-    def __init__(self, *given: Any) -> None:
-        super().__init__(*given)
+    def __init__(self, **parts: Any) -> None:
+        super().__init__(**parts)
         self.sessions: list[Session] = []
 
     async def session(self, user: str) -> Session:
-        """Asks for one."""
         self.sessions.append(await super().session(user))
         return self.sessions[-1]
 
 
 @asynccontextmanager
-async def watched(world: World, user: str) -> AsyncIterator[tuple[Paper, Remembering]]:
-    """Someone watching, until the block ends."""
-    paper = Paper()
-    async with Remembering.open(
+async def watched(world: World, user: str) -> AsyncIterator[tuple[RecordingScreen, RecordingApiClient]]:
+    """A watcher of this user's inbox, until the block ends."""
+    screen = RecordingScreen()
+    async with RecordingApiClient.open(
         ConnectionInfo(world.api, world.settings, world.settings.pubnub_origin)
     ) as api:
-        assert isinstance(api, Remembering)
-        task = asyncio.create_task(Watcher(api, user, paper).run())
+        assert isinstance(api, RecordingApiClient)
+        task = asyncio.create_task(Watcher(api=api, user=user, screen=screen).run())
         try:
-            yield paper, api
+            yield screen, api
         finally:
             task.cancel()
             await asyncio.wait([task], timeout=10)
 
 
-async def until(true: Callable[[], bool], seconds: float = 15.0) -> None:
-    """Waits for something that others bring about."""
+async def until(condition: Callable[[], bool], seconds: float = 15.0) -> None:
+    """Poll until the condition is true."""
     async with asyncio.timeout(seconds):
-        while not true():  # noqa: ASYNC110 - what happens elsewhere sets no event
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
             await asyncio.sleep(0.05)
 
 
 def keyset(world: World) -> Keyset:
-    """The origin's inside."""
+    """The origin's state."""
     return world.origin.origin.keysets["demo"]
 
 
-def inside(world: World) -> set[str]:
-    """Who is on any presence shard, by the origin."""
+def present_users(world: World) -> set[str]:
+    """Users on any presence shard, according to the origin."""
     presence, shards = keyset(world).presence, world.shards
     channels = [shards.channel(shard) for shard in range(shards.shards)]
     return {user for channel in channels for user in presence.here(channel)}
 
 
 async def test_a_watcher_sees_friends_come_and_go_by_name(strict_world: World) -> None:
-    """With a token of the own session, the first numbers, and the name of one whose offline carries none."""
+    """With the token of a session, the first numbers, and the name of a friend whose friend.offline carries none."""
     world = strict_world
-    await world.people("ann", "bob")
-    async with watched(world, "ann") as (paper, _):
-        await until(lambda: ("sync", None, "") in paper.lines)
+    await world.create_friends("ann", "bob")
+    async with watched(world, "ann") as (screen, _):
+        await until(lambda: ("sync", None, "") in screen.lines)
         _, session = await world.call("POST", "/v1/session", "bob")
         bob = world.device("bob")
         bob.client.set_token(session["token"])
         await world.settled("ann")
         bob.appear()
-        await until(lambda: ("online", "bob", "Bob") in paper.lines)
-        assert paper.latest
-        assert (paper.latest.online, paper.latest.total) == (1, 1)
+        await until(lambda: ("online", "bob", "Bob") in screen.lines)
+        assert screen.latest
+        assert (screen.latest.online, screen.latest.total) == (1, 1)
         await bob.leave()
-        await until(lambda: ("offline", "bob", "Bob") in paper.lines)
-    assert paper.lines[0] == ("connected",)
+        await until(lambda: ("offline", "bob", "Bob") in screen.lines)
+    assert screen.lines[0] == ("connected",)
 
 
 async def test_a_watcher_who_missed_messages_is_right_again(world: World) -> None:
-    """Polls fail while a friend comes, and the notice is lost: the sync after the connect tells."""
-    await world.people("ann", "bob")
-    async with watched(world, "ann") as (paper, _):
-        await until(lambda: ("sync", None, "") in paper.lines)
+    """Polls fail while a friend comes, and the notification is lost: the sync after the connect has the friend."""
+    await world.create_friends("ann", "bob")
+    async with watched(world, "ann") as (screen, _):
+        await until(lambda: ("sync", None, "") in screen.lines)
         await world.settled("ann")
         faults = keyset(world).faults
         lost = losing_everything(faults, "inbox.ann")
         await world.online("bob")
         await until(lambda: any("friend.online" in text and "bob" in text for text in lost))
-        assert not any("bob" in line for line in paper.lines)
+        assert not any("bob" in line for line in screen.lines)
         faults.rules.append(Fault(kind="status", prefix="/v2/subscribe/demo/inbox.ann", times=2))
         del faults.loses
-        await until(lambda: ("online", "bob", "Bob") in paper.lines, 30.0)
+        await until(lambda: ("online", "bob", "Bob") in screen.lines, 30.0)
 
 
 def losing_everything(faults: Faults, channel: str) -> list[str]:
-    """Every event of a channel vanishes until `loses` is deleted; the texts of those lost.
+    """Lose every event of a channel until `loses` is deleted; returns the texts of those lost.
 
-    All of them, since the sync of the watcher's own settling may come before the notice or after it.
+    All of them, since the sync of the watcher's own commit may come before or after the notification.
     """
     lost: list[str] = []
 
@@ -148,55 +143,54 @@ def losing_everything(faults: Faults, channel: str) -> list[str]:
     return lost
 
 
-async def test_a_message_that_is_none_of_ours_does_no_harm(world: World) -> None:
-    """It is said, and what follows is shown."""
-    await world.people("ann", "bob")
-    async with watched(world, "ann") as (paper, _):
-        await until(lambda: ("sync", None, "") in paper.lines)
+async def test_a_foreign_message_is_reported_and_does_no_harm(world: World) -> None:
+    """Later messages are shown."""
+    await world.create_friends("ann", "bob")
+    async with watched(world, "ann") as (screen, _):
+        await until(lambda: ("sync", None, "") in screen.lines)
         await world.settled("ann")
         sender = world.device("sender").client
         for body in (17, {"type": "friend.online"}, {"type": "friends.sync", "ts": "x", "payload": {}}):
             await sender.publish().channel("inbox.ann").message(body).future()
-        await until(lambda: sum(line[0] == "trouble" for line in paper.lines) == 3)
+        await until(lambda: sum(line[0] == "trouble" for line in screen.lines) == 3)
         await world.online("bob")
-        await until(lambda: ("online", "bob", "Bob") in paper.lines)
+        await until(lambda: ("online", "bob", "Bob") in screen.lines)
 
 
-async def test_a_watcher_whose_token_is_revoked_asks_for_another(strict_world: World) -> None:
-    """And goes on."""
+async def test_a_watcher_whose_token_is_revoked_requests_another(strict_world: World) -> None:
     world = strict_world
-    await world.people("ann")
-    async with watched(world, "ann") as (paper, api):
-        await until(lambda: ("sync", None, "") in paper.lines)
+    await world.create_friends("ann")
+    async with watched(world, "ann") as (screen, api):
+        await until(lambda: ("sync", None, "") in screen.lines)
         origin = keyset(world)
         origin.access.revoke(str(api.sessions[0].token), origin.secret_key, origin.clock.now)
         await until(lambda: len(api.sessions) > 1, 30.0)
-        count = paper.lines.count(("connected",))
-        await until(lambda: paper.lines.count(("connected",)) > count, 30.0)
+        count = screen.lines.count(("connected",))
+        await until(lambda: screen.lines.count(("connected",)) > count, 30.0)
 
 
-async def test_a_crowd_is_present_and_everybody_leaves_at_the_end(strict_world: World) -> None:
-    """Some by the official SDK, the others by a loop of our own; each with the own token."""
+async def test_a_demo_crowd_is_present_and_all_leave_at_the_end(strict_world: World) -> None:
+    """Some use the official SDK, the others a loop of this project; each has its own token."""
     world = strict_world
     people = [f"p{number}" for number in range(SDK_CLIENTS + 4)]
-    await world.people(*people)
-    schedule = Schedule(people, Habits(share=1.0, median=900.0), random.Random(1))
+    await world.create_friends(*people)
+    schedule = Schedule(users=people, habits=Habits(share=1.0, median=900.0), rng=random.Random(1))
     async with (
         ApiClient.open(ConnectionInfo(world.api, world.settings, "")) as api,
         aiohttp.ClientSession() as http,
     ):
         connections = DemoConnections(http, api)
         task = asyncio.create_task(DemoRunner(schedule, connections).run())
-        await until(lambda: inside(world) == set(people))
+        await until(lambda: present_users(world) == set(people))
         task.cancel()
         await asyncio.wait([task], timeout=10)
-        assert inside(world) == set()
+        assert present_users(world) == set()
         assert connections.counted["errors"] == 0
 
 
-async def test_a_light_person_sends_heartbeats_and_can_vanish(world: World) -> None:
-    """A heartbeat puts the timeout off; without a goodbye PubNub still believes in them."""
-    await world.people("ann")
+async def test_a_light_client_sends_heartbeats_and_can_vanish(world: World) -> None:
+    """A heartbeat postpones the timeout; without a leave PubNub still reports the user as present."""
+    await world.create_friends("ann")
     async with (
         ApiClient.open(ConnectionInfo(world.api, world.settings, "")) as api,
         aiohttp.ClientSession() as http,
@@ -204,17 +198,17 @@ async def test_a_light_person_sends_heartbeats_and_can_vanish(world: World) -> N
         connections = DemoConnections(http, api)
         ann = LightClient(connections, "ann")
         task = asyncio.create_task(ann.run())
-        await until(lambda: inside(world) == {"ann"})
+        await until(lambda: present_users(world) == {"ann"})
         await ann.send_heartbeat()
         assert ann.heartbeat_at > time.monotonic()
         ann.sends_leave = False
         task.cancel()
         await asyncio.wait([task], timeout=10)
-        assert inside(world) == {"ann"}
+        assert present_users(world) == {"ann"}
         assert connections.counted["errors"] == 0
 
 
 def test_the_demo_plays_on_local_origins_only() -> None:
-    """Never on somebody's account."""
+    """Never on a real account."""
     assert all(local(origin) for origin in ("127.0.0.1:8090", "localhost", "localhost:80", "[::1]:80"))
     assert not any(local(origin) for origin in ("ps.pndsn.com", "ps.pndsn.com:443", "127.0.0.1.example.com"))

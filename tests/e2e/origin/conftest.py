@@ -1,4 +1,4 @@
-"""Official clients and the origin they are pointed at: Python's in this process, JavaScript's as node processes.
+"""Official clients and their origin: Python's in this process, JavaScript's as node processes.
 
 The npm packages are installed once into the user's cache folder, at exactly the versions of `js/package.json`.
 """
@@ -28,7 +28,7 @@ Node = Callable[..., Coroutine[Any, Any, list[str]]]
 
 @pytest.fixture
 async def origin() -> AsyncIterator[Running]:
-    """A fresh origin on the machine's clock; a defect inside it fails the test."""
+    """A new origin on the machine's clock; a defect in it fails the test."""
     presence = PresenceSettings(announce_max=3, interval_s=1.0)
     running = await start(Options(settings=KeysetSettings(presence=presence), control=True))
     yield running
@@ -38,7 +38,7 @@ async def origin() -> AsyncIterator[Running]:
 
 @pytest.fixture(scope="session")
 async def packages() -> Path:
-    """The folder whose `node_modules` has the official JavaScript clients; installed where they are not there yet."""
+    """The folder whose `node_modules` has the official JavaScript clients; installs them if necessary."""
     manifest = (JS / "package.json").read_bytes()
     folder = CACHE / f"js-{hashlib.sha256(manifest).hexdigest()[:16]}"
     if not (folder / "complete").exists():
@@ -65,7 +65,7 @@ async def packages() -> Path:
 
 @pytest.fixture
 async def node(packages: Path) -> Node:
-    """Runs a file of `js/` and returns the steps that passed: `await node("x.mjs", "127.0.0.1:8090", "pubnub11")`."""
+    """Run a file of `js/` and return the steps that passed: `await node("x.mjs", "127.0.0.1:8090", "pubnub11")`."""
 
     async def run(script: str, address: str, client: str = "pubnub") -> list[str]:
         process = await asyncio.create_subprocess_exec(

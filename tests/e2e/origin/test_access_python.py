@@ -25,7 +25,7 @@ async def client() -> AsyncIterator[Client]:
 
 
 async def granted(client: Client, ttl: int = 60) -> str:
-    """The token a product's server would hand to user `u1`."""
+    """The token that a product's server would give to user `u1`."""
     async with client.sdk("server", secret=True) as server:
         envelope = (
             await server.grant_token()
@@ -47,7 +47,7 @@ async def granted(client: Client, ttl: int = 60) -> str:
 
 
 async def test_the_granted_token_says_what_was_granted(client: Client) -> None:
-    """The client's own reader takes it apart."""
+    """Parsed by the client."""
     async with client.sdk() as pubnub:
         parsed = pubnub.parse_token(await granted(client))
     assert (parsed["version"], parsed["ttl"], parsed["authorized_uuid"]) == (2, 60, "u1")
@@ -117,7 +117,7 @@ async def test_the_synchronous_client_signs_the_same_way(client: Client) -> None
 
 
 async def test_the_asyncio_client_revokes_a_token(client: Client) -> None:
-    """Its user is refused from then on."""
+    """Its user is rejected from then on."""
     token = await granted(client)
     async with client.sdk("server", secret=True) as server, client.sdk("u1") as user:
         user.set_token(token)
@@ -127,7 +127,7 @@ async def test_the_asyncio_client_revokes_a_token(client: Client) -> None:
 
 
 async def test_an_expired_token_is_refused(client: Client) -> None:
-    """The virtual clock moves; the client learns why."""
+    """The virtual clock moves; the client gets the reason."""
     token = await granted(client, ttl=1)
     async with client.sdk("u1") as user:
         user.set_token(token)
@@ -140,15 +140,15 @@ async def test_an_expired_token_is_refused(client: Client) -> None:
 
 
 async def test_a_grant_out_of_range_reaches_the_caller_as_an_error(client: Client) -> None:
-    """With the words of the reply."""
+    """With the response's text."""
     async with client.sdk("server", secret=True) as server:
         refusal = await server.grant_token().ttl(43_201).channels([Channel.id("c").read()]).future()
     assert refusal.is_error()
     assert "Range should be 1 to 43200 minute(s)." in str(refusal)
 
 
-async def test_a_subscriber_without_the_right_is_told_and_gets_nothing(client: Client) -> None:
-    """Read on subscribe: the listener hears of a 403."""
+async def test_a_subscriber_without_the_right_is_announced_and_gets_nothing(client: Client) -> None:
+    """Read on subscribe: the listener gets a 403."""
     async with client.sdk("u1") as user:
         user.config.reconnect_policy = PNReconnectionPolicy.NONE
         user.set_token(await granted(client))

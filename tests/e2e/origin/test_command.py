@@ -1,4 +1,4 @@
-"""The command that serves the origin, as a process of its own: TLS, both ways through it, its end."""
+"""The command that serves the origin, as a separate process: TLS, both request paths, its end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 @asynccontextmanager
 async def served(*options: str) -> AsyncIterator[int]:
-    """The command's port; it must end cleanly when it is told to."""
+    """The command's port; it must end cleanly on a signal."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "local_stack.origin", "--port", "0", *options, stdout=asyncio.subprocess.PIPE
     )
@@ -63,8 +63,8 @@ async def served(*options: str) -> AsyncIterator[int]:
         assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
-async def test_both_ways_work_over_tls_on_one_connection(certificate: tuple[str, str]) -> None:
-    """The short way first, then aiohttp's, with the event loop of production."""
+async def test_both_paths_work_over_tls_on_one_connection(certificate: tuple[str, str]) -> None:
+    """First the fast path, then aiohttp's, with the event loop of production."""
     trust = ssl.create_default_context(cafile=certificate[0])
     connector = aiohttp.TCPConnector(ssl=trust, limit=1)
     async with served("--tls", *certificate) as port, aiohttp.ClientSession(connector=connector) as session:
@@ -79,7 +79,6 @@ async def test_both_ways_work_over_tls_on_one_connection(certificate: tuple[str,
 
 
 async def test_options_reach_the_keyset() -> None:
-    """Keys, presence and control."""
     options = (
         "--publish-key",
         "p",
@@ -108,7 +107,6 @@ async def test_options_reach_the_keyset() -> None:
 
 
 async def test_the_sink_serves_over_tls_too(certificate: tuple[str, str]) -> None:
-    """It only answers."""
     trust = ssl.create_default_context(cafile=certificate[0])
     async with (
         served("--sink", "--delay-ms", "1", "--tls", *certificate) as port,
@@ -120,7 +118,6 @@ async def test_the_sink_serves_over_tls_too(certificate: tuple[str, str]) -> Non
 
 
 async def test_the_origin_stops_while_polls_are_open() -> None:
-    """Clients see their connections end."""
     async with aiohttp.ClientSession() as session:
         async with served() as port:
             polls = [

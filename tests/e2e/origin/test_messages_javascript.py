@@ -10,15 +10,15 @@ import pytest
 from local_stack.origin.app import Running
 
 STEPS = [
-    "time is told",
+    "time is returned",
     "a subscriber connects and sees its own join",
     "another joins",
     "messages arrive by GET and by POST, with metadata and type",
     "a signal arrives and a long one is refused",
-    "state is set, told and read",
+    "state is set, announced and read",
     "here now and where now agree",
     "groups and wildcards bring their channels",
-    "a leave is told",
+    "a leave is announced",
 ]
 
 

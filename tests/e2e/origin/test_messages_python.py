@@ -128,7 +128,7 @@ async def test_a_filter_of_the_legacy_manager_reaches_the_origin(origin: Running
 
 
 async def test_a_silent_client_times_out_for_the_others(origin: Running) -> None:
-    """It stops without a leave; the clock is moved instead of waiting."""
+    """It stops without a leave; the virtual clock replaces waiting."""
     async with client(origin, "ann", presence_timeout=300) as (ann, ear):
         ann.subscribe().channels("ch").with_presence().execute()
         await ear.connected()
@@ -141,7 +141,7 @@ async def test_a_silent_client_times_out_for_the_others(origin: Running) -> None
             assert gone.occupancy == 1
 
 
-async def test_a_crowd_is_told_in_intervals(origin: Running) -> None:
+async def test_many_occupants_are_announced_in_intervals(origin: Running) -> None:
     """Above three occupants: join arrays, then leave arrays."""
     async with client(origin, "watcher") as (watcher, ear):
         watcher.subscribe().channels("ch").with_presence().execute()
@@ -153,15 +153,15 @@ async def test_a_crowd_is_told_in_intervals(origin: Running) -> None:
         ):
             for pubnub in (one, two, last):
                 pubnub.subscribe().channels("ch").execute()
-            told = await ear.heard("presence", lambda seen: seen.event == "interval" and bool(seen.join))
-            assert told.occupancy == 4
-            assert len(told.join) == 1
+            interval = await ear.heard("presence", lambda seen: seen.event == "interval" and bool(seen.join))
+            assert interval.occupancy == 4
+            assert len(interval.join) == 1
         left = await ear.heard("presence", lambda seen: seen.event == "interval" and bool(seen.leave))
         assert left.occupancy == 1
 
 
 async def test_the_sync_client_meets_talks_and_parts(origin: Running) -> None:
-    """Its calls in a thread, its listener in its own."""
+    """Its calls in a thread, its listener in another."""
     ann, bob = PubNub(configuration(origin, "ann")), PubNub(configuration(origin, "bob"))
     ear = MessageListener()
     ann.add_listener(ear)

@@ -29,13 +29,13 @@ async def client() -> AsyncIterator[Client]:
 
 @pytest.fixture(autouse=True)
 def _forget_headers() -> Iterator[None]:
-    """The client keeps If-Match in a dict shared by all its calls, so one test would spoil the next."""
+    """The client stores If-Match in a dict shared by all its calls, so one test would affect the next."""
     yield
     ObjectsEndpoint._custom_headers.clear()
 
 
-async def test_a_users_profile_is_kept_changed_and_removed(client: Client) -> None:
-    """The cache the bridge writes: name, custom flags; read back with and without custom."""
+async def test_a_users_profile_is_stored_changed_and_removed(client: Client) -> None:
+    """What the bridge writes: name, custom flags; read with and without custom."""
     async with client.sdk("u1") as pubnub:
         flags = {"schemaVersion": "1.0.0", "online": True, "lastSeen": 1.5, "shardId": 3}
         made = await pubnub.set_uuid_metadata().uuid("u1").set_name("Ann").custom(flags).future()
@@ -87,7 +87,7 @@ async def test_paging_by_the_clients_own_pages_finds_everyone_once(client: Clien
 
 
 async def test_of_two_writers_with_the_same_etag_one_wins(client: Client) -> None:
-    """The other is told by a 412 and may read again."""
+    """The other gets a 412 and can read again."""
     async with client.sdk() as pubnub:
         made = await pubnub.set_channel_metadata().channel("c1").set_name("A").future()
         etag = made.result.data["eTag"]
@@ -107,7 +107,7 @@ async def test_of_two_writers_with_the_same_etag_one_wins(client: Client) -> Non
 
 
 async def test_memberships_are_set_paged_filtered_and_removed(client: Client) -> None:
-    """The friend list the bridge keeps: a hundred members with custom data, one filtered, some removed."""
+    """The friend list that the bridge writes: a hundred members with custom data, one filtered, some removed."""
     everything = MembershipIncludes(
         custom=True, status=True, type=True, total_count=True, channel=True, channel_custom=True
     )
@@ -149,7 +149,7 @@ async def test_members_are_set_managed_and_listed(client: Client) -> None:
 
 
 class Heard(SubscribeCallback):
-    """Puts every App Context event into a queue."""
+    """A listener that puts every App Context event into a queue."""
 
     def __init__(self) -> None:
         self.events: asyncio.Queue[tuple[str, str, Any]] = asyncio.Queue()
@@ -159,27 +159,24 @@ class Heard(SubscribeCallback):
         self.events.put_nowait(("status", "", status.category))
 
     def presence(self, _pubnub: Any, presence: Any) -> None:
-        """Not what is listened for."""
+        """Ignored."""
 
     def message(self, _pubnub: Any, message: Any) -> None:
-        """Not what is listened for."""
+        """Ignored."""
 
     def uuid(self, _pubnub: Any, uuid: Any) -> None:
-        """A user changed."""
         self.events.put_nowait(("uuid", uuid.event, uuid.data))
 
     def channel(self, _pubnub: Any, channel: Any) -> None:
-        """A channel changed."""
         self.events.put_nowait(("channel", channel.event, channel.data))
 
     def membership(self, _pubnub: Any, membership: Any) -> None:
-        """A membership changed."""
         self.events.put_nowait(("membership", membership.event, membership.data))
 
 
 @pytest.mark.parametrize("kind", ["uuid", "channel", "membership"])
-async def test_a_listener_hears_of_a_change(client: Client, kind: str) -> None:
-    """One event a client: the official loops die of the first App Context event, after telling this listener."""
+async def test_a_listener_receives_a_change(client: Client, kind: str) -> None:
+    """One event a client: the official loops fail on the first App Context event, after calling this listener."""
     pubnub = PubNubAsyncio(
         client.configuration("watcher"),
         subscription_manager=AsyncioSubscriptionManager,
@@ -199,10 +196,10 @@ async def test_a_listener_hears_of_a_change(client: Client, kind: str) -> None:
                 .channel_memberships([PNChannelMembership("c1")]),
             }
             await changes[kind].future()
-            told, event, data = await heard.events.get()
+            kind_of_event, event, data = await heard.events.get()
     finally:
         await pubnub.stop()
-    assert (told, event) == (kind, "set")
+    assert (kind_of_event, event) == (kind, "set")
     expected = {
         "uuid": data.get("name") == "Ann",
         "channel": data.get("name") == "C",

@@ -20,7 +20,6 @@ async def client() -> AsyncIterator[Client]:
 
 
 async def test_a_group_is_filled_listed_emptied_and_removed(client: Client) -> None:
-    """By the asyncio client."""
     async with client.sdk() as pubnub:
         add = pubnub.add_channel_to_channel_group().channels(["a", "b"]).channel_group("g")
         assert not (await add.future()).is_error()

@@ -1,4 +1,4 @@
-"""One stack and one Chromium for all tests of pages. Where there is no Chromium they are skipped, and say so."""
+"""One stack and one Chromium for all page tests, which are skipped with a message where there is no Chromium."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ CHROMIUM = os.environ.get("CHROMIUM") or next(
     None,
 )
 AXE = Path(__file__).with_name("axe.lock")
-HOLD = 2.0
-"""Seconds of the holds at going: a page's reload must fit into it on a busy machine."""
+DEBOUNCE_SECONDS = 2.0
+"""After a leave or timeout: a page's reload must fit into it on a busy machine."""
 OPTIONS = {
     "DEMO_LOGIN": "on",
     "DEBOUNCE_ONLINE_SECONDS": "0.3",
-    "DEBOUNCE_LEAVE_SECONDS": str(HOLD),
-    "DEBOUNCE_TIMEOUT_SECONDS": str(HOLD),
+    "DEBOUNCE_LEAVE_SECONDS": str(DEBOUNCE_SECONDS),
+    "DEBOUNCE_TIMEOUT_SECONDS": str(DEBOUNCE_SECONDS),
     "STATUS_COUNT_INTERVAL_SECONDS": "1",
     "RATE_LIMIT_ADDRESS": "",
 }
@@ -39,7 +39,7 @@ HIDDEN = ("NEO4J_URI", "REDIS_URL", "PUBNUB_SUBSCRIBE_KEY", "WEB_LIBRARIES")
 
 @pytest.fixture(scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    """The machine's own browser, without a window."""
+    """The machine's own browser, headless."""
     if CHROMIUM is None:
         pytest.skip(
             "no Chromium on this machine: install it (.ci/browser.sh does on Debian) or name it in CHROMIUM"

@@ -1,6 +1,6 @@
-"""Takes the pictures of ``docs/images/``: ``make screenshots``. Every picture is a function in `SHOTS`.
+"""Take the screenshots of ``docs/images/``: ``make screenshots``. Each is a function in `SHOTS`.
 
-The stack is one of its own with demo people who come and go, so the pictures show what a newcomer sees.
+They run on a separate stack with demo users who come and go, so they show what a new developer sees.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from playwright.async_api import Browser, Page, async_playwright
 from local_stack.stack.up import Choice, Stack, stack
 
 IMAGES = Path(__file__).resolve().parents[3] / "docs" / "images"
-PEOPLE = 1200
+DEMO_USERS = 1200
 DESK: dict[str, Any] = {
     "viewport": {"width": 1280, "height": 800},
     "device_scale_factor": 1.5,
-    "bypass_csp": True,  # waiting for a condition evaluates text
+    "bypass_csp": True,  # wait_for_function evaluates text
 }
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 780},
@@ -36,7 +36,7 @@ Shot = Callable[[Browser, Stack], Awaitable[None]]
 
 
 async def friends(browser: Browser, running: Stack) -> None:
-    """The friends page, light and dark, with a request that waits."""
+    """The friends page, light and dark, with a pending request."""
     for scheme in ("light", "dark"):
         page = await _signed_in(browser, running, DESK | {"color_scheme": scheme})
         await _asked_by_a_suggested(browser, running, page)
@@ -50,7 +50,7 @@ async def phone(browser: Browser, running: Stack) -> None:
 
 
 async def console(browser: Browser, running: Stack) -> None:
-    """The operator console, once its charts have lines, and a look at why."""
+    """The operator console, once its charts have lines, and an explanation of one friend's state."""
     page = await (await browser.new_context(**DESK | {"color_scheme": "dark"})).new_page()
     await page.goto(f"{running.api}/console#key={running.access.console_key}")
     await page.locator("#live[data-state=live]").wait_for()
@@ -81,12 +81,12 @@ async def _signed_in(
     await page.goto(f"{running.api}/" + (f"?as={user}" if user else ""))
     if user is None:
         await page.locator(".choice").first.click()
-    await page.locator("#link[data-state=connected]").wait_for()
+    await page.locator("#connection[data-state=connected]").wait_for()
     return page
 
 
 async def _asked_by_a_suggested(browser: Browser, running: Stack, page: Page) -> None:
-    """Somebody whom the page suggests asks first."""
+    """A user whom the page suggests sends a request."""
     await page.locator("#suggestions li").first.wait_for()
     asker = await page.locator("#suggestions li").nth(3).get_attribute("data-id")
     other = await _signed_in(browser, running, DESK, asker)
@@ -95,7 +95,7 @@ async def _asked_by_a_suggested(browser: Browser, running: Stack, page: Page) ->
 
 
 async def _save(page: Page, name: str) -> None:
-    """Where the online and the offline friends meet, once the trend is a line."""
+    """Scrolled to where online and offline friends meet, once the trend is a line."""
     await page.wait_for_function(
         "friendsPresence.everyone?.trend.length > 8 && !document.querySelector('.toast')"
     )
@@ -109,12 +109,12 @@ async def _save(page: Page, name: str) -> None:
 
 
 async def take() -> None:
-    """All pictures, once the demo people have had time to come."""
+    """All screenshots, once the demo users have had time to arrive."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium")
     with tempfile.TemporaryDirectory() as folder:
         environ = {**os.environ, "DEMO_MINUTES": "1", "STATUS_COUNT_INTERVAL_SECONDS": "2"}
-        choice = Choice(data=Path(folder) / "data", people=PEOPLE, environ=environ)
+        choice = Choice(data=Path(folder) / "data", people=DEMO_USERS, environ=environ)
         async with stack(choice, typer.echo) as running, async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             await asyncio.sleep(60.0)

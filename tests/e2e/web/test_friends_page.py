@@ -1,4 +1,4 @@
-"""The friends page as people use it: two windows, two friends, and everything between them."""
+"""The friends page as users see it: two windows, two friends, and everything between them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from tests.e2e.web.world import World
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 WATCH_ROW = """(user) => {
-  globalThis.seen = [];
-  const note = () => seen.push(document.querySelector(`#rows [data-id="${user}"]`)?.dataset.presence ?? "gone");
+  globalThis.shown = [];
+  const note = () => shown.push(document.querySelector(`#rows [data-id="${user}"]`)?.dataset.presence ?? "gone");
   new MutationObserver(note).observe(document.getElementById("rows"), {subtree: true, childList: true, attributes: true});
 }"""
 
 
-async def test_a_friend_comes_and_goes(world: World) -> None:
-    """Opening a page is being online; closing it is being offline, after the hold and without a timeout."""
-    ann, ben = await world.people("Ann Lee", "Ben Okafor")
+async def test_a_friend_comes_online_and_goes_offline(world: World) -> None:
+    """Opening a page makes a user online; closing it offline, after the debounce time and without a timeout."""
+    ann, ben = await world.users("Ann Lee", "Ben Okafor")
     await world.befriend([(ann, ben)])
     async with world.window(ann) as anns:
         await anns.sees(ben, "offline")
@@ -32,25 +32,25 @@ async def test_a_friend_comes_and_goes(world: World) -> None:
         await expect(anns.row(ben).locator(".row-status")).to_have_text("Last seen just now")
 
 
-async def test_a_reload_is_not_seen(world: World) -> None:
-    """Gone and back within the hold: no friend is shown anything."""
-    ann, ben, cleo = await world.people("Ann", "Ben", "Cleo")
+async def test_a_reload_is_not_shown_to_friends(world: World) -> None:
+    """A reload within the debounce time changes nothing for friends."""
+    ann, ben, cleo = await world.users("Ann", "Ben", "Cleo")
     await world.befriend([(ann, ben), (ann, cleo)])
     async with world.window(ann) as anns, world.window(ben) as bens:
         await anns.sees(ben, "online")
         await anns.page.evaluate(WATCH_ROW, ben)
         await bens.page.reload()
         await bens.connected()
-        # Cleo comes and goes after Ben did: once both are told, Ben's leave would have been told as well.
+        # Cleo comes and goes after Ben's reload: once both are shown, a leave of Ben would have been shown too.
         async with world.window(cleo):
             await anns.sees(cleo, "online")
         await anns.sees(cleo, "offline")
-        assert set(await anns.page.evaluate("seen")) == {"online"}
+        assert set(await anns.page.evaluate("shown")) == {"online"}
 
 
-async def test_asking_accepting_and_blocking_are_seen_at_once_on_both_ends(world: World) -> None:
-    """From an explained suggestion to a friendship, to its end by a block, and the block's end."""
-    ann, ben, cleo = await world.people("Ann", "Ben", "Cleo Diaz")
+async def test_asking_accepting_and_blocking_show_at_once_in_both_windows(world: World) -> None:
+    """From an explained suggestion to a friendship, a block that ends it, and an unblock."""
+    ann, ben, cleo = await world.users("Ann", "Ben", "Cleo Diaz")
     await world.befriend([(ann, ben), (ben, cleo)])
     async with world.window(ann) as anns, world.window(cleo) as cleos:
         suggestion = anns.page.locator(f'#suggestions [data-id="{cleo}"]')
@@ -75,9 +75,9 @@ async def test_asking_accepting_and_blocking_are_seen_at_once_on_both_ends(world
         await expect(anns.page.locator("#blocks-panel")).to_be_hidden()
 
 
-async def test_a_thousand_friends_are_a_few_rows_and_every_one_is_reached_by_keys(world: World) -> None:
-    """The list is as long as it must be, holds only what is in sight, and works without a mouse."""
-    (ann,) = await world.people("Ann")
+async def test_a_thousand_friends_are_a_few_rows_and_all_are_reachable_by_keys(world: World) -> None:
+    """The list scrolls over all, holds only the rows in sight, and works without a mouse."""
+    (ann,) = await world.users("Ann")
     friends = await world.crowd(1000)
     await world.befriend([(ann, friend) for friend in friends])
     async with world.window(ann) as anns:
@@ -103,9 +103,9 @@ async def test_a_thousand_friends_are_a_few_rows_and_every_one_is_reached_by_key
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_every_part_is_accessible(world: World, scheme: str) -> None:
-    """axe-core finds nothing on the first page, the friends, an open card, requests, and a phone's width."""
-    ann, ben, cleo, dan = await world.people("Ann", "Ben", "Cleo", "Dan")
+async def test_every_tab_is_accessible(world: World, scheme: str) -> None:
+    """axe-core finds no violation on the first page, the friends, an open card, requests, and a phone's width."""
+    ann, ben, cleo, dan = await world.users("Ann", "Ben", "Cleo", "Dan")
     await world.befriend([(ann, ben), (ben, cleo)])
     async with world.window(color_scheme=scheme) as first:
         await expect(first.page.locator(".choice").first).to_be_visible()
@@ -128,9 +128,11 @@ async def test_every_part_is_accessible(world: World, scheme: str) -> None:
         assert width <= 390, "nothing may be wider than the phone"
 
 
-async def test_a_dead_service_makes_everybody_unknown_and_a_new_one_everybody_right(world: World) -> None:
-    """Nobody stays green because a server died; what happened meanwhile is shown when it is back."""
-    ann, ben, cleo = await world.people("Ann", "Ben", "Cleo")
+async def test_presence_is_unknown_while_the_service_is_dead_and_right_after_its_restart(
+    world: World,
+) -> None:
+    """No friend stays shown as online because a server died; changes in between are shown after the restart."""
+    ann, ben, cleo = await world.users("Ann", "Ben", "Cleo")
     await world.befriend([(ann, ben), (ann, cleo)])
     async with world.window(ann) as anns, world.window(cleo):
         anns.allowed = ("Failed to load resource",)
@@ -139,30 +141,30 @@ async def test_a_dead_service_makes_everybody_unknown_and_a_new_one_everybody_ri
             await expect(anns.page.locator("#everyone")).to_be_visible()
             await world.service.kill()
             left = await anns.page.evaluate("friendsPresence.state.believedUntil - performance.now()")
-            assert left <= 3000, "three intervals of status.count are believed, and no longer"
+            assert left <= 3000, "presence is trusted for three intervals of status.count, and no longer"
             bens.allowed = anns.allowed
             await anns.sees(ben, "unknown")
             await anns.sees(cleo, "unknown")
-            await expect(anns.page.locator("#doubt")).to_contain_text("silent")
+            await expect(anns.page.locator("#unknown")).to_contain_text("silent")
             await expect(anns.page.locator("#online-count")).to_have_text("?")
         await world.service.start()
         await anns.sees(cleo, "online")
         await anns.sees(ben, "offline")
-        await expect(anns.page.locator("#doubt")).to_be_hidden()
+        await expect(anns.page.locator("#unknown")).to_be_hidden()
 
 
-async def test_the_page_holds_to_its_policy(world: World) -> None:
-    """No third party is called, nothing inline runs but the import map, and nothing is stored."""
-    ann, ben = await world.people("Ann", "Ben")
+async def test_the_page_follows_its_content_security_policy(world: World) -> None:
+    """No request to a third party, no inline script except the import map, nothing stored."""
+    ann, ben = await world.users("Ann", "Ben")
     await world.befriend([(ann, ben)])
     async with world.window(ann) as anns:
-        called: list[str] = []
-        anns.page.on("request", lambda request: called.append(request.url))
+        requested: list[str] = []
+        anns.page.on("request", lambda request: requested.append(request.url))
         await anns.page.reload()
         await anns.connected()
         await anns.sees(ben, "offline")
         ours = (f"{world.stack.api}/", f"http://{world.stack.origin}/")
-        assert [url for url in called if not url.startswith(ours) and not url.startswith("data:")] == []
+        assert [url for url in requested if not url.startswith(ours) and not url.startswith("data:")] == []
         assert (
             await anns.page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length")
             == 0

@@ -1,4 +1,4 @@
-"""One stack and one browser, with the words that the tests of pages are written in. Knows addresses and elements."""
+"""One stack and one browser, with the vocabulary of the page tests: users, windows, rows."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ from graph_service.model.sharding import ShardMap
 from local_stack.engines.server import Server
 from local_stack.stack.up import Stack
 
-PATIENCE = 20_000
-"""Milliseconds until something that must happen counts as not happening; the machine may be busy."""
+TIMEOUT_MILLISECONDS = 20_000
+"""For everything that must happen; the machine may be busy."""
 OFFLINE_NOISE = ("net::ERR_", "Failed to load resource")
-"""What Chromium itself says when a server is away."""
+"""What Chromium itself logs while a server is away."""
 _names = itertools.count()
-expect.set_options(timeout=PATIENCE)
+expect.set_options(timeout=TIMEOUT_MILLISECONDS)
 
 STILL = """() => Promise.allSettled(
   document.getAnimations().filter((a) => a.effect.getComputedTiming().endTime !== Infinity).map((a) => a.finished))"""
-"""Waits until nothing moves: what fades in has less contrast on its way."""
+"""Waits until no animation runs: an element that fades in has less contrast."""
 
 
 @dataclass
 class Window:
-    """One browser window of one person, with everything its page complained of."""
+    """One browser window of one user, with the errors that its page logged."""
 
     context: BrowserContext
     page: Page
     problems: list[str] = field(default_factory=list)
     allowed: tuple[str, ...] = ()
-    """Parts of complaints that the test expects."""
+    """Parts of errors that the test expects."""
 
     def row(self, user: str, presence: str | None = None) -> Any:
-        """A friend's row, where wanted only if shown so."""
+        """A friend's row, with `presence` only if it is shown so."""
         state = f'[data-presence="{presence}"]' if presence else ""
         return self.page.locator(f'#rows [data-id="{user}"]{state}')
 
@@ -54,11 +54,11 @@ class Window:
         await expect(self.row(user, presence)).to_have_count(1)
 
     async def connected(self) -> None:
-        """Waits until the connection's words say so."""
-        await expect(self.page.locator("#link[data-state=connected]")).to_be_visible()
+        """Waits until the page shows that it is connected."""
+        await expect(self.page.locator("#connection[data-state=connected]")).to_be_visible()
 
     async def close(self) -> None:
-        """As a person closes it; then the page must not have complained."""
+        """As a user closes it; the page must have logged no errors."""
         await self.context.close()
         wrong = [one for one in self.problems if not any(part in one for part in self.allowed)]
         assert wrong == []
@@ -73,48 +73,48 @@ class World:
     http: aiohttp.ClientSession
     graph: Graph
     axe: str
-    """The script that judges accessibility."""
+    """The script of axe-core."""
 
     @property
     def service(self) -> Server:
         """The service's own process."""
         return self.stack.servers[-1]
 
-    async def people(self, *names: str) -> list[str]:
-        """New people of these names; their ids."""
+    async def users(self, *names: str) -> list[str]:
+        """New users with these names; their ids."""
         ids = [f"w{next(_names):05}" for _ in names]
         rows = [UserProfile(user, name) for user, name in zip(ids, names, strict=True)]
-        await Users(self.graph, ShardMap().shard).upsert_many(rows)
+        await Users(graph=self.graph, shard_of=ShardMap().shard).upsert_many(rows)
         return ids
 
     async def crowd(self, count: int) -> list[str]:
-        """Many new people."""
-        return await self.people(*(f"Friend {number:04}" for number in range(count)))
+        """Many new users."""
+        return await self.users(*(f"Friend {number:04}" for number in range(count)))
 
     async def befriend(self, pairs: Sequence[tuple[str, str]]) -> None:
-        """Friendships, as the product's backend imports them."""
+        """Friendships, as the product's back end imports them."""
         for start in range(0, len(pairs), 1000):
             body = {"pairs": [{"a": a, "b": b} for a, b in pairs[start : start + 1000]]}
             await self.call("POST", "/v1/friendships:batch", json=body)
 
     async def call(self, method: str, path: str, **more: Any) -> Any:
-        """A call with the service key."""
+        """A request with the service key."""
         headers = {"X-Service-Key": self.stack.access.service_key}
-        async with self.http.request(method, self.stack.api + path, headers=headers, **more) as answer:
-            assert answer.status < 300, await answer.text()
-            return await answer.json()
+        async with self.http.request(method, self.stack.api + path, headers=headers, **more) as response:
+            assert response.status < 300, await response.text()
+            return await response.json()
 
     @asynccontextmanager
     async def window(
         self, user: str | None = None, script: str = "", **options: Any
     ) -> AsyncIterator[Window]:
-        """A window, signed in as a person where one is named; `script` runs before the page's own."""
+        """A window, signed in where a user is given; `script` runs before the page's own."""
         context = await self.browser.new_context(**{"viewport": {"width": 1100, "height": 760}} | options)
         page = await context.new_page()
         if script:
             await page.add_init_script(script)
         window = Window(context, page)
-        page.on("console", lambda said: window.problems.append(said.text) if said.type == "error" else None)
+        page.on("console", lambda line: window.problems.append(line.text) if line.type == "error" else None)
         page.on("pageerror", lambda error: window.problems.append(str(error)))
         await page.goto(f"{self.stack.api}/" + (f"?as={user}" if user else ""))
         if user:
@@ -122,13 +122,13 @@ class World:
         try:
             yield window
         except BaseException:
-            print("the page complained of:", window.problems, "at", page.url)
+            print("the page logged:", window.problems, "at", page.url)
             await context.close()
             raise
         await window.close()
 
     def token(self, user: str, seconds: int = 600) -> str:
-        """What the product's own login would give its user."""
+        """A token as the product's own login would issue it."""
         keys, now = self.stack.access, int(time.time())
         claims = {"sub": user, "aud": keys.jwt_audience, "iss": keys.jwt_issuer, "exp": now + seconds}
         return jwt.encode(claims, keys.jwt_secret, "HS256")
@@ -145,10 +145,10 @@ class World:
         await sdk.stop()
 
     async def violations(self, page: Page) -> list[str]:
-        """What axe-core finds wrong on a page, by WCAG 2.2 AA and its own good practices."""
+        """Violations of WCAG 2.2 AA and best practices that axe-core finds."""
         await page.evaluate(STILL)
         await page.evaluate(self.axe)
-        found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        results = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         return [
-            f"{rule['id']}: {node['html'][:120]}" for rule in found["violations"] for node in rule["nodes"]
+            f"{rule['id']}: {node['html'][:120]}" for rule in results["violations"] for node in rule["nodes"]
         ]

@@ -1,4 +1,4 @@
-"""Nothing secret reaches a log line."""
+"""No secret is logged."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ SECRETS = [
 
 
 @pytest.mark.parametrize(("event", "secret"), SECRETS)
-def test_a_secret_is_hidden_wherever_it_stands(event: dict[str, object], secret: str) -> None:
-    """By the name of the field, by its look, in addresses, in nested values."""
+def test_a_secret_is_redacted_wherever_it_occurs(event: dict[str, object], secret: str) -> None:
+    """By the name of the field, by its format, in URLs, in nested values."""
     assert secret not in json.dumps(scrub(None, "", event))
 
 
@@ -40,7 +40,7 @@ def test_what_is_no_secret_stays() -> None:
 
 @pytest.fixture
 def _restored() -> Iterator[None]:
-    """The logging of the test run, put back afterwards."""
+    """Restores the logging of the test run."""
     root = logging.getLogger()
     before, level = root.handlers[:], root.level
     yield
@@ -50,8 +50,8 @@ def _restored() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("_restored")
-def test_at_debug_libraries_still_do_not_write_what_they_send(capsys: pytest.CaptureFixture[str]) -> None:
-    """The graph's driver would log every parameter of every query, names of people among them."""
+def test_libraries_do_not_log_what_they_send_even_at_debug(capsys: pytest.CaptureFixture[str]) -> None:
+    """The graph's driver would log every parameter of every query, users' names among them."""
     setup("debug", "json")
     logging.getLogger("neo4j.io").debug("RUN {'name': 'Annegret'}")
     logging.getLogger("pubnub").debug("Annegret")

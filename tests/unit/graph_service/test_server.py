@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 @asynccontextmanager
 async def process(**options: str) -> AsyncIterator[Process]:
-    """The API in a process of its own; killed at the end if it is still there."""
+    """The API in a separate process; killed at the end if it still runs."""
     env = {
         "PATH": os.environ["PATH"],
         "ENVIRONMENT": "development",
@@ -47,7 +47,7 @@ async def listening(started: Process) -> tuple[int, str]:
     return int(pid), url
 
 
-async def told(started: Process) -> tuple[int, str]:
+async def exited(started: Process) -> tuple[int, str]:
     """Exit code, and what was written to stderr."""
     async with asyncio.timeout(20):
         _, err = await started.communicate()
@@ -56,7 +56,7 @@ async def told(started: Process) -> tuple[int, str]:
 
 
 async def get(url: str) -> tuple[int, str]:
-    """Status and text, on a connection of its own, so that any worker may get it."""
+    """Status and text, on a new connection, so that any worker may get it."""
     async with aiohttp.ClientSession() as client, client.get(url) as answer:
         return answer.status, await answer.text()
 
@@ -68,12 +68,12 @@ async def test_a_stop_is_clean_and_quick() -> None:
         assert pid == started.pid
         assert (await get(f"{url}/livez"))[0] == 200
         started.terminate()
-        code, err = await told(started)
+        code, err = await exited(started)
     assert code == 0
     assert "Traceback" not in err
 
 
-async def test_a_draining_process_answers_but_is_not_ready() -> None:
+async def test_a_draining_process_serves_but_is_not_ready() -> None:
     """DRAIN_SECONDS gives the load balancer time; a second signal ends it."""
     async with process(DRAIN_SECONDS="60") as started:
         _, url = await listening(started)
@@ -85,11 +85,11 @@ async def test_a_draining_process_answers_but_is_not_ready() -> None:
         assert (await get(f"{url}/readyz"))[0] == 503
         assert (await get(f"{url}/livez"))[0] == 200
         started.terminate()
-        assert (await told(started))[0] == 0
+        assert (await exited(started))[0] == 0
 
 
 async def test_a_taken_port_is_named_with_what_to_do() -> None:
-    """By one process and by several, which could otherwise share the port without a word."""
+    """By one process and by several, which could otherwise share the port silently."""
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         taken.bind(("127.0.0.1", 0))
@@ -97,7 +97,7 @@ async def test_a_taken_port_is_named_with_what_to_do() -> None:
         port = str(taken.getsockname()[1])
         for workers in ("1", "2"):
             async with process(PORT=port, WORKERS=workers) as started:
-                code, err = await told(started)
+                code, err = await exited(started)
             assert code == 2
             assert f"PORT {port} on 127.0.0.1 cannot be had" in err
             assert "Set PORT" in err
@@ -119,21 +119,21 @@ async def test_workers_share_one_port_and_one_count_and_a_dead_one_is_replaced()
         assert third not in {first, second}
         assert (await get(f"{url}/livez"))[0] == 200
         started.terminate()
-        code, err = await told(started)
+        code, err = await exited(started)
     assert code == 0
-    assert "worker died" in err
+    assert "prefork.worker.died" in err
 
 
 async def test_workers_that_cannot_start_are_given_up() -> None:
-    """Exit code 1 and the reason, not a loop for ever."""
+    """Exit code 1 and the reason, not an endless loop."""
     async with process(WORKERS="2", DIE="1") as started:
-        code, err = await told(started)
+        code, err = await exited(started)
     assert code == 1
-    assert "told to die. Do not tell it to" in err
+    assert "this worker fails on purpose. Unset DIE" in err
 
 
-async def test_a_burst_of_clients_is_let_in_though_the_process_is_busy() -> None:
-    """None of them has to open its connection again, which takes seconds: here while the process stands still."""
+async def test_a_burst_of_clients_connects_though_the_process_is_busy() -> None:
+    """No client has to retry its connection, which takes seconds: here while the process is blocked."""
     async with process() as started:
         pid, url = await listening(started)
         host, port = url.removeprefix("http://").split(":")

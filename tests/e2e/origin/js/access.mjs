@@ -33,7 +33,7 @@ await run({
     assert.equal(refused.status.statusCode, 403);
   },
 
-  async 'a subscriber without read is told'() {
+  async 'a subscriber without read is rejected'() {
     const outsider = client('u2');
     const categories = [];
     outsider.addListener({ status: (status) => categories.push(status.category) });
@@ -45,7 +45,7 @@ await run({
     outsider.destroy();
   },
 
-  async 'whoever signs with the secret may do everything'() {
+  async 'a client that signs with the secret may do everything'() {
     await server.publish({ channel: "any~thing!'()", message: { a: "ä~'" } });
     await server.publish({ channel: 'posted', message: { a: 1 }, sendByPost: true });
     await server.objects.setChannelMetadata({ channel: 'c', data: { name: "ä'~*()!" } });

@@ -10,7 +10,7 @@ let room;
 let bobs;
 
 await run({
-  async 'users are created, updated, listed and told of'() {
+  async 'users are created, updated, listed and announced'() {
     assert.equal(ann.currentUser.id, 'ann');
     const eve = await ann.createUser('eve', { name: 'Eve', custom: { team: 'red' } });
     assert.equal(eve.name, 'Eve');
@@ -87,7 +87,7 @@ await run({
     assert.deepEqual(older.messages.map((message) => message.text), ['hello']);
   },
 
-  async 'reactions are toggled, edits and deletions marked, and told'() {
+  async 'reactions are toggled, edits and deletions marked, and announced'() {
     const { timetoken } = await room.sendText('react to me');
     const message = await room.getMessage(String(timetoken));
     const heard = [];
@@ -118,7 +118,7 @@ await run({
     stop();
   },
 
-  async 'presence of a channel is known and told'() {
+  async 'presence of a channel is known and announced'() {
     const heard = [];
     const stopWatching = room.onPresenceChanged((users) => heard.push(users.join()));
     await settled();
@@ -126,7 +126,7 @@ await run({
     await until(() => room.isPresent('bob'), 'bob is present');
     assert.ok((await room.whoIsPresent()).includes('bob'));
     assert.ok((await (await ann.getUser('bob')).wherePresent()).includes('room'));
-    await until(() => heard.some((users) => users.includes('bob')), 'presence is told');
+    await until(() => heard.some((users) => users.includes('bob')), 'presence is announced');
     leave();
     await until(async () => !(await room.isPresent('bob')), 'bob is gone');
     stopWatching();
@@ -156,7 +156,7 @@ await run({
     assert.ok(memberships.every((item) => !item.channel.id.startsWith('PUBNUB_INTERNAL_MODERATION_')));
   },
 
-  async 'invitations, mentions and read receipts are told'() {
+  async 'invitations, mentions and read receipts are delivered'() {
     const invited = [];
     const mentioned = [];
     const receipts = [];

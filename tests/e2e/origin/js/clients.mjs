@@ -1,4 +1,4 @@
-// Where the official clients come from and how a script ends: shared by the scripts beside it. Knows no endpoint.
+// Loads the official clients and ends a script: shared by the scripts of this folder.
 // PACKAGES is a folder with node_modules, CLIENT the name of the pubnub package in it, ORIGIN host:port.
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';

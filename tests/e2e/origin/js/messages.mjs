@@ -1,4 +1,4 @@
-// The official JavaScript client: messages, presence, groups, wildcards. Knows the client's public interface only.
+// The official JavaScript client: messages, presence, groups, wildcards. Uses the client's public interface only.
 import assert from 'node:assert/strict';
 import { client, failure, run, until } from './clients.mjs';
 
@@ -16,7 +16,7 @@ const saw = (action, uuid) => () => heard.presence.some((event) => event.action 
 const got = (message) => heard.message.find((event) => event.message === message);
 
 await run({
-  async 'time is told'() {
+  async 'time is returned'() {
     assert.ok(Number((await ann.time()).timetoken) > 1e16);
   },
 
@@ -51,7 +51,7 @@ await run({
     await failure(bob.signal({ channel: 'ch', message: 'x'.repeat(80) }));
   },
 
-  async 'state is set, told and read'() {
+  async 'state is set, announced and read'() {
     await bob.setState({ channels: ['ch'], state: { mood: 'fine' } });
     await until(saw('state-change', 'bob'), 'state change');
     const { channels } = await ann.getState({ uuid: 'bob', channels: ['ch'] });
@@ -81,7 +81,7 @@ await run({
     assert.equal(got('by wildcard').subscription, 'w.*');
   },
 
-  async 'a leave is told'() {
+  async 'a leave is announced'() {
     bob.unsubscribeAll();
     await until(saw('leave', 'bob'), 'leave of bob');
     ann.stop();

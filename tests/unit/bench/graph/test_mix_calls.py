@@ -40,10 +40,14 @@ async def test_an_acceptance_accepts_an_earlier_request(population: Population) 
             sent.append((method, path, user))
             return b"{}"
 
-    asker = RequestRunner(Recorder(), population, seed=1)
-    asker._operations = iter([Op.ASK, Op.ACCEPT, Op.PAGE, Op.BLOCK])
+    runner = RequestRunner(
+        backend=Recorder(),
+        population=population,
+        seed=1,
+        operations=iter([Op.ASK, Op.ACCEPT, Op.PAGE, Op.BLOCK]),
+    )
     for number in range(4):
-        await asker.ask(number)
+        await runner.ask(number)
     (ask, accept, page, block) = sent
     assert ask[0] == accept[0] == "PUT"
     assert (accept[1], accept[2]) == (f"/v1/friends/{ask[2]}", ask[1].rpartition("/")[2])
@@ -51,5 +55,5 @@ async def test_an_acceptance_accepts_an_earlier_request(population: Population) 
     assert page[:2] == ("GET", "/v1/friends?limit=100")
     assert block[1].startswith("/v1/blocks/")
     assert not block[1].endswith(f"/{block[2]}")
-    assert asker.ops == {0: Op.ASK, 1: Op.ACCEPT, 2: Op.PAGE, 3: Op.BLOCK}
-    assert not asker.rejected
+    assert runner.ops == {0: Op.ASK, 1: Op.ACCEPT, 2: Op.PAGE, 3: Op.BLOCK}
+    assert not runner.rejected

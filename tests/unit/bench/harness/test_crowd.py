@@ -6,7 +6,7 @@ import time
 
 from bench.harness.crowd import SAMPLED, MessageListener
 from bench.harness.traces import Transition
-from bench.system.rising_rates import Tape
+from bench.system.rising_rates import Recorder
 
 DEBOUNCE_MILLISECONDS = 5000
 
@@ -59,10 +59,10 @@ def test_the_age_of_a_transition_counts_from_its_due_time() -> None:
 
 def test_transitions_are_recorded_with_their_time_since_the_first() -> None:
     """Also when they are played in several calls."""
-    tape = Tape()
+    recorder = Recorder()
     transitions = [Transition(0.5, "ann", True), Transition(1.5, "ben", True)]
-    assert list(tape.taken(transitions)) == transitions
-    assert list(tape.taken([Transition(0.25, "ann", False)])) == [Transition(0.25, "ann", False)]
-    assert [transition.user for transition in tape.transitions] == ["ann", "ben", "ann"]
-    assert tape.transitions[:2] == transitions
-    assert 0.25 <= tape.transitions[2].at < 5.0
+    assert list(recorder.record(transitions)) == transitions
+    assert list(recorder.record([Transition(0.25, "ann", False)])) == [Transition(0.25, "ann", False)]
+    assert [transition.user for transition in recorder.transitions] == ["ann", "ben", "ann"]
+    assert recorder.transitions[:2] == transitions
+    assert 0.25 <= recorder.transitions[2].at < 5.0

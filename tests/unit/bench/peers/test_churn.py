@@ -37,7 +37,7 @@ def test_friendship_is_mutual_and_within_bounds(friends: Friends) -> None:
 
 def test_both_systems_get_the_same_transitions() -> None:
     """Independent of the time at which they begin."""
-    one, other = (Churn(USERS, ONLINE, 3) for _ in range(2))
+    one, other = (Churn(users=USERS, online=ONLINE, seed=3) for _ in range(2))
     first = [(t.user, t.joins, t.at) for rate in (5, 9) for t in one.at_rate(rate, 10, 0.0)]
     second = [(t.user, t.joins, t.at - 1024) for rate in (5, 9) for t in other.at_rate(rate, 10, 1024.0)]
     assert [transition[:2] for transition in first] == [transition[:2] for transition in second]
@@ -45,7 +45,7 @@ def test_both_systems_get_the_same_transitions() -> None:
 
 
 def test_a_user_who_left_is_not_online_afterwards_and_was_before() -> None:
-    churn = Churn(USERS, ONLINE, 3)
+    churn = Churn(users=USERS, online=ONLINE, seed=3)
     gone = next(transition for transition in churn.at_rate(5, 10, 100.0) if not transition.joins)
     assert churn.was_online(gone.user, 90.0, gone.at)
     assert not churn.was_online(gone.user, gone.at - 1, gone.at + 0.1)
@@ -53,7 +53,7 @@ def test_a_user_who_left_is_not_online_afterwards_and_was_before() -> None:
 
 def test_only_friends_who_are_online_and_stay_are_recipients() -> None:
     """One who just joined reads the change in the sync, and one who leaves cannot receive it."""
-    churn = Churn(USERS, ONLINE, 3)
+    churn = Churn(users=USERS, online=ONLINE, seed=3)
     transitions = churn.at_rate(4, 10, 100.0)
     transition = transitions[len(transitions) // 2]
     all_users = [set(range(USERS))] * USERS

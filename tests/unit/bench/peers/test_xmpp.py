@@ -30,7 +30,7 @@ class _Sink(asyncio.Transport):
 
 
 async def _logged_in(listener: StanzaListener) -> Client:
-    client = Client(listener, user=2, generation=1, number=7)
+    client = Client(listener=listener, user=2, generation=1, number=7)
     sink = _Sink()
     client.connection_made(sink)
     client.data_received(b"<success/>")

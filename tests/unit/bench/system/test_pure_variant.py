@@ -1,4 +1,4 @@
-"""The pure variant's benchmark: a cell counts what is owed and told, and the chart claims no more than was measured."""
+"""The benchmark of the pure variant: shares of one cell, and a chart that claims no more than was measured."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NODE = shutil.which("node", path=f"{Path(sys.executable).parent}:/usr/local/bin:
 
 
 @pytest.mark.skipif(NODE is None, reason="node comes with the extra 'local'")
-async def test_a_cell_sees_what_is_told_late_cut_off_or_refused() -> None:
-    """Everyone at 50 friends and 4 changes a second; a page of 100 of 200 friends; the 11th publish."""
+async def test_a_cell_counts_notifications_that_are_late_cut_off_or_refused() -> None:
+    """All arrive at 50 friends and 4 changes a second; half at a page of 100 of 200 friends; no 11th publish."""
     assert (await cell(friends=50, changes=4, **SAME))["told"] == 1
     assert (await cell(friends=200, changes=4, **SAME))["told"] == pytest.approx(0.5)
     refused = await cell(friends=100, changes=4, **SAME | {"batch": 20})
@@ -31,8 +31,8 @@ async def test_a_cell_sees_what_is_told_late_cut_off_or_refused() -> None:
     assert busy["leaves"] < 0.5
 
 
-def test_the_bridges_cells_end_where_its_benchmark_did() -> None:
-    """What it was not measured at says so."""
+def test_the_cells_of_the_bridge_end_at_its_measured_rate() -> None:
+    """Higher rates are shown as not run."""
     grid = [{"friends": f, "changes": c, "told": 0.9999} for f in FRIENDS for c in CHANGES]
     forward = [{"changes": c, "forwarded": 1.0} for c in FORWARDED]
     drawn = chart({"grid": grid, "afterPresence": forward, "bridgeSustains": 60.0})
@@ -41,13 +41,13 @@ def test_the_bridges_cells_end_where_its_benchmark_did() -> None:
 
 
 def test_a_grid_without_a_figure_is_drawn_empty() -> None:
-    """A cell that was not measured has no colour of a share."""
+    """A cell that was not measured has no share and no colour of one."""
     drawn = heatmaps("t", "a", [Grid("g", ["r"], ["c", "d"], {(0, 0): 1.0})], "n")
     assert re.findall(r">([^<]*%|not run)<", drawn) == ["100 %", "not run"]
 
 
-def test_the_bridges_figure_is_found_in_its_benchmark() -> None:
-    """By name: were it renamed, the chart would lose its row in silence."""
+def test_the_figure_of_the_bridge_is_found_by_its_name() -> None:
+    """Otherwise the chart would lose its row silently."""
     sustained = pure_variant.bridge_sustains()
     assert sustained
     assert json.loads(pure_variant.RESULT.read_text("utf-8"))["bridgeSustains"] > 100

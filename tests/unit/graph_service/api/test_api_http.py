@@ -1,4 +1,4 @@
-"""The API's edge over HTTP: problems, sizes, origins, ids of requests, probes, and routes of another package."""
+"""The API over HTTP with stand-in use cases: problems, sizes, CORS, request ids, probes, routes of another package."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ async def api(parts: StandInParts, monkeypatch: pytest.MonkeyPatch) -> AsyncIter
         yield served
 
 
-async def test_an_answer_has_camel_case_members_and_iso_times(api: Served) -> None:
+async def test_a_response_has_camel_case_members_and_iso_times(api: Served) -> None:
     """Microseconds for `ts`, milliseconds for `lastSeen`."""
     status, body, headers = await api.call("GET", "/v1/friends", headers=api.bearer("ann"))
     assert status == 200
@@ -50,7 +50,7 @@ async def test_an_answer_has_camel_case_members_and_iso_times(api: Served) -> No
     assert headers["Cache-Control"] == "no-store"
 
 
-async def test_sync_answers_with_the_payload_and_its_clock(api: Served) -> None:
+async def test_sync_returns_the_payload_and_its_clock(api: Served) -> None:
     """The same members as friends.sync."""
     _, body, _ = await api.call("GET", "/v1/sync", headers=api.bearer("ann"))
     assert body == {
@@ -74,7 +74,7 @@ async def test_pages_follow_each_other_to_the_end(api: Served) -> None:
 
 
 async def test_a_cursor_is_refused_when_broken_and_with_another_filter(api: Served) -> None:
-    """Each by a code of its own."""
+    """Each with a separate code."""
     _, body, _ = await api.call("GET", "/v1/friends", headers=api.bearer("ann"))
     for query, code in (
         ({"after": body["next"][:-1]}, "bad_cursor"),
@@ -125,7 +125,7 @@ BAD: list[tuple[str, str, dict[str, Any], int, str]] = [
 async def test_bad_input_is_a_problem_with_a_code(
     api: Served, parts: StandInParts, method: str, path: str, more: dict[str, Any], status: int, code: str
 ) -> None:
-    """And nothing behind the edge was called."""
+    """And no use case was called."""
     headers = api.bearer("ann") | api.service | more.get("headers", {})
     assert await api.code(method, path, **(more | {"headers": headers})) == (status, code)
     assert parts.any.calls == []
@@ -141,14 +141,14 @@ async def test_a_problem_names_each_wrong_part_and_carries_the_request_id(api: S
 
 
 async def test_a_request_id_that_could_forge_a_log_line_is_replaced(api: Served) -> None:
-    """Only short words are taken over."""
+    """Only short words are accepted."""
     for given in ("a b", "x" * 65, "ü"):
         _, _, headers = await api.call("GET", "/livez", headers={"X-Request-Id": given})
         assert re.fullmatch(r"[0-9a-f]{16}", headers["X-Request-Id"])
 
 
 async def test_what_cannot_be_read_as_http_is_a_problem_too(api: Served) -> None:
-    """A header beyond all limits, and bytes that are no HTTP."""
+    """A header beyond all limits, and bytes that are not HTTP."""
     host, port = api.url.removeprefix("http://").split(":")
     for sent, status, code in (
         (
@@ -179,7 +179,7 @@ async def test_a_call_without_a_token_or_with_a_wrong_key_is_unauthorized(api: S
 
 
 async def test_service_routes_are_closed_without_a_service_key(parts: StandInParts) -> None:
-    """The option is named; both keys are taken while callers change over."""
+    """The setting is named; both keys are accepted during a rotation."""
     async with serving(options(service_key=None), parts) as api:
         assert await api.code("GET", "/v1/users/ann", headers={"X-Service-Key": ""}) == (403, "closed")
     async with serving(options(service_key="n" * 32, service_key_previous=SERVICE_KEY), parts) as api:
@@ -202,7 +202,7 @@ UNEXPECTED: list[tuple[Exception, int, str]] = [
 async def test_an_error_of_a_use_case_becomes_its_problem(
     api: Served, parts: StandInParts, error: Exception, status: int, code: str
 ) -> None:
-    """By its attributes; 503 says when to try again; an unknown one says nothing of itself."""
+    """By its attributes; 503 has Retry-After; an unexpected error reveals nothing."""
     parts.any.error = error
     got, body, headers = await api.call("GET", "/v1/sync", headers=api.bearer("ann"))
     assert (got, body["code"]) == (status, code)
@@ -211,7 +211,7 @@ async def test_an_error_of_a_use_case_becomes_its_problem(
 
 
 async def test_only_allowed_origins_may_call_from_a_page(api: Served) -> None:
-    """The preflight of another is refused; its own answers carry no permission."""
+    """The preflight of another origin is refused; its responses carry no CORS headers."""
     ask = {"Access-Control-Request-Method": "PUT"}
     status, _, headers = await api.call(
         "OPTIONS", "/v1/friends/ben", headers={"Origin": "https://app.example"} | ask
@@ -227,7 +227,7 @@ async def test_only_allowed_origins_may_call_from_a_page(api: Served) -> None:
     assert headers["Access-Control-Allow-Origin"] == "https://app.example", "problems are readable too"
 
 
-async def test_readiness_names_what_does_not_answer(parts: StandInParts) -> None:
+async def test_readiness_names_what_does_not_respond(parts: StandInParts) -> None:
     """Alive stays alive; stopping is not ready."""
 
     async def fine() -> None:
@@ -236,7 +236,7 @@ async def test_readiness_names_what_does_not_answer(parts: StandInParts) -> None
     async def silent() -> None:
         raise errors.GraphUnavailable(reason="gone")
 
-    parts.readiness = Readiness({"graph": silent, "queue": fine})
+    parts.readiness = Readiness(checks={"graph": silent, "queue": fine})
     async with serving(options(), parts) as api:
         status, body, headers = await api.call("GET", "/readyz")
         assert (status, body["code"], "Retry-After" in headers) == (503, "not_ready", True)
@@ -250,7 +250,7 @@ async def test_readiness_names_what_does_not_answer(parts: StandInParts) -> None
 
 
 async def test_metrics_count_by_route_template_and_never_by_id(api: Served) -> None:
-    """Ids of people would be both private and endless."""
+    """Ids of users would be both private and unbounded."""
     await api.call("PUT", "/v1/friends/somebody-private", headers=api.bearer("ann"))
     await api.call("GET", "/private-path")
     _, text, headers = await api.call("GET", "/metrics")
@@ -260,7 +260,7 @@ async def test_metrics_count_by_route_template_and_never_by_id(api: Served) -> N
     assert headers["Content-Type"].startswith("text/plain")
 
 
-async def test_head_answers_where_get_does(api: Served) -> None:
+async def test_head_is_served_where_get_is(api: Served) -> None:
     """Without a body."""
     status, body, headers = await api.call("HEAD", "/v1/friends", headers=api.bearer("ann"))
     assert (status, body or "") == (200, "")
@@ -268,7 +268,7 @@ async def test_head_answers_where_get_does(api: Served) -> None:
 
 
 async def test_the_page_works_offline_under_a_strict_policy(api: Served) -> None:
-    """Everything it loads is from here, and nothing else is allowed."""
+    """Everything it loads is from this server, and nothing else is allowed."""
     _, html, headers = await api.call("GET", "/docs")
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     assert "unsafe" not in headers["Content-Security-Policy"]
@@ -283,7 +283,7 @@ async def test_the_page_works_offline_under_a_strict_policy(api: Served) -> None
 
 
 async def test_another_package_adds_routes_to_the_same_application_and_document(parts: StandInParts) -> None:
-    """With the same callers, validation and problems; a stream of its own is passed through."""
+    """With the same authentication, validation and problems; a stream response is passed through."""
     more = TypedRoutes("more")
 
     @more.get("/v1/echo", auth=USER, summary="Who calls")

@@ -1,4 +1,4 @@
-"""The API document is valid, complete, and says of every code what it means."""
+"""The API document is valid and complete, and explains every code."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def test_the_document_is_valid_openapi_3_1() -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
-def test_every_route_is_described_and_says_who_may_call_it(route: Route) -> None:
-    """Summary, description, answer, problems; a scheme unless it is meant to be public."""
+def test_every_route_is_described_and_names_its_authentication(route: Route) -> None:
+    """Summary, description, response, problems; a scheme unless it is public."""
     operation = DOCUMENT["paths"][route.path][route.method.lower()]
     assert operation["summary"]
     assert operation["description"]
@@ -37,7 +37,7 @@ def test_every_route_is_described_and_says_who_may_call_it(route: Route) -> None
 
 
 def test_operation_ids_are_unique() -> None:
-    """Generators of clients make method names of them."""
+    """Client generators use them as method names."""
     ids = [one["operationId"] for path in DOCUMENT["paths"].values() for one in path.values()]
     assert len(ids) == len(set(ids))
 
@@ -54,7 +54,7 @@ def test_every_code_means_one_thing() -> None:
 
 
 def test_every_status_of_the_table_of_codes_is_an_http_error() -> None:
-    """And `temporary` is told, so that clients know whether to try again."""
+    """And `temporary` is there, so that clients know whether to retry."""
     table: dict[str, Any] = DOCUMENT["x-problems"]
     assert len(table) > 20
     for one in table.values():

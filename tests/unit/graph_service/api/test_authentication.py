@@ -1,4 +1,4 @@
-"""A token is accepted for what our options say, and refused in every other shape."""
+"""A token is accepted as the settings say, and refused in every other shape."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def public(key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey, kid: str, **more
 
 
 def pem(key: rsa.RSAPrivateKey) -> bytes:
-    """The public half, which anybody may have."""
+    """The public half, which any caller may have."""
     return key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -68,7 +68,7 @@ def forged_with_public_key() -> str:
 
 
 class Issuer:
-    """A key set that can be changed, and says how often it was fetched."""
+    """A key set that can be changed, and counts its fetches."""
 
     def __init__(self, *keys: dict[str, Any]) -> None:
         self.keys = list(keys)
@@ -89,7 +89,7 @@ class Issuer:
 
 
 def issued(key: Any, algorithm: str, kid: str | None = "r1", **more: Any) -> str:
-    """A token of the issuer's."""
+    """A token by the issuer."""
     return jwt.encode(claims(**more), key, algorithm=algorithm, headers={"kid": kid} if kid else {})
 
 
@@ -253,10 +253,10 @@ def test_a_header_without_a_token_is_refused(header: str | None) -> None:
 
 
 def test_keys_are_compared_whole() -> None:
-    """Either of two is accepted while callers change over; nothing and the empty key never are."""
+    """Either of two is accepted during a rotation; a missing or empty key never is."""
     assert same_key("new", ["new", "old"])
     assert same_key("old", ["new", "old"])
-    assert not any(same_key(given, ["new", "old"]) for given in ("ne", "newer", "", None, "é"))
+    assert not any(same_key(key, ["new", "old"]) for key in ("ne", "newer", "", None, "é"))
     assert not same_key(None, [""])
 
 

@@ -1,4 +1,4 @@
-"""More is asked than can be done: who is sent away is told at once, slow senders are cut, probes always answer."""
+"""Load shedding over HTTP: excess requests are rejected at once, slow clients are cut, probes always respond."""
 
 from __future__ import annotations
 
@@ -17,28 +17,27 @@ from tests.support.standins import StandIn, StandInParts
 
 
 class Slow(StandIn):
-    """Answers when it is told to."""
+    """Responds when the test says so."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.answer = asyncio.Event()
+        self.may_respond = asyncio.Event()
 
     async def sync(self, user: str) -> model.SyncView:
-        """Waits."""
         self._called("sync", user)
-        await self.answer.wait()
-        return model.SyncView([], 0, 0)
+        await self.may_respond.wait()
+        return model.SyncView(online_friends=[], total_friends=0, ts=0)
 
 
 @pytest.fixture
 def slow() -> Slow:
-    """What the routes wait for."""
+    """The use case that the routes wait for."""
     return Slow()
 
 
 @pytest.fixture
 async def api(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    """Two places, and no line."""
+    """Two slots, and no wait queue."""
     monkeypatch.setattr("graph_service.api.concurrency_limits.MAX_QUEUED_REQUESTS", 0)
     monkeypatch.setattr("graph_service.api.app.MAX_BODY_BYTES", 2000)
     settings = options(max_concurrent_requests=2)
@@ -47,8 +46,8 @@ async def api(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Serv
 
 
 @pytest.fixture
-async def impatient(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
-    """The same with little time to ask, and to take what is answered."""
+async def short_timeouts(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    """The same with short timeouts for headers, bodies and readers."""
     monkeypatch.setattr("graph_service.api.connection.HEADER_TIMEOUT_SECONDS", 0.8)
     for module in ("connection", "concurrency_limits"):
         monkeypatch.setattr(f"graph_service.api.{module}.BODY_TIMEOUT_SECONDS", 0.8)
@@ -59,7 +58,7 @@ async def impatient(slow: Slow, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 @contextmanager
 def counted(name: str, **labels: str) -> Iterator[None]:
-    """Something is counted while the block runs."""
+    """A counter increases while the block runs."""
     before = REGISTRY.get_sample_value(name, labels) or 0
     yield
     assert (REGISTRY.get_sample_value(name, labels) or 0) > before
@@ -71,10 +70,10 @@ async def connection(api: Served) -> tuple[asyncio.StreamReader, asyncio.StreamW
     return await asyncio.open_connection(host, int(port))
 
 
-async def test_one_call_too_many_is_sent_away_at_once_and_the_others_are_answered(
+async def test_one_request_too_many_is_rejected_at_once_and_the_others_are_served(
     api: Served, slow: Slow
 ) -> None:
-    """503, when to come back, before anything behind the edge is asked; probes are answered all the while."""
+    """503 with Retry-After, before any use case is called; probes are served throughout."""
     waiting = [asyncio.create_task(api.call("GET", "/v1/sync", headers=api.bearer("ann"))) for _ in range(2)]
     async with asyncio.timeout(5):
         while len(slow.calls) < 2:  # noqa: ASYNC110 - a list sets no event
@@ -86,15 +85,15 @@ async def test_one_call_too_many_is_sent_away_at_once_and_the_others_are_answere
     assert len(slow.calls) == 2
     for probe in ("/livez", "/readyz", "/metrics"):
         assert (await api.call("GET", probe))[0] == 200
-    slow.answer.set()
+    slow.may_respond.set()
     assert [(await one)[0] for one in waiting] == [200, 200]
     assert (await api.call("GET", "/v1/sync", headers=api.bearer("ann")))[0] == 200
 
 
-async def test_who_finds_no_place_waits_for_one_and_who_finds_the_line_full_is_sent_away(
+async def test_a_request_waits_for_a_slot_and_is_rejected_where_the_queue_is_full(
     slow: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One place, and a line of one: of three, one is told at once to come back."""
+    """One slot and a queue of one: of three requests one is rejected at once."""
     monkeypatch.setattr("graph_service.api.concurrency_limits.MAX_QUEUED_REQUESTS", 1)
     settings = options(max_concurrent_requests=1, target_latency_seconds=10)
     async with serving(settings, StandInParts(slow)) as api:
@@ -103,35 +102,35 @@ async def test_who_finds_no_place_waits_for_one_and_who_finds_the_line_full_is_s
         ]
         first, _ = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED, timeout=5)
         assert [(one.result()[0], one.result()[1]["code"]) for one in first] == [(503, "overloaded")]
-        slow.answer.set()
+        slow.may_respond.set()
         assert sorted([(await one)[0] for one in calls]) == [200, 200, 503]
         assert len(slow.calls) == 2
 
 
-async def test_a_client_that_goes_away_leaves_its_place(api: Served, slow: Slow) -> None:
+async def test_a_client_that_disconnects_releases_its_slot(api: Served, slow: Slow) -> None:
     """However often."""
     for _ in range(5):
         call = asyncio.create_task(api.call("GET", "/v1/sync", headers=api.bearer("ann")))
-        seen = len(slow.calls)
+        before = len(slow.calls)
         async with asyncio.timeout(5):
-            while len(slow.calls) == seen and not call.done():  # noqa: ASYNC110 - a list sets no event
+            while len(slow.calls) == before and not call.done():  # noqa: ASYNC110 - a list sets no event
                 await asyncio.sleep(0.01)
         call.cancel()
         await asyncio.gather(call, return_exceptions=True)
-        slow.answer.set()
+        slow.may_respond.set()
         await asyncio.sleep(0)
-        slow.answer.clear()
-    slow.answer.set()
+        slow.may_respond.clear()
+    slow.may_respond.set()
 
     async with asyncio.timeout(5):
         while (await api.call("GET", "/v1/sync", headers=api.bearer("ann")))[0] != 200:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
 
-async def test_headers_that_drip_are_cut_though_each_byte_is_in_time(impatient: Served) -> None:
-    """A byte every twentieth of a second would otherwise hold a connection for ever; so would no byte at all."""
+async def test_slow_headers_are_cut_though_each_byte_arrives_in_time(short_timeouts: Served) -> None:
+    """A byte every twentieth of a second would otherwise occupy a connection without end; so would no byte at all."""
     for sent in (b"GET /livez HTTP/1.1\r\nHost: a\r\nX-Drip: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", b""):
-        reader, writer = await connection(impatient)
+        reader, writer = await connection(short_timeouts)
         drip = asyncio.create_task(dripped(writer, sent))
         with counted("friends_http_connections_cut_total", reason="slow headers"):
             assert await asyncio.wait_for(reader.read(), 5) == b""
@@ -146,9 +145,9 @@ async def dripped(writer: asyncio.StreamWriter, sent: bytes) -> None:
         await asyncio.sleep(0.05)
 
 
-async def test_a_second_request_of_a_kept_connection_may_come_late_but_not_drip(impatient: Served) -> None:
-    """Between two requests a connection may rest."""
-    reader, writer = await connection(impatient)
+async def test_a_second_request_on_a_connection_may_come_late_but_not_slowly(short_timeouts: Served) -> None:
+    """Between two requests a connection may be idle."""
+    reader, writer = await connection(short_timeouts)
     ask = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
     writer.write(ask)
     await asyncio.wait_for(reader.readuntil(b"}"), 5)
@@ -160,36 +159,36 @@ async def test_a_second_request_of_a_kept_connection_may_come_late_but_not_drip(
     writer.close()
 
 
-async def test_bodies_that_drip_keep_nobody_out_and_are_cut(impatient: Served, slow: Slow) -> None:
-    """More of them than there are places; each is told that it was too slow."""
-    slow.answer.set()
+async def test_slow_bodies_take_no_slot_and_are_cut(short_timeouts: Served, slow: Slow) -> None:
+    """More of them than there are slots; each gets 408."""
+    slow.may_respond.set()
     head = (
         b"PUT /v1/users/ann HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n"
-        b"X-Service-Key: " + impatient.service["X-Service-Key"].encode() + b"\r\n\r\n{"
+        b"X-Service-Key: " + short_timeouts.service["X-Service-Key"].encode() + b"\r\n\r\n{"
     )
-    dripping = [await connection(impatient) for _ in range(3)]
+    dripping = [await connection(short_timeouts) for _ in range(3)]
     for _, writer in dripping:
         writer.write(head)
     await asyncio.sleep(0.1)
-    assert (await impatient.call("GET", "/v1/sync", headers=impatient.bearer("ann")))[0] == 200
+    assert (await short_timeouts.call("GET", "/v1/sync", headers=short_timeouts.bearer("ann")))[0] == 200
     for reader, writer in dripping:
-        answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
-        assert b" 408 " in answer.split(b"\r\n")[0]
-        assert json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "body_too_slow"
+        response = await asyncio.wait_for(reader.readuntil(b"}"), 5)
+        assert b" 408 " in response.split(b"\r\n")[0]
+        assert json.loads(response.partition(b"\r\n\r\n")[2])["code"] == "body_too_slow"
         writer.close()
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="only Linux ends such connections")
-async def test_a_client_that_takes_nothing_of_what_it_is_sent_is_cut(impatient: Served) -> None:
-    """Answers of many questions at once, more than the kernel keeps for it."""
-    host, port = impatient.url.removeprefix("http://").split(":")
-    deaf = socket.socket()
-    deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    deaf.setblocking(False)
+async def test_a_client_that_does_not_read_its_responses_is_cut(short_timeouts: Served) -> None:
+    """Responses to many requests at once, more than the kernel buffers."""
+    host, port = short_timeouts.url.removeprefix("http://").split(":")
+    unread = socket.socket()
+    unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    unread.setblocking(False)
     loop = asyncio.get_running_loop()
-    await loop.sock_connect(deaf, (host, int(port)))
+    await loop.sock_connect(unread, (host, int(port)))
     asking = asyncio.create_task(
-        loop.sock_sendall(deaf, b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 300)
+        loop.sock_sendall(unread, b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * 300)
     )
     try:
         with counted("friends_http_connections_cut_total", reason="slow reader"):
@@ -201,35 +200,35 @@ async def test_a_client_that_takes_nothing_of_what_it_is_sent_is_cut(impatient: 
     finally:
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        deaf.close()
+        unread.close()
 
 
-async def test_a_body_that_says_it_is_too_large_is_refused_unread(api: Served) -> None:
+async def test_a_body_with_too_large_a_content_length_is_rejected_unread(api: Served) -> None:
     """By its Content-Length, before any of it was sent."""
     reader, writer = await connection(api)
     writer.write(
         b"PUT /v1/users/ann HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n"
         b"X-Service-Key: " + api.service["X-Service-Key"].encode() + b"\r\n\r\n"
     )
-    answer = await asyncio.wait_for(reader.readuntil(b"}"), 5)
-    assert b" 413 " in answer.split(b"\r\n")[0]
+    response = await asyncio.wait_for(reader.readuntil(b"}"), 5)
+    assert b" 413 " in response.split(b"\r\n")[0]
     writer.close()
 
 
-async def test_one_connection_too_many_is_told_to_come_back() -> None:
-    """And takes nothing away from those that are open; one that ends makes room."""
+async def test_one_connection_too_many_gets_503_with_retry_after() -> None:
+    """It does not affect those that are open; one that closes makes room for another."""
     async with serving(options(max_connections=6), StandInParts()) as api:
         await one_too_many(api)
 
 
 async def one_too_many(api: Served) -> None:
-    """Six are held, the seventh is told."""
+    """Six are open, the seventh is refused."""
     held = [await connection(api) for _ in range(6)]
     with counted("friends_http_connections_cut_total", reason="too many"):
         reader, writer = await connection(api)
-        answer = await asyncio.wait_for(reader.read(), 5)
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert b"Retry-After: " in answer
+        response = await asyncio.wait_for(reader.read(), 5)
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert b"Retry-After: " in response
     writer.close()
     held[0][1].write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
     assert b" 200 " in await asyncio.wait_for(held[0][0].readuntil(b"}"), 5)
@@ -240,8 +239,8 @@ async def one_too_many(api: Served) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_who_waits_in_one_room_takes_no_place_in_another(api: Served, slow: Slow) -> None:
-    """Users' calls wait for an engine here, and the product's back end is answered all the same."""
+async def test_requests_under_one_concurrency_limit_take_no_slot_of_another(api: Served, slow: Slow) -> None:
+    """Users' requests wait here, and the product's back end is still served."""
     waiting = [asyncio.create_task(api.call("GET", "/v1/sync", headers=api.bearer("ann"))) for _ in range(2)]
     async with asyncio.timeout(5):
         while len(slow.calls) < 2:  # noqa: ASYNC110 - a list sets no event
@@ -249,5 +248,5 @@ async def test_who_waits_in_one_room_takes_no_place_in_another(api: Served, slow
     assert (await api.code("GET", "/v1/sync", headers=api.bearer("ann"))) == (503, "overloaded")
     asked = {"json": {"ids": ["ann"]}, "headers": api.service}
     assert (await api.call("POST", "/v1/presence:query", **asked))[0] == 200
-    slow.answer.set()
+    slow.may_respond.set()
     await asyncio.gather(*waiting)

@@ -1,4 +1,4 @@
-"""A cancelled task ends, whatever a library makes of the cancellation."""
+"""A cancelled task ends, even where a library loses the cancellation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from graph_service.concurrency.cancellation import cancel_and_wait, propagate_ca
 
 
 async def _swallowed(seconds: float) -> str:
-    """What a library does that loses a cancellation."""
+    """A library that loses a cancellation."""
     try:
         await asyncio.sleep(seconds)
     except asyncio.CancelledError:
@@ -63,20 +63,20 @@ async def test_a_task_that_was_cancelled_before_may_still_clean_up() -> None:
 
 
 async def test_a_timeout_inside_the_block_is_no_cancellation() -> None:
-    """It is taken back by the one who set it."""
+    """The timeout takes it back itself."""
     with propagate_cancellation(), pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
             await asyncio.sleep(60)
 
 
-async def test_tasks_that_go_on_are_cancelled_again_until_none_runs() -> None:
+async def test_tasks_that_continue_are_cancelled_again_until_none_runs() -> None:
     """One ends at once, one swallows it twice."""
     tasks = [asyncio.create_task(_for_ever(times)) for times in (0, 2)]
     await asyncio.sleep(0)
-    await cancel_and_wait(tasks, every=0.01)
+    await cancel_and_wait(tasks, every_seconds=0.01)
     assert all(task.cancelled() for task in tasks)
 
 
-async def test_nothing_to_end_is_ended() -> None:
+async def test_cancelling_no_tasks_returns() -> None:
     """No task, no error."""
     await cancel_and_wait([])

@@ -1,4 +1,4 @@
-"""Lines of CSV: what they say, and the reason why the others are refused."""
+"""Lines of CSV: their content, or the reason why they are rejected."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ PAIRS = Heading(3, (0, 1), 2)
 
 
 def person(line: str) -> UserLine | Rejected:
-    """What one line of people.csv says."""
+    """The content of one line of people.csv."""
     (one,) = parse.users(PEOPLE, [(7, line)])
     return one
 
 
 def pair(line: str) -> PairLine | Rejected:
-    """What one line of friendships.csv says."""
+    """The content of one line of friendships.csv."""
     (one,) = parse.pairs(PAIRS, [(7, line)])
     return one
 
@@ -39,20 +39,20 @@ def code(one: object) -> str:
 
 
 def test_the_heading_names_the_columns_in_any_order() -> None:
-    """Case and spaces do not matter, other columns are passed over, a byte-order mark is accepted."""
+    """Case and spaces do not matter, other columns are ignored, a byte-order mark is accepted."""
     assert parse.heading("f", "\ufeffb,Since, A ,colour\n", ("a", "b")) == Heading(4, (2, 0), 1)
     assert parse.heading("f", '"id","name"\n', ("id", "name")) == PEOPLE
 
 
 @pytest.mark.parametrize("line", ["", "id\n", "id,id,name\n", "u1,Ann\n", '"id,name\n'])
 def test_a_file_without_a_heading_is_refused_by_name(line: str) -> None:
-    """The first line is told back, since that is where to look."""
+    """The message quotes the first line, since that is where to look."""
     with pytest.raises(WrongColumns, match=r"people\.csv"):
         parse.heading("people.csv", line, ("id", "name"))
 
 
-def test_plain_and_quoted_lines_say_the_same() -> None:
-    """Quotes only where wanted; commas, quotes and what looks like a formula are data."""
+def test_plain_and_quoted_lines_have_the_same_content() -> None:
+    """Quotes are optional; commas, quotes and what looks like a formula are data."""
     assert person("u1,Ann\n") == person('"u1","Ann"\r\n') == UserLine(7, "u1", "Ann")
     assert person('u1,"Smith, ""Ann"""\n') == UserLine(7, "u1", 'Smith, "Ann"')
     assert person("=1+1,=cmd|x\n") == UserLine(7, "=1+1", "=cmd|x")
@@ -87,7 +87,7 @@ def test_what_a_csv_writer_writes_comes_back(id_: str, name: str) -> None:
         ("u1,A\tn\n", "bad_name"),
     ],
 )
-def test_a_person_that_cannot_be_is_refused_with_a_reason(line: str, expected: str) -> None:
+def test_an_impossible_user_is_rejected_with_a_reason(line: str, expected: str) -> None:
     """Each kind of bad line has a stable code."""
     assert code(person(line)) == expected
 
@@ -107,7 +107,7 @@ def test_a_person_that_cannot_be_is_refused_with_a_reason(line: str, expected: s
         ("u1,u2,9999999999999\n", "bad_since"),
     ],
 )
-def test_a_friendship_that_cannot_be_is_refused_with_a_reason(line: str, expected: str) -> None:
+def test_an_impossible_friendship_is_rejected_with_a_reason(line: str, expected: str) -> None:
     """Each kind of bad line has a stable code."""
     assert code(pair(line)) == expected
 
@@ -119,8 +119,8 @@ def test_a_time_may_be_unknown() -> None:
     assert one == PairLine(7, Pair("u2", "u1", 0))
 
 
-def test_empty_lines_are_passed_over() -> None:
-    """They are neither people nor refused, and do not move the numbers of others."""
+def test_empty_lines_are_skipped() -> None:
+    """They are neither users nor rejected, and other lines keep their numbers."""
     lines = list(parse.users(PEOPLE, [(2, "\n"), (3, "u1,Ann\n"), (4, "  \n")]))
     assert lines == [UserLine(3, "u1", "Ann")]
 

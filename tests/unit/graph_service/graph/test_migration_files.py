@@ -32,7 +32,7 @@ def test_a_quote_may_be_escaped() -> None:
 
 
 def test_comments_alone_are_no_statement() -> None:
-    """A file may end with a remark."""
+    """A file may end with a comment."""
     assert split("RETURN 1;\n// the end; really\n") == ("RETURN 1",)
 
 
@@ -41,7 +41,7 @@ def test_comments_alone_are_no_statement() -> None:
         st.text(alphabet="abc 'x\"`\\\n", max_size=12).map(lambda s: f"RETURN {s.count('a')}"), max_size=5
     )
 )
-def test_statements_come_out_as_they_went_in(statements: list[str]) -> None:
+def test_split_statements_join_to_the_original(statements: list[str]) -> None:
     """Joining with semicolons and splitting again is the identity."""
     assert list(split(";\n".join(statements))) == statements
 
@@ -61,7 +61,7 @@ def test_a_name_without_version_or_words_is_refused(name: str) -> None:
 
 
 def test_schema_and_data_in_one_file_are_refused() -> None:
-    """Neo4j allows them in no common transaction."""
+    """Neo4j does not allow both in one transaction."""
     with pytest.raises(BadMigrationFile, match="mixes schema and data"):
         parse("V1__both.cypher", "CREATE INDEX i IF NOT EXISTS FOR (u:U) ON (u.x); CREATE (:U)")
 
@@ -76,15 +76,15 @@ def test_schema_and_data_in_one_file_are_refused() -> None:
         ("MATCH (u:Index) SET u.x = 1", False),
     ],
 )
-def test_schema_is_told_from_data(text: str, schema: bool) -> None:
-    """By the command, not by a label that sounds like one."""
+def test_schema_and_data_statements_are_distinguished(text: str, schema: bool) -> None:
+    """By the command, not by a label with a similar name."""
     assert parse("V1__x.cypher", text).is_schema is schema
 
 
 @pytest.mark.parametrize(
     "clause", ["IN TRANSACTIONS", "IN 4 CONCURRENT TRANSACTIONS", "in transactions of 10 rows"]
 )
-def test_a_statement_with_transactions_of_its_own_is_run_outside_of_one(clause: str) -> None:
+def test_a_statement_that_opens_transactions_runs_outside_of_one(clause: str) -> None:
     """CALL … IN TRANSACTIONS cannot be inside another transaction."""
     text = "MATCH (u:User) CALL (u) { SET u.x = 1 } "
     assert parse("V1__x.cypher", text + clause).commits_itself
@@ -92,7 +92,7 @@ def test_a_statement_with_transactions_of_its_own_is_run_outside_of_one(clause: 
 
 
 def test_two_files_of_one_version_are_refused(tmp_path: Path) -> None:
-    """Nobody could say which was applied."""
+    """It would be unknown which was applied."""
     (tmp_path / "V0001__a.cypher").write_text("RETURN 1")
     (tmp_path / "V1__b.cypher").write_text("RETURN 2")
     with pytest.raises(BadMigrationFile, match="has the version of"):

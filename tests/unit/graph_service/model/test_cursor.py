@@ -1,4 +1,4 @@
-"""Cursors remember their filter and are refused when broken."""
+"""Cursors are bound to their filter and refused when broken."""
 
 from __future__ import annotations
 

@@ -34,13 +34,13 @@ REFUSED = {
     "user", ["ann", "a" * 84, "ann.b", "ünï", "a-pnpres-b", "550e8400-e29b-41d4-a716-446655440000"]
 )
 def test_an_id_that_fits_a_channel_name_is_accepted(user: str) -> None:
-    """Letters of any script, dots, dashes, up to 84 characters."""
+    """Characters of any script, dots, dashes, up to 84 in all."""
     assert ids.check(user) == user
 
 
 @pytest.mark.parametrize("user", REFUSED)
-def test_a_refused_id_is_told_by_field_and_reason(user: str) -> None:
-    """Each rule of PubNub's channel names, and the path segments that URLs swallow."""
+def test_a_refused_id_is_reported_by_field_and_reason(user: str) -> None:
+    """Each rule of PubNub's channel names, and the path segments that URLs resolve."""
     with pytest.raises(ids.BadId) as refusal:
         ids.check(user, "friend")
     assert str(refusal.value).startswith("friend: ")
@@ -51,7 +51,7 @@ def test_a_refused_id_is_told_by_field_and_reason(user: str) -> None:
 @given(st.text(max_size=100))
 def test_the_pattern_of_the_document_accepts_what_the_rule_accepts(user: str) -> None:
     """Nothing that the rule accepts is refused by the document; the rule knows some more invisible characters."""
-    by_document = len(user) <= ids.MAX_ID_BYTES and re.search(ids.PATTERN, user) is not None
+    by_document = len(user) <= ids.MAX_ID_CHARACTERS and re.search(ids.PATTERN, user) is not None
     assert by_document or ids.why_not(user) is not None
 
 

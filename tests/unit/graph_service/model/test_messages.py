@@ -1,4 +1,4 @@
-"""The published schemas are those of the code, and messages keep to them."""
+"""The published schemas are those of the code, and messages conform to them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_every_kind_has_a_schema() -> None:
 
 
 def test_members_that_are_not_known_are_ignored() -> None:
-    """So that a newer server may say more to an older client."""
+    """So that a newer server may send more to an older client."""
     said = {
         "type": "friend.online",
         "schemaVersion": "1.0.0",

@@ -1,4 +1,4 @@
-"""Partitions and shards are functions of the id alone, the same everywhere and for ever."""
+"""Partitions and shards are functions of the id alone, the same everywhere and at any time."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_more_shards_never_move_a_user_to_another_partition(user: str, factor: i
 
 @given(st.integers(0, 2**64 - 1), st.integers(1, 500))
 def test_one_more_bucket_moves_a_key_only_into_it(key: int, buckets: int) -> None:
-    """Jump hashing's promise."""
+    """The property of jump hashing."""
     assert jump(key, buckets + 1) in {jump(key, buckets), buckets}
 
 
@@ -60,8 +60,8 @@ def test_shards_are_a_multiple_of_partitions() -> None:
         ShardMap(20, 90)
 
 
-def test_while_the_number_changes_both_maps_are_listened_to_and_one_is_handed_out() -> None:
-    """With the same notation the larger map holds the smaller; with another each shard has two channels."""
+def test_while_the_number_changes_both_maps_are_subscribed_to_and_one_is_handed_out() -> None:
+    """With the same notation the larger map contains the smaller; with another each shard has two channels."""
     grown = ShardMap(4, 128, also=ShardMap(4, 100))
     assert list(grown.shards_of(3)) == list(range(3, 128, 4))
     assert grown.channels(99) == ("presence.shard-99",)
@@ -73,8 +73,8 @@ def test_while_the_number_changes_both_maps_are_listened_to_and_one_is_handed_ou
 
 
 @given(st.text(min_size=1, max_size=20).filter(lambda text: max(text) < "\ud800"), st.booleans())
-def test_whichever_map_a_user_came_by_their_channel_is_listened_to(user: str, grows: bool) -> None:
-    """And read back as a shard of their partition."""
+def test_the_channel_of_a_user_of_either_map_is_subscribed_to(user: str, grows: bool) -> None:
+    """And parsed as a shard of the user's partition."""
     old, new = ShardMap(4, 100), ShardMap(4, 2048, 2)
     both = ShardMap(4, 2048, 2, old) if grows else ShardMap(4, 100, 1, new)
     heard = {name for shard in both.shards_of(both.partition(user)) for name in both.channels(shard)}

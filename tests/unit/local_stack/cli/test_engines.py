@@ -26,7 +26,7 @@ run = CliRunner()
     ],
 )
 def test_a_command_says_when_nothing_runs(tmp_path: Path, command: str, code: int, words: str) -> None:
-    """And leaves nothing behind, not even the folder."""
+    """And creates nothing, not even the folder."""
     said = run.invoke(app, [command, "--data", str(tmp_path / "data")], env={"COLUMNS": "200"})
     assert said.exit_code == code
     assert words in said.output
@@ -34,7 +34,6 @@ def test_a_command_says_when_nothing_runs(tmp_path: Path, command: str, code: in
 
 
 def test_the_last_lines_of_a_log_are_shown(tmp_path: Path) -> None:
-    """As many as asked for."""
     log = tmp_path / "logs" / "service.log"
     log.parent.mkdir()
     log.write_text("one\ntwo\nthree\n")
@@ -43,7 +42,7 @@ def test_the_last_lines_of_a_log_are_shown(tmp_path: Path) -> None:
 
 
 def test_memory_may_be_given_by_option_or_environment() -> None:
-    """The option comes first; without either it is a share of the machine's."""
+    """The option wins; without either it is a share of the machine's memory."""
     environ = {"NEO4J_HEAP": "600", "NEO4J_PAGE_CACHE": "70"}
     assert launcher.Options().memory(environ) == Memory(600, 70)
     assert launcher.Options(heap=700).memory(environ) == Memory(700, 70)
@@ -51,7 +50,6 @@ def test_memory_may_be_given_by_option_or_environment() -> None:
 
 
 def test_more_options_for_java_are_split_as_a_shell_does() -> None:
-    """None are none."""
     assert launcher.jvm_flags({"NEO4J_JVM_FLAGS": "-XX:+UseZGC -Dnote='two words'"}) == (
         "-XX:+UseZGC",
         "-Dnote=two words",
@@ -59,8 +57,7 @@ def test_more_options_for_java_are_split_as_a_shell_does() -> None:
     assert launcher.jvm_flags({}) == ()
 
 
-def test_a_memory_that_is_no_number_is_told_by_name() -> None:
-    """Not with a stack trace."""
+def test_a_memory_that_is_no_number_is_reported_by_name() -> None:
     with pytest.raises(SetupError, match=r"NEO4J_HEAP.*2g.*MiB"):
         launcher.Options().memory({"NEO4J_HEAP": "2g"})
 

@@ -1,4 +1,4 @@
-"""What a restore does with the files of the old database: kept until the new one is proved. Starts no server."""
+"""A restore keeps the old database's files until the new one is verified. Starts no server."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ def engine(tmp_path: Path) -> Neo4jEngine:
 
 
 def write(engine: Neo4jEngine, word: str) -> None:
-    """Puts a database there."""
     for kind in KINDS:
         folder = engine.home / "data" / kind / "neo4j"
         folder.mkdir(parents=True)
@@ -32,27 +31,26 @@ def _fails_after(_: None) -> None:
 
 
 def there(engine: Neo4jEngine) -> list[str]:
-    """What the database's files say; and that nothing else is left."""
+    """The content of the database's files; checks that nothing else is left."""
     assert not list(engine.home.glob("before-restore*"))
     return [(engine.home / "data" / kind / "neo4j" / "store").read_text("utf-8") for kind in KINDS]
 
 
 def test_a_restore_that_succeeds_leaves_the_new_database(engine: Neo4jEngine) -> None:
-    """And nothing of the old."""
     with _set_aside(engine):
         write(engine, "new")
     assert there(engine) == ["new", "new"]
 
 
 def test_a_restore_that_fails_puts_the_old_database_back(engine: Neo4jEngine) -> None:
-    """Whole, over what had been written of the new."""
+    """Completely, over what had been written of the new one."""
     with pytest.raises(ZeroDivisionError), _set_aside(engine):
         _fails_after(write(engine, "new"))
     assert there(engine) == ["old", "old"]
 
 
 def test_a_restore_after_one_that_was_killed_knows_the_old_database(engine: Neo4jEngine) -> None:
-    """What stands in its place is not whole, and is not taken for it."""
+    """The incomplete database in its place is not taken for it."""
     killed = _set_aside(engine)
     killed.__enter__()
     write(engine, "half")
@@ -61,8 +59,8 @@ def test_a_restore_after_one_that_was_killed_knows_the_old_database(engine: Neo4
     assert there(engine) == ["old", "old"]
 
 
-def test_a_restore_into_a_folder_without_a_database_needs_nothing_kept(tmp_path: Path) -> None:
-    """Success and failure alike leave no trace of an old one."""
+def test_a_restore_into_a_folder_without_a_database_sets_nothing_aside(tmp_path: Path) -> None:
+    """After success and failure there is no old one."""
     engine = Neo4jEngine(DataFolder(tmp_path))
     with pytest.raises(ZeroDivisionError), _set_aside(engine):
         raise ZeroDivisionError

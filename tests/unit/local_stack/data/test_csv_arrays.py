@@ -1,4 +1,4 @@
-"""Arrays of friendships follow the same rules as lines, whichever way a block is read."""
+"""Arrays of friendships follow the same rules as lines, by either parser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LINES = st.lists(st.tuples(CELLS, CELLS, st.sampled_from(["1", "", "x", "9", "1,
 
 
 def read(folder: Path, text: str, limit: int = 100) -> csv_arrays.Friendships:
-    """What a file with this text says."""
+    """The friendships of a file with this text."""
     path = folder / "f.csv"
     path.write_text(text, encoding="utf-8")
     return csv_arrays.read(path, IDS, limit)
@@ -40,8 +40,8 @@ def test_a_plain_file_becomes_sorted_keys(tmp_path: Path) -> None:
     assert (found.rejected, found.lines) == ([], 2)
 
 
-def test_refused_lines_are_told_by_number_and_reason(tmp_path: Path) -> None:
-    """A block with any odd line loses that line only."""
+def test_refused_lines_are_reported_by_number_and_reason(tmp_path: Path) -> None:
+    """Of a block with a bad line only that line is rejected."""
     text = "a,b,since\nann,ben,1\nann,eve,1\nben,ann,2\ncat,cat,1\nann\nann,dan,x\nben,cat,3\n"
     found = read(tmp_path, text)
     assert named(found) == [("ann", "ben", 1), ("ben", "cat", 3)]
@@ -55,8 +55,8 @@ def test_refused_lines_are_told_by_number_and_reason(tmp_path: Path) -> None:
     assert found.rejected[1].reason == "line 2 says the same"
 
 
-def test_nobody_gets_more_friends_than_allowed(tmp_path: Path) -> None:
-    """In order of line: the one over the limit is refused, and does not count for the other end."""
+def test_no_user_gets_more_friends_than_allowed(tmp_path: Path) -> None:
+    """In order of line: the one over the limit is rejected, and does not count for the other end."""
     found = read(tmp_path, "a,b\nann,ben\nann,cat\nann,dan\ncat,dan\nben,dan\nben,cat\n", limit=2)
     assert named(found) == [("ann", "ben", 0), ("ann", "cat", 0), ("ben", "dan", 0), ("cat", "dan", 0)]
     assert [(one.line, one.code, one.reason) for one in found.rejected] == [
@@ -67,7 +67,7 @@ def test_nobody_gets_more_friends_than_allowed(tmp_path: Path) -> None:
 
 @given(lines=LINES)
 def test_columns_and_lines_agree(tmp_path_factory: object, lines: list[tuple[str, str, str]]) -> None:
-    """The quick way and the line by line way accept the same friendships and refuse the same lines."""
+    """Both parsers accept the same friendships and reject the same lines."""
     folder = tmp_path_factory.mktemp("csv")  # type: ignore[attr-defined]
     text = "a,b,since\n" + "".join(f"{a},{b},{since}\n" for a, b, since in lines)
     found = read(folder, text)

@@ -1,4 +1,4 @@
-"""Demo people come, go and flap as people do, whatever chance says and however late they are asked."""
+"""The demo's schedule is consistent for every seed and however late it is polled."""
 
 from __future__ import annotations
 
@@ -35,15 +35,14 @@ HABITS = st.builds(
 
 
 def people(count: int) -> list[str]:
-    """Ids."""
     return [f"u{number}" for number in range(count)]
 
 
-def lived(life: Schedule, until: float) -> Iterator[Step]:
-    """All steps until a moment, asked for as they are due."""
-    life.start(0.0)
-    while (now := life.next_at) <= until:
-        yield from life.due(now)
+def lived(schedule: Schedule, until: float) -> Iterator[Step]:
+    """All steps until a moment, polled as they become due."""
+    schedule.start(0.0)
+    while (now := schedule.next_at) <= until:
+        yield from schedule.due(now)
 
 
 @given(
@@ -53,34 +52,36 @@ def lived(life: Schedule, until: float) -> Iterator[Step]:
     late=st.lists(st.floats(0.001, 900), max_size=40),
 )
 @settings(max_examples=120, deadline=None)
-def test_a_life_makes_sense_however_late_it_is_asked(
+def test_a_schedule_is_consistent_however_late_it_is_polled(
     habits: Habits, count: int, seed: int, late: list[float]
 ) -> None:
-    """Nobody goes who is not there or comes twice; nothing is early; nobody acts twice at once; the room is kept."""
-    life = Schedule(people(count), habits, random.Random(seed))
-    life.start(0.0)
+    """Only present users leave, only absent ones arrive, nothing is early, no user acts twice at once, the limit holds."""
+    schedule = Schedule(users=people(count), habits=habits, rng=random.Random(seed))
+    schedule.start(0.0)
     last: dict[str, Act] = {}
     now = 0.0
     for wait in [0.0, *late]:
         now += wait
-        steps = life.due(now)
+        steps = schedule.due(now)
         assert len({step.user for step in steps}) == len(steps)
         for step in steps:
             assert step.at <= now
             assert step.act in AFTER[last.get(step.user)]
             last[step.user] = step.act
-        inside = {person for person, act in last.items() if act in {Act.COME, Act.DROP, Act.BACK}}
-        assert inside == set(life.present)
-        assert len(inside) <= life.max_present
-        assert life.next_at > now
+        inside = {user for user, act in last.items() if act in {Act.COME, Act.DROP, Act.BACK}}
+        assert inside == set(schedule.present)
+        assert len(inside) <= schedule.max_present
+        assert schedule.next_at > now
 
 
 @given(habits=HABITS, seed=st.integers())
 @settings(max_examples=60, deadline=None)
-def test_a_flap_ends_inside_the_hold_and_an_absence_outside(habits: Habits, seed: int) -> None:
-    """So that friends never hear of the one and always hear of the other."""
+def test_a_flap_ends_within_the_debounce_time_and_an_absence_outlasts_it(habits: Habits, seed: int) -> None:
+    """So friends are never notified of the one and always of the other."""
     gone: dict[str, Step] = {}
-    for number, step in enumerate(lived(Schedule(people(12), habits, random.Random(seed)), 4 * HOUR)):
+    for number, step in enumerate(
+        lived(Schedule(users=people(12), habits=habits, rng=random.Random(seed)), 4 * HOUR)
+    ):
         if step.act in {Act.COME, Act.BACK} and (before := gone.pop(step.user, None)):
             away = step.at - before.at
             assert away < habits.debounce if before.act is Act.DROP else away > habits.debounce
@@ -92,34 +93,36 @@ def test_a_flap_ends_inside_the_hold_and_an_absence_outside(habits: Habits, seed
 
 @given(habits=HABITS, seed=st.integers())
 @settings(max_examples=20, deadline=None)
-def test_the_same_chance_makes_the_same_life(habits: Habits, seed: int) -> None:
-    """A demo can be shown again."""
-    one, other = (list(lived(Schedule(people(10), habits, random.Random(seed)), 600.0)) for _ in range(2))
+def test_the_same_seed_makes_the_same_schedule(habits: Habits, seed: int) -> None:
+    one, other = (
+        list(lived(Schedule(users=people(10), habits=habits, rng=random.Random(seed)), 600.0))
+        for _ in range(2)
+    )
     assert one == other
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_the_share_of_people_present_is_kept_from_the_start_on(seed: int) -> None:
-    """30 % of 1,000, looked at every ten minutes for twelve hours; chance alone moves it by 1.4 % (one sigma)."""
-    life = Schedule(people(1000), Habits(), random.Random(seed))
-    life.start(0.0)
+def test_the_share_of_present_users_is_constant_from_the_start(seed: int) -> None:
+    """30 % of 1,000, sampled every ten minutes for twelve hours; its standard deviation is 1.4 %."""
+    schedule = Schedule(users=people(1000), habits=Habits(), rng=random.Random(seed))
+    schedule.start(0.0)
     shares = []
     for now in range(60, int(12 * HOUR)):
-        if life.next_at <= now:
-            life.due(now)
+        if schedule.next_at <= now:
+            schedule.due(now)
         if now % 600 == 60:
-            shares.append(len(list(life.present)) / 1000)
+            shares.append(len(list(schedule.present)) / 1000)
     assert shares[0] == pytest.approx(0.3, abs=0.03)
     assert statistics.mean(shares) == pytest.approx(0.3, abs=0.03)
     assert max(shares) < 0.375
 
 
-def test_visits_are_log_normal_and_some_end_without_a_word() -> None:
+def test_visits_are_log_normal_and_some_end_without_a_leave() -> None:
     """Half of those that begin after the start last under 20 minutes; one in six under a third of that."""
     began: dict[str, float] = {}
     lengths: list[float] = []
     ends: dict[Act, int] = defaultdict(int)
-    for step in lived(Schedule(people(300), Habits(share=0.5), random.Random(5)), 40 * HOUR):
+    for step in lived(Schedule(users=people(300), habits=Habits(share=0.5), rng=random.Random(5)), 40 * HOUR):
         if step.act is Act.COME and step.at > 60:
             began[step.user] = step.at
         elif step.act in {Act.GO, Act.VANISH} and step.user in began:
@@ -130,13 +133,13 @@ def test_visits_are_log_normal_and_some_end_without_a_word() -> None:
     assert ends[Act.VANISH] / len(lengths) == pytest.approx(0.05, abs=0.02)
 
 
-def test_everybody_who_is_present_at_first_comes_at_the_first_pace() -> None:
-    """900 at 60 a second are there within 15 seconds, and not at once."""
-    life = Schedule(people(3000), Habits(), random.Random(1))
-    life.start(0.0)
-    assert len(life.due(1.0)) in range(55, 70)
+def test_the_initial_users_arrive_at_the_arrival_rate() -> None:
+    """900 at 60 a second are present within 15 seconds, and not at once."""
+    schedule = Schedule(users=people(3000), habits=Habits(), rng=random.Random(1))
+    schedule.start(0.0)
+    assert len(schedule.due(1.0)) in range(55, 70)
     now = 1.0
     while now < 16:
         now += 0.5
-        life.due(now)
-    assert len(list(life.present)) in range(880, 920)
+        schedule.due(now)
+    assert len(list(schedule.present)) in range(880, 920)

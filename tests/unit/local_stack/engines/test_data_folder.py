@@ -1,4 +1,4 @@
-"""One data folder has one owner, and its secrets are nobody else's."""
+"""One data folder has one owner, and only its user can read its secrets."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def test_a_secret_is_made_once_and_only_its_owner_may_read_it(tmp_path: Path) ->
 
 
 def test_a_lost_secret_of_a_database_is_not_replaced(tmp_path: Path) -> None:
-    """A new password would not open it."""
+    """A new password could not open the database."""
     (tmp_path / "database").mkdir()
     with pytest.raises(LostSecrets, match=r"secrets\.json"):
         DataFolder(tmp_path).secret("neo4jPassword", owner=tmp_path / "database")
 
 
 def test_a_private_file_is_replaced_in_one_step(tmp_path: Path) -> None:
-    """A file that anybody could read becomes private; no draft stays."""
+    """A world-readable file becomes private; no draft stays."""
     path = tmp_path / "file.json"
     path.write_text("{}")
     path.chmod(0o644)
@@ -54,7 +54,7 @@ def test_a_private_file_is_replaced_in_one_step(tmp_path: Path) -> None:
 
 
 async def test_a_second_owner_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
-    """And told how to stop it."""
+    """And the message says how to stop it."""
     folder = DataFolder(tmp_path)
     async with folder.owned():
         folder.write_state({"servers": [{"name": "Neo4j", "address": "127.0.0.1:1"}]})
@@ -78,12 +78,12 @@ print("taken", flush=True)
 
 
 def owner_that_crashed(data: Path) -> None:
-    """An owner that is gone, and an engine of its that lives for another second."""
+    """A crashed owner whose engine runs for another second."""
     subprocess.run([sys.executable, "-c", OWNER, str(data)], check=True, capture_output=True)
 
 
 async def test_engines_that_outlive_their_owner_are_waited_for(tmp_path: Path) -> None:
-    """The lock is theirs until they are gone."""
+    """They keep the lock until they have ended."""
     owner_that_crashed(tmp_path)
     began = time.monotonic()
     lock = await DataFolder(tmp_path).acquire()
@@ -91,10 +91,10 @@ async def test_engines_that_outlive_their_owner_are_waited_for(tmp_path: Path) -
     lock.close()
 
 
-async def test_engines_that_never_go_are_not_waited_for_for_ever(
+async def test_waiting_for_engines_that_never_end_times_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The message has no process to name then."""
+    """The message then names no process."""
     monkeypatch.setattr(data_folder, "LOCK_TIMEOUT_SECONDS", 0.2)
     owner_that_crashed(tmp_path)
     with pytest.raises(AlreadyRunning, match="unknown"):
@@ -102,7 +102,7 @@ async def test_engines_that_never_go_are_not_waited_for_for_ever(
 
 
 async def test_a_state_file_without_a_lock_means_nothing_runs(tmp_path: Path) -> None:
-    """It was left by a crash; its process id may be anybody's now."""
+    """A crash left it; another process may have its id now."""
     folder = DataFolder(tmp_path)
     (await folder.acquire()).close()
     folder.write_state({"ready": True})

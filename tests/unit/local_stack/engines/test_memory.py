@@ -1,4 +1,4 @@
-"""What Neo4j is given of a machine's memory."""
+"""Neo4j's share of a machine's memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ def test_a_laptop_and_a_server() -> None:
 
 @given(st.integers(0, 2**45))
 def test_there_is_always_enough_to_start_and_never_a_heap_without_compressed_pointers(total: int) -> None:
-    """Whatever the machine says."""
     memory = shared_out(total)
     assert 512 <= memory.heap <= 31 * 1024
     assert memory.page_cache >= 128
@@ -29,12 +28,10 @@ def test_most_of_a_machine_is_left_to_others(total: int) -> None:
     assert (memory.heap + memory.page_cache) * MIB <= total / 2
 
 
-def test_a_number_given_stands() -> None:
-    """Each by itself."""
+def test_a_configured_size_wins() -> None:
     assert shared_out(16 * 1024 * MIB, heap=700) == Memory(700, 4096)
     assert shared_out(16 * 1024 * MIB, page_cache=99) == Memory(2048, 99)
 
 
-def test_this_machine_has_memory() -> None:
-    """At least what Python needs."""
+def test_the_memory_of_this_machine_is_found() -> None:
     assert of_machine() > 64 * MIB

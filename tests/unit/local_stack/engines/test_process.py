@@ -24,19 +24,19 @@ STUBBORN = (
 
 def program(log: Path, command: tuple[str, ...] = SLEEPER, **more: object) -> Program:
     """A program for a test."""
-    return Program("sleeper", command, log, **more)  # type: ignore[arg-type]
+    return Program(name="sleeper", command=command, log=log, **more)  # type: ignore[arg-type]
 
 
 def lives(pid: int) -> bool:
-    """Whether a process is there; one that only waits to be collected is not."""
+    """Whether a process runs; a zombie does not count."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except (FileNotFoundError, ProcessLookupError):  # the second where it ends while it is read
+    except (FileNotFoundError, ProcessLookupError):  # the second if it ends while it is read
         return False
 
 
 async def until_gone(pid: int, seconds: float = 10.0) -> bool:
-    """Wait for the end of a process that is not ours to wait for."""
+    """Wait for the end of a process that is not a child."""
     until = time.monotonic() + seconds
     while lives(pid) and time.monotonic() < until:  # noqa: ASYNC110 - not our child
         await asyncio.sleep(0.02)
@@ -44,13 +44,13 @@ async def until_gone(pid: int, seconds: float = 10.0) -> bool:
 
 
 async def until_said(process: Process) -> None:
-    """Wait for the program's first words."""
+    """Wait for the program's first output."""
     while "here" not in process.tail():  # noqa: ASYNC110 - another process
         await asyncio.sleep(0.02)
 
 
 async def test_a_stopped_program_is_gone(tmp_path: Path) -> None:
-    """SIGTERM ends it; the exit code tells of it."""
+    """SIGTERM ends it, and the exit code shows that."""
     process = Process.start(program(tmp_path / "log"))
     assert lives(process.pid)
     assert process.exit_code is None
@@ -59,7 +59,6 @@ async def test_a_stopped_program_is_gone(tmp_path: Path) -> None:
 
 
 async def test_a_program_that_does_not_listen_is_killed_after_its_grace(tmp_path: Path) -> None:
-    """And only then."""
     process = Process.start(program(tmp_path / "log", STUBBORN, grace=0.3))
     await until_said(process)
     began = time.monotonic()
@@ -68,14 +67,13 @@ async def test_a_program_that_does_not_listen_is_killed_after_its_grace(tmp_path
 
 
 async def test_a_killed_program_says_so(tmp_path: Path) -> None:
-    """As after a crash."""
     process = Process.start(program(tmp_path / "log"))
     assert await process.kill() == 128 + signal.SIGKILL
     assert not lives(process.pid)
 
 
 async def test_the_exit_code_of_a_program_comes_through(tmp_path: Path) -> None:
-    """What it printed is in its log."""
+    """Its output is in its log."""
     process = Process.start(
         program(tmp_path / "log", (sys.executable, "-c", "print('so long'); raise SystemExit(7)"))
     )
@@ -83,8 +81,7 @@ async def test_the_exit_code_of_a_program_comes_through(tmp_path: Path) -> None:
     assert process.tail() == "so long"
 
 
-def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """By its name."""
+def test_a_missing_program_is_reported_by_name(tmp_path: Path) -> None:
     with pytest.raises(ChildProcessError, match="sleeper"):
         Process.start(program(tmp_path / "log", ("/nowhere/program",)))
 
@@ -94,14 +91,14 @@ import signal, sys, time
 from pathlib import Path
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
 from local_stack.engines.process import Process, Program
-process = Process.start(Program("sleeper", sys.argv[2:], Path(sys.argv[1])))
+process = Process.start(Program(name="sleeper", command=sys.argv[2:], log=Path(sys.argv[1])))
 print(process.pid, process._popen.pid, flush=True)
 time.sleep(60)
 """
 
 
 def parent(log: Path) -> tuple[subprocess.Popen[str], int, int]:
-    """A parent of its own, its program and the supervisor between them."""
+    """A new parent process, its program and the supervisor between them."""
     popen = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(log), *SLEEPER], stdout=subprocess.PIPE, text=True
     )
@@ -112,7 +109,7 @@ def parent(log: Path) -> tuple[subprocess.Popen[str], int, int]:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 async def test_no_program_outlives_its_parent(tmp_path: Path, number: signal.Signals) -> None:
-    """Not even when the parent is killed without a chance to say so."""
+    """Not even when the parent is killed by SIGKILL."""
     popen, child, supervisor = parent(tmp_path / "log")
     assert lives(child)
     os.kill(popen.pid, number)
@@ -123,15 +120,14 @@ async def test_no_program_outlives_its_parent(tmp_path: Path, number: signal.Sig
 
 @pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
 async def test_no_program_outlives_its_supervisor(tmp_path: Path) -> None:
-    """Linux ends it."""
     process = Process.start(program(tmp_path / "log"))
     os.kill(process._popen.pid, signal.SIGKILL)
     assert await until_gone(process.pid)
     await process.ended()
 
 
-async def test_a_descriptor_handed_down_is_held_until_the_program_is_gone(tmp_path: Path) -> None:
-    """The other end of a pipe sees its end only then."""
+async def test_an_inherited_descriptor_stays_open_until_the_program_has_ended(tmp_path: Path) -> None:
+    """The other end of a pipe gets end of file only then."""
     read, write = os.pipe()
     os.set_blocking(read, False)
     process = Process.start(program(tmp_path / "log", inherited_fds=(write,)))
@@ -143,8 +139,7 @@ async def test_a_descriptor_handed_down_is_held_until_the_program_is_gone(tmp_pa
     os.close(read)
 
 
-def test_a_long_log_begins_anew(tmp_path: Path) -> None:
-    """Otherwise it grows for ever."""
+def test_a_long_log_is_replaced(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"x" * (MAX_LOG_BYTES + 1))
     asyncio.run(Process.start(program(log)).kill())
@@ -152,7 +147,7 @@ def test_a_long_log_begins_anew(tmp_path: Path) -> None:
 
 
 def test_the_tail_is_the_last_lines(tmp_path: Path) -> None:
-    """Bytes that are no text do not matter; nor does a missing file."""
+    """Undecodable bytes and a missing file are no error."""
     log = tmp_path / "log"
     log.write_bytes(b"one\ntwo\n\xff three\n")
     assert tail(log, 2) == "two\n� three"

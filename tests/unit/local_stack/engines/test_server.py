@@ -1,4 +1,4 @@
-"""A server is started until it answers, or the reason is told with its log."""
+"""A server's start returns when it is ready, or fails with the reason and its log."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WAITS = "import time; print('still thinking', flush=True); time.sleep(60)"
 
 @dataclass
 class Listener:
-    """An engine that is a few lines of Python."""
+    """An engine of a few lines of Python."""
 
     log: Path
     code: str = LISTENER
@@ -37,11 +37,9 @@ class Listener:
     todo = "Give it up."
 
     async def prepare(self, port: int) -> Program:
-        """Nothing to prepare."""
-        return Program(self.name, (sys.executable, "-c", self.code, str(port)), self.log)
+        return Program(name=self.name, command=(sys.executable, "-c", self.code, str(port)), log=self.log)
 
     async def ask(self, port: int) -> str:
-        """Whether it listens."""
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
         except OSError as error:
@@ -49,8 +47,8 @@ class Listener:
         return "listener 1"
 
 
-async def test_a_started_server_answers_and_a_stopped_one_frees_its_port(tmp_path: Path) -> None:
-    """On a port of its own choice."""
+async def test_a_started_server_is_ready_and_a_stopped_one_frees_its_port(tmp_path: Path) -> None:
+    """On a free port that it chooses."""
     server = Server(Listener(tmp_path / "log"))
     await server.start()
     assert server.agent == "listener 1"
@@ -60,7 +58,6 @@ async def test_a_started_server_answers_and_a_stopped_one_frees_its_port(tmp_pat
 
 
 async def test_a_killed_server_comes_back_on_the_same_port(tmp_path: Path) -> None:
-    """Clients find it again."""
     server = Server(Listener(tmp_path / "log"))
     await server.start()
     port, pid = server.port, server.pid
@@ -72,20 +69,20 @@ async def test_a_killed_server_comes_back_on_the_same_port(tmp_path: Path) -> No
     await server.stop()
 
 
-async def test_a_port_that_is_taken_is_told_before_anything_starts(tmp_path: Path) -> None:
-    """With the option that names another."""
+async def test_a_port_that_is_taken_is_reported_before_anything_starts(tmp_path: Path) -> None:
+    """The message has the option for another port."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        server = Server(Listener(tmp_path / "log"), port)
+        server = Server(Listener(tmp_path / "log"), port=port)
         with pytest.raises(PortTaken, match=rf"{port}.*listener.*--listener-port"):
             await server.start()
     assert not (tmp_path / "log").exists()
 
 
-async def test_a_free_port_that_is_taken_meanwhile_is_replaced(
+async def test_a_free_port_that_is_taken_before_it_is_bound_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between choosing and listening somebody else was faster."""
+    """Another process binds it between choosing and listening."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         choices = [other.getsockname()[1], free_port()]
         monkeypatch.setattr(servers, "free_port", lambda: choices.pop(0))
@@ -103,15 +100,17 @@ async def test_a_free_port_that_is_taken_meanwhile_is_replaced(
         await server.stop()
 
 
-async def test_a_server_that_ends_at_once_is_told_with_its_last_lines(tmp_path: Path) -> None:
-    """And its exit code, and what to do."""
+async def test_a_server_that_ends_at_once_is_reported_with_its_last_lines(tmp_path: Path) -> None:
+    """And with its exit code and the advice."""
     server = Server(Listener(tmp_path / "log", DIES))
     with pytest.raises(NotReady, match=r"(?s)listener.*exit code 4.*Give it up.*the reason why"):
         await server.start()
 
 
-async def test_a_server_that_never_answers_is_told_with_its_last_lines_and_stopped(tmp_path: Path) -> None:
-    """After its time, with the last reason."""
+async def test_a_server_that_never_answers_is_reported_with_its_last_lines_and_stopped(
+    tmp_path: Path,
+) -> None:
+    """After the timeout, with the last reason."""
     server = Server(Listener(tmp_path / "log", WAITS), ready_timeout_seconds=1.0)
     with pytest.raises(NotReady, match=r"(?s)does not answer after 1 s.*refused.*still thinking"):
         await server.start()

@@ -1,4 +1,4 @@
-"""Jars are fetched whole or not at all: verified, resumed, by one process at a time."""
+"""Jars are downloaded completely or not at all: verified, resumed, by one process at a time."""
 
 from __future__ import annotations
 
@@ -20,30 +20,32 @@ CONTENT = bytes(range(256)) * 1000
 
 
 def jar_of(content: bytes, artifact: str = "neo4j", sha256: str = "") -> Jar:
-    """A jar as a lock file would have it."""
-    return Jar("org.neo4j", artifact, "", "1", sha256 or hashlib.sha256(content).hexdigest(), len(content))
+    """A jar as read from a lock file."""
+    sha256 = sha256 or hashlib.sha256(content).hexdigest()
+    return Jar(
+        group="org.neo4j", artifact=artifact, classifier="", version="1", sha256=sha256, size=len(content)
+    )
 
 
 @dataclass
 class Registry:
-    """A Maven repository on loopback; each call is noted with its Range."""
+    """A Maven repository on loopback; each request is recorded with its Range."""
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[tuple[str, str]] = field(default_factory=list)
     breaks: int = 0
-    """Answers that are still to be cut in the middle."""
+    """Number of next responses to cut in the middle."""
     refuses: int = 0
-    """Answers that are still to be 503."""
+    """Number of next responses with status 503."""
     ranges: bool = True
 
     def has(self, jar: Jar, content: bytes) -> Jar:
-        """Put a file there."""
         self.files[f"/{jar.path}"] = content
         return jar
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        """What a registry answers, unless it was told to misbehave."""
+        """A registry's response, or one of the configured failures."""
         asked = request.headers.get("Range", "") if self.ranges else ""
         self.asked.append((request.path, request.headers.get("Range", "")))
         if self.refuses:
@@ -80,7 +82,7 @@ async def registry() -> AsyncIterator[Registry]:
 
 
 async def test_a_fetched_file_is_whole_and_nothing_else_is_left(registry: Registry, tmp_path: Path) -> None:
-    """The file has its name, the draft is gone, and every byte was told."""
+    """The file has its name, the partial file is gone, and every byte was reported."""
     jar, seen = registry.has(jar_of(CONTENT), CONTENT), list[int]()
     await fetch.fetch([jar], fetch.Source(registry.url, tmp_path, seen.append))
     assert (tmp_path / jar.path).read_bytes() == CONTENT
@@ -89,7 +91,7 @@ async def test_a_fetched_file_is_whole_and_nothing_else_is_left(registry: Regist
 
 
 async def test_an_interrupted_download_continues_where_it_stopped(registry: Registry, tmp_path: Path) -> None:
-    """The second request asks for the rest only."""
+    """The second request has a Range for the rest only."""
     jar = registry.has(jar_of(CONTENT), CONTENT)
     part = tmp_path / f"{jar.path}.part"
     part.parent.mkdir(parents=True)
@@ -110,8 +112,8 @@ async def test_a_connection_that_breaks_is_tried_again_from_there(registry: Regi
     ]
 
 
-async def test_a_registry_without_ranges_is_no_trouble(registry: Registry, tmp_path: Path) -> None:
-    """It sends all of it; the half that was there is replaced, not doubled."""
+async def test_a_registry_without_ranges_works(registry: Registry, tmp_path: Path) -> None:
+    """It sends the whole file; the partial file is replaced, not extended."""
     jar = registry.has(jar_of(CONTENT), CONTENT)
     registry.ranges = False
     part = tmp_path / f"{jar.path}.part"
@@ -121,8 +123,8 @@ async def test_a_registry_without_ranges_is_no_trouble(registry: Registry, tmp_p
     assert (tmp_path / jar.path).read_bytes() == CONTENT
 
 
-async def test_a_broken_half_is_thrown_away(registry: Registry, tmp_path: Path) -> None:
-    """What an earlier run left does not fit: fetched once more from the beginning."""
+async def test_a_broken_partial_download_is_replaced(registry: Registry, tmp_path: Path) -> None:
+    """What an earlier run left does not match: downloaded once more from the start."""
     jar = registry.has(jar_of(CONTENT), CONTENT)
     part = tmp_path / f"{jar.path}.part"
     part.parent.mkdir(parents=True)
@@ -133,7 +135,7 @@ async def test_a_broken_half_is_thrown_away(registry: Registry, tmp_path: Path) 
 
 
 async def test_a_wrong_checksum_is_refused_by_name(registry: Registry, tmp_path: Path) -> None:
-    """The message has the file and both checksums; nothing of it stays, the good ones do."""
+    """The message has the file and both checksums; the file is deleted, good ones stay."""
     bad = registry.has(jar_of(CONTENT, sha256="f" * 64), CONTENT)
     good = registry.has(jar_of(b"good", "good"), b"good")
     with pytest.raises(ChecksumMismatch, match=r"neo4j-1\.jar.*f{64}") as caught:
@@ -144,22 +146,22 @@ async def test_a_wrong_checksum_is_refused_by_name(registry: Registry, tmp_path:
 
 
 async def test_a_longer_file_than_promised_is_refused(registry: Registry, tmp_path: Path) -> None:
-    """And not read to its end, however long that is."""
+    """And not read to its end, whatever its length."""
     jar = registry.has(jar_of(b"short"), CONTENT)
     with pytest.raises(ChecksumMismatch, match=r"neo4j-1\.jar"):
         await fetch.fetch([jar], fetch.Source(registry.url, tmp_path))
 
 
-async def test_a_registry_that_has_a_moment_is_asked_again(registry: Registry, tmp_path: Path) -> None:
-    """503 is not the end."""
+async def test_a_registry_that_fails_temporarily_is_tried_again(registry: Registry, tmp_path: Path) -> None:
+    """503 is retried."""
     jar = registry.has(jar_of(CONTENT), CONTENT)
     registry.refuses = 2
     await fetch.fetch([jar], fetch.Source(registry.url, tmp_path))
     assert (tmp_path / jar.path).read_bytes() == CONTENT
 
 
-async def test_a_missing_file_is_told_at_once(registry: Registry, tmp_path: Path) -> None:
-    """404 stays 404: one request, and the message says what can be done."""
+async def test_a_missing_file_is_reported_at_once(registry: Registry, tmp_path: Path) -> None:
+    """404 is not retried: one request, and the message says what to do."""
     with pytest.raises(CannotDownload, match=r"(?s)neo4j-1\.jar.*404.*NEO4J_URI"):
         await fetch.fetch([jar_of(CONTENT)], fetch.Source(registry.url, tmp_path))
     assert len(registry.asked) == 1
@@ -168,7 +170,7 @@ async def test_a_missing_file_is_told_at_once(registry: Registry, tmp_path: Path
 async def test_without_a_network_the_message_says_what_to_do(
     tmp_path: Path, unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which file, from where, into which folder, and three ways out."""
+    """Which file, from where, into which folder, and three remedies."""
     monkeypatch.setattr(fetch, "MAX_ATTEMPTS", 2)
     with pytest.raises(CannotDownload) as caught:
         await fetch.fetch([jar_of(CONTENT)], fetch.Source(f"http://127.0.0.1:{unused_tcp_port}", tmp_path))
@@ -176,9 +178,9 @@ async def test_without_a_network_the_message_says_what_to_do(
         assert word in str(caught.value)
 
 
-async def test_a_full_disk_is_told_before_anything_is_fetched(registry: Registry, tmp_path: Path) -> None:
+async def test_a_full_disk_is_reported_before_anything_is_fetched(registry: Registry, tmp_path: Path) -> None:
     """A jar of a million terabytes fits nowhere."""
-    jar = Jar("org.neo4j", "neo4j", "", "1", "0" * 64, 10**18)
+    jar = Jar(group="org.neo4j", artifact="neo4j", classifier="", version="1", sha256="0" * 64, size=10**18)
     with pytest.raises(NoSpace, match="XDG_CACHE_HOME"):
         await fetch.fetch([jar], fetch.Source(registry.url, tmp_path))
     assert not registry.asked
@@ -187,7 +189,7 @@ async def test_a_full_disk_is_told_before_anything_is_fetched(registry: Registry
 async def test_a_half_written_cache_is_repaired(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only the broken and the missing are fetched; the second time nothing is."""
+    """Only broken and missing files are downloaded; the second time none."""
     monkeypatch.setenv("MAVEN_MIRROR_URL", registry.url)
     kept, cut, gone = (
         registry.has(jar_of(content, name), content)
@@ -216,7 +218,7 @@ print(sum(path.stat().st_size for path in asyncio.run(jars.ready_jars(lock, Path
 
 
 async def test_several_processes_at_once_fetch_each_file_once(registry: Registry, tmp_path: Path) -> None:
-    """One fetches, the others wait and then find everything."""
+    """One downloads, the others wait and then find everything."""
     made = [
         registry.has(jar_of(CONTENT[:n], name), CONTENT[:n])
         for name, n in {"neo4j": 200_000, "a": 100_000, "b": 50_000}.items()

@@ -11,7 +11,7 @@ from local_stack.jars import lockfile
 from local_stack.jars.lockfile import Jar
 
 SHA = "0" * 64
-PRODUCT = Jar("org.neo4j", "neo4j", "", "5.26.28", SHA, 7)
+PRODUCT = Jar(group="org.neo4j", artifact="neo4j", classifier="", version="5.26.28", sha256=SHA, size=7)
 
 words = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,20}", fullmatch=True)
 jars = st.builds(
@@ -41,13 +41,20 @@ def test_the_lock_file_names_no_registry() -> None:
 
 def test_a_jar_lies_where_a_maven_repository_has_it() -> None:
     """Group as folders, the classifier after the version."""
-    jar = Jar("io.netty", "netty-transport", "linux-x86_64", "4.1.135.Final", SHA, 1)
+    jar = Jar(
+        group="io.netty",
+        artifact="netty-transport",
+        classifier="linux-x86_64",
+        version="4.1.135.Final",
+        sha256=SHA,
+        size=1,
+    )
     assert jar.path == "io/netty/netty-transport/4.1.135.Final/netty-transport-4.1.135.Final-linux-x86_64.jar"
 
 
 @given(st.lists(jars, max_size=5, unique_by=lambda jar: jar.coordinates))
 def test_what_is_written_is_what_is_read(others: list[Jar]) -> None:
-    """Any set of jars comes back, in the order of the coordinates."""
+    """Any set of jars, sorted by coordinates."""
     everything = [PRODUCT, *(jar for jar in others if (jar.group, jar.artifact) != ("org.neo4j", "neo4j"))]
     lock = lockfile.parse(lockfile.dump(everything))
     assert list(lock.jars) == sorted(everything)
@@ -66,20 +73,19 @@ def test_what_is_written_is_what_is_read(others: list[Jar]) -> None:
         f"a:b:c:d:e {SHA} 7",
     ],
 )
-def test_a_broken_line_is_told_with_its_number(line: str) -> None:
-    """Also one whose parts would lead out of the cache."""
+def test_a_broken_line_is_reported_with_its_number(line: str) -> None:
+    """Including one whose parts would lead out of the cache."""
     with pytest.raises(BadLockFile, match="line 3"):
         lockfile.parse(lockfile.dump([PRODUCT]).rsplit("\n", 2)[0] + f"\n{line}\n")
 
 
 def test_a_jar_named_twice_is_refused() -> None:
-    """Else one of two checksums would decide."""
+    """Otherwise one of two checksums would win."""
     text = lockfile.dump([PRODUCT])
     with pytest.raises(BadLockFile, match="twice"):
         lockfile.parse(text + text)
 
 
 def test_a_lock_file_without_the_product_is_refused() -> None:
-    """An empty file, for one."""
     with pytest.raises(BadLockFile, match="is not in it"):
         lockfile.parse("# nothing\n")

@@ -17,7 +17,7 @@ def token(uuid: str | None = None, **bits: dict[str, int]) -> str:
 
 
 def refused(auth: str | None, *needs: Need, uuid: str = "u1", now: float = NOW) -> list[Need]:
-    """What a fresh `Access` refuses."""
+    """What a new `Access` rejects."""
     return Access().refused(auth, uuid, needs, "sec", now)
 
 
@@ -55,12 +55,12 @@ def test_a_token_for_one_uuid_is_of_no_use_to_another() -> None:
 
 @pytest.mark.parametrize("auth", [None, "", "my-auth-key", token(chan={"c1": 1})[:-8]])
 def test_without_a_token_everything_is_refused(auth: str | None) -> None:
-    """Deny by default; a call that needs nothing is free."""
+    """Denied by default; an operation without needs is allowed."""
     assert refused(auth, READ_C1) == [READ_C1]
     assert refused(auth) == []
 
 
-def test_time_ends_a_token() -> None:
+def test_a_token_expires() -> None:
     """One minute after it was granted."""
     auth = token(chan={"c1": 1})
     assert refused(auth, READ_C1, now=NOW + 59) == []
@@ -78,7 +78,7 @@ def test_a_revoked_token_is_refused_when_the_delay_is_over() -> None:
 
 
 def test_only_a_living_token_can_be_revoked() -> None:
-    """An expired one and noise are refused, each in its own way."""
+    """An expired one and noise are rejected, with different errors."""
     with pytest.raises(ExpiredError):
         Access().revoke(token(chan={"c1": 1}), "sec", NOW + 60)
     with pytest.raises(TokenError):
@@ -86,6 +86,5 @@ def test_only_a_living_token_can_be_revoked() -> None:
 
 
 def test_a_pattern_that_is_no_regular_expression_is_explained() -> None:
-    """The text says why."""
     assert pattern_error("^a+$") is None
     assert pattern_error("(") is not None

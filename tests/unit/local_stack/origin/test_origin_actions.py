@@ -12,9 +12,9 @@ def action(timetoken: int, value: str = "smile", uuid: str = "u", message: int =
     return Action(message, "reaction", uuid, value, timetoken)
 
 
-def test_an_action_answers_with_texts_for_timetokens() -> None:
-    """The recorded reply and the recorded event, which names no user: the envelope does."""
-    assert action(9).wire() == {
+def test_an_action_returns_timetokens_as_text() -> None:
+    """The recorded response and the recorded event; the user is only in the envelope."""
+    assert action(9).as_json() == {
         "messageTimetoken": "7",
         "type": "reaction",
         "uuid": "u",
@@ -30,7 +30,6 @@ def test_an_action_answers_with_texts_for_timetokens() -> None:
 
 
 def test_the_same_action_of_the_same_user_is_refused_until_it_is_removed() -> None:
-    """Another user's is another action."""
     actions = Actions()
     actions.add("c", action(1))
     actions.add("c", action(2, uuid="v"))
@@ -43,7 +42,7 @@ def test_the_same_action_of_the_same_user_is_refused_until_it_is_removed() -> No
 
 
 def test_actions_are_paged_from_the_newest_and_shown_oldest_first() -> None:
-    """`start` is left out, `end` is in, and the second value says whether older ones are left."""
+    """`start` is exclusive, `end` inclusive; the second value says whether there are older ones."""
     actions = Actions()
     for timetoken in (3, 1, 2, 4):
         actions.add("c", action(timetoken, uuid=str(timetoken)))
@@ -57,7 +56,7 @@ def test_actions_are_paged_from_the_newest_and_shown_oldest_first() -> None:
 
 
 def test_history_groups_the_actions_of_a_message() -> None:
-    """By type, then by value; those of deleted messages are forgotten."""
+    """By type, then by value; those of deleted messages are dropped."""
     actions = Actions()
     actions.add("c", action(1))
     actions.add("c", action(2, uuid="v"))

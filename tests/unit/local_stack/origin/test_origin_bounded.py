@@ -1,4 +1,4 @@
-"""An origin that runs for days holds no more than one that ran for minutes. Time is virtual."""
+"""An origin that runs for days uses no more memory than one that ran for minutes. Time is virtual."""
 
 from __future__ import annotations
 
@@ -16,19 +16,25 @@ PEOPLE, FRIENDS = 20, 8
 KEPT_S = 60.0
 
 
-class Life:
-    """People who come and go, are published to, and are members of their friends' channels."""
+class Load:
+    """Users who connect and disconnect, receive messages, and are members of their friends' channels."""
 
     def __init__(self) -> None:
         self.clock = Clock()
         self.clock.freeze()
         settings = KeysetSettings(queue_s=KEPT_S, store=False)
-        self.keyset = Keyset("pub", "sub", "sec", self.clock, settings)
+        self.keyset = Keyset(
+            publish_key="pub",
+            subscribe_key="sub",
+            secret_key="sec",
+            clock=self.clock,
+            settings=settings,
+        )
         self.chance = random.Random(7)
         self.here: set[str] = set()
 
-    def lives(self, seconds: int) -> None:
-        """Four things a second."""
+    def run(self, seconds: int) -> None:
+        """Four operations a second."""
         for turn in range(seconds * 4):
             self.clock.advance(0.25)
             user, friend = (f"u{self.chance.randrange(PEOPLE):03}" for _ in range(2))
@@ -56,13 +62,13 @@ class Life:
 
 
 def test_an_origin_holds_no_more_after_twenty_minutes_than_after_seven() -> None:
-    """By what Python has allocated, so that nothing has to be named that might grow."""
-    life = Life()
+    """Measured by Python's allocations, so any structure that grows is found."""
+    life = Load()
     tracemalloc.start()
     try:
         held = []
         for _ in range(3):
-            life.lives(400)
+            life.run(400)
             gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])
     finally:

@@ -1,4 +1,4 @@
-"""Thousands who connect at once do not wait for each other, on the loop that the origin really runs on."""
+"""Thousands of simultaneous connects do not wait for each other, on the event loop of production."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import socket
 
 import uvloop
 
-from local_stack.origin.app import ACCEPTED, start
+from local_stack.origin.app import ACCEPTS_PER_TURN, start
 
 CLIENTS = 128
 
 
 async def turns_until_all_are_in() -> int:
-    """How often the loop turns until everybody who has connected is accepted."""
+    """The loop's turns until every connected client is accepted."""
     running = await start()
     clients = [socket.create_connection((running.host, running.port)) for _ in range(CLIENTS)]
     turns = 0
@@ -28,6 +28,6 @@ async def turns_until_all_are_in() -> int:
 
 
 async def test_several_are_accepted_in_a_turn() -> None:
-    """One a turn would be as many turns as clients, each as long as everything else that happens in it."""
+    """One a turn would need as many turns as clients, each as long as everything else in it."""
     turns = await asyncio.to_thread(uvloop.run, turns_until_all_are_in())
-    assert turns <= 2 * CLIENTS / ACCEPTED + 4
+    assert turns <= 2 * CLIENTS / ACCEPTS_PER_TURN + 4

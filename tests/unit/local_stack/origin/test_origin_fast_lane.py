@@ -1,4 +1,4 @@
-"""The short way: which connections take it, pipelining, odd splits, and when aiohttp takes over."""
+"""The fast path: which connections take it, pipelining, odd splits, and when aiohttp takes over."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from local_stack.origin.access import Right
 from local_stack.origin.app import Options, Running, start
 from local_stack.origin.envelope import Envelope
-from local_stack.origin.fast_lane import LOOKS
+from local_stack.origin.fast_lane import MAX_POLLS_PER_TURN
 from local_stack.origin.faults import Fault
 from local_stack.origin.token import Claims, encode
 
@@ -31,7 +31,7 @@ async def running() -> AsyncIterator[Running]:
     assert running.origin.errors == 0
 
 
-class Line:
+class RawConnection:
     """A bare connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -39,7 +39,7 @@ class Line:
         self.writer = writer
 
     async def answer(self) -> tuple[int, object]:
-        """The next answer's status and JSON."""
+        """Status and JSON of the next response."""
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = next(
             int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")
@@ -47,17 +47,16 @@ class Line:
         return int(head.split(b" ")[1]), json.loads(await self.reader.readexactly(length))
 
 
-async def line(running: Running) -> Line:
-    """Connects."""
-    return Line(*await asyncio.open_connection("127.0.0.1", running.port))
+async def line(running: Running) -> RawConnection:
+    return RawConnection(*await asyncio.open_connection("127.0.0.1", running.port))
 
 
 def fast(running: Running) -> int:
-    """How many connections are on the short way."""
+    """The number of connections on the fast path."""
     return len(running._lanes.lanes)
 
 
-async def test_pipelined_requests_are_answered_in_their_order(running: Running) -> None:
+async def test_pipelined_requests_get_responses_in_order(running: Running) -> None:
     """In one write or byte by byte."""
     text = b"".join(PUBLISH % number for number in range(5)) + TIME
     for pieces in ([text], [text[at : at + 1] for at in range(len(text))]):
@@ -73,8 +72,7 @@ async def test_pipelined_requests_are_answered_in_their_order(running: Running) 
         one.writer.close()
 
 
-async def test_what_follows_an_open_poll_waits_for_its_answer(running: Running) -> None:
-    """Then it is answered too."""
+async def test_a_request_after_an_open_poll_waits_for_its_response(running: Running) -> None:
     one, other = await line(running), await line(running)
     one.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=0 HTTP/1.1\r\nHost: x\r\n\r\n")
     _, body = await one.answer()
@@ -101,9 +99,7 @@ async def test_what_follows_an_open_poll_waits_for_its_answer(running: Running) 
         b"%sContent-Encoding: deflate\r\nContent-Length: 9\r\n\r\n%s" % (POST, zlib.compress(b"1")),
     ],
 )
-async def test_anything_else_is_aiohttps_and_answered_all_the_same(
-    running: Running, request_text: bytes
-) -> None:
+async def test_any_other_request_is_handed_over_to_aiohttp(running: Running, request_text: bytes) -> None:
     """Also in the middle of a connection."""
     one = await line(running)
     one.writer.write(TIME)
@@ -155,9 +151,9 @@ POSTS = (
         *((f"POST {target} HTTP/1.1\r\nContent-Length: {len(body)}\r\n", body) for target, body in POSTS),
     ],
 )
-async def test_both_ways_give_the_same_answer(running: Running, start: str, body: bytes) -> None:
+async def test_both_paths_give_the_same_response(running: Running, start: str, body: bytes) -> None:
     """Status, body and the headers of the family, for successes and refusals."""
-    told = []
+    responses = []
     for extra in (b"", b"Connection: close\r\n"):
         one = await line(running)
         one.writer.write(start.encode() + b"Host: x\r\n" + extra + b"\r\n" + body)
@@ -166,12 +162,12 @@ async def test_both_ways_give_the_same_answer(running: Running, start: str, body
         answer = await one.reader.readexactly(
             next(int(text[15:]) for text in kept if text.startswith("content-l"))
         )
-        told.append((sorted(kept), [word for word in answer.split(b'"') if not word.isdigit()]))
+        responses.append((sorted(kept), [word for word in answer.split(b'"') if not word.isdigit()]))
         one.writer.close()
-    assert told[0] == told[1]
+    assert responses[0] == responses[1]
 
 
-async def test_what_is_posted_is_published_by_the_short_way_however_it_is_cut(running: Running) -> None:
+async def test_a_post_is_published_by_the_fast_path_however_it_is_split(running: Running) -> None:
     """Two messages in one write, or byte by byte, each as it was sent."""
     reader = await line(running)
     reader.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=0 HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -195,8 +191,7 @@ async def test_what_is_posted_is_published_by_the_short_way_however_it_is_cut(ru
     assert [message["d"] for message in body["m"]] == [{"n": 1}, "zwölf"] * 2  # type: ignore[index]
 
 
-async def test_a_closed_poll_waits_for_nothing_any_more(running: Running) -> None:
-    """Nothing of it is left."""
+async def test_a_closed_poll_leaves_no_waiter(running: Running) -> None:
     one = await line(running)
     one.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=1&uuid=u HTTP/1.1\r\nHost: x\r\n\r\n")
     keyset = running.origin.keysets["demo"]
@@ -208,8 +203,7 @@ async def test_a_closed_poll_waits_for_nothing_any_more(running: Running) -> Non
     assert fast(running) == 0
 
 
-async def test_who_sends_a_megabyte_into_an_open_poll_is_cut_off(running: Running) -> None:
-    """Nothing of it is kept."""
+async def test_a_client_that_sends_a_megabyte_into_an_open_poll_is_disconnected(running: Running) -> None:
     one = await line(running)
     one.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=1 HTTP/1.1\r\nHost: x\r\n\r\n")
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
@@ -217,17 +211,17 @@ async def test_who_sends_a_megabyte_into_an_open_poll_is_cut_off(running: Runnin
     assert fast(running) == 0
 
 
-async def _flooded(one: Line) -> None:
+async def _flooded(one: RawConnection) -> None:
     for _ in range(40):
         one.writer.write(b"x" * 65536)
         await one.writer.drain()
     await one.answer()
 
 
-async def test_a_message_to_many_keeps_nobody_else_waiting(running: Running) -> None:
-    """Whoever asks something meanwhile is answered before the last of them has heard it."""
+async def test_a_message_to_many_does_not_delay_other_requests(running: Running) -> None:
+    """Another request gets its response before the last subscriber gets the message."""
     channels = running.origin.keysets["demo"].channels
-    many = [await line(running) for _ in range(10 * LOOKS)]
+    many = [await line(running) for _ in range(10 * MAX_POLLS_PER_TURN)]
     for one in many:
         one.writer.write(b"GET /v2/subscribe/demo/ch/0?tt=1 HTTP/1.1\r\nHost: x\r\n\r\n")
     while channels.waiters < len(many):  # noqa: ASYNC110 - the origin announces no poll
@@ -238,7 +232,7 @@ async def test_a_message_to_many_keeps_nobody_else_waiting(running: Running) -> 
         await other.answer()
     other.writer.write(TIME)
     await other.answer()
-    assert channels.waiters, "somebody is still to hear of it"
+    assert channels.waiters, "some subscribers have not received it yet"
     for one in many:
         _, body = await one.answer()
         assert [message["d"] for message in body["m"]] == [7]  # type: ignore[index]
@@ -247,8 +241,10 @@ async def test_a_message_to_many_keeps_nobody_else_waiting(running: Running) -> 
 
 @pytest.mark.parametrize("there", [True, False])
 @pytest.mark.parametrize("elsewhere", [True, False])
-async def test_who_has_hung_up_already_does_not_join(running: Running, there: bool, elsewhere: bool) -> None:
-    """A busy origin reads the poll of somebody whose leave it has answered: they would be a ghost until the time-out."""
+async def test_a_client_that_has_disconnected_does_not_join(
+    running: Running, there: bool, elsewhere: bool
+) -> None:
+    """A busy origin reads the poll of a client after its leave: the client would be present until its timeout."""
     other = await line(running)
     if elsewhere:
         other.writer.write(b"GET /v2/subscribe/demo/inbox/0?tt=0&uuid=ann HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -267,15 +263,15 @@ async def test_who_has_hung_up_already_does_not_join(running: Running, there: bo
 LISTEN = "GET /v2/subscribe/demo/ch/0?uuid=ann{more}&tt={tt} HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
-async def heard(one: Line, tt: int, more: str = "") -> tuple[int, list[object]]:
-    """The status of a poll from `tt` on, and the payloads it brings."""
+async def heard(one: RawConnection, tt: int, more: str = "") -> tuple[int, list[object]]:
+    """The status of a poll from `tt`, and its payloads."""
     one.writer.write(LISTEN.format(tt=tt, more=more).encode())
     status, body = await one.answer()
     return status, [message["d"] for message in body.get("m", [])]  # type: ignore[attr-defined]
 
 
 async def published(running: Running, number: int) -> int:
-    """Publishes a number and returns its timetoken."""
+    """Publish a number and return its timetoken."""
     one = await line(running)
     one.writer.write(PUBLISH % number)
     _, body = await one.answer()
@@ -283,20 +279,20 @@ async def published(running: Running, number: int) -> int:
     return int(body[2])  # type: ignore[index]
 
 
-async def test_the_same_poll_again_goes_on_from_its_own_cursor(running: Running) -> None:
-    """The lane knows the request, and reads of it only where it goes on."""
+async def test_a_repeated_poll_continues_from_its_own_cursor(running: Running) -> None:
+    """The lane recognizes the request and parses only its cursor."""
     one = await line(running)
     times = [await published(running, number) for number in range(3)]
-    for tt, told in [(1, [0, 1, 2]), (times[0], [1, 2]), (times[1], [2]), (1, [0, 1, 2])]:
-        assert await heard(one, tt) == (200, told)
+    for tt, expected in [(1, [0, 1, 2]), (times[0], [1, 2]), (times[1], [2]), (1, [0, 1, 2])]:
+        assert await heard(one, tt) == (200, expected)
     assert await heard(one, 10**30) == (400, [])
     other = "&filter-expr=1%3D%3D2"
     assert await heard(one, 0, other) == (200, [])
     assert await heard(one, times[1]) == (200, [2])
 
 
-async def test_the_same_poll_again_is_refused_once_its_token_is_over(running: Running) -> None:
-    """A right is looked at for each poll, however often the same was asked."""
+async def test_a_repeated_poll_is_rejected_once_its_token_has_expired(running: Running) -> None:
+    """Rights are checked for each poll, also for a repeated one."""
     keyset = running.origin.keysets["demo"]
     keyset.settings.access_manager = True
     now = running.origin.clock.now
@@ -313,8 +309,8 @@ async def test_the_same_poll_again_is_refused_once_its_token_is_over(running: Ru
     assert (await heard(one, 1, f"&auth={token}"))[0] == 403
 
 
-async def test_the_same_poll_again_meets_a_fault_that_came_meanwhile(running: Running) -> None:
-    """Known requests are no way around what a test asked for."""
+async def test_a_repeated_poll_meets_a_fault_that_was_set_in_between(running: Running) -> None:
+    """Recognized requests do not bypass faults."""
     one = await line(running)
     await published(running, 1)
     for _ in range(2):
@@ -324,7 +320,7 @@ async def test_the_same_poll_again_meets_a_fault_that_came_meanwhile(running: Ru
 
 
 async def test_a_poll_of_a_group_is_read_anew_each_time(running: Running) -> None:
-    """What the group holds may be something else by then."""
+    """The group's channels may have changed."""
     keyset = running.origin.keysets["demo"]
     await published(running, 1)
     one = await line(running)
@@ -337,7 +333,7 @@ async def test_a_poll_of_a_group_is_read_anew_each_time(running: Running) -> Non
 
 
 async def test_a_poll_that_names_two_cursors_means_the_last(running: Running) -> None:
-    """As any parameter that is given twice."""
+    """As any parameter that is repeated."""
     times = [await published(running, number) for number in range(3)]
     one = await line(running)
     for first in (times[1], times[1], 1):

@@ -1,4 +1,4 @@
-"""Grants: what is taken, what is refused and with which words; strict JSON beneath it."""
+"""Grants: what is accepted, what is rejected and with which text; strict JSON below it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def grant(**changes: Any) -> Any:
 
 
 def test_a_grant_becomes_the_claims_of_its_token() -> None:
-    """Every member finds its place, and the token carries it."""
+    """Every member is in the claims and in the token."""
     claims = grant()
     assert (claims.issued, claims.ttl, claims.uuid, claims.meta) == (7, 60, "u1", {"a": 1})
     assert claims.resources["chan"] == {"inbox.u1": 1}
@@ -84,13 +84,11 @@ def test_a_grant_that_cannot_be_given_says_where(changes: dict[str, Any], locati
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"x" * 40_000, b'{"ttl": 1e999}', b'{"a":"\\ud800"}'])
 def test_a_body_that_is_no_grant_is_refused(body: bytes) -> None:
-    """Whatever it is."""
     with pytest.raises(GrantError):
         claims_of(body, 7)
 
 
 def test_a_grant_without_anything_in_it_is_refused() -> None:
-    """The recorded text."""
     with pytest.raises(GrantError, match=r"^This grant contains no permissions$"):
         claims_of(b'{"ttl": 5}', 7)
 
@@ -109,7 +107,7 @@ JSON = st.recursive(
     JSON,
 )
 def test_no_document_breaks_the_reader(document: dict[str, Any], permissions: Any) -> None:
-    """A grant or a refusal, nothing else; what is granted can be written as a token."""
+    """A grant or a rejection, nothing else; every grant can be encoded as a token."""
     try:
         claims = claims_of(json.dumps({"ttl": 1, "permissions": permissions, **document}).encode(), 7)
     except GrantError:

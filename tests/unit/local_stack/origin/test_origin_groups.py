@@ -8,7 +8,6 @@ from local_stack.origin.groups import MAX_CHANNELS, GroupError, Groups
 
 
 def test_a_group_holds_each_channel_once_in_the_order_added() -> None:
-    """Adding again changes nothing."""
     groups = Groups()
     groups.add("g", ["b", "a"])
     groups.add("g", ["a", "c"])
@@ -39,7 +38,6 @@ def test_reserved_characters_are_refused(group: str, channel: str) -> None:
 
 
 def test_a_group_that_is_full_takes_no_more() -> None:
-    """And stays as it was."""
     groups = Groups()
     groups.add("g", [str(n) for n in range(MAX_CHANNELS)])
     with pytest.raises(GroupError):

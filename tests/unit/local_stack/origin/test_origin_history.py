@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_stack.origin.history import HOUR, History, Slice, Stored
+from local_stack.origin.history import TIMETOKENS_PER_HOUR, History, Slice, Stored
 
 
 def kept(*timetokens: int, **bounds: int) -> History:
@@ -20,7 +20,7 @@ def kept(*timetokens: int, **bounds: int) -> History:
 def timetokens(
     history: History, start: int | None = None, end: int | None = None, most: int = 100
 ) -> list[int]:
-    """What a fetch of channel `c` finds."""
+    """The timetokens of a fetch of channel `c`."""
     return [stored.timetoken for stored in history.fetch("c", Slice(start, end), most, now=0)]
 
 
@@ -42,7 +42,7 @@ def timetokens(
 def test_a_slice_leaves_out_its_start_and_holds_its_end(
     start: int | None, end: int | None, most: int, found: list[int]
 ) -> None:
-    """Oldest first; a short page is cut from the newest, or from the oldest when `start` is the earlier one."""
+    """Oldest first; a short page has the newest, or the oldest when `start` is the earlier one."""
     assert timetokens(kept(1, 2, 3, 4, 5), start, end, most) == found
 
 
@@ -91,17 +91,16 @@ def test_deleting_takes_the_slice_and_nothing_else(
 
 
 def test_a_message_is_gone_after_its_hours() -> None:
-    """Without hours it stays."""
     history = History()
     history.store(Stored("c", 10, "m"), ttl_hours=2)
-    assert history.fetch("c", Slice(), 5, now=9 + 2 * HOUR)
-    assert not history.fetch("c", Slice(), 5, now=10 + 2 * HOUR)
-    assert history.count("c", 0, now=10 + 2 * HOUR) == 0
+    assert history.fetch("c", Slice(), 5, now=9 + 2 * TIMETOKENS_PER_HOUR)
+    assert not history.fetch("c", Slice(), 5, now=10 + 2 * TIMETOKENS_PER_HOUR)
+    assert history.count("c", 0, now=10 + 2 * TIMETOKENS_PER_HOUR) == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.booleans()), max_size=80))
 def test_the_bounds_hold_whatever_happens(steps: list[tuple[str, bool]]) -> None:
-    """Never more than allowed in a channel or in all, and always the newest."""
+    """Never more than the limits of a channel and in all, and always the newest."""
     history = History(per_channel=5, in_all=8)
     for now, (channel, delete) in enumerate(steps):
         if delete:

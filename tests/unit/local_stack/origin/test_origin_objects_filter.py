@@ -50,7 +50,7 @@ def holds(expression: str) -> bool:
     ],
 )
 def test_these_expressions_hold_for_ann(expression: str) -> None:
-    """Every form seen in real traffic or in the documentation, and its neighbours."""
+    """Every form of real traffic and of the documentation, and similar ones."""
     assert holds(expression)
 
 
@@ -72,7 +72,7 @@ def test_these_expressions_hold_for_ann(expression: str) -> None:
     ],
 )
 def test_these_expressions_do_not_hold_for_ann(expression: str) -> None:
-    """A missing member and a value of another kind match under no operator."""
+    """A missing member and a value of another type match under no operator."""
     assert not holds(expression)
 
 
@@ -101,14 +101,14 @@ def test_these_expressions_do_not_hold_for_ann(expression: str) -> None:
     ],
 )
 def test_an_expression_that_cannot_be_read_says_so(expression: str) -> None:
-    """Bad input is an error with a text, never another exception."""
+    """Invalid input is a `FilterError` with a text, never another exception."""
     with pytest.raises(FilterError, match=r"\w"):
         filter_test(expression, NAMES)
 
 
 @given(st.text(alphabet="name'\"()!&|=<>*. LIKEcustom01\\-", max_size=60))
 def test_no_text_breaks_the_reader(expression: str) -> None:
-    """Whatever comes in is read or refused."""
+    """Any input is parsed or rejected."""
     with contextlib.suppress(FilterError):
         filter_test(expression, NAMES)(ANN)
 
@@ -155,7 +155,7 @@ def _literal(value: Any) -> str:
 
 
 def judged(tree: Any, custom: dict[str, Any]) -> bool:
-    """The reference: the same meaning, written another way."""
+    """The reference evaluator: the same semantics, implemented differently."""
     match tree:
         case ("not", inner):
             return not judged(inner, custom)
@@ -178,7 +178,7 @@ def judged(tree: Any, custom: dict[str, Any]) -> bool:
 
 @given(trees(), RECORDS)
 def test_the_language_means_what_the_reference_means(tree: Any, custom: dict[str, Any]) -> None:
-    """Any expression over any record: the same verdict as a plain evaluator."""
+    """Any expression over any record has the result of the reference evaluator."""
     assert filter_test(written(tree), ["custom"])({"custom": custom}) == judged(tree, custom)
 
 

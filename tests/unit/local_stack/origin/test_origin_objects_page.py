@@ -27,7 +27,6 @@ def test_past_the_end_there_is_no_next() -> None:
 
 @pytest.mark.parametrize("text", ["1", "true", "True"])
 def test_every_spelling_of_count_is_understood(text: str) -> None:
-    """All three were seen."""
     assert page_request({"count": text}).count
 
 
@@ -52,7 +51,7 @@ def test_total_count_may_also_be_included() -> None:
     ],
 )
 def test_a_parameter_that_makes_no_sense_is_named(name: str, value: str) -> None:
-    """Absurd limits and foreign cursors are refused."""
+    """Absurd limits and foreign cursors are rejected."""
     with pytest.raises(PageError) as refusal:
         page_request({name: value})
     assert refusal.value.location == name

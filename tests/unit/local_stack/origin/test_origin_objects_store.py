@@ -1,4 +1,4 @@
-"""App Context state: upserts, eTags, stamps, views and events."""
+"""App Context state: upserts, eTags, timestamps, responses and events."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ def store(**settings: bool) -> ObjectStore:
 
 
 def test_a_user_has_every_plain_member_and_the_optional_ones_only_when_included() -> None:
-    """The recorded shape, order included."""
     objects = store()
     objects.put("uuid", "u1", {"name": "A", "custom": {"k": "v"}}, NOW)
     record = objects.get("uuid", "u1")
@@ -38,8 +37,7 @@ def test_a_user_has_every_plain_member_and_the_optional_ones_only_when_included(
     assert re.fullmatch("[0-9a-f]{32}", record["eTag"])
 
 
-def test_what_is_omitted_is_kept_null_clears_and_custom_is_replaced() -> None:
-    """The upsert rules."""
+def test_omitted_members_stay_null_clears_and_custom_is_replaced() -> None:
     objects = store()
     objects.put("uuid", "u1", {"name": "A", "email": "a@x", "custom": {"a": 1, "b": 2}}, NOW)
     objects.put("uuid", "u1", {"email": None, "custom": {"c": 3}}, NOW + 1)
@@ -48,7 +46,7 @@ def test_what_is_omitted_is_kept_null_clears_and_custom_is_replaced() -> None:
 
 
 def test_every_change_makes_a_new_etag_and_the_old_one_is_refused() -> None:
-    """Also when the content comes back to what it was."""
+    """Also when the content returns to an earlier one."""
     objects = store()
     objects.put("channel", "c1", {"name": "A"}, NOW)
     first = objects.get("channel", "c1")["eTag"]
@@ -61,7 +59,6 @@ def test_every_change_makes_a_new_etag_and_the_old_one_is_refused() -> None:
 
 
 def test_an_etag_for_a_user_that_is_not_there_is_refused() -> None:
-    """Nothing is created by it."""
     objects = store()
     with pytest.raises(ModifiedError, match=r"^User to update"):
         objects.put("uuid", "u1", {}, NOW, if_match="x")
@@ -69,7 +66,7 @@ def test_an_etag_for_a_user_that_is_not_there_is_refused() -> None:
         objects.get("uuid", "u1")
 
 
-def test_only_what_changed_is_told() -> None:
+def test_only_what_changed_is_announced() -> None:
     """The recorded events of a user, on the channel named like the user."""
     objects = store()
     objects.put("uuid", "u1", {"name": "A", "status": "online"}, NOW)
@@ -100,7 +97,7 @@ def test_only_what_changed_is_told() -> None:
     assert objects.remove("uuid", "u1") == []
 
 
-def test_a_membership_is_told_on_both_ends() -> None:
+def test_a_membership_is_announced_on_both_ends() -> None:
     """On the channel and on the user's channel, set and deleted."""
     objects = store()
     events = objects.join("u1", "c1", {}, NOW)
@@ -158,7 +155,7 @@ def test_memberships_outlive_their_ends_unless_the_keyset_enforces_integrity() -
 
 
 def test_a_list_follows_what_is_created_and_removed() -> None:
-    """It is kept in order between changes, and made only as far as it is looked at."""
+    """It stays ordered between changes, and records are built only on access."""
     objects = store()
     for name in ("b", "a", "c"):
         objects.put("uuid", name, {}, NOW)
@@ -176,7 +173,7 @@ CHANGES = st.tuples(
 
 @given(st.lists(CHANGES, max_size=30))
 def test_both_sides_of_memberships_always_agree(changes: list[tuple[str, str, str]]) -> None:
-    """Whatever is joined and left, a user's channels and a channel's users are one relation."""
+    """After any joins and leaves a user's channels and a channel's users are one relation."""
     objects, model = store(), set()
     for now, (verb, user, channel) in enumerate(changes):
         if verb == "join":
@@ -211,13 +208,13 @@ def test_both_sides_of_memberships_always_agree(changes: list[tuple[str, str, st
     ],
 )
 def test_a_body_that_cannot_be_used_is_explained(body: bytes, location: str) -> None:
-    """Each with the member it lies at."""
+    """Each error names the member."""
     with pytest.raises(InputError) as refusal:
         entity_changes("uuid", body)
     assert refusal.value.details[0].location == location
 
 
-def test_members_that_nobody_knows_are_ignored() -> None:
+def test_unknown_members_are_ignored() -> None:
     """As documented: they do not make a request fail."""
     assert entity_changes("channel", b'{"name": null, "email": 5, "x": {}}') == {"name": None}
 

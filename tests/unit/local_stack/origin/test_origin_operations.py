@@ -70,6 +70,6 @@ def test_a_list_over_everything_needs_a_right_on_everything(operation: str, need
 
 @pytest.mark.parametrize(("bits", "good"), [(READ, True), (MANAGE, True), (WRITE | GET, False)])
 def test_a_right_made_of_two_bits_is_satisfied_by_either(bits: int, good: bool) -> None:
-    """A group is listed by whoever may read or manage it."""
+    """A group can be listed with the right to read or to manage it."""
     token = encode(Claims(0, 60, {"grp": {"g": bits}}, {}), "sec")
     assert (Access().refused(token, "u", needs("list_group", groups=["g"]), "sec", 1) == []) is good

@@ -32,7 +32,6 @@ class Source:
 
 
 def test_a_timetoken_counts_100_ns_and_has_17_digits() -> None:
-    """It is the present moment."""
     assert Clock(Source()).timetoken() == 17_000_000_000_000_000
 
 
@@ -40,7 +39,6 @@ def test_a_timetoken_counts_100_ns_and_has_17_digits() -> None:
     st.lists(st.one_of(st.just("token"), st.sampled_from(["freeze", "thaw"]), st.integers(-(10**6), 10**6)))
 )
 def test_timetokens_never_repeat_whatever_happens_to_the_clock(plan: list[str | int]) -> None:
-    """Backwards, frozen, thawed."""
     source = Source()
     clock, last = Clock(source), 0
     for step in plan:
@@ -56,7 +54,7 @@ def test_timetokens_never_repeat_whatever_happens_to_the_clock(plan: list[str | 
 
 
 def test_a_frozen_clock_stands_and_a_thawed_one_runs_on_from_there() -> None:
-    """Time that passed meanwhile is not made up for."""
+    """The time that passed while it was frozen is not made up for."""
     source = Source()
     clock = Clock(source)
     clock.freeze()
@@ -82,7 +80,7 @@ def test_a_restored_clock_stands_where_it_stood() -> None:
 
 
 def routed(*patterns: str) -> Router:
-    """A router whose handlers are told apart by their pattern."""
+    """A router whose handlers return their pattern."""
 
     def handler(pattern: str):
         async def handle(_: web.Request) -> web.Response:
@@ -111,21 +109,19 @@ PATTERNS = ("/a/{x}", "/a/b", "/a/{x}/c", "/a/b/{:d|e}/{y}", "/p/{x}/{rest:*}", 
     ],
 )
 def test_a_path_finds_its_handler_and_its_raw_parts(path: str, pattern: str, names: dict[str, str]) -> None:
-    """Fixed words first, then names, then the rest; wrong turns are undone."""
+    """Fixed words first, then names, then the rest; with backtracking."""
     handler, values = routed(*PATTERNS).match("GET", path)
     assert (handler.__name__, values) == (pattern, names)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("path", ["/", "", "/a", "/a//c", "/a/b/x/1", "/nothing", "/a/"])
-def test_a_path_that_is_nobodys_is_no_route(path: str) -> None:
-    """Empty segments match no name."""
+def test_an_unknown_path_is_no_route(path: str) -> None:
     with pytest.raises(NoRoute) as caught:
         routed(*PATTERNS).match("GET", path)
     assert caught.value.allowed == ()
 
 
 def test_a_known_path_says_which_methods_it_has() -> None:
-    """For the Allow header."""
     with pytest.raises(NoRoute) as caught:
         routed("/a/b", "/a/{x}").match("DELETE", "/a/b")
     assert caught.value.allowed == ("GET",)
@@ -140,7 +136,6 @@ def test_a_known_path_says_which_methods_it_has() -> None:
     ],
 )
 def test_parameters_are_read_leniently(query: str, pairs: list[tuple[str, str]]) -> None:
-    """In their order, repeats kept."""
     assert parsed_query(query) == tuple(pairs)
 
 
@@ -159,14 +154,11 @@ def test_parameters_are_read_leniently(query: str, pairs: list[tuple[str, str]])
     ],
 )
 def test_what_can_be_published_on(name: str, error: str | None) -> None:
-    """Length first, then characters."""
     assert channel_error(name, 92) == error
     assert not too_long(None, 92)
 
 
 def test_chances_are_repeated_by_their_seed() -> None:
-    """The same calls are struck."""
-
     def struck() -> list[bool]:
         faults = Faults(seed=7)
         faults.rules = [Fault(kind="status", rate=0.5)]
@@ -186,20 +178,20 @@ def test_the_first_rule_that_applies_is_used() -> None:
         "stall",
     ]
     assert faults.applied == {"stall": 2, "reset": 1}
-    told = event(Envelope(channel="c", payload=1), 1, "k", "5", 1)
-    assert not faults.loses(told)
-    assert faults.disturbed([("c", told)]) == [("c", told)]
+    message = event(Envelope(channel="c", payload=1), 1, "k", "5", 1)
+    assert not faults.loses(message)
+    assert faults.disturbed([("c", message)]) == [("c", message)]
 
 
 @pytest.mark.parametrize("family", list(Family))
-def test_every_family_answers_with_a_type_javascript_clients_take(family: Family) -> None:
+def test_every_family_has_a_content_type_that_javascript_clients_accept(family: Family) -> None:
     """javascript or json, for errors too."""
     headers = reply({}, 400, family).headers
     assert "javascript" in headers["Content-Type"] or "json" in headers["Content-Type"]
     assert headers["Access-Control-Allow-Origin"] == "*"
 
 
-async def test_the_sink_answers_publishes_however_they_are_cut() -> None:
+async def test_the_sink_accepts_publishes_however_they_are_split() -> None:
     """GET and POST, pipelined, byte by byte; with a delay."""
     sink = Sink(delay_ms=1)
     server = await sink.serve("127.0.0.1", 0)

@@ -20,7 +20,7 @@ def visit(uuid: str, *channels: str, **more: Any) -> Visit:
 
 
 def loud(events: list[PresenceEvent]) -> list[tuple[str, str | None, int]]:
-    """What subscribers hear: action, user, occupancy."""
+    """What subscribers receive: action, user, occupancy."""
     return [(event.action, event.uuid, event.occupancy) for event in events if event.action not in QUIET]
 
 
@@ -34,8 +34,8 @@ def test_the_first_visit_joins_and_further_ones_do_not() -> None:
     assert machine.where("ann") == ["ch"]
 
 
-def test_a_leave_is_told_once() -> None:
-    """Of somebody absent nothing is told."""
+def test_a_leave_is_announced_once() -> None:
+    """An absent user's leave is not announced."""
     machine = presence()
     machine.visit(visit("ann"), 0)
     assert loud(machine.leave("ann", ["ch"], 1)) == [("leave", "ann", 0)]
@@ -44,15 +44,14 @@ def test_a_leave_is_told_once() -> None:
     assert machine.channels() == []
 
 
-def test_active_and_inactive_frame_a_channels_life() -> None:
-    """Only webhooks hear of them."""
+def test_active_and_inactive_mark_the_first_and_the_last_occupant() -> None:
     machine = presence()
     assert [event.action for event in machine.visit(visit("ann"), 0)] == ["active", "join"]
     assert [event.action for event in machine.leave("ann", ["ch"], 1)] == ["leave", "inactive"]
 
 
-def test_the_documented_300_seconds_pass_in_no_time() -> None:
-    """The event is stamped with the moment it was due."""
+def test_a_timeout_comes_after_the_documented_300_seconds() -> None:
+    """The event has the time at which it was due."""
     machine = presence()
     machine.visit(visit("ann"), 1000.0)
     assert machine.run(1299.9) == []
@@ -62,14 +61,13 @@ def test_the_documented_300_seconds_pass_in_no_time() -> None:
 
 
 def test_a_heartbeat_of_20_seconds_is_honoured() -> None:
-    """As recorded."""
     machine = presence()
     machine.visit(visit("ann", timeout_s=20), 0)
     assert loud(machine.run(19.9)) == []
     assert loud(machine.run(20.0)) == [("timeout", "ann", 0)]
 
 
-def test_explicit_heartbeats_put_the_timeout_off() -> None:
+def test_explicit_heartbeats_postpone_the_timeout() -> None:
     """Each by its own period, shorter ones too."""
     machine = presence()
     machine.visit(visit("ann", timeout_s=100), 0)
@@ -77,8 +75,7 @@ def test_explicit_heartbeats_put_the_timeout_off() -> None:
     assert loud(machine.run(70)) == [("timeout", "ann", 0)]
 
 
-def test_implicit_heartbeats_do_so_only_where_they_are_on() -> None:
-    """Documented on, recorded off."""
+def test_implicit_heartbeats_postpone_it_only_where_they_are_on() -> None:
     for implicit, alive in ((True, []), (False, [("timeout", "ann", 0)])):
         machine = presence(implicit_heartbeat=implicit)
         machine.visit(visit("ann", timeout_s=20), 0)
@@ -95,15 +92,13 @@ def test_untracked_channels_have_no_presence() -> None:
 
 
 def test_state_comes_with_the_join_it_came_with() -> None:
-    """And is kept."""
     machine = presence()
     events = machine.visit(visit("ann", states={"ch": {"mood": "fine"}}), 0)
     assert events[1].state == {"mood": "fine"}
     assert machine.state("ann", "ch") == {"mood": "fine"}
 
 
-def test_a_changed_state_is_told_in_either_mode() -> None:
-    """In interval mode too."""
+def test_a_changed_state_is_announced_in_either_mode() -> None:
     machine = presence(announce_max=0)
     machine.visit(visit("ann"), 0)
     events = machine.set_state("ann", {"ch": {"n": 1}}, 1)
@@ -115,7 +110,6 @@ def test_a_changed_state_is_told_in_either_mode() -> None:
 
 
 def test_a_state_set_before_the_join_is_found_after_it() -> None:
-    """Nothing is told until then."""
     machine = presence()
     assert machine.set_state("ann", {"ch": {"n": 1}}, 0) == []
     assert machine.state("ann", "ch") == {"n": 1}
@@ -123,15 +117,20 @@ def test_a_state_set_before_the_join_is_found_after_it() -> None:
     assert machine.here("ch") == {"ann": {"n": 1}}
 
 
-def test_above_the_maximum_a_channel_is_told_in_intervals() -> None:
-    """The first change above it already waits; a quiet interval is told; below it single events return."""
+def test_above_the_maximum_a_channel_is_announced_in_intervals() -> None:
+    """The first change above it already waits; a quiet interval is announced; below it single events return."""
     machine = presence(announce_max=2, interval_s=10)
     for uuid in ("a", "b"):
         assert loud(machine.visit(visit(uuid), 0)) != []
     assert loud(machine.visit(visit("c"), 1)) == []
     assert loud(machine.visit(visit("d"), 5)) == []
-    (told,) = machine.run(11)
-    assert (told.action, told.at, told.occupancy, told.deltas) == ("interval", 11, 4, {"join": ("c", "d")})
+    (event,) = machine.run(11)
+    assert (event.action, event.at, event.occupancy, event.deltas) == (
+        "interval",
+        11,
+        4,
+        {"join": ("c", "d")},
+    )
     (quiet,) = machine.run(21)
     assert quiet.deltas == {}
     machine.leave("d", ["ch"], 22)
@@ -142,7 +141,6 @@ def test_above_the_maximum_a_channel_is_told_in_intervals() -> None:
 
 
 def test_timeouts_in_interval_mode_have_an_array_of_their_own() -> None:
-    """Beside join and leave."""
     machine = presence(announce_max=0)
     machine.visit(visit("a", timeout_s=3), 0)
     events = machine.run(10)
@@ -150,7 +148,7 @@ def test_timeouts_in_interval_mode_have_an_array_of_their_own() -> None:
 
 
 def test_a_return_within_the_debounce_is_no_leave() -> None:
-    """Neither leave nor join is told."""
+    """Neither leave nor join is announced."""
     machine = presence(debounce_s=2)
     machine.visit(visit("ann"), 0)
     assert machine.leave("ann", ["ch"], 10) == []
@@ -161,7 +159,7 @@ def test_a_return_within_the_debounce_is_no_leave() -> None:
     assert (left.action, left.at) == ("leave", 22)
 
 
-def test_a_return_may_be_told_as_join_join_leave() -> None:
+def test_a_return_may_be_announced_as_join_join_leave() -> None:
     """Recorded: the leave comes last although the user is there."""
     machine = presence(debounce_s=2, late_leaves=True)
     assert loud(machine.visit(visit("ann"), 0)) == [("join", "ann", 1)]
@@ -173,7 +171,7 @@ def test_a_return_may_be_told_as_join_join_leave() -> None:
     assert loud(machine.run(400)) == [("timeout", "ann", 0)]
 
 
-def test_one_leave_ends_a_user_with_two_devices_until_the_other_is_seen() -> None:
+def test_one_leave_ends_a_user_with_two_devices_until_the_other_sends_a_heartbeat() -> None:
     """The default reading of the documentation."""
     machine = presence()
     machine.visit(visit("ann", first=True), 0)
@@ -182,16 +180,15 @@ def test_one_leave_ends_a_user_with_two_devices_until_the_other_is_seen() -> Non
     assert loud(machine.visit(visit("ann"), 3)) == [("join", "ann", 1)]
 
 
-def test_each_device_may_be_told_as_a_join() -> None:
-    """The other reading."""
+def test_each_device_may_be_announced_as_a_join() -> None:
     machine = presence(repeat_join=True)
     machine.visit(visit("ann", first=True), 0)
     assert loud(machine.visit(visit("ann", first=True), 1)) == [("join", "ann", 1)]
     assert machine.visit(visit("ann"), 2) == []
 
 
-def test_a_dropped_channel_is_forgotten_in_silence() -> None:
-    """A fault: later timeouts of its users tell nothing."""
+def test_a_dropped_channel_is_forgotten_without_an_event() -> None:
+    """A fault: later timeouts of its users cause no event."""
     machine = presence()
     machine.visit(visit("ann"), 0)
     machine.drop("ch")
@@ -201,7 +198,6 @@ def test_a_dropped_channel_is_forgotten_in_silence() -> None:
 
 
 def test_the_recorded_announcement_is_written_member_by_member() -> None:
-    """Payload and mirror."""
     event = PresenceEvent("join", "ch", "david", 1757969858.405, 2)
     body = payload(event, PresenceSettings())
     assert list(body.items()) == [
@@ -223,12 +219,11 @@ def test_the_recorded_announcement_is_written_member_by_member() -> None:
 
 
 def test_a_timeout_carries_empty_data() -> None:
-    """Recorded."""
     assert payload(PresenceEvent("timeout", "ch", "u", 1.0, 0), PresenceSettings())["data"] == {}
 
 
 def test_the_recorded_interval_events_are_written_member_by_member() -> None:
-    """Arrays only where they hold someone."""
+    """Empty arrays are omitted."""
     deltas = {"join": ("another-client",), "leave": ("Client-d39lr", "client0")}
     event = PresenceEvent("interval", "demo", None, 1490958605.0, 2, deltas=deltas)
     assert payload(event, PresenceSettings()) == {
@@ -245,8 +240,8 @@ def test_the_recorded_interval_events_are_written_member_by_member() -> None:
     }
 
 
-def test_an_interval_over_30_kb_names_nobody_or_not_everybody() -> None:
-    """here_now_refresh, alone or beside incomplete arrays."""
+def test_an_interval_over_30_kb_contains_no_or_only_some_users() -> None:
+    """here_now_refresh, alone or with incomplete arrays."""
     users = tuple(f"{number:036d}" for number in range(900))
     event = PresenceEvent("interval", "ch", None, 1.0, 900, deltas={"join": users})
     assert payload(event, PresenceSettings()) == {

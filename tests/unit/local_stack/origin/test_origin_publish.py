@@ -1,4 +1,4 @@
-"""Publish, signal and time on the wire: successes, limits and the recorded refusals."""
+"""Publish, signal and time over HTTP: successes, limits and the recorded rejections."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import zlib
 
 import pytest
 
-from tests.support.origin import Wire, told
+from tests.support.origin import OriginHttp, payloads
 
 TIMETOKEN = re.compile(r"[0-9]{17}")
 
 
-async def test_a_publish_is_answered_as_recorded(wire: Wire) -> None:
+async def test_a_publish_has_the_recorded_response(http: OriginHttp) -> None:
     """[1,"Sent","…"]"""
-    reply = await wire.publish("ch", {"x": 1})
+    reply = await http.publish("ch", {"x": 1})
     assert re.fullmatch(r'\[1,"Sent","[0-9]{17}"\]', reply.text)
     assert reply.headers["Content-Type"] == 'text/javascript; charset="UTF-8"'
     assert reply.headers["Access-Control-Allow-Origin"] == "*"
@@ -24,24 +24,23 @@ async def test_a_publish_is_answered_as_recorded(wire: Wire) -> None:
     assert reply.headers["Cache-Control"] == "no-cache"
 
 
-async def test_timetokens_rise_over_all_channels(wire: Wire) -> None:
-    """Though the clock stands still."""
-    tokens = [int((await wire.publish(f"c{number}", 1)).body[2]) for number in range(20)]
+async def test_timetokens_rise_over_all_channels(http: OriginHttp) -> None:
+    tokens = [int((await http.publish(f"c{number}", 1)).body[2]) for number in range(20)]
     assert tokens == sorted(set(tokens))
 
 
 @pytest.mark.parametrize("deflate", [None, "zlib", "raw"])
-async def test_a_posted_message_arrives_deflated_or_not(wire: Wire, deflate: str | None) -> None:
+async def test_a_posted_message_arrives_deflated_or_not(http: OriginHttp, deflate: str | None) -> None:
     """With a zlib header and without."""
-    cursor = await wire.cursor("ch")
+    cursor = await http.cursor("ch")
     body = json.dumps({"text": "ü" * 50}).encode()
     if deflate:
         packer = zlib.compressobj(wbits=15 if deflate == "zlib" else -15)
         body = packer.compress(body) + packer.flush()
     headers = {"Content-Encoding": "deflate"} if deflate else {}
-    reply = await wire.call("/publish/demo/demo/0/ch/0?uuid=a", "POST", data=body, headers=headers)
+    reply = await http.call("/publish/demo/demo/0/ch/0?uuid=a", "POST", data=body, headers=headers)
     assert reply.status == 200
-    assert told(await wire.subscribe("ch", cursor)) == [{"text": "ü" * 50}]
+    assert payloads(await http.subscribe("ch", cursor)) == [{"text": "ü" * 50}]
 
 
 @pytest.mark.parametrize(
@@ -64,34 +63,35 @@ async def test_a_posted_message_arrives_deflated_or_not(wire: Wire, deflate: str
         ("/publish/demo/demo/0/a,b/0/1", "Invalid Channel"),
     ],
 )
-async def test_a_bad_message_is_refused_in_the_shape_of_publish(wire: Wire, path: str, text: str) -> None:
+async def test_a_bad_message_is_refused_in_the_shape_of_publish(
+    http: OriginHttp, path: str, text: str
+) -> None:
     """[0,"…","…"] with status 400."""
-    reply = await wire.call(path)
+    reply = await http.call(path)
     assert reply.status == 400
     assert reply.body[:2] == [0, text]
     assert TIMETOKEN.fullmatch(reply.body[2])
 
 
-async def test_the_32_kib_of_a_message_are_inclusive(wire: Wire) -> None:
+async def test_the_32_kib_of_a_message_are_inclusive(http: OriginHttp) -> None:
     """One byte more is too large."""
     for size, status in ((32 * 1024, 200), (32 * 1024 + 1, 400)):
         body = json.dumps("x" * (size - 2))
-        reply = await wire.call("/publish/demo/demo/0/ch/0?uuid=a", "POST", data=body)
+        reply = await http.call("/publish/demo/demo/0/ch/0?uuid=a", "POST", data=body)
         assert reply.status == status
     assert reply.body[:2] == [0, "Message Too Large"]
 
 
-async def test_a_body_of_megabytes_is_refused_and_not_a_defect(wire: Wire) -> None:
+async def test_a_body_of_megabytes_is_refused_and_not_a_defect(http: OriginHttp) -> None:
     """Larger than any body this origin reads."""
-    reply = await wire.call("/publish/demo/demo/0/ch/0?uuid=a", "POST", data=b"1" * (2 << 20))
+    reply = await http.call("/publish/demo/demo/0/ch/0?uuid=a", "POST", data=b"1" * (2 << 20))
     assert reply.status == 413
 
 
-async def test_a_signal_of_64_bytes_is_sent_and_not_stored(wire: Wire) -> None:
-    """The limit is inclusive."""
-    reply = await wire.call("/signal/demo/demo/0/ch/0/%22" + "x" * 62 + "%22?uuid=a")
+async def test_a_signal_of_64_bytes_is_sent_and_not_stored(http: OriginHttp) -> None:
+    reply = await http.call("/signal/demo/demo/0/ch/0/%22" + "x" * 62 + "%22?uuid=a")
     assert reply.body[:2] == [1, "Sent"]
-    assert len(wire.keyset.history) == 0
+    assert len(http.keyset.history) == 0
 
 
 @pytest.mark.parametrize(
@@ -104,28 +104,27 @@ async def test_a_signal_of_64_bytes_is_sent_and_not_stored(wire: Wire) -> None:
         ("ttl=5", 1),
     ],
 )
-async def test_store_says_what_history_keeps(wire: Wire, query: str, kept: int) -> None:
+async def test_store_says_what_history_keeps(http: OriginHttp, query: str, kept: int) -> None:
     """Fire is store=0 with norep=1; the Chat SDK sends ttl=null."""
-    await wire.publish("ch", 1, query)
-    assert len(wire.keyset.history) == kept
+    await http.publish("ch", 1, query)
+    assert len(http.keyset.history) == kept
 
 
-async def test_a_slash_in_the_message_belongs_to_it(wire: Wire) -> None:
-    """Some clients leave it unencoded."""
-    cursor = await wire.cursor("ch")
-    await wire.call("/publish/demo/demo/0/ch/0/%22a/b%22?uuid=a")
-    assert told(await wire.subscribe("ch", cursor)) == ["a/b"]
+async def test_a_slash_in_the_message_belongs_to_it(http: OriginHttp) -> None:
+    cursor = await http.cursor("ch")
+    await http.call("/publish/demo/demo/0/ch/0/%22a/b%22?uuid=a")
+    assert payloads(await http.subscribe("ch", cursor)) == ["a/b"]
 
 
-async def test_time_is_one_number(wire: Wire) -> None:
+async def test_time_is_one_number(http: OriginHttp) -> None:
     """[17…]"""
-    reply = await wire.call("/time/0")
+    reply = await http.call("/time/0")
     assert re.fullmatch(r"\[[0-9]{17}\]", reply.text)
 
 
-async def test_a_preflight_is_allowed_everything_clients_send(wire: Wire) -> None:
+async def test_a_preflight_is_allowed_everything_clients_send(http: OriginHttp) -> None:
     """Methods and headers of the JavaScript SDK."""
-    reply = await wire.call("/publish/demo/demo/0/ch/0", "OPTIONS")
+    reply = await http.call("/publish/demo/demo/0/ch/0", "OPTIONS")
     assert reply.status == 200
     for method in ("GET", "POST", "PATCH", "DELETE"):
         assert method in reply.headers["Access-Control-Allow-Methods"]
@@ -133,10 +132,10 @@ async def test_a_preflight_is_allowed_everything_clients_send(wire: Wire) -> Non
         assert header in reply.headers["Access-Control-Allow-Headers"]
 
 
-async def test_what_is_not_there_is_json_too(wire: Wire) -> None:
+async def test_what_is_not_there_is_json_too(http: OriginHttp) -> None:
     """404 and 405."""
-    assert (await wire.call("/nothing/here")).status == 404
-    reply = await wire.call("/time/0", "DELETE")
+    assert (await http.call("/nothing/here")).status == 404
+    reply = await http.call("/time/0", "DELETE")
     assert (reply.status, reply.headers["Allow"]) == (405, "GET")
 
 
@@ -152,49 +151,49 @@ async def test_what_is_not_there_is_json_too(wire: Wire) -> None:
         "/v1/objects/demo/users",
     ],
 )
-async def test_what_is_not_served_says_so(wire: Wire, path: str) -> None:
+async def test_what_is_not_served_says_so(http: OriginHttp, path: str) -> None:
     """501 with a JSON body."""
-    reply = await wire.call(path)
+    reply = await http.call(path)
     assert reply.status == 501
     assert "not served by this local origin" in reply.text
 
 
-async def test_messages_of_one_moment_come_in_one_answer(wire: Wire) -> None:
-    """A poll that is woken reads everything there is by then."""
-    cursor = await wire.cursor("ch")
-    poll = asyncio.create_task(wire.subscribe("ch", cursor))
-    await wire.polls(1)
+async def test_messages_of_one_moment_come_in_one_response(http: OriginHttp) -> None:
+    """A poll that wakes up reads everything published by then."""
+    cursor = await http.cursor("ch")
+    poll = asyncio.create_task(http.subscribe("ch", cursor))
+    await http.polls(1)
     from local_stack.origin.envelope import Envelope
 
     for number in range(3):
-        wire.keyset.publish(Envelope(channel="ch", payload=number))
-    assert told(await poll) == [0, 1, 2]
+        http.keyset.publish(Envelope(channel="ch", payload=number))
+    assert payloads(await poll) == [0, 1, 2]
 
 
 @pytest.mark.parametrize(
     ("query", "heard"), [("norep=true", []), ("norep=1&store=0", []), ("norep=false", [1])]
 )
-async def test_what_is_fired_reaches_no_subscriber(wire: Wire, query: str, heard: list[int]) -> None:
-    """Documented; a switch delivers it all the same."""
-    cursor = await wire.cursor("ch")
-    await wire.publish("ch", 1, query)
-    await wire.control("/keysets/demo", "PATCH", {"deliver_unreplicated": True})
-    await wire.publish("ch", 2, query)
-    assert told(await wire.subscribe("ch", cursor)) == [*heard, 2]
+async def test_a_fired_message_reaches_no_subscriber(http: OriginHttp, query: str, heard: list[int]) -> None:
+    """Documented; a setting delivers it anyway."""
+    cursor = await http.cursor("ch")
+    await http.publish("ch", 1, query)
+    await http.control("/keysets/demo", "PATCH", {"deliver_unreplicated": True})
+    await http.publish("ch", 2, query)
+    assert payloads(await http.subscribe("ch", cursor)) == [*heard, 2]
 
 
-async def test_ids_over_92_characters_are_refused_by_every_family(wire: Wire) -> None:
+async def test_ids_over_92_characters_are_refused_by_every_family(http: OriginHttp) -> None:
     """The suffix of presence does not count."""
     long = "c" * 93
-    assert (await wire.publish("ch", 1, f"uuid={long}")).body[:2] == [0, "Invalid UUID"]
+    assert (await http.publish("ch", 1, f"uuid={long}")).body[:2] == [0, "Invalid UUID"]
     for channels, uuid in ((long, ""), (long + "-pnpres", ""), ("ch", long)):
-        assert (await wire.subscribe(channels, 0, uuid)).status == 400
-    assert (await wire.subscribe("c" * 92 + "-pnpres", 0, "u" * 92)).status == 200
+        assert (await http.subscribe(channels, 0, uuid)).status == 400
+    assert (await http.subscribe("c" * 92 + "-pnpres", 0, "u" * 92)).status == 200
 
 
-async def test_the_publishers_own_timetoken_is_echoed_and_kept(wire: Wire) -> None:
+async def test_the_publishers_own_timetoken_is_echoed_and_kept(http: OriginHttp) -> None:
     """In the answer and in history; what is delivered has the origin's as well."""
-    reply = await wire.publish("ch", 1, "uuid=a&ptto=15808218148795199")
+    reply = await http.publish("ch", 1, "uuid=a&ptto=15808218148795199")
     assert reply.body == [1, "Sent", "15808218148795199"]
-    history = await wire.call("/v3/history/sub-key/demo/channel/ch")
+    history = await http.call("/v3/history/sub-key/demo/channel/ch")
     assert history.body["channels"]["ch"][0]["timetoken"] == "15808218148795199"

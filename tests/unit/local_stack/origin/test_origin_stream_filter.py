@@ -66,7 +66,6 @@ META = {
     ],
 )
 def test_an_expression_means_what_the_documentation_says(expression: str, holds: bool) -> None:
-    """Against one message."""
     predicate = compiled(expression)
     assert predicate is not None
     assert predicate(message(META, {"n": 1})) is holds
@@ -91,13 +90,11 @@ def test_an_expression_means_what_the_documentation_says(expression: str, holds:
     ],
 )
 def test_what_is_no_expression_is_refused(expression: str) -> None:
-    """However deep."""
     with pytest.raises(FilterError):
         compiled(expression)
 
 
 def test_no_expression_is_no_filter() -> None:
-    """Spaces alone neither."""
     assert compiled("") is None
     assert compiled("  ") is None
 

@@ -1,4 +1,4 @@
-"""Access Manager tokens: their wire form, their signature, their term."""
+"""Access Manager tokens: encoding, signature, expiry."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SCALARS = st.one_of(st.text(), st.integers(), st.booleans(), st.floats(allow_nan
 
 
 def test_a_token_is_padded_base64url_of_cbor_with_byte_string_keys() -> None:
-    """The form clients decode; the Python client adds no padding of its own."""
+    """The form that clients decode; the Python client does not add padding."""
     token = encode(CLAIMS, "sec")
     body = cbor2.loads(base64.b64decode(token, b"-_", validate=True))
     assert list(body) == [b"v", b"t", b"ttl", b"res", b"pat", b"meta", b"uuid", b"sig"]
@@ -53,7 +53,7 @@ def test_what_is_written_is_what_is_read(
 
 @given(st.integers(0, 10_000), st.integers(1, 255))
 def test_a_changed_token_is_refused(place: int, change: int) -> None:
-    """Any byte turned into another: refused, or read as the very same claims."""
+    """With any byte changed it is rejected, or has the same claims."""
     raw = bytearray(base64.urlsafe_b64decode(encode(CLAIMS, "sec")))
     raw[place % len(raw)] ^= change
     with contextlib.suppress(TokenError):
@@ -62,14 +62,12 @@ def test_a_changed_token_is_refused(place: int, change: int) -> None:
 
 @given(st.binary(max_size=60))
 def test_no_bytes_break_the_reader(raw: bytes) -> None:
-    """Noise is no token."""
     with pytest.raises(TokenError):
         decode(base64.urlsafe_b64encode(raw).decode(), "sec")
 
 
 @pytest.mark.parametrize("text", ["", "my-auth-key", "ä", "=", "qEF2", "A" * 100_000])
 def test_other_texts_are_no_tokens(text: str) -> None:
-    """Old auth keys among them."""
     with pytest.raises(TokenError):
         decode(text, "sec")
 
@@ -81,7 +79,6 @@ def test_a_token_of_another_secret_is_refused() -> None:
 
 
 def test_a_token_without_padding_is_the_same_token() -> None:
-    """Clients may drop the padding."""
     token = encode(CLAIMS, "sec")
     assert decode(token.rstrip("="), "sec") == decode(token, "sec")
 

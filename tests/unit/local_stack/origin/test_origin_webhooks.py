@@ -13,7 +13,7 @@ from local_stack.origin.presence_events import PresenceEvent, payload
 from local_stack.origin.settings import PresenceSettings
 from local_stack.origin.webhook_body import Oddities, body, item, schema
 from local_stack.origin.webhook_queue import Target, WebhookQueue
-from tests.support.origin import START, Wire
+from tests.support.origin import START, OriginHttp
 
 AT = 1750067619.021
 PLAIN = Oddities()
@@ -22,15 +22,15 @@ ID = "1d55"
 NAMES = "pubnub.com/schemas/events/"
 
 
-def told(event: PresenceEvent, oddities: Oddities = PLAIN, **settings: Any) -> dict[str, Any]:
+def item_of(event: PresenceEvent, oddities: Oddities = PLAIN, **settings: Any) -> dict[str, Any]:
     """The item of an event on a keyset with these presence settings."""
     return item(event, payload(event, PresenceSettings(**settings)), ID, oddities)
 
 
-def test_a_join_is_told_as_captured() -> None:
-    """It repeats itself in data, every value as text."""
+def test_a_join_is_announced_as_captured() -> None:
+    """It is repeated in data, every value as text."""
     assert schema("join", PLAIN) == NAMES + "presence.user.channel.joined?v=1.0.0"
-    assert told(PresenceEvent("join", "C", "U", AT, 3)) == {
+    assert item_of(PresenceEvent("join", "C", "U", AT, 3)) == {
         "id": ID,
         "channel": "C",
         "userId": "U",
@@ -50,23 +50,23 @@ def test_the_captured_oddities_are_there_when_asked_for() -> None:
     """Doubled prefix, missing and textual occupancy, channelId."""
     left = PresenceEvent("leave", "C", "U", AT, 0)
     assert schema("leave", ODD) == NAMES + NAMES + "presence.user.channel.left?v=1.0.0"
-    assert "occupancy" not in told(left, ODD)
-    assert told(left)["occupancy"] == 0
-    assert told(PresenceEvent("interval", "C", None, AT, 3), ODD)["occupancy"] == "3"
-    gone = told(PresenceEvent("timeout", "C", "U", AT, 1), ODD)
+    assert "occupancy" not in item_of(left, ODD)
+    assert item_of(left)["occupancy"] == 0
+    assert item_of(PresenceEvent("interval", "C", None, AT, 3), ODD)["occupancy"] == "3"
+    gone = item_of(PresenceEvent("timeout", "C", "U", AT, 1), ODD)
     assert (gone["channelId"], "channel" in gone) == ("C", False)
     assert schema("timeout", ODD).endswith("presence.channel.occupancy.counted?v=1.0.0")
 
 
 def test_an_interval_names_whom_its_presence_event_names() -> None:
-    """Without a user of its own; nobody where deltas are off, a refresh where there were too many."""
+    """Without a user id of its event; no users where deltas are off, a refresh where there are too many."""
     deltas = {"join": ("a",), "leave": ("b", "c")}
     event = PresenceEvent("interval", "C", None, AT, 3, deltas=deltas)
-    shown = told(event)
+    shown = item_of(event)
     assert (shown["usersJoined"], shown["usersLeft"]) == (["a"], ["b", "c"])
     assert "userId" not in shown
-    assert "usersJoined" not in told(event, deltas=False)
-    refreshed = told(event, deltas_max_bytes=10)
+    assert "usersJoined" not in item_of(event, deltas=False)
+    refreshed = item_of(event, deltas_max_bytes=10)
     assert refreshed["hereNowRefresh"] is True
     assert "usersJoined" not in refreshed
 
@@ -74,7 +74,7 @@ def test_an_interval_names_whom_its_presence_event_names() -> None:
 @pytest.mark.parametrize("action", ["active", "inactive"])
 def test_active_and_inactive_have_only_the_common_members(action: str) -> None:
     """id, channel, timestamp, and the key that the queue adds."""
-    assert set(told(PresenceEvent(action, "C", None, AT, 0))) == {"id", "channel", "timestamp"}
+    assert set(item_of(PresenceEvent(action, "C", None, AT, 0))) == {"id", "channel", "timestamp"}
 
 
 def test_envelopes_wrap_the_body() -> None:
@@ -86,13 +86,13 @@ def test_envelopes_wrap_the_body() -> None:
 
 
 def joined(number: int) -> PresenceEvent:
-    """Somebody's join."""
+    """A user's join."""
     return PresenceEvent("join", "C", f"u{number}", AT, number + 1)
 
 
 def test_batches_go_when_full_or_old() -> None:
     """100 items or 5 seconds, whichever is first."""
-    queue = WebhookQueue(Target(url="http://x"), "S")
+    queue = WebhookQueue(target=Target(url="http://x"), sub_key="S")
     for number in range(101):
         queue.add(joined(number), {}, 10.0)
     assert queue.due() == 0.0
@@ -104,7 +104,7 @@ def test_batches_go_when_full_or_old() -> None:
 
 def test_a_refused_batch_is_tried_again_and_given_up() -> None:
     """Twice more by default, between 10 s and the growing limit, never over 900 s."""
-    queue = WebhookQueue(Target(url="http://x", batch_items=1), "S")
+    queue = WebhookQueue(target=Target(url="http://x", batch_items=1), sub_key="S")
     queue.add(joined(1), {}, 0.0)
     (delivery,) = queue.take(0.0)
     now = 0.0
@@ -120,8 +120,7 @@ def test_a_refused_batch_is_tried_again_and_given_up() -> None:
 
 
 def test_an_accepted_batch_may_come_twice() -> None:
-    """With the same ids."""
-    queue = WebhookQueue(Target(url="http://x", batch_items=1, duplicate_rate=1), "S")
+    queue = WebhookQueue(target=Target(url="http://x", batch_items=1, duplicate_rate=1), sub_key="S")
     queue.add(joined(1), {}, 0.0)
     (delivery,) = queue.take(0.0)
     queue.accepted(delivery)
@@ -131,7 +130,7 @@ def test_an_accepted_batch_may_come_twice() -> None:
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[tuple[str, list[tuple[str | None, Any]], list[int]]]:
-    """A webhook's receiver: its address, what it got, and the statuses it will answer with (200 after that)."""
+    """A webhook's receiver: its address, what it received, and the statuses it will return (200 after that)."""
     got: list[tuple[str | None, Any]] = []
     statuses: list[int] = []
 
@@ -149,33 +148,33 @@ async def receiver() -> AsyncIterator[tuple[str, list[tuple[str | None, Any]], l
 
 
 async def test_presence_is_posted_with_the_secret_header_and_retried(
-    wire: Wire, receiver: tuple[str, list[tuple[str | None, Any]], list[int]]
+    http: OriginHttp, receiver: tuple[str, list[tuple[str | None, Any]], list[int]]
 ) -> None:
     """Join, timeout and the channel's life, in batches; a 500 brings the same ids again."""
     url, got, statuses = receiver
     statuses.append(500)
     target = {"url": url, "headers": {"X-Secret": "s"}, "events": ["join", "timeout"]}
-    await wire.control("/keysets/demo/webhooks", "PUT", [target])
-    await wire.cursor("ch", "ann")
-    await wire.advance(5)
+    await http.control("/keysets/demo/webhooks", "PUT", [target])
+    await http.cursor("ch", "ann")
+    await http.advance(5)
     await until(lambda: len(got) == 1)
     assert got[0][0] == "s"
     assert got[0][1]["data"][0]["userId"] == "ann"
-    await until(lambda: wire.keyset.webhooks.queues[0].failed == 1)
-    await wire.advance(300)
+    await until(lambda: http.keyset.webhooks.queues[0].failed == 1)
+    await http.advance(300)
     await until(lambda: len(got) >= 2)
-    await wire.advance(900)
+    await http.advance(900)
     await until(lambda: len(got) == 3)
     joins = [posted["data"][0] for _, posted in got if "joined" in posted["schema"]]
     assert joins[0] == joins[1]
     gone = next(posted["data"][0] for _, posted in got if "timedout" in posted["schema"])
     assert (gone["userId"], gone["occupancy"]) == ("ann", 0)
     assert START > 0
-    (shown,) = await wire.control("/keysets/demo/webhooks")
+    (shown,) = await http.control("/keysets/demo/webhooks")
     assert (shown["posted"], shown["failed"]) == (2, 1)
 
 
 async def until(holds: Any) -> None:
-    """Waits for something that happens on its own."""
-    while not holds():  # noqa: ASYNC110 - posts come when they come
+    """Wait until a condition is true."""
+    while not holds():  # noqa: ASYNC110 - no event signals a post
         await asyncio.sleep(0.001)

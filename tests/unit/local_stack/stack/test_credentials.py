@@ -1,4 +1,4 @@
-"""Keys are taken from the environment, or made and kept."""
+"""Keys are taken from the environment, or generated and stored."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from local_stack.engines.data_folder import DataFolder
 from local_stack.stack import credentials
 
 
-def test_without_an_environment_all_keys_are_made_and_kept(tmp_path: Path) -> None:
+def test_without_an_environment_all_keys_are_generated_and_stored(tmp_path: Path) -> None:
     """A second start has the same; each is long enough for the service."""
     first = credentials.read(DataFolder(tmp_path), {})
     assert credentials.read(DataFolder(tmp_path), {}) == first
@@ -17,8 +17,7 @@ def test_without_an_environment_all_keys_are_made_and_kept(tmp_path: Path) -> No
     assert len({first.jwt_secret, first.service_key, first.console_key, first.secret_key}) == 4
 
 
-def test_what_the_environment_gives_stands(tmp_path: Path) -> None:
-    """By value or by file."""
+def test_keys_of_the_environment_win(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from a file\n")
     environ = {"JWT_SECRET": "given", "SERVICE_KEY_FILE": str(tmp_path / "key")}
     keys = credentials.read(DataFolder(tmp_path), environ)
@@ -38,14 +37,14 @@ def test_a_pubnub_keyset_replaces_the_local_origin(tmp_path: Path) -> None:
 
 
 def test_no_key_is_shown_when_the_object_is_printed(tmp_path: Path) -> None:
-    """A log line that holds it holds no secret."""
+    """A log line with it contains no secret."""
     keys = credentials.read(DataFolder(tmp_path), {})
     for secret in (keys.jwt_secret, keys.service_key, keys.console_key, keys.secret_key):
         assert secret not in repr(keys)
 
 
-def test_an_option_is_handed_down_once() -> None:
-    """The service refuses one that is given both by value and by file."""
+def test_a_setting_is_passed_on_once() -> None:
+    """The service rejects one that is set both by value and by file."""
     environ = {"JWT_SECRET_FILE": "/x", "DEBOUNCE_ONLINE_SECONDS": "1", "SERVICE_KEY": "old"}
     replaced = {"JWT_SECRET": "a", "SERVICE_KEY": "b"}
     assert credentials.without_files(environ, replaced) == {"DEBOUNCE_ONLINE_SECONDS": "1", **replaced}

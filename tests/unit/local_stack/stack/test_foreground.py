@@ -1,4 +1,4 @@
-"""What runs in the foreground ends by a signal, in order, and by its own fault with a message."""
+"""What runs in the foreground ends in order on a signal, and with a message on an error."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_a_signal_closes_what_was_opened(number: signal.Signals) -> None:
     assert popen.returncode == 0
 
 
-def test_a_second_signal_does_not_wait() -> None:
-    """For whoever has no patience; the programs stop by themselves."""
+def test_a_second_signal_ends_at_once() -> None:
+    """For impatient users; the supervisors stop the programs."""
     popen = run(60)
     popen.send_signal(signal.SIGINT)
     assert popen.stdout

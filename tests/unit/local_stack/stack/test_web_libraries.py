@@ -1,4 +1,4 @@
-"""The pages' third-party files: only whole ones are served, a network is asked once, and its absence is told."""
+"""The pages' third-party files: only complete ones are served, they are fetched once, and a missing network is reported."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local_stack.stack import web_libraries
 
 
 def archive(folder: Path, body: bytes = b"export {};") -> str:
-    """A package's archive as npm keeps it; its integrity."""
+    """A package's archive as npm stores it; returns its integrity."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w:gz") as tar:
         entry = tarfile.TarInfo("package/dist/thing.js")
@@ -35,7 +35,7 @@ def lock(folder: Path, integrity: str, file: str = "dist/thing.js") -> Path:
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """npm is there and fails, as without a network."""
+    """npm exists and fails, as without a network."""
     npm = tmp_path / "bin" / "npm"
     npm.parent.mkdir()
     npm.write_text("#!/bin/sh\necho no route to the registry >&2\nexit 1\n")
@@ -43,8 +43,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("local_stack.stack.web_libraries.sys.executable", str(npm.parent / "python"))
 
 
-async def test_what_is_whole_needs_no_network(tmp_path: Path) -> None:
-    """The second start works offline."""
+async def test_complete_files_need_no_network(tmp_path: Path) -> None:
     integrity = archive(tmp_path / "cache")
     for _ in range(2):
         served = await web_libraries.ready(lock(tmp_path, integrity), tmp_path / "cache")
@@ -52,14 +51,14 @@ async def test_what_is_whole_needs_no_network(tmp_path: Path) -> None:
 
 
 async def test_a_changed_archive_is_not_used(tmp_path: Path) -> None:
-    """It is fetched again, and without a network that is told with npm's own words."""
+    """It is fetched again, and without a network the message contains npm's output."""
     integrity = archive(tmp_path / "cache")
     archive(tmp_path / "cache", b"something else")
     with pytest.raises(NoWebLibraries, match="no route to the registry"):
         await web_libraries.ready(lock(tmp_path, integrity), tmp_path / "cache")
 
 
-async def test_a_changed_file_is_put_right(tmp_path: Path) -> None:
+async def test_a_changed_file_is_restored(tmp_path: Path) -> None:
     """Files are taken from verified archives at every start."""
     path = lock(tmp_path, archive(tmp_path / "cache"))
     served = await web_libraries.ready(path, tmp_path / "cache")
@@ -69,7 +68,7 @@ async def test_a_changed_file_is_put_right(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["thing 1.0.0 sha256-abc x.js", "thing 1.0.0 sha512-abc= ../x.js", "thing"])
-def test_a_lock_file_that_is_none_is_told_with_its_line(tmp_path: Path, line: str) -> None:
+def test_a_bad_lock_file_is_reported_with_its_line(tmp_path: Path, line: str) -> None:
     """Nothing is fetched by a guess."""
     path = tmp_path / "web.lock"
     path.write_text(f"\n{line}\n")
@@ -78,6 +77,6 @@ def test_a_lock_file_that_is_none_is_told_with_its_line(tmp_path: Path, line: st
 
 
 def test_the_lock_file_names_no_registry() -> None:
-    """Whose registry it is, this machine's npm knows."""
+    """The registry is that of this machine's npm."""
     assert "http" not in web_libraries.LOCK_FILE.read_text()
     assert {one.name for one in web_libraries.read()} == {"pubnub", "uplot", "cytoscape"}

@@ -1,4 +1,4 @@
-"""The command simulate as it is typed."""
+"""The command simulate, by its command line."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pubnub_bridge.sizing import figures
 runner = CliRunner()
 
 
-def test_the_tables_say_what_a_count_costs_and_at_which_price() -> None:
-    """The figure that surprises, with its arithmetic."""
+def test_tables_show_what_a_count_costs_and_at_which_price() -> None:
+    """The largest line, with its arithmetic."""
     shown = runner.invoke(app, ["simulate", "--online", "500000", "--friends", "750", "--session", "30m"])
     assert shown.exit_code == 0
     words = " ".join(shown.output.split())
@@ -27,20 +27,20 @@ def test_the_tables_say_what_a_count_costs_and_at_which_price() -> None:
 
 def test_json_is_the_whole_prediction() -> None:
     """For programs; a longer count interval makes it cheaper."""
-    often, seldom = (
+    short, long = (
         json.loads(runner.invoke(app, ["simulate", "--count-interval", every, "--json"]).output)
         for every in ("10s", "1m")
     )
-    assert often["load"]["transitions"] == pytest.approx(555.6, abs=0.1)
-    assert seldom["dollarsADay"]["sharedTotal"] < often["dollarsADay"]["sharedTotal"]
-    assert {way["name"] for way in often["dollarsADay"]["ways"]} == {
+    assert short["load"]["transitions"] == pytest.approx(555.6, abs=0.1)
+    assert long["dollarsADay"]["sharedTotal"] < short["dollarsADay"]["sharedTotal"]
+    assert {way["name"] for way in short["dollarsADay"]["ways"]} == {
         "inbox push",
         "friend channels",
         "signals",
     }
 
 
-def test_another_price_list_is_reckoned_with(tmp_path: Path) -> None:
+def test_another_price_list_can_be_used(tmp_path: Path) -> None:
     """Of the same shape."""
     file = tmp_path / "mine.toml"
     text = figures.PRICES.read_text(encoding="utf-8").replace("edge = 0.000033", "edge = 0.0")
@@ -50,7 +50,7 @@ def test_another_price_list_is_reckoned_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "told"),
+    ("arguments", "message"),
     [
         (["--online", "0"], "--online: 0 is not between 1 and 50,000,000 people"),
         (["--session", "soon"], "--session: 'soon' is no duration"),
@@ -58,8 +58,8 @@ def test_another_price_list_is_reckoned_with(tmp_path: Path) -> None:
         (["--shards", "30"], "--shards: 30 is no multiple of --partitions 20"),
     ],
 )
-def test_bad_input_names_the_option_and_its_limit(typed: list[str], told: str) -> None:
-    """One line, for people."""
-    refused = runner.invoke(app, ["simulate", *typed])
+def test_bad_input_names_the_option_and_its_limit(arguments: list[str], message: str) -> None:
+    """In one line."""
+    refused = runner.invoke(app, ["simulate", *arguments])
     assert isinstance(refused.exception, FriendsError)
-    assert told in str(refused.exception)
+    assert message in str(refused.exception)

@@ -1,4 +1,4 @@
-"""What a watcher is told is the difference a message makes, and nothing else."""
+"""A watcher shows the difference that a message makes, and nothing else."""
 
 from __future__ import annotations
 
@@ -34,39 +34,39 @@ def sync(ts: int, *users: str, total: int = 3) -> dict[str, Any]:
     return message("friends.sync", ts, onlineFriends=list(users), totalFriends=total, totalOnline=len(users))
 
 
-def told(view: FriendList, *messages: dict[str, Any]) -> list[tuple[str, str | None]]:
+def changes_of(view: FriendList, *messages: dict[str, Any]) -> list[tuple[str, str | None]]:
     """Kinds and users of all changes."""
     return [(change.kind.value, change.user) for one in messages for change in apply(view, one)]
 
 
 def test_a_repeat_and_an_older_message_change_nothing() -> None:
-    """However late they come."""
+    """However late they arrive."""
     view = FriendList()
-    assert told(view, online("ann", 20)) == [("online", "ann")]
-    assert told(view, online("ann", 20), offline("ann", 10), sync(15)) == [("sync", None)]
+    assert changes_of(view, online("ann", 20)) == [("online", "ann")]
+    assert changes_of(view, online("ann", 20), offline("ann", 10), sync(15)) == [("sync", None)]
     assert view.online == {"ann"}
 
 
-def test_the_first_sync_is_one_line_and_a_later_one_names_who_differs() -> None:
-    """A hundred friends who were there all along are no news."""
+def test_the_first_sync_is_one_change_and_a_later_one_names_each_friend_who_differs() -> None:
+    """Friends who were online before are no change."""
     view = FriendList()
-    assert told(view, sync(10, "ann", "bob")) == [("sync", None)]
-    assert told(view, sync(20, "bob", "eve")) == [("sync", None), ("online", "eve"), ("offline", "ann")]
-    assert told(view, sync(30, "bob", "eve")) == []
+    assert changes_of(view, sync(10, "ann", "bob")) == [("sync", None)]
+    assert changes_of(view, sync(20, "bob", "eve")) == [("sync", None), ("online", "eve"), ("offline", "ann")]
+    assert changes_of(view, sync(30, "bob", "eve")) == []
 
 
-def test_a_split_sync_is_told_once_it_is_whole() -> None:
-    """Parts may come in any order."""
+def test_a_split_sync_is_applied_once_it_is_complete() -> None:
+    """Parts can arrive in any order."""
     view = FriendList()
     parts = [sync(10, user) for user in ("ann", "bob")]
     for number, part in enumerate(parts, 1):
         part["payload"] |= {"part": number, "parts": 2}
-    assert told(view, parts[1]) == []
+    assert changes_of(view, parts[1]) == []
     (change,) = apply(view, parts[0])
     assert (change.kind, change.online) == (Kind.SYNC, 2)
 
 
-def test_a_batch_is_told_event_by_event() -> None:
+def test_a_batch_is_shown_event_by_event() -> None:
     """With the number of friends online after each."""
     batch = message("friend.batch", 30, events=[online("ann", 10), online("bob", 20), offline("ann", 30)])
     changes = apply(FriendList(), batch)
@@ -75,27 +75,27 @@ def test_a_batch_is_told_event_by_event() -> None:
         (Kind.ONLINE, "bob", 2),
         (Kind.OFFLINE, "ann", 1),
     ]
-    assert changes[-1].name == "Ann", "an offline carries no name; the one known is shown"
+    assert changes[-1].name == "Ann", "friend.offline carries no name; the known one is shown"
 
 
-def test_a_friendship_is_told_from_the_request_to_its_end() -> None:
-    """Requested, added, removed; and what is old news of the removed is not told."""
+def test_a_friendship_is_shown_from_the_request_to_its_end() -> None:
+    """Requested, added, removed; an older message about the removed friend is not shown."""
     view = FriendList()
     asked = message("friend.requested", 10, userId="ann", name="Ann", requestedBy="ann")
     added = message("friend.added", 20, userId="ann", name="Ann", online=False, at=0)
     removed = message("friend.removed", 30, userId="ann", name="Ann")
-    assert told(view, asked, added, removed, online("ann", 25)) == [
+    assert changes_of(view, asked, added, removed, online("ann", 25)) == [
         ("requested", "ann"),
         ("added", "ann"),
         ("removed", "ann"),
     ]
 
 
-def test_a_request_that_ends_is_told_as_answered() -> None:
-    """Declined and withdrawn look alike."""
+def test_a_request_that_ends_is_shown_as_answered() -> None:
+    """Declined and cancelled look the same."""
     view = FriendList()
     asked = message("friend.requested", 10, userId="ann", name="Ann", requestedBy="ann")
-    assert told(view, asked, message("friend.removed", 20, userId="ann")) == [
+    assert changes_of(view, asked, message("friend.removed", 20, userId="ann")) == [
         ("requested", "ann"),
         ("answered", "ann"),
     ]
@@ -110,8 +110,8 @@ EVENTS = st.one_of(
 
 @given(st.lists(EVENTS, max_size=30))
 @settings(max_examples=300, deadline=None)
-def test_whoever_adds_up_the_changes_gets_the_picture(events: list[dict[str, Any]]) -> None:
-    """After a first sync, in any order of arrival: the changes told are exactly those shown."""
+def test_all_changes_add_up_to_the_view(events: list[dict[str, Any]]) -> None:
+    """After a first sync, in any order of arrival: the reported changes are exactly those of the view."""
     view = FriendList()
     apply(view, sync(0))
     shown: set[str] = set()

@@ -1,4 +1,4 @@
-"""A client's picture: the newest counts, removals last, syncs are whole. In any order and with repeats."""
+"""A client's view: the newest message wins, removals last, syncs apply as a whole. In any order and with repeats."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def sync(ts: int, *friends: str, budget: int = encoding.MAX_BODY_BYTES) -> list[
 
 
 def shown(*messages: dict[str, Any]) -> set[str]:
-    """Who is online after these."""
+    """Friends online after these messages."""
     view = FriendList()
     for message in messages:
         view.apply(message)
     return view.online
 
 
-def test_the_newest_stamp_counts_in_any_order() -> None:
-    """And twice is once."""
-    said = [online("ann", 1), offline("ann", 2), online("ann", 3)]
-    for order in permutations([*said, said[0]]):
+def test_the_newest_ts_wins_in_any_order() -> None:
+    """With a repeat."""
+    messages = [online("ann", 1), offline("ann", 2), online("ann", 3)]
+    for order in permutations([*messages, messages[0]]):
         assert shown(*order) == {"ann"}
 
 
-def test_on_a_tie_a_notice_beats_a_sync_and_then_the_later_presence_counts() -> None:
+def test_on_a_tie_a_notification_wins_over_a_sync_and_then_the_later_presence_wins() -> None:
     """In any order."""
     for order in permutations([online("ann", 5), *sync(5)]):
         assert shown(*order) == {"ann"}
@@ -63,7 +63,7 @@ def test_on_a_tie_a_notice_beats_a_sync_and_then_the_later_presence_counts() -> 
 
 
 def test_nothing_older_passes_a_removal() -> None:
-    """A sync of before, too; being friends again is newer."""
+    """Nor does an older sync; a new friendship is newer."""
     for order in permutations([online("ann", 1), removed("ann", 2), *sync(1, "ann")]):
         assert shown(*order) == set()
     for order in permutations([removed("ann", 2), added("ann", 3, True)]):
@@ -71,13 +71,13 @@ def test_nothing_older_passes_a_removal() -> None:
 
 
 def test_a_sync_is_the_floor_for_friends_not_in_it() -> None:
-    """A late notice of before is not news."""
+    """An older notification that arrives late is ignored."""
     assert shown(*sync(5, "bob"), online("ann", 4)) == {"bob"}
     assert shown(*sync(5, "bob"), online("ann", 6)) == {"ann", "bob"}
 
 
-def test_the_parts_of_a_sync_count_together() -> None:
-    """Half of one changes nothing; a newer one discards it."""
+def test_the_parts_of_a_sync_are_applied_together() -> None:
+    """An incomplete sync changes nothing; a newer one discards it."""
     first, second = sync(5, "ann", "bob", budget=513)
     assert shown(online("cat", 1), first) == {"cat"}
     assert shown(online("cat", 1), second, first) == {"ann", "bob"}
@@ -85,8 +85,7 @@ def test_the_parts_of_a_sync_count_together() -> None:
     assert shown(first, *newer, second) == {"dan", "eve"}
 
 
-def test_requests_come_and_go() -> None:
-    """The newest relation counts."""
+def test_the_newest_friendship_event_decides_a_request() -> None:
     view = FriendList()
     payload = {"userId": "ann", "name": "Ann", "requestedBy": "ann"}
     view.apply(json.loads(encoding.message("friend.requested", "e", 5, json.dumps(payload))))
@@ -97,8 +96,8 @@ def test_requests_come_and_go() -> None:
     assert view.requests == {}
 
 
-def test_a_page_merges_by_its_stamp() -> None:
-    """An answer older than a notice does not undo it."""
+def test_a_page_merges_by_its_ts() -> None:
+    """A response older than a notification does not undo it."""
     view = FriendList()
     view.apply(online("ann", 5))
     view.page([{"id": "ann", "online": False, "name": "Ann"}, {"id": "bob", "online": True}], 4)
@@ -119,8 +118,8 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.randoms())
-def test_repeats_never_change_the_picture(events: list[dict[str, Any]], chance: Any) -> None:
-    """Everything told again, in its order, leaves the same view."""
+def test_repeats_never_change_the_view(events: list[dict[str, Any]], chance: Any) -> None:
+    """All messages repeated in their order leave the same view."""
     assert shown(*events, *events) == shown(*events, *events, *events)
     again = [*events, chance.choice(events)] if events else events
     assert shown(*again, *events) == shown(*events, *again[len(events) :], *events)

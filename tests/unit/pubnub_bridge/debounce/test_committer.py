@@ -48,7 +48,19 @@ class Graph:
     async def read_snapshots(self, ids: Sequence[str]) -> list[PresenceSnapshot]:
         """Each has the same friend."""
         return [
-            PresenceSnapshot(user, user, True, False, True, 1000, 0, ["friend"], ["friend"], 1, ts)
+            PresenceSnapshot(
+                user=user,
+                name=user,
+                online=True,
+                invisible=False,
+                present=True,
+                presence_at=1000,
+                last_seen=0,
+                online_friends=["friend"],
+                visible_friends=["friend"],
+                total_friends=1,
+                ts=ts,
+            )
             for ts, user in enumerate(ids, 1)
         ]
 

@@ -67,21 +67,21 @@ def test_fast_coming_and_going_is_no_storm() -> None:
         assert not made.update(second * 1000, ONLINE, {})
 
 
-def test_who_is_back_before_friends_were_told_has_not_moved() -> None:
+def test_a_user_who_is_back_before_friends_were_notified_has_not_moved() -> None:
     """A flap does not count, neither as a leave nor, later, as a join."""
-    hold, made = Debouncer(times=DebounceTimes(5000, 5000, 5000)), detector()
-    hold.load({str(number): 1 for number in range(100)})
+    debouncer, made = Debouncer(times=DebounceTimes(5000, 5000, 5000)), detector()
+    debouncer.load({str(number): 1 for number in range(100)})
     for start, online in ((1000, False), (4000, True)):
         for user in range(100):
             made.observe(
-                hold.add([PresenceEvent(str(user), online, start, 0, "")], f"{start}-{user}").transitions
+                debouncer.add([PresenceEvent(str(user), online, start, 0, "")], f"{start}-{user}").transitions
             )
     for now in range(4000, 30_000, 500):
-        assert not made.update(now, {0: 100}, hold.pending_leaves)
+        assert not made.update(now, {0: 100}, debouncer.pending_leaves)
 
 
 def test_a_tenth_of_one_shard_is_a_storm_of_that_shard_alone() -> None:
-    """Leaves elsewhere wait no longer than ever."""
+    """Leaves elsewhere are debounced as usual."""
     made = detector()
     made.observe(leaves(50, 5, 1000))
     (storm,) = made.update(1000, ONLINE, {5: 50}).began
@@ -91,7 +91,7 @@ def test_a_tenth_of_one_shard_is_a_storm_of_that_shard_alone() -> None:
 
 
 def test_two_shards_of_a_partition_are_a_storm_of_it() -> None:
-    """And are told as one storm, not as three."""
+    """And are reported as one storm, not as three."""
     made = detector()
     made.observe([*leaves(60, 1, 1000), *leaves(60, 5, 1000)])
     made.update(1000, ONLINE, {})
@@ -99,8 +99,8 @@ def test_two_shards_of_a_partition_are_a_storm_of_it() -> None:
     assert made.extended_shards(1) == frozenset({1, 5})
 
 
-def test_a_tenth_of_everybody_is_one_storm_and_a_reason_to_doubt() -> None:
-    """All shards are covered; clients are told that presence is not known."""
+def test_a_tenth_of_all_users_is_one_storm_and_presence_is_degraded() -> None:
+    """All shards are covered; clients learn that presence is not certain."""
     made = detector()
     made.observe([one for shard in range(8) for one in leaves(50, shard, 1000)])
     made.update(1000, ONLINE, {})
@@ -111,22 +111,22 @@ def test_a_tenth_of_everybody_is_one_storm_and_a_reason_to_doubt() -> None:
     assert made.degraded == "a storm: 400 of 4,000 left within 10 s"
 
 
-def test_a_mass_join_widens_the_window_and_holds_no_leave() -> None:
-    """Even at a start with nobody online; what is shown is not in doubt."""
+def test_a_mass_join_widens_the_window_and_extends_no_leave() -> None:
+    """Even at a start with no user online; presence is not degraded."""
     made = detector()
     made.observe([StateTransition(3, False, 1000)] * 20)
     made.update(1000, dict.fromkeys(range(4), 0), {})
     assert (made.batch_window_seconds, made.extended_shards(3), made.degraded) == (3.0, frozenset(), None)
 
 
-def test_a_few_people_are_no_storm_whatever_their_share() -> None:
+def test_a_few_users_are_no_storm_whatever_their_share() -> None:
     """A team of nineteen goes home."""
     made = detector()
     made.observe(leaves(19, 0, 1000))
     assert not made.update(1000, {0: 19}, {})
 
 
-def test_a_storm_lasts_while_half_of_its_mark_is_held() -> None:
+def test_a_storm_lasts_while_half_of_its_threshold_is_pending() -> None:
     """The wave is over after its span; who has not come back keeps it on."""
     made = detector()
     made.observe([one for shard in range(8) for one in leaves(50, shard, 1000)])
@@ -148,7 +148,7 @@ def test_a_storm_of_a_partition_that_is_not_owned_any_more_is_over() -> None:
     assert not made.update(1000, {0: 1000}, {})
 
 
-def test_storm_mode_can_be_switched_off() -> None:
+def test_storm_protection_can_be_disabled() -> None:
     """Then nothing is a storm."""
     made = detector(enabled=False)
     made.observe(leaves(4000, 0, 1000))
@@ -162,8 +162,10 @@ waves = st.lists(
 
 
 @given(waves)
-def test_every_storm_had_its_mark_and_ends_once_all_is_quiet(steps: list[tuple[int, bool, int, int]]) -> None:
-    """Whatever comes: never below the mark, never for ever, and all covered shards are of storms that are on."""
+def test_every_storm_reached_its_threshold_and_ends_once_all_is_quiet(
+    steps: list[tuple[int, bool, int, int]],
+) -> None:
+    """Whatever comes: never below the threshold, never without end, and extended shards belong to active storms."""
     made, now = detector(), 0
     for shard, left, number, later in steps:
         now += later
@@ -181,51 +183,51 @@ def test_every_storm_had_its_mark_and_ends_once_all_is_quiet(steps: list[tuple[i
         st.tuples(st.sampled_from("abc"), st.booleans(), st.booleans(), st.integers(1, 9000)), max_size=30
     )
 )
-def test_a_leave_waits_its_hold_at_least_and_the_storm_hold_at_most(
+def test_a_leave_is_debounced_at_least_as_usual_and_at_most_as_in_a_storm(
     steps: list[tuple[str, bool, bool, int]],
 ) -> None:
-    """However storms come and go meanwhile; and what is held by shard is counted right."""
-    hold, now, left = Debouncer(times=DebounceTimes(5000, 5000, 5000)), 1000, dict[str, int]()
-    hold.load(dict.fromkeys("abc", 0))
+    """However storms come and go; and the pending leaves of each shard are counted right."""
+    debouncer, now, left = Debouncer(times=DebounceTimes(5000, 5000, 5000)), 1000, dict[str, int]()
+    debouncer.load(dict.fromkeys("abc", 0))
     for number, (user, online, storm, later) in enumerate(steps):
-        hold.extend(frozenset({0}) if storm else frozenset(), 20_000)
-        if online or user not in hold.online:
+        debouncer.extend(frozenset({0}) if storm else frozenset(), 20_000)
+        if online or user not in debouncer.online:
             left.pop(user, None)
         else:
             left.setdefault(user, now)
-        hold.add([PresenceEvent(user, online, now, 0, "")], str(number))
+        debouncer.add([PresenceEvent(user, online, now, 0, "")], str(number))
         now += later
-        for change in hold.take(now, 10):
+        for change in debouncer.take(now, 10):
             if not change.online and change.notify:
                 assert now - left.pop(change.user) >= 5000
-            hold.resolved(change)
+            debouncer.resolved(change)
         assert all(now - since < 20_000 for since in left.values())
-        assert +hold.pending_leaves == (Counter({0: len(left)}) if left else Counter())
+        assert +debouncer.pending_leaves == (Counter({0: len(left)}) if left else Counter())
 
 
-def test_a_leave_that_waits_already_waits_longer_once_a_storm_is_seen() -> None:
-    """And no longer than ever once the storm is over; a time-out counts like a leave, a join is not touched."""
-    hold = Debouncer(times=DebounceTimes(online=5000, leave=5000, timeout=1000))
-    hold.load({"ann": 1, "bob": 1})
-    hold.add(
+def test_a_pending_leave_is_debounced_longer_once_a_storm_begins() -> None:
+    """And as usual once the storm is over; a time-out counts like a leave, a join is not touched."""
+    debouncer = Debouncer(times=DebounceTimes(online=5000, leave=5000, timeout=1000))
+    debouncer.load({"ann": 1, "bob": 1})
+    debouncer.add(
         [PresenceEvent("ann", False, 1000, 7, "leave"), PresenceEvent("bob", False, 1000, 7, "timeout")], "1"
     )
-    hold.add([PresenceEvent("cat", True, 1000, 7, "join")], "2")
-    hold.extend(frozenset({7}), 30_000)
-    assert [change.user for change in hold.take(30_999, 10)] == ["cat"]
-    hold.extend(frozenset(), 30_000)
-    assert hold.next_due() == 2000
-    assert {change.user for change in hold.take(30_999, 10)} == {"ann", "bob"}
-    assert hold.take(99_000, 10) == []
+    debouncer.add([PresenceEvent("cat", True, 1000, 7, "join")], "2")
+    debouncer.extend(frozenset({7}), 30_000)
+    assert [change.user for change in debouncer.take(30_999, 10)] == ["cat"]
+    debouncer.extend(frozenset(), 30_000)
+    assert debouncer.next_due() == 2000
+    assert {change.user for change in debouncer.take(30_999, 10)} == {"ann", "bob"}
+    assert debouncer.take(99_000, 10) == []
 
 
-def test_who_is_back_within_the_storm_hold_was_never_gone() -> None:
-    """Friends are told nothing, not two things."""
-    hold = Debouncer(times=DebounceTimes(5000, 5000, 5000))
-    hold.load({"ann": 1})
-    hold.extend(frozenset({0}), 30_000)
-    hold.add([PresenceEvent("ann", False, 1000, 0, "leave")], "1")
-    assert hold.take(20_000, 10) == []
-    assert hold.add([PresenceEvent("ann", True, 20_000, 0, "join")], "2").flaps == 1
-    (change,) = hold.take(20_000, 10)
+def test_a_user_who_is_back_within_the_extended_time_was_never_gone() -> None:
+    """Friends get no message, not two."""
+    debouncer = Debouncer(times=DebounceTimes(5000, 5000, 5000))
+    debouncer.load({"ann": 1})
+    debouncer.extend(frozenset({0}), 30_000)
+    debouncer.add([PresenceEvent("ann", False, 1000, 0, "leave")], "1")
+    assert debouncer.take(20_000, 10) == []
+    assert debouncer.add([PresenceEvent("ann", True, 20_000, 0, "join")], "2").flaps == 1
+    (change,) = debouncer.take(20_000, 10)
     assert (change.online, change.notify) == (True, False)

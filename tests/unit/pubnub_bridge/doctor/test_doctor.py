@@ -1,4 +1,4 @@
-"""What the doctor makes of options and of what servers say, without any of them."""
+"""The doctor's findings on settings and on what servers report, without any server."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from graph_service.errors import SetupError
 from graph_service.settings import load
 from pubnub_bridge.doctor import options
-from pubnub_bridge.doctor.backends import judged, skew
+from pubnub_bridge.doctor.backends import check_info, skew
 from pubnub_bridge.doctor.finding import Finding, State, failed, report
 from pubnub_bridge.doctor.probe import ProbeEvents
-from pubnub_bridge.doctor.pubnub import judged as presence
+from pubnub_bridge.doctor.pubnub import check_presence
 from pubnub_bridge.settings import Settings
 
 GOOD = {
@@ -25,13 +25,13 @@ GOOD = {
 
 
 def wrong(findings: list[Finding]) -> set[tuple[str, State]]:
-    """Check and state of all that is not fine; each says what to do."""
+    """Check and state of all findings that are not fine; each has a remedy."""
     assert all(one.todo for one in findings if one.state is not State.FINE)
     return {(one.check, one.state) for one in findings if one.state is not State.FINE}
 
 
 @pytest.mark.parametrize(
-    ("said", "expected"),
+    ("changed", "expected"),
     [
         ({}, set()),
         ({"valkey_version": "6.2.1"}, {("server", State.FAILURE)}),
@@ -42,13 +42,15 @@ def wrong(findings: list[Finding]) -> set[tuple[str, State]]:
         ({"role": "slave"}, {("role", State.FAILURE)}),
     ],
 )
-def test_a_queue_that_may_forget_is_a_failure(said: dict[str, str], expected: set[tuple[str, State]]) -> None:
+def test_a_queue_that_can_lose_data_is_a_failure(
+    changed: dict[str, str], expected: set[tuple[str, State]]
+) -> None:
     """Version, persistence, eviction, memory and role."""
-    assert wrong(judged(GOOD | said)) == expected
+    assert wrong(check_info(GOOD | changed)) == expected
 
 
-def test_clocks_apart_are_told_before_they_do_harm() -> None:
-    """Fine, a warning from 5 s on, a failure from a minute on, where signatures are refused."""
+def test_clock_skew_is_reported_before_signatures_fail() -> None:
+    """Fine, a warning from 5 s, a failure from a minute, where PubNub rejects signatures."""
     assert [skew("graph", ahead).state for ahead in (0.4, -6.0, 61.0)] == [
         State.FINE,
         State.WARNING,
@@ -56,8 +58,8 @@ def test_clocks_apart_are_told_before_they_do_harm() -> None:
     ]
 
 
-def test_a_development_setup_is_warned_of_and_a_production_one_is_not() -> None:
-    """The same options: warnings on a developer's machine; with the doors locked there is nothing to say."""
+def test_unsafe_settings_are_warnings_in_development_and_a_safe_production_has_none() -> None:
+    """Each unsafe setting is a warning on a developer's machine; with safe settings there is none."""
     loose = Settings(
         environment="development",
         access_manager=False,
@@ -67,7 +69,7 @@ def test_a_development_setup_is_warned_of_and_a_production_one_is_not() -> None:
         pubnub_publish_key="demo",
         jwt_secret="short",
     )
-    found = options.look(loose)
+    found = options.check(loose)
     assert wrong(found) == {
         (name, State.WARNING) for name in ("environment", "secrets", "demo login", "tokens", "TLS", "keys")
     }
@@ -82,17 +84,17 @@ def test_a_development_setup_is_warned_of_and_a_production_one_is_not() -> None:
         jwt_issuer="us",
         neo4j_password="n" * 16,
     )
-    assert wrong(options.look(safe)) == set()
-    assert report(options.look(safe))["ok"] is True
+    assert wrong(options.check(safe)) == set()
+    assert report(options.check(safe))["ok"] is True
 
 
-def test_an_incomplete_setup_fails() -> None:
-    """Nobody could call an API without a JWT option."""
-    assert ("complete", State.FAILURE) in wrong(options.look(Settings(environment="development")))
+def test_an_incomplete_setup_is_a_failure() -> None:
+    """Without a JWT option no user could call the API."""
+    assert ("complete", State.FAILURE) in wrong(options.check(Settings(environment="development")))
 
 
 @pytest.mark.parametrize(
-    ("heard", "here", "expected"),
+    ("events", "here", "expected"),
     [
         (ProbeEvents(), 0, {("presence", State.FAILURE)}),
         (ProbeEvents(), 25, {("presence", State.FAILURE)}),
@@ -101,11 +103,11 @@ def test_an_incomplete_setup_fails() -> None:
         (ProbeEvents(announced={"a"}), 25, set()),
     ],
 )
-def test_presence_is_judged_by_what_the_probe_caused(
-    heard: ProbeEvents, here: int, expected: set[tuple[str, State]]
+def test_presence_is_checked_by_the_events_of_the_probe(
+    events: ProbeEvents, here: int, expected: set[tuple[str, State]]
 ) -> None:
-    """Off, without events, without Deltas, with them, and where they cannot be seen."""
-    assert wrong(presence(heard, here)) == expected
+    """Off, without events, without Deltas, with them, and where they cannot be tested."""
+    assert wrong(check_presence(events, here)) == expected
 
 
 SAFE = {
@@ -143,20 +145,20 @@ UNSAFE: list[tuple[dict[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "named"), UNSAFE, ids=[str(given) for given, _ in UNSAFE])
+@pytest.mark.parametrize(("unsafe", "name"), UNSAFE, ids=[str(unsafe) for unsafe, _ in UNSAFE])
 def test_each_unsafe_setting_is_refused_in_production_by_its_name(
-    given: dict[str, object], named: str
+    unsafe: dict[str, object], name: str
 ) -> None:
-    """Where it is read already, or by the doctor, whose exit code tells of it; without it all is well."""
-    assert not failed(options.look(load(Settings, **SAFE)))
-    assert named in refused(SAFE | given)
+    """At the start, or by the doctor with exit code 1; without it there is no failure."""
+    assert not failed(options.check(load(Settings, **SAFE)))
+    assert name in refused(SAFE | unsafe)
 
 
-def refused(given: dict[str, object]) -> str:
-    """What is said against these options."""
+def refused(values: dict[str, object]) -> str:
+    """The messages against these settings."""
     try:
-        settings = load(Settings, **given)
+        settings = load(Settings, **values)
     except SetupError as refusal:
         return str(refusal)
-    failures = [one for one in options.look(settings) if one.state is State.FAILURE]
-    return " ".join(f"{one.check} {one.seen} {one.todo}" for one in failures)
+    failures = [one for one in options.check(settings) if one.state is State.FAILURE]
+    return " ".join(f"{one.check} {one.found} {one.todo}" for one in failures)

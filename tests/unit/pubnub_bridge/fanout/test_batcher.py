@@ -1,4 +1,4 @@
-"""Letters: what goes into one, when it is due, which entries are still needed. The clock is a number."""
+"""The batcher, moved by hand: what goes into a batch, when it is due, which entries are still needed."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def event(user: str, kind: str, ts: int, at: int = 0) -> Event:
     return Event(user, kind, at or ts, ts, f"{user} {kind} {ts}".encode())
 
 
-def told(batch: PendingBatch) -> list[str]:
-    """The bodies of a letter."""
+def published(batch: PendingBatch) -> list[str]:
+    """The bodies of a batch."""
     return [one.body.decode() for one in batch.events()]
 
 
-def test_a_lone_notice_is_due_at_once() -> None:
+def test_a_single_notification_is_due_at_once() -> None:
     """Calm costs nothing."""
     one = Batcher()
     one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], now=10.0)
@@ -27,8 +27,8 @@ def test_a_lone_notice_is_due_at_once() -> None:
     assert [batch.inbox for batch in one.take(10.0, 9)] == ["bob", "cat"]
 
 
-def test_in_a_window_everything_for_one_inbox_becomes_one_letter() -> None:
-    """Of several events about one friend the newest is told."""
+def test_in_a_window_everything_for_one_inbox_becomes_one_batch() -> None:
+    """Of several events about one friend the newest is published."""
     one = Batcher()
     one.add([Notification(event("ann", "offline", 2), ["bob"])], 0.0, window=1.0)
     one.add(
@@ -38,12 +38,12 @@ def test_in_a_window_everything_for_one_inbox_becomes_one_letter() -> None:
     )
     assert one.take(0.9, 9) == []
     (batch,) = one.take(1.0, 9)
-    assert told(batch) == ["ann offline 2", "cat online 3"]
+    assert published(batch) == ["ann offline 2", "cat online 3"]
     assert one.coalesced == 1
 
 
 def test_what_waits_goes_out_as_soon_as_the_window_allows_it() -> None:
-    """A storm's letters do not wait on when it is over; a window that opens moves none of them."""
+    """The batches of a storm do not linger when it is over; a window that opens moves none of them."""
     one = Batcher(BatchWindow(min_interval_seconds=0.1))
     one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], 0.0, window=30.0)
     one.add([Notification(event("dan", "online", 2), ["eve"])], 5.0, window=30.0)
@@ -59,31 +59,31 @@ def test_what_waits_goes_out_as_soon_as_the_window_allows_it() -> None:
 
 
 def test_a_sync_does_not_wait_for_the_window_and_takes_along_what_does() -> None:
-    """Whoever arrives in the middle of a storm sees their friends."""
+    """A user who arrives in the middle of a storm sees their friends."""
     one = Batcher()
     one.add([Notification(event("ann", "online", 1), ["bob"])], 0.0, window=30.0)
     one.add([SyncNotification("bob", 2, 1, ["ann"])], 1.0, window=30.0)
     (batch,) = one.take(1.0, 9)
     assert batch.sync is not None
-    assert told(batch) == ["ann online 1"]
+    assert published(batch) == ["ann online 1"]
 
 
 def test_a_presence_older_than_the_queued_end_is_dropped() -> None:
     """One that is newer means that they are friends again."""
     one = Batcher()
-    notices = [
+    events = [
         event("ann", "online", 1),
         event("ann", "removed", 2),
         event("cat", "removed", 2),
         event("cat", "online", 3),
     ]
-    one.add([Notification(one_event, ["bob"]) for one_event in notices], 0.0)
+    one.add([Notification(one_event, ["bob"]) for one_event in events], 0.0)
     (batch,) = one.take(0.0, 9)
-    assert told(batch) == ["ann removed 2", "cat removed 2", "cat online 3"]
+    assert published(batch) == ["ann removed 2", "cat removed 2", "cat online 3"]
 
 
-def test_letters_to_one_inbox_keep_a_distance_and_their_order() -> None:
-    """The next one waits for the answer to the last, and a little longer."""
+def test_batches_to_one_inbox_keep_a_minimum_interval_and_their_order() -> None:
+    """The next one waits until the last is done, and a little longer."""
     one = Batcher(BatchWindow(min_interval_seconds=0.1))
     one.add([Notification(event("ann", "online", 1), ["bob"])], 0.0)
     (first,) = one.take(0.0, 9)
@@ -91,18 +91,18 @@ def test_letters_to_one_inbox_keep_a_distance_and_their_order() -> None:
     assert one.take(5.0, 9) == []
     one.done(first, 5.0)
     assert one.take(5.05, 9) == []
-    assert told(one.take(5.1, 9)[0]) == ["ann offline 2"]
+    assert published(one.take(5.1, 9)[0]) == ["ann offline 2"]
 
 
 def test_an_entry_is_needed_until_all_before_it_are_done() -> None:
-    """A letter may hold the first half of one and the second of another."""
+    """A batch may contain the first half of one and the second of another."""
     one = Batcher()
     first = one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], 0.0)
     second = one.add([Notification(event("dan", "online", 2), ["bob"])], 0.0)
-    letters = one.take(0.0, 9)
-    one.done(letters[0], 0.0)
+    batches = one.take(0.0, 9)
+    one.done(batches[0], 0.0)
     assert one.finished() == []
-    one.done(letters[1], 0.0)
+    one.done(batches[1], 0.0)
     assert one.finished() == [first, second]
 
 
@@ -113,7 +113,7 @@ def test_an_empty_entry_is_finished_at_once() -> None:
     assert one.finished() == [generation]
 
 
-def test_one_sync_waits_and_a_read_one_replaces_an_owed_one() -> None:
+def test_one_sync_is_pending_and_one_that_is_read_replaces_one_that_is_not() -> None:
     """And of two that were read the newer."""
     one = Batcher()
     one.add(
@@ -139,7 +139,7 @@ def test_a_user_gets_at_most_one_sync_a_second() -> None:
 
 
 def test_the_push_at_a_join_is_left_out_after_one_that_was_asked_for() -> None:
-    """The client asked when it had connected; the join comes an interval later."""
+    """The client asked when it had connected; the join comes a presence interval later."""
     one = Batcher()
     one.add([SyncNotification("ann", reason="asked")], 0.0)
     one.done(one.take(0.0, 9)[0], 0.0)
@@ -149,22 +149,22 @@ def test_the_push_at_a_join_is_left_out_after_one_that_was_asked_for() -> None:
     assert len(one) == 1
 
 
-def test_what_failed_too_often_becomes_an_owed_sync_but_a_relation_is_kept() -> None:
-    """A sync tells presence anew; who is a friend is in no sync."""
+def test_what_failed_too_often_becomes_a_pending_sync_but_a_friendship_event_stays() -> None:
+    """A sync contains presence; friendship is in no sync."""
     batch = PendingBatch("bob", 1, 0.0)
     batch.put(event("ann", "online", 1))
     batch.put(event("cat", "added", 2))
-    again = batch.to_requeue(max_tries=3)
-    assert [notice.tries for notice in again if isinstance(notice, Notification)] == [1, 1]
+    requeued = batch.to_requeue(max_tries=3)
+    assert [one.tries for one in requeued if isinstance(one, Notification)] == [1, 1]
     batch.tries = 3
-    kept, owed = batch.to_requeue(max_tries=3)
-    assert isinstance(kept, Notification)
-    assert kept.event.kind == "added"
-    assert owed == SyncNotification("bob", reason="lost")
+    friendship, sync = batch.to_requeue(max_tries=3)
+    assert isinstance(friendship, Notification)
+    assert friendship.event.kind == "added"
+    assert sync == SyncNotification("bob", reason="lost")
 
 
-def test_the_window_opens_with_the_delay_and_closes_by_and_by() -> None:
-    """None when calm, twice the delay in a storm, never more than the longest."""
+def test_the_window_opens_with_the_lateness_and_closes_by_and_by() -> None:
+    """None when calm, twice the lateness under load, never more than the maximum."""
     one = AdaptiveWindow(BatchWindow(min_seconds=0.0, max_seconds=30.0, calm_seconds=0.05))
     assert one.observe(0.04, 0.0) == 0.0
     assert one.observe(1.0, 1.0) == 2.0
@@ -175,7 +175,7 @@ def test_the_window_opens_with_the_delay_and_closes_by_and_by() -> None:
 
 
 def test_times_of_quiet_inboxes_are_forgotten() -> None:
-    """Memory does not grow with everybody ever told."""
+    """Memory does not grow with every user ever published to."""
     one = Batcher()
     one.add([SyncNotification("ann", reason="asked")], 0.0)
     one.done(one.take(0.0, 9)[0], 0.0)

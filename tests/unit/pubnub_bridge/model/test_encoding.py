@@ -137,7 +137,7 @@ def end(user: str, **more: object) -> End:
 def sent(a: End, b: End, friends: bool = False) -> dict[str, dict[str, object]]:
     """The message in each inbox."""
     notifications = NotificationBatch(partition=lambda _user: 0)
-    add_friendship_events(ChangedPair("n", a, b, friends, 0, 5), notifications)
+    add_friendship_events(ChangedPair(node="n", a=a, b=b, friends=friends, since=0, ts=5), notifications)
     found = {}
     for one in notifications.by_partition.get(0, []):
         assert isinstance(one, Notification)

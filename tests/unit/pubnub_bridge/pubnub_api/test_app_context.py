@@ -74,7 +74,19 @@ class Reads:
 
 def snapshot(user: str, friends: Sequence[str] = ()) -> PresenceSnapshot:
     """A user who is online, with these friends online."""
-    return PresenceSnapshot(user, user, True, False, True, 1, 1, friends, friends, len(friends), 1)
+    return PresenceSnapshot(
+        user=user,
+        name=user,
+        online=True,
+        invisible=False,
+        present=True,
+        presence_at=1,
+        last_seen=1,
+        online_friends=friends,
+        visible_friends=friends,
+        total_friends=len(friends),
+        ts=1,
+    )
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The two dated files: whole, and refused by name where a copy of one is wrong."""
+"""The two dated files are valid, and a wrong copy is rejected with the file's name."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pubnub_bridge.sizing import figures
 from pubnub_bridge.sizing.figures import BadFigures
 
 
-def test_prices_carry_their_date_and_where_they_stand() -> None:
-    """So that a reader can see how old they are."""
+def test_prices_carry_their_date_and_source() -> None:
+    """So that a reader knows how old they are."""
     prices = figures.prices()
     assert prices.date.year >= 2026
     assert prices.source.startswith("https://www.pubnub.com/")
@@ -26,7 +26,7 @@ def test_unit_costs_name_the_run_they_come_from() -> None:
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes", "told"),
+    ("was", "becomes", "message"),
     [
         ("edge = 0.000033", "edge = -1", "transaction.edge"),
         ("signal = 0.000008", "", "transaction.signal"),
@@ -34,20 +34,20 @@ def test_unit_costs_name_the_run_they_come_from() -> None:
         ("date = 2026", "date = #", "Invalid"),
     ],
 )
-def test_a_wrong_price_list_is_told_by_file_and_field(
-    tmp_path: Path, was: str, becomes: str, told: str
+def test_a_wrong_price_list_is_rejected_with_file_and_field(
+    tmp_path: Path, was: str, becomes: str, message: str
 ) -> None:
-    """Never half a bill."""
+    """Never an incomplete bill."""
     text = figures.PRICES.read_text(encoding="utf-8")
     assert was in text
     file = tmp_path / "prices.toml"
     file.write_text(text.replace(was, becomes), encoding="utf-8")
     with pytest.raises(BadFigures, match=r"prices\.toml") as refused:
         figures.prices(file)
-    assert told in str(refused.value)
+    assert message in str(refused.value)
 
 
-def test_a_price_list_that_is_not_there_is_told_by_its_name(tmp_path: Path) -> None:
-    """Rather than by a traceback."""
+def test_a_missing_price_list_is_rejected_with_its_name(tmp_path: Path) -> None:
+    """Instead of a traceback."""
     with pytest.raises(BadFigures, match=r"nowhere\.toml"):
         figures.prices(tmp_path / "nowhere.toml")

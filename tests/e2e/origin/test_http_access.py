@@ -1,4 +1,4 @@
-"""Access Manager over plain HTTP: grants, revocations, and what every family answers without a right."""
+"""Access Manager over plain HTTP: grants, revocations, and every family's response without a right."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def forbidden(**payload: list[str]) -> tuple[int, Any]:
     }
 
 
-async def test_a_grant_answers_with_a_token(client: Client) -> None:
+async def test_a_grant_returns_a_token(client: Client) -> None:
     """The recorded body; the token begins as every token does."""
     status, answer = await client.signed("POST", GRANT, {"ttl": 60, "permissions": SHARD})
     token = answer["data"]["token"]
@@ -82,7 +82,7 @@ async def test_a_grant_must_be_signed_well_and_in_time(client: Client) -> None:
 
 
 async def test_a_signature_is_good_by_real_time_while_the_virtual_clock_is_elsewhere(client: Client) -> None:
-    """Otherwise nobody could be granted anything after a jump."""
+    """Otherwise no grant would be possible after a jump."""
     client.origin.clock.advance(86_400)
     assert (await client.signed("POST", GRANT, {"ttl": 1, "permissions": SHARD}))[0] == 200
 
@@ -194,7 +194,7 @@ async def test_every_right_of_app_context_opens_its_endpoint(client: Client) -> 
 
 
 async def test_an_expired_token_is_refused_everywhere_by_virtual_time(client: Client) -> None:
-    """A minute passes in no time."""
+    """A minute of virtual time passes."""
     auth = await client.token(ttl=1, **SHARD)
     here_now = f"/v2/presence/sub-key/demo/channel/c1?auth={auth}"
     assert (await client.call("GET", here_now))[0] == 200
@@ -237,7 +237,6 @@ async def test_a_revocation_may_take_its_time(client: Client) -> None:
 
 
 async def test_an_expired_token_cannot_be_revoked(client: Client) -> None:
-    """The recorded refusal."""
     auth = await client.token(ttl=1, **SHARD)
     client.origin.clock.advance(61)
     detail = {"location": "token", "locationType": "path", "message": "Token is expired."}
@@ -282,14 +281,14 @@ async def test_a_token_for_one_user_serves_no_other(client: Client) -> None:
     assert await client.call("GET", f"{path}?uuid=u2&auth={auth}") == forbidden(channels=["c1"])
 
 
-async def test_with_access_manager_off_nothing_is_asked(client: Client) -> None:
+async def test_with_access_manager_off_every_request_is_allowed(client: Client) -> None:
     """The default of a keyset; any token or signature is let pass."""
     client.keyset.settings.access_manager = False
     for query in ("", "?auth=noise", "?signature=v2.x&timestamp=1"):
         assert (await client.call("GET", f"/v2/presence/sub-key/demo/channel/c1{query}"))[0] == 200
 
 
-async def test_a_pattern_opens_every_channel_it_matches(client: Client) -> None:
+async def test_a_pattern_grants_every_channel_it_matches(client: Client) -> None:
     """As the server's own publishing token does."""
     auth = await client.token(patterns={"channels": {"^inbox\\.": 2}})
     assert (await client.call("GET", f"/publish/demo/demo/0/inbox.u7/0/1?auth={auth}"))[0] == 200

@@ -1,4 +1,4 @@
-"""People, bulk upserts and suggestions on real Neo4j."""
+"""Users, bulk upserts and suggestions on real Neo4j."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from graph_service.friends.users import UserProfile, Users
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Flag, Pair, PairOutcome
 from tests.contract.test_flags import friends_of
-from tests.contract.test_friends import everybody, told, visible
+from tests.contract.test_friends import create_users, outbox, visible
 
 
 class Memory:
-    """Kept answers in a dict."""
+    """A cache in a dict."""
 
     def __init__(self) -> None:
         self.answers: dict[str, bytes] = {}
@@ -43,61 +43,61 @@ class Memory:
 
 
 async def test_a_user_is_created_once_and_renamed_after(graph: Graph) -> None:
-    """The answer says which; the shard is the product's function of the id."""
-    people = Users(graph, shard_of=len)
-    assert await people.upsert("ann", "Ann")
-    assert not await people.upsert("ann", "Ann B.")
-    upserted = await people.upsert_many(
+    """The result says which; the shard is a function of the id."""
+    users = Users(graph=graph, shard_of=len)
+    assert await users.upsert("ann", "Ann")
+    assert not await users.upsert("ann", "Ann B.")
+    upserted = await users.upsert_many(
         [UserProfile("ann", "Ann C."), UserProfile("ben", "Ben"), UserProfile("ben", "Benny")]
     )
     assert (list(upserted.created), list(upserted.renamed)) == (["ben"], ["ann"])
-    exported = await people.export("ben")
+    exported = await users.export("ben")
     assert exported["properties"] == {"id": "ben", "name": "Benny", "shard": 3}
 
 
-async def test_an_export_holds_ones_own_relations_and_no_block_by_others(graph: Graph) -> None:
-    """Nor a request that was hidden by one's own block."""
-    people = await everybody(graph, "ann", "ben", "cat", "dan", "eve")
-    friends = Friends(graph)
+async def test_an_export_has_the_users_own_relations_and_no_block_by_others(graph: Graph) -> None:
+    """Nor a request that the user's own block hides."""
+    users = await create_users(graph, "ann", "ben", "cat", "dan", "eve")
+    friends = Friends(graph=graph)
     await friends_of(graph, "ann", "ben")
     await friends.ask("ann", "cat")
     await friends.block("dan", "ann")
     await friends.block("ann", "eve")
     await friends.ask("eve", "ann")
-    exported = await people.export("ann")
+    exported = await users.export("ann")
     ids = {
         what: [id_ for id_, _ in exported[what]] for what in ("friends", "requested", "requests", "blocked")
     }
     assert ids == {"friends": ["ben"], "requested": ["cat"], "requests": [], "blocked": ["eve"]}
 
 
-async def test_an_erase_leaves_nothing_and_tells_friends(graph: Graph) -> None:
-    """A report per store; who only blocked or was blocked hears nothing."""
+async def test_an_erase_leaves_nothing_and_notifies_friends(graph: Graph) -> None:
+    """A report for each store; a user who only blocked or was blocked is not notified."""
 
     async def cache(_user: str) -> dict[str, int]:
         return {"dropped": 2}
 
-    await everybody(graph, "ann", "ben", "cat", "dan")
-    people = Users(graph, lambda _: 0, erasers={"cache": cache})
-    friends = Friends(graph)
+    await create_users(graph, "ann", "ben", "cat", "dan")
+    users = Users(graph=graph, shard_of=lambda _: 0, erasers={"cache": cache})
+    friends = Friends(graph=graph)
     await friends_of(graph, "ann", "ben")
     await friends.ask("ann", "cat")
     await friends.block("ann", "dan")
     await graph.statement("MATCH (o:Outbox) DELETE o")
-    report = await people.erase("ann")
+    report = await users.erase("ann")
     assert report == {"graph": {"friends": 1, "requests": 1, "blocks": 1, "told": 2}, "cache": {"dropped": 2}}
-    assert await told(graph) == [("ann", "ben"), ("ann", "cat")]
+    assert await outbox(graph) == [("ann", "ben"), ("ann", "cat")]
     assert (await visible(friends, "ben"))["friends"] == []
     with pytest.raises(UserNotFound):
-        await people.erase("ann")
+        await users.erase("ann")
     with pytest.raises(UserNotFound):
-        await people.export("ann")
+        await users.export("ann")
 
 
-async def test_each_pair_of_a_batch_has_its_answer(graph: Graph) -> None:
-    """Created, there already, or refused with the reason; the cap counts the batch's own pairs."""
-    await everybody(graph, "ann", "ben", "cat", "dan", "eve")
-    friends = Friends(graph)
+async def test_each_pair_of_a_batch_has_its_result(graph: Graph) -> None:
+    """Created, existing, or refused with the reason; the limit counts earlier pairs of the batch."""
+    await create_users(graph, "ann", "ben", "cat", "dan", "eve")
+    friends = Friends(graph=graph)
     await friends_of(graph, "ann", "ben")
     await friends.block("cat", "ben")
     await friends.ask("dan", "eve")
@@ -105,31 +105,31 @@ async def test_each_pair_of_a_batch_has_its_answer(graph: Graph) -> None:
         Pair("ben", "ann"), Pair("ann", "ann"), Pair("ann", "ghost"), Pair("ben", "cat"),
         Pair("ann", "cat", 77), Pair("cat", "ann"), Pair("ann", "dan"), Pair("eve", "dan"),
     ]  # fmt: skip
-    results = await Bulk(graph, friend_limit=2).batch(pairs)
+    results = await Bulk(graph=graph, friend_limit=2).batch(pairs)
     assert [(one.result.value, one.reason) for one in results] == [
         ("exists", ""), ("refused", "self"), ("refused", "unknown id ghost"), ("refused", "blocked"),
         ("created", ""), ("exists", ""), ("refused", "over the limit of 2 friends: ann"), ("created", ""),
     ]  # fmt: skip
     assert (await friends.one("ann", "cat")).friend.since == 77
     assert (await visible(friends, "dan"))["out"] == [], "the request is answered by the friendship"
-    again = await Bulk(graph, friend_limit=2).batch([pairs[4], pairs[7]])
+    again = await Bulk(graph=graph, friend_limit=2).batch([pairs[4], pairs[7]])
     assert {one.result for one in again} == {PairOutcome.EXISTS}
 
 
-async def test_a_batch_may_be_told_to_nobody(graph: Graph) -> None:
-    """A first import is no news."""
-    await everybody(graph, "ann", "ben")
-    await Bulk(graph).batch([Pair("ann", "ben")], tell=False)
-    assert await told(graph) == []
+async def test_a_batch_may_notify_no_user(graph: Graph) -> None:
+    """A first import writes no outbox nodes."""
+    await create_users(graph, "ann", "ben")
+    await Bulk(graph=graph).batch([Pair("ann", "ben")], notify=False)
+    assert await outbox(graph) == []
 
 
 async def test_suggestions_are_exactly_the_friends_of_friends_by_number_of_mutuals(graph: Graph) -> None:
-    """Against a count in Python; friends, requests and blocks in either direction are left out."""
+    """Against a count in Python; friends, requests and blocks in either direction are excluded."""
     names = [f"u{number:02}" for number in range(40)]
-    await everybody(graph, *names)
+    await create_users(graph, *names)
     chance = random.Random(7)
     edges = {pair for pair in combinations(names, 2) if chance.random() < 0.2}
-    await Bulk(graph).batch([Pair(a, b) for a, b in edges])
+    await Bulk(graph=graph).batch([Pair(a, b) for a, b in edges])
     near = {name: {b if a == name else a for a, b in edges if name in (a, b)} for name in names}
     me = "u00"
     strangers = [name for name in names if name != me and name not in near[me]]
@@ -137,66 +137,68 @@ async def test_suggestions_are_exactly_the_friends_of_friends_by_number_of_mutua
     ranked = sorted(
         (name for name in strangers if mutuals[name]), key=lambda name: (-len(mutuals[name]), name)
     )
-    friends, suggestions = Friends(graph), SuggestionsFor(graph, Memory())
+    friends, suggestions = Friends(graph=graph), SuggestionsFor(graph=graph, cache=Memory())
     await friends.ask(me, ranked[0])
     await friends.block(ranked[2], me)
     await friends.ask(ranked[3], me)
-    await Flags(graph).write_flags([Flag(ranked[1], True, 5, 0)])
+    await Flags(graph=graph).write_flags([Flag(ranked[1], True, 5, 0)])
     left = [name for name in ranked if name not in (ranked[0], ranked[2], ranked[3])]
     top = await suggestions.top(me, limit=10)
-    assert not top.kept
-    assert [(one.id, one.mutual_count) for one in top.people] == [
+    assert not top.cached
+    assert [(one.id, one.mutual_count) for one in top.suggestions] == [
         (name, len(mutuals[name])) for name in left[:10]
     ]
-    assert [[m.id for m in one.mutuals] for one in top.people] == [mutuals[name][:3] for name in left[:10]]
-    assert [one.online for one in top.people] == [name == ranked[1] for name in left[:10]]
+    assert [[m.id for m in one.mutuals] for one in top.suggestions] == [
+        mutuals[name][:3] for name in left[:10]
+    ]
+    assert [one.online for one in top.suggestions] == [name == ranked[1] for name in left[:10]]
 
 
-async def test_a_kept_answer_is_used_until_a_friend_changes_and_never_shows_who_is_taken(
+async def test_a_cached_ranking_is_used_until_a_friend_changes_and_never_shows_taken_users(
     graph: Graph,
 ) -> None:
-    """Flags are fresh all the same."""
-    await everybody(graph, "ann", "ben", "cat", "dan")
+    """Flags are read fresh."""
+    await create_users(graph, "ann", "ben", "cat", "dan")
     await friends_of(graph, "ben", "ann", "cat", "dan")
     memory = Memory()
-    suggestions, friends = SuggestionsFor(graph, memory), Friends(graph)
-    assert [one.id for one in (await suggestions.top("ann")).people] == ["cat", "dan"]
-    await Flags(graph).write_flags([Flag("cat", True, 5, 0)])
+    suggestions, friends = SuggestionsFor(graph=graph, cache=memory), Friends(graph=graph)
+    assert [one.id for one in (await suggestions.top("ann")).suggestions] == ["cat", "dan"]
+    await Flags(graph=graph).write_flags([Flag("cat", True, 5, 0)])
     await friends.block("dan", "ann")
-    kept = await suggestions.top("ann")
-    assert kept.kept
-    assert [(one.id, one.online) for one in kept.people] == [("cat", True)]
+    cached = await suggestions.top("ann")
+    assert cached.cached
+    assert [(one.id, one.online) for one in cached.suggestions] == [("cat", True)]
     await suggestions.forget("ann")
-    assert not (await suggestions.top("ann")).kept
+    assert not (await suggestions.top("ann")).cached
 
 
-async def test_a_kept_answer_of_which_most_are_taken_by_now_is_still_full(graph: Graph) -> None:
-    """Who stands further down moves up."""
+async def test_a_cached_ranking_of_which_most_are_taken_still_fills_the_limit(graph: Graph) -> None:
+    """Candidates further down move up."""
     others = [f"c{number}" for number in range(6)]
-    await everybody(graph, "ann", "ben", *others)
+    await create_users(graph, "ann", "ben", *others)
     await friends_of(graph, "ben", "ann", *others)
-    suggestions, friends = SuggestionsFor(graph, Memory()), Friends(graph)
-    assert [one.id for one in (await suggestions.top("ann", limit=2)).people] == others[:2]
+    suggestions, friends = SuggestionsFor(graph=graph, cache=Memory()), Friends(graph=graph)
+    assert [one.id for one in (await suggestions.top("ann", limit=2)).suggestions] == others[:2]
     for taken in others[:4]:
         await friends.ask("ann", taken)
-    kept = await suggestions.top("ann", limit=2)
-    assert kept.kept
-    assert [one.id for one in kept.people] == others[4:]
+    cached = await suggestions.top("ann", limit=2)
+    assert cached.cached
+    assert [one.id for one in cached.suggestions] == others[4:]
 
 
-async def test_nobody_has_suggestions_who_does_not_exist(graph: Graph) -> None:
+async def test_an_unknown_user_has_no_suggestions(graph: Graph) -> None:
     """The id is named."""
     with pytest.raises(UserNotFound, match="'ghost'"):
-        await SuggestionsFor(graph, Memory()).top("ghost")
+        await SuggestionsFor(graph=graph, cache=Memory()).top("ghost")
 
 
-async def test_more_walks_than_can_be_answered_in_time_are_refused_and_none_is_kept_waiting(
+async def test_more_traversals_than_can_finish_in_time_are_rejected_at_once(
     graph: Graph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who asks for the same user shares the walk under way; an old kept answer is given all the same."""
-    monkeypatch.setattr("graph_service.friends.suggestions.MAX_QUEUED_WALKS", 1)
-    await everybody(graph, "ann", "ben", "cat")
-    suggestions = SuggestionsFor(graph, Memory())
+    """Calls for the same user share the running traversal; a cached ranking is still returned."""
+    monkeypatch.setattr("graph_service.friends.suggestions.MAX_QUEUED_TRAVERSALS", 1)
+    await create_users(graph, "ann", "ben", "cat")
+    suggestions = SuggestionsFor(graph=graph, cache=Memory())
     first = asyncio.create_task(suggestions.top("ann"))
     second = asyncio.create_task(suggestions.top("ann"))
     await asyncio.sleep(0)
@@ -204,4 +206,4 @@ async def test_more_walks_than_can_be_answered_in_time_are_refused_and_none_is_k
     with pytest.raises(SuggestionsBusy):
         await suggestions.top("ben")
     await asyncio.gather(first, second)
-    assert (await suggestions.top("ben")).people == []
+    assert (await suggestions.top("ben")).suggestions == []

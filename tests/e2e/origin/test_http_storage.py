@@ -24,7 +24,7 @@ async def client() -> AsyncIterator[Client]:
 
 
 async def said(client: Client, channel: str, message: Any, more: str = "") -> int:
-    """Publishes and returns the timetoken."""
+    """Publish and return the timetoken."""
     path = f"/publish/demo/demo/0/{channel}/0/{quote(json.dumps(message), safe='')}?uuid=u{more}"
     status, answer = await client.call("GET", path)
     assert status == 200, answer
@@ -57,7 +57,6 @@ async def test_a_group_is_filled_listed_and_emptied_in_the_recorded_bodies(clien
 
 
 async def test_reserved_characters_in_a_group_are_refused(client: Client) -> None:
-    """The family's error body."""
     assert await client.call("GET", f"{GROUPS}/g?add=a%3Ab") == (
         400,
         {
@@ -69,8 +68,8 @@ async def test_reserved_characters_in_a_group_are_refused(client: Client) -> Non
     )
 
 
-async def test_a_poll_on_a_group_hears_channels_that_are_added_meanwhile(client: Client) -> None:
-    """The open poll looks again; `b` names the group."""
+async def test_an_open_poll_on_a_group_receives_from_channels_that_are_added(client: Client) -> None:
+    """The open poll covers the new channel; `b` names the group."""
     import asyncio
 
     await client.call("GET", f"{GROUPS}/g?add=a")
@@ -140,7 +139,7 @@ async def test_following_start_shows_every_message_exactly_once(client: Client) 
     assert found == sent
 
 
-async def test_several_channels_answer_with_at_most_25_each(client: Client) -> None:
+async def test_several_channels_return_at_most_25_messages_each(client: Client) -> None:
     """100 for one; a channel without messages is not named."""
     for n in range(30):
         await said(client, "a", n)
@@ -151,7 +150,7 @@ async def test_several_channels_answer_with_at_most_25_each(client: Client) -> N
     assert len(answer["channels"]["a"]) == 30
 
 
-async def test_channel_names_are_answered_encoded_unless_declined(client: Client) -> None:
+async def test_channel_names_are_returned_encoded_unless_declined(client: Client) -> None:
     """The documented `encode_channels`."""
     await said(client, "a%C3%A4", 1)
     assert list((await client.call("GET", f"{HISTORY}/a%C3%A4"))[1]["channels"]) == ["a%C3%A4"]
@@ -237,7 +236,7 @@ async def test_history_with_actions_groups_them_below_their_message(client: Clie
 
 
 async def test_an_action_is_added_once_listed_and_removed_in_the_recorded_bodies(client: Client) -> None:
-    """A repeat is 409; subscribers are told of both."""
+    """A repeat is 409; both are published to subscribers."""
     message = await said(client, "ch", 1)
     _, answer = await client.call("GET", "/v2/subscribe/demo/ch/0?uuid=x&tt=0")
     cursor = answer["t"]["t"]
@@ -267,8 +266,8 @@ async def test_an_action_is_added_once_listed_and_removed_in_the_recorded_bodies
     assert await client.call("DELETE", removal) == (200, {"status": 200, "data": {}})
     assert (await client.call("DELETE", removal))[0] == 404
     _, answer = await client.call("GET", f"/v2/subscribe/demo/ch/0?uuid=x&tt={cursor}")
-    told = [(m["e"], m["i"], m["d"]["event"], m["d"]["source"], m["d"]["version"]) for m in answer["m"]]
-    assert told == [(3, "serhii", "added", "actions", "1.0"), (3, "serhii", "removed", "actions", "1.0")]
+    events = [(m["e"], m["i"], m["d"]["event"], m["d"]["source"], m["d"]["version"]) for m in answer["m"]]
+    assert events == [(3, "serhii", "added", "actions", "1.0"), (3, "serhii", "removed", "actions", "1.0")]
     assert answer["m"][0]["d"]["data"] == {name: value for name, value in data.items() if name != "uuid"}
 
 
@@ -287,7 +286,6 @@ async def test_actions_are_paged_from_the_newest(client: Client) -> None:
 
 
 async def test_a_page_of_actions_holds_at_most_a_hundred(client: Client) -> None:
-    """Whatever is asked for."""
     for n in range(101):
         await client.call(
             "POST", f"/v1/message-actions/demo/channel/ch/message/{n}?uuid=u", {"type": "r", "value": "v"}
@@ -312,7 +310,6 @@ async def test_a_page_of_actions_holds_at_most_a_hundred(client: Client) -> None
     ],
 )
 async def test_a_bad_action_is_400_with_a_text(client: Client, method: str, path: str, body: bytes) -> None:
-    """The family's shape."""
     status, answer = await client.call(method, path, body)
     assert (status, answer["status"], answer["error"]["source"]) == (400, 400, "actions")
     assert answer["error"]["message"]
@@ -320,7 +317,6 @@ async def test_a_bad_action_is_400_with_a_text(client: Client, method: str, path
 
 @pytest.mark.parametrize("query", ["start=x", "end=-1", "max=abc", f"start={'9' * 30}"])
 async def test_a_bad_history_parameter_is_400_with_a_text(client: Client, query: str) -> None:
-    """The family's shape."""
     status, answer = await client.call("GET", f"{HISTORY}/ch?{query}")
     assert (status, answer["error"]) == (400, True)
     assert answer["error_message"]

@@ -1,19 +1,19 @@
-// Official JavaScript clients that do what the lines on standard input say and tell, a line each, what they hear.
-// A line in: {"do": "open" | "subscribe" | "unsubscribe" | "token", "name", ...}. PACKAGES, CLIENT, ORIGIN: see clients.mjs.
+// Official JavaScript clients: commands as lines on standard input, what they receive as lines on standard output.
+// A command: {"do": "open" | "subscribe" | "unsubscribe" | "token", "name", ...}. PACKAGES, CLIENT, ORIGIN: see clients.mjs.
 import process from 'node:process';
 import { createInterface } from 'node:readline';
 import { client } from '../../origin/js/clients.mjs';
 
 const clients = new Map();
-const tell = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
+const write = (line) => process.stdout.write(`${JSON.stringify(line)}\n`);
 
-const orders = {
+const commands = {
   open({ name, user, token }) {
     const made = client(user);
     if (token) made.setToken(token);
     made.addListener({
-      message: ({ channel, message }) => tell({ name, channel, message }),
-      status: ({ category, error }) => tell({ name, status: error ?? category }),
+      message: ({ channel, message }) => write({ name, channel, message }),
+      status: ({ category, error }) => write({ name, status: error ?? category }),
     });
     clients.set(name, made);
   },
@@ -25,8 +25,8 @@ const orders = {
 
 createInterface({ input: process.stdin })
   .on('line', (line) => {
-    const order = JSON.parse(line);
-    orders[order.do](order);
+    const command = JSON.parse(line);
+    commands[command.do](command);
   })
   .on('close', () => process.exit(0));
-tell({ ready: true });
+write({ ready: true });

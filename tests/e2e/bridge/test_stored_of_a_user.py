@@ -1,4 +1,4 @@
-"""What the bridge keeps of users beside the streams: erased on demand, shown and put back by the command redrive."""
+"""What the bridge stores about users outside the streams: erased on demand; dead letters listed and redriven."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ TS = "2026-11-24T10:00:00.000001Z"
 
 
 def message(user: str, kind: str = "online") -> bytes:
-    """A message about a user as it was published."""
+    """A message about a user, as published."""
     payload = {"userId": user, "name": user.title(), "at": 1_700_000_000_000}
     event = {
         "type": f"friend.{kind}",
@@ -37,11 +37,11 @@ def message(user: str, kind: str = "online") -> bytes:
 def stack_file(world: World, path: Path) -> str:
     """The file that `up --json` writes, for this world."""
     settings = world.settings
-    engine = {"uri": settings.neo4j_uri, "user": settings.neo4j_user}
-    told = {
+    neo4j = {"uri": settings.neo4j_uri, "user": settings.neo4j_user}
+    content = {
         "api": world.api,
         "origin": settings.pubnub_origin,
-        "neo4j": engine | {"password": settings.neo4j_password.get_secret_value()},
+        "neo4j": neo4j | {"password": settings.neo4j_password.get_secret_value()},
         "redis": settings.redis_url.get_secret_value(),
         "jwtSecret": "j" * 32,
         "jwtAudience": "friends",
@@ -52,12 +52,12 @@ def stack_file(world: World, path: Path) -> str:
         "serviceKey": "s" * 32,
         "consoleKey": "c" * 32,
     }
-    path.write_text(json.dumps(told), "utf-8")
+    path.write_text(json.dumps(content), "utf-8")
     return str(path)
 
 
 async def command(*arguments: str) -> tuple[int, str]:
-    """Exit code and output of one command, run beside this loop."""
+    """Exit code and output of one command, run in a thread."""
     result = await asyncio.to_thread(CliRunner().invoke, main.app, list(arguments))
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
@@ -65,9 +65,9 @@ async def command(*arguments: str) -> tuple[int, str]:
 
 
 async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: World) -> None:
-    """Recent changes, dead letters to and about the user, App Context and the graph; others' things stay."""
+    """Recent changes, dead letters to and about the user, App Context and the graph; other users' data stays."""
     context, partition = quiet.context, quiet.shards.partition
-    await quiet.people("ann", "bob")
+    await quiet.create_friends("ann", "bob")
     await context.change_history.add(
         [
             ChangeRecord(
@@ -89,20 +89,20 @@ async def test_an_erase_reports_every_store_and_leaves_nothing_in_it(quiet: Worl
     await context.pubnub.set_user("ann", "Ann", {})
     for inbox, about in (("ann", "bob"), ("bob", "ann"), ("bob", "cid")):
         await context.dead_letters.add_message(partition(inbox), inbox, message(about), "400")
-    status, answer = await quiet.call("DELETE", "/v1/users/ann")
+    status, report = await quiet.call("DELETE", "/v1/users/ann")
     assert status == 200
-    stores = answer["stores"]
+    stores = report["stores"]
     assert set(stores) == {"graph", "kept answers", "recent changes", "dead letters", "App Context"}
     assert stores["dead letters"] == {"removed": 2}
     assert await context.change_history.changes_of("ann") == []
     assert await context.change_history.failed_recipients("ann") == []
     assert [letter.about for letter in await context.dead_letters.all()] == [{"bob", "cid"}]
-    reply = await quiet.device("bob").client.get_uuid_metadata().uuid("ann").future()
-    assert reply.is_error()
+    response = await quiet.device("bob").client.get_uuid_metadata().uuid("ann").future()
+    assert response.is_error()
 
 
 async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tmp_path: Path) -> None:
-    """--list changes nothing; without it each goes back to the stream it came from, and is gone from here."""
+    """--list changes nothing; without it each goes back to the stream it came from."""
     context, partition = quiet.context, quiet.shards.partition
     seen = PresenceEvent("ann", True, 1_700_000_000_000, quiet.shards.shard("ann"), "join")
     await context.dead_letters.add_message(partition("bob"), "bob", message("ann"), "400 too long")
@@ -128,23 +128,23 @@ async def test_redrive_lists_and_puts_back_messages_and_changes(quiet: World, tm
     assert (await command("redrive", *environment))[1].strip() == "No dead letters."
 
 
-async def test_newcomers_are_asked_again_while_pubnub_says_nothing() -> None:
-    """Nobody is forgotten for an error or a missing answer, and nobody is asked twice after one."""
-    answers: list[list[str] | Exception] = [PubNubUnavailable(reason="away"), ["bob"], []]
-    asked: list[list[str]] = []
+async def test_new_users_are_looked_up_again_until_pubnub_responds() -> None:
+    """An error or a missing user in the response is retried, and a user who was found is not looked up again."""
+    responses: list[list[str] | Exception] = [PubNubUnavailable(reason="away"), ["bob"], []]
+    requested: list[list[str]] = []
 
     async def look_up(users: list[str]) -> list[str]:
-        asked.append(list(users))
-        answer = answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+        requested.append(list(users))
+        response = responses.pop(0)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     new_users = NewUsers(look_up)  # type: ignore[arg-type]
     await new_users.created(["ann", "bob"])
     assert [await new_users.step() for _ in range(3)] == [False, False, True]
-    assert asked == [["ann", "bob"], ["ann", "bob"], ["bob"]]
+    assert requested == [["ann", "bob"], ["ann", "bob"], ["bob"]]
     assert await new_users.step()
-    assert len(asked) == 3
+    assert len(requested) == 3
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(new_users.run(), 0.01)

@@ -48,7 +48,6 @@ async def test_a_user_is_set_read_and_deleted_in_the_recorded_shapes(client: Cli
 
 
 async def test_what_is_not_there_is_404_in_the_recorded_words(client: Client) -> None:
-    """Users and channels alike."""
     expected = (
         404,
         {"status": 404, "error": {"message": "Requested object was not found.", "source": "objects"}},
@@ -107,7 +106,7 @@ async def test_filter_and_sort_work_on_every_list(client: Client) -> None:
     assert await ids("channels/a/uuids?filter=!(uuid.id%20LIKE%20%27b*%27)", "uuid") == ["a"]
 
 
-async def test_memberships_answer_with_all_of_them(client: Client) -> None:
+async def test_a_change_of_memberships_returns_all_of_them(client: Client) -> None:
     """Not only with those that changed; set and delete in one call."""
     path = "/v2/objects/demo/uuids/u1/channels"
     await client.call("PATCH", CHANNEL, {"name": "C", "custom": {"x": 1}})
@@ -127,7 +126,7 @@ async def test_memberships_answer_with_all_of_them(client: Client) -> None:
     assert answer["data"][0]["uuid"] == {"id": "u1"}
 
 
-async def test_subscribers_hear_of_changes_in_the_recorded_envelopes(client: Client) -> None:
+async def test_subscribers_receive_changes_in_the_recorded_envelopes(client: Client) -> None:
     """`e:2` without a publisher: users on their own channel, memberships on both."""
     await client.call("PATCH", CHANNEL, {"name": "C"})
     _, answer = await client.call("GET", "/v2/subscribe/demo/u1,c1/0?uuid=x&tt=0")
@@ -138,8 +137,8 @@ async def test_subscribers_hear_of_changes_in_the_recorded_envelopes(client: Cli
     _, answer = await client.call("GET", f"/v2/subscribe/demo/u1,c1/0?uuid=x&tt={cursor}")
     assert {message["e"] for message in answer["m"]} == {2}
     assert all("i" not in message for message in answer["m"])
-    told = [(message["c"], message["d"]["event"], message["d"]["type"]) for message in answer["m"]]
-    assert told == [
+    events = [(message["c"], message["d"]["event"], message["d"]["type"]) for message in answer["m"]]
+    assert events == [
         ("u1", "set", "uuid"),
         ("c1", "set", "membership"),
         ("u1", "set", "membership"),
@@ -150,7 +149,6 @@ async def test_subscribers_hear_of_changes_in_the_recorded_envelopes(client: Cli
 
 
 async def test_a_family_of_events_can_be_switched_off(client: Client) -> None:
-    """A setting of the keyset."""
     client.keyset.settings.objects_events = ["channel"]
     _, answer = await client.call("GET", "/v2/subscribe/demo/u1,c1/0?uuid=x&tt=0")
     cursor = answer["t"]["t"]
@@ -203,7 +201,7 @@ async def test_bad_input_is_400_with_its_place(
     assert error["details"][0]["message"]
 
 
-async def test_answers_are_json_that_any_page_may_read(client: Client) -> None:
+async def test_responses_are_json_that_any_page_may_read(client: Client) -> None:
     """Content type and CORS header, errors included."""
     async with client.session.get(f"http://{client.address}{USER}") as answer:
         assert answer.headers["Content-Type"] == "application/json"

@@ -1,0 +1,129 @@
+"""Log events are named `stage.action.outcome`, each in one file only. Reads the code; starts nothing."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = ("graph_service", "pubnub_bridge", "local_stack")
+FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
+LOGGERS = frozenset({"log", "_log", "logger", "_logger"})
+RETRY = "retry_forever"
+"""Its keyword `event` names an operation, of which each wait is logged as `{event}.retrying`."""
+RETRY_MODULE = "graph_service/concurrency/retry.py"
+EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}")
+UNCONVERTED = frozenset(
+    {
+        "graph_service/api/concurrency_limits.py",
+        "graph_service/api/connection.py",
+        "graph_service/api/jwks.py",
+        "graph_service/api/middleware.py",
+        "graph_service/api/rate_limits.py",
+        "graph_service/api/routes/probes.py",
+        "graph_service/app.py",
+        "graph_service/prefork.py",
+        "graph_service/server.py",
+        "graph_service/valkey/cache.py",
+        "local_stack/origin/app.py",
+        "local_stack/origin/fast_lane.py",
+        "pubnub_bridge/api/static_files.py",
+        "pubnub_bridge/debounce/committer.py",
+        "pubnub_bridge/debounce/new_users.py",
+        "pubnub_bridge/debounce/reconciler.py",
+        "pubnub_bridge/fanout/event_webhook.py",
+        "pubnub_bridge/fanout/outbox_relay.py",
+        "pubnub_bridge/fanout/publisher.py",
+        "pubnub_bridge/fanout/sqs_queue.py",
+        "pubnub_bridge/fanout/sqs_worker.py",
+        "pubnub_bridge/ingest/subscriber.py",
+        "pubnub_bridge/observe/console/audit.py",
+        "pubnub_bridge/partitions/consumer.py",
+        "pubnub_bridge/partitions/leases.py",
+        "pubnub_bridge/process.py",
+        "pubnub_bridge/pubnub_api/app_context.py",
+        "pubnub_bridge/pubnub_api/clock.py",
+        "pubnub_bridge/pubnub_api/presence_lookup.py",
+        "pubnub_bridge/pubnub_api/tokens.py",
+        "pubnub_bridge/runtime/scheduler.py",
+        "pubnub_bridge/runtime/startup.py",
+        "pubnub_bridge/runtime/supervisor.py",
+        "pubnub_bridge/store/event_trace.py",
+        "pubnub_bridge/store/watermark.py",
+    }
+)
+"""Files whose events still have their old texts. It shrinks to nothing; no file is ever added."""
+
+
+def events(path: Path) -> Iterator[str]:
+    """The log events of a file."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.Call):
+            continue
+        if is_log_call(node.func):
+            assert node.args, f"{path}:{node.lineno}: the event is the first argument"
+            yield from texts(node.args[0], path)
+        elif getattr(node.func, "id", getattr(node.func, "attr", "")) == RETRY:
+            for keyword in node.keywords:
+                if keyword.arg == "event":
+                    yield from (f"{text}.retrying" for text in texts(keyword.value, path))
+
+
+def is_log_call(called: ast.expr) -> bool:
+    """Whether it is `log.info`, `self._log.info` or the like."""
+    if not isinstance(called, ast.Attribute) or called.attr not in LEVELS:
+        return False
+    owner = called.value
+    return getattr(owner, "id", getattr(owner, "attr", "")) in LOGGERS
+
+
+def texts(value: ast.expr, path: Path) -> Iterator[str]:
+    """The text of an event, or both of a conditional expression."""
+    if isinstance(value, ast.IfExp):
+        yield from texts(value.body, path)
+        yield from texts(value.orelse, path)
+    elif isinstance(value, ast.Constant) and isinstance(value.value, str):
+        yield value.value
+    else:
+        known = path.relative_to(ROOT).as_posix() == RETRY_MODULE
+        assert known, f"{path}:{value.lineno}: an event is a literal, so that a search finds it"
+
+
+def converted() -> list[Path]:
+    """Every file but those of the list above."""
+    return [path for path in FILES if path.relative_to(ROOT).as_posix() not in UNCONVERTED]
+
+
+@pytest.mark.parametrize("path", converted(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_log_event_is_stage_action_outcome(path: Path) -> None:
+    wrong = [event for event in events(path) if not EVENT.fullmatch(event)]
+    assert wrong == [], "two to four lower-case words with dots between them"
+
+
+def test_the_same_log_event_does_not_stand_in_two_files() -> None:
+    homes: dict[str, set[str]] = {}
+    for path in converted():
+        for event in events(path):
+            homes.setdefault(event, set()).add(path.relative_to(ROOT).as_posix())
+    assert {event: sorted(files) for event, files in homes.items() if len(files) > 1} == {}
+
+
+def test_the_files_that_are_still_to_be_converted_exist() -> None:
+    assert sorted(name for name in UNCONVERTED if not (ROOT / name).is_file()) == []
+
+
+def test_log_calls_are_found_in_every_form(tmp_path: Path) -> None:
+    """What this file looks for, on an example."""
+    example = tmp_path / "example.py"
+    example.write_text(
+        'log.info("a.b")\n'
+        'self._log.error("c.d.e" if bad else "c.d.f", reason=1)\n'
+        'retry_forever(call, on=OSError, event="g.h")\n'
+        'math.log("no")\nother.info("no")\n'
+    )
+    assert list(events(example)) == ["a.b", "c.d.e", "c.d.f", "g.h.retrying"]
