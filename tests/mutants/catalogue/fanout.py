@@ -154,12 +154,9 @@ MUTANTS = (
     ),
     Mutant(
         "outbox node deleted before its notifications are stored", "pubnub_bridge/fanout/outbox_relay.py",
-        "            await self._inbox.append(notifications)\n"
-        "            await self._append_events(relations)\n"
-        "            await self._outbox.done([pair.node for pair in pairs])\n",
+        "            await self._inbox.append(notifications)\n",
         "            await self._outbox.done([pair.node for pair in pairs])\n"
-        "            await self._inbox.append(notifications)\n"
-        "            await self._append_events(relations)\n",
+        "            await self._inbox.append(notifications)\n",
         "Who dies in between tells nobody of a friend change.", RELAY,
     ),
     Mutant(
@@ -180,7 +177,7 @@ MUTANTS = (
     ),
     Mutant(
         "back end not notified of friend changes", "pubnub_bridge/fanout/outbox_relay.py",
-        "            await self._append_events(relations)\n", "", "The product's back end knows no friend change.", RELAY,
+        "            await self._append_events(events)\n", "", "The product's back end knows no friend change.", RELAY,
     ),
     Mutant(
         "back end's events deleted before they are posted", "pubnub_bridge/fanout/event_webhook.py",
@@ -190,7 +187,7 @@ MUTANTS = (
     ),
     Mutant(
         "back end's 503 counts as delivered", "pubnub_bridge/fanout/event_webhook.py",
-        "            answer.raise_for_status()", "            answer.status  # noqa: B018",
+        "            response.raise_for_status()", "            response.status  # noqa: B018",
         "A back end that answers 503 misses events.", RELAY,
     ),
 )  # fmt: skip

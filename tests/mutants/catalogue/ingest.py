@@ -62,7 +62,7 @@ MUTANTS = (
     ),
     Mutant(
         "absence is not confirmed", "pubnub_bridge/debounce/reconciler.py",
-        "            if not seen.online\n",
+        "            if not event.online\n",
         "",
         "Whom a page of Here Now skipped goes offline.", RECONCILER,
     ),
@@ -79,7 +79,7 @@ MUTANTS = (
     ),
     Mutant(
         "shard that failed is not compared again", "pubnub_bridge/debounce/reconciler.py",
-        "                    self._wanted.setdefault(shard)\n", "",
+        "                    self._requested.setdefault(shard)\n", "",
         "One failed call of Here Now leaves a shard wrong.", RECONCILER,
     ),
     Mutant(

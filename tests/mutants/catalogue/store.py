@@ -68,7 +68,7 @@ MUTANTS = (
     ),
     Mutant(
         "replica read", "cypher/presence/read_online_friends.cypher",
-        "// locks:      none; begun", "// members:    any\n// locks:      none; begun",
+        "// locks:      none; begins", "// members:    any\n// locks:      none; begins",
         "A member that lags tells an old state with a new stamp.", CYPHER,
     ),
     Mutant(
