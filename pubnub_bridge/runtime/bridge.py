@@ -284,13 +284,13 @@ class Bridge:
         """All that runs, by name."""
         context = self.context
         tasks: dict[str, Awaitable[object]] = {
-            "read": self.consumer.run(),
-            "settle": self.committer.run(),
+            "consume": self.consumer.run(),
+            "commit": self.committer.run(),
             "publish": self.publisher.run(),
-            "own": self.leases.run(),
+            "leases": self.leases.run(),
             "reconcile": self.reconciler.run(),
             "relay": self.relay.run(),
-            "nudges": self.relay.listen(context.backends.valkey),
+            "wake-up channel": self.relay.listen(context.backends.valkey),
             "token": context.tokens.run(),
             "clock": context.clock.run(context.http_session, context.keyset),
             "subscribe": self.assignment.run(),
@@ -299,7 +299,7 @@ class Bridge:
             "publish time-outs": self.publish_client.connections.watch(),
         }
         if self.sqs_worker and context.notification_queue:
-            tasks["notices"] = self.sqs_worker.run(context.notification_queue)
+            tasks["sqs"] = self.sqs_worker.run(context.notification_queue)
         return tasks
 
     def jobs(self) -> list[scheduler.Job]:
