@@ -109,8 +109,6 @@ class Bridge:
         self._build_debounce()
         self._build_relay()
         self._build_observers()
-        # Only after a fail-over of a Cluster: what its lost server alone had is found again.
-        context.backends.valkey.on_failover = self._reconcile_owned
 
     def _build_fanout(self) -> None:
         context, settings = self.context, self.context.settings
@@ -297,6 +295,7 @@ class Bridge:
             "app context": context.app_context.run(under_pressure=self._busy),
             "events": self.events.run(context.settings.partitions),
             "publish time-outs": self.publish_client.connections.watch(),
+            "fail-overs": self._reconcile_after_failovers(),
         }
         if self.sqs_worker and context.notification_queue:
             tasks["sqs"] = self.sqs_worker.run(context.notification_queue)
@@ -389,6 +388,14 @@ class Bridge:
 
     async def _reconcile(self) -> None:
         self._reconcile_owned()
+
+    async def _reconcile_after_failovers(self) -> None:
+        """Only on a Cluster: what its lost server alone had is found again."""
+        failed_over = self.context.backends.valkey.failed_over
+        while True:
+            await failed_over.wait()
+            failed_over.clear()
+            self._reconcile_owned()
 
     def _reconcile_owned(self) -> None:
         for partition in list(self.leases.owned):
