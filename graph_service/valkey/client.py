@@ -7,7 +7,8 @@ Every failure of the server is raised as `QueueUnavailable`.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -37,8 +38,8 @@ class Valkey:
 
     def __init__(self, *, client: redis.Redis) -> None:
         self._client = client
-        self.on_failover: Callable[[], None] = lambda: None
-        """Called when another server has taken over some of the keys (fail-over); never on a single server."""
+        self.failed_over = asyncio.Event()
+        """Set when another server has taken over a part of the keys; on one server never."""
 
     async def append(
         self, entries: Sequence[tuple[str, bytes]], values: Mapping[str, bytes] | None = None

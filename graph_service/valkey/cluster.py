@@ -191,7 +191,7 @@ class Cluster(Valkey):
         now = self._current_primaries()
         if now != self._primaries:
             self._primaries = now
-            self.on_failover()
+            self.failed_over.set()
 
     def _current_primaries(self) -> frozenset[str]:
         return frozenset(node.name for node in self._cluster.get_primaries())

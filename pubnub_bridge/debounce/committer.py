@@ -111,8 +111,8 @@ def add_notifications(
 ) -> None:
     """What one read leads to: friends are notified unless the user was `hidden` at the commit, present users get a sync.
 
-    Who was visible at the commit and hid before this read is shown offline: the relay's read of the hiding may have
-    found them offline already, and then it has announced nothing.
+    Who was visible at the commit and hid before this read is announced as offline: the hiding may have found them
+    offline already.
     """
     for one in snapshots:
         if one.user not in hidden:

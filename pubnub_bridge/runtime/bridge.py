@@ -109,8 +109,6 @@ class Bridge:
         self._build_debounce()
         self._build_relay()
         self._build_observers()
-        # Only after a fail-over of a Cluster: what its lost server alone had is found again.
-        context.backends.valkey.on_failover = self._reconcile_owned
 
     def _build_fanout(self) -> None:
         context, settings = self.context, self.context.settings
@@ -284,22 +282,23 @@ class Bridge:
         """All that runs, by name."""
         context = self.context
         tasks: dict[str, Awaitable[object]] = {
-            "read": self.consumer.run(),
-            "settle": self.committer.run(),
+            "consume": self.consumer.run(),
+            "commit": self.committer.run(),
             "publish": self.publisher.run(),
-            "own": self.leases.run(),
+            "leases": self.leases.run(),
             "reconcile": self.reconciler.run(),
             "relay": self.relay.run(),
-            "nudges": self.relay.listen(context.backends.valkey),
+            "wake-up channel": self.relay.listen(context.backends.valkey),
             "token": context.tokens.run(),
             "clock": context.clock.run(context.http_session, context.keyset),
             "subscribe": self.assignment.run(),
             "app context": context.app_context.run(under_pressure=self._busy),
             "events": self.events.run(context.settings.partitions),
             "publish time-outs": self.publish_client.connections.watch(),
+            "fail-overs": self._reconcile_after_failovers(),
         }
         if self.sqs_worker and context.notification_queue:
-            tasks["notices"] = self.sqs_worker.run(context.notification_queue)
+            tasks["sqs"] = self.sqs_worker.run(context.notification_queue)
         return tasks
 
     def jobs(self) -> list[scheduler.Job]:
@@ -389,6 +388,14 @@ class Bridge:
 
     async def _reconcile(self) -> None:
         self._reconcile_owned()
+
+    async def _reconcile_after_failovers(self) -> None:
+        """Only on a Cluster: what its lost server alone had is found again."""
+        failed_over = self.context.backends.valkey.failed_over
+        while True:
+            await failed_over.wait()
+            failed_over.clear()
+            self._reconcile_owned()
 
     def _reconcile_owned(self) -> None:
         for partition in list(self.leases.owned):
