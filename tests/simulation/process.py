@@ -117,7 +117,7 @@ class Process:
         settings = self.around.settings
         return build_context(
             settings=settings,
-            backends=Backends(cast(Any, self.graph), cast(Any, self.valkey)),
+            backends=Backends(graph=cast(Any, self.graph), valkey=cast(Any, self.valkey)),
             keys=keyset(settings),
             session=cast(Any, SimpleNamespace(get=self.port.get, post=self.port.post_events)),
             pubnub=cast(Any, self.port),
@@ -247,7 +247,7 @@ class Api(Process):
         async def changed(_a: str, _b: str) -> None:
             await self.valkey.publish_wakeup(keys.WAKEUP_CHANNEL)
 
-        return Friends(cast(Any, self.graph), changed=changed)
+        return Friends(graph=cast(Any, self.graph), changed=changed)
 
 
 class InMemoryPublishClient:

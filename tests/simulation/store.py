@@ -129,7 +129,7 @@ class ValkeyPort:
 
     def __init__(self, store: Store, gates: Gates, life: Life) -> None:
         self._store, self._gates, self._life = store, gates, life
-        self.on_failover: Callable[[], None] = lambda: None
+        self.failed_over = asyncio.Event()
 
     async def _call(self, kind: str, perform: Callable[[], Any]) -> Any:
         return await self._gates.call(self._life, kind, perform, lambda: QueueUnavailable(reason="scripted"))
