@@ -27,6 +27,8 @@ UNCONVERTED = frozenset(
         "graph_service/prefork.py",
         "graph_service/server.py",
         "graph_service/valkey/cache.py",
+        "local_stack/origin/app.py",
+        "local_stack/origin/fast_lane.py",
         "pubnub_bridge/debounce/new_users.py",
         "pubnub_bridge/debounce/reconciler.py",
         "pubnub_bridge/fanout/event_webhook.py",
