@@ -171,7 +171,12 @@ class Publisher:
         """Delete entries of which everything is published or appended again."""
         entries = {number: done for number, out in self._outboxes.items() if (done := out.finished())}
         if entries:
-            await self._until_stored(partial(self._inbox.delete, entries), "publish.delete_entries")
+            await retry_forever(
+                partial(self._inbox.delete, entries),
+                on=QueueUnavailable,
+                event="publish.delete_entries",
+                max_seconds=MAX_STORE_BACKOFF_SECONDS,
+            )
 
     async def _dispatch(self) -> None:
         while True:
@@ -223,8 +228,11 @@ class Publisher:
             with tracing.span("publish", event_ids=ids):
                 failed = await self._deliver(outbox.partition, batch)
             if failed:
-                await self._until_stored(
-                    partial(self._inbox.requeue, outbox.partition, failed), "publish.requeue"
+                await retry_forever(
+                    partial(self._inbox.requeue, outbox.partition, failed),
+                    on=QueueUnavailable,
+                    event="publish.requeue",
+                    max_seconds=MAX_STORE_BACKOFF_SECONDS,
                 )
             elif event := next(iter(batch.presence.values()), None):
                 metrics.DELAY.observe(max(0.0, time.time() - event.ts / 1e6))
@@ -310,7 +318,7 @@ class Publisher:
             _log.error("publish.circuit.opened", reason=result.reason)
 
     async def _circuit_closed(self) -> None:
-        # Whoever may probe goes through the open circuit: without a probe it would never close.
+        # The probe goes through the open circuit: without a probe it would never close.
         while self.circuit.is_open and not self.circuit.may_probe(time.monotonic()):  # noqa: ASYNC110 - time opens it
             await asyncio.sleep(CIRCUIT_POLL_SECONDS)
 
@@ -334,7 +342,9 @@ class Publisher:
         )
         # Dead-lettered first, then resolved: the entry may go only once the message is stored elsewhere.
         add = partial(self._dead_letters.add_message, partition, inbox, body, result.reason)
-        await self._until_stored(add, "publish.dead_letter")
+        await retry_forever(
+            add, on=QueueUnavailable, event="publish.dead_letter", max_seconds=MAX_STORE_BACKOFF_SECONDS
+        )
 
     async def _record_failed(self, recipients: Sequence[FailedRecipient]) -> None:
         """Tried once: it explains, and decides nothing."""
@@ -352,10 +362,6 @@ class Publisher:
                 forgot = time.monotonic()
                 for outbox in self._outboxes.values():
                     outbox.batcher.forget(forgot - FORGET_SECONDS)
-
-    @staticmethod
-    async def _until_stored(call: Callable[[], Awaitable[None]], event: str) -> None:
-        await retry_forever(call, on=QueueUnavailable, event=event, max_seconds=MAX_STORE_BACKOFF_SECONDS)
 
 
 def due_times(outboxes: Iterable[PartitionOutbox]) -> list[float]:

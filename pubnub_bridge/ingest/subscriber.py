@@ -62,7 +62,7 @@ class SubscribeDenied(SubscribeFailed):
 class Subscriber:
     """Polls and appends; `run` is one partition's loop.
 
-    `check_backpressure` raises QueueUnavailable while a partition's presence log is full; `on_gap` gets the shards of
+    Backpressure: `check_backpressure` raises QueueUnavailable while a partition's presence log is full; `on_gap` gets the shards of
     which something may have been lost.
     """
 

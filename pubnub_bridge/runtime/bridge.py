@@ -63,7 +63,7 @@ MAX_HEALTH_INTERVAL_SECONDS = 5.0
 
 
 async def run(settings: Settings) -> int:
-    """The bridge of one process with backends of its own, until it is cancelled.
+    """The bridge of one process with its own backends, until it is cancelled.
 
     Raises:
         TaskDied: one of its tasks ended.

@@ -56,5 +56,8 @@ def published(inbox: str, events: Callable[[], Sequence[Event]], sent: bool) -> 
     """Publish: acknowledged by PubNub, or about to be appended to the inbox stream again."""
     if enabled():
         for one in events():
-            event = "publish.event.acknowledged" if sent else "publish.event.not_sent"
-            _log.debug(event, event_id=one.event_id, inbox=inbox)
+            _log.debug(
+                "publish.event.acknowledged" if sent else "publish.event.not_sent",
+                event_id=one.event_id,
+                inbox=inbox,
+            )

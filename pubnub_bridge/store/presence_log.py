@@ -1,7 +1,7 @@
 """Presence log: a write-ahead log of accepted presence events, one stream a partition; what is in it will be committed.
 
 The subscribe cursor is stored in the transaction that appends the events before it, so no event is skipped; it has a
-key of its own, so it outlives the last entry.
+separate key, so it outlives the last entry.
 """
 
 from __future__ import annotations

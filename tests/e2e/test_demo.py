@@ -116,7 +116,7 @@ async def test_demo_users_connect_are_watched_and_are_found_again_by_a_second_st
         await written(log, "people ready", times=2)
         await flagged(stack_file, 20)
     said = log.read_text()
-    assert said.count("making up") == 1
+    assert said.count("generating") == 1
     assert said.count("everybody has left") == 2
 
 

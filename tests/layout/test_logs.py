@@ -18,46 +18,6 @@ RETRY = "retry_forever"
 """Its keyword `event` names an operation, of which each wait is logged as `{event}.retrying`."""
 RETRY_MODULE = "graph_service/concurrency/retry.py"
 EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}")
-UNCONVERTED = frozenset(
-    {
-        "graph_service/api/concurrency_limits.py",
-        "graph_service/api/connection.py",
-        "graph_service/api/jwks.py",
-        "graph_service/api/middleware.py",
-        "graph_service/api/rate_limits.py",
-        "graph_service/api/routes/probes.py",
-        "graph_service/app.py",
-        "graph_service/prefork.py",
-        "graph_service/server.py",
-        "graph_service/valkey/cache.py",
-        "local_stack/origin/app.py",
-        "local_stack/origin/fast_lane.py",
-        "pubnub_bridge/api/static_files.py",
-        "pubnub_bridge/debounce/committer.py",
-        "pubnub_bridge/debounce/new_users.py",
-        "pubnub_bridge/debounce/reconciler.py",
-        "pubnub_bridge/fanout/event_webhook.py",
-        "pubnub_bridge/fanout/outbox_relay.py",
-        "pubnub_bridge/fanout/publisher.py",
-        "pubnub_bridge/fanout/sqs_queue.py",
-        "pubnub_bridge/fanout/sqs_worker.py",
-        "pubnub_bridge/ingest/subscriber.py",
-        "pubnub_bridge/observe/console/audit.py",
-        "pubnub_bridge/partitions/consumer.py",
-        "pubnub_bridge/partitions/leases.py",
-        "pubnub_bridge/process.py",
-        "pubnub_bridge/pubnub_api/app_context.py",
-        "pubnub_bridge/pubnub_api/clock.py",
-        "pubnub_bridge/pubnub_api/presence_lookup.py",
-        "pubnub_bridge/pubnub_api/tokens.py",
-        "pubnub_bridge/runtime/scheduler.py",
-        "pubnub_bridge/runtime/startup.py",
-        "pubnub_bridge/runtime/supervisor.py",
-        "pubnub_bridge/store/event_trace.py",
-        "pubnub_bridge/store/watermark.py",
-    }
-)
-"""Files whose events still have their old texts. It shrinks to nothing; no file is ever added."""
 
 
 def events(path: Path) -> Iterator[str]:
@@ -94,12 +54,7 @@ def texts(value: ast.expr, path: Path) -> Iterator[str]:
         assert known, f"{path}:{value.lineno}: an event is a literal, so that a search finds it"
 
 
-def converted() -> list[Path]:
-    """Every file but those of the list above."""
-    return [path for path in FILES if path.relative_to(ROOT).as_posix() not in UNCONVERTED]
-
-
-@pytest.mark.parametrize("path", converted(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_log_event_is_stage_action_outcome(path: Path) -> None:
     wrong = [event for event in events(path) if not EVENT.fullmatch(event)]
     assert wrong == [], "two to four lower-case words with dots between them"
@@ -107,14 +62,10 @@ def test_a_log_event_is_stage_action_outcome(path: Path) -> None:
 
 def test_the_same_log_event_does_not_stand_in_two_files() -> None:
     homes: dict[str, set[str]] = {}
-    for path in converted():
+    for path in FILES:
         for event in events(path):
             homes.setdefault(event, set()).add(path.relative_to(ROOT).as_posix())
     assert {event: sorted(files) for event, files in homes.items() if len(files) > 1} == {}
-
-
-def test_the_files_that_are_still_to_be_converted_exist() -> None:
-    assert sorted(name for name in UNCONVERTED if not (ROOT / name).is_file()) == []
 
 
 def test_log_calls_are_found_in_every_form(tmp_path: Path) -> None:
