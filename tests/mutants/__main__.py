@@ -1,6 +1,6 @@
 """`make mutants`: applies each mutant to a copy of the tree, runs the fast tests, and prints which survive.
 
-What was found is kept in build/mutants.json, so a run that was interrupted goes on; a change of any file begins anew.
+Results are stored in build/mutants.json, so a run that was interrupted goes on; a change of any file begins anew.
 Exits with 1 where a mutant survives, no longer applies, or where the unchanged tree fails.
 """
 
@@ -68,7 +68,7 @@ def main(
 
 
 def run(chosen: Sequence[Mutant], before: dict[str, Result], console: Console) -> list[Result]:
-    """All results, known ones first; each is kept as soon as it is there."""
+    """All results, known ones first; each is stored as soon as it is there."""
     tree = digest_of_tree()
     results = {one.name: before[one.name] for one in chosen if _good(one, before.get(one.name), tree)}
     left = [one for one in chosen if one.name not in results]
@@ -88,7 +88,7 @@ def run(chosen: Sequence[Mutant], before: dict[str, Result], console: Console) -
 
 
 def tried(mutant: Mutant, folders: queue.Queue[Path], tree: str) -> Result:
-    """One mutant in a copy of its own."""
+    """One mutant in one copy of the tree."""
     digest = f"{tree}-{hashlib.sha256(repr(mutant).encode()).hexdigest()[:12]}"
     if mutant.harmless:
         return Result(mutant.name, "harmless", mutant.harmless, digest=digest)

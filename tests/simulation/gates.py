@@ -1,7 +1,7 @@
-"""The gates that every call to a database or to PubNub passes: a script holds, fails or loses any of them.
+"""The gates that every call to a database or to PubNub passes: a script delays, fails or loses any of them.
 
-A call is named by what it does ("commit", "append inbox"). It can be held before it is performed; its response can be
-held after it; it can fail without being performed; it can be performed and its response lost.
+A call is named by what it does ("commit", "append inbox"). It can be delayed before it is performed; its response can
+be delayed; it can fail without being performed; it can be performed and its response lost.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TypeVar
 from tests.simulation.loop import Life
 
 Response = TypeVar("Response")
-HOLD, HOLD_RESPONSE, FAIL, LOSE = "hold", "hold response of", "fail", "lose response of"
-MODES = (HOLD, HOLD_RESPONSE, FAIL, LOSE)
+DELAY, DELAY_RESPONSE, FAIL, LOSE = "delay", "delay response of", "fail", "lose response of"
+MODES = (DELAY, DELAY_RESPONSE, FAIL, LOSE)
 KINDS = (
     "commit", "read", "look", "load flags", "outbox read", "outbox look", "outbox delete", "friends", "visibility",
     "append seen", "append inbox", "append events", "append dead", "delete seen", "delete inbox", "delete events",
@@ -26,10 +26,10 @@ MUST_FINISH = frozenset({"commit", "publish"})
 
 
 class Gates:
-    """Which calls are held, and which will fail."""
+    """Which calls wait, and which will fail."""
 
     def __init__(self) -> None:
-        self._held: set[tuple[str, str, str]] = set()
+        self._delayed: set[tuple[str, str, str]] = set()
         self._faults: dict[tuple[str, str], deque[str]] = {}
         self._waiting: deque[tuple[str, str, asyncio.Future[None]]] = deque()
         self.calls: Counter[str] = Counter()
@@ -37,33 +37,33 @@ class Gates:
         self.failed: Counter[str] = Counter()
         """How often each kind failed."""
         self.abandoned: list[tuple[str, str]] = []
-        """Calls that their own process cancelled before they were answered, by process and kind."""
+        """Calls that their own process cancelled before their response, by process and kind."""
 
     def arm(self, process: str, mode: str, kind: str) -> None:
-        """From now on calls of this kind are held, or the next one fails."""
-        if mode in {HOLD, HOLD_RESPONSE}:
-            self._held.add((process, mode, kind))
+        """From now on calls of this kind wait, or the next one fails."""
+        if mode in {DELAY, DELAY_RESPONSE}:
+            self._delayed.add((process, mode, kind))
         else:
             self._faults.setdefault((process, kind), deque()).append(mode)
 
-    def let_go(self, process: str) -> None:
-        """Everything held goes on, in the order it came."""
-        self._held = {one for one in self._held if one[0] != process}
-        self._release([one for one in self._waiting if one[0] == process])
+    def release(self, process: str) -> None:
+        """All that waits continues, in the order it came."""
+        self._delayed = {one for one in self._delayed if one[0] != process}
+        self._resume([one for one in self._waiting if one[0] == process])
 
-    def let_one_go(self, process: str, number: int = 0) -> None:
-        """One call that is held goes on; further ones are still held."""
+    def release_one(self, process: str, number: int = 0) -> None:
+        """One call that waits continues; further ones still wait."""
         if some := [one for one in self._waiting if one[0] == process]:
-            self._release([some[number % len(some)]])
+            self._resume([some[number % len(some)]])
 
     def calm(self) -> None:
-        """No call is held, and none fails any more."""
-        self._held.clear()
+        """No call waits, and none fails any more."""
+        self._delayed.clear()
         self._faults.clear()
-        self._release(list(self._waiting))
+        self._resume(list(self._waiting))
 
     def waiting(self, process: str) -> list[str]:
-        """The kinds of the calls that are held."""
+        """The kinds of the calls that wait."""
         return [kind for name, kind, _ in self._waiting if name == process]
 
     async def call(
@@ -74,7 +74,7 @@ class Gates:
         fault = faults.popleft() if faults else ""
         self.failed[kind] += bool(fault)
         try:
-            if (life.name, HOLD, kind) in self._held:
+            if (life.name, DELAY, kind) in self._delayed:
                 await self._wait(life, kind)
             else:
                 await asyncio.sleep(0)
@@ -82,7 +82,7 @@ class Gates:
                 raise failure()
             self.calls[kind] += 1
             response = perform()
-            if (life.name, HOLD_RESPONSE, kind) in self._held:
+            if (life.name, DELAY_RESPONSE, kind) in self._delayed:
                 await self._wait(life, kind)
         except asyncio.CancelledError:
             self.abandoned.append((life.name, kind))
@@ -96,7 +96,7 @@ class Gates:
         self._waiting.append((life.name, kind, future))
         await future
 
-    def _release(self, some: list[tuple[str, str, asyncio.Future[None]]]) -> None:
+    def _resume(self, some: list[tuple[str, str, asyncio.Future[None]]]) -> None:
         for one in some:
             self._waiting.remove(one)
             if not one[2].done():

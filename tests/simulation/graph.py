@@ -1,6 +1,6 @@
 """Neo4j in memory, by query name: writes are atomic, and a read takes its clock first and then looks around.
 
-A read of friends begins, takes its clock and the user's own state, and then sees each friend at an instant of its own.
+A read of friends begins, takes its clock and the user's own state, and then sees each friend at a different instant.
 So does the read of the outbox. The clock is as a server's: it may stand still from one statement to the next, step
 back when another server takes over, and a replica may lag.
 """
@@ -18,14 +18,14 @@ from tests.simulation.loop import Life
 
 Row = dict[str, Any]
 RELAY_READS_IN_TWO = False
-"""Whether time may pass between the clock of the outbox's read and what it finds. The relay stamps what it tells with
-a clock that may be older than the commit it found: a fault that issue 17 mends; switch this on then."""
+"""Whether time may pass between the clock of the outbox's read and what it finds. The relay stamps its messages with
+a clock that may be older than the commit it found: issue 17."""
 NODE_IDS_COME_AGAIN = False
-"""Whether the id of a deleted outbox node is given again. The relay deletes by that id alone: issue 17 as well."""
+"""Whether the id of a deleted outbox node is given again. The relay deletes by that id alone: issue 17."""
 
 
 @dataclass
-class Person:
+class UserState:
     """One node of the graph."""
 
     online: bool = False
@@ -48,14 +48,14 @@ class OutboxNode:
 
 @dataclass
 class Reading:
-    """One user's read under way: each friend is seen at an instant of its own."""
+    """One user's read in progress: each friend is read at a different instant."""
 
     user: str
     ts: int
-    own: Person
+    own: UserState
     left: list[str]
     total: int
-    people: dict[str, Person]
+    states: dict[str, UserState]
     online: list[str] = field(default_factory=list)
     hidden: list[str] = field(default_factory=list)
 
@@ -80,7 +80,7 @@ class GraphModel:
 
     def __init__(self, users: tuple[str, ...], now: Callable[[], int]) -> None:
         self._now = now
-        self.people = {user: Person() for user in users}
+        self.states = {user: UserState() for user in users}
         self.friends: set[frozenset[str]] = set()
         self.requests: set[tuple[str, str]] = set()
         self.blocks: set[tuple[str, str]] = set()
@@ -93,7 +93,7 @@ class GraphModel:
         """Called with every flag that is written, and whether it is another one now."""
         self.hidden: Callable[[str], None] = lambda _user: None
         """Called with who hides or shows up again, after the commit."""
-        self.history: dict[str, list[tuple[int, Person]]] = {user: [(0, Person())] for user in users}
+        self.history: dict[str, list[tuple[int, UserState]]] = {user: [(0, UserState())] for user in users}
         """Every state of a user, with the clock at which it was committed."""
         self.clock = 0
         self.skew = 0
@@ -101,12 +101,12 @@ class GraphModel:
         self.coarse, self.stood_still = 0, False
         """2: reads, then one commit of flags, then reads share one stamp; 1: its commit is over."""
         self._nodes = 0
-        self.replica: dict[str, Person] = {}
+        self.replica: dict[str, UserState] = {}
         self.copy()
 
     def copy(self) -> None:
         """A replica catches up."""
-        self.replica = {user: replace(person) for user, person in self.people.items()}
+        self.replica = {user: replace(state) for user, state in self.states.items()}
 
     def tick(self) -> int:
         """The clock of the next statement."""
@@ -132,59 +132,59 @@ class GraphModel:
         self.tick()
         words: dict[str, list[str]] = {w: [] for w in ("changed", "equal", "older", "flipped", "hidden")}
         for user, online, at, _shard in rows:
-            person = self.people.get(user)
-            if person is not None:
-                self._commit_one(words, user, person, (online, at))
+            state = self.states.get(user)
+            if state is not None:
+                self._commit_one(words, user, state, (online, at))
         return dict(words)
 
     def _commit_one(
-        self, words: dict[str, list[str]], user: str, person: Person, to: tuple[bool, int]
+        self, words: dict[str, list[str]], user: str, state: UserState, to: tuple[bool, int]
     ) -> None:
         online, at = to
-        if at < person.at:
+        if at < state.at:
             words["older"].append(user)
             return
-        words["equal" if at == person.at else "changed"].append(user)
-        if flipped := person.online != online:
+        words["equal" if at == state.at else "changed"].append(user)
+        if flipped := state.online != online:
             words["flipped"].append(user)
         self.written(user, online, at, flipped)
-        if person.invisible and at > person.hidden_from:
+        if state.invisible and at > state.hidden_from:
             words["hidden"].append(user)
-        person.online, person.at = online, at
-        person.last_seen = person.last_seen if person.invisible else at
+        state.online, state.at = online, at
+        state.last_seen = state.last_seen if state.invisible else at
         self._remember(user)
 
     def hide(self, user: str, invisible: bool) -> bool:
         """A choice of visibility, with its outbox node where it shows."""
-        person, clock = self.people[user], self.tick()
-        if person.invisible == invisible:
+        state, clock = self.states[user], self.tick()
+        if state.invisible == invisible:
             return False
-        person.invisible, person.hidden_from = invisible, person.at if invisible else 0
-        if invisible and person.online:
-            person.last_seen = self._now()
+        state.invisible, state.hidden_from = invisible, state.at if invisible else 0
+        if invisible and state.online:
+            state.last_seen = self._now()
         self._remember(user)
         self.hidden(user)
-        if person.online:
+        if state.online:
             self._announce(user, user, clock)
         return True
 
     def begin(self, users: list[str], replica: bool) -> list[Reading]:
         """A read of these users begins: one clock for all."""
-        ts, people = self.tick(), self.replica if replica else self.people
+        ts, states = self.tick(), self.replica if replica else self.states
         found = []
         for user in users:
-            if user in people:
+            if user in states:
                 others = sorted(next(iter(pair - {user})) for pair in self.friends if user in pair)
-                found.append(Reading(user, ts, replace(people[user]), others, len(others), people))
+                found.append(Reading(user, ts, replace(states[user]), others, len(others), states))
         return found
 
     def look(self, reading: Reading) -> None:
         """The read sees one more friend, as that friend is now."""
         friend = reading.left.pop(0)
-        person = reading.people[friend]
-        if person.online and self.are_friends(reading.user, friend):
+        state = reading.states[friend]
+        if state.online and self.are_friends(reading.user, friend):
             reading.online.append(friend)
-            if person.invisible:
+            if state.invisible:
                 reading.hidden.append(friend)
 
     # Friends
@@ -254,15 +254,15 @@ class GraphModel:
     def _pair(self, node: str, one: OutboxNode, ts: int) -> Row:
         row: Row = {"node": node, "a": one.a, "b": one.b, "friends": self.are_friends(one.a, one.b)}
         for end, me, other in (("a", one.a, one.b), ("b", one.b, one.a)):
-            person = self.people[me]
+            state = self.states[me]
             row |= {
                 f"{end}_asked": (me, other) in self.requests,
                 f"{end}_blocked": (me, other) in self.blocks,
                 f"{end}_name": me,
-                f"{end}_present": person.online,
-                f"{end}_invisible": person.invisible,
-                f"{end}_presence_at": person.at,
-                f"{end}_last_seen": person.last_seen,
+                f"{end}_present": state.online,
+                f"{end}_invisible": state.invisible,
+                f"{end}_presence_at": state.at,
+                f"{end}_last_seen": state.last_seen,
             }
         return row | {"since": 0, "ts": ts}
 
@@ -275,7 +275,7 @@ class GraphModel:
             self.related(a, b, clock)
 
     def _remember(self, user: str) -> None:
-        self.history[user].append((self.clock, replace(self.people[user])))
+        self.history[user].append((self.clock, replace(self.states[user])))
 
 
 class GraphPort:
@@ -332,7 +332,7 @@ class GraphPort:
         return rows
 
     def _online(self) -> list[Row]:
-        online = {user: person.at for user, person in self._model.people.items() if person.online}
+        online = {user: state.at for user, state in self._model.states.items() if state.online}
         return [{"ids": list(online), "ats": list(online.values())}]
 
     async def _call(self, kind: str, perform: Callable[[], Any]) -> Any:

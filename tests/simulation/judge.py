@@ -1,7 +1,7 @@
-"""What must hold at every step of a simulation: nothing accepted is lost, nothing untrue or secret is told.
+"""What must hold at every step of a simulation: nothing accepted is lost, nothing untrue or secret is sent.
 
 Entries of streams may go only when what they say is done. What is published or posted must have been the graph's
-state at the very clock it is stamped with, must not disclose anybody after the end of a friendship, and must not
+state at the very clock it is stamped with, must not disclose a user after the end of a friendship, and must not
 speak of the hidden.
 """
 
@@ -12,15 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graph_service.model.timestamps import parse_microseconds
-from tests.simulation.graph import OutboxNode, Person
+from tests.simulation.graph import OutboxNode, UserState
 from tests.simulation.process import Surroundings, notifications, presence_events
 
 PRESENCE = {"friend.online", "friend.offline"}
 CONFIRMED_LEAVE_SURVIVES_A_CRASH = False
-"""Whether somebody who turns out to be there with another device while their join is still debounced is announced even
+"""Whether a user who turns out to be there with another device while their join is still debounced is announced even
 where the process dies between commit and append. The commit carries the look-up's time, which no entry of the presence
-log has, so what is read again at the take-over is older and nobody is notified: a fault; switch this on when it is
-mended."""
+log has, so what is read again at the take-over is older and no friend is notified: issue 17."""
 ASKED_JUST_NOW = 15_000
 """Milliseconds in which a sync at a join is left out after one that was asked for."""
 
@@ -41,7 +40,7 @@ class Judge:
         self.posted: list[dict[str, Any]] = []
         """Every event that the back end took."""
         self.posts_refused = 0
-        """How many posts the back end answers with 503."""
+        """How many posts the back end still rejects with 503."""
         self.accepted: set[tuple[str, bool, int]] = set()
         self.confirmed: dict[str, int] = {}
         """Who was looked up, and when the newest look-up was accepted."""
@@ -61,7 +60,7 @@ class Judge:
         self._removed: dict[tuple[str, str], int] = {}
         self._sync: dict[str, int] = {}
         self._sync_count: dict[str, int] = {}
-        self._owed: dict[bytes, tuple[int, int]] = {}
+        self._pending_syncs: dict[bytes, tuple[int, int]] = {}
         self._asked: dict[str, int] = {}
         graph = around.graph
         graph.written = self._written
@@ -111,10 +110,10 @@ class Judge:
                 self.say(f"the cursor went past an event of {event.user} that was not accepted")
 
     def _check_resolved(self, one: Any) -> None:
-        person = self.around.graph.people.get(one.user)
+        state = self.around.graph.states.get(one.user)
         if (one.user, one.at) in self.ahead:
             return  # a conflict in the future: the look-up is older than it, so only reconciling decides
-        if person is None or person.at > one.at or (person.at, person.online) == (one.at, one.online):
+        if state is None or state.at > one.at or (state.at, state.online) == (one.at, one.online):
             return
         if self.confirmed.get(one.user, -1) >= one.at:
             return
@@ -125,12 +124,12 @@ class Judge:
             if other.user == one.user
         )
         if not any(standing) and not self.around.store.entries(":dead"):
-            self.say(f"{one.user} online={one.online} at {one.at} was let go and is not in the graph")
+            self.say(f"{one.user} online={one.online} at {one.at} was resolved and is not in the graph")
 
     def _appended_inbox(self, body: bytes) -> None:
         for one in notifications(body):
             if not hasattr(one, "recipients"):
-                self._owed[body] = (
+                self._pending_syncs[body] = (
                     self._sync_count.get(one.user, 0),
                     self._asked.get(one.user, -ASKED_JUST_NOW),
                 )
@@ -143,7 +142,7 @@ class Judge:
                 if not self._notified(inbox, one.event):
                     self.say(f"{inbox} was never notified that {one.event.user} is {one.event.kind}")
         elif not self._synced(one, body):
-            self.say(f"{one.user} never got the sync that was owed ({one.reason or 'read'})")
+            self.say(f"{one.user} never got the pending sync ({one.reason or 'read'})")
 
     def _notified(self, inbox: str, event: Any) -> bool:
         pair, presence = (inbox, event.user), event.kind in {"online", "offline"}
@@ -171,9 +170,9 @@ class Judge:
         return same and one.event.user == event.user and inbox in one.recipients and one.event.ts >= event.ts
 
     def _synced(self, one: Any, body: bytes) -> bool:
-        if one.user not in self.around.graph.people:
+        if one.user not in self.around.graph.states:
             return True
-        before, asked = self._owed.get(body, (0, 0))
+        before, asked = self._pending_syncs.get(body, (0, 0))
         if self._sync.get(one.user, -1) >= one.ts if one.ts else self._sync_count.get(one.user, 0) > before:
             return True
         if one.reason == "join" and asked > -ASKED_JUST_NOW:
@@ -185,9 +184,9 @@ class Judge:
         return [one for body in self.around.store.entries(":inbox") for one in notifications(body)]
 
     def _refused(self, inbox: str) -> bool:
-        """Whether a message to this inbox was refused for its own sake, and is kept."""
-        kept = {json.loads(body)["inbox"] for body in self.around.store.entries(":dead")}
-        return any(one == inbox for one, _ in self.around.pubnub.refused) and inbox in kept
+        """Whether a message to this inbox was rejected as invalid, and is a dead letter."""
+        dead = {json.loads(body)["inbox"] for body in self.around.store.entries(":dead")}
+        return any(one == inbox for one, _ in self.around.pubnub.refused) and inbox in dead
 
     # Graph
 
@@ -208,8 +207,8 @@ class Judge:
             self.unlogged.discard(user)
 
     def _hidden(self, user: str) -> None:
-        person = self.around.graph.people[user]
-        self.hidden_at[user] = max(person.last_seen, person.at)
+        state = self.around.graph.states[user]
+        self.hidden_at[user] = max(state.last_seen, state.at)
         self.ever_hidden.add(user)
         self._hiding.setdefault(user, []).append([self.around.graph.clock, -1])
 
@@ -246,7 +245,7 @@ class Judge:
             self._published(inbox, event)
             payload, ts = event["payload"], parse_microseconds(event["ts"])
             if event["type"] in PRESENCE and ts < ended.get(payload["userId"], -1):
-                self.say(f"{inbox} was told of {payload['userId']} although the end was queued")
+                self.say(f"{inbox} was notified of {payload['userId']} although the end was queued")
 
     def _published(self, inbox: str, event: Mapping[str, Any]) -> None:
         kind, payload, ts = event["type"], event["payload"], parse_microseconds(event["ts"])
@@ -283,11 +282,11 @@ class Judge:
             event["payload"]["at"],
             event["type"] == "friend.online",
         )
-        if self.around.graph.people[user].invisible and at > self.hidden_at[user]:
-            self.say(f"what invisible {user} does was told")
+        if self.around.graph.states[user].invisible and at > self.hidden_at[user]:
+            self.say(f"what invisible {user} does was published")
         ts = parse_microseconds(event["ts"])
         if not self.stepped_back and (online, at) not in {_shown(one) for one in self._states(user, ts)}:
-            self.say(f"{user} was told online={online} at {at}, which was not so at the clock {ts}")
+            self.say(f"{user} was announced online={online} at {at}, which was not so at the clock {ts}")
 
         if (
             not self.stepped_back
@@ -299,11 +298,11 @@ class Judge:
     def _may_hide(self, user: str, ts: int) -> bool:
         return any(begin <= ts and (end < 0 or ts <= end) for begin, end in self._hiding[user])
 
-    def _states(self, user: str, ts: int) -> list[Person]:
+    def _states(self, user: str, ts: int) -> list[UserState]:
         """The states of a user at a clock: several where it stood still."""
         history = self.around.graph.history[user]
-        before = [person for clock, person in history if clock < ts][-1:]
-        same = [person for clock, person in history if clock == ts]
+        before = [state for clock, state in history if clock < ts][-1:]
+        same = [state for clock, state in history if clock == ts]
         return [*before, *same] if self.around.graph.stood_still else [*(same or before)][-1:]
 
     def _check_disclosed(self, inbox: str, user: str, ts: int) -> None:
@@ -312,15 +311,15 @@ class Judge:
             ts - self.around.graph.stood_still
         )  # where the clock stands still, the read may have been before
         if not self.stepped_back and not any(end < 0 or end > last for _, end in spans):
-            self.say(f"{inbox} was told of {user} by a read after the end of their friendship")
+            self.say(f"{inbox} was notified of {user} by a read after the end of their friendship")
 
 
-def _shown(person: Person) -> tuple[bool, int]:
-    """What friends may be told of a state."""
-    online = person.online and not person.invisible
-    return online, person.last_seen if person.invisible else person.at
+def _shown(state: UserState) -> tuple[bool, int]:
+    """What friends may see of a state."""
+    online = state.online and not state.invisible
+    return online, state.last_seen if state.invisible else state.at
 
 
-def _moved_unseen(person: Person) -> bool:
+def _moved_unseen(state: UserState) -> bool:
     """Whether a state is one that the user came to while hidden."""
-    return person.invisible and person.at > person.hidden_from
+    return state.invisible and state.at > state.hidden_from

@@ -40,7 +40,7 @@ class Life:
     frozen: bool = False
     tasks: list[asyncio.Task[Any]] = field(default_factory=list)
     deferred: list[asyncio.Handle] = field(default_factory=list)
-    """What would have run while it was frozen."""
+    """What would have run while it was frozen, or after it was killed."""
 
 
 LIFE: ContextVar[Life | None] = ContextVar("life", default=None)
@@ -75,7 +75,7 @@ class NumberedTask(asyncio.Task[Any]):
 
 
 class ScriptedLoop(asyncio.AbstractEventLoop):
-    """Runs what is ready when told to, and lets time pass when told to."""
+    """Runs what is ready, and lets time pass, when the script says so."""
 
     def __init__(self) -> None:
         self._time = BEGIN / 1000
@@ -83,7 +83,7 @@ class ScriptedLoop(asyncio.AbstractEventLoop):
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._number = 0
         self.errors: list[BaseException] = []
-        """What nobody caught."""
+        """Errors that were not caught."""
         self.busy: set[str] = set()
         """Processes that went round without waiting."""
 
@@ -125,7 +125,7 @@ class ScriptedLoop(asyncio.AbstractEventLoop):
     def create_task(
         self, coro: Coroutine[Any, Any, Any], *, name: str | None = None, context: Context | None = None
     ) -> asyncio.Task[Any]:
-        """A task, kept by the process it belongs to so that nothing of it is finalised early."""
+        """A task, remembered by the process it belongs to, so that nothing of it is finalised early."""
         task = NumberedTask(coro, loop=self, name=name, context=context)
         life = LIFE.get() if context is None else context.get(LIFE)
         if life is not None:
@@ -150,7 +150,7 @@ class ScriptedLoop(asyncio.AbstractEventLoop):
         return False
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        """Keep what nobody caught."""
+        """Remember an error that was not caught."""
         if error := context.get("exception"):
             self.errors.append(error)
 
@@ -206,6 +206,8 @@ class ScriptedLoop(asyncio.AbstractEventLoop):
         """Cancel all that is left, so that no coroutine is finalised outside of a loop."""
         for life in lives:
             life.alive, life.frozen = True, False
+            self._ready.extend(life.deferred)
+            life.deferred.clear()
             for task in life.tasks:
                 if inspect.getcoroutinestate(task.get_coro()) == inspect.CORO_CREATED:
                     task.get_coro().close()
@@ -223,9 +225,7 @@ class ScriptedLoop(asyncio.AbstractEventLoop):
         if handle._cancelled:
             return
         life = handle._context.get(LIFE)
-        if life is not None and not life.alive:
-            return
-        if life is not None and life.frozen:
+        if life is not None and (life.frozen or not life.alive):
             life.deferred.append(handle)
             return
         handle._run()

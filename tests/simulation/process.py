@@ -153,12 +153,12 @@ class Process:
 
     @property
     def ended(self) -> bool:
-        """Whether it is over, killed or by itself."""
+        """Whether it has ended, killed or not."""
         return not self.life.alive or (self.main is not None and self.main.done())
 
     @property
     def error(self) -> BaseException | None:
-        """What ended it, where nobody asked for it."""
+        """What ended it, where no stop was requested."""
         if self.main is None or not self.main.done() or self.main.cancelled():
             return None
         return self.main.exception()

@@ -1,6 +1,6 @@
 """PubNub in memory: who is present, the events that say so, and what is published.
 
-Its long poll gives at most 100 messages and keeps no more; Here Now may be some seconds old and skip people; Where Now
+Its long poll returns at most 100 messages and stores no more; Here Now may be some seconds old and skip users; Where Now
 is right. Events can be lost, repeated, swapped and stamped in the future.
 """
 
@@ -24,11 +24,11 @@ from tests.simulation.gates import Gates
 from tests.simulation.loop import Life
 
 QUEUE = 100
-"""Messages that PubNub keeps for a poll."""
+"""Messages that PubNub stores for a poll."""
 CACHE = 3000
 """Milliseconds that Here Now may be old."""
 IDLE_POLL = 60.0
-"""Seconds after which a poll is answered with nothing."""
+"""Seconds after which a poll returns nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Occupants:
 
 @dataclass
 class PubNub:
-    """Who is present in truth, and the events that tell of it."""
+    """Who is present in truth, and the events that report it."""
 
     shards: ShardMap
     now: Callable[[], int]
@@ -74,9 +74,9 @@ class PubNub:
     """What becomes of the next publishes: "unheard", "silence", or a status with its body."""
     published: Callable[[str, bytes], None] = lambda _inbox, _body: None
     refused: list[tuple[str, bytes]] = field(default_factory=list)
-    """Messages that were answered with 400, by inbox."""
+    """Messages that were rejected with 400, by inbox."""
     replies: dict[int, list[Event]] = field(default_factory=dict)
-    """What polls were answered with, by the cursor they go on from."""
+    """What polls returned, by the cursor they continue from."""
     _history: list[tuple[int, dict[str, bool]]] = field(default_factory=list)
     _waiting: list[asyncio.Future[None]] = field(default_factory=list)
 
@@ -87,7 +87,7 @@ class PubNub:
     # Presence
 
     def change(self, user: str, online: bool, reason: str = "") -> None:
-        """A join or leave, told of at once."""
+        """A join or leave, reported at once."""
         self.present[user] = online
         self._history.append((self.now(), dict(self.present)))
         self.say(user, online, reason)
@@ -105,7 +105,7 @@ class PubNub:
         self.send(Event(0, self.shards.channel(self.shards.shard(user)), body, user, online))
 
     def send(self, event: Event) -> None:
-        """Deliver an event with a timetoken of its own."""
+        """Deliver an event with a new timetoken."""
         self._last = max(self._last + 1, self.now() * 10_000)
         self.events.append(replace(event, timetoken=self._last))
         waiting, self._waiting = self._waiting, []
@@ -124,7 +124,7 @@ class PubNub:
             self.lost = True
 
     def forget(self) -> None:
-        """Everything unread is too old to be kept."""
+        """Everything unread is too old to be stored."""
         self.events = [event for event in self.events if event.timetoken <= self.polled]
 
     def repeat(self, which: int) -> None:
@@ -167,7 +167,7 @@ class PubNub:
     # Calls
 
     def reply(self, channels: Sequence[str], cursor: int) -> dict[str, Any] | None:
-        """What a poll is answered; None where it waits."""
+        """What a poll returns; None where it waits."""
         found = [e for e in self.events if e.channel in channels and e.timetoken > cursor]
         if not found and cursor:
             return None
@@ -229,7 +229,7 @@ class PubNubPort:
     def __init__(self, pubnub: PubNub, gates: Gates, life: Life) -> None:
         self._pubnub, self._gates, self._life = pubnub, gates, life
         self.receive: Callable[[str], int] = lambda _body: 200
-        """The back end: a body, and the status it answers with."""
+        """The back end: a body, and the status it responds with."""
 
     async def _call(self, kind: str, perform: Callable[[], Any], failure: Callable[[], Exception]) -> Any:
         return await self._gates.call(self._life, kind, perform, failure)
@@ -302,7 +302,7 @@ class PubNubPort:
         return {channel: (await self.here_now(channel)).occupancy for channel in channels}
 
     async def publish(self, channel: str, body: bytes) -> PublishResult:
-        """One message; no answer where it fails."""
+        """One message; no response where it fails."""
         try:
             found: PublishResult = await self._call(
                 "publish", lambda: self._pubnub.publish(channel, body), TimeoutError

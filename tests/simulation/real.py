@@ -1,8 +1,8 @@
-"""The databases of the simulation, real: Neo4j and Valkey behind the same ports, call by call beside the models.
+"""The databases of the simulation, real: Neo4j and Valkey behind the same ports, call by call next to the models.
 
 The simulated processes run on their own loop in a thread, and hand each call to the test's loop. Whatever Neo4j
-answers must be what the model answers, but for clocks and ids: so the tapes hold the models to the real thing. What a
-real database cannot be told to do (a clock that steps back or stands still, a lagging replica) stays the models'.
+returns must be what the model returns, but for clocks and ids: so the tapes compare the models with the real thing. What a
+real database cannot be made to do (a clock that steps back or stands still, a lagging replica) stays the models'.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tests.simulation.world import Tape, played
 
 MODELS_ONLY = {"clock back", "coarse clock", "replica"}
 OWN = {"ts", "node", "since", "last_seen", "a_last_seen", "b_last_seen"}
-"""Columns that a real database has its own values for."""
+"""Columns whose values differ in a real database."""
 Wait = Callable[[Awaitable[Any]], Any]
 
 
@@ -117,8 +117,8 @@ def _by_pair(row: Row) -> tuple[str, str, str]:
 
 
 def _plain(row: Row) -> Row:
-    kept = {key: value for key, value in row.items() if key not in OWN}
-    return {key: sorted(value) if isinstance(value, list) else value or 0 for key, value in kept.items()}
+    shared = {key: value for key, value in row.items() if key not in OWN}
+    return {key: sorted(value) if isinstance(value, list) else value or 0 for key, value in shared.items()}
 
 
 def _difference(model: Row, real: Row) -> list[str]:
@@ -144,7 +144,7 @@ class RealSurroundings(Surroundings):
         self.wait(statement("UNWIND $ids AS id CREATE (:User {id: id, name: id})", ids=list(users)))
 
     def graph_port(self, life: Life) -> RealGraphPort:
-        """Neo4j beside the model."""
+        """Neo4j next to the model."""
         return RealGraphPort(self, life)
 
 

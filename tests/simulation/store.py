@@ -37,7 +37,7 @@ class Store:
         self.leases: dict[str, tuple[str, int]] = {}
         self.members: dict[str, dict[str, int]] = {}
         self.split_brain = False
-        """Every process is told that it is alone and holds every lease."""
+        """Every process sees itself alone and gets every lease."""
         self.watchers: list[Watcher] = []
         self._waiting: list[tuple[frozenset[str], asyncio.Future[None]]] = []
 
@@ -97,7 +97,7 @@ class Store:
 
     def forget_process(self, who: str) -> None:
         """Its leases and its heartbeat have run out."""
-        self.leases = {key: held for key, held in self.leases.items() if held[0] != who}
+        self.leases = {key: one for key, one in self.leases.items() if one[0] != who}
         for some in self.members.values():
             some.pop(who, None)
 
@@ -114,7 +114,7 @@ class Store:
                 one[1].set_result(None)
 
     def wake(self, channel: str) -> None:
-        """Tell whoever listens."""
+        """Wake all that listen."""
         self._wake({channel})
 
 
@@ -160,15 +160,15 @@ class ValkeyPort:
 
     async def delete(self, ids: Mapping[str, Sequence[str]]) -> None:
         """Those already gone are no error."""
-        kept = {key: list(some) for key, some in ids.items()}
-        await self._call(_kind("delete", list(kept)), lambda: self._store.delete(kept))
+        entries = {key: list(some) for key, some in ids.items()}
+        await self._call(_kind("delete", list(entries)), lambda: self._store.delete(entries))
 
     async def lengths(self, keys: Sequence[str]) -> list[int]:
         """The number of entries of each stream."""
         return [len(self._store.streams.get(key, {})) for key in keys]
 
     async def get(self, key: str) -> bytes | None:
-        """A kept value."""
+        """A stored value."""
         found: bytes | None = await self._call("cursor", lambda: self._store.values.get(key))
         return found
 
@@ -219,5 +219,5 @@ class ValkeyPort:
             yield None
 
     async def publish_wakeup(self, channel: str) -> None:
-        """Wake whoever listens."""
+        """Wake all that listen."""
         await self._call("wake-up", lambda: self._store.wake(channel))

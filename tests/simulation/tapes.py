@@ -13,12 +13,12 @@ from tests.simulation.gates import KINDS, MODES
 
 Tape = list[tuple[str, int]]
 
-ALWAYS = ("toggle", "deliver", "a moment", "a while", "a debounce", "let go")
+ALWAYS = ("toggle", "deliver", "a moment", "a while", "a debounce", "release")
 SOMETIMES = (
     "half a debounce", "a lease", "befriend", "block", "hide", "toggle by webhook", "one of two leaves",
     "deliver late", "deliver twice", "repeat", "swap", "lose", "future", "soon", "old here now", "skip",
     "publishes fail", "coarse clock", "clock back", "replica", "crash", "second owner", "start", "stop", "freeze",
-    "reconcile", "let one go", "hold friends calls", "let api go", "no counts",
+    "reconcile", "release one", "delay friends calls", "release api", "no counts",
     "publish refused", "back end fails",
 )  # fmt: skip
 IN_STORMS = ("everybody goes", "everybody comes", "syncs admitted")
@@ -34,9 +34,9 @@ def tape(seed: int, longest: int = 90) -> Tape:
     gated = chance.sample(GATED, chance.randint(1, 3) if narrow else chance.randint(0, 8))
     actions = [*ALWAYS, *few, *gated]
     weights = [chance.choice((1, 3, 10)) for _ in actions]
-    people = chance.choice((60, 60, 6))
+    numbers = chance.choice((60, 60, 6))
     length = chance.randint(8, longest)
-    steps = [(action, chance.randrange(people)) for action in chance.choices(actions, weights, k=length)]
+    steps = [(action, chance.randrange(numbers)) for action in chance.choices(actions, weights, k=length)]
     if narrow and chance.random() < 0.4:
         steps.insert(0, ("second owner", 0))
     return [("two partitions", 0), *steps] if chance.random() < 0.25 else steps

@@ -10,7 +10,7 @@ from tests.mutants.catalogue import MUTANTS
 from tests.mutants.live import mutated
 from tests.mutants.model import Mutant
 from tests.simulation.known_tapes import TAPES
-from tests.simulation.test_simulation import BACK, DROP, THERE, told_gone
+from tests.simulation.test_simulation import BACK, DROP, THERE, announced_gone
 from tests.simulation.world import simulate
 
 BACKED_BY = {"taken is not settled": "flap that flipped the flag is silent"}
@@ -26,7 +26,7 @@ def test_a_mutant_still_applies(mutant: Mutant) -> None:
 
 @pytest.mark.parametrize("name", TAPES)
 def test_a_rule_that_is_taken_out_is_missed(name: str) -> None:
-    """The same tape is harmful without the rule; that it is harmless with it is shown beside the tapes."""
+    """The same tape is harmful without the rule; test_known_tapes shows that it is harmless with it."""
     with ExitStack() as stack:
         if name in BACKED_BY:
             stack.enter_context(mutated(MUTANTS[BACKED_BY[name]]))
@@ -36,11 +36,11 @@ def test_a_rule_that_is_taken_out_is_missed(name: str) -> None:
 
 
 def test_a_storm_that_moves_no_deadline_is_missed() -> None:
-    """Who drops and returns within the storm's debounce time is told gone all the same; at the end all is right."""
+    """Who drops and returns within the storm's debounce time is announced as gone all the same; at the end all is right."""
     steps = [("storm mode", 0), *THERE, *DROP, *BACK, *[("a debounce", 0)] * 4]
     with mutated(MUTANTS["storm moves no deadline"]):
-        assert told_gone(steps)
-    assert not told_gone(steps)
+        assert announced_gone(steps)
+    assert not announced_gone(steps)
 
 
 def test_after_a_mutant_the_code_is_the_old_one() -> None:

@@ -1,4 +1,4 @@
-"""The real bridge with every fault: all is well at the end of every tape, whatever was killed, held, lost or repeated."""
+"""The real bridge with every fault: all is well at the end of every tape, whatever was killed, delayed, lost or repeated."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_same_holds_in_storms() -> None:
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(st.sampled_from(ACTIONS), st.integers(0, 59)), max_size=50))
 def test_no_short_tape_breaks_the_bridge(steps: Tape) -> None:
-    """The same with a searcher that shrinks by itself."""
+    """The same with a searcher that shrinks."""
     assert simulate(steps) == []
 
 
@@ -42,22 +42,22 @@ DROP: Tape = [("toggle", 0), ("toggle", 2), *[("a debounce", 0)] * 3]
 BACK: Tape = [("toggle", 2), ("toggle", 0)]
 
 
-def test_who_drops_and_returns_with_the_others_is_never_told_gone() -> None:
-    """For longer than the debounce time, and within that of storms: no friend hears of it. Without storm mode one does."""
+def test_who_drops_and_returns_with_the_others_is_never_announced_gone() -> None:
+    """For longer than the debounce time, and within that of storms: no friend is notified. Without storm mode one does."""
     steps = [*THERE, *DROP, *BACK, *[("a debounce", 0)] * 4]
-    assert told_gone([("storm mode", 0), *steps]) == set()
-    assert told_gone(steps)
+    assert announced_gone([("storm mode", 0), *steps]) == set()
+    assert announced_gone(steps)
 
 
-def test_who_leaves_for_good_in_a_storm_is_told_once() -> None:
-    """Ann does not come back with Cat; at the end nobody else was told gone."""
+def test_who_leaves_for_good_in_a_storm_is_announced_once() -> None:
+    """Ann does not come back with Cat; at the end no other user was announced as gone."""
     steps = [("storm mode", 0), *THERE, *DROP, *BACK[:1], *[("a debounce", 0)] * 8]
-    assert told_gone(steps) == {"ann"}
+    assert announced_gone(steps) == {"ann"}
     assert simulate(steps) == []
 
 
-def told_gone(steps: Tape) -> set[str]:
-    """Of whom some friend was told that they are offline."""
+def announced_gone(steps: Tape) -> set[str]:
+    """Users of whom a friend was notified that they are offline."""
     published = played(steps, rest=False).judge.published
     return {event["payload"]["userId"] for _, event in published if event["type"] == "friend.offline"}
 
@@ -73,7 +73,7 @@ def test_a_tape_is_played_the_same_way_each_time() -> None:
 def test_a_process_that_stops_publishes_what_it_has_begun_and_gives_its_leases_back() -> None:
     """Another one owns everything at once, and nothing is repeated."""
     world = played(
-        [*THERE, ("hold commit", 0), ("toggle", 0), ("a debounce", 0), ("stop", 0), ("a while", 0)]
+        [*THERE, ("delay commit", 0), ("toggle", 0), ("a debounce", 0), ("stop", 0), ("a while", 0)]
     )
     assert world.judge.wrong == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graph_service.graph.driver import Graph
-from graph_service.valkey.client import Valkey
+from graph_service.valkey.cluster import open_valkey
 from tests.conftest import Servers
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.live import mutated
@@ -20,14 +20,14 @@ TAKEN_OUT = ("flap is not written", "redelivered entries not treated as such")
 
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_at_the_end_every_view_equals_the_real_graph(graph: Graph, servers: Servers, seed: int) -> None:
-    """Flags, relations, outbox and streams are the databases' own, and answer as the models do."""
-    async with Valkey.open(servers.redis_url) as valkey:
+    """Flags, relations, outbox and streams are the databases' own, and return what the models do."""
+    async with open_valkey(servers.redis_url) as valkey:
         assert await real.simulate_on(graph, valkey, tape(seed, 60)) == []
 
 
 async def test_a_storm_leaves_every_view_right_on_the_real_graph(graph: Graph, servers: Servers) -> None:
     """Everybody goes and comes a few times, with the other faults of its tape."""
-    async with Valkey.open(servers.redis_url) as valkey:
+    async with open_valkey(servers.redis_url) as valkey:
         assert await real.simulate_on(graph, valkey, stormy(52, 40)) == []
 
 
@@ -36,7 +36,7 @@ async def test_a_rule_that_is_taken_out_is_missed_on_real_databases_too(
     graph: Graph, servers: Servers, name: str
 ) -> None:
     """So the real databases show faults, and the models do not make them up."""
-    async with Valkey.open(servers.redis_url) as valkey:
+    async with open_valkey(servers.redis_url) as valkey:
         assert await real.simulate_on(graph, valkey, TAPES[name]) == []
         with mutated(MUTANTS[name]):
             assert await real.simulate_on(graph, valkey, TAPES[name])

@@ -1,7 +1,7 @@
 """The simulated world: a tape chooses what happens next; at its end everything is let come to rest.
 
 `simulate` returns what is wrong with the world: views that differ from the graph, a graph that differs from PubNub,
-changes that nobody was notified of, and whatever the judge saw on the way.
+changes that were not announced, and whatever the judge saw on the way.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from tests.simulation.process import DEBOUNCE, Api, Process, Surroundings, compo
 USERS = ("ann", "bob", "cat")
 STOPPING_WAITS = False
 """Whether a process that stops waits while messages are due that it does not take any more. Today its publisher goes
-round without waiting until those under way are answered: a fault; switch this on when it is mended."""
+round without waiting until those in flight are published: issue 17."""
 WATERMARK_IS_SHARED = False
 """Whether a process knows what others have stamped since it began. Today each reads the watermark once, so where a
-partition moves from one to another and the graph's clock steps back, a newer state carries an older stamp: a fault;
-switch this on when it is mended. Until then the clock steps back only where no two processes ever ran at once."""
+partition moves from one to another and the graph's clock steps back, a newer state carries an older stamp: issue
+17. Until then the clock steps back only where no two processes ever ran at once."""
 OUTCOMES = ("unheard", "silence", "503 busy", "429 slow down")
 Tape = Sequence[tuple[str, int]]
 
@@ -107,12 +107,12 @@ class World:
         process.stop()
 
     def _stopped(self, process: Process, began: int) -> None:
-        kept = [key for key, (holder, _) in self.around.store.leases.items() if holder == process.name]
+        left = [key for key, (holder, _) in self.around.store.leases.items() if holder == process.name]
         if (
-            len(kept) > self.around.settings.partitions - process.owned_at_close
+            len(left) > self.around.settings.partitions - process.owned_at_close
             and not self.gates.failed["lease"]
         ):
-            self.judge.say(f"{process.name} stopped and kept its leases")
+            self.judge.say(f"{process.name} stopped and did not give its leases back")
         within = self.loop.milliseconds - began < self.around.settings.grace_seconds * 900
         abandoned = {kind for name, kind in self.gates.abandoned if name == process.name}
         given_up = (abandoned | set(self.gates.waiting(process.name))) & MUST_FINISH
@@ -129,7 +129,7 @@ class World:
             process.life.frozen = True
             self.around.store.forget_process(process.name)
 
-    # What people do
+    # What users do
 
     def call(self, coro: Any) -> asyncio.Task[Any]:
         """A call of the API."""
@@ -138,7 +138,7 @@ class World:
         return task
 
     def toggle(self, user: str, by_webhook: bool = False) -> None:
-        """The app comes or goes; PubNub says so to whoever polls, or by a webhook."""
+        """The app comes or goes; PubNub reports it by poll or by webhook."""
         client = self.clients[user]
         client.connected = not client.connected
         if client.connected:
@@ -191,10 +191,10 @@ class World:
 
     def hide(self, user: str) -> None:
         """Appear offline, or visible again."""
-        self.call(self.api.hide(user, not self.graph.people[user].invisible))
+        self.call(self.api.hide(user, not self.graph.states[user].invisible))
 
     def one_of_two_leaves(self, user: str) -> None:
-        """One device goes, another one stays; where Where Now does not answer, only reconciling finds that."""
+        """One device goes, another one stays; where Where Now does not respond, only reconciling finds that."""
         if self.pubnub.present[user]:
             self.pubnub.say(user, False)
             self.two_devices = True
@@ -291,17 +291,17 @@ class World:
             "stop": self.stop,
             "freeze": self.freeze,
             "reconcile": lambda n: process(n).reconcile_all(),
-            "let go": lambda n: self.gates.let_go(process(n).name),
-            "let one go": lambda n: self.gates.let_one_go(process(n).name, n // 2),
+            "release": lambda n: self.gates.release(process(n).name),
+            "release one": lambda n: self.gates.release_one(process(n).name, n // 2),
             "syncs admitted": lambda n: process(n).admit(n % 2),
-            "hold friends calls": lambda _: self.gates.arm("api", gates.HOLD, "friends"),
-            "let api go": lambda _: self.gates.let_go("api"),
+            "delay friends calls": lambda _: self.gates.arm("api", gates.DELAY, "friends"),
+            "release api": lambda _: self.gates.release("api"),
         }
 
     # What must hold at the end
 
     def rest(self) -> None:
-        """Everything under way is finished; what PubNub lost without a sign is found by reconciling, nothing else is."""
+        """All in progress is finished; what PubNub lost without a sign is found by reconciling, nothing else is."""
         self._settle_down()
         self.pubnub.lost |= self.two_devices and self.gates.failed["where now"] > 0
         ahead = self.pubnub.ahead_until + 4000
@@ -367,7 +367,7 @@ class World:
         say = self.judge.say
         self._check_deaths()
         for user in USERS:
-            flag, truth = self.graph.people[user].online, self.pubnub.present[user]
+            flag, truth = self.graph.states[user].online, self.pubnub.present[user]
             if flag != truth:
                 say(f"the graph says {user} online={flag}, PubNub says {truth}")
             refused = user in {inbox for inbox, _ in self.pubnub.refused}
@@ -384,25 +384,23 @@ class World:
     def _check_deaths(self) -> None:
         for process in self.everyone:
             if process.error is not None:
-                self.judge.say(f"{process.name} died by itself: {process.error!r}")
+                self.judge.say(f"{process.name} ended on an error: {process.error!r}")
 
     def _check_view(self, user: str) -> None:
         shown = self.clients[user].friends.online
         right = {
             other
-            for other, person in self.graph.people.items()
-            if self.graph.are_friends(user, other) and person.online and not person.invisible
+            for other, state in self.graph.states.items()
+            if self.graph.are_friends(user, other) and state.online and not state.invisible
         }
         if shown - self.judge.unlogged != right - self.judge.unlogged:
             self.judge.say(f"{user} sees {sorted(shown)} online instead of {sorted(right)}")
         for pair, step in self.changed.items():
             if user in pair and step > self.clients[user].since:
                 (other,) = pair - {user}
-                told = self.clients[user].friends.relations.get(other)
-                if told != self._relation(user, other):
-                    self.judge.say(
-                        f"{user} was told that {other} is {told}, not {self._relation(user, other)}"
-                    )
+                shown = self.clients[user].friends.relations.get(other)
+                if shown != self._relation(user, other):
+                    self.judge.say(f"{user} sees that {other} is {shown}, not {self._relation(user, other)}")
 
     def _relation(self, me: str, other: str) -> str:
         if self.graph.are_friends(me, other):
@@ -412,7 +410,7 @@ class World:
         return "requested" if asked or asking else "removed"
 
     def _check_back_end(self, user: str) -> None:
-        """The back end's last word on who never hid is the graph's state."""
+        """The back end's last event on users who never hid is the graph's state."""
         said = [e for e in self.judge.posted if e["payload"]["userId"] == user and "at" in e["payload"]]
         said = [e for e in said if e["type"] in {"friend.online", "friend.offline"}]
         changed = len(self.graph.history[user]) > 1
@@ -420,11 +418,11 @@ class World:
         if user in exempt or self.judge.stepped_back or not (said or changed):
             return
         last = max(said, key=lambda e: (e["ts"], e["payload"]["at"]), default={"type": "friend.offline"})
-        if last["type"] != ("friend.online" if self.graph.people[user].online else "friend.offline"):
-            self.judge.say(f"the back end was last told {last['type']} of {user}")
+        if last["type"] != ("friend.online" if self.graph.states[user].online else "friend.offline"):
+            self.judge.say(f"the back end was last sent {last['type']} of {user}")
 
     def _check_changes(self) -> None:
-        """The back end's last word on two people is what stands between them, seen from one of the two ends."""
+        """The back end's last event on two users is what stands between them, seen from one of the two ends."""
         for pair in self.changed:
             a, b = sorted(pair)
             said = [e for e in self.judge.posted if e["payload"]["userId"] in pair and self._about(e, pair)]
@@ -432,7 +430,7 @@ class World:
             kinds = {e["type"].removeprefix("friend.") for e in said if e["ts"] == last}
             right = {self._relation(a, b), self._relation(b, a)}
             if not kinds or (not kinds <= right and not self.judge.stepped_back):
-                self.judge.say(f"the back end was told {sorted(kinds)} of {a} and {b}, not {sorted(right)}")
+                self.judge.say(f"the back end was sent {sorted(kinds)} of {a} and {b}, not {sorted(right)}")
 
     @staticmethod
     def _about(event: dict[str, Any], pair: frozenset[str]) -> bool:

@@ -30,7 +30,7 @@ MUTANTS = (
         "            pending.at, pending.shard = event.at, event.shard\n",
         "            pending.at, pending.shard, pending.began = event.at, event.shard, event.at\n"
         "            self._schedule(pending)\n",
-        "Who is told of again and again is never committed.", DEBOUNCER,
+        "A user that is reported again and again is never committed.", DEBOUNCER,
     ),
     Mutant(
         "taken is not settled", "pubnub_bridge/debounce/debouncer.py",
@@ -38,7 +38,7 @@ MUTANTS = (
         "            self._in_flight",
         "                pass\n"
         "            self._in_flight",
-        "What comes while a commit is under way is compared with the old state.", DEBOUNCER,
+        "What comes during a commit is compared with the old state.", DEBOUNCER,
     ),
     Mutant(
         "conflict is not looked up", "pubnub_bridge/debounce/debouncer.py",
@@ -78,7 +78,7 @@ MUTANTS = (
         "no sync at a join", "pubnub_bridge/partitions/consumer.py",
         "            self._joined.update(dict.fromkeys(result.joined))\n", "",
         "Who joins has no list of friends until they are committed.", DEBOUNCER,
-        harmless="Every client asks for a sync by itself after it has connected; the server's own is a second line.",
+        harmless="Every client asks for a sync after it has connected; the server's own is a second line.",
     ),
     Mutant(
         "repeated commit is silent", "pubnub_bridge/debounce/committer.py",
@@ -89,7 +89,7 @@ MUTANTS = (
         "flap that flipped the flag is silent", "pubnub_bridge/debounce/committer.py",
         "(result.changed if change.notify or change.redelivered else result.flipped)",
         "(result.changed if change.notify or change.redelivered else ())",
-        "A state that nobody was notified of becomes the settled one.", COMMITTER,
+        "A state that was not announced becomes the settled one.", COMMITTER,
     ),
     Mutant(
         "read without the watermark", "pubnub_bridge/debounce/committer.py",
@@ -121,14 +121,14 @@ MUTANTS = (
         '        newest = [__import__("dataclasses").replace(o, online=said[o.user].online and not '
         "o.invisible, present=said[o.user].online, presence_at=said[o.user].at) for o in committed.snapshots "
         "if o.user not in result.stale]\n",
-        "A delayed read tells an old state with a new stamp.", COMMITTER,
+        "A delayed append announces an old state with a new stamp.", COMMITTER,
     ),
     Mutant(
         "clock of the bridge instead of the read's", "pubnub_bridge/debounce/committer.py",
         "        newest = [one for one in committed.snapshots if one.user not in result.stale]\n",
         '        newest = [__import__("dataclasses").replace(o, ts=time.time_ns() // 1000) for o in '
         "committed.snapshots if o.user not in result.stale]\n",
-        "A delayed read tells an old state with a new stamp.", COMMITTER,
+        "A delayed append announces an old state with a new stamp.", COMMITTER,
     ),
     Mutant(
         "no sync at a commit", "pubnub_bridge/debounce/committer.py",
@@ -191,7 +191,7 @@ MUTANTS = (
         "repeated batch is not marked", "pubnub_bridge/debounce/committer.py",
         "            change.redelivered = True", "            change.redelivered |= False",
         "A batch that failed half way is not announced in any case.", COMMITTER,
-        harmless="What its commit wrote is answered as equal when it is repeated, and equal is announced.",
+        harmless="What its commit wrote is reported as equal when it is repeated, and equal is announced.",
     ),
     Mutant(
         "stop does not wait for commits", "pubnub_bridge/runtime/bridge.py",
@@ -224,12 +224,12 @@ MUTANTS = (
     Mutant(
         "storm never ends", "pubnub_bridge/debounce/storm_detector.py",
         "        return owned and max(", "        return True or owned and max(",
-        "Notifications wait for company for ever.", STORM,
+        "Batches linger without end.", STORM,
     ),
     Mutant(
         "storm of a few", "pubnub_bridge/debounce/storm_detector.py",
         "        threshold = max(self._thresholds.min_users, self._thresholds.min_share * population)", "        threshold = self._thresholds.min_share * population",
-        "One of three people who leaves is a storm.", STORM,
+        "One of three users who leaves is a storm.", STORM,
     ),
     Mutant(
         "storm by coming and going", "pubnub_bridge/debounce/storm_detector.py",

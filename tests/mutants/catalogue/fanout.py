@@ -21,7 +21,7 @@ MUTANTS = (
         "        if other.key <= event.key:\n",
         "        if other.kind != event.kind and event.is_presence:\n            del slot[event.user]\n"
         "        elif other.key <= event.key:\n",
-        "A repeat may have told the first of the two already.", BATCHER,
+        "A repeat may have announced the first of the two already.", BATCHER,
     ),
     Mutant(
         "ended friendship does not silence", "pubnub_bridge/fanout/batcher.py",
@@ -56,17 +56,17 @@ MUTANTS = (
     Mutant(
         "unread sync dropped in a storm", "pubnub_bridge/fanout/batcher.py",
         "                self._set_aside.append(batch)\n", "                batch.sync = None\n",
-        "Who asks while the graph cannot bear it never gets a sync.", BATCHER,
+        "Who asks while the graph takes no more reads never gets a sync.", BATCHER,
     ),
     Mutant(
         "no interval between batches", "pubnub_bridge/fanout/batcher.py",
         "            batch.due = max(batch.due, self._last[inbox] + self._intervals.min_interval_seconds)\n", "            pass\n",
-        "One inbox gets more messages a second than a channel bears.", BATCHER,
+        "One inbox gets more messages a second than a channel sustains.", BATCHER,
     ),
     Mutant(
         "no interval between syncs", "pubnub_bridge/fanout/batcher.py",
         "self._last_sync[inbox] + self._intervals.min_sync_interval_seconds)", "self._last_sync[inbox])",
-        "A client that asks in a loop is answered in a loop.", BATCHER,
+        "A client that asks in a loop gets syncs in a loop.", BATCHER,
     ),
     Mutant(
         "window without end", "pubnub_bridge/fanout/batcher.py",
@@ -76,7 +76,7 @@ MUTANTS = (
     Mutant(
         "tries are not counted", "pubnub_bridge/fanout/batcher.py",
         "                    batch.tries = max(batch.tries, notification.tries)", "                    batch.tries = 0",
-        "What can never be published is tried for ever.", PUBLISHER,
+        "What can never be published is tried without end.", PUBLISHER,
     ),
     Mutant(
         "entries deleted when they are read", "pubnub_bridge/fanout/publisher.py",
@@ -89,21 +89,25 @@ MUTANTS = (
     ),
     Mutant(
         "failed messages not appended again", "pubnub_bridge/fanout/publisher.py",
-        "await self._until_stored(\n"
-        '                    partial(self._inbox.requeue, outbox.partition, failed), "publish.requeue"\n'
-        "                )", "pass",
+        "                    partial(self._inbox.requeue, outbox.partition, failed),\n",
+        "                    partial(asyncio.sleep, 0),\n",
         "What could not be published is lost.", PUBLISHER,
     ),
     Mutant(
         "failed messages appended again in the background", "pubnub_bridge/fanout/publisher.py",
-        "await self._until_stored(\n"
-        '                    partial(self._inbox.requeue, outbox.partition, failed), "publish.requeue"\n'
-        "                )",
-        "asyncio.create_task(\n"
-        "                    self._until_stored(partial(self._inbox.requeue, outbox.partition, failed), "
-        '"publish.requeue")\n'
-        "                )",
-        "The entry may be deleted before what failed stands in another one.", PUBLISHER,
+        "                await retry_forever(\n"
+        "                    partial(self._inbox.requeue, outbox.partition, failed),\n"
+        "                    on=QueueUnavailable,\n"
+        '                    event="publish.requeue",\n'
+        "                    max_seconds=MAX_STORE_BACKOFF_SECONDS,\n"
+        "                )\n",
+        "                asyncio.ensure_future(retry_forever(\n"
+        "                    partial(self._inbox.requeue, outbox.partition, failed),\n"
+        "                    on=QueueUnavailable,\n"
+        '                    event="publish.requeue",\n'
+        "                    max_seconds=MAX_STORE_BACKOFF_SECONDS,\n"
+        "                ))\n",
+        "The entry may be deleted before what failed is in another one.", PUBLISHER,
     ),
     Mutant(
         "rejected message not dead-lettered", "pubnub_bridge/fanout/publisher.py",
@@ -124,7 +128,7 @@ MUTANTS = (
     Mutant(
         "too many calls open the circuit", "pubnub_bridge/fanout/publisher.py",
         "elif not result.rate_limited and self.circuit", "elif self.circuit",
-        "An origin that answers is taken for a dead one.", PUBLISHER,
+        "An origin that responds counts as a dead one.", PUBLISHER,
     ),
     Mutant(
         "circuit never opens", "pubnub_bridge/fanout/circuit_breaker.py",
@@ -150,14 +154,14 @@ MUTANTS = (
     Mutant(
         "same partition first", "pubnub_bridge/model/round_robin.py",
         "        return ordered[begin:] + ordered[:begin]", "        return ordered",
-        "With more to do than room the last partitions wait for ever.", (f"{UNIT}/model/test_round_robin.py",),
+        "With more to do than room the last partitions starve.", (f"{UNIT}/model/test_round_robin.py",),
     ),
     Mutant(
         "outbox node deleted before its notifications are stored", "pubnub_bridge/fanout/outbox_relay.py",
         "            await self._inbox.append(notifications)\n",
         "            await self._outbox.done([pair.node for pair in pairs])\n"
         "            await self._inbox.append(notifications)\n",
-        "Who dies in between tells nobody of a friend change.", RELAY,
+        "A crash in between loses a friend change.", RELAY,
     ),
     Mutant(
         "outbox read without the watermark", "pubnub_bridge/fanout/outbox_relay.py",
@@ -188,6 +192,6 @@ MUTANTS = (
     Mutant(
         "back end's 503 counts as delivered", "pubnub_bridge/fanout/event_webhook.py",
         "            response.raise_for_status()", "            response.status  # noqa: B018",
-        "A back end that answers 503 misses events.", RELAY,
+        "A back end that responds 503 misses events.", RELAY,
     ),
 )  # fmt: skip

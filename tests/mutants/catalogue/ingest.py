@@ -88,7 +88,7 @@ MUTANTS = (
         "            names = await self._pubnub.where_now(user)",
         "            names = await self._pubnub.where_now(user)\n"
         "            at = self._now()",
-        "A leave that comes while Where Now answers is older than what it answers.", LOOKUPS,
+        "A leave that comes during the Where Now is older than its result.", LOOKUPS,
     ),
     Mutant(
         "old listing believed", "pubnub_bridge/pubnub_api/presence_lookup.py",
@@ -109,12 +109,12 @@ MUTANTS = (
     Mutant(
         "leases not given back", "pubnub_bridge/runtime/bridge.py",
         "        await self.leases.close()\n", "",
-        "After a stop nobody owns the partitions until the leases end.", (f"{UNIT}/debounce/test_committer.py",),
+        "After a stop the partitions have no owner until the leases end.", (f"{UNIT}/debounce/test_committer.py",),
     ),
     Mutant(
         "take-over without reconcile", "pubnub_bridge/runtime/bridge.py",
         "on_assigned=lambda partition: self.reconciler.ask(context.shards.shards_of(partition)),", "on_assigned=lambda partition: None,",
-        "What PubNub forgot while nobody polled is not noticed.", RECONCILER,
+        "What PubNub forgot while no bridge polled is not noticed.", RECONCILER,
     ),
     Mutant(
         "conflict resolved before its look-up", "pubnub_bridge/partitions/conflicts.py",

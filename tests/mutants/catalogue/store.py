@@ -1,4 +1,4 @@
-"""Mutants of what is kept: the watermark, Valkey's client, Cypher, and the simulation's models of them."""
+"""Mutants of what is stored: the watermark, Valkey's client, Cypher, and the simulation's models of them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ MUTANTS = (
     Mutant(
         "watermark not stored", "pubnub_bridge/store/watermark.py",
         "            await self._valkey.raise_to(keys.WATERMARK, newest)\n", "",
-        "The next process does not know what was told.", WATERMARK,
+        "The next process does not know what was sent.", WATERMARK,
     ),
     Mutant(
         "watermark not loaded", "pubnub_bridge/store/watermark.py",
         "int(await self._valkey.get(keys.WATERMARK) or 0)", "0",
-        "The next process does not know what was told.", WATERMARK,
+        "The next process does not know what was sent.", WATERMARK,
     ),
     Mutant(
         "clock may step back", "pubnub_bridge/store/watermark.py",
@@ -44,12 +44,12 @@ MUTANTS = (
     Mutant(
         "hiding without an outbox node", "cypher/presence/visibility.cypher",
         "FOREACH (_ IN CASE WHEN changed AND u:Online THEN [1] ELSE [] END | CREATE (:Outbox {a: u.id, b: u.id}))\n", "",
-        "Friends are not told where the process dies.", CYPHER,
+        "Friends are not notified where the process dies.", CYPHER,
     ),
     Mutant(
         "unfriending without an outbox node", "cypher/friends/unfriend.cypher",
         "FOREACH (_ IN gone | CREATE (:Outbox {a: low.id, b: high.id}))\n", "",
-        "Neither end is told.", CYPHER,
+        "Neither user is notified.", CYPHER,
     ),
     Mutant(
         "blocking without an outbox node", "cypher/friends/block.cypher",
@@ -69,27 +69,27 @@ MUTANTS = (
     Mutant(
         "replica read", "cypher/presence/read_online_friends.cypher",
         "// locks:      none; begins", "// members:    any\n// locks:      none; begins",
-        "A member that lags tells an old state with a new stamp.", CYPHER,
+        "A member that lags returns an old state with a new stamp.", CYPHER,
     ),
     Mutant(
         "graph writes older flags", MODEL,
-        "        if at < person.at:", "        if at < 0:",
+        "        if at < state.at:", "        if at < 0:",
         "A stale owner overrules a newer state.", model=True,
     ),
     Mutant(
         "repeat decides anew who was hidden", MODEL,
-        "        if person.invisible and at > person.hidden_from:", "        if person.invisible:",
+        "        if state.invisible and at > state.hidden_from:", "        if state.invisible:",
         "A leave from before hiding is never announced where its process dies.", model=True,
     ),
     Mutant(
         "graph hides without an outbox node", MODEL,
         "            self._announce(user, user, clock)", "            pass",
-        "Friends are not told.", model=True,
+        "Friends are not notified.", model=True,
     ),
     Mutant(
         "outbox says what changed instead of what stands", MODEL,
         '"friends": self.are_friends(one.a, one.b)}', '"friends": one.friends}',
-        "Of two changes the older one is told last.", model=True,
+        "Of two changes the older one is announced last.", model=True,
     ),
     Mutant(
         "outbox nodes deleted by pair", MODEL,

@@ -52,7 +52,7 @@ async def test_an_append_and_its_marks_are_one_transaction() -> None:
     """Else a cursor could stand without its entries."""
     pipeline = Pipeline()
     client: Any = SimpleNamespace(pipeline=pipeline)
-    await Valkey(client).append([("fp:{0}:seen", b"{}")], {"fp:{0}:cursor": b"1"})
+    await Valkey(client=client).append([("fp:{0}:seen", b"{}")], {"fp:{0}:cursor": b"1"})
     assert pipeline.transaction is True
     assert pipeline.commands == [("XADD", "fp:{0}:seen"), ("SET", "fp:{0}:cursor")]
 
@@ -69,7 +69,7 @@ def cluster(pipeline: Pipeline) -> Cluster:
 
     manager = SimpleNamespace(initialize=initialize)
     client: Any = SimpleNamespace(get_primaries=list, keyslot=lambda _key: 0, nodes_manager=manager)
-    return OneServer(client, {})
+    return OneServer(client=client, options={})
 
 
 async def test_on_a_cluster_an_append_is_one_transaction_that_a_replica_has() -> None:
