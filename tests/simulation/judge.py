@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graph_service.model.timestamps import parse_microseconds
+from pubnub_bridge.store import keys
 from tests.simulation.graph import OutboxNode, UserState
 from tests.simulation.process import Surroundings, notifications, presence_events
 
@@ -86,7 +87,7 @@ class Judge:
                 self._appended_inbox(body)
         for key, value in marks.items():
             if key.endswith(":cursor"):
-                self._check_cursor(int(json.loads(value)[0]))
+                self._check_cursor(keys.partition_of(key), int(json.loads(value)[0]))
 
     def deleted(self, key: str, body: bytes) -> None:
         """What the entry says must be done."""
@@ -102,8 +103,8 @@ class Judge:
                 if event["eventId"] not in posted:
                     self.say(f"{event['eventId']} was deleted before the back end had it")
 
-    def _check_cursor(self, cursor: int) -> None:
-        self.around.pubnub.polled = max(self.around.pubnub.polled, cursor)
+    def _check_cursor(self, partition: int, cursor: int) -> None:
+        self.around.pubnub.accept(partition, cursor)
         for event in self.around.pubnub.replies.get(cursor, ()):
             stamps = event.body.get("precise_timestamp"), event.timetoken // 10_000
             if event.user and not any((event.user, event.online, at) in self.accepted for at in stamps):

@@ -58,8 +58,8 @@ class PubNub:
     now: Callable[[], int]
     present: dict[str, bool]
     events: list[Event] = field(default_factory=list)
-    polled: int = 0
-    """The cursor up to which events are accepted."""
+    polled: dict[int, int] = field(default_factory=dict)
+    """The cursor up to which events are accepted, by partition."""
     ahead_until: int = 0
     """The latest stamp that any event had, in milliseconds."""
     lost: bool = False
@@ -115,7 +115,7 @@ class PubNub:
 
     def unread(self) -> list[Event]:
         """What no poll has had yet."""
-        return [event for event in self.events if event.timetoken > self.polled]
+        return [event for event in self.events if self._is_unread(event)]
 
     def lose(self) -> None:
         """The newest unread event is lost."""
@@ -125,7 +125,15 @@ class PubNub:
 
     def forget(self) -> None:
         """Everything unread is too old to be stored."""
-        self.events = [event for event in self.events if event.timetoken <= self.polled]
+        self.events = [event for event in self.events if not self._is_unread(event)]
+
+    def accept(self, partition: int, cursor: int) -> None:
+        """A process has stored this cursor."""
+        self.polled[partition] = max(self.polled.get(partition, 0), cursor)
+
+    def _is_unread(self, event: Event) -> bool:
+        partition = (self.shards.parse(event.channel) or 0) % self.shards.partitions
+        return event.timetoken > self.polled.get(partition, 0)
 
     def repeat(self, which: int) -> None:
         """An old event comes again, and late."""
