@@ -75,7 +75,7 @@ class Judge:
 
     # Streams
 
-    def appended(self, entries: Sequence[tuple[str, bytes]], marks: Mapping[str, bytes]) -> None:
+    def appended(self, entries: Sequence[tuple[str, bytes]], values: Mapping[str, bytes]) -> None:
         """Remember what is accepted; a cursor must not be ahead of it."""
         for key, body in entries:
             if key.endswith(":seen"):
@@ -85,7 +85,7 @@ class Judge:
                 self.ahead |= {(one.user, one.at) for one in some if one.at > self.around.loop.milliseconds}
             elif key.endswith(":inbox"):
                 self._appended_inbox(body)
-        for key, value in marks.items():
+        for key, value in values.items():
             if key.endswith(":cursor"):
                 self._check_cursor(keys.partition_of(key), int(json.loads(value)[0]))
 

@@ -34,7 +34,7 @@ class RealStore(Store):
         self._valkey, self._real = valkey, wait
         self._keys: set[str] = set()
 
-    def append(self, entries: Sequence[tuple[str, bytes]], marks: Mapping[str, bytes]) -> None:
+    def append(self, entries: Sequence[tuple[str, bytes]], values: Mapping[str, bytes]) -> None:
         """As in memory."""
         fresh = {key for key, _ in entries} - self._keys
         if fresh:
@@ -42,9 +42,9 @@ class RealStore(Store):
             self._keys |= fresh
         self._real(self._valkey.append(list(entries)))
         super().append([], {})
-        self.values.update(marks)
+        self.values.update(values)
         for watcher in self.watchers:
-            watcher.appended(entries, marks)
+            watcher.appended(entries, values)
         self._wake({key for key, _ in entries})
 
     def read(self, positions: Mapping[str, str], count: int) -> dict[str, list[Entry]]:

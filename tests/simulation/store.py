@@ -1,6 +1,6 @@
 """Valkey in memory: streams, values, leases and wake-ups, with the interface of `graph_service`'s client.
 
-An append with its marks is all or nothing. Ids of entries rise. Nothing is lost when a process dies.
+An append with its values is all or nothing. Ids of entries rise. Nothing is lost when a process dies.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Entry = tuple[str, bytes]
 class Watcher(Protocol):
     """Who checks what is done to streams."""
 
-    def appended(self, entries: Sequence[tuple[str, bytes]], marks: Mapping[str, bytes]) -> None:
+    def appended(self, entries: Sequence[tuple[str, bytes]], values: Mapping[str, bytes]) -> None:
         """These entries and values are written together."""
 
     def deleted(self, key: str, body: bytes) -> None:
@@ -41,14 +41,14 @@ class Store:
         self.watchers: list[Watcher] = []
         self._waiting: list[tuple[frozenset[str], asyncio.Future[None]]] = []
 
-    def append(self, entries: Sequence[tuple[str, bytes]], marks: Mapping[str, bytes]) -> None:
+    def append(self, entries: Sequence[tuple[str, bytes]], values: Mapping[str, bytes]) -> None:
         """All of it at one instant."""
         for key, body in entries:
             self._number += 1
             self.streams.setdefault(key, {})[f"{self._now():013}-{self._number:06}"] = body
-        self.values.update(marks)
+        self.values.update(values)
         for watcher in self.watchers:
-            watcher.appended(entries, marks)
+            watcher.appended(entries, values)
         self._wake({key for key, _ in entries})
 
     def read(self, positions: Mapping[str, str], count: int) -> dict[str, list[Entry]]:
@@ -135,11 +135,11 @@ class ValkeyPort:
         return await self._gates.call(self._life, kind, perform, lambda: QueueUnavailable(reason="scripted"))
 
     async def append(
-        self, entries: Sequence[tuple[str, bytes]], marks: Mapping[str, bytes] | None = None
+        self, entries: Sequence[tuple[str, bytes]], values: Mapping[str, bytes] | None = None
     ) -> None:
         """All of it or nothing."""
         kind = _kind("append", [key for key, _ in entries] or ["seen"])
-        await self._call(kind, lambda: self._store.append(list(entries), dict(marks or {})))
+        await self._call(kind, lambda: self._store.append(list(entries), dict(values or {})))
 
     async def read(
         self, positions: Mapping[str, str], count: int = 500, block: int | None = None

@@ -153,6 +153,17 @@ MUTANTS = (
         "Who dies in between announces nothing.", COMMITTER,
     ),
     Mutant(
+        "batches appended in any order", "pubnub_bridge/debounce/committer.py",
+        "                    async with self._appending:  # a fair lock: in the order of the reads\n",
+        "                    if True:\n",
+        "The stream holds a newer state before an older one.", COMMITTER,
+    ),
+    Mutant(
+        "third batch in progress", "pubnub_bridge/debounce/committer.py",
+        "            await self._notified(previous if taken else [])\n", "            await self._notified([])\n",
+        "While the inbox stream is away, batches pile up without a limit.", COMMITTER,
+    ),
+    Mutant(
         "conflict in the graph is not looked up", "pubnub_bridge/debounce/committer.py",
         "            await self._look_up_conflicts(result.duplicate & result.flipped)\n", "",
         "Of two owners with two states of one time the last to write is right.", (f"{UNIT}/debounce/test_committer_conflicts.py",),
