@@ -247,9 +247,4 @@ MUTANTS = (
         "n - spread[not where[0], where[1], where[2]]", "n",
         "A usual evening is a storm.", STORM,
     ),
-    Mutant(
-        "unread syncs are not limited", "pubnub_bridge/fanout/admission.py",
-        "            self.limit = max(self._min_syncs, self.limit * 3 // 4)", "            pass",
-        "A graph that is slow is asked as much as before.", STORM,
-    ),
 )  # fmt: skip

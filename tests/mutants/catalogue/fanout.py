@@ -131,6 +131,11 @@ MUTANTS = (
         "An origin that responds counts as a dead one.", PUBLISHER,
     ),
     Mutant(
+        "unread syncs are not limited", "pubnub_bridge/fanout/admission.py",
+        "            self.limit = max(self._min_syncs, self.limit * 3 // 4)", "            pass",
+        "A graph that is slow is asked as much as before.", (f"{UNIT}/fanout/test_admission.py",),
+    ),
+    Mutant(
         "circuit never opens", "pubnub_bridge/fanout/circuit_breaker.py",
         "self.failures < self.threshold and not self.is_open", "not self.is_open",
         "A dead origin is called as fast as ever.", CIRCUIT,

@@ -132,6 +132,25 @@ async def test_commits_next_batch_while_previous_is_notified_but_never_a_third()
     assert scene.queue.notified == ["ann", "bob", "cat"]
 
 
+async def test_what_was_read_first_is_appended_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where its append takes longer than that of the next batch."""
+    scene = Scene()
+
+    async def append(notifications: NotificationBatch) -> None:
+        users = [event.user for event in notifications.events()]
+        for _ in range(10 if users == ["ann"] else 0):
+            await asyncio.sleep(0)
+        scene.queue.notified += users
+
+    monkeypatch.setattr(scene.queue, "append", append)
+    scene.arrives("ann")
+    await scene.committer.step()
+    scene.arrives("bob")
+    await scene.committer.step()
+    await scene.committer.drained()
+    assert scene.queue.notified == ["ann", "bob"]
+
+
 async def test_entries_stay_until_their_batch_is_notified() -> None:
     """After a crash before that, the next owner notifies."""
     scene = Scene()
