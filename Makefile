@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help soak bench-recovery test-operations setup dev run test test-containers test-packaging site dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-pure bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
+.PHONY: help mutants soak bench-recovery test-operations setup dev run test test-containers test-packaging site dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-pure bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ run: setup ## start the databases, the API, the bridge and the demo users; print
 
 test: dev ## set up and run the tests, three files at a time (ARGS="-n 0": one)
 	@$(BIN)/python -m pytest -m "not containers and not browser and not packaging and not operations" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+mutants: dev ## break the code in more than a hundred ways, one at a time; a fast test must fail each (ARGS="NAME…": some)
+	@$(BIN)/python -m tests.mutants $(ARGS)
 
 test-containers: dev ## the service's image and deploy/ in containers, manifests, the graph's contract suite (NEO4J_IMAGE)
 	@$(UV) pip install --python $(BIN)/python --quiet --require-hashes -r requirements/kubernetes.txt

@@ -116,12 +116,12 @@ async def open_context(settings: Settings, backends: Backends) -> AsyncIterator[
         )
         url = settings.queue_url
         queue = await stack.enter_async_context(SqsQueue.open(url)) if url else None
-        yield _context(
+        yield build_context(
             settings=settings, backends=backends, keys=keys, session=session, pubnub=pubnub, queue=queue
         )
 
 
-def _context(
+def build_context(
     *,
     settings: Settings,
     backends: Backends,
@@ -130,6 +130,7 @@ def _context(
     pubnub: PubNubSdk,
     queue: SqsQueue | None,
 ) -> BridgeContext:
+    """All parts, on connections that are open."""
     valkey, graph = backends.valkey, backends.graph
     shards, clock = settings.shard_map(), Clock()
     flags = Flags(graph=graph, last_seen_rounding_seconds=settings.last_seen_rounding_seconds)

@@ -1,1 +1,1 @@
-"""The whole walk of a presence event, simulated: real pure files between modelled engines, with every fault."""
+"""The real bridge over databases in memory, on a scripted loop with virtual time, with every fault."""

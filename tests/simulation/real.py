@@ -1,222 +1,167 @@
-"""The engines of the simulation, real: Neo4j and Valkey behind the models' interfaces. Decides nothing itself.
+"""The databases of the simulation, real: Neo4j and Valkey behind the same ports, call by call next to the models.
 
-The simulation is written without waiting, so it runs in a thread of its own and hands each call to the test's loop.
-What a real engine cannot be told to do (a clock that steps back or stands still, a lagging replica) stays a model's.
+The simulated processes run on their own loop in a thread, and hand each call to the test's loop. Whatever Neo4j
+returns must be what the model returns, but for clocks and ids: so the tapes compare the models with the real thing. What a
+real database cannot be made to do (a clock that steps back or stands still, a lagging replica) stays the models'.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
 
-from graph_service.friends.friends import Friends
-from graph_service.friends.outbox import Outbox
-from graph_service.friends.presence_flags import Flags
 from graph_service.graph.driver import Graph
-from graph_service.model.model import ChangedPair, CommitResult, Flag, PresenceSnapshot
+from graph_service.settings import Settings
 from graph_service.valkey.client import FIRST, Valkey
-from pubnub_bridge.debounce.debouncer import Change
-from tests.simulation import mutants
-from tests.simulation.engines import Person, Reading
-from tests.simulation.owner import Owner
-from tests.simulation.rules import Rules
-from tests.simulation.world import USERS, World
+from tests.simulation.graph import GraphPort, Row
+from tests.simulation.loop import Life, ScriptedLoop
+from tests.simulation.process import Surroundings
+from tests.simulation.store import Entry, Store
+from tests.simulation.world import Tape, played
 
 MODELS_ONLY = {"clock back", "coarse clock", "replica"}
-Answer = TypeVar("Answer")
+OWN = {"ts", "node", "since", "last_seen", "a_last_seen", "b_last_seen"}
+"""Columns whose values differ in a real database."""
 Wait = Callable[[Awaitable[Any]], Any]
 
 
-@dataclass
-class RealReading(Reading):
-    """Row 7 by one statement: it is answered when it is begun."""
+class RealStore(Store):
+    """Streams of Valkey; leases, values and wake-ups go by virtual time, so they stay in memory."""
 
-    answer: PresenceSnapshot | None = None
+    def __init__(self, now: Callable[[], int], valkey: Valkey, wait: Wait) -> None:
+        super().__init__(now)
+        self._valkey, self._real = valkey, wait
+        self._keys: set[str] = set()
+
+    def append(self, entries: Sequence[tuple[str, bytes]], values: Mapping[str, bytes]) -> None:
+        """As in memory."""
+        fresh = {key for key, _ in entries} - self._keys
+        if fresh:
+            self._real(self._valkey.forget(sorted(fresh)))
+            self._keys |= fresh
+        self._real(self._valkey.append(list(entries)))
+        super().append([], {})
+        self.values.update(values)
+        for watcher in self.watchers:
+            watcher.appended(entries, values)
+        self._wake({key for key, _ in entries})
+
+    def read(self, positions: Mapping[str, str], count: int) -> dict[str, list[Entry]]:
+        """As in memory."""
+        known = {key: place for key, place in positions.items() if key in self._keys}
+        found: dict[str, list[Entry]] = self._real(self._valkey.read(known, count=count))
+        return found
+
+    def delete(self, ids: Mapping[str, Sequence[str]]) -> None:
+        """As in memory."""
+        stood = self.read(dict.fromkeys(ids, FIRST), 10_000)
+        self._real(self._valkey.delete(ids))
+        for key, some in ids.items():
+            for one, body in stood.get(key, []):
+                if one in some:
+                    for watcher in self.watchers:
+                        watcher.deleted(key, body)
+
+    def entries(self, suffix: str) -> list[bytes]:
+        """As in memory."""
+        found = self.read({key: FIRST for key in self._keys if key.endswith(suffix)}, 10_000)
+        return [body for rows in found.values() for _, body in rows]
 
 
-class RealGraph:
-    """Neo4j behind the interface of `GraphModel`."""
+class RealGraphPort(GraphPort):
+    """Every call of the model, and of Neo4j; they must agree."""
 
-    def __init__(self, graph: Graph, wait: Wait) -> None:
-        self._graph, self._wait = graph, wait
-        self._flags, self._friends, self._outbox = (
-            Flags(graph=graph),
-            Friends(graph=graph),
-            Outbox(graph=graph),
+    def __init__(self, around: RealSurroundings, life: Life) -> None:
+        super().__init__(around.graph, around.gates, life)
+        self._around = around
+
+    async def write(self, name: str, **parameters: Any) -> Row | None:
+        """One transaction of both, at one instant."""
+        kind, perform = self._writes[name]
+
+        def both() -> tuple[Row | None, Row | None]:
+            model = perform(**self._of_model(name, parameters))
+            return model, self._around.wait(self._around.real_graph.write(name, **parameters))
+
+        model, real = await self._call(kind, both)
+        if model is not None:
+            self._agree(name, [model], [real or {}])
+        return real
+
+    async def rows(self, name: str, **parameters: Any) -> list[Row]:
+        """All rows of a read."""
+        model = await super().rows(name, **parameters)
+        real: list[Row] = self._around.wait(self._around.real_graph.rows(name, **parameters))
+        if name == "outbox_read":
+            model, real = (sorted(rows, key=_by_pair) for rows in (model, real))
+            self._around.nodes |= {b["node"]: a["node"] for a, b in zip(model, real, strict=True)}
+        self._agree(name, model, real)
+        return real
+
+    def _of_model(self, name: str, parameters: Row) -> Row:
+        if name != "outbox_done":
+            return parameters
+        return {"nodes": [self._around.nodes[node] for node in parameters["nodes"]]}
+
+    def _agree(self, name: str, model: list[Row], real: list[Row]) -> None:
+        ours, theirs = ([_plain(row) for row in rows] for rows in (model, real))
+        differ = [(a, b) for a, b in zip(ours, theirs, strict=False) if a != b]
+        assert ours == theirs, (
+            f"{name}: {[_difference(*one) for one in differ]} of {len(ours)}, {len(theirs)}"
         )
-        self._wait(graph.statement("MATCH (n) WHERE n:User OR n:Outbox DETACH DELETE n"))
-        self._wait(graph.statement("UNWIND $ids AS id CREATE (:User {id: id, name: id})", ids=list(USERS)))
-        self.friends: set[frozenset[str]] = set()
-        self.blocks: set[tuple[str, str]] = set()
-
-    @property
-    def clock(self) -> int:
-        """The server's."""
-        return int(self._wait(self._flags.clock()))
-
-    @clock.setter
-    def clock(self, _moment: int) -> None:
-        """It goes by itself."""
-
-    @property
-    def people(self) -> dict[str, Person]:
-        """All flags."""
-        rows = self._wait(
-            self._graph.statement(
-                "MATCH (u:User) RETURN u.id AS id, u:Online AS online, coalesce(u.presence_at, 0) AS at, "
-                "coalesce(u.invisible, false) AS invisible"
-            )
-        )
-        return {row["id"]: Person(row["online"], row["at"], row["invisible"]) for row in rows}
-
-    def copy(self) -> None:
-        """There is no replica."""
-
-    def write_flags(self, changes: Sequence[Change]) -> CommitResult:
-        """Row 6."""
-        flags = [Flag(change.user, change.online, change.at, change.shard) for change in changes]
-        return self._wait(self._flags.write_flags(flags))  # type: ignore[no-any-return]
-
-    def begin(self, user: str) -> RealReading:
-        """Row 7."""
-        (told,) = self._wait(self._flags.read_snapshots([user]))
-        own = Person(told.present, told.presence_at, told.invisible)
-        return RealReading(user, told.ts, [], own, told.total_friends, answer=told)
-
-    def told(self, reading: RealReading) -> PresenceSnapshot:
-        """Its answer."""
-        assert reading.answer
-        return reading.answer
-
-    def hide(self, user: str, invisible: bool) -> None:
-        """Commit a choice of visibility."""
-        self._wait(self._flags.set_visibility(user, invisible))
-
-    def are_friends(self, a: str, b: str) -> bool:
-        """Whether an edge stands between the two."""
-        return frozenset((a, b)) in self.friends
-
-    def befriend(self, a: str, b: str) -> None:
-        """Asked by one, accepted by the other; nothing where one has blocked the other."""
-        if {(a, b), (b, a)} & self.blocks:
-            return
-        self._wait(self._friends.ask(a, b))
-        self._wait(self._friends.ask(b, a))
-        self._look()
-
-    def unfriend(self, a: str, b: str) -> None:
-        """An end."""
-        self._wait(self._friends.remove(a, b))
-        self._look()
-
-    def block(self, a: str, b: str) -> None:
-        """An end that lasts."""
-        self._wait(self._friends.block(a, b))
-        self._look()
-
-    def unblock(self, a: str, b: str) -> None:
-        """Lifts it."""
-        self._wait(self._friends.unblock(a, b))
-        self._look()
-
-    @property
-    def outbox(self) -> dict[str, ChangedPair]:
-        """What waits to be told."""
-        return {pair.node: pair for pair in self._wait(self._outbox.read())}
-
-    def pair(self, node: str) -> ChangedPair:
-        """One node with what stands now."""
-        return self.outbox[node]
-
-    def done(self, node: str) -> None:
-        """Delete by id."""
-        self._wait(self._outbox.done([node]))
-
-    def _look(self) -> None:
-        rows = self._wait(
-            self._graph.statement(
-                "MATCH (a:User)-[r:FRIEND|BLOCKED]->(b:User) RETURN a.id AS a, b.id AS b, type(r) AS kind"
-            )
-        )
-        self.friends = {frozenset((row["a"], row["b"])) for row in rows if row["kind"] == "FRIEND"}
-        self.blocks = {(row["a"], row["b"]) for row in rows if row["kind"] == "BLOCKED"}
 
 
-class RealStream:
-    """One stream of Valkey behind the interface of `Stream`."""
-
-    def __init__(self, valkey: Valkey, key: str, wait: Wait) -> None:
-        self._valkey, self._key, self._wait = valkey, key, wait
-        self._wait(valkey.forget([key]))
-        self.last = ""
-        """The newest entry's id; our own appends are the only ones."""
-
-    def append(self, body: bytes) -> None:
-        """One more entry."""
-        self._wait(self._valkey.append([(self._key, body)]))
-        self.last = self.after(self.last, 2)[-1][0]
-
-    def after(self, place: str, count: int) -> list[tuple[str, bytes]]:
-        """The entries behind a place."""
-        found = self._wait(self._valkey.read({self._key: place or FIRST}, count=count))
-        return list(found.get(self._key, []))
-
-    def delete(self, ids: list[str]) -> None:
-        """Forget entries."""
-        self._wait(self._valkey.delete({self._key: ids}))
-
-    @property
-    def entries(self) -> dict[str, bytes]:
-        """All that stands there."""
-        return dict(self.after("", 10_000))
+def _by_pair(row: Row) -> tuple[str, str, str]:
+    return row["a"], row["b"], row["node"]
 
 
-class RealWorld(World):
-    """The same world on real engines."""
-
-    def __init__(self, rules: Rules, graph: Graph, valkey: Valkey, wait: Wait) -> None:
-        super().__init__(rules)
-        self.real = RealGraph(graph, wait)
-        self.graph = self.out.graph = self.real  # type: ignore[assignment]
-        self.out.seen = RealStream(valkey, "fp:{0}:seen", wait)  # type: ignore[assignment]
-        self.out.inbox = RealStream(valkey, "fp:{0}:inbox", wait)  # type: ignore[assignment]
-        self.owners = [Owner(self.out)]
-        self.spans, self.changed = {}, {}
-        self.real.befriend("ann", "bob")
-        self.real.befriend("bob", "cat")
-        self._note_friends()
-
-    def block(self, a: str, b: str) -> None:
-        """Ends it, or lifts the block."""
-        if (a, b) in self.real.blocks:
-            self.real.unblock(a, b)
-        else:
-            self.real.block(a, b)
-        self._note_friends()
+def _plain(row: Row) -> Row:
+    shared = {key: value for key, value in row.items() if key not in OWN}
+    return {key: sorted(value) if isinstance(value, list) else value or 0 for key, value in shared.items()}
 
 
-def simulate(world: Callable[[], World], tape: Sequence[tuple[str, int]], rules: Rules) -> list[str]:
-    """Play a tape, without what only models can do; returns what was wrong."""
-    with mutants.letters(rules):
-        made = world()
-        for action, number in tape:
-            if action not in MODELS_ONLY:
-                made.step(action, number)
-            if made.wrong:
-                return made.wrong
-        made.rest()
-    return made.wrong
+def _difference(model: Row, real: Row) -> list[str]:
+    keys = sorted({*model, *real})
+    return [f"{key}: {model.get(key)!r} {real.get(key)!r}" for key in keys if model.get(key) != real.get(key)]
 
 
-async def simulate_on(
-    graph: Graph, valkey: Valkey, tape: Sequence[tuple[str, int]], rules: Rules
-) -> list[str]:
-    """The same on real engines, from a loop."""
+class RealSurroundings(Surroundings):
+    """The same world around real databases."""
+
+    clock_is_virtual = False
+    real_graph: Graph
+    real_valkey: Valkey
+    wait: Wait
+
+    def __init__(self, loop: ScriptedLoop, users: tuple[str, ...], settings: Settings) -> None:
+        super().__init__(loop, users, settings)  # type: ignore[arg-type]
+        self.store = RealStore(lambda: loop.milliseconds, self.real_valkey, self.wait)
+        self.nodes: dict[str, str] = {}
+        """The model's id of each outbox node of Neo4j's."""
+        statement = self.real_graph.statement
+        self.wait(statement("MATCH (n) WHERE n:User OR n:Outbox DETACH DELETE n"))
+        self.wait(statement("UNWIND $ids AS id CREATE (:User {id: id, name: id})", ids=list(users)))
+
+    def graph_port(self, life: Life) -> RealGraphPort:
+        """Neo4j next to the model."""
+        return RealGraphPort(self, life)
+
+
+async def simulate_on(graph: Graph, valkey: Valkey, tape: Tape) -> list[str]:
+    """Play a tape on real databases, without what only models can do; what was wrong."""
     loop = asyncio.get_running_loop()
 
     def wait(call: Awaitable[Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(call, loop).result(30)  # type: ignore[arg-type]
 
-    return await asyncio.to_thread(simulate, lambda: RealWorld(rules, graph, valkey, wait), tape, rules)
+    class Around(RealSurroundings):
+        real_graph, real_valkey = graph, valkey
+
+    Around.wait = staticmethod(wait)
+    steps = [one for one in tape if one[0] not in MODELS_ONLY]
+
+    def play() -> list[str]:
+        return played(steps, made=Around).judge.wrong
+
+    return await asyncio.to_thread(play)

@@ -123,3 +123,13 @@ def test_repeats_never_change_the_view(events: list[dict[str, Any]], chance: Any
     assert shown(*events, *events) == shown(*events, *events, *events)
     again = [*events, chance.choice(events)] if events else events
     assert shown(*again, *events) == shown(*events, *again[len(events) :], *events)
+
+
+def test_parts_of_two_syncs_do_not_make_one() -> None:
+    """A late part of an older sync is nothing to a newer one that is not complete yet."""
+    friends = FriendList()
+    for second, part, friend in ((2, 1, "ann"), (1, 2, "bob")):
+        stamp = f"2026-01-01T00:00:0{second}.000000Z"
+        payload = {"onlineFriends": [friend], "totalFriends": 2, "totalOnline": 2, "part": part, "parts": 2}
+        friends.apply({"type": "friends.sync", "schemaVersion": "1.0.0", "ts": stamp, "payload": payload})
+    assert friends.online == set()

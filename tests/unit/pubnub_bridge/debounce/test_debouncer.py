@@ -224,3 +224,23 @@ def test_resolving_a_change_twice_is_an_error() -> None:
     with pytest.raises(KeyError):
         one.resolved(ann)
     assert one.finished() == []
+
+
+def test_a_leave_that_was_not_one_is_newer_than_the_leave_whatever_the_look_up_says() -> None:
+    """Else the graph would refuse it as older than the leave it has."""
+    debouncer = Debouncer(times=DebounceTimes())
+    debouncer.load({"ann": 1000})
+    debouncer.add([PresenceEvent("ann", False, 50_000, 0, "leave")], "1")
+    (change,) = debouncer.take(60_000, 10)
+    debouncer.still_present(change, 40_000)
+    assert (change.online, change.at) == (True, 50_001)
+
+
+def test_a_user_that_flaps_again_is_not_overtaken_by_a_change_that_was_due_later() -> None:
+    """The first flap gives the place in the queue."""
+    debouncer = Debouncer(times=DebounceTimes())
+    debouncer.load({"ann": 1000})
+    debouncer.add([PresenceEvent("ann", True, 2000, 0, "join")], "1")
+    debouncer.add([PresenceEvent("bob", True, 2500, 0, "join")], "2")
+    debouncer.add([PresenceEvent("ann", True, 9000, 0, "join")], "3")
+    assert [one.user for one in debouncer.take(10_000, 1)] == ["ann"]

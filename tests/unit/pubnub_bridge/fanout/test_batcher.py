@@ -221,3 +221,13 @@ def test_no_more_batches_need_a_sync_at_once_than_admitted_and_none_is_forgotten
         one.done(batches[0], now + 1.0)
     assert not collecting
     assert one.busy == 0
+
+
+def test_what_comes_just_after_a_message_keeps_the_minimum_interval_too() -> None:
+    """A channel sustains so many messages a second."""
+    batcher = Batcher(BatchWindow(min_interval_seconds=0.1))
+    for moment in (0.0, 0.01):
+        batcher.add([Notification(Event("ann", "online", 1, 1, b"{}"), ["bob"])], moment)
+        for batch in batcher.take(moment, 1):
+            batcher.done(batch, moment)
+    assert batcher.next_due() == 0.1

@@ -6,16 +6,17 @@ import asyncio
 import time
 from collections.abc import Mapping
 from typing import Any
-from unittest.mock import AsyncMock, MagicMock
+from unittest.mock import AsyncMock, MagicMock, patch
 
 import pytest
 
 from graph_service.concurrency.cancellation import cancel_and_wait
 from graph_service.errors import GraphUnavailable, QueueUnavailable
 from pubnub_bridge.fanout.batcher import BatchWindow
+from pubnub_bridge.fanout.circuit_breaker import CircuitBreaker
 from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher, PublishLimits
-from pubnub_bridge.model.notification import SyncNotification, encode
-from pubnub_bridge.pubnub_api.publish_client import SENT, Outcome, PublishResult
+from pubnub_bridge.model.notification import Event, Notification, SyncNotification, encode
+from pubnub_bridge.pubnub_api.publish_client import SENT, Outcome, PublishResult, classify
 
 
 class Posts:
@@ -160,3 +161,67 @@ async def test_requeueing_waits_out_an_unavailable_queue_and_no_other_error() ->
             await one.run()
     assert raised.value.subgroup(GraphUnavailable)
     assert inbox.requeue.await_count == 2
+
+
+BODY = (
+    b'{"type":"friend.online","eventId":"evt","ts":"2020-01-01T00:00:00.000000Z","payload":{"userId":"ann"}}'
+)
+
+
+class Responses:
+    """What was called of a publisher's surroundings, whose origin always responds in the same way."""
+
+    def __init__(self, result: PublishResult) -> None:
+        self.client = MagicMock(post=AsyncMock(return_value=result))
+        self.inbox = MagicMock(delete=AsyncMock(), requeue=AsyncMock())
+        self.dead_letters = MagicMock(add_message=AsyncMock())
+
+
+async def publish_one(around: Responses, *, tries: int, quick_tries: int) -> Publisher:
+    """Publish one notification that was in the stream `tries` times, until its entry is deleted."""
+    one = PartitionOutbox(partition=0, window=BatchWindow())
+    event = Event("ann", "online", 1, 1, BODY)
+    one.add([("1", encode([Notification(event, ["bob"], tries)]))], 0.0, 0.0)
+    limits = PublishLimits(in_flight=1, quick_tries=quick_tries, tries=2)
+    made = publisher(
+        {0: one}, around.client, inbox=around.inbox, dead_letters=around.dead_letters, limits=limits
+    )
+    with patch("pubnub_bridge.fanout.publisher.random.uniform", lambda _low, _high: 0.0):
+        running = asyncio.create_task(made.run())
+        try:
+            async with asyncio.timeout(5):
+                while not around.inbox.delete.await_count:  # noqa: ASYNC110 - a stand-in sets no event
+                    await asyncio.sleep(0.01)
+        finally:
+            await cancel_and_wait([running])
+    return made
+
+
+@pytest.mark.parametrize(("status", "opens"), [(429, False), (503, True)])
+async def test_only_silence_and_server_errors_open_the_circuit(status: int, opens: bool) -> None:
+    """A rate limit is a response."""
+    around = Responses(classify(status, "later", None))
+    made = await publish_one(around, tries=0, quick_tries=CircuitBreaker().threshold)
+    assert made.circuit.is_open is opens
+
+
+async def test_what_fails_is_appended_again_with_one_try_more_before_its_entry_is_deleted() -> None:
+    around = Responses(classify(503, "busy", None))
+    await publish_one(around, tries=0, quick_tries=2)
+    (notification,) = around.inbox.requeue.await_args.args[1]
+    assert (notification.tries, notification.recipients) == (1, ["bob"])
+    assert around.inbox.delete.await_args.args[0] == {0: ["1"]}
+
+
+async def test_after_the_last_try_the_inbox_needs_a_sync_instead_of_presence() -> None:
+    around = Responses(classify(503, "busy", None))
+    await publish_one(around, tries=2, quick_tries=1)
+    assert around.inbox.requeue.await_args.args[1] == [SyncNotification("bob", reason="lost")]
+
+
+async def test_a_message_that_pubnub_rejects_is_dead_lettered_and_not_tried_again() -> None:
+    around = Responses(classify(400, "Invalid", None))
+    await publish_one(around, tries=0, quick_tries=3)
+    assert around.client.post.await_count == 1
+    around.dead_letters.add_message.assert_awaited_once()
+    around.inbox.requeue.assert_not_awaited()

@@ -117,3 +117,12 @@ async def test_look_ups_in_flight_are_limited_however_many_users_are_in_conflict
     seen = await asyncio.gather(*map(lookup.look_up, users))
     assert [one.user for one in seen if one.online] == ["u3"]
     assert pubnub.max_in_flight == MAX_CONCURRENT_LOOKUPS
+
+
+async def test_a_listing_from_before_a_leave_is_not_believed_where_no_newer_one_can_be_had() -> None:
+    """It is five seconds old; users who left since then and are back by now are looked up."""
+    moment, pubnub = [100_000], PubNub(set())
+    lookup = PresenceLookup(pubnub=pubnub, shards=SHARDS, now=lambda: moment[0])
+    assert await lookup.still_there(left()) == {}
+    moment[0], pubnub.fails, pubnub.present = 105_000, True, {"u3"}
+    assert set(await lookup.still_there(left(at=101_500))) == {"u3"}
