@@ -1,5 +1,5 @@
 """The HTTP routes of the graph service, one file a noun.
 
 In: authenticated, validated requests. Out: response models.
-May import `api` and `friends`.
+Imports `api`, `friends`, `model`, `errors` and `metrics`; no driver.
 """
