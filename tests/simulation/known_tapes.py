@@ -20,7 +20,7 @@ TAPES: dict[str, Tape] = {
     "look-up stamped after its response": [("toggle", 0), ("a debounce", 0), ("a debounce", 0), ("no counts", 0), ("one of two leaves", 0), ("delay response of where now", 0), ("a debounce", 0), ("toggle", 0), ("a moment", 0), ("release", 0), ("a debounce", 0)],
     "leases not given back": [("stop", 0)],
     "take-over without reconcile": [*THERE, ("no counts", 0), ("delay poll", 0), ("toggle", 0), ("forget unread", 0), ("crash", 0)],
-    "conflict resolved before its look-up": [("toggle", 0), ("everybody goes", 1), ("toggle", 6)],
+    "conflict resolved before its look-up": [("delay where now", 0), ("toggle", 0), ("everybody goes", 1), ("toggle", 6), ("a debounce", 0), ("a debounce", 0)],
     "older event decides": [("toggle", 33), ("a while", 11), ("toggle", 53), ("one of two leaves", 51)],
     "flap is not written": [("toggle", 49), ("a moment", 35), ("toggle", 55)],
     "taken is not settled": [("toggle", 1), ("a debounce", 0), ("a debounce", 0), *DELIVERED, ("toggle", 0), ("delay commit", 0), ("a debounce", 0), ("toggle", 0), ("a while", 0), ("release", 0), ("a debounce", 0), ("a debounce", 0)],

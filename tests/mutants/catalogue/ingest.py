@@ -118,8 +118,12 @@ MUTANTS = (
     ),
     Mutant(
         "conflict resolved before its look-up", "pubnub_bridge/partitions/conflicts.py",
-        "        metrics.CONFLICTS.inc()\n", "        metrics.CONFLICTS.inc()\n"
+        "        await retry_forever(partial(self._look_up, user), on=FriendsError, "
+        'event="debounce.resolve_conflict")\n'
         "        debouncer.looked_up(entry)\n",
+        "        debouncer.looked_up(entry)\n"
+        "        await retry_forever(partial(self._look_up, user), on=FriendsError, "
+        'event="debounce.resolve_conflict")\n',
         "Who dies before the look-up is appended forgets the conflict.", (f"{UNIT}/debounce/test_debouncer.py",),
     ),
 )  # fmt: skip
