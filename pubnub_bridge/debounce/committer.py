@@ -332,8 +332,7 @@ class FlagCommitter:
     async def _committed(self, taken: Sequence[Taken]) -> Committed:
         """Commit and read, once."""
         changes = [change for _, change in taken]
-        ids = [change.event_id for change in changes[:MAX_TRACED_IDS]] if tracing.on() else []
-        with tracing.span("settle", users=len(taken), event_ids=ids):
+        with tracing.span("commit", users=len(taken), event_ids=_traced(changes)):
             result = await self._flags.write_flags([Flag(c.user, c.online, c.at, c.shard) for c in changes])
             await self._look_up_conflicts(result.duplicate & result.flipped)
             users = [*users_to_notify(changes, result), *result.stale]
@@ -350,7 +349,8 @@ class FlagCommitter:
         add_notifications(newest, result.hidden, notifications)
         records = change_records(committed.changes, result, committed.snapshots, self._now())
         event_trace.committed(records, committed.snapshots)  # before anything of it can be published
-        await self._inbox.append(notifications)
+        with tracing.span("enqueue", users=len(newest), event_ids=_traced(committed.changes)):
+            await self._inbox.append(notifications)
         await self._append_events([presence_event(one) for one in newest if one.user not in result.hidden])
         await self._change_history.add(records)
         self._on_committed(newest)
@@ -387,6 +387,10 @@ class FlagCommitter:
                 event="commit.delete_entries",
                 max_seconds=MAX_STORE_BACKOFF_SECONDS,
             )
+
+
+def _traced(changes: Sequence[Change]) -> list[str]:
+    return [change.event_id for change in changes[:MAX_TRACED_IDS]] if tracing.on() else []
 
 
 def change_records(

@@ -17,7 +17,7 @@ from tests.e2e.bridge.test_stored_of_a_user import command, stack_file
 
 def checks(findings: list[Finding], state: State) -> dict[str, str]:
     """What was found, by "area: check", of the findings in this state."""
-    return {f"{one.area}: {one.check}": one.seen for one in findings if one.state is state}
+    return {f"{one.area}: {one.check}": one.found for one in findings if one.state is state}
 
 
 async def test_a_healthy_system_has_no_failure_and_no_difference(strict_world: World) -> None:

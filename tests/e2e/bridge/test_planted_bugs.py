@@ -182,7 +182,7 @@ async def overtaken(world: World) -> None:
 
 async def both_syncs(device: Device) -> None:
     """Both arrived: the join's and the commit's."""
-    await until(lambda: sum(m["type"] == "friends.sync" for m in device.ear.messages) >= 2)
+    await until(lambda: sum(m["type"] == "friends.sync" for m in device.listener.messages) >= 2)
 
 
 async def until_empty(world: World, *names: str, seconds: float = 20.0) -> None:

@@ -135,6 +135,10 @@ async def test_one_event_can_be_followed_from_the_poll_to_the_publish(world: Wor
         logger.setLevel(logging.NOTSET)
         structlog.configure(**before)
     mine = [line for line in lines if line.get("event_id") == message["eventId"]]
-    assert [line["event"] for line in mine] == ["seen", "settled", "published"]
-    assert mine[1]["told_as"] == message["eventId"]
+    assert [line["event"] for line in mine] == [
+        "ingest.event.accepted",
+        "commit.event.committed",
+        "publish.event.acknowledged",
+    ]
+    assert mine[1]["notified_event_id"] == message["eventId"]
     assert mine[2]["inbox"] == "ann"

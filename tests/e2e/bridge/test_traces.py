@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
@@ -26,6 +26,13 @@ def spans() -> Iterator[InMemorySpanExporter]:
     tracing.use(None)
 
 
+def inside(found: Sequence[ReadableSpan], outer: ReadableSpan) -> set[str]:
+    """The names of the spans directly within a span."""
+    return {
+        one.name for one in found if one.parent is not None and one.parent.span_id == outer.context.span_id
+    }
+
+
 def with_event(found: tuple[ReadableSpan, ...], name: str, event_id: str) -> list[ReadableSpan]:
     """Spans of a name that carry an event."""
     return [
@@ -47,15 +54,13 @@ async def test_a_change_can_be_traced_from_the_poll_to_the_publish(
 
     async def published() -> bool:
         ended = spans.get_finished_spans()
-        return all(with_event(ended, name, event["eventId"]) for name in ("settle", "publish"))
+        return all(with_event(ended, name, event["eventId"]) for name in ("commit", "enqueue", "publish"))
 
     await eventually(published)
     found = spans.get_finished_spans()
-    (settle,) = with_event(found, "settle", event["eventId"])
-    inside = {
-        one.name for one in found if one.parent is not None and one.parent.span_id == settle.context.span_id
-    }
-    assert {"graph write_flags", "graph read_online_friends", "append notifications"} <= inside
+    (commit,), (enqueue,) = (with_event(found, name, event["eventId"]) for name in ("commit", "enqueue"))
+    assert {"graph write_flags", "graph read_online_friends"} <= inside(found, commit)
+    assert "append notifications" in inside(found, enqueue)
     receive = {one.context.span_id for one in found if one.name == "receive"}
     assert any(one.name == "accept" and one.parent and one.parent.span_id in receive for one in found)
     (request,) = [one for one in found if one.name == "PUT /v1/users/{id}"]

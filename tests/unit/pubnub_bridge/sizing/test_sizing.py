@@ -158,7 +158,7 @@ def test_sizes_are_those_of_messages_that_are_published() -> None:
 def test_what_the_bill_copies_from_the_product_is_what_the_product_does() -> None:
     """Pure modules cannot import modules with I/O, so these constants exist twice."""
     assert cost.MAX_MEMBERS == app_context.MAX_MEMBERS
-    assert cost.CHANNELS_PER_REQUEST == online_count.MAX_CONCURRENT_CALLS
+    assert cost.CHANNELS_PER_REQUEST == online_count.MAX_CHANNELS
     assert machines.MAX_CHANGES_PER_USER == change_history.MAX_CHANGES
     body = online_count.counted(500_000, 499_000, None, 30, 1_764_000_000_000_000).model_dump_json(
         by_alias=True
