@@ -8,7 +8,7 @@ import pytest
 
 from tests.mutants.catalogue import MUTANTS
 from tests.mutants.live import mutated
-from tests.mutants.model import Mutant
+from tests.mutants.model import ROOT, Mutant
 from tests.simulation.known_tapes import TAPES
 from tests.simulation.test_simulation import BACK, DROP, THERE, announced_gone
 from tests.simulation.world import simulate
@@ -19,9 +19,10 @@ BACKED_BY = {"taken is not settled": "flap that flipped the flag is silent"}
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=lambda one: one.name)
 def test_a_mutant_still_applies(mutant: Mutant) -> None:
-    """Its text stands exactly once in its file; its sentence says what breaks."""
+    """Its text stands exactly once in its file, its sentence says what breaks, and its test files exist."""
     assert mutant.applied(mutant.source()) != mutant.source()
     assert mutant.breaks.endswith(".")
+    assert all((ROOT / name).exists() for name in mutant.tests)
 
 
 @pytest.mark.parametrize("name", TAPES)
