@@ -9,7 +9,7 @@ NODE_PATH = PATH="$(CURDIR)/$(BIN):$$PATH"
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help mutants soak bench-recovery test-operations setup dev run test test-containers test-packaging site dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-pure bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
+.PHONY: help chaos mutants soak bench-recovery test-operations setup dev run test test-containers test-packaging site dist e2e browser screenshots bench bench-report bench-mix bench-whole bench-graph bench-bridge bench-origin bench-publish bench-settling bench-fanout bench-page bench-pure bench-storm bench-peers lint lint-cypher types layers requirements clean bench-growth bench-large bench-sizing bench-overload
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'

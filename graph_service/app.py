@@ -7,7 +7,7 @@ The bridge opens the same and adds its own.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from graph_service import logging, metrics, prefork, server, tracing
 from graph_service.api.app import build_app, open_authenticator
 from graph_service.api.routing import TypedRoutes
 from graph_service.api.services import Readiness, Services
-from graph_service.errors import QueueUnavailable, SetupError
+from graph_service.errors import QueueUnavailable
 from graph_service.friends.bulk import Bulk
 from graph_service.friends.friends import Friends
 from graph_service.friends.presence_flags import Flags
@@ -25,7 +25,7 @@ from graph_service.friends.suggestions import SuggestionsFor
 from graph_service.friends.users import Created, Eraser, Users, ignore_created
 from graph_service.graph import migrations
 from graph_service.graph.driver import Graph, check, connect
-from graph_service.settings import Settings, missing_to_serve
+from graph_service.settings import Settings, check_serving
 from graph_service.valkey.cache import Cache
 from graph_service.valkey.client import Valkey
 from graph_service.valkey.cluster import open_valkey
@@ -34,8 +34,6 @@ log = structlog.get_logger(__name__)
 
 RELAY_WAKEUP_CHANNEL = "fp:outbox:nudge"
 """The channel that wakes up the outbox relay after a change, so that it need not wait for its next poll."""
-
-Wakeup = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,12 +121,11 @@ def run(settings: Settings) -> int:
     """Run a process that serves the API alone; returns its exit code.
 
     Raises:
-        SetupError: an setting is missing, or a database cannot be used.
+        SetupError: a setting is missing, or a database cannot be used.
     """
     logging.setup(settings.log_level, settings.log_format)
     tracing.setup(settings.traces)
-    if missing := missing_to_serve(settings):
-        raise SetupError(what="; ".join(missing), todo="Set it and start again")
+    check_serving(settings)
     began = time.monotonic()
     code = prefork.run(settings, serve_api)
     log.info("shutdown.process.finished", seconds=round(time.monotonic() - began, 1), exit_code=code)

@@ -1,4 +1,4 @@
-"""Structured logging on stderr, with secrets redacted: JSON lines, or coloured text with LOG_FORMAT=console.
+"""Structured logging on stderr, with secrets redacted: JSON lines, or coloured text on a terminal.
 
 Records of libraries that use the standard `logging` are rendered the same way. Values under names of secrets, tokens,
 and passwords in URLs are replaced before anything is written.

@@ -357,7 +357,8 @@ def load(kind: type[Settings] = Settings, **values: Any) -> Settings:
 
 def refuse_old_names(environ: Mapping[str, str]) -> None:
     """Raise `SetupError` if a name of before 1.0 is set: it would silently have no effect."""
-    is_set = [name for name in (*RENAMED, *FIXED) if name in environ or f"{name}_FILE" in environ]
+    given = {name.upper() for name in environ}  # settings are read whatever their case
+    is_set = [name for name in (*RENAMED, *FIXED) if given & {name, f"{name}_FILE"}]
     if is_set:
         what = "; ".join(map(_what_became_of, is_set))
         raise SetupError(what=what, todo="Use the new name, remove what is fixed, and start again")

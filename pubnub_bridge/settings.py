@@ -106,7 +106,7 @@ class Settings(GraphSettings):
         return max(1, self.max_concurrent_requests * 16 // 100)
 
     @property
-    def longest_hold(self) -> float:
+    def max_debounce_seconds(self) -> float:
         """Seconds after which every change is settled; in a storm leaves wait longer."""
         return max(self.debounce_online_seconds, self.debounce_leave_seconds, self.debounce_timeout_seconds)
 

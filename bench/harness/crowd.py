@@ -163,11 +163,6 @@ class Crowd:
         """From a due join to the response to its sync request."""
         return self._watch.timing()
 
-    @property
-    def under_way(self) -> int:
-        """Transitions that are begun and not done."""
-        return len(self._under_way)
-
     def close(self) -> None:
         """Close all connections without a leave."""
         self._heartbeats.cancel()

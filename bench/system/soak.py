@@ -36,7 +36,7 @@ CHART_POINTS = 60
 """Points of a line in the chart."""
 COUNTED = (
     "friends_presence_events_total",
-    "friends_settled_total",
+    "friends_flag_writes_total",
     "friends_notifications_total",
     "friends_publishes_total",
 )

@@ -278,7 +278,7 @@ SERVICE = Scheme(
         "type": "apiKey",
         "in": "header",
         "name": "X-Service-Key",
-        "description": "The key of the product's backend.",
+        "description": "The key of the product's back end.",
     },
     caller=Service,
     authenticate=_service,

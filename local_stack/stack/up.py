@@ -16,12 +16,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
+from pydantic import SecretStr, TypeAdapter
 
 from graph_service.errors import SetupError
 from graph_service.graph import migrations
 from graph_service.graph.driver import connect
-from graph_service.settings import Settings
+from graph_service.settings import Settings, refuse_old_names
 from local_stack.engines.data_folder import DataFolder, write_private
 from local_stack.engines.launcher import Engines, Options, started, state_of
 from local_stack.engines.ports import LOOPBACK
@@ -113,6 +113,7 @@ def console_address(made: Stack, to_terminal: bool) -> str:
 @asynccontextmanager
 async def stack(choice: Choice, report: Report) -> AsyncIterator[Stack]:
     """Everything that `choice` asks for; stopped in reverse order at the end."""
+    refuse_old_names(choice.environ)  # before anything is started
     data = DataFolder.at(choice.data)
     files = [path for path in (data.root / "stack.json", choice.json) if path]
     async with AsyncExitStack() as exits:
@@ -171,7 +172,7 @@ class _Run:
 
     async def _page_options(self, report: Report) -> dict[str, str]:
         """Settings of the pages; without a network everything else works, and the page says what is missing."""
-        options = {"DEMO_LOGIN": "on"} if self.choice.people else {}
+        options = {"DEMO_LOGIN": "true"} if self.choice.people else {}
         if "WEB_LIBRARIES" in self.choice.environ:
             return options
         try:
@@ -205,7 +206,7 @@ class _Run:
             publish_key=keys.publish_key,
             subscribe_key=keys.subscribe_key,
             secret_key=keys.secret_key,
-            access_manager=self.choice.environ.get("ACCESS_MANAGER", "on") != "off",
+            access_manager=is_on(self.choice.environ.get("ACCESS_MANAGER", "true")),
             control=self.choice.control,
         )
         return await self._started(Server(engine, port=self.choice.origin_port))
@@ -267,3 +268,8 @@ def _forget(files: list[Path]) -> None:
     """The file's existence means that everything is ready, so it must not exist before or after that."""
     for file in files:
         file.unlink(missing_ok=True)
+
+
+def is_on(value: str) -> bool:
+    """A boolean of the environment, as the service's settings read it."""
+    return TypeAdapter(bool).validate_python(value)

@@ -26,7 +26,7 @@ from pubnub_bridge.api.explain import Why, WhyQuery, explain
 from pubnub_bridge.errors import PubNubRefused, PubNubUnavailable
 from pubnub_bridge.fanout.outbox_relay import set_visibility
 from pubnub_bridge.ingest import webhook
-from pubnub_bridge.ingest.subscriber import drop_misplaced
+from pubnub_bridge.ingest.subscriber import drop_wrong_shard
 from pubnub_bridge.pubnub_api.tokens import STATUS_CHANNEL
 from pubnub_bridge.runtime.context import CONTEXT
 from pubnub_bridge.settings import Settings
@@ -220,7 +220,9 @@ async def presence_webhook(request: web.Request) -> Accepted:
     """Accepted only once the events are in the presence log; after 503 PubNub sends them again."""
     context = request.app[CONTEXT]
     body = await _json(request)
-    parsed = drop_misplaced(webhook.parse_webhook(body, context.shards, context.clock.now()), context.shards)
+    parsed = drop_wrong_shard(
+        webhook.parse_webhook(body, context.shards, context.clock.now()), context.shards
+    )
     if len(parsed.events) > webhook.MAX_BATCH:
         raise TooManyEvents(field="data", reason=f"more than {webhook.MAX_BATCH} events in one call")
     if parsed.events:

@@ -62,7 +62,7 @@ async def _persistent_differences(context: BridgeContext) -> list[Difference]:
     first = await _differences(context, range(context.shards.listened))
     if not first:
         return []
-    await asyncio.sleep(context.settings.longest_hold + SLACK_SECONDS)
+    await asyncio.sleep(context.settings.max_debounce_seconds + SLACK_SECONDS)
     names = {name for one in first for name in context.shards.channels_of(one.user)}
     shards = {shard for name in names if (shard := context.shards.parse(name)) is not None}
     again = {one.user: one for one in await _differences(context, sorted(shards))}

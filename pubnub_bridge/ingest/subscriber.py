@@ -169,10 +169,10 @@ class Subscriber:
             if shard is None or envelope.get("e") or shard % self._shards.partitions != partition:
                 continue
             parsed.add(shard, envelope.get("d"), _published(envelope) or now, now)
-        return drop_misplaced(parsed, self._shards)
+        return drop_wrong_shard(parsed, self._shards)
 
 
-def drop_misplaced(parsed: ParsedPresence, shards: ShardMap) -> ParsedPresence:
+def drop_wrong_shard(parsed: ParsedPresence, shards: ShardMap) -> ParsedPresence:
     """Without events on shards that are not the user's, and of ids that no user can have; both are counted."""
     events = []
     for one in parsed.events:

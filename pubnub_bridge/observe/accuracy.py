@@ -80,4 +80,4 @@ class Accuracy:
 
 def settling_seconds(settings: Settings) -> float:
     """The longest debounce time, and 5 s."""
-    return settings.longest_hold + SLACK_SECONDS
+    return settings.max_debounce_seconds + SLACK_SECONDS

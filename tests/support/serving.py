@@ -36,7 +36,7 @@ class Served:
 
     @property
     def service(self) -> dict[str, str]:
-        """The headers of the product's backend."""
+        """The headers of the product's back end."""
         return {"X-Service-Key": SERVICE_KEY}
 
     async def call(self, method: str, path: str, **more: Any) -> tuple[int, Any, CIMultiDictProxy[str]]:

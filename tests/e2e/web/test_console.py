@@ -223,6 +223,7 @@ async def test_dead_letters_are_redriven_with_the_service_key_only(world: World)
 async def test_the_console_shows_when_the_service_is_away_and_recovers(world: World) -> None:
     """A message while it is lost, the last figures stay; live again without a reload."""
     async with console(world, *OFFLINE_NOISE) as window:
+        await expect(window.page.locator("#pipeline .stage")).to_have_count(7)
         await world.service.kill()
         try:
             await expect(window.page.locator("#live[data-state=lost]")).to_be_visible()

@@ -8,7 +8,6 @@ UNIT = "tests/unit/pubnub_bridge"
 DEBOUNCER = (f"{UNIT}/debounce/test_debouncer.py", "tests/property/test_pipeline_properties.py")
 COMMITTER = (f"{UNIT}/debounce/test_committer.py",)
 STORM = (f"{UNIT}/debounce/test_storm_detector.py",)
-REPLACED = '__import__("dataclasses").replace'
 
 MUTANTS = (
     Mutant(

@@ -163,6 +163,14 @@ def test_a_setting_by_its_old_name_refuses_the_start_and_names_the_new_one(
         load()
 
 
+@pytest.mark.parametrize("name", ["hold_online", "Hold_Online", "max_consoles"])
+def test_an_old_name_refuses_the_start_in_any_case(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Settings are read whatever their case."""
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SetupError, match=name.upper()):
+        load()
+
+
 def test_every_new_name_of_a_renamed_setting_exists() -> None:
     assert {name.lower() for name in set(RENAMED.values()) - set(FIXED)} <= set(BridgeSettings.model_fields)
     assert not {name.lower() for name in RENAMED} & set(BridgeSettings.model_fields)
