@@ -51,12 +51,12 @@ RATE_LIMIT_FALLBACK = Counter(
 SHED = Counter(
     "friends_http_shed_total",
     "Requests rejected by load shedding, by concurrency limit and by what was full.",
-    ("room", "full"),
+    ("limit", "full"),
 )
 CONCURRENCY_LIMIT = Gauge(
     "friends_http_concurrency_limit",
     "Requests that may be in progress at once at present, by concurrency limit.",
-    ("room",),
+    ("limit",),
     multiprocess_mode="livesum",
 )
 CUT = Counter(

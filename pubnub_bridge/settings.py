@@ -126,9 +126,9 @@ class Settings(GraphSettings):
         if self.events_url and not self.events_secret:
             raise ValueError("EVENTS_URL needs EVENTS_SECRET, which signs what is posted")
         if self.access_manager and self.pubnub_publish_key and not self.pubnub_secret_key:
-            raise ValueError("ACCESS_MANAGER=on needs PUBNUB_SECRET_KEY; set it, or ACCESS_MANAGER=off")
+            raise ValueError("ACCESS_MANAGER=true needs PUBNUB_SECRET_KEY; set it, or ACCESS_MANAGER=false")
         if self.demo_login and self.environment == "production":
             raise ValueError(
-                "DEMO_LOGIN=on lets anybody be anybody; ENVIRONMENT=development allows it for demos"
+                "DEMO_LOGIN=true lets anybody be anybody; ENVIRONMENT=development allows it for demos"
             )
         return self

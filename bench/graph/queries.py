@@ -30,7 +30,8 @@ from bench.harness import measure
 from bench.harness.loaded import ONLINE, flag, load, options
 from bench.harness.measure import Round, Timing
 from graph_service.friends.bulk import MAX_PAIRS, Bulk
-from graph_service.friends.users import UserProfile, Users
+from graph_service.friends.friends import ignore_changes
+from graph_service.friends.users import UserProfile, Users, ignore_created
 from graph_service.graph.driver import Graph, connect
 from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
@@ -143,13 +144,15 @@ async def _make_capped(graph: Graph, population: Population) -> list[int]:
     """Create a user with the maximum of friends; returns the indices of these friends."""
     count = min(MAX_FRIENDS, len(population.ids))
     friends = random.Random(4).sample(range(len(population.ids)), count)
-    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many([UserProfile(CAPPED_USER, "At the Cap")])
+    await Users(
+        graph=graph, shard_of=ShardMap().shard, changed=ignore_changes, created=ignore_created
+    ).upsert_many([UserProfile(CAPPED_USER, "At the Cap")])
     for start in range(0, count, MAX_PAIRS):
         pairs = [
             Pair(CAPPED_USER, population.ids[one], 1_700_000_000)
             for one in friends[start : start + MAX_PAIRS]
         ]
-        await Bulk(graph=graph, friend_limit=MAX_FRIENDS).batch(pairs, notify=False)
+        await Bulk(graph=graph, friend_limit=MAX_FRIENDS, changed=ignore_changes).batch(pairs, notify=False)
     return friends
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bench.graph import postgres
 from bench.graph.postgres import Postgres
 from bench.harness.measure import Call, Timing, at_once
-from graph_service.friends.friends import Friends
+from graph_service.friends.friends import Friends, ignore_changes
 from graph_service.friends.presence_flags import Flags
 from graph_service.friends.suggestions import SuggestionsFor
 from graph_service.graph.driver import Graph
@@ -90,7 +90,7 @@ def questions(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iterato
 
 
 def _reads(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Iterator[Question]:
-    friends, flags = Friends(graph=graph), Flags(graph=graph)
+    friends, flags = Friends(graph=graph, changed=ignore_changes), Flags(graph=graph)
     users = _chosen(subjects.ids)
 
     def page(limit: int, who: Callable[[int], str]) -> tuple[Call, Call | None]:
@@ -189,7 +189,7 @@ def _commit(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
 
 def _friend_requests(graph: Graph, sql: Postgres | None, subjects: Subjects) -> Question:
     """Request and accept: every second call creates a friendship."""
-    friends = Friends(graph=graph)
+    friends = Friends(graph=graph, changed=ignore_changes)
 
     def ends(n: int) -> tuple[str, str]:
         a, b = subjects.non_friends[n // 2 % len(subjects.non_friends)]

@@ -31,7 +31,8 @@ from rich.console import Console
 from rich.table import Table
 
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import UserProfile, Users
+from graph_service.friends.friends import ignore_changes
+from graph_service.friends.users import UserProfile, Users, ignore_created
 from graph_service.graph.driver import connect
 from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
@@ -170,8 +171,10 @@ async def _create_users(running: Stack, friends: int) -> list[str]:
     ids = [f"f{number:04}" for number in range(friends)]
     async with connect(settings) as graph:
         all_users = [UserProfile(ME, "Ann Lee"), *(UserProfile(user, f"Friend {user}") for user in ids)]
-        await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(all_users)
-        await Bulk(graph=graph).batch([Pair(ME, user) for user in ids], notify=False)
+        await Users(
+            graph=graph, shard_of=ShardMap().shard, changed=ignore_changes, created=ignore_created
+        ).upsert_many(all_users)
+        await Bulk(graph=graph, changed=ignore_changes).batch([Pair(ME, user) for user in ids], notify=False)
     return ids
 
 

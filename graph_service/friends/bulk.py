@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from graph_service.friends.friends import Changed, ignore_changes
+from graph_service.friends.friends import Changed
 from graph_service.graph.driver import Graph, Row, Transaction
 from graph_service.model.model import Pair, PairOutcome, PairResult
 
@@ -19,9 +19,7 @@ class Bulk:
     Every method raises GraphUnavailable when the graph does not respond.
     """
 
-    def __init__(
-        self, *, graph: Graph, friend_limit: int = 10_000, changed: Changed = ignore_changes
-    ) -> None:
+    def __init__(self, *, graph: Graph, friend_limit: int = 10_000, changed: Changed) -> None:
         self._graph = graph
         self._friend_limit = friend_limit
         self._changed = changed

@@ -61,7 +61,7 @@ class Friends:
         graph: Graph,
         friend_limit: int = 10_000,
         pending_limit: int = 1_000,
-        changed: Changed = ignore_changes,
+        changed: Changed,
         last_seen_rounding_seconds: int = 0,
     ) -> None:
         self._graph = graph

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph_service.errors import UserNotFound
-from graph_service.friends.friends import Changed, ignore_changes
+from graph_service.friends.friends import Changed
 from graph_service.graph.driver import Graph
 
 Eraser = Callable[[str], Awaitable[Mapping[str, Any]]]
@@ -49,9 +49,9 @@ class Users:
         *,
         graph: Graph,
         shard_of: ShardOf,
-        changed: Changed = ignore_changes,
+        changed: Changed,
         erasers: Mapping[str, Eraser] | None = None,
-        created: Created = ignore_created,
+        created: Created,
     ) -> None:
         self._graph = graph
         self._shard_of = shard_of

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from graph_service.friends.bulk import MAX_PAIRS, Bulk
-from graph_service.friends.users import UserProfile, Users
+from graph_service.friends.friends import ignore_changes
+from graph_service.friends.users import UserProfile, Users, ignore_created
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Pair
 from graph_service.model.sharding import ShardMap
@@ -37,7 +38,9 @@ class DemoGraph:
 
     def __init__(self, *, graph: Graph, shards: ShardMap, marker: Path) -> None:
         self._graph = graph
-        self._users = Users(graph=graph, shard_of=shards.shard)
+        self._users = Users(
+            graph=graph, shard_of=shards.shard, changed=ignore_changes, created=ignore_created
+        )
         self._marker = marker
 
     async def people(self, count: int, report: Report) -> list[str]:
@@ -73,7 +76,7 @@ class DemoGraph:
             for rows in batches(population):
                 await self._graph.write("first_friendships", ids=population.ids, rows=rows)
             return
-        bulk = Bulk(graph=self._graph)
+        bulk = Bulk(graph=self._graph, changed=ignore_changes)
         async for pairs in _pairs(population):
             await bulk.batch(pairs, notify=False)
 

@@ -1,6 +1,6 @@
 """Sign in as a demo user without a password: for one machine only.
 
-Invariants: the routes exist only with DEMO_LOGIN=on, which production refuses; they serve only pages that were opened
+Invariants: the routes exist only with DEMO_LOGIN=true, which production refuses; they serve only pages that were opened
 by a loopback name, so a foreign page, by whatever name it makes a browser reach this machine, gets no token.
 """
 

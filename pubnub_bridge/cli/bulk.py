@@ -22,7 +22,8 @@ from graph_service.csv.exporter import export
 from graph_service.csv.importer import Import, Tally
 from graph_service.errors import BadInput
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import Users
+from graph_service.friends.friends import ignore_changes
+from graph_service.friends.users import Users, ignore_created
 from graph_service.graph import migrations
 from graph_service.graph.driver import Graph, check, connect
 from graph_service.graph.warmup import Warmed, warm
@@ -115,10 +116,15 @@ async def _import(settings: Settings, files: Files, restart: bool) -> list[Tally
         await check(graph, settings)
         await migrations.refuse_when_behind(graph, migrations.folder())
         with progress("people", _size(files.users)) as advance:
-            users = Users(graph=graph, shard_of=settings.shard_map().shard)
+            users = Users(
+                graph=graph,
+                shard_of=settings.shard_map().shard,
+                changed=ignore_changes,
+                created=ignore_created,
+            )
             first = await Import(graph=graph, advance=advance, restart=restart).users(files.users, users)
         with progress("friendships", _size(files.friendships)) as advance:
-            bulk = Bulk(graph=graph, friend_limit=settings.friend_limit)
+            bulk = Bulk(graph=graph, friend_limit=settings.friend_limit, changed=ignore_changes)
             second = await Import(graph=graph, advance=advance, restart=restart).friendships(
                 files.friendships, bulk
             )

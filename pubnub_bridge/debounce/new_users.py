@@ -26,7 +26,7 @@ LookUp = Callable[[Sequence[str]], Awaitable[Collection[str]]]
 class NewUsers:
     """The users that wait for their look-up."""
 
-    def __init__(self, look_up: LookUp) -> None:
+    def __init__(self, *, look_up: LookUp) -> None:
         self._look_up = look_up
         self._waiting: dict[str, None] = {}
         self._wakeup = asyncio.Event()

@@ -23,15 +23,15 @@ def check(settings: Settings) -> list[Finding]:
             report(
                 "demo login",
                 "any visitor can sign in as any user",
-                "DEMO_LOGIN=off outside of a demonstration",
+                "DEMO_LOGIN=false outside of a demonstration",
             )
         )
     if not settings.access_manager:
         found.append(
             report(
                 "tokens",
-                "ACCESS_MANAGER=off: the subscribe key is enough to read every inbox",
-                "Switch on Access Manager for the keyset in PubNub's Admin Portal, then ACCESS_MANAGER=on",
+                "ACCESS_MANAGER=false: the subscribe key is enough to read every inbox",
+                "Switch on Access Manager for the keyset in PubNub's Admin Portal, then ACCESS_MANAGER=true",
             )
         )
     if not settings.pubnub_tls:

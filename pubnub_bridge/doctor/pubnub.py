@@ -86,8 +86,8 @@ async def _access(context: BridgeContext, probe: Probe) -> list[Finding]:
         unprotected = "tokens are granted and not required: any client can listen on any inbox"
         return [AREA.failure("Access Manager", unprotected, f"Switch on Access Manager in {PORTAL}")]
     if not wanted and not open_to_all:
-        locked = "the keyset requires tokens, and ACCESS_MANAGER=off grants none"
-        return [AREA.failure("Access Manager", locked, "ACCESS_MANAGER=on, with PUBNUB_SECRET_KEY")]
+        locked = "the keyset requires tokens, and ACCESS_MANAGER=false grants none"
+        return [AREA.failure("Access Manager", locked, "ACCESS_MANAGER=true, with PUBNUB_SECRET_KEY")]
     return [
         AREA.fine(
             "Access Manager",

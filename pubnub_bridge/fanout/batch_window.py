@@ -25,7 +25,7 @@ class BatchWindowController:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._window = window
-        self._adaptive = AdaptiveWindow(window)
+        self._adaptive = AdaptiveWindow(window=window)
         self._outboxes = outboxes
         self._wakeup = wakeup
         self._clock = clock

@@ -52,7 +52,7 @@ class AdaptiveWindow:
     It opens at once and closes by half each second, so that the end of a storm does not begin another.
     """
 
-    def __init__(self, window: BatchWindow) -> None:
+    def __init__(self, *, window: BatchWindow) -> None:
         self._window = window
         self._at = 0.0
         self.seconds = window.min_seconds
@@ -141,8 +141,8 @@ class PendingBatch:
 class Batcher:
     """The inboxes of one partition."""
 
-    def __init__(self, window: BatchWindow | None = None) -> None:
-        self._intervals = window or BatchWindow()
+    def __init__(self, *, window: BatchWindow) -> None:
+        self._intervals = window
         self._collecting: dict[str, PendingBatch] = {}
         self._in_flight: dict[str, PendingBatch] = {}
         self._set_aside: deque[PendingBatch] = deque()

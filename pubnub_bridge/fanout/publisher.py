@@ -89,7 +89,7 @@ class PartitionOutbox:
 
     def __init__(self, *, partition: int, window: BatchWindow) -> None:
         self.partition = partition
-        self.batcher = Batcher(window)
+        self.batcher = Batcher(window=window)
         self._coalesced = 0
         self._entries: dict[int, list[str]] = {}
 

@@ -64,7 +64,7 @@ class ApiContext:
     @cached_property
     def new_users(self) -> NewUsers:
         """Users who were created and wait to be looked up; its `run` does the look-ups."""
-        return NewUsers(self.look_up)
+        return NewUsers(look_up=self.look_up)
 
     async def look_up(self, users: Sequence[str]) -> list[str]:
         """Look up users who were just created and may have been connected for long; accept what PubNub reports.

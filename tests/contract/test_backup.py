@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import UserProfile, Users
+from graph_service.friends.friends import ignore_changes
+from graph_service.friends.users import UserProfile, Users, ignore_created
 from graph_service.graph import migrations
 from graph_service.graph.driver import connect
 from graph_service.model.model import Pair
@@ -39,10 +40,12 @@ async def fill(engines: Engines, *names: str) -> None:
     """Create users of these names, each a friend of the next."""
     async with connect(settings(engines)) as graph:
         await migrations.migrate(graph, migrations.folder())
-        await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(
-            [UserProfile(name, name.title()) for name in names]
+        await Users(
+            graph=graph, shard_of=ShardMap().shard, changed=ignore_changes, created=ignore_created
+        ).upsert_many([UserProfile(name, name.title()) for name in names])
+        await Bulk(graph=graph, changed=ignore_changes).batch(
+            [Pair(*pair) for pair in itertools.pairwise(names)], notify=False
         )
-        await Bulk(graph=graph).batch([Pair(*pair) for pair in itertools.pairwise(names)], notify=False)
 
 
 async def test_what_was_copied_is_there_in_another_folder(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import neo4j
 import pytest
 
 from graph_service.friends.bulk import Bulk
+from graph_service.friends.friends import ignore_changes
 from graph_service.friends.presence_flags import Flags
-from graph_service.friends.users import UserProfile, Users
+from graph_service.friends.users import UserProfile, Users, ignore_created
 from graph_service.graph.driver import Graph, connect
 from graph_service.graph.queries import catalogue
 from graph_service.model.model import Flag, Pair
@@ -36,10 +37,10 @@ async def routed(cluster: Cluster, servers: Servers) -> AsyncIterator[Graph]:
 
 async def befriend(graph: Graph) -> None:
     """Two users, friends."""
-    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(
-        [UserProfile("ann", "Ann"), UserProfile("ben", "Ben")]
-    )
-    await Bulk(graph=graph).batch([Pair("ann", "ben")])
+    await Users(
+        graph=graph, shard_of=ShardMap().shard, changed=ignore_changes, created=ignore_created
+    ).upsert_many([UserProfile("ann", "Ann"), UserProfile("ben", "Ben")])
+    await Bulk(graph=graph, changed=ignore_changes).batch([Pair("ann", "ben")])
 
 
 async def friends_of_ann(graph: Graph) -> list[str]:

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graph_service.friends.users import UserProfile, Users
+from graph_service.friends.friends import ignore_changes
+from graph_service.friends.users import UserProfile, Users, ignore_created
 from graph_service.graph.driver import Graph
 from graph_service.model.sharding import ShardMap
 from local_stack.data.generate import Population, generate
@@ -73,7 +74,9 @@ async def test_a_load_that_was_interrupted_is_finished_without_repeats(
     """Some batches were written, and the process died."""
     population = wanted()
     people = [UserProfile(id_, name) for id_, name in zip(population.ids, population.names, strict=True)]
-    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(people)
+    await Users(
+        graph=graph, shard_of=ShardMap().shard, changed=ignore_changes, created=ignore_created
+    ).upsert_many(people)
     first = next(batches(population))
     await graph.write("first_friendships", ids=population.ids, rows=first)
     (tmp_path / "mark").touch()
@@ -83,9 +86,9 @@ async def test_a_load_that_was_interrupted_is_finished_without_repeats(
 
 
 async def test_a_graph_that_has_users_is_not_changed(graph: Graph, demo: DemoGraph) -> None:
-    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(
-        [UserProfile("ben", "Ben"), UserProfile("ann", "Ann")]
-    )
+    await Users(
+        graph=graph, shard_of=ShardMap().shard, changed=ignore_changes, created=ignore_created
+    ).upsert_many([UserProfile("ben", "Ben"), UserProfile("ann", "Ann")])
     assert await demo.people(COUNT, quiet) == ["ann", "ben"]
     assert await graph.row("users_count") == {"people": 2}
 

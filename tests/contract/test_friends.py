@@ -17,8 +17,8 @@ from graph_service.errors import (
     PendingLimitReached,
     UserNotFound,
 )
-from graph_service.friends.friends import Friends, NotFriends
-from graph_service.friends.users import UserProfile, Users
+from graph_service.friends.friends import Friends, NotFriends, ignore_changes
+from graph_service.friends.users import UserProfile, Users, ignore_created
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Outcome, State
 from tests.support.reference import ACTIONS, Reference
@@ -30,7 +30,7 @@ STEPS: list[Step] = list(product(ACTIONS, (True, False)))
 
 async def create_users(graph: Graph, *names: str) -> Users:
     """Creates users."""
-    users = Users(graph=graph, shard_of=lambda _: 0)
+    users = Users(graph=graph, shard_of=lambda _: 0, changed=ignore_changes, created=ignore_created)
     await users.upsert_many([UserProfile(name, name.title()) for name in names])
     return users
 
@@ -92,7 +92,7 @@ def apply(model: Reference, step: Step, a: str, b: str) -> Outcome | tuple[str, 
 
 async def test_every_ordered_pair_of_actions_from_every_state_does_what_the_model_does(graph: Graph) -> None:
     """The outcome of each step, and everything that both can see after it, with either user as the actor."""
-    friends = Friends(graph=graph)
+    friends = Friends(graph=graph, changed=ignore_changes)
     walks = [[*path, *pair] for path in reachable_states() for pair in product(STEPS, repeat=2)]
     assert len(walks) >= 900, "at least nine states of two users"
     await create_users(graph, *(f"{side}{number}" for number in range(len(walks)) for side in "ab"))
@@ -123,7 +123,7 @@ async def test_every_ordered_pair_of_actions_from_every_state_does_what_the_mode
 async def test_a_repeat_changes_nothing_and_reports_it(graph: Graph) -> None:
     """Requesting, accepting and removing twice are the same as once."""
     await create_users(graph, "ann", "ben")
-    friends = Friends(graph=graph)
+    friends = Friends(graph=graph, changed=ignore_changes)
     assert await friends.ask("ann", "ben") == Outcome(state=State.REQUESTED, changed=True)
     assert await friends.ask("ann", "ben") == Outcome(state=State.REQUESTED, changed=False)
     assert await friends.ask("ben", "ann") == Outcome(state=State.FRIENDS, changed=True)
@@ -138,13 +138,13 @@ async def test_users_cannot_befriend_or_block_themselves(graph: Graph) -> None:
     await create_users(graph, "ann")
     for action in ACTIONS:
         with pytest.raises(BadInput, match="id: is your own"):
-            await getattr(Friends(graph=graph), action)("ann", "ann")
+            await getattr(Friends(graph=graph, changed=ignore_changes), action)("ann", "ann")
 
 
 async def test_an_unknown_id_is_named(graph: Graph) -> None:
     """Either of the two."""
     await create_users(graph, "ann")
-    friends = Friends(graph=graph)
+    friends = Friends(graph=graph, changed=ignore_changes)
     with pytest.raises(UserNotFound, match="'ghost'"):
         await friends.ask("ann", "ghost")
     with pytest.raises(UserNotFound, match="'ghost'"):
@@ -156,7 +156,7 @@ async def test_an_unknown_id_is_named(graph: Graph) -> None:
 async def test_to_the_blocked_user_a_block_is_an_unfriend(graph: Graph) -> None:
     """The same lists and results; a later request is stored as pending, and hidden from the blocker."""
     await create_users(graph, "ann", "ben", "cat")
-    friends = Friends(graph=graph)
+    friends = Friends(graph=graph, changed=ignore_changes)
     for other in ("ann", "cat"):
         await friends.ask("ben", other)
         await friends.ask(other, "ben")
@@ -180,7 +180,7 @@ async def test_to_the_blocked_user_a_block_is_an_unfriend(graph: Graph) -> None:
 async def test_a_limit_error_names_the_user_at_the_limit(graph: Graph) -> None:
     """The limit of friends holds for both ends, the limit of pending requests for the requester."""
     await create_users(graph, "ann", "ben", "cat", "dan")
-    friends = Friends(graph=graph, friend_limit=1, pending_limit=1)
+    friends = Friends(graph=graph, friend_limit=1, pending_limit=1, changed=ignore_changes)
     await friends.ask("ann", "ben")
     with pytest.raises(PendingLimitReached, match="'ann' has reached the limit of 1 pending"):
         await friends.ask("ann", "cat")
@@ -199,7 +199,7 @@ async def test_pages_hold_every_friend_once_in_order_of_id(graph: Graph) -> None
     """With every page size; the last page has no next."""
     names = [f"f{number:03}" for number in range(25)]
     await create_users(graph, "ann", *names)
-    friends = Friends(graph=graph)
+    friends = Friends(graph=graph, changed=ignore_changes)
     for name in names:
         await friends.ask(name, "ann")
         await friends.ask("ann", name)
@@ -218,7 +218,10 @@ async def test_pages_hold_every_friend_once_in_order_of_id(graph: Graph) -> None
 async def test_users_who_are_not_friends_see_nothing_of_each_other(graph: Graph) -> None:
     """One friend and mutual friends are for friends only."""
     await create_users(graph, "ann", "ben")
-    for call in (Friends(graph=graph).one, Friends(graph=graph).mutual):
+    for call in (
+        Friends(graph=graph, changed=ignore_changes).one,
+        Friends(graph=graph, changed=ignore_changes).mutual,
+    ):
         with pytest.raises(NotFriends, match="'ben'"):
             await call("ann", "ben")
 
@@ -226,7 +229,7 @@ async def test_users_who_are_not_friends_see_nothing_of_each_other(graph: Graph)
 async def test_mutual_friends_are_counted_and_paged(graph: Graph) -> None:
     """The friends of both, in order of id, with their total."""
     await create_users(graph, "ann", "ben", "m1", "m2", "m3", "only-ann")
-    friends = Friends(graph=graph)
+    friends = Friends(graph=graph, changed=ignore_changes)
     for one, other in [("ann", "ben"), ("ann", "only-ann")] + [
         (side, name) for side in ("ann", "ben") for name in ("m1", "m2", "m3")
     ]:

@@ -17,7 +17,8 @@ from graph_service.csv.exporter import export
 from graph_service.csv.importer import Import, NoSuchFile, Tally
 from graph_service.csv.parse import WrongColumns
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import Users
+from graph_service.friends.friends import ignore_changes
+from graph_service.friends.users import Users, ignore_created
 from graph_service.graph.driver import Graph, connect
 from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
@@ -40,8 +41,12 @@ def files(folder: Path, people: str, friendships: str) -> tuple[Path, Path]:
 
 async def load(graph: Graph, one: Path, other: Path, limit: int = 10_000) -> tuple[Tally, Tally]:
     """Imports both files."""
-    people = await Import(graph=graph).users(one, Users(graph=graph, shard_of=ShardMap().shard))
-    return people, await Import(graph=graph).friendships(other, Bulk(graph=graph, friend_limit=limit))
+    people = await Import(graph=graph).users(
+        one, Users(graph=graph, shard_of=ShardMap().shard, changed=ignore_changes, created=ignore_created)
+    )
+    return people, await Import(graph=graph).friendships(
+        other, Bulk(graph=graph, friend_limit=limit, changed=ignore_changes)
+    )
 
 
 async def edges(graph: Graph) -> list[tuple[str, str, int | None]]:

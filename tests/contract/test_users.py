@@ -11,10 +11,10 @@ import pytest
 
 from graph_service.errors import UserNotFound
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.friends import Friends
+from graph_service.friends.friends import Friends, ignore_changes
 from graph_service.friends.presence_flags import Flags
 from graph_service.friends.suggestions import SuggestionsBusy, SuggestionsFor
-from graph_service.friends.users import UserProfile, Users
+from graph_service.friends.users import UserProfile, Users, ignore_created
 from graph_service.graph.driver import Graph
 from graph_service.model.model import Flag, Pair, PairOutcome
 from tests.contract.test_flags import friends_of
@@ -44,7 +44,7 @@ class Memory:
 
 async def test_a_user_is_created_once_and_renamed_after(graph: Graph) -> None:
     """The result says which; the shard is a function of the id."""
-    users = Users(graph=graph, shard_of=len)
+    users = Users(graph=graph, shard_of=len, changed=ignore_changes, created=ignore_created)
     assert await users.upsert("ann", "Ann")
     assert not await users.upsert("ann", "Ann B.")
     upserted = await users.upsert_many(
@@ -58,7 +58,7 @@ async def test_a_user_is_created_once_and_renamed_after(graph: Graph) -> None:
 async def test_an_export_has_the_users_own_relations_and_no_block_by_others(graph: Graph) -> None:
     """Nor a request that the user's own block hides."""
     users = await create_users(graph, "ann", "ben", "cat", "dan", "eve")
-    friends = Friends(graph=graph)
+    friends = Friends(graph=graph, changed=ignore_changes)
     await friends_of(graph, "ann", "ben")
     await friends.ask("ann", "cat")
     await friends.block("dan", "ann")
@@ -78,8 +78,14 @@ async def test_an_erase_leaves_nothing_and_notifies_friends(graph: Graph) -> Non
         return {"dropped": 2}
 
     await create_users(graph, "ann", "ben", "cat", "dan")
-    users = Users(graph=graph, shard_of=lambda _: 0, erasers={"cache": cache})
-    friends = Friends(graph=graph)
+    users = Users(
+        graph=graph,
+        shard_of=lambda _: 0,
+        erasers={"cache": cache},
+        changed=ignore_changes,
+        created=ignore_created,
+    )
+    friends = Friends(graph=graph, changed=ignore_changes)
     await friends_of(graph, "ann", "ben")
     await friends.ask("ann", "cat")
     await friends.block("ann", "dan")
@@ -97,7 +103,7 @@ async def test_an_erase_leaves_nothing_and_notifies_friends(graph: Graph) -> Non
 async def test_each_pair_of_a_batch_has_its_result(graph: Graph) -> None:
     """Created, existing, or refused with the reason; the limit counts earlier pairs of the batch."""
     await create_users(graph, "ann", "ben", "cat", "dan", "eve")
-    friends = Friends(graph=graph)
+    friends = Friends(graph=graph, changed=ignore_changes)
     await friends_of(graph, "ann", "ben")
     await friends.block("cat", "ben")
     await friends.ask("dan", "eve")
@@ -105,21 +111,21 @@ async def test_each_pair_of_a_batch_has_its_result(graph: Graph) -> None:
         Pair("ben", "ann"), Pair("ann", "ann"), Pair("ann", "ghost"), Pair("ben", "cat"),
         Pair("ann", "cat", 77), Pair("cat", "ann"), Pair("ann", "dan"), Pair("eve", "dan"),
     ]  # fmt: skip
-    results = await Bulk(graph=graph, friend_limit=2).batch(pairs)
+    results = await Bulk(graph=graph, friend_limit=2, changed=ignore_changes).batch(pairs)
     assert [(one.result.value, one.reason) for one in results] == [
         ("exists", ""), ("refused", "self"), ("refused", "unknown id ghost"), ("refused", "blocked"),
         ("created", ""), ("exists", ""), ("refused", "over the limit of 2 friends: ann"), ("created", ""),
     ]  # fmt: skip
     assert (await friends.one("ann", "cat")).friend.since == 77
     assert (await visible(friends, "dan"))["out"] == [], "the request is answered by the friendship"
-    again = await Bulk(graph=graph, friend_limit=2).batch([pairs[4], pairs[7]])
+    again = await Bulk(graph=graph, friend_limit=2, changed=ignore_changes).batch([pairs[4], pairs[7]])
     assert {one.result for one in again} == {PairOutcome.EXISTS}
 
 
 async def test_a_batch_may_notify_no_user(graph: Graph) -> None:
     """A first import writes no outbox nodes."""
     await create_users(graph, "ann", "ben")
-    await Bulk(graph=graph).batch([Pair("ann", "ben")], notify=False)
+    await Bulk(graph=graph, changed=ignore_changes).batch([Pair("ann", "ben")], notify=False)
     assert await outbox(graph) == []
 
 
@@ -129,7 +135,7 @@ async def test_suggestions_are_exactly_the_friends_of_friends_by_number_of_mutua
     await create_users(graph, *names)
     chance = random.Random(7)
     edges = {pair for pair in combinations(names, 2) if chance.random() < 0.2}
-    await Bulk(graph=graph).batch([Pair(a, b) for a, b in edges])
+    await Bulk(graph=graph, changed=ignore_changes).batch([Pair(a, b) for a, b in edges])
     near = {name: {b if a == name else a for a, b in edges if name in (a, b)} for name in names}
     me = "u00"
     strangers = [name for name in names if name != me and name not in near[me]]
@@ -137,7 +143,10 @@ async def test_suggestions_are_exactly_the_friends_of_friends_by_number_of_mutua
     ranked = sorted(
         (name for name in strangers if mutuals[name]), key=lambda name: (-len(mutuals[name]), name)
     )
-    friends, suggestions = Friends(graph=graph), SuggestionsFor(graph=graph, cache=Memory())
+    friends, suggestions = (
+        Friends(graph=graph, changed=ignore_changes),
+        SuggestionsFor(graph=graph, cache=Memory()),
+    )
     await friends.ask(me, ranked[0])
     await friends.block(ranked[2], me)
     await friends.ask(ranked[3], me)
@@ -161,7 +170,10 @@ async def test_a_cached_ranking_is_used_until_a_friend_changes_and_never_shows_t
     await create_users(graph, "ann", "ben", "cat", "dan")
     await friends_of(graph, "ben", "ann", "cat", "dan")
     memory = Memory()
-    suggestions, friends = SuggestionsFor(graph=graph, cache=memory), Friends(graph=graph)
+    suggestions, friends = (
+        SuggestionsFor(graph=graph, cache=memory),
+        Friends(graph=graph, changed=ignore_changes),
+    )
     assert [one.id for one in (await suggestions.top("ann")).suggestions] == ["cat", "dan"]
     await Flags(graph=graph).write_flags([Flag("cat", True, 5, 0)])
     await friends.block("dan", "ann")
@@ -177,7 +189,10 @@ async def test_a_cached_ranking_of_which_most_are_taken_still_fills_the_limit(gr
     others = [f"c{number}" for number in range(6)]
     await create_users(graph, "ann", "ben", *others)
     await friends_of(graph, "ben", "ann", *others)
-    suggestions, friends = SuggestionsFor(graph=graph, cache=Memory()), Friends(graph=graph)
+    suggestions, friends = (
+        SuggestionsFor(graph=graph, cache=Memory()),
+        Friends(graph=graph, changed=ignore_changes),
+    )
     assert [one.id for one in (await suggestions.top("ann", limit=2)).suggestions] == others[:2]
     for taken in others[:4]:
         await friends.ask("ann", taken)

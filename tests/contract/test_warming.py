@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from graph_service.friends.bulk import Bulk
-from graph_service.friends.users import UserProfile, Users
+from graph_service.friends.friends import ignore_changes
+from graph_service.friends.users import UserProfile, Users, ignore_created
 from graph_service.graph import warmup
 from graph_service.graph.driver import Graph
 from graph_service.graph.warmup import Warmed, warm
@@ -18,10 +19,12 @@ async def test_every_user_is_read_and_every_friendship_counted_once(
 ) -> None:
     """Over several pages; progress is in users."""
     monkeypatch.setattr(warmup, "PAGE_SIZE", 3)
-    await Users(graph=graph, shard_of=ShardMap().shard).upsert_many(
-        [UserProfile(f"p{n}", "P") for n in range(7)]
+    await Users(
+        graph=graph, shard_of=ShardMap().shard, changed=ignore_changes, created=ignore_created
+    ).upsert_many([UserProfile(f"p{n}", "P") for n in range(7)])
+    await Bulk(graph=graph, friend_limit=5000, changed=ignore_changes).batch(
+        [Pair("p0", f"p{n}", 1) for n in range(1, 7)]
     )
-    await Bulk(graph=graph, friend_limit=5000).batch([Pair("p0", f"p{n}", 1) for n in range(1, 7)])
     progress: list[int] = []
     assert await warm(graph, progress.append) == Warmed(users=7, friendships=6)
     assert progress == [3, 3, 1]

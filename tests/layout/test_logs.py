@@ -17,7 +17,7 @@ LOGGERS = frozenset({"log", "_log", "logger", "_logger"})
 RETRY = "retry_forever"
 """Its keyword `event` names an operation, of which each wait is logged as `{event}.retrying`."""
 RETRY_MODULE = "graph_service/concurrency/retry.py"
-EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){1,3}")
+EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){2}")
 
 
 def events(path: Path) -> Iterator[str]:
@@ -72,9 +72,9 @@ def test_log_calls_are_found_in_every_form(tmp_path: Path) -> None:
     """What this file looks for, on an example."""
     example = tmp_path / "example.py"
     example.write_text(
-        'log.info("a.b")\n'
+        'log.info("a.b.c")\n'
         'self._log.error("c.d.e" if bad else "c.d.f", reason=1)\n'
         'retry_forever(call, on=OSError, event="g.h")\n'
         'math.log("no")\nother.info("no")\n'
     )
-    assert list(events(example)) == ["a.b", "c.d.e", "c.d.f", "g.h.retrying"]
+    assert list(events(example)) == ["a.b.c", "c.d.e", "c.d.f", "g.h.retrying"]

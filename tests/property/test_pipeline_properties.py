@@ -124,13 +124,13 @@ def test_coalescing_never_changes_the_final_view(
     known = {(kind == "sync", ts): (kind, user, ts, at, wait) for kind, user, ts, at, wait in unique.values()}
     rows = list(known.values())
     batcher, plain, coalesced = (
-        Batcher(BatchWindow(min_interval_seconds=0.0, min_sync_interval_seconds=0.0)),
+        Batcher(window=BatchWindow(min_interval_seconds=0.0, min_sync_interval_seconds=0.0)),
         [],
         [],
     )
     now = 0.0
     for kind, user, ts, at, wait in rows:
-        single = Batcher(BatchWindow(min_interval_seconds=0.0, min_sync_interval_seconds=0.0))
+        single = Batcher(window=BatchWindow(min_interval_seconds=0.0, min_sync_interval_seconds=0.0))
         single.add([notification(kind, user, ts, at)], 0.0)
         plain += [body for batch in single.take(0.0, 9) for body in bodies(batch, batch.sync)]
         batcher.add([notification(kind, user, ts, at)], now, wait)

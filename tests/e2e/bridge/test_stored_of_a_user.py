@@ -140,7 +140,7 @@ async def test_new_users_are_looked_up_again_until_pubnub_responds() -> None:
             raise response
         return response
 
-    new_users = NewUsers(look_up)  # type: ignore[arg-type]
+    new_users = NewUsers(look_up=look_up)  # type: ignore[arg-type]
     await new_users.created(["ann", "bob"])
     assert [await new_users.step() for _ in range(3)] == [False, False, True]
     assert requested == [["ann", "bob"], ["ann", "bob"], ["bob"]]

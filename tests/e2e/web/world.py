@@ -16,7 +16,8 @@ from pubnub.pnconfiguration import PNConfiguration
 from pubnub.pubnub_asyncio import PubNubAsyncio
 from pubnub.request_handlers.async_aiohttp import AsyncAiohttpRequestHandler
 
-from graph_service.friends.users import UserProfile, Users
+from graph_service.friends.friends import ignore_changes
+from graph_service.friends.users import UserProfile, Users, ignore_created
 from graph_service.graph.driver import Graph
 from graph_service.model.sharding import ShardMap
 from local_stack.engines.server import Server
@@ -84,7 +85,9 @@ class World:
         """New users with these names; their ids."""
         ids = [f"w{next(_names):05}" for _ in names]
         rows = [UserProfile(user, name) for user, name in zip(ids, names, strict=True)]
-        await Users(graph=self.graph, shard_of=ShardMap().shard).upsert_many(rows)
+        await Users(
+            graph=self.graph, shard_of=ShardMap().shard, changed=ignore_changes, created=ignore_created
+        ).upsert_many(rows)
         return ids
 
     async def crowd(self, count: int) -> list[str]:

@@ -78,7 +78,7 @@ async def test_one_request_too_many_is_rejected_at_once_and_the_others_are_serve
     async with asyncio.timeout(5):
         while len(slow.calls) < 2:  # noqa: ASYNC110 - a list sets no event
             await asyncio.sleep(0.01)
-    with counted("friends_http_shed_total", room="api", full="places"):
+    with counted("friends_http_shed_total", limit="api", full="places"):
         status, body, headers = await api.call("GET", "/v1/sync", headers=api.bearer("ann"))
     assert (status, body["code"]) == (503, "overloaded")
     assert 1 <= int(headers["Retry-After"]) == body["retryAfter"] <= 3

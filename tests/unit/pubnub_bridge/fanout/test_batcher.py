@@ -21,7 +21,7 @@ def published(batch: PendingBatch) -> list[str]:
 
 def test_a_single_notification_is_due_at_once() -> None:
     """Calm costs nothing."""
-    one = Batcher()
+    one = Batcher(window=BatchWindow())
     one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], now=10.0)
     assert one.next_due() == 10.0
     assert [batch.inbox for batch in one.take(10.0, 9)] == ["bob", "cat"]
@@ -29,7 +29,7 @@ def test_a_single_notification_is_due_at_once() -> None:
 
 def test_in_a_window_everything_for_one_inbox_becomes_one_batch() -> None:
     """Of several events about one friend the newest is published."""
-    one = Batcher()
+    one = Batcher(window=BatchWindow())
     one.add([Notification(event("ann", "offline", 2), ["bob"])], 0.0, window=1.0)
     one.add(
         [Notification(event("ann", "online", 1), ["bob"]), Notification(event("cat", "online", 3), ["bob"])],
@@ -44,7 +44,7 @@ def test_in_a_window_everything_for_one_inbox_becomes_one_batch() -> None:
 
 def test_what_waits_goes_out_as_soon_as_the_window_allows_it() -> None:
     """The batches of a storm do not linger when it is over; a window that opens moves none of them."""
-    one = Batcher(BatchWindow(min_interval_seconds=0.1))
+    one = Batcher(window=BatchWindow(min_interval_seconds=0.1))
     one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], 0.0, window=30.0)
     one.add([Notification(event("dan", "online", 2), ["eve"])], 5.0, window=30.0)
     assert one.next_due() == 30.0
@@ -60,7 +60,7 @@ def test_what_waits_goes_out_as_soon_as_the_window_allows_it() -> None:
 
 def test_a_sync_does_not_wait_for_the_window_and_takes_along_what_does() -> None:
     """A user who arrives in the middle of a storm sees their friends."""
-    one = Batcher()
+    one = Batcher(window=BatchWindow())
     one.add([Notification(event("ann", "online", 1), ["bob"])], 0.0, window=30.0)
     one.add([SyncNotification("bob", 2, 1, ["ann"])], 1.0, window=30.0)
     (batch,) = one.take(1.0, 9)
@@ -70,7 +70,7 @@ def test_a_sync_does_not_wait_for_the_window_and_takes_along_what_does() -> None
 
 def test_a_presence_older_than_the_queued_end_is_dropped() -> None:
     """One that is newer means that they are friends again."""
-    one = Batcher()
+    one = Batcher(window=BatchWindow())
     events = [
         event("ann", "online", 1),
         event("ann", "removed", 2),
@@ -84,7 +84,7 @@ def test_a_presence_older_than_the_queued_end_is_dropped() -> None:
 
 def test_batches_to_one_inbox_keep_a_minimum_interval_and_their_order() -> None:
     """The next one waits until the last is done, and a little longer."""
-    one = Batcher(BatchWindow(min_interval_seconds=0.1))
+    one = Batcher(window=BatchWindow(min_interval_seconds=0.1))
     one.add([Notification(event("ann", "online", 1), ["bob"])], 0.0)
     (first,) = one.take(0.0, 9)
     one.add([Notification(event("ann", "offline", 2), ["bob"])], 0.0)
@@ -96,7 +96,7 @@ def test_batches_to_one_inbox_keep_a_minimum_interval_and_their_order() -> None:
 
 def test_an_entry_is_needed_until_all_before_it_are_done() -> None:
     """A batch may contain the first half of one and the second of another."""
-    one = Batcher()
+    one = Batcher(window=BatchWindow())
     first = one.add([Notification(event("ann", "online", 1), ["bob", "cat"])], 0.0)
     second = one.add([Notification(event("dan", "online", 2), ["bob"])], 0.0)
     batches = one.take(0.0, 9)
@@ -108,14 +108,14 @@ def test_an_entry_is_needed_until_all_before_it_are_done() -> None:
 
 def test_an_empty_entry_is_finished_at_once() -> None:
     """Nothing waits for it."""
-    one = Batcher()
+    one = Batcher(window=BatchWindow())
     generation = one.add([], 0.0)
     assert one.finished() == [generation]
 
 
 def test_one_sync_is_pending_and_one_that_is_read_replaces_one_that_is_not() -> None:
     """And of two that were read the newer."""
-    one = Batcher()
+    one = Batcher(window=BatchWindow())
     one.add(
         [
             SyncNotification("ann", reason="join"),
@@ -130,7 +130,7 @@ def test_one_sync_is_pending_and_one_that_is_read_replaces_one_that_is_not() -> 
 
 def test_a_user_gets_at_most_one_sync_a_second() -> None:
     """Asking again waits; it is not refused."""
-    one = Batcher()
+    one = Batcher(window=BatchWindow())
     one.add([SyncNotification("ann", reason="asked")], 0.0)
     one.done(one.take(0.0, 9)[0], 0.0)
     one.add([SyncNotification("ann", reason="asked")], 0.2)
@@ -140,7 +140,7 @@ def test_a_user_gets_at_most_one_sync_a_second() -> None:
 
 def test_the_push_at_a_join_is_left_out_after_one_that_was_asked_for() -> None:
     """The client asked when it had connected; the join comes a presence interval later."""
-    one = Batcher()
+    one = Batcher(window=BatchWindow())
     one.add([SyncNotification("ann", reason="asked")], 0.0)
     one.done(one.take(0.0, 9)[0], 0.0)
     one.add([SyncNotification("ann", reason="join")], 9.0)
@@ -165,18 +165,18 @@ def test_what_failed_too_often_becomes_a_pending_sync_but_a_friendship_event_sta
 
 def test_the_window_opens_with_the_lateness_and_closes_by_and_by() -> None:
     """None when calm, twice the lateness under load, never more than the maximum."""
-    one = AdaptiveWindow(BatchWindow(min_seconds=0.0, max_seconds=30.0, calm_seconds=0.05))
+    one = AdaptiveWindow(window=BatchWindow(min_seconds=0.0, max_seconds=30.0, calm_seconds=0.05))
     assert one.observe(0.04, 0.0) == 0.0
     assert one.observe(1.0, 1.0) == 2.0
     assert one.observe(0.0, 2.0) == 1.0
     assert one.observe(100.0, 2.5) == 30.0
     assert one.observe(0.0, 60.0) == 0.0
-    assert AdaptiveWindow(BatchWindow(min_seconds=1.0)).observe(0.0, 0.0) == 1.0
+    assert AdaptiveWindow(window=BatchWindow(min_seconds=1.0)).observe(0.0, 0.0) == 1.0
 
 
 def test_times_of_quiet_inboxes_are_forgotten() -> None:
     """Memory does not grow with every user ever published to."""
-    one = Batcher()
+    one = Batcher(window=BatchWindow())
     one.add([SyncNotification("ann", reason="asked")], 0.0)
     one.done(one.take(0.0, 9)[0], 0.0)
     one.forget(before=1.0)
@@ -186,7 +186,7 @@ def test_times_of_quiet_inboxes_are_forgotten() -> None:
 
 def test_the_window_is_wide_in_a_storm_and_closes_after_it() -> None:
     """By half a second; lateness may open it wider."""
-    window = AdaptiveWindow(BatchWindow(min_seconds=0.0, max_seconds=30.0))
+    window = AdaptiveWindow(window=BatchWindow(min_seconds=0.0, max_seconds=30.0))
     assert window.observe(0.0, 1.0, min_seconds=3.0) == 3.0
     assert window.observe(2.0, 1.1, min_seconds=3.0) == 4.0
     assert window.observe(0.0, 2.1) == 2.0
@@ -198,7 +198,7 @@ def test_no_more_batches_need_a_sync_at_once_than_admitted_and_none_is_forgotten
     steps: list[tuple[int, int, int]],
 ) -> None:
     """Batches that need one are set aside, the others pass them; at the end all have gone out once."""
-    one, now = Batcher(BatchWindow(min_interval_seconds=0.0, min_sync_interval_seconds=0.0)), 0.0
+    one, now = Batcher(window=BatchWindow(min_interval_seconds=0.0, min_sync_interval_seconds=0.0)), 0.0
     in_flight: list[PendingBatch] = []
     collecting: set[str] = set()
     for user, limit, admitted in steps:
@@ -225,7 +225,7 @@ def test_no_more_batches_need_a_sync_at_once_than_admitted_and_none_is_forgotten
 
 def test_what_comes_just_after_a_message_keeps_the_minimum_interval_too() -> None:
     """A channel sustains so many messages a second."""
-    batcher = Batcher(BatchWindow(min_interval_seconds=0.1))
+    batcher = Batcher(window=BatchWindow(min_interval_seconds=0.1))
     for moment in (0.0, 0.01):
         batcher.add([Notification(Event("ann", "online", 1, 1, b"{}"), ["bob"])], moment)
         for batch in batcher.take(moment, 1):

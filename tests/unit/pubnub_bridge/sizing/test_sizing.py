@@ -124,7 +124,7 @@ def test_a_message_is_billed_at_least_its_size(product: Product) -> None:
 def test_the_real_batcher_publishes_what_is_predicted(window: float, tick: float) -> None:
     """Independent events for 200 inboxes at 3 a second each, one by one or in ticks, through the production batcher."""
     chance, rate, inboxes, lasts = random.Random(7), 3.0, 200, 60.0
-    batcher, now, published, sent = Batcher(BatchWindow()), 0.0, 0, 0
+    batcher, now, published, sent = Batcher(window=BatchWindow()), 0.0, 0, 0
     while now < lasts:
         now += chance.expovariate(rate * inboxes)
         enqueued = math.ceil(now / tick) * tick if tick else now
