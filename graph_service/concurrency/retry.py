@@ -1,4 +1,7 @@
-"""Retry with exponential backoff and jitter, on stamina: the only retry loop of both packages."""
+"""Retry with exponential backoff and jitter, on stamina: the endless retry of one call.
+
+Loops that sleep between their steps anyway keep their own wait: decision 18 lists them.
+"""
 
 from __future__ import annotations
 

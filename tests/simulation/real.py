@@ -155,13 +155,13 @@ async def simulate_on(graph: Graph, valkey: Valkey, tape: Tape) -> list[str]:
     def wait(call: Awaitable[Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(call, loop).result(30)  # type: ignore[arg-type]
 
-    class Around(RealSurroundings):
+    class OnDatabases(RealSurroundings):
         real_graph, real_valkey = graph, valkey
 
-    Around.wait = staticmethod(wait)
+    OnDatabases.wait = staticmethod(wait)
     steps = [one for one in tape if one[0] not in MODELS_ONLY]
 
     def play() -> list[str]:
-        return played(steps, made=Around).judge.wrong
+        return played(steps, made=OnDatabases).judge.wrong
 
     return await asyncio.to_thread(play)
