@@ -65,7 +65,7 @@ const names = parameters.forward
   : [
       ["presence", "presence.*", "pure-pubnub/presence.js"],
       ["publish", "notify.*", "pure-pubnub/fan-out.js"],
-      ["interval", "", "pure-pubnub/settle-leaves.js"],
+      ["interval", "", "pure-pubnub/commit-leaves.js"],
     ];
 for (const name of names) await deployed(keyset, ...name);
 

@@ -1,11 +1,11 @@
 // After Presence on `presence.*`, pure PubNub: friends are notified of a join at once, of a leave after the debounce time
-// (settle-leaves.js), of a flap never. Uses App Context's friend list `friends.{uuid}` and the KV store, and no server.
+// (commit-leaves.js), of a flap never. Uses App Context's friend list `friends.{uuid}` and the KV store, and no server.
 //
 // A join uses 3 App Context calls, 2 KV calls, 1 publish and up to 9 fires: more than 90 friends online are logged and not notified.
 
-const HOLD_MS = 5000;
+const DEBOUNCE_MS = 5000;
 const BATCH = 10; // publishes of one execution of fan-out.js (PubNub docs: API limits); 20 where support raised the limit
-const MOST_FIRES = 9; // and one publish for the sync
+const MAX_FIRES = 9; // and one publish for the sync
 
 export default async (request) => {
   const event = request.message;
@@ -23,7 +23,7 @@ async function arrived(uuid, at) {
   if (lastSeen > at) return; // an older event that arrived late
   const waiting = await db.get(`gone:${uuid}`);
   if (waiting) await db.removeItem(`gone:${uuid}`);
-  const flap = custom.online && waiting && at - lastSeen < HOLD_MS;
+  const flap = custom.online && waiting && at - lastSeen < DEBOUNCE_MS;
   await pubnub.objects.setUUIDMetadata({ uuid, data: { custom: { ...custom, schemaVersion: "1.0.0", online: true, lastSeen: iso(at) } } });
   const friends = await friendsOf(pubnub, uuid);
   const online = friends.list.filter((friend) => friend.online).map((friend) => friend.id);
@@ -60,8 +60,8 @@ async function friendsOf(pubnub, uuid) {
 function batches(pubnub, online, told) {
   const groups = [];
   for (let start = 0; start < online.length; start += BATCH) groups.push(online.slice(start, start + BATCH));
-  if (groups.length > MOST_FIRES) console.error(`${online.length - MOST_FIRES * BATCH} friends of ${told.payload.userId} are not told`);
-  return groups.slice(0, MOST_FIRES).map((to) => pubnub.fire({ channel: "notify.batch", message: { to, message: told } }));
+  if (groups.length > MAX_FIRES) console.error(`${online.length - MAX_FIRES * BATCH} friends of ${told.payload.userId} are not notified`);
+  return groups.slice(0, MAX_FIRES).map((to) => pubnub.fire({ channel: "notify.batch", message: { to, message: told } }));
 }
 
 function sync(pubnub, uuid, onlineFriends, totalFriends, at) {

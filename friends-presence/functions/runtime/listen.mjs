@@ -11,7 +11,7 @@ const file = (name) => fileURLToPath(new URL(`../pure-pubnub/${name}`, import.me
 const keyset = new Keyset({ origin });
 await keyset.deploy("presence", "presence.*", file("presence.js"));
 await keyset.deploy("publish", "notify.*", file("fan-out.js"));
-await keyset.deploy("interval", "", file("settle-leaves.js"));
+await keyset.deploy("interval", "", file("commit-leaves.js"));
 
 process.stdin.resume().on("end", () => process.exit(0));
 setInterval(() => keyset.interval().then(tell), 1000);

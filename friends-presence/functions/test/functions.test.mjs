@@ -37,7 +37,7 @@ async function pure(clock, limits = {}) {
   const keyset = new Keyset({ origin: ORIGIN, now: () => clock.now, limits });
   await keyset.deploy("presence", "presence.*", file("pure-pubnub/presence.js"));
   await keyset.deploy("publish", "notify.*", file("pure-pubnub/fan-out.js"));
-  await keyset.deploy("interval", "", file("pure-pubnub/settle-leaves.js"));
+  await keyset.deploy("interval", "", file("pure-pubnub/commit-leaves.js"));
   return keyset;
 }
 
