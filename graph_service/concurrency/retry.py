@@ -48,15 +48,16 @@ async def retry_forever(
                 if _matches(error, on):
                     seconds = round(attempt.next_wait, 3)
                     _log.warning(
-                        f"{event}.retrying", reason=_reason(error), attempt=attempt.num, seconds=seconds
+                        f"{event}.retrying", reason=reason_of(error), attempt=attempt.num, seconds=seconds
                     )
                 raise
     raise AssertionError("an endless retry ended")
 
 
+def reason_of(error: Exception) -> str:
+    """What an error says, in 300 characters at most; its class where it says nothing."""
+    return str(error)[:300] or type(error).__name__
+
+
 def _matches(error: Exception, on: Errors | Callable[[Exception], bool]) -> bool:
     return isinstance(error, on) if isinstance(on, type | tuple) else on(error)
-
-
-def _reason(error: Exception) -> str:
-    return str(error)[:300] or type(error).__name__

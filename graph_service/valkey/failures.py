@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisClusterException, RedisError
 
 from graph_service import metrics
 from graph_service.concurrency import cancellation
+from graph_service.concurrency.retry import retry_forever
 from graph_service.errors import QueueUnavailable
 
 AWAY = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What redis-py raises while a server is away."""
+MAX_BACKOFF_SECONDS = 1.0
+"""Until a queue is tried again."""
+retry_queue = partial(retry_forever, on=QueueUnavailable, max_seconds=MAX_BACKOFF_SECONDS)
+"""Await a call of Valkey, or of another queue, until it is available."""
 
 
 @contextmanager

@@ -20,10 +20,11 @@ import structlog
 
 from graph_service import tracing
 from graph_service.concurrency import cancellation
-from graph_service.concurrency.retry import retry_forever
+from graph_service.concurrency.retry import reason_of
 from graph_service.concurrency.wait import wait_or_timeout
-from graph_service.errors import FriendsError, QueueUnavailable
+from graph_service.errors import FriendsError
 from graph_service.model.model import CommitResult, Flag, PresenceSnapshot
+from graph_service.valkey.failures import retry_queue
 from pubnub_bridge import metrics
 from pubnub_bridge.debounce.debouncer import Change, Debouncer
 from pubnub_bridge.model.notification import Event, NotificationBatch, presence_event, sync_of
@@ -39,10 +40,6 @@ from pubnub_bridge.store.watermark import Watermark
 MAX_BATCH = 500
 MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.1, 5.0
 """Until a batch is tried again."""
-MAX_STORE_BACKOFF_SECONDS = 1.0
-"""Until Valkey is tried again."""
-MAX_TRACED_IDS = 20
-"""Event ids in the span of a batch."""
 IMPOSSIBLE_USER = "*"
 """An id that no user can have."""
 LINGER_SECONDS = 0.02
@@ -282,7 +279,7 @@ class FlagCommitter:
 
     async def _failed(self, batch: Batch, error: Exception) -> None:
         """Have the last part tried again: later, or in halves, or without the change at fault."""
-        part, reason = batch.parts[-1], str(error)[:300] or type(error).__name__
+        part, reason = batch.parts[-1], reason_of(error)
         for _, change in part:
             change.redelivered = True  # it may be committed: then its friends are notified in any case
         if not (isinstance(error, FriendsError) and error.temporary):
@@ -308,12 +305,7 @@ class FlagCommitter:
         _log.error("commit.change.rejected", event_id=change.event_id, user=change.user, reason=reason)
         # Dead-lettered first, then resolved: the log entry goes only once the change is stored elsewhere.
         event = PresenceEvent(change.user, change.online, change.at, change.shard, change.reason)
-        await retry_forever(
-            partial(self._dead_letter, event, reason),
-            on=QueueUnavailable,
-            event="commit.dead_letter",
-            max_seconds=MAX_STORE_BACKOFF_SECONDS,
-        )
+        await retry_queue(partial(self._dead_letter, event, reason), event="commit.dead_letter")
         debouncer.resolved(change)
         batch.done()
         return True
@@ -325,14 +317,14 @@ class FlagCommitter:
             await self._flags.read_snapshots([IMPOSSIBLE_USER])
         except Exception as error:  # noqa: BLE001 - any error says the same
             metrics.FLAG_WRITES_REFUSED.labels("graph").inc()
-            _log.error("commit.graph.rejects_everything", reason=str(error)[:300] or type(error).__name__)
+            _log.error("commit.graph.rejects_everything", reason=reason_of(error))
             return False
         return True
 
     async def _committed(self, taken: Sequence[Taken]) -> Committed:
         """Commit and read, once."""
         changes = [change for _, change in taken]
-        with tracing.span("commit", users=len(taken), event_ids=_traced(changes)):
+        with tracing.span("commit", users=len(taken), event_ids=event_trace.span_ids(lambda: changes)):
             result = await self._flags.write_flags([Flag(c.user, c.online, c.at, c.shard) for c in changes])
             await self._look_up_conflicts(result.duplicate & result.flipped)
             users = [*users_to_notify(changes, result), *result.stale]
@@ -349,7 +341,9 @@ class FlagCommitter:
         add_notifications(newest, result.hidden, notifications)
         records = change_records(committed.changes, result, committed.snapshots, self._now())
         event_trace.committed(records, committed.snapshots)  # before anything of it can be published
-        with tracing.span("enqueue", users=len(newest), event_ids=_traced(committed.changes)):
+        with tracing.span(
+            "enqueue", users=len(newest), event_ids=event_trace.span_ids(lambda: committed.changes)
+        ):
             await self._inbox.append(notifications)
         await self._append_events([presence_event(one) for one in newest if one.user not in result.hidden])
         await self._change_history.add(records)
@@ -381,16 +375,7 @@ class FlagCommitter:
             if (done := debouncer.finished())
         }
         if entries:
-            await retry_forever(
-                partial(self._log.delete, entries),
-                on=QueueUnavailable,
-                event="commit.delete_entries",
-                max_seconds=MAX_STORE_BACKOFF_SECONDS,
-            )
-
-
-def _traced(changes: Sequence[Change]) -> list[str]:
-    return [change.event_id for change in changes[:MAX_TRACED_IDS]] if tracing.on() else []
+            await retry_queue(partial(self._log.delete, entries), event="commit.delete_entries")
 
 
 def change_records(

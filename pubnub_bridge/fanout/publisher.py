@@ -21,9 +21,9 @@ import structlog
 from aiolimiter import AsyncLimiter
 
 from graph_service import tracing
-from graph_service.concurrency.retry import retry_forever
 from graph_service.concurrency.wait import wait_or_timeout
-from graph_service.errors import FriendsError, QueueUnavailable
+from graph_service.errors import FriendsError
+from graph_service.valkey.failures import retry_queue
 from pubnub_bridge import metrics
 from pubnub_bridge.fanout.batcher import Batcher, BatchWindow, PendingBatch
 from pubnub_bridge.fanout.circuit_breaker import CircuitBreaker
@@ -44,12 +44,8 @@ MAX_REST_SECONDS = 1.0
 MIN_ATTEMPT_BACKOFF_SECONDS, MAX_ATTEMPT_BACKOFF_SECONDS = 0.05, 0.2
 """After the first attempt, at random in between; doubled after each."""
 CIRCUIT_POLL_SECONDS = 0.1
-MAX_STORE_BACKOFF_SECONDS = 1.0
-"""Until Valkey is tried again."""
 SYNC_BACKOFF_SECONDS = 1.0
 """Before a batch whose sync could not be read is appended again."""
-MAX_TRACED_IDS = 20
-"""Event ids in the span of a batch."""
 _PUBLISHED = {outcome: metrics.PUBLISHED.labels(outcome.name.lower()) for outcome in Outcome}
 PUBLISH_MAX_ATTEMPTS = 5
 """Times that a batch goes through the stream before its inbox gets a pending resync instead."""
@@ -171,12 +167,7 @@ class Publisher:
         """Delete entries of which everything is published or appended again."""
         entries = {number: done for number, out in self._outboxes.items() if (done := out.finished())}
         if entries:
-            await retry_forever(
-                partial(self._inbox.delete, entries),
-                on=QueueUnavailable,
-                event="publish.delete_entries",
-                max_seconds=MAX_STORE_BACKOFF_SECONDS,
-            )
+            await retry_queue(partial(self._inbox.delete, entries), event="publish.delete_entries")
 
     async def _dispatch(self) -> None:
         while True:
@@ -224,15 +215,12 @@ class Publisher:
     async def _work(self) -> None:
         while True:
             outbox, batch = await self._queue.get()
-            ids = [event.event_id for event in batch.events()[:MAX_TRACED_IDS]] if tracing.on() else []
-            with tracing.span("publish", event_ids=ids):
+            with tracing.span("publish", event_ids=event_trace.span_ids(batch.events)):
                 failed = await self._deliver(outbox.partition, batch)
             if failed:
-                await retry_forever(
+                await retry_queue(
                     partial(self._inbox.requeue, outbox.partition, failed),
-                    on=QueueUnavailable,
                     event="publish.requeue",
-                    max_seconds=MAX_STORE_BACKOFF_SECONDS,
                 )
             elif event := next(iter(batch.presence.values()), None):
                 metrics.DELAY.observe(max(0.0, time.time() - event.ts / 1e6))
@@ -342,9 +330,7 @@ class Publisher:
         )
         # Dead-lettered first, then resolved: the entry may go only once the message is stored elsewhere.
         add = partial(self._dead_letters.add_message, partition, inbox, body, result.reason)
-        await retry_forever(
-            add, on=QueueUnavailable, event="publish.dead_letter", max_seconds=MAX_STORE_BACKOFF_SECONDS
-        )
+        await retry_queue(add, event="publish.dead_letter")
 
     async def _record_failed(self, recipients: Sequence[FailedRecipient]) -> None:
         """Tried once: it explains, and decides nothing."""

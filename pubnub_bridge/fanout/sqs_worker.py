@@ -11,8 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from graph_service.concurrency.retry import retry_forever
-from graph_service.errors import QueueUnavailable
+from graph_service.valkey.failures import retry_queue
 from pubnub_bridge.fanout.batch_window import BatchWindowController
 from pubnub_bridge.fanout.publisher import PartitionOutbox, Publisher
 from pubnub_bridge.fanout.sqs_queue import WAIT_SECONDS, Received
@@ -23,7 +22,6 @@ BUSY_WAIT_SECONDS = 1
 """How long one read waits while entries are in progress."""
 PAUSE_SECONDS = 0.1
 """Between two looks while nothing more is wanted."""
-MAX_BACKOFF_SECONDS = 1.0
 
 
 class Source(Protocol):
@@ -82,11 +80,7 @@ class SqsWorker:
             # SQS keeps back a partition whose entries are in progress, until a read that begins after their end.
             busy = any(outbox.oldest for outbox in self.outboxes.values())
             receive = partial(source.receive, BUSY_WAIT_SECONDS if busy else WAIT_SECONDS)
-            self.take(
-                await retry_forever(
-                    receive, on=QueueUnavailable, event="sqs.receive", max_seconds=MAX_BACKOFF_SECONDS
-                )
-            )
+            self.take(await retry_queue(receive, event="sqs.receive"))
 
     @property
     def _pending_inboxes(self) -> int:

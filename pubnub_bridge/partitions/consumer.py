@@ -11,9 +11,8 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from graph_service.concurrency.retry import retry_forever
-from graph_service.errors import QueueUnavailable
 from graph_service.valkey.client import Entry, Valkey
+from graph_service.valkey.failures import retry_queue
 from pubnub_bridge import metrics
 from pubnub_bridge.debounce.debouncer import Debouncer, DebounceResult
 from pubnub_bridge.fanout.batch_window import BatchWindowController
@@ -33,7 +32,6 @@ MAX_ENTRIES = 500
 """Entries of one stream and read."""
 MAX_PENDING_INBOXES = 50_000
 """Inboxes with a pending batch in memory; the rest stays in the streams."""
-MAX_BACKOFF_SECONDS = 1.0
 
 
 class Consumer:
@@ -85,9 +83,7 @@ class Consumer:
     async def run(self) -> None:
         """Read without end."""
         while True:
-            await retry_forever(
-                self.step, on=QueueUnavailable, event="consume.read", max_seconds=MAX_BACKOFF_SECONDS
-            )
+            await retry_queue(self.step, event="consume.read")
 
     async def step(self) -> None:
         """One read, dispatched. Raises QueueUnavailable."""

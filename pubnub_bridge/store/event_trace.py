@@ -8,17 +8,31 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 
+from graph_service import tracing
 from graph_service.model.model import PresenceSnapshot
 from pubnub_bridge.model.notification import Event
 from pubnub_bridge.model.presence_event import PresenceEvent, event_id
 from pubnub_bridge.store.change_history import ChangeRecord
 
 NAME = "pubnub_bridge.store.event_trace"
+MAX_SPAN_IDS = 20
+"""Event ids in the span of a batch."""
 _level = logging.getLogger(NAME)
 _log = structlog.get_logger(NAME)
+
+
+class _Identified(Protocol):
+    @property
+    def event_id(self) -> str: ...
+
+
+def span_ids(events: Callable[[], Sequence[_Identified]]) -> list[str]:
+    """The ids of the first events, for a span of the batch; none, and no call, while tracing is off."""
+    return [one.event_id for one in events()[:MAX_SPAN_IDS]] if tracing.on() else []
 
 
 def enabled() -> bool:

@@ -14,8 +14,8 @@ PACKAGES = ("graph_service", "pubnub_bridge", "local_stack")
 FILES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
 LOGGERS = frozenset({"log", "_log", "logger", "_logger"})
-RETRY = "retry_forever"
-"""Its keyword `event` names an operation, of which each wait is logged as `{event}.retrying`."""
+RETRIES = frozenset({"retry_forever", "retry_queue"})
+"""Their keyword `event` names an operation, of which each wait is logged as `{event}.retrying`."""
 RETRY_MODULE = "graph_service/concurrency/retry.py"
 EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){2}")
 
@@ -28,7 +28,7 @@ def events(path: Path) -> Iterator[str]:
         if is_log_call(node.func):
             assert node.args, f"{path}:{node.lineno}: the event is the first argument"
             yield from texts(node.args[0], path)
-        elif getattr(node.func, "id", getattr(node.func, "attr", "")) == RETRY:
+        elif getattr(node.func, "id", getattr(node.func, "attr", "")) in RETRIES:
             for keyword in node.keywords:
                 if keyword.arg == "event":
                     yield from (f"{text}.retrying" for text in texts(keyword.value, path))
@@ -75,6 +75,7 @@ def test_log_calls_are_found_in_every_form(tmp_path: Path) -> None:
         'log.info("a.b.c")\n'
         'self._log.error("c.d.e" if bad else "c.d.f", reason=1)\n'
         'retry_forever(call, on=OSError, event="g.h")\n'
+        'retry_queue(call, event="i.j")\n'
         'math.log("no")\nother.info("no")\n'
     )
-    assert list(events(example)) == ["a.b.c", "c.d.e", "c.d.f", "g.h.retrying"]
+    assert list(events(example)) == ["a.b.c", "c.d.e", "c.d.f", "g.h.retrying", "i.j.retrying"]

@@ -95,17 +95,13 @@ MUTANTS = (
     ),
     Mutant(
         "failed messages appended again in the background", "pubnub_bridge/fanout/publisher.py",
-        "                await retry_forever(\n"
+        "                await retry_queue(\n"
         "                    partial(self._inbox.requeue, outbox.partition, failed),\n"
-        "                    on=QueueUnavailable,\n"
         '                    event="publish.requeue",\n'
-        "                    max_seconds=MAX_STORE_BACKOFF_SECONDS,\n"
         "                )\n",
-        "                asyncio.ensure_future(retry_forever(\n"
+        "                asyncio.ensure_future(retry_queue(\n"
         "                    partial(self._inbox.requeue, outbox.partition, failed),\n"
-        "                    on=QueueUnavailable,\n"
         '                    event="publish.requeue",\n'
-        "                    max_seconds=MAX_STORE_BACKOFF_SECONDS,\n"
         "                ))\n",
         "The entry may be deleted before what failed is in another one.", PUBLISHER,
     ),
