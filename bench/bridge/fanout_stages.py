@@ -23,7 +23,7 @@ from graph_service.valkey.cluster import open_valkey
 from pubnub_bridge.debounce.debouncer import DebounceTimes
 from pubnub_bridge.debounce.storm_detector import StormThresholds
 from pubnub_bridge.fanout.batch_window import BatchWindowController
-from pubnub_bridge.fanout.batcher import BatchWindow
+from pubnub_bridge.fanout.batcher import BATCH_WINDOW_MAX_SECONDS, BatchWindow
 from pubnub_bridge.fanout.publisher import Publisher, PublishLimits
 from pubnub_bridge.model.notification import SyncNotification
 from pubnub_bridge.partitions.assignment import Assignment
@@ -101,7 +101,7 @@ def _partitions(
 ) -> tuple[Consumer, Assignment]:
     log, window = (
         PresenceLog(valkey=valkey, partition=SHARDS.partition),
-        BatchWindow(window_s, max(30.0, window_s)),
+        BatchWindow(window_s, max(BATCH_WINDOW_MAX_SECONDS, window_s)),
     )
     storms = StormController(
         registry=registry, thresholds=StormThresholds(enabled=False), shards=SHARDS, now=_now

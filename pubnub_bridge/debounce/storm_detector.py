@@ -34,14 +34,14 @@ class StormThresholds:
     """When there is a storm, and what is done in one."""
 
     enabled: bool = True
-    min_share: float = 0.1
+    min_share: float = STORM_MIN_SHARE
     """Of the users online, how many must move within the span."""
     min_users: int = 100
     """How many must move at least, so that a few users are no storm."""
-    span_milliseconds: int = 10_000
+    span_milliseconds: int = int(STORM_DETECTION_SECONDS * 1000)
     debounce_milliseconds: int = 30_000
     """How long a leave is debounced at most, in a storm."""
-    batch_window_seconds: float = 3.0
+    batch_window_seconds: float = STORM_BATCH_WINDOW_SECONDS
     """The least batch window, in a storm."""
 
 

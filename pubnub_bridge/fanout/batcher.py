@@ -36,7 +36,7 @@ class BatchWindow:
 
     min_seconds: float = 0.0
     """The window when calm."""
-    max_seconds: float = 30.0
+    max_seconds: float = BATCH_WINDOW_MAX_SECONDS
     """The window in the worst storm."""
     calm_seconds: float = 0.05
     """How late batches may be before the window opens."""

@@ -74,7 +74,7 @@ class PublishLimits:
     """Batches in flight at once."""
     quick_tries: int = 3
     """Attempts before a batch is appended to the stream again."""
-    tries: int = 5
+    tries: int = PUBLISH_MAX_ATTEMPTS
     """Times in the stream after which presence becomes a pending resync."""
     per_second: int = 0
     """Publishes a second; 0 for no limit."""
