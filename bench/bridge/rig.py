@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.harness.loaded import ONLINE, flag, load, options
-from bench.harness.stub import Stub
+from bench.harness.stub import Stub, stub_options
 from graph_service.graph.driver import Graph, connect
 from graph_service.model.sharding import ShardMap
 from graph_service.settings import Settings
@@ -102,19 +102,16 @@ async def rig(folder: Path, population: Population, seed: int) -> AsyncIterator[
 @asynccontextmanager
 async def bridge(rig: Rig, window_s: float, log: Path) -> AsyncIterator[int]:
     """A bridge with default settings but for the debounce time. Yields its process id once it owns every partition."""
-    service_options = options(rig.engines) | {
-        "pubnub_origin": f"127.0.0.1:{rig.port}",
-        "pubnub_tls": "false",
-        "pubnub_subscribe_key": "demo",
-        "pubnub_publish_key": "demo",
-        "access_manager": "off",
-        "app_context": "off",
-        "accuracy_sample": "0",
-        "debounce_online_seconds": str(DEBOUNCE_SECONDS),
-        "debounce_leave_seconds": str(DEBOUNCE_SECONDS),
-        "debounce_timeout_seconds": str(DEBOUNCE_SECONDS),
-        "batch_window_min_seconds": str(window_s),
-    }
+    service_options = (
+        options(rig.engines)
+        | stub_options(rig.port)
+        | {
+            "debounce_online_seconds": str(DEBOUNCE_SECONDS),
+            "debounce_leave_seconds": str(DEBOUNCE_SECONDS),
+            "debounce_timeout_seconds": str(DEBOUNCE_SECONDS),
+            "batch_window_min_seconds": str(window_s),
+        }
+    )
     environment = os.environ | {name.upper(): value for name, value in service_options.items()}
     command = (sys.executable, "-m", "pubnub_bridge", "--no-api")
     with log.open("ab") as out:

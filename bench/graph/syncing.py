@@ -22,7 +22,7 @@ from rich.table import Table
 from bench.harness import measure
 from bench.harness.http_load import Connection, cpu_s
 from bench.harness.loaded import options
-from bench.harness.stub import Stub
+from bench.harness.stub import Stub, stub_options
 from graph_service.api.dev_tokens import mint
 from graph_service.settings import Settings
 from local_stack.engines.launcher import Engines
@@ -118,19 +118,16 @@ async def _service(engines: Engines, log: Path) -> AsyncIterator[tuple[int, int,
     """API and bridge in one process without rate limits. Yields port, process id and the settings to sign tokens."""
     server, stub_port = await Stub().serve()
     port, secret = free_port(), secrets.token_urlsafe(32)
-    service_options = options(engines) | {
-        "port": str(port),
-        "jwt_secret": secret,
-        "rate_limit_address": "",
-        "rate_limit_user": "",
-        "pubnub_origin": f"127.0.0.1:{stub_port}",
-        "pubnub_tls": "false",
-        "pubnub_subscribe_key": "demo",
-        "pubnub_publish_key": "demo",
-        "access_manager": "off",
-        "app_context": "off",
-        "accuracy_sample": "0",
-    }
+    service_options = (
+        options(engines)
+        | stub_options(stub_port)
+        | {
+            "port": str(port),
+            "jwt_secret": secret,
+            "rate_limit_address": "",
+            "rate_limit_user": "",
+        }
+    )
     environment = os.environ | {name.upper(): value for name, value in service_options.items()}
     settings = Settings.model_validate(options(engines) | {"jwt_secret": SecretStr(secret)})
     with log.open("ab") as out:

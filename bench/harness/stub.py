@@ -30,6 +30,19 @@ SAMPLED = 16
 MAX_AGE_MILLISECONDS = 600_000
 
 
+def stub_options(port: int) -> dict[str, str]:
+    """Settings of a service that has the stub at `port` for PubNub."""
+    return {
+        "pubnub_origin": f"127.0.0.1:{port}",
+        "pubnub_tls": "false",
+        "pubnub_subscribe_key": "demo",
+        "pubnub_publish_key": "demo",
+        "access_manager": "off",
+        "app_context": "off",
+        "accuracy_sample": "0",
+    }
+
+
 class Stub:
     """State shared by all connections."""
 
